@@ -1,0 +1,69 @@
+"""`convogen`: the command group, and how errors reach the user."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from convogen import __version__
+from convogen.errors import ConvogenError, UserError
+
+COMMANDS = {
+    "run": "Run an experiment: a shipped one by name, or a YAML file.",
+    "show": "Show a run: what is in it, what failed and why, tokens, cost.",
+    "list": "List experiments, methods, hubs and models.",
+    "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
+    "models": "The embedded models: where they are; pull another GGUF.",
+    "schema": "Print the JSON Schema of an experiment file, for editors.",
+}
+"""Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when it is called or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return import_module(f"convogen.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="convogen")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Generate conversation data that does not exist yet, and measure how good it is."""
+    ctx.obj = debug
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; exit status 0 done, 1 stopped early, 2 mendable, 130 interrupted."""
+    args = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
+    try:
+        status = cli.main(args, prog_name="convogen", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except ConvogenError as error:
+        if debug:
+            raise
+        click.echo(f"convogen: {error}", err=True)
+        sys.exit(2 if isinstance(error, UserError) else 1)

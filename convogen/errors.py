@@ -1,0 +1,79 @@
+"""The exceptions of convogen.
+
+    ConvogenError                 everything raised on purpose
+    ├── UserError                 what the user can mend; one line, exit status 2
+    │   ├── ExperimentError       an experiment file, a key in it or an override
+    │   ├── SourceError           experiences, personas, prompts or a corpus file
+    │   ├── ModelConfigError      no key, unknown model, embedded model not installed
+    │   └── RunFolderError        foreign, locked, unwritable or damaged run folder
+    ├── RunStopped                a run that ended early; all that was answered is kept
+    │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
+    │   └── TooManyFailures       the experiment's limit of failures was reached
+    └── ModelFault                what the model got wrong: becomes a recorded Failure
+
+An error a user can mend says what, where, what is allowed and what to do in one line.
+What the model got wrong never ends a run.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConvogenError",
+    "EndpointDown",
+    "ExperimentError",
+    "ModelConfigError",
+    "ModelFault",
+    "RunFolderError",
+    "RunStopped",
+    "SourceError",
+    "TooManyFailures",
+    "UserError",
+]
+
+
+class ConvogenError(Exception):
+    """Everything convogen raises on purpose."""
+
+
+class UserError(ConvogenError):
+    """A mistake the user can mend; printed in one line, exit status 2."""
+
+
+class ExperimentError(UserError):
+    """An experiment file, a key in it or an override is wrong."""
+
+
+class SourceError(UserError):
+    """A file of experiences, personas, prompts or conversations is missing or malformed."""
+
+
+class ModelConfigError(UserError):
+    """A model cannot be used as configured: no key, unknown name, not installed."""
+
+
+class RunFolderError(UserError):
+    """A run folder is foreign, locked by another process, unwritable or damaged."""
+
+
+class RunStopped(ConvogenError):
+    """A run ended before its dataset was complete; running it again goes on from there."""
+
+
+class EndpointDown(RunStopped):
+    """An endpoint is unreachable, refuses the key, or keeps failing after all retries."""
+
+
+class TooManyFailures(RunStopped):
+    """More tasks failed than the experiment allows."""
+
+
+class ModelFault(ConvogenError):
+    """What a model got wrong after bounded re-asking; the task becomes a `Failure` row.
+
+    `kind` is a short name fit for counting, `evidence` the text that shows it.
+    """
+
+    def __init__(self, kind: str, message: str, evidence: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.evidence = evidence

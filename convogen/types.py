@@ -1,0 +1,191 @@
+"""The records of convogen: what is written to a run folder and read from any corpus.
+
+All are frozen; a committed record never changes. Fields keep their order when written, so the
+same record is always the same bytes. Times are not part of any record: they are in the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Conversation",
+    "Experience",
+    "Failure",
+    "Persona",
+    "PersonaCard",
+    "Score",
+    "Selection",
+    "Starter",
+    "Turn",
+    "Usage",
+]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_line(self) -> bytes:
+        """The record as one line of JSON in UTF-8, ending in a newline."""
+        return self.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
+class Usage(Record):
+    """Tokens of one or more model calls."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+        )
+
+
+Line = Annotated[str, Field(min_length=3)]
+
+
+class PersonaCard(Record):
+    """What makes a person who they are (ConvoGen, section II-C-1).
+
+    To add a field, add it here with its description and bounds, and to the cards in `experiences/`:
+    the generator's schema, the prompts and the agents pick it up from this class.
+    """
+
+    age: Annotated[int, Field(ge=1, le=110, description="age in years")]
+    gender: Annotated[str, Field(min_length=3, max_length=20, description="gender")]
+    qualities: Annotated[
+        list[Annotated[str, Field(min_length=3, max_length=24)]],
+        Field(min_length=2, max_length=4, description="two to four traits of character"),
+    ]
+    lifestyle: Annotated[Line, Field(max_length=140, description="work and hobbies")]
+    speech_style: Annotated[Line, Field(max_length=90, description="how they talk")]
+    recent_memory: Annotated[Line, Field(max_length=140, description="something of the last days")]
+    long_term_memory: Annotated[
+        Line, Field(max_length=140, description="something that shaped them long ago")
+    ]
+
+
+class Persona(Record):
+    """A person in a conversation: a structured card, or the free text of a hub.
+
+    `source` says where the persona came from, `licence` under which terms it may be used.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    card: PersonaCard | None = None
+    text: str | None = None
+    source: str = "generated"
+    licence: str | None = None
+
+
+class Starter(Record):
+    """The utterance that opens a conversation, and the persona who says it."""
+
+    speaker: str
+    text: str
+
+
+class Experience(Record):
+    """A group of related personas and a situation that brings them together to talk.
+
+    `shots` names the experiences shown to the generator; `admitted` says whether this one entered
+    the few-shot hub and `similarity` (0 to 1) how close it is to the nearest of its shots.
+    `repairs` lists what had to be mended in the model's reply.
+    """
+
+    id: str
+    task: str | None = None
+    personas: list[Persona]
+    relations: str
+    situation: str
+    topic: str
+    starter: Starter
+    shots: list[str] = []
+    admitted: bool | None = None
+    similarity: float | None = None
+    repairs: list[str] = []
+    model: str | None = None
+    usage: Usage | None = None
+
+
+class Selection(Record):
+    """How a group chat's manager chose the speaker of a turn.
+
+    `reply` is the selector's raw answer; None where only one could speak. `repair` says what was
+    done where the answer did not name exactly one candidate; None where it did.
+    """
+
+    candidates: list[str]
+    reply: str | None = None
+    repair: str | None = None
+    request: str | None = None
+    usage: Usage | None = None
+
+
+class Turn(Record):
+    """One utterance, and where it came from.
+
+    `origin` is `starter` for an opening, `agent` for a model's utterance and None for a turn of a
+    foreign corpus. `reasks` lists why earlier attempts at this turn were not taken. `request` is
+    the hash of the request that was answered with `text`.
+    """
+
+    speaker: str
+    text: str
+    origin: Literal["starter", "agent"] | None = None
+    model: str | None = None
+    request: str | None = None
+    usage: Usage | None = None
+    selection: Selection | None = None
+    reasks: list[str] = []
+
+
+class Conversation(Record):
+    """A conversation, ours or of a foreign corpus.
+
+    `ended` says why it stopped: `max_turns`, `farewell`, `repetition`, `empty_reply`,
+    `role_break`. `context` holds what it is grounded in (topic, situation, relations) or a foreign
+    corpus' own labels. `usage` is the total over the conversation's own calls.
+    """
+
+    id: str
+    task: str | None = None
+    method: str | None = None
+    experience: str | None = None
+    participants: list[str] = []
+    context: dict[str, Any] = {}
+    turns: list[Turn]
+    ended: str | None = None
+    usage: Usage | None = None
+
+
+class Failure(Record):
+    """A task that gave no conversation: at which stage, what kind of fault, and the evidence."""
+
+    id: str
+    task: str
+    stage: str
+    kind: str
+    message: str
+    evidence: str = ""
+    usage: Usage | None = None
+
+
+class Score(Record):
+    """A judge's or a metric's value for one conversation and aspect; None with the reason."""
+
+    conversation: str
+    judge: str
+    aspect: str
+    value: float | None = None
+    distribution: dict[str, float] | None = None
+    explanation: str | None = None
+    reason: str | None = None
