@@ -105,7 +105,9 @@ class Experiment:
         try:
             data = yaml.safe_load(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ExperimentError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+            raise ExperimentError(
+                f"{path}: cannot be read: {' '.join(str(error).split())}"
+            ) from error
         if not isinstance(data, dict):
             raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
         merged = cast(dict[str, Any], {"name": path.stem, **data})
@@ -143,8 +145,8 @@ class Experiment:
     def sampling(self, role: str) -> Sampling:
         """A role's sampling: the experiment's over the model's over the method's."""
         settings = self.method.sampling(role)
-        if self.model(role).kind == "embedded" and role != "selector":
-            settings = EMBEDDED_SAMPLING.over(settings)
+        if self.model(role).kind == "embedded" and role in EMBEDDED_SAMPLING:
+            settings = EMBEDDED_SAMPLING[role].over(settings)
         own = self.common.sampling.get(role)
         return own.over(settings) if own else settings
 

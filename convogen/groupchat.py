@@ -209,6 +209,8 @@ class _PersonaAgent(BaseChatAgent):
             text = speech.tidy(answer.text, self.display)
             others = [name for name in self._chat.names.values() if name != self.display]
             text = speech.spoken_part(text, others)
+            if answer.finish_reason == "length":
+                text = speech.whole_sentences(text)
             fault = self._fault(answer.text, text)
             if fault is None:
                 self._take(

@@ -205,7 +205,9 @@ class RunStore(Run):
         """Refuse a folder that holds another experiment."""
         if not (self.folder / "manifest.json").exists():
             if self.committed:
-                raise RunFolderError(f"{self.folder}: holds rows but no manifest.json; name another")
+                raise RunFolderError(
+                    f"{self.folder}: holds rows but no manifest.json; name another"
+                )
             return
         found = self.manifest
         if found.get("fingerprint") == self._fingerprint:
@@ -280,5 +282,3 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _first(error: ValidationError) -> str:
     detail = error.errors()[0]
     return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
-
-

@@ -74,10 +74,10 @@ class PersonaCard(Record):
     qualities: list[Annotated[str, _line(24, "a trait")]] = Field(
         min_length=2, max_length=4, description="two to four traits of character"
     )
-    lifestyle: str = _line(140, "work and hobbies")
-    speech_style: str = _line(90, "how they talk")
-    recent_memory: str = _line(140, "something of the last days that is on their mind")
-    long_term_memory: str = _line(140, "something that shaped them long ago")
+    lifestyle: str = _line(100, "work and hobbies")
+    speech_style: str = _line(70, "how they talk")
+    recent_memory: str = _line(110, "something of the last days that is on their mind")
+    long_term_memory: str = _line(110, "something that shaped them long ago")
 
 
 class Persona(Record):

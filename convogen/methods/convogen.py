@@ -34,7 +34,7 @@ class ConvoGen(Method):
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=2000),
         "agent": Sampling(temperature=0.9),
-        "selector": Sampling(temperature=0.0, max_tokens=24),
+        "selector": Sampling(temperature=0.0, max_tokens=16),
     }
 
     participants: Annotated[
@@ -68,11 +68,11 @@ class ConvoGen(Method):
         return self
 
     def sampling(self, role: str) -> Sampling:
-        """Agents get room for their words: about three tokens for each allowed word."""
+        """Agents get room for their words: about two tokens for each allowed word."""
         settings = self.roles[role]
         if role != "agent":
             return settings
-        room = 3 * self.max_words + 20 if self.style == "short" else 600
+        room = 2 * self.max_words + 16 if self.style == "short" else 600
         return settings.model_copy(update={"max_tokens": room})
 
     def seeds(self) -> list[Experience]:
@@ -162,7 +162,9 @@ class _ConvoGenPlay(Play):
         )
         if len(turns) < self._method.min_turns and ended != "max_turns":
             last = turns[-1]
-            raise ModelFault(ended, f"ended after {len(turns)} turns", f"{last.speaker}: {last.text}")
+            raise ModelFault(
+                ended, f"ended after {len(turns)} turns", f"{last.speaker}: {last.text}"
+            )
         return Conversation(
             id=f"c-{task.id}",
             task=task.number,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,15 @@ class EmbeddedModel:
         self._starting = asyncio.Lock()
 
     async def complete(self, request: Request) -> Reply:
-        """Answer one request, starting the server on the first."""
+        """Answer one request, starting the server on the first.
+
+        Where the prompt asks to choose, a grammar holds the model to the choices.
+        """
+        if request.choices:
+            grammar = "root ::= " + " | ".join(json.dumps(choice) for choice in request.choices)
+            extra = {**(request.sampling.extra or {}), "grammar": grammar}
+            sampling = request.sampling.model_copy(update={"extra": extra})
+            request = replace(request, sampling=sampling)
         return await (await self._ready()).complete(request)
 
     async def _ready(self) -> EndpointModel:
