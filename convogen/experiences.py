@@ -40,7 +40,7 @@ def _load(path: Path) -> Experience:
         raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SourceError(f"{path}: must be a mapping with personas, relations, situation, …")
-    mapping = cast(dict[str, Any], data)
+    mapping = cast("dict[str, Any]", data)
     try:
         personas = [_persona(entry, path) for entry in mapping.pop("personas", [])]
         experience = Experience(id=path.stem, personas=personas, **mapping)
@@ -60,7 +60,7 @@ def _load(path: Path) -> Experience:
 def _persona(entry: Any, path: Path) -> Persona:
     if not isinstance(entry, Mapping):
         raise TypeError("each of personas must be a mapping with a name")
-    fields = dict(cast(Mapping[str, Any], entry))
+    fields = dict(cast("Mapping[str, Any]", entry))
     own = {key: fields.pop(key) for key in ("name", "text", "licence") if key in fields}
     card = PersonaCard(**fields) if fields else None
     return Persona(card=card, source=f"experiences/{path.name}", **own)
@@ -88,7 +88,7 @@ def card_text(persona: Persona) -> str:
         return persona.text or ""
     lines: list[str] = []
     for key, value in persona.card.model_dump().items():
-        shown = ", ".join(cast(Sequence[str], value)) if isinstance(value, list) else value
+        shown = ", ".join(cast("Sequence[str]", value)) if isinstance(value, list) else value
         lines.append(f"- {key.replace('_', ' ')}: {shown}")
     return "\n".join(lines)
 

@@ -35,9 +35,9 @@ class ExperienceGenerator:
         ]
 
     async def invent(
-        self, session: Session, *, id: str, task: int, n: int, shots: Sequence[Experience]
+        self, session: Session, *, name: str, task: int, n: int, shots: Sequence[Experience]
     ) -> Experience:
-        """An experience of `n` people, shown `shots` as examples.
+        """An experience of `n` people with the id `name`, shown `shots` as examples.
 
         Raises `ModelFault` of kind `experience_invalid` where no reply could be used.
         """
@@ -50,7 +50,7 @@ class ExperienceGenerator:
             experience, complaint = _read(answer, n)
             if experience is not None:
                 return experience.model_copy(
-                    update={"id": id, "task": task, "shots": [shot.id for shot in shots]}
+                    update={"id": name, "task": task, "shots": [shot.id for shot in shots]}
                 )
             asking = [
                 *messages,
@@ -119,7 +119,7 @@ def find_json(text: str) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
-            return cast(dict[str, Any], found)
+            return cast("dict[str, Any]", found)
         at = text.find("{", at + 1)
     return None
 

@@ -33,8 +33,8 @@ _FAREWELL = re.compile(
     re.IGNORECASE,
 )
 _AS_AI = re.compile(
-    r"\b(?:as an? (?:ai|artificial intelligence|(?:large )?language model|virtual assistant|chatbot)"
-    r"|i(?:'|’)?(?: a)?m (?:just |only )?an? (?:ai|(?:large )?language model|chatbot|virtual assistant)"
+    r"\b(?:as an? (?:ai|artificial intelligence|language model|large language model|chatbot)"
+    r"|i(?:'|’)?(?: a)?m (?:just |only )?an? (?:ai|(?:large )?language model|chatbot|ai assistant)"
     r"|my (?:training data|knowledge cutoff)"
     r"|i (?:cannot|can(?:'|’)t) (?:roleplay|role-play|pretend to be))\b",
     re.IGNORECASE,

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
 from convogen.files import append_line, cut_torn_line, drop_tail, write_whole
-from convogen.journal import Journal
+from convogen.models.journal import Journal
 from convogen.types import Conversation, Experience, Failure, Record
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
@@ -97,7 +97,7 @@ def load_run(folder: str | Path) -> Run:
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: no run here (it has no manifest.json); `convogen run … --out {path}` makes one"
+            f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
         )
     return Run(path)
 
@@ -245,7 +245,7 @@ def _lock(folder: Path) -> Any:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder}: another process is writing to this run; wait for it, or choose another --out"
+            f"{folder}: another process is writing to this run; wait, or choose another --out"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error

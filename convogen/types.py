@@ -1,7 +1,8 @@
 """The records of convogen: what is written to a run folder and read from any corpus.
 
-All are frozen; a committed record never changes. `task` is a record's place in the plan of its run. Fields keep their order when written, so the
-same record is always the same bytes. Times are not part of any record: they are in the ledger.
+All are frozen; a committed record never changes. Fields keep their order when written, so the
+same record is always the same bytes. `task` is a record's place in the plan of its run. Times are
+not part of any record: they are in the ledger.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ REFRESH_S = 0.25
 
 
 @contextmanager
-def live(experiment: Experiment, tally: Tally) -> Iterator[None]:
+def live(experiment: Experiment, tally: Tally) -> Generator[None]:
     """Show what is done while it is done: on a terminal, and nowhere else."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -93,7 +93,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 
 def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     turns, n = summary["turns"], max(summary["conversations"], 1)
-    lines = [
+    return [
         ("experiences", f"{summary['experiences']}, {summary['admitted']} entered the hub"),
         ("turns", f"{turns}, {turns / n:.1f} a conversation"),
         ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} a turn"),
@@ -102,7 +102,6 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("selector repaired", f"{summary['selector_repairs']} of {summary['selections']}"),
         ("failures", _counted(summary["failures"])),
     ]
-    return lines
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -13,9 +13,10 @@ from convogen.cli.options import base_url_option, model_option, models_from
 
 __all__ = ["command"]
 
-SCHEMA = {
+COLOURS = ["red", "green", "blue"]
+SCHEMA: dict[str, Any] = {
     "type": "object",
-    "properties": {"colour": {"type": "string", "enum": ["red", "green", "blue"]}},
+    "properties": {"colour": {"type": "string", "enum": COLOURS}},
     "required": ["colour"],
     "additionalProperties": False,
 }
@@ -75,7 +76,7 @@ async def examine(spec: Any) -> dict[str, Any]:
         "kind": spec.kind,
         "reachable": True,
         "says": first.text.strip()[:200],
-        "json_schema": colour in SCHEMA["properties"]["colour"]["enum"],
+        "json_schema": colour in COLOURS,
         "log_probabilities": bool(judged.logprobs and judged.logprobs[0].top),
         "first_answer_s": round(first_s, 3),
         "tokens_a_second": round(long.usage.completion_tokens / max(long_s, 1e-6), 1),

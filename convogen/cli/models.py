@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def command(ctx: click.Context) -> None:
 def pull(source: str, file: str | None) -> None:
     """Fetch a GGUF file: `embedded`, a local path, or a Hugging Face REPOSITORY and FILE.
 
-    For example: convogen models pull bartowski/Qwen2.5-3B-Instruct-GGUF Qwen2.5-3B-Instruct-Q4_K_M.gguf
+    For example: convogen models pull Qwen/Qwen2.5-3B-Instruct-GGUF qwen2.5-3b-instruct-q4_k_m.gguf
     """
     from convogen.errors import ModelConfigError
     from convogen.models.embedded import WHEEL, WHEEL_FILE, models_folder
@@ -89,12 +90,11 @@ def _from_hub(repository: str, file: str, folder: Path) -> Path:
     from convogen.errors import ModelConfigError
 
     try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError
+        hub = importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise ModelConfigError("models pull: pip install 'convogen[embedded]' first") from error
     try:
-        return Path(hf_hub_download(repository, file, local_dir=folder))
-    except (HfHubHTTPError, OSError) as error:
+        return Path(hub.hf_hub_download(repository, file, local_dir=folder))
+    except OSError as error:  # the hub's own errors are OSErrors
         first = str(error).strip().splitlines()[0]
         raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error

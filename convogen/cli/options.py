@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["model_option", "base_url_option", "models_from"]
+__all__ = ["base_url_option", "model_option", "models_from"]
 
 model_option = click.option(
     "--model",

@@ -68,8 +68,8 @@ def command(
             result = run(loaded, folder, fresh=fresh, tally=tally)
     except KeyboardInterrupt:
         click.echo(
-            f"stopped: {tally.counts['conversations']} of {loaded.n} conversations are in {folder}, "
-            f"what was answered is kept; to go on: {_again()}",
+            f"stopped with {tally.counts['conversations']} of {loaded.n} conversations in {folder}; "
+            f"what was answered is kept, to go on: {_again()}",
             err=True,
         )
         sys.exit(130)

@@ -7,6 +7,7 @@ reached like any other endpoint: continuous batching, JSON-schema output, prompt
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import json
 import os
@@ -68,7 +69,7 @@ def find_gguf(name: str) -> Path:
 def serve(path: Path) -> str:
     """Start the server for a GGUF file, once per process; return its base URL."""
     try:
-        import xllamacpp
+        xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
         raise ModelConfigError(
             "the embedded model needs llama.cpp: pip install 'convogen[embedded]'"

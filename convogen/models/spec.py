@@ -28,11 +28,15 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
-    base_url: str | None = Field(None, description="an OpenAI-compatible endpoint, ending in /v1")
-    api_key_env: str = Field("OPENAI_API_KEY", description="environment variable with the key")
-    timeout_s: float = Field(120, gt=0, description="seconds a call may take")
+    base_url: str | None = Field(
+        default=None, description="an OpenAI-compatible endpoint, ending in /v1"
+    )
+    api_key_env: str = Field(
+        default="OPENAI_API_KEY", description="environment variable with the key"
+    )
+    timeout_s: float = Field(default=120, gt=0, description="seconds a call may take")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
-        "auto", description="how the endpoint is asked for JSON; auto finds out"
+        default="auto", description="how the endpoint is asked for JSON; auto finds out"
     )
 
     @model_validator(mode="before")
