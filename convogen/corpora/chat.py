@@ -59,7 +59,7 @@ def turns_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
         speaker = text_of(turn.get("speaker"), f"'speaker' of turn {index}")
         turns.append(Turn(speaker=speaker, text=text_of(turn.get("text"), f"'text' of {index}")))
     people = row.get("participants")
-    names = [text_of(name, "a participant") for name in people] if isinstance(people, list) else []
+    names = [text_of(name, "a participant") for name in as_list(people or [], "'participants'")]
     context = row.get("context")
     context = labels(as_dict(context, "'context'"), ()) if context else {}
     context |= labels(row, ("id", "turns", "participants", "context"))
@@ -148,8 +148,7 @@ def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Ite
         if len(thread) > MAX_TURNS:
             raise RowError(f"a thread of more than {MAX_TURNS} messages")
         replies = as_list(thread[-1].get("replies") or [], "'replies'")
-        for reply in reversed(replies):
-            stack.append([*thread, as_dict(reply, "a reply")])
+        stack.extend([*thread, as_dict(reply, "a reply")] for reply in reversed(replies))
         if not replies:
             number += 1
             turns = [_oasst_turn(message) for message in thread]
@@ -170,7 +169,7 @@ def oasst_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     nodes: dict[str, dict[str, Any]] = {}
     root: dict[str, Any] | None = None
     for line, value in rows:
-        message = as_dict(value, "the row") | {"replies": []}
+        message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}
         nodes[text_of(message.get("message_id"), "'message_id'")] = message
         parent = message.get("parent_id")
         if parent is None:

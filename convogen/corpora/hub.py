@@ -27,10 +27,11 @@ def hub_rows(source: str) -> Iterator[Row]:
     datasets: Any = import_module("datasets")
     number = 0
     try:
-        found = datasets.load_dataset(
+        found: Any = datasets.load_dataset(
             match["name"], match["config"], split=match["split"], streaming=True
         )
-        for part in found.values() if isinstance(found, dict) else [found]:
+        parts: list[Any] = list(found.values()) if hasattr(found, "values") else [found]
+        for part in parts:
             for value in part:
                 number += 1
                 yield Row(number, value)

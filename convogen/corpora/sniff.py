@@ -17,7 +17,7 @@ _HEAD = 256 * 1024
 
 
 def container_of(path: Path) -> str:
-    """One of the containers of `read_rows`; raises `SourceError` for an empty or unreadable file."""
+    """One of the containers of `read_rows`; raises `SourceError` for one empty or unreadable."""
     try:
         with open_bytes(path) as file:
             head = file.read(_HEAD)
@@ -36,7 +36,7 @@ def container_of(path: Path) -> str:
     header = text.splitlines()[0]
     if header.startswith("conv_id,utterance_idx,"):
         return "commas"
-    if suffix == ".csv" or (header.count(",") >= 3 and "\t" not in header and "__eou__" not in text):
+    if suffix == ".csv" or (header.count(",") >= 3 and "\t" not in text and "__eou__" not in text):
         return "csv"
     return "text"
 

@@ -92,7 +92,7 @@ def _content(value: Any, what: str) -> str | None:
 
 
 def script_turns(text: str) -> list[Turn]:
-    """Turns of a script, one `Speaker: text` a line; a line without a speaker goes on with the last.
+    """Turns of a script, a `Speaker: text` a line; a line without a speaker goes on.
 
     Raises `RowError` where the first line names no speaker.
     """
@@ -147,8 +147,8 @@ def conversation(
         raise RowError("no turns")
     if len(turns) > MAX_TURNS:
         raise RowError(f"{len(turns)} turns, at most {MAX_TURNS} are read")
-    speakers = list(dict.fromkeys(turn.speaker for turn in turns))
-    people = list(dict.fromkeys([*(participants or []), *speakers]))
+    named = [*(participants or []), *(turn.speaker for turn in turns)]
+    people = list(dict.fromkeys(named))
     try:
         return Conversation(id=id, participants=people, context=context, turns=turns)
     except ValidationError as error:
