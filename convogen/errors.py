@@ -32,11 +32,15 @@ __all__ = [
 
 
 class ConvogenError(Exception):
-    """Everything convogen raises on purpose."""
+    """Everything convogen raises on purpose; `exit_status` is the command line's."""
+
+    exit_status = 1
 
 
 class UserError(ConvogenError):
-    """A mistake the user can mend; printed in one line, exit status 2."""
+    """A mistake the user can mend; printed in one line."""
+
+    exit_status = 2
 
 
 class ExperimentError(UserError):
@@ -61,6 +65,8 @@ class RunStopped(ConvogenError):
 
 class EndpointDown(RunStopped):
     """An endpoint is unreachable, refuses the key, or keeps failing after all retries."""
+
+    exit_status = 2
 
 
 class TooManyFailures(RunStopped):

@@ -1,6 +1,6 @@
 """The records of convogen: what is written to a run folder and read from any corpus.
 
-All are frozen; a committed record never changes. Fields keep their order when written, so the
+All are frozen; a committed record never changes. `task` is a record's place in the plan of its run. Fields keep their order when written, so the
 same record is always the same bytes. Times are not part of any record: they are in the ledger.
 """
 
@@ -48,29 +48,36 @@ class Usage(Record):
             cached_tokens=self.cached_tokens + other.cached_tokens,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens - other.prompt_tokens,
+            completion_tokens=self.completion_tokens - other.completion_tokens,
+            cached_tokens=self.cached_tokens - other.cached_tokens,
+        )
 
-Line = Annotated[str, Field(min_length=3)]
+
+def _line(wanted: int, about: str) -> Any:
+    """A text of a card: taken up to 500 characters, asked for with `wanted` at most."""
+    extra: Any = {"maxLength": wanted}
+    return Field(min_length=3, max_length=500, description=about, json_schema_extra=extra)
 
 
 class PersonaCard(Record):
     """What makes a person who they are (ConvoGen, section II-C-1).
 
-    To add a field, add it here with its description and bounds, and to the cards in `experiences/`:
-    the generator's schema, the prompts and the agents pick it up from this class.
+    To add a field, add it here with its description and to the cards in `experiences/`: the
+    generator's prompt and schema, the shots and the agents all pick it up from this class.
     """
 
-    age: Annotated[int, Field(ge=1, le=110, description="age in years")]
-    gender: Annotated[str, Field(min_length=3, max_length=20, description="gender")]
-    qualities: Annotated[
-        list[Annotated[str, Field(min_length=3, max_length=24)]],
-        Field(min_length=2, max_length=4, description="two to four traits of character"),
-    ]
-    lifestyle: Annotated[Line, Field(max_length=140, description="work and hobbies")]
-    speech_style: Annotated[Line, Field(max_length=90, description="how they talk")]
-    recent_memory: Annotated[Line, Field(max_length=140, description="something of the last days")]
-    long_term_memory: Annotated[
-        Line, Field(max_length=140, description="something that shaped them long ago")
-    ]
+    age: int = Field(ge=1, le=110, description="age in years")
+    gender: str = _line(20, "gender")
+    qualities: list[Annotated[str, _line(24, "a trait")]] = Field(
+        min_length=2, max_length=4, description="two to four traits of character"
+    )
+    lifestyle: str = _line(140, "work and hobbies")
+    speech_style: str = _line(90, "how they talk")
+    recent_memory: str = _line(140, "something of the last days that is on their mind")
+    long_term_memory: str = _line(140, "something that shaped them long ago")
 
 
 class Persona(Record):
@@ -102,7 +109,7 @@ class Experience(Record):
     """
 
     id: str
-    task: str | None = None
+    task: int | None = None
     personas: list[Persona]
     relations: str
     situation: str
@@ -157,7 +164,7 @@ class Conversation(Record):
     """
 
     id: str
-    task: str | None = None
+    task: int | None = None
     method: str | None = None
     experience: str | None = None
     participants: list[str] = []
@@ -171,7 +178,7 @@ class Failure(Record):
     """A task that gave no conversation: at which stage, what kind of fault, and the evidence."""
 
     id: str
-    task: str
+    task: int
     stage: str
     kind: str
     message: str

@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from convogen import __version__
-from convogen.errors import ConvogenError, UserError
+from convogen.errors import ConvogenError
 
 COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
@@ -67,4 +67,4 @@ def main(argv: list[str] | None = None) -> None:
         if debug:
             raise
         click.echo(f"convogen: {error}", err=True)
-        sys.exit(2 if isinstance(error, UserError) else 1)
+        sys.exit(error.exit_status)

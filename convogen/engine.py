@@ -1,0 +1,272 @@
+"""Running an experiment: tasks are played concurrently and committed in the order of the plan.
+
+As many tasks are under way as conversations are still missing, up to a window; each that fails
+makes room for one more, so a run ends with exactly n conversations, or at its limit of failures.
+No task is started that might not be needed, and the dataset is the same at any concurrency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.metadata
+import platform
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen import __version__
+from convogen.errors import TooManyFailures
+from convogen.experiment import Experiment
+from convogen.methods.base import Play, RunInputs, Task
+from convogen.models.base import ChatModel
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Role, Tally, Traffic, open_model
+from convogen.store import Journal, Outcome, Run, RunStore, load_run
+
+__all__ = ["run", "run_async"]
+
+WINDOW = 4
+"""Tasks under way for each call that may be in flight; bounds memory, hides slow tasks."""
+
+GRACE_S = 1.0
+"""Seconds that tasks get to end when a run is interrupted."""
+
+PACKAGES = ("autogen-agentchat", "openai", "pydantic", "xllamacpp")
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    fresh: bool = False,
+    tally: Tally | None = None,
+    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+) -> Run:
+    """Run an experiment into a folder (default `runs/<name>`), or finish a run begun there.
+
+    `fresh` moves an earlier run in the folder aside first. `tally` counts what is done while it
+    is done. `open_model` makes the model of a spec. Raises `UserError` for what can be mended
+    beforehand and `RunStopped` where the run ended early; in either case what was answered is
+    kept, and calling again goes on from there.
+    """
+    arguments = run_async(experiment, out, fresh=fresh, tally=tally, open_model=open_model)
+    with asyncio.Runner() as runner:
+        return runner.run(arguments)
+
+
+async def run_async(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    fresh: bool = False,
+    tally: Tally | None = None,
+    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+) -> Run:
+    """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
+    folder = Path(out) if out is not None else Path("runs") / experiment.name
+    fingerprint = experiment.fingerprint
+    if fresh:
+        move_aside(folder)
+    tally = tally or Tally()
+    roles = _open_roles(experiment, open_model)
+    traffic = Traffic(roles, experiment.concurrency, tally)
+    store: RunStore | None = None
+    try:
+        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
+        tally.add("conversations", store.n_conversations)
+        tally.add("failures", store.n_failures)
+        with _terminate_as_interrupt():
+            await _Engine(experiment, store, traffic, tally).run()
+        store.note({"complete": True, "ended_at": _now()})
+    finally:
+        await traffic.close()
+        if store is not None:
+            store.close()
+    return load_run(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    outcome: Outcome
+    journal: Journal
+
+
+class _Engine:
+    """One start of a run."""
+
+    def __init__(
+        self, experiment: Experiment, store: RunStore, traffic: Traffic, tally: Tally
+    ) -> None:
+        self._experiment = experiment
+        self._store = store
+        self._traffic = traffic
+        self._tally = tally
+        self._window = WINDOW * experiment.concurrency + 16
+        self._under_way: dict[int, asyncio.Task[_Played]] = {}
+        self._broken: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Play until n conversations are committed; raises `RunStopped` where that cannot be."""
+        store, n = self._store, self._experiment.n
+        if store.n_conversations >= n:
+            return
+        play = self._start()
+        self._broken = asyncio.get_running_loop().create_future()
+        try:
+            while store.n_conversations < n:
+                self._check_failures()
+                self._launch(play)
+                head = self._under_way[store.committed]
+                await asyncio.wait({head, self._broken}, return_when=asyncio.FIRST_COMPLETED)
+                if self._broken.done():
+                    self._broken.result()
+                played = self._under_way.pop(store.committed).result()
+                self._commit(played)
+        finally:
+            await self._stop()
+
+    def _start(self) -> Play:
+        experiment, store = self._experiment, self._store
+        seed = int(experiment.fingerprint, 16)
+        play = experiment.method.start(RunInputs(seed=seed, prompts=experiment.prompts))
+        play.restore(store.committed, store.experiences())
+        return play
+
+    def _launch(self, play: Play) -> None:
+        """Start tasks, never more than the conversations that are still missing."""
+        missing = self._experiment.n - self._store.n_conversations
+        wanted = min(missing, self._window)
+        while len(self._under_way) < wanted:
+            number = self._store.committed + len(self._under_way)
+            self._under_way[number] = asyncio.create_task(self._play(play, number))
+            self._under_way[number].add_done_callback(self._notice)
+
+    async def _play(self, play: Play, number: int) -> _Played:
+        digest = hashlib.blake2b(
+            f"{self._experiment.fingerprint}/{number}".encode(), digest_size=8
+        ).digest()
+        journal = self._store.journal(number)
+        seed = int.from_bytes(digest)
+        session = self._traffic.session(number, seed, journal)
+        task = Task(number, digest.hex(), seed, session, self._tally.add)
+        return _Played(await play.play(task), journal)
+
+    def _notice(self, task: asyncio.Task[_Played]) -> None:
+        """A task that raised stops the run at once, wherever it stands in the plan."""
+        if task.cancelled() or task.exception() is None:
+            return
+        assert self._broken is not None
+        if not self._broken.done():
+            self._broken.set_exception(task.exception() or AssertionError)
+
+    def _commit(self, played: _Played) -> None:
+        self._store.commit(self._store.committed, played.outcome, played.journal)
+        done = "failures" if played.outcome.conversation is None else "conversations"
+        self._tally.add(done)
+
+    def _check_failures(self) -> None:
+        failed, limit = self._store.n_failures, self._experiment.max_failures
+        if failed > limit:
+            raise TooManyFailures(
+                f"{failed} tasks failed, more than max_failures: {limit}; "
+                f"`convogen show {self._store.folder}` says why; "
+                f"to go on: --set max_failures={failed + max(10, limit)}"
+            )
+
+    async def _stop(self) -> None:
+        """End what is still under way, within the grace period."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_S)
+        if self._broken is not None and self._broken.done():
+            self._broken.exception()
+
+
+def _open_roles(
+    experiment: Experiment, open_model: Callable[[ModelSpec], ChatModel]
+) -> dict[str, Role]:
+    """A model for each role; roles that name the same model share it."""
+    models: dict[str, ChatModel] = {}
+    roles: dict[str, Role] = {}
+    for role in experiment.method.roles:
+        spec = experiment.model(role)
+        key = spec.model_dump_json()
+        if key not in models:
+            models[key] = open_model(spec)
+        roles[role] = Role(models[key], spec, experiment.sampling(role))
+    return roles
+
+
+def move_aside(folder: Path) -> Path | None:
+    """Rename a run folder to one with the time behind its name; returns the new one."""
+    if not (folder / "manifest.json").exists():
+        return None
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    aside = folder.with_name(f"{folder.name}.{stamp}")
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = folder.with_name(f"{folder.name}.{stamp}-{count}")
+    RunStore.check_free(folder)
+    folder.rename(aside)
+    return aside
+
+
+def _manifest(experiment: Experiment) -> dict[str, Any]:
+    """What is needed to know how a dataset was made; no key, no password."""
+    packages = {"convogen": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "name": experiment.name,
+        "fingerprint": experiment.fingerprint,
+        "n": experiment.n,
+        "complete": False,
+        "started_at": _now(),
+        "packages": packages,
+        "models": {role: _described(experiment.model(role)) for role in experiment.method.roles},
+        "experiment": experiment.essence,
+    }
+
+
+def _described(spec: ModelSpec) -> Mapping[str, str]:
+    described = {"name": spec.identity, "kind": spec.kind}
+    if spec.base_url:
+        scheme, _, rest = spec.base_url.partition("://")
+        described["base_url"] = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    return described
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class _terminate_as_interrupt:  # noqa: N801 - a context manager, named for what it does
+    """While a run is on, SIGTERM stops it as Ctrl-C does."""
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        try:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, self._interrupt)
+            self._set = True
+        except (NotImplementedError, RuntimeError, ValueError):
+            self._set = False
+
+    def _interrupt(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def __exit__(self, *_: object) -> None:
+        if self._set:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+

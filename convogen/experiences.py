@@ -1,0 +1,110 @@
+"""Hand-written experiences: the seeds of the few-shot hub, one YAML file each.
+
+A persona in a file is its name and either the fields of `PersonaCard` or a free `text`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import ValidationError
+
+from convogen.errors import SourceError
+from convogen.resources import shipped
+from convogen.types import Experience, Persona, PersonaCard, Starter
+
+__all__ = ["card_text", "check_experience", "load_experiences", "shot_text"]
+
+
+def load_experiences(folder: Path | None = None) -> list[Experience]:
+    """The experiences of a folder of YAML files (or of one file), in the order of their names.
+
+    Raises `SourceError` naming the file and key where one is malformed or there is none.
+    """
+    where = folder or shipped("experiences")
+    paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
+    if not paths:
+        raise SourceError(f"{where}: no experience here; the hub needs at least one *.yaml file")
+    return [_load(path) for path in paths]
+
+
+def _load(path: Path) -> Experience:
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise SourceError(f"{path}: must be a mapping with personas, relations, situation, …")
+    mapping = cast(dict[str, Any], data)
+    try:
+        personas = [_persona(entry) for entry in mapping.pop("personas", [])]
+        experience = Experience(id=path.stem, personas=personas, **mapping)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(str(part) for part in detail["loc"])
+        raise SourceError(f"{path}: {key}: {detail['msg']} (found {detail['input']!r})"[:400]) from error
+    except TypeError as error:
+        raise SourceError(f"{path}: {error}") from error
+    if complaint := check_experience(experience):
+        raise SourceError(f"{path}: {complaint}")
+    return experience
+
+
+def _persona(entry: Any) -> Persona:
+    if not isinstance(entry, Mapping):
+        raise TypeError("each of personas must be a mapping with a name")
+    fields = dict(cast(Mapping[str, Any], entry))
+    own = {key: fields.pop(key) for key in ("name", "text", "licence") if key in fields}
+    card = PersonaCard(**fields) if fields else None
+    return Persona(card=card, source="hand-written", **own)
+
+
+def check_experience(experience: Experience) -> str | None:
+    """What is wrong with an experience as a group, in words; None where nothing is."""
+    names = Counter(persona.name.strip().casefold() for persona in experience.personas)
+    twice = [name for name, n in names.items() if n > 1]
+    if len(experience.personas) < 2:
+        return f"personas: {len(experience.personas)} found, at least 2 are needed to talk"
+    if twice:
+        return f"personas: two of them are named {twice[0]!r}; give each a name of its own"
+    if experience.starter.speaker.strip().casefold() not in names:
+        return (
+            f"starter.speaker: {experience.starter.speaker!r} is none of "
+            f"{', '.join(persona.name for persona in experience.personas)}"
+        )
+    return None
+
+
+def card_text(persona: Persona) -> str:
+    """A persona for a prompt: one line a field of the card, or the hub's free text."""
+    if persona.card is None:
+        return persona.text or ""
+    lines: list[str] = []
+    for key, value in persona.card.model_dump().items():
+        shown = ", ".join(cast(Sequence[str], value)) if isinstance(value, list) else value
+        lines.append(f"- {key.replace('_', ' ')}: {shown}")
+    return "\n".join(lines)
+
+
+def shot_text(experience: Experience) -> str:
+    """An experience as the JSON object that the generator is asked for."""
+    return json.dumps(
+        {
+            "personas": [_flat(persona) for persona in experience.personas],
+            "relations": experience.relations,
+            "situation": experience.situation,
+            "topic": experience.topic,
+            "starter": Starter.model_dump(experience.starter),
+        },
+        ensure_ascii=False,
+    )
+
+
+def _flat(persona: Persona) -> dict[str, Any]:
+    card = persona.card.model_dump() if persona.card else {"text": persona.text}
+    return {"name": persona.name, **card}

@@ -1,0 +1,267 @@
+"""An experiment: YAML, validated, frozen, and its fingerprint.
+
+The method's parameters stand beside the common keys, flat:
+
+    name: GPIS-s
+    method: convogen
+    n: 500
+    iterative: true
+    style: short
+
+The fingerprint covers what changes the data. It leaves out:
+
+    n                                   a run can be made longer: what is there stays a prefix
+    name                                the same experiment under another name
+    base_url, api_key_env, timeout_s,   where and how a model is reached
+    json_mode
+    concurrency                         how many calls are in flight
+    max_failures                        when to give up
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from convogen import registry
+from convogen.errors import ExperimentError
+from convogen.methods.base import Method
+from convogen.models.base import Sampling
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.prompts import Prompt
+from convogen.resources import EXPERIMENTS
+
+__all__ = ["Experiment", "json_schema", "shipped_experiments"]
+
+DATA_FORMAT = 1
+"""Raised when the same experiment gives other records than it did."""
+
+
+class Common(BaseModel):
+    """The keys every experiment has, whatever its method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=80, pattern=r"^[\w.-]+$")
+    about: str = Field("", description="one line for `convogen list`")
+    method: str = "convogen"
+    n: int = Field(8, ge=1, description="how many conversations")
+    seed: int = Field(0, ge=0, description="decides every choice that is not the model's")
+    models: dict[str, ModelSpec] = Field(
+        default_factory=dict[str, ModelSpec],
+        description="a model for each role; `default` for those not named",
+    )
+    sampling: dict[str, Sampling] = Field(
+        default_factory=dict[str, Sampling], description="sampling by role, over the method's own"
+    )
+    prompts: dict[str, str] = Field(
+        default_factory=dict[str, str], description="a file of your own in place of a step's prompt"
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="model calls in flight; default 16, for the embedded model 8"
+    )
+    max_failures: int | None = Field(
+        None, ge=0, description="failed tasks after which a run stops; default n, at least 10"
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _one_for_all(cls, value: Any) -> Any:
+        if isinstance(value, str) or (isinstance(value, Mapping) and "name" in value):
+            return {"default": value}
+        return value
+
+
+class Experiment:
+    """A validated experiment: the common keys in `common`, the method with its parameters."""
+
+    def __init__(self, data: Mapping[str, Any], origin: str = "experiment") -> None:
+        """Validate; raises `ExperimentError` naming origin, key, what was found, what is allowed."""
+        own = {key: value for key, value in data.items() if key in Common.model_fields}
+        rest = {key: value for key, value in data.items() if key not in Common.model_fields}
+        self.origin = origin
+        self.common = _validate(Common, own, origin)
+        method: type[Method] = registry.load("methods", self.common.method)
+        self.method = _validate(method, rest, origin, extra=tuple(Common.model_fields))
+        for key in ("models", "sampling"):
+            allowed = [*method.roles, *(["default"] if key == "models" else [])]
+            _refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
+        _refuse_unknown(self.common.prompts, method.prompt_names, f"{origin}: prompts")
+
+    @classmethod
+    def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+        """An experiment from a YAML file, or a shipped one by its name.
+
+        `overrides` maps keys, dotted where they are nested, to values.
+        """
+        path = _find(source)
+        try:
+            data = yaml.safe_load(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ExperimentError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        if not isinstance(data, dict):
+            raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
+        merged = cast(dict[str, Any], {"name": path.stem, **data})
+        for key, value in (overrides or {}).items():
+            _set(merged, key, value)
+        return cls(merged, str(source))
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.common.name
+
+    @property
+    def n(self) -> int:
+        """How many conversations are asked for."""
+        return self.common.n
+
+    @property
+    def max_failures(self) -> int:
+        """How many tasks may fail before the run stops."""
+        given = self.common.max_failures
+        return max(10, self.n) if given is None else given
+
+    @property
+    def concurrency(self) -> int:
+        """How many model calls may be in flight."""
+        local = all(self.model(role).kind == "embedded" for role in self.method.roles)
+        return self.common.concurrency or (8 if local else 16)
+
+    def model(self, role: str) -> ModelSpec:
+        """The model of a role; the embedded one where none is named."""
+        models = self.common.models
+        return models.get(role) or models.get("default") or ModelSpec(name="embedded")
+
+    def sampling(self, role: str) -> Sampling:
+        """A role's sampling: the experiment's over the model's over the method's."""
+        settings = self.method.sampling(role)
+        if self.model(role).kind == "embedded" and role != "selector":
+            settings = EMBEDDED_SAMPLING.over(settings)
+        own = self.common.sampling.get(role)
+        return own.over(settings) if own else settings
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        return self.method.prompts(self.common.prompts)
+
+    @cached_property
+    def essence(self) -> dict[str, Any]:
+        """What changes the data, as plain values."""
+        roles = {
+            role: {
+                "model": self.model(role).identity,
+                "sampling": self.sampling(role).model_dump(exclude_none=True),
+            }
+            for role in self.method.roles
+        }
+        return {
+            "format": DATA_FORMAT,
+            "method": self.common.method,
+            "seed": self.common.seed,
+            **self.method.model_dump(mode="json"),
+            "roles": roles,
+            "prompts": {step: prompt.hash for step, prompt in self.prompts.items()},
+            "sources": self.method.sources(),
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies the data this experiment makes; 16 hexadecimal digits."""
+        text = json.dumps(self.essence, sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def to_yaml(self) -> str:
+        """The experiment as a file that gives it again; no key is in it, only its variable's name."""
+        common = self.common.model_dump(mode="json", exclude_defaults=True)
+        common["method"] = self.common.method
+        method = self.method.model_dump(mode="json")
+        return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
+
+
+def shipped_experiments() -> dict[str, Path]:
+    """The experiments that come with convogen, by name."""
+    return {path.stem: path for path in sorted(EXPERIMENTS.glob("*.yaml"))}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an experiment file, for editors: one alternative a method."""
+    common = Common.model_json_schema()
+    alternatives: list[dict[str, Any]] = []
+    definitions: dict[str, Any] = common.pop("$defs", {})
+    for name in registry.names("methods"):
+        own = registry.load("methods", name).model_json_schema()
+        definitions |= own.pop("$defs", {})
+        properties = {**common["properties"], "method": {"const": name}, **own["properties"]}
+        properties["models"] = {
+            "anyOf": [{"type": "string"}, {"type": "object"}],
+            "description": common["properties"]["models"]["description"],
+        }
+        alternatives.append(
+            {"type": "object", "properties": properties, "additionalProperties": False}
+        )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "convogen experiment",
+        "oneOf": alternatives,
+        "$defs": definitions,
+    }
+
+
+def _find(source: str | Path) -> Path:
+    shipped = shipped_experiments()
+    if str(source) in shipped:
+        return shipped[str(source)]
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise ExperimentError(f"{path}: no such file")
+    raise ExperimentError(
+        f"experiment {str(source)!r} is not known; allowed: {', '.join(shipped)}, or a .yaml file"
+    )
+
+
+def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        below = data.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise ExperimentError(f"--set {dotted}: {parent} holds a value, not keys")
+        data = cast(dict[str, Any], below)
+    data[last] = value
+
+
+def _validate(
+    model: type[BaseModel], data: Mapping[str, Any], origin: str, extra: tuple[str, ...] = ()
+) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ExperimentError(f"{origin}: {_explain(model, error, extra)}") from error
+
+
+def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, ...]) -> str:
+    """The first complaint in one line: key, what was found, what is allowed."""
+    detail = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+    if detail["type"] == "extra_forbidden":
+        allowed = ", ".join([*model.model_fields, *extra]) if len(detail["loc"]) == 1 else ""
+        return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
+    if not key:
+        return detail["msg"].removeprefix("Value error, ")
+    return f"{key}: {detail['msg']} (found {str(detail['input'])[:80]!r})"
+
+
+def _refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:
+    for key in given:
+        if key not in allowed:
+            raise ExperimentError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")

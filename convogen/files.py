@@ -1,0 +1,88 @@
+"""Appending whole lines, and mending what a crash tore."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import RunFolderError
+
+__all__ = ["append_line", "cut_torn_line", "drop_tail", "write_whole"]
+
+BLOCK = 1 << 16
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append whole lines in one write; raises `RunFolderError` where the disk refuses."""
+    if not line:
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            while line:
+                line = line[os.write(descriptor, line) :]
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file in one step: readers see the old text or the new, never a part."""
+    try:
+        beside = path.with_name(path.name + ".new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"{path}: cannot be written: {error.strerror or error}; "
+        "all complete rows are kept, mend it and run again"
+    )
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line that a crash left without its end."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        whole = _line_end_before(file, end)
+        if whole != end:
+            file.truncate(whole)
+
+
+def _line_end_before(file: Any, end: int) -> int:
+    """The offset just after the last newline before `end`; 0 where there is none."""
+    while end > 0:
+        start = max(0, end - BLOCK)
+        file.seek(start)
+        at = file.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
+
+
+def drop_tail(path: Path, unwanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Cut off the last rows of a file of JSON lines for as long as they are unwanted."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = _line_end_before(file, end - 1)
+            file.seek(start)
+            if not unwanted(json.loads(file.read(end - start))):
+                break
+            end = start
+        file.truncate(end)

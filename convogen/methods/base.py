@@ -1,0 +1,92 @@
+"""What a method is.
+
+A `Method` is a frozen pydantic model whose fields are its parameters, as they stand in an
+experiment file. At the start of a run it makes a `Play`, which turns tasks into outcomes. Tasks
+are numbered from 0 in the order of the plan; the engine plays many at once and commits them in
+that order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from convogen.models.base import Sampling
+from convogen.models.traffic import Session
+from convogen.prompts import Prompt, load_prompt
+from convogen.store import Outcome
+from convogen.types import Experience
+
+__all__ = ["Method", "Play", "RunInputs", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task: its place in the plan, its id and seed, its model calls, and a counter."""
+
+    number: int
+    id: str
+    seed: int
+    session: Session
+    count: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What a method's play gets at the start of a run."""
+
+    seed: int
+    prompts: Mapping[str, Prompt]
+
+
+class Play(ABC):
+    """A method at work in one run."""
+
+    def restore(self, committed: int, experiences: Iterable[Experience]) -> None:  # noqa: B027
+        """Take up the first `committed` tasks of an earlier start of the run."""
+
+    @abstractmethod
+    async def play(self, task: Task) -> Outcome:
+        """Turn a task into a conversation or a failure.
+
+        Only `RunStopped` and `UserError` may leave it: they stop the run, and the task is played
+        again by the next one.
+        """
+
+
+class Method(BaseModel, ABC):
+    """Base of all methods; unknown parameters are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    roles: ClassVar[Mapping[str, Sampling]]
+    """The roles whose models a run needs, with how their replies are drawn by default."""
+
+    prompt_names: ClassVar[tuple[str, ...]]
+    """The steps that have a prompt: `prompts/<method>/<step>.md`."""
+
+    def sampling(self, role: str) -> Sampling:
+        """A role's sampling under these parameters."""
+        return self.roles[role]
+
+    def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
+        """The method's prompts, with the user's own files in place of shipped ones."""
+        from pathlib import Path
+
+        return {
+            step: load_prompt(f"{self.name}/{step}", Path(chosen[step]) if step in chosen else None)
+            for step in self.prompt_names
+        }
+
+    def sources(self) -> dict[str, str]:
+        """What files the method reads, by name, with a hash of their content."""
+        return {}
+
+    @abstractmethod
+    def start(self, inputs: RunInputs) -> Play:
+        """Begin a run."""

@@ -1,0 +1,192 @@
+"""ConvoGen: an experience is invented from shots, then played as a group chat (section II-C)."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from convogen.errors import ModelFault
+from convogen.experiences import load_experiences, shot_text
+from convogen.generator import ExperienceGenerator
+from convogen.hub import FewShotHub
+from convogen.methods.base import Method, Play, RunInputs, Task
+from convogen.models.base import Sampling
+from convogen.store import Outcome
+from convogen.types import Conversation, Experience, Failure
+
+__all__ = ["ConvoGen"]
+
+
+def _as_range(value: Any) -> Any:
+    return [value, value] if isinstance(value, int) else value
+
+
+class ConvoGen(Method):
+    """Parameters of the ConvoGen method."""
+
+    name: ClassVar[str] = "convogen"
+    prompt_names: ClassVar[tuple[str, ...]] = ("experience", "opening", "agent", "selector")
+    roles: ClassVar[dict[str, Sampling]] = {
+        "generator": Sampling(temperature=1.0, max_tokens=2000),
+        "agent": Sampling(temperature=0.9),
+        "selector": Sampling(temperature=0.0, max_tokens=24),
+    }
+
+    participants: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=12)], Annotated[int, Field(ge=2, le=12)]],
+        BeforeValidator(_as_range),
+    ] = Field((2, 4), description="how many people: a number, or [fewest, most]")
+    iterative: bool = Field(True, description="iterative sampling; off: one fixed shot")
+    lanes: int = Field(1, ge=1, description="independent lineages of the hub; 1 is the paper")
+    per_round: int = Field(8, ge=1, description="experiences from the same shots (section III)")
+    shots: int = Field(1, ge=1, le=8, description="example experiences in the generator's prompt")
+    shot_policy: Literal["uniform", "newest"] = Field("uniform", description="how shots are drawn")
+    near_copy: float = Field(
+        0.8, gt=0, le=1, description="similarity to a shot from which nothing enters the hub"
+    )
+    experiences: str | None = Field(None, description="folder or file of seeds; default: shipped")
+    max_turns: int = Field(10, ge=1, le=200, description="turn cap, the starter included")
+    min_turns: int = Field(2, ge=1, description="a conversation with fewer is a failure")
+    speaker_selection: Literal["auto", "round_robin"] = Field(
+        "auto", description="auto: a model selects the next speaker"
+    )
+    allow_repeats: bool = Field(False, description="may a speaker go on speaking")
+    style: Literal["short", "chatty"] = Field("short", description="chatty: no limit on length")
+    max_words: int = Field(25, ge=3, description="guideline on the words of a short reply")
+    reasks: int = Field(2, ge=0, le=10, description="how often one reply is asked for again")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ConvoGen:
+        low, high = self.participants
+        if low > high:
+            raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+        return self
+
+    def sampling(self, role: str) -> Sampling:
+        """Agents get room for their words: about three tokens for each allowed word."""
+        settings = self.roles[role]
+        if role != "agent":
+            return settings
+        room = 3 * self.max_words + 20 if self.style == "short" else 600
+        return settings.model_copy(update={"max_tokens": room})
+
+    def seeds(self) -> list[Experience]:
+        """The hand-written experiences that the hub starts from."""
+        return load_experiences(Path(self.experiences) if self.experiences else None)
+
+    def sources(self) -> dict[str, str]:
+        """The seeds, hashed by content: where they lie does not matter."""
+        text = "\n".join(shot_text(seed) for seed in self.seeds())
+        return {"experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+
+    def start(self, inputs: RunInputs) -> Play:
+        return _ConvoGenPlay(self, inputs)
+
+
+class _ConvoGenPlay(Play):
+    def __init__(self, method: ConvoGen, inputs: RunInputs) -> None:
+        from convogen.groupchat import ChatPrompts, ChatRules
+
+        self._method = method
+        self._generator = ExperienceGenerator(inputs.prompts["experience"], method.reasks)
+        self._hub = FewShotHub(
+            method.seeds(),
+            seed=inputs.seed,
+            iterative=method.iterative,
+            lanes=method.lanes,
+            per_round=method.per_round,
+            shots=method.shots,
+            policy=method.shot_policy,
+            near_copy=method.near_copy,
+        )
+        self._rules = ChatRules(
+            max_turns=method.max_turns,
+            speaker_selection=method.speaker_selection,
+            allow_repeats=method.allow_repeats,
+            max_words=method.max_words if method.style == "short" else None,
+            reasks=method.reasks,
+        )
+        self._prompts = ChatPrompts(
+            opening=inputs.prompts["opening"],
+            agent=inputs.prompts["agent"],
+            selector=inputs.prompts["selector"],
+        )
+
+    def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
+        """Put the committed experiences back into the hub, in the order of the plan."""
+        done = 0
+        for experience in experiences:
+            assert experience.task is not None
+            for failed in range(done, experience.task):
+                self._hub.add(failed, None)
+            self._hub.add(experience.task, experience if experience.admitted else None)
+            done = experience.task + 1
+        for failed in range(done, committed):
+            self._hub.add(failed, None)
+
+    async def play(self, task: Task) -> Outcome:
+        try:
+            experience = await self._invent(task)
+        except ModelFault as fault:
+            self._hub.add(task.number, None)
+            return Outcome(failure=_failure(task, "experience", fault))
+        self._hub.add(task.number, experience if experience.admitted else None)
+        task.count("experiences")
+        try:
+            return Outcome(experience, await self._converse(task, experience))
+        except ModelFault as fault:
+            return Outcome(experience, failure=_failure(task, "conversation", fault))
+
+    async def _invent(self, task: Task) -> Experience:
+        shots = await self._hub.shots(task.number)
+        n = random.Random(task.seed).randint(*self._method.participants)
+        experience = await self._generator.invent(
+            task.session, id=f"e-{task.id}", task=task.number, n=n, shots=shots
+        )
+        admission = self._hub.judge(experience, shots)
+        return experience.model_copy(
+            update={"admitted": admission.admitted, "similarity": admission.similarity}
+        )
+
+    async def _converse(self, task: Task, experience: Experience) -> Conversation:
+        from convogen.groupchat import play_group_chat
+
+        before = task.session.usage
+        turns, ended = await play_group_chat(
+            experience, self._rules, self._prompts, task.session, lambda: task.count("turns")
+        )
+        if len(turns) < self._method.min_turns and ended != "max_turns":
+            last = turns[-1]
+            raise ModelFault(ended, f"ended after {len(turns)} turns", f"{last.speaker}: {last.text}")
+        return Conversation(
+            id=f"c-{task.id}",
+            task=task.number,
+            method=self._method.name,
+            experience=experience.id,
+            participants=[persona.name for persona in experience.personas],
+            context={
+                "topic": experience.topic,
+                "situation": experience.situation,
+                "relations": experience.relations,
+            },
+            turns=turns,
+            ended=ended,
+            usage=task.session.usage - before,
+        )
+
+
+def _failure(task: Task, stage: str, fault: ModelFault) -> Failure:
+    return Failure(
+        id=f"f-{task.id}",
+        task=task.number,
+        stage=stage,
+        kind=fault.kind,
+        message=str(fault),
+        evidence=fault.evidence[:4000],
+        usage=task.session.usage,
+    )

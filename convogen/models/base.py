@@ -1,0 +1,118 @@
+"""The one seam to language models: `ChatModel.complete(request) -> Reply`.
+
+Retries, limits, the journal and the ledger wrap it once, in `traffic.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from convogen.types import Usage
+
+__all__ = ["ChatModel", "Message", "Reply", "Request", "Sampling", "TokenLogprob"]
+
+
+class Sampling(BaseModel):
+    """How a role's replies are drawn. None leaves a parameter out of the request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    stop: list[str] | None = None
+    seed: int | None = None
+    extra: dict[str, Any] | None = Field(None, description="further keys of the request body")
+
+    def over(self, base: Sampling) -> Sampling:
+        """These settings, with `base` where nothing was set here (an explicit null counts)."""
+        return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat request."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call as the caller means it, before any endpoint's dialect.
+
+    `schema` asks for a JSON object of that JSON Schema, `top_logprobs` for the log-probabilities
+    of that many alternatives per token. `choices` are the replies the prompt asks to choose from.
+    """
+
+    role: str
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    schema: dict[str, Any] | None = None
+    top_logprobs: int | None = None
+    choices: tuple[str, ...] = ()
+
+    @cached_property
+    def hash(self) -> str:
+        """Identifies the request by everything that decides the reply; 24 hexadecimal digits."""
+        key = [
+            self.model,
+            [[m.role, m.content] for m in self.messages],
+            self.sampling.model_dump(exclude_none=True),
+            self.schema,
+            self.top_logprobs,
+        ]
+        text = json.dumps(key, sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of a reply: its log-probability, and those of its alternatives."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer to a request."""
+
+    text: str
+    usage: Usage
+    finish_reason: str
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+class ChatModel(Protocol):
+    """Anything that answers a chat request.
+
+    `complete` raises `Transient` where asking again may help, `EndpointDown` where it will not
+    until the user acts, and `ModelFault` where this one request cannot be answered.
+    """
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request, once: no retries here."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Transient(Exception):
+    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

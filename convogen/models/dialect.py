@@ -1,0 +1,100 @@
+"""What an endpoint understands, found out by asking.
+
+'OpenAI-compatible' endpoints differ in how they are asked for JSON and in the parameters they
+take. A refusal costs nothing, so a `Dialect` starts with everything and drops what is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from convogen.models.base import Request
+
+__all__ = ["Dialect"]
+
+JsonMode = Literal["schema", "portable", "object", "text"]
+LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
+OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
+JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured")
+
+
+class Dialect:
+    """How requests are put to one endpoint.
+
+    JSON is asked for by full JSON Schema; by one without the bounds that strict endpoints refuse
+    (`portable`); in JSON mode (`object`); or by the prompt alone (`text`).
+    """
+
+    def __init__(self, json_mode: Literal["auto", "schema", "object", "text"] = "auto") -> None:
+        self.json_mode: JsonMode = "schema" if json_mode == "auto" else json_mode
+        self._fixed = json_mode != "auto"
+        self.dropped: set[str] = set()
+        self.max_tokens_key = "max_tokens"
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The request as this endpoint takes it."""
+        sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            **{key: value for key, value in sampling.items() if key not in self.dropped},
+            **(request.sampling.extra or {}),
+        }
+        if "max_tokens" in body and self.max_tokens_key != "max_tokens":
+            body[self.max_tokens_key] = body.pop("max_tokens")
+        if request.top_logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+        if request.schema is not None:
+            body |= self._response_format(request.role, request.schema)
+        return body
+
+    def _response_format(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        if self.json_mode == "text":
+            return {}
+        if self.json_mode == "object":
+            return {"response_format": {"type": "json_object"}}
+        wanted = schema if self.json_mode == "schema" else portable(schema)
+        named = {"name": name, "strict": True, "schema": wanted}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+    def adapt(self, status: int, detail: str, body: dict[str, Any], mode: JsonMode) -> bool:
+        """Learn from the refusal of `body`, put in `mode`; True where asking again is worth it.
+
+        Several requests may be refused at once: what another has taught already is not a
+        reason to go a step further.
+        """
+        if status in (400, 422):
+            if "max_tokens" in body and "max_completion_tokens" in detail:
+                self.max_tokens_key = "max_completion_tokens"
+                return True
+            refused = [key for key in OPTIONAL if key in body and key in detail]
+            if refused:
+                self.dropped.update(refused)
+                return True
+        if status not in (400, 404, 422, 500, 501) or "response_format" not in body:
+            return False
+        if self._fixed or not any(word in detail.lower() for word in JSON_WORDS):
+            return False
+        if mode == self.json_mode:
+            self.json_mode = LADDER[LADDER.index(mode) + 1]
+        return True
+
+
+def portable(schema: Any) -> Any:
+    """A JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
+    bounds = {"minLength", "maxLength", "minimum", "maximum", "pattern", "title", "default"}
+    if isinstance(schema, dict):
+        items: dict[str, Any] = schema
+        return {
+            key: _properties(value) if key == "properties" else portable(value)
+            for key, value in items.items()
+            if key not in bounds
+        }
+    if isinstance(schema, list):
+        return [portable(item) for item in schema]  # pyright: ignore[reportUnknownVariableType]
+    return schema
+
+
+def _properties(properties: dict[str, Any]) -> dict[str, Any]:
+    """Names of properties are not keywords: none is dropped."""
+    return {name: portable(value) for name, value in properties.items()}

@@ -1,0 +1,92 @@
+"""The scripted model: canned replies for tests and dry runs. It is no language model.
+
+Its reply depends on the request alone, so the same run gives the same dataset. Where JSON is
+asked for it fills the schema with words from a list; otherwise it says a sentence made of them,
+or what a `script` of the caller's returns.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+from convogen.models.base import Reply, Request, TokenLogprob
+from convogen.types import Usage
+
+__all__ = ["ScriptedModel", "improvise"]
+
+Script = Callable[[Request], str]
+
+WORDS = (
+    "amber bridge candle door engine forest garden harbour island jacket kettle ladder market "
+    "needle orchard parcel quarry river signal tunnel umbrella valley window yard zipper anchor "
+    "basket copper drawer eagle feather glacier hammer ink jungle kite lantern mirror notebook "
+    "ocean pencil quilt ribbon saddle timber uniform violin whistle yoghurt button carpet"
+).split()
+NAMES = "Ada Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kaj Lea Mio Nia Ole Pia Quin Rhea Sol Tam".split()
+
+
+class ScriptedModel:
+    """Answers every request from a script; the default one is `improvise`."""
+
+    def __init__(self, script: Script | None = None) -> None:
+        self._script = script or improvise
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer at once; tokens are counted as white-space words."""
+        text = self._script(request)
+        usage = Usage(
+            prompt_tokens=sum(len(m.content.split()) for m in request.messages),
+            completion_tokens=len(text.split()),
+        )
+        logprobs = None
+        if request.top_logprobs is not None:
+            logprobs = tuple(TokenLogprob(token, 0.0, ((token, 0.0),)) for token in text.split())
+        return Reply(text, usage, "stop", logprobs)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def improvise(request: Request) -> str:
+    """A reply drawn from the request's hash: an object of the schema, a choice or a sentence."""
+    rng = random.Random(request.hash)
+    if request.schema is not None:
+        return json.dumps(_instance(request.schema, request.schema, rng, "reply"))
+    if request.choices:
+        return rng.choice(request.choices)
+    words = rng.choices(WORDS, k=rng.randint(5, 14))
+    return " ".join(words).capitalize() + rng.choice(".?!")
+
+
+def _instance(schema: dict[str, Any], root: dict[str, Any], rng: random.Random, key: str) -> Any:
+    """A value that satisfies a JSON Schema of the kind pydantic writes."""
+    if "$ref" in schema:
+        return _instance(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, rng, key)
+    if "enum" in schema:
+        return rng.choice(schema["enum"])
+    if "anyOf" in schema:
+        return _instance(schema["anyOf"][0], root, rng, key)
+    kind = schema.get("type")
+    if kind == "object":
+        fields = schema.get("properties", {}).items()
+        return {name: _instance(field, root, rng, name) for name, field in fields}
+    if kind == "array":
+        low = schema.get("minItems", 1)
+        size = rng.randint(low, max(low, schema.get("maxItems", low)))
+        return [_instance(schema["items"], root, rng, key) for _ in range(size)]
+    if kind in ("integer", "number"):
+        low = int(schema.get("minimum", 0))
+        return rng.randint(low, int(schema.get("maximum", low + 100)))
+    if kind == "boolean":
+        return rng.random() < 0.5
+    return _words(rng, key, schema.get("minLength", 1), schema.get("maxLength", 60))
+
+
+def _words(rng: random.Random, key: str, low: int, high: int) -> str:
+    if key in ("name", "speaker"):
+        return f"{rng.choice(NAMES)} {rng.choice(WORDS).capitalize()}"
+    text = " ".join(rng.choices(WORDS, k=rng.randint(3, 9)))
+    return text[:high].strip().ljust(low, "x")

@@ -1,0 +1,102 @@
+"""Prompts are files: `<method>/<step>.md`, rendered with Jinja.
+
+A file starts with a YAML header between two `---` lines: `variables` (what the text may use),
+`paper` (the section it follows) and `about`. The body is split into messages by lines that hold
+only `[system]` or `[user]`. Loading checks that the text uses the declared variables and no
+other; the file's hash goes into the manifest and the fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import jinja2
+import jinja2.meta
+import jinja2.sandbox
+import yaml
+
+from convogen.errors import SourceError
+from convogen.models.base import Message
+from convogen.resources import PROMPTS
+
+__all__ = ["Prompt", "load_prompt"]
+
+_ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+)
+_HEADER = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
+_ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
+
+
+class Prompt:
+    """A loaded prompt; `hash` identifies its text."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        match = _HEADER.match(text)
+        if match is None:
+            raise SourceError(f"{path}: no header; a prompt starts with a YAML header between ---")
+        header = _header(path, match[1])
+        self.variables = frozenset(header.get("variables") or ())
+        pieces = _ROLE.split(match[2])
+        if len(pieces) < 3 or pieces[0].strip():
+            raise SourceError(f"{path}: the text must start with a line [system] or [user]")
+        roles, bodies = pieces[1::2], pieces[2::2]
+        self._parts = [
+            (cast(Literal["system", "user"], role), self._compile(body.strip()))
+            for role, body in zip(roles, bodies, strict=True)
+        ]
+
+    def _compile(self, body: str) -> jinja2.Template:
+        try:
+            used = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(body))
+            if unknown := sorted(used - self.variables):
+                raise SourceError(
+                    f"{self.path}: uses {', '.join(unknown)}; "
+                    f"its header allows {', '.join(sorted(self.variables)) or 'none'}"
+                )
+            return _ENVIRONMENT.from_string(body)
+        except jinja2.TemplateSyntaxError as error:
+            raise SourceError(f"{self.path} line {error.lineno}: {error.message}") from error
+
+    def render(self, **values: Any) -> list[Message]:
+        """The messages; every declared variable must be given."""
+        if missing := sorted(self.variables - values.keys()):
+            raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
+        return [
+            Message(role, template.render(_wanted(values, self.variables)).strip())
+            for role, template in self._parts
+        ]
+
+
+def _wanted(values: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names}
+
+
+def _header(path: Path, text: str) -> dict[str, Any]:
+    try:
+        header = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SourceError(f"{path}: its header is no YAML: {error}") from error
+    if not isinstance(header, dict):
+        raise SourceError(f"{path}: its header must be a mapping with the key variables")
+    return cast(dict[str, Any], header)
+
+
+@lru_cache(maxsize=64)
+def load_prompt(name: str, chosen: Path | None = None) -> Prompt:
+    """The shipped prompt `<method>/<step>`, or the file chosen in its place.
+
+    Raises `SourceError` where the file is missing or uses variables it does not declare.
+    """
+    path = chosen or PROMPTS / f"{name}.md"
+    try:
+        return Prompt(path, path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"prompt {path}: cannot be read: {error}") from error

@@ -1,0 +1,40 @@
+"""Names -> the classes behind them, built in or from an installed package's entry points.
+
+A package adds a method with an entry point in the group `convogen.methods`, for example
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from convogen.errors import ExperimentError
+
+__all__ = ["load", "names"]
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "methods": {"convogen": "convogen.methods.convogen:ConvoGen"},
+}
+
+
+def names(kind: str) -> list[str]:
+    """The registered names of a kind, built-in ones first."""
+    return [*BUILT_IN[kind], *sorted(_installed(kind).keys() - BUILT_IN[kind].keys())]
+
+
+def load(kind: str, name: str) -> Any:
+    """The class registered under a name; raises `ExperimentError` naming those that exist."""
+    target = BUILT_IN[kind].get(name)
+    if target is not None:
+        module, attribute = target.split(":")
+        return getattr(import_module(module), attribute)
+    installed = _installed(kind)
+    if name in installed:
+        return installed[name].load()
+    raise ExperimentError(f"{kind[:-1]}: {name!r} is not known; allowed: {', '.join(names(kind))}")
+
+
+def _installed(kind: str) -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=f"convogen.{kind}")}

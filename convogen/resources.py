@@ -1,0 +1,16 @@
+"""Where the files that ship with convogen are: in the wheel, or in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+EXPERIMENTS = _PACKAGE / "experiments"
+PROMPTS = _PACKAGE / "prompts"
+
+
+def shipped(folder: str) -> Path:
+    """The folder `experiences` or `personas`: inside the wheel, else beside the package."""
+    in_wheel = _PACKAGE / "_data" / folder
+    return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / folder
