@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from convogen.corpora import BadRows
     from convogen.metrics import Distance, Rendering, Statistics
+    from convogen.published import Cell
 
 __all__ = ["command"]
 
@@ -128,6 +129,7 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
 def _paper_table(measured: dict[str, Statistics], render: str) -> Table:
     """Ours above, the published numbers of tables II, III and V below."""
     from rich.table import Table
+    from rich.text import Text
 
     from convogen.published import published
 
@@ -143,18 +145,21 @@ def _paper_table(measured: dict[str, Statistics], render: str) -> Table:
             found.mtld_mean,
             found.mtld_std,
         )
-        table.add_row(name, f"{found.conversations}", *map(_number, numbers), style="bold")
+        cells = (f"{found.conversations}", *map(_number, numbers))
+        table.add_row(Text(name), *cells, style="bold")
     table.add_section()
     tables = published("convogen")
     sizes = tables["I"].rows | tables["II"].rows
     for name, row in tables["III"].rows.items():
-        cells = [sizes[name]["n_conversations"], *row.values(), *tables["V"].rows[name].values()]
-        table.add_row(f"{name}, published", *(f"{cell}" for cell in cells), style="dim")
+        printed = [*row.values(), *tables["V"].rows[name].values()]
+        cells = (f"{sizes[name]['n_conversations']}", *map(_published, printed))
+        table.add_row(f"{name}, published", *cells, style="dim")
     return table
 
 
 def _more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     from convogen.metrics import distance
 
@@ -162,7 +167,7 @@ def _more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Ta
     table.add_column("Measure")
     columns = ours | human
     for name in columns:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(name), justify="right", overflow="fold")
     for label, key in _MEASURES.items():
         table.add_row(label, *(_number(getattr(found, key), 3) for found in columns.values()))
     table.add_section()
@@ -175,7 +180,7 @@ def _more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Ta
         for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
-                f"Distance from {name}: {label}", *(_number(value, 3) for value in values)
+                Text(f"Distance from {name}: {label}"), *(_number(value, 3) for value in values)
             )
     return table
 
@@ -184,7 +189,7 @@ def _repetition_table(name: str, found: Statistics) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"Near-copies in {name}", title_justify="left")
+    table = Table(title=Text(f"Near-copies in {name}"), title_justify="left")
     for label in ("What", "Texts", "Different", "Near-copies", "Share", "Commonest"):
         table.add_column(label, justify="left" if label in ("What", "Commonest") else "right")
     for kind, view in found.repetition.items():
@@ -206,6 +211,10 @@ def _number(value: float | int | None, digits: int = 2) -> str:
     if value is None:
         return "-"
     return f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def _published(cell: Cell) -> str:
+    return _number(cell) if isinstance(cell, int | float) else f"{cell}"
 
 
 def _short(name: str | None, others: dict[str, Any]) -> str:

@@ -56,7 +56,8 @@ def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 
     batches = corpus.batches(256)
     head = list(islice(batches, _SERIAL_BATCHES + 1))
     serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
-    work = zip(chain(head, batches), repeat(rendering))
+    renderings: Iterator[Rendering] = repeat(rendering)
+    work = zip(chain(head, batches), renderings, strict=False)
     results = map(_measure, work) if serial else _spread(work, workers)
     total = Tally()
     for tally, bad in results:

@@ -23,7 +23,7 @@ from convogen.types import Conversation
 
 __all__ = ["Openings", "Sample", "Tally", "tally_of"]
 
-TEXT_SAMPLE = 100
+TEXT_SAMPLE = 60
 """Conversations whose texts are kept for self-BLEU and ROUGE-L."""
 
 OPENING_SAMPLE = 20_000
