@@ -10,9 +10,9 @@ import multiprocessing
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from typing import Any, Protocol
 
 from convogen.metrics.rendering import Rendering
@@ -56,14 +56,18 @@ def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 
     batches = corpus.batches(256)
     head = list(islice(batches, _SERIAL_BATCHES + 1))
     serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
-    renderings: Iterator[Rendering] = repeat(rendering)
-    work = zip(chain(head, batches), renderings, strict=False)
+    work = _jobs(chain(head, batches), rendering)
     results = map(_measure, work) if serial else _spread(work, workers)
     total = Tally()
     for tally, bad in results:
         corpus.refuse(bad)
         total.merge(tally)
     return total.settle()
+
+
+def _jobs(batches: Iterable[_Batch], rendering: Rendering) -> Iterator[tuple[_Batch, Rendering]]:
+    for batch in batches:
+        yield batch, rendering
 
 
 def _measure(work: tuple[_Batch, Rendering]) -> tuple[Tally, Sequence[Any]]:
