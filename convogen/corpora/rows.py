@@ -11,7 +11,8 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -54,13 +55,23 @@ def decode(value: Any) -> Any:
     if not isinstance(value, bytes):
         return value
     try:
-        return json.loads(value)
+        return _encodable(json.loads(value), b"\\u" in value)
     except RecursionError:
         raise RowError("JSON nested too deeply") from None
     except UnicodeDecodeError as error:
         raise RowError(f"not UTF-8: {error.reason} at byte {error.start}") from None
     except ValueError as error:
         raise RowError(f"not JSON: {error}") from None
+
+
+def _encodable(value: Any, escapes: bool) -> Any:
+    """`value`, unless an escape in its JSON made text that no UTF-8 can hold: `RowError`."""
+    if escapes:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise RowError("half a surrogate pair: not Unicode text") from None
+    return value
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -73,7 +84,7 @@ def read_rows(path: Path, container: str) -> Iterator[Row]:
 
     A file that ends too early (gzip) or is no UTF-8 gives a `Broken` row there and stops.
     """
-    readers = {
+    readers: dict[str, Callable[[IO[bytes]], Generator[Row]]] = {
         "jsonl": _json_lines,
         "json": _json_array,
         "text": _text_lines,
@@ -84,9 +95,9 @@ def read_rows(path: Path, container: str) -> Iterator[Row]:
         yield from _parquet_rows(path)
         return
     line = 0
-    with open_bytes(path) as file:
+    with open_bytes(path) as file, closing(readers[container](file)) as rows:
         try:
-            for row in readers[container](file):
+            for row in rows:
                 line = row.line
                 yield row
         except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
@@ -106,11 +117,11 @@ def _lines(file: IO[bytes]) -> Iterator[Row]:
             yield Row(number, piece.removeprefix(b"\xef\xbb\xbf") if number == 1 else piece)
 
 
-def _json_lines(file: IO[bytes]) -> Iterator[Row]:
-    return (row for row in _lines(file) if isinstance(row.value, Broken) or row.value.strip())
+def _json_lines(file: IO[bytes]) -> Generator[Row]:
+    yield from (row for row in _lines(file) if isinstance(row.value, Broken) or row.value.strip())
 
 
-def _text_lines(file: IO[bytes]) -> Iterator[Row]:
+def _text_lines(file: IO[bytes]) -> Generator[Row]:
     for line, value in _lines(file):
         if isinstance(value, Broken):
             yield Row(line, value)
@@ -124,7 +135,7 @@ def _text_lines(file: IO[bytes]) -> Iterator[Row]:
             yield Row(line, text)
 
 
-def _comma_rows(file: IO[bytes]) -> Iterator[Row]:
+def _comma_rows(file: IO[bytes]) -> Generator[Row]:
     """Rows split at every comma, quotes meaning nothing: how EmpatheticDialogues is written."""
     header: list[str] | None = None
     for line, value in _text_lines(file):
@@ -137,19 +148,21 @@ def _comma_rows(file: IO[bytes]) -> Iterator[Row]:
             yield Row(line, dict(zip(header, fields, strict=False)))
 
 
-def _csv_rows(file: IO[bytes]) -> Iterator[Row]:
+def _csv_rows(file: IO[bytes]) -> Generator[Row]:
     """Rows of a CSV file as dicts by its header; `line` is the line a row ends on."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     reader = csv.DictReader(text, restkey="", restval=None)
-    while True:
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(reader.line_num, Broken(f"not CSV: {error}"))
-            continue
-        yield Row(reader.line_num, values)
+    try:
+        while True:
+            try:
+                values: Any = next(reader)
+            except csv.Error as error:
+                values = Broken(f"not CSV: {error}")
+            yield Row(reader.line_num, values)
+    except StopIteration:
+        return
+    finally:
+        text.detach()
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -210,11 +223,15 @@ class _Text:
                     raise RowError(message) from None
                 size *= 2
                 continue
+            escapes = self.buffer.find("\\u", self.at, end) >= 0
             self.advance(end)
-            return value
+            try:
+                return _encodable(value, escapes)
+            except RowError as error:
+                return Broken(str(error))
 
 
-def _json_array(file: IO[bytes]) -> Iterator[Row]:
+def _json_array(file: IO[bytes]) -> Generator[Row]:
     """The elements of a JSON array, or of every array in an object of arrays, one at a time."""
     text = _Text(file)
     try:
@@ -224,6 +241,8 @@ def _json_array(file: IO[bytes]) -> Iterator[Row]:
             yield from _elements(text)
     except RowError as error:
         yield Row(text.line, Broken(f"{error}; the rest of the file is not read"))
+    finally:
+        text.stream.detach()
 
 
 def _object_of_arrays(text: _Text) -> Iterator[Row]:

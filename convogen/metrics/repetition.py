@@ -91,15 +91,14 @@ def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
     template is still quick to measure; there nearly all are near-copies of a neighbour.
     """
     near = np.zeros(len(texts), bool)
-    buckets: list[defaultdict[int, list[int]]] = [defaultdict(list) for _ in range(_BANDS)]
-    for start in range(0, len(texts), _BLOCK):
-        keys = _band_keys(texts[start : start + _BLOCK])
-        for band, column in enumerate(keys.T.tolist()):
-            for at, key in enumerate(column):
-                buckets[band][key].append(start + at)
+    blocks = range(0, len(texts), _BLOCK)
+    keys = np.concatenate([_band_keys(texts[start : start + _BLOCK]) for start in blocks])
     seen: set[int] = set()
-    for band in buckets:
-        for members in band.values():
+    for band in range(_BANDS):
+        buckets: defaultdict[int, list[int]] = defaultdict(list)
+        for at, key in enumerate(keys[:, band].tolist()):
+            buckets[key].append(at)
+        for members in buckets.values():
             for at, one in enumerate(members):
                 for other in members[at + 1 : at + 1 + _BUCKET]:
                     pair = one * len(texts) + other
