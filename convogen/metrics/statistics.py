@@ -74,7 +74,7 @@ class Statistics:
     turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
-    characters), `repetition` over one of at most 20,000. `distinct_exact` is False where
+    characters), `repetition` over one of at most 10,000. `distinct_exact` is False where
     distinct-n is an estimate.
     """
 

@@ -26,7 +26,7 @@ __all__ = ["Openings", "Sample", "Tally", "tally_of"]
 TEXT_SAMPLE = 60
 """Conversations whose texts are kept for self-BLEU and ROUGE-L."""
 
-OPENING_SAMPLE = 20_000
+OPENING_SAMPLE = 10_000
 """Conversations whose experience, topic, names and starter are kept for the repetition view."""
 
 _CLIP = 1_000
@@ -59,12 +59,12 @@ class Sample:
     def add(self, key: str, item: Any) -> None:
         digest = blake2b(key.encode(errors="replace"), digest_size=8).digest()
         self._kept.append((digest, item))
-        if len(self._kept) > 2 * self.limit:
+        if len(self._kept) > 1.25 * self.limit:
             self.trim()
 
     def merge(self, other: Sample) -> None:
         self._kept.extend(other._kept)
-        if len(self._kept) > 2 * self.limit:
+        if len(self._kept) > 1.25 * self.limit:
             self.trim()
 
     def trim(self) -> None:
