@@ -162,10 +162,10 @@ def test_reading_is_streamed(tmp_path: Path) -> None:
 
 
 KEYS = st.sampled_from(
-    ["turns", "speaker", "text", "messages", "role", "content", "conversations", "from", "value"]
-    + ["conversation", "conversation_id", "dialogue", "utterances", "history", "prompt", "replies"]
-    + ["message_id", "parent_id", "message_tree_id", "conv_id", "utterance", "Speaker", "Utterance"]
-    + ["id", "participants", "context", "conversation_a", "conversation_b", "fname", "dialog"]
+    """turns speaker text messages role content conversations from value conversation dialogue
+    conversation_id utterances history prompt replies message_id parent_id message_tree_id conv_id
+    utterance Speaker Utterance id participants context conversation_a conversation_b fname
+    dialog""".split()
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
