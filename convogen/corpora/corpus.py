@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from convogen.corpora.dailydialog import label_files, labelled_rows
 from convogen.corpora.formats import FORMATS, Format, recognise
 from convogen.corpora.hub import hub_rows
 from convogen.corpora.rows import Broken, Row, RowError, decode, read_rows
@@ -196,4 +197,6 @@ def _file(name: str) -> Callable[[], Iterator[Row]]:
             " the Hugging Face hub"
         )
     container = container_of(path)
+    if container == "text" and label_files(path):
+        return lambda: labelled_rows(path)
     return lambda: read_rows(path, container)

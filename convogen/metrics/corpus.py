@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any, Protocol
 
+from convogen.errors import ConvogenError
 from convogen.metrics.rendering import Rendering
 from convogen.metrics.tally import Tally, tally_of
 from convogen.types import Conversation
@@ -65,6 +68,11 @@ def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 
     return total.settle()
 
 
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the process that reads: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _jobs(batches: Iterable[_Batch], rendering: Rendering) -> Iterator[tuple[_Batch, Rendering]]:
     for batch in batches:
         yield batch, rendering
@@ -84,7 +92,7 @@ def _spread(
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:
         context.set_forkserver_preload(_HEAVY)
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as pool:
         waiting: deque[Future[tuple[Tally, Sequence[Any]]]] = deque()
         try:
             for item in work:
@@ -93,6 +101,11 @@ def _spread(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise ConvogenError(
+                "a measuring process was ended from outside, most likely for want of memory; use"
+                " fewer with --workers"
+            ) from None
         finally:
             for future in waiting:
                 future.cancel()

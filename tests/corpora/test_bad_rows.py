@@ -162,14 +162,18 @@ def test_reading_is_streamed(tmp_path: Path) -> None:
 
 
 KEYS = st.sampled_from(
-    """turns speaker text messages role content conversations from value conversation dialogue
-    conversation_id utterances history prompt replies message_id parent_id message_tree_id conv_id
-    utterance Speaker Utterance id participants context conversation_a conversation_b fname
-    dialog""".split()
+    ["turns", "speaker", "text", "messages", "role", "content", "conversations", "from", "value"]
+) | st.sampled_from(
+    ["conversation", "conversation_id", "dialogue", "utterances", "history", "prompt", "replies"]
+)
+IDS = st.sampled_from(
+    ["message_id", "parent_id", "message_tree_id", "conv_id", "utterance", "Speaker", "Utterance"]
+) | st.sampled_from(
+    ["id", "participants", "context", "conversation_a", "conversation_b", "fname", "dialog"]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | IDS, inner, max_size=5),
     max_leaves=12,
 )
 

@@ -301,3 +301,17 @@ def test_a_named_format_wins_over_the_recognised_one(tmp_path: Path) -> None:
 def test_every_format_has_a_test() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     assert [form.name for form in FORMATS if form.name not in here] == []
+
+
+def test_dailydialog_labels_are_read_from_the_files_beside_it(tmp_path: Path) -> None:
+    files = {
+        "dialogues_train.txt": "Hi ! __eou__ Hello ! __eou__\nBye __eou__\n",
+        "dialogues_act_train.txt": "1 2 \n",
+        "dialogues_emotion_train.txt": "0 4 \n6 \n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    first, second = open_corpus(tmp_path / "dialogues_train.txt")
+    assert said(first) == [("user1", "Hi !"), ("user2", "Hello !")]
+    assert first.context == {"act": [1, 2], "emotion": [0, 4]}
+    assert second.context == {"emotion": [6]}
