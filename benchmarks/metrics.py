@@ -136,6 +136,8 @@ def main() -> None:
         write_corpus(path, options.conversations)
         size = path.stat().st_size / 2**20
         print(f"{options.conversations} synthetic conversations, {size:.0f} MB")
+        if hasattr(os, "getloadavg"):
+            print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         one = measure_apart(path, 1)
         many = measure_apart(path, options.workers)
         for workers, run in ((1, one), (options.workers, many)):
