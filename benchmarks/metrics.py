@@ -53,21 +53,28 @@ def measure_here(path: str, workers: int) -> None:
     print(json.dumps(result | {"conversations": found.conversations, "mtld": found.mtld_mean}))
 
 
-def tree_memory_mb(pid: int) -> tuple[float, float]:
-    """Memory of a process and all below it: shared pages counted once (PSS), and in each (RSS)."""
+def watch_tree(pid: int, cpu_s: dict[int, float]) -> tuple[float, float]:
+    """MB that a process and all below it take: shared pages counted once (PSS), or in each (RSS).
+
+    The processor time of each so far goes into `cpu_s`.
+    """
     pss = rss = 0
+    used: dict[int, float] = {}
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            children.setdefault(parent, []).append(int(entry.name))
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+            ticks = int(fields[11]) + int(fields[12])
+            used[int(entry.name)] = ticks / os.sysconf("SC_CLK_TCK")
     waiting = [pid]
     while waiting:
         one = waiting.pop()
         waiting.extend(children.get(one, []))
+        cpu_s[one] = max(cpu_s.get(one, 0.0), used.get(one, 0.0))
         try:
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
         except OSError:
@@ -83,14 +90,18 @@ def measure_apart(path: Path, workers: int) -> dict[str, float]:
     argv = [sys.executable, __file__, "--measure", str(path), "--workers", str(workers)]
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     peak_pss = peak_rss = 0.0
+    cpu_s: dict[int, float] = {}
     while child.poll() is None:
-        pss, rss = tree_memory_mb(child.pid)
+        pss, rss = watch_tree(child.pid, cpu_s)
         peak_pss, peak_rss = max(peak_pss, pss), max(peak_rss, rss)
         time.sleep(0.1)
     output = child.stdout.read() if child.stdout else ""
     if child.returncode:
         raise SystemExit(child.returncode)
-    return json.loads(output) | {"peak_pss_mb": peak_pss, "peak_rss_mb": peak_rss}
+    memory = {"peak_pss_mb": peak_pss, "peak_rss_mb": peak_rss}
+    return (
+        json.loads(output) | memory | {"cpu_s": sum(cpu_s.values()), "top_s": max(cpu_s.values())}
+    )
 
 
 def compare_rouge(path: Path) -> None:
@@ -149,8 +160,12 @@ def main() -> None:
             print(
                 f"  peak memory {memory} (limit {LIMIT_MB}); RSS summed {run['peak_rss_mb']:.0f} MB"
             )
+            busiest = f"{run['cpu_s']:.1f} s, in the busiest process {run['top_s']:.1f} s"
+            print(f"  processor time {busiest}")
         speed_up = one["counted_s"] / many["counted_s"]
         print(f"speed-up {speed_up:.2f} on {options.workers} (limit: {options.workers})")
+        bound = one["top_s"] / many["top_s"]
+        print(f"  by processor time, as if no other program ran: {bound:.2f}")
         print(f"same MTLD: {one['mtld'] == many['mtld']}")
         compare_rouge(path)
 
