@@ -268,5 +268,3 @@ class _terminate_as_interrupt:  # noqa: N801 - a context manager, named for what
     def __exit__(self, *_: object) -> None:
         if self._set:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
-
-

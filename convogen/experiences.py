@@ -40,14 +40,16 @@ def _load(path: Path) -> Experience:
         raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SourceError(f"{path}: must be a mapping with personas, relations, situation, …")
-    mapping = cast(dict[str, Any], data)
+    mapping = cast("dict[str, Any]", data)
     try:
-        personas = [_persona(entry) for entry in mapping.pop("personas", [])]
+        personas = [_persona(entry, path) for entry in mapping.pop("personas", [])]
         experience = Experience(id=path.stem, personas=personas, **mapping)
     except ValidationError as error:
         detail = error.errors()[0]
         key = ".".join(str(part) for part in detail["loc"])
-        raise SourceError(f"{path}: {key}: {detail['msg']} (found {detail['input']!r})"[:400]) from error
+        raise SourceError(
+            f"{path}: {key}: {detail['msg']} (found {detail['input']!r})"[:400]
+        ) from error
     except TypeError as error:
         raise SourceError(f"{path}: {error}") from error
     if complaint := check_experience(experience):
@@ -55,13 +57,13 @@ def _load(path: Path) -> Experience:
     return experience
 
 
-def _persona(entry: Any) -> Persona:
+def _persona(entry: Any, path: Path) -> Persona:
     if not isinstance(entry, Mapping):
         raise TypeError("each of personas must be a mapping with a name")
-    fields = dict(cast(Mapping[str, Any], entry))
+    fields = dict(cast("Mapping[str, Any]", entry))
     own = {key: fields.pop(key) for key in ("name", "text", "licence") if key in fields}
     card = PersonaCard(**fields) if fields else None
-    return Persona(card=card, source="hand-written", **own)
+    return Persona(card=card, source=f"experiences/{path.name}", **own)
 
 
 def check_experience(experience: Experience) -> str | None:
@@ -86,7 +88,7 @@ def card_text(persona: Persona) -> str:
         return persona.text or ""
     lines: list[str] = []
     for key, value in persona.card.model_dump().items():
-        shown = ", ".join(cast(Sequence[str], value)) if isinstance(value, list) else value
+        shown = ", ".join(cast("Sequence[str]", value)) if isinstance(value, list) else value
         lines.append(f"- {key.replace('_', ' ')}: {shown}")
     return "\n".join(lines)
 

@@ -50,10 +50,10 @@ class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^[\w.-]+$")
-    about: str = Field("", description="one line for `convogen list`")
+    about: str = Field(default="", description="one line for `convogen list`")
     method: str = "convogen"
-    n: int = Field(8, ge=1, description="how many conversations")
-    seed: int = Field(0, ge=0, description="decides every choice that is not the model's")
+    n: int = Field(default=8, ge=1, description="how many conversations")
+    seed: int = Field(default=0, ge=0, description="decides every choice that is not the model's")
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec],
         description="a model for each role; `default` for those not named",
@@ -65,25 +65,30 @@ class Common(BaseModel):
         default_factory=dict[str, str], description="a file of your own in place of a step's prompt"
     )
     concurrency: int | None = Field(
-        None, ge=1, description="model calls in flight; default 16, for the embedded model 8"
+        default=None,
+        ge=1,
+        description="model calls in flight; default 16, for the embedded model 8",
     )
     max_failures: int | None = Field(
-        None, ge=0, description="failed tasks after which a run stops; default n, at least 10"
+        default=None,
+        ge=0,
+        description="failed tasks after which a run stops; default n, at least 10",
     )
 
     @field_validator("models", mode="before")
     @classmethod
     def _one_for_all(cls, value: Any) -> Any:
-        if isinstance(value, str) or (isinstance(value, Mapping) and "name" in value):
+        if isinstance(value, str | ModelSpec):
             return {"default": value}
-        return value
+        entries = cast("dict[str, Any]", value)
+        return {"default": entries} if isinstance(value, dict) and "name" in entries else entries
 
 
 class Experiment:
     """A validated experiment: the common keys in `common`, the method with its parameters."""
 
     def __init__(self, data: Mapping[str, Any], origin: str = "experiment") -> None:
-        """Validate; raises `ExperimentError` naming origin, key, what was found, what is allowed."""
+        """Validate; raises `ExperimentError` naming `origin`, the key and what is allowed."""
         own = {key: value for key, value in data.items() if key in Common.model_fields}
         rest = {key: value for key, value in data.items() if key not in Common.model_fields}
         self.origin = origin
@@ -105,10 +110,12 @@ class Experiment:
         try:
             data = yaml.safe_load(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ExperimentError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+            raise ExperimentError(
+                f"{path}: cannot be read: {' '.join(str(error).split())}"
+            ) from error
         if not isinstance(data, dict):
             raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
-        merged = cast(dict[str, Any], {"name": path.stem, **data})
+        merged = cast("dict[str, Any]", {"name": path.stem, **data})
         for key, value in (overrides or {}).items():
             _set(merged, key, value)
         return cls(merged, str(source))
@@ -143,8 +150,8 @@ class Experiment:
     def sampling(self, role: str) -> Sampling:
         """A role's sampling: the experiment's over the model's over the method's."""
         settings = self.method.sampling(role)
-        if self.model(role).kind == "embedded" and role != "selector":
-            settings = EMBEDDED_SAMPLING.over(settings)
+        if self.model(role).kind == "embedded" and role in EMBEDDED_SAMPLING:
+            settings = EMBEDDED_SAMPLING[role].over(settings)
         own = self.common.sampling.get(role)
         return own.over(settings) if own else settings
 
@@ -180,7 +187,7 @@ class Experiment:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def to_yaml(self) -> str:
-        """The experiment as a file that gives it again; no key is in it, only its variable's name."""
+        """The experiment as a file that gives it again; of a key only its variable's name."""
         common = self.common.model_dump(mode="json", exclude_defaults=True)
         common["method"] = self.common.method
         method = self.method.model_dump(mode="json")
@@ -236,7 +243,7 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
         below = data.setdefault(parent, {})
         if not isinstance(below, dict):
             raise ExperimentError(f"--set {dotted}: {parent} holds a value, not keys")
-        data = cast(dict[str, Any], below)
+        data = cast("dict[str, Any]", below)
     data[last] = value
 
 

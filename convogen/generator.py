@@ -35,9 +35,9 @@ class ExperienceGenerator:
         ]
 
     async def invent(
-        self, session: Session, *, id: str, task: int, n: int, shots: Sequence[Experience]
+        self, session: Session, *, name: str, task: int, n: int, shots: Sequence[Experience]
     ) -> Experience:
-        """An experience of `n` people, shown `shots` as examples.
+        """An experience of `n` people with the id `name`, shown `shots` as examples.
 
         Raises `ModelFault` of kind `experience_invalid` where no reply could be used.
         """
@@ -50,7 +50,7 @@ class ExperienceGenerator:
             experience, complaint = _read(answer, n)
             if experience is not None:
                 return experience.model_copy(
-                    update={"id": id, "task": task, "shots": [shot.id for shot in shots]}
+                    update={"id": name, "task": task, "shots": [shot.id for shot in shots]}
                 )
             asking = [
                 *messages,
@@ -119,7 +119,7 @@ def find_json(text: str) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
-            return cast(dict[str, Any], found)
+            return cast("dict[str, Any]", found)
         at = text.find("{", at + 1)
     return None
 
@@ -132,13 +132,16 @@ class _Loose(BaseModel):
 
 class _DraftStarter(_Loose):
     speaker: str = Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 40})
-    text: str = Field(min_length=2, max_length=1000, json_schema_extra={"maxLength": 200})
+    text: str = Field(min_length=2, max_length=1000, json_schema_extra={"maxLength": 160})
 
 
 def _text(longest: int, wanted: int, about: str) -> Any:
     """A text field: taken up to `longest` characters, asked for with `wanted` at most."""
     extra: Any = {"maxLength": wanted}
-    return (str, Field(min_length=3, max_length=longest, description=about, json_schema_extra=extra))
+    return (
+        str,
+        Field(min_length=3, max_length=longest, description=about, json_schema_extra=extra),
+    )
 
 
 @lru_cache(maxsize=16)
@@ -152,9 +155,9 @@ def _draft_model(n: int) -> type[BaseModel]:
         "DraftExperience",
         __base__=_Loose,
         personas=personas,
-        relations=_text(1500, 240, "what they are to each other"),
-        situation=_text(1500, 300, "where they are and what has just happened"),
-        topic=_text(300, 90, "what they talk about"),
+        relations=_text(1500, 180, "what they are to each other"),
+        situation=_text(1500, 240, "where they are and what has just happened"),
+        topic=_text(300, 80, "what they talk about"),
         starter=(_DraftStarter, Field()),
     )
 

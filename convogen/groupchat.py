@@ -209,6 +209,8 @@ class _PersonaAgent(BaseChatAgent):
             text = speech.tidy(answer.text, self.display)
             others = [name for name in self._chat.names.values() if name != self.display]
             text = speech.spoken_part(text, others)
+            if answer.finish_reason == "length":
+                text = speech.whole_sentences(text)
             fault = self._fault(answer.text, text)
             if fault is None:
                 self._take(
@@ -400,13 +402,12 @@ def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
     `candidates` maps keys to names. A key, a full name or an unambiguous first name counts,
     whatever the case; of several mentions only the reply's first line counts.
     """
-    text = f" {_fold(reply.strip().splitlines()[0] if reply.strip() else '')} "
-    for form in (lambda k, n: {_fold(k), _fold(n)}, lambda k, n: {_fold(n).split(" ")[0]}):
-        named = [
-            key
-            for key, name in candidates.items()
-            if any(label and f" {label} " in text for label in form(key, name))
-        ]
+    first_line = reply.strip().split("\n")[0]
+    text = f" {_fold(first_line)} "
+    whole = {key: {_fold(key), _fold(name)} for key, name in candidates.items()}
+    first = {key: {_fold(name).split(" ")[0]} for key, name in candidates.items()}
+    for labels in (whole, first):
+        named = [k for k in candidates if any(f" {label} " in text for label in labels[k] - {""})]
         if len(named) == 1:
             return named[0]
     return None

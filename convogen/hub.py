@@ -139,5 +139,5 @@ def _words(experience: Experience) -> str:
     parts = [experience.relations, experience.situation, experience.topic, experience.starter.text]
     for persona in experience.personas:
         card = persona.card.model_dump() if persona.card else {"text": persona.text}
-        parts += [" ".join(value) if isinstance(value, list) else str(value) for value in card.values()]
+        parts += [str(value) for value in card.values()]
     return " ".join(parts).casefold()

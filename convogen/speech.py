@@ -10,7 +10,15 @@ from collections.abc import Sequence
 
 from rapidfuzz import fuzz
 
-__all__ = ["breaks_role", "is_farewell", "is_farewell_loop", "repeats", "spoken_part", "tidy"]
+__all__ = [
+    "breaks_role",
+    "is_farewell",
+    "is_farewell_loop",
+    "repeats",
+    "spoken_part",
+    "tidy",
+    "whole_sentences",
+]
 
 REPEAT_SIMILARITY = 0.9
 """Token-sort similarity from which one utterance counts as a repetition of another."""
@@ -25,8 +33,8 @@ _FAREWELL = re.compile(
     re.IGNORECASE,
 )
 _AS_AI = re.compile(
-    r"\b(?:as an? (?:ai|artificial intelligence|(?:large )?language model|virtual assistant|chatbot)"
-    r"|i(?:'|’)?(?: a)?m (?:just |only )?an? (?:ai|(?:large )?language model|chatbot|virtual assistant)"
+    r"\b(?:as an? (?:ai|artificial intelligence|language model|large language model|chatbot)"
+    r"|i(?:'|’)?(?: a)?m (?:just |only )?an? (?:ai|(?:large )?language model|chatbot|ai assistant)"
     r"|my (?:training data|knowledge cutoff)"
     r"|i (?:cannot|can(?:'|’)t) (?:roleplay|role-play|pretend to be))\b",
     re.IGNORECASE,
@@ -56,6 +64,12 @@ def spoken_part(text: str, others: Sequence[str]) -> str:
         if labels and line.strip().lstrip("*[").casefold().startswith(labels):
             return "\n".join(lines[:at]).strip()
     return text
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut off, back to its last whole sentence; all of it where there is none."""
+    ends = [match.end() for match in re.finditer(r"[.!?…。！？]+[\"'”’)]*(?=\s|\Z)", text)]
+    return text[: ends[-1]] if ends else text
 
 
 def _labels(name: str) -> set[str]:

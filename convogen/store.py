@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
 from convogen.files import append_line, cut_torn_line, drop_tail, write_whole
-from convogen.journal import Journal
+from convogen.models.journal import Journal
 from convogen.types import Conversation, Experience, Failure, Record
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
@@ -97,7 +97,7 @@ def load_run(folder: str | Path) -> Run:
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: no run here (it has no manifest.json); `convogen run … --out {path}` makes one"
+            f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
         )
     return Run(path)
 
@@ -205,7 +205,9 @@ class RunStore(Run):
         """Refuse a folder that holds another experiment."""
         if not (self.folder / "manifest.json").exists():
             if self.committed:
-                raise RunFolderError(f"{self.folder}: holds rows but no manifest.json; name another")
+                raise RunFolderError(
+                    f"{self.folder}: holds rows but no manifest.json; name another"
+                )
             return
         found = self.manifest
         if found.get("fingerprint") == self._fingerprint:
@@ -243,7 +245,7 @@ def _lock(folder: Path) -> Any:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder}: another process is writing to this run; wait for it, or choose another --out"
+            f"{folder}: another process is writing to this run; wait, or choose another --out"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error
@@ -280,5 +282,3 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _first(error: ValidationError) -> str:
     detail = error.errors()[0]
     return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
-
-

@@ -1,7 +1,8 @@
 """The records of convogen: what is written to a run folder and read from any corpus.
 
-All are frozen; a committed record never changes. `task` is a record's place in the plan of its run. Fields keep their order when written, so the
-same record is always the same bytes. Times are not part of any record: they are in the ledger.
+All are frozen; a committed record never changes. Fields keep their order when written, so the
+same record is always the same bytes. `task` is a record's place in the plan of its run. Times are
+not part of any record: they are in the ledger.
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ class PersonaCard(Record):
     qualities: list[Annotated[str, _line(24, "a trait")]] = Field(
         min_length=2, max_length=4, description="two to four traits of character"
     )
-    lifestyle: str = _line(140, "work and hobbies")
-    speech_style: str = _line(90, "how they talk")
-    recent_memory: str = _line(140, "something of the last days that is on their mind")
-    long_term_memory: str = _line(140, "something that shaped them long ago")
+    lifestyle: str = _line(100, "work and hobbies")
+    speech_style: str = _line(70, "how they talk")
+    recent_memory: str = _line(110, "something of the last days that is on their mind")
+    long_term_memory: str = _line(110, "something that shaped them long ago")
 
 
 class Persona(Record):

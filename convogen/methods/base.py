@@ -64,7 +64,7 @@ class Method(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
-    roles: ClassVar[Mapping[str, Sampling]]
+    roles: ClassVar[dict[str, Sampling]]
     """The roles whose models a run needs, with how their replies are drawn by default."""
 
     prompt_names: ClassVar[tuple[str, ...]]

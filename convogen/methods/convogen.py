@@ -34,31 +34,48 @@ class ConvoGen(Method):
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=2000),
         "agent": Sampling(temperature=0.9),
-        "selector": Sampling(temperature=0.0, max_tokens=24),
+        "selector": Sampling(temperature=0.0, max_tokens=16),
     }
 
     participants: Annotated[
         tuple[Annotated[int, Field(ge=2, le=12)], Annotated[int, Field(ge=2, le=12)]],
         BeforeValidator(_as_range),
-    ] = Field((2, 4), description="how many people: a number, or [fewest, most]")
-    iterative: bool = Field(True, description="iterative sampling; off: one fixed shot")
-    lanes: int = Field(1, ge=1, description="independent lineages of the hub; 1 is the paper")
-    per_round: int = Field(8, ge=1, description="experiences from the same shots (section III)")
-    shots: int = Field(1, ge=1, le=8, description="example experiences in the generator's prompt")
-    shot_policy: Literal["uniform", "newest"] = Field("uniform", description="how shots are drawn")
+    ] = Field(default=(2, 4), description="how many people: a number, or [fewest, most]")
+    iterative: bool = Field(default=True, description="iterative sampling; off: one fixed shot")
+    lanes: int = Field(
+        default=1, ge=1, description="independent lineages of the hub; 1 is the paper"
+    )
+    per_round: int = Field(
+        default=8, ge=1, description="experiences from the same shots (section III)"
+    )
+    shots: int = Field(
+        default=1, ge=1, le=8, description="example experiences in the generator's prompt"
+    )
+    shot_policy: Literal["uniform", "newest"] = Field(
+        default="uniform", description="how shots are drawn"
+    )
     near_copy: float = Field(
-        0.8, gt=0, le=1, description="similarity to a shot from which nothing enters the hub"
+        default=0.8,
+        gt=0,
+        le=1,
+        description="similarity to a shot from which nothing enters the hub",
     )
-    experiences: str | None = Field(None, description="folder or file of seeds; default: shipped")
-    max_turns: int = Field(10, ge=1, le=200, description="turn cap, the starter included")
-    min_turns: int = Field(2, ge=1, description="a conversation with fewer is a failure")
+    experiences: str | None = Field(
+        default=None, description="folder or file of seeds; default: shipped"
+    )
+    max_turns: int = Field(default=10, ge=1, le=200, description="turn cap, the starter included")
+    min_turns: int = Field(default=2, ge=1, description="a conversation with fewer is a failure")
     speaker_selection: Literal["auto", "round_robin"] = Field(
-        "auto", description="auto: a model selects the next speaker"
+        default="auto", description="auto: a model selects the next speaker"
     )
-    allow_repeats: bool = Field(False, description="may a speaker go on speaking")
-    style: Literal["short", "chatty"] = Field("short", description="chatty: no limit on length")
-    max_words: int = Field(25, ge=3, description="guideline on the words of a short reply")
-    reasks: int = Field(2, ge=0, le=10, description="how often one reply is asked for again")
+    allow_repeats: bool = Field(default=False, description="may a speaker go on speaking")
+    style: Literal["short", "chatty"] = Field(
+        default="short", description="chatty: no limit on length"
+    )
+    max_words: int = Field(default=25, ge=3, description="guideline on the words of a short reply")
+    reasks: int = Field(
+        default=2, ge=0, le=10, description="how often one reply is asked for again"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> ConvoGen:
@@ -68,11 +85,11 @@ class ConvoGen(Method):
         return self
 
     def sampling(self, role: str) -> Sampling:
-        """Agents get room for their words: about three tokens for each allowed word."""
+        """Agents get room for their words: about two tokens for each allowed word."""
         settings = self.roles[role]
         if role != "agent":
             return settings
-        room = 3 * self.max_words + 20 if self.style == "short" else 600
+        room = 2 * self.max_words + 16 if self.style == "short" else 600
         return settings.model_copy(update={"max_tokens": room})
 
     def seeds(self) -> list[Experience]:
@@ -146,7 +163,7 @@ class _ConvoGenPlay(Play):
         shots = await self._hub.shots(task.number)
         n = random.Random(task.seed).randint(*self._method.participants)
         experience = await self._generator.invent(
-            task.session, id=f"e-{task.id}", task=task.number, n=n, shots=shots
+            task.session, name=f"e-{task.id}", task=task.number, n=n, shots=shots
         )
         admission = self._hub.judge(experience, shots)
         return experience.model_copy(
@@ -162,7 +179,9 @@ class _ConvoGenPlay(Play):
         )
         if len(turns) < self._method.min_turns and ended != "max_turns":
             last = turns[-1]
-            raise ModelFault(ended, f"ended after {len(turns)} turns", f"{last.speaker}: {last.text}")
+            raise ModelFault(
+                ended, f"ended after {len(turns)} turns", f"{last.speaker}: {last.text}"
+            )
         return Conversation(
             id=f"c-{task.id}",
             task=task.number,

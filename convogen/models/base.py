@@ -23,14 +23,16 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_tokens: int | None = Field(None, ge=1)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     stop: list[str] | None = None
     seed: int | None = None
-    extra: dict[str, Any] | None = Field(None, description="further keys of the request body")
+    extra: dict[str, Any] | None = Field(
+        default=None, description="further keys of the request body"
+    )
 
     def over(self, base: Sampling) -> Sampling:
         """These settings, with `base` where nothing was set here (an explicit null counts)."""

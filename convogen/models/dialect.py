@@ -6,7 +6,7 @@ take. A refusal costs nothing, so a `Dialect` starts with everything and drops w
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from convogen.models.base import Request
 
@@ -84,14 +84,14 @@ def portable(schema: Any) -> Any:
     """A JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
     bounds = {"minLength", "maxLength", "minimum", "maximum", "pattern", "title", "default"}
     if isinstance(schema, dict):
-        items: dict[str, Any] = schema
+        items = cast("dict[str, Any]", schema)
         return {
             key: _properties(value) if key == "properties" else portable(value)
             for key, value in items.items()
             if key not in bounds
         }
     if isinstance(schema, list):
-        return [portable(item) for item in schema]  # pyright: ignore[reportUnknownVariableType]
+        return [portable(item) for item in cast("list[Any]", schema)]
     return schema
 
 

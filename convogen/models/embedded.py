@@ -7,9 +7,12 @@ reached like any other endpoint: continuous batching, JSON-schema output, prompt
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
+import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +69,7 @@ def find_gguf(name: str) -> Path:
 def serve(path: Path) -> str:
     """Start the server for a GGUF file, once per process; return its base URL."""
     try:
-        import xllamacpp
+        xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
         raise ModelConfigError(
             "the embedded model needs llama.cpp: pip install 'convogen[embedded]'"
@@ -101,7 +104,15 @@ class EmbeddedModel:
         self._starting = asyncio.Lock()
 
     async def complete(self, request: Request) -> Reply:
-        """Answer one request, starting the server on the first."""
+        """Answer one request, starting the server on the first.
+
+        Where the prompt asks to choose, a grammar holds the model to the choices.
+        """
+        if request.choices:
+            grammar = "root ::= " + " | ".join(json.dumps(choice) for choice in request.choices)
+            extra = {**(request.sampling.extra or {}), "grammar": grammar}
+            sampling = request.sampling.model_copy(update={"extra": extra})
+            request = replace(request, sampling=sampling)
         return await (await self._ready()).complete(request)
 
     async def _ready(self) -> EndpointModel:

@@ -88,7 +88,7 @@ class EndpointModel:
         return Transient(message)
 
     def _status_error(self, error: Any) -> Exception:
-        status, detail = cast(int, error.status_code), _detail(error)
+        status, detail = cast("int", error.status_code), _detail(error)
         said = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
             return EndpointDown(f"{said}; set {self._spec.api_key_env} to a valid key, run again")
@@ -136,7 +136,7 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _reply(data: object) -> Reply:
     """Read a chat completion; raise `Transient` for a body that is none."""
     try:
-        body = cast(dict[str, Any], data)
+        body = cast("dict[str, Any]", data)
         choice = body["choices"][0]
         message = choice["message"]
         text = message.get("content") or ""
@@ -159,7 +159,7 @@ def _reply(data: object) -> Reply:
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
-    details = usage.get("prompt_tokens_details") or {}
+    details = cast("dict[str, Any]", usage.get("prompt_tokens_details") or {})
     return Usage(
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),

@@ -19,12 +19,12 @@ __all__ = ["ScriptedModel", "improvise"]
 
 Script = Callable[[Request], str]
 
-WORDS = (
-    "amber bridge candle door engine forest garden harbour island jacket kettle ladder market "
-    "needle orchard parcel quarry river signal tunnel umbrella valley window yard zipper anchor "
-    "basket copper drawer eagle feather glacier hammer ink jungle kite lantern mirror notebook "
-    "ocean pencil quilt ribbon saddle timber uniform violin whistle yoghurt button carpet"
-).split()
+WORDS = """
+amber bridge candle door engine forest garden harbour island jacket kettle ladder market needle
+orchard parcel quarry river signal tunnel umbrella valley window yard zipper anchor basket copper
+drawer eagle feather glacier hammer ink jungle kite lantern mirror notebook ocean pencil quilt
+ribbon saddle timber uniform violin whistle yoghurt button carpet
+""".split()
 NAMES = "Ada Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kaj Lea Mio Nia Ole Pia Quin Rhea Sol Tam".split()
 
 

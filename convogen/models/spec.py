@@ -28,11 +28,15 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
-    base_url: str | None = Field(None, description="an OpenAI-compatible endpoint, ending in /v1")
-    api_key_env: str = Field("OPENAI_API_KEY", description="environment variable with the key")
-    timeout_s: float = Field(120, gt=0, description="seconds a call may take")
+    base_url: str | None = Field(
+        default=None, description="an OpenAI-compatible endpoint, ending in /v1"
+    )
+    api_key_env: str = Field(
+        default="OPENAI_API_KEY", description="environment variable with the key"
+    )
+    timeout_s: float = Field(default=120, gt=0, description="seconds a call may take")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
-        "auto", description="how the endpoint is asked for JSON; auto finds out"
+        default="auto", description="how the endpoint is asked for JSON; auto finds out"
     )
 
     @model_validator(mode="before")
@@ -61,5 +65,14 @@ class ModelSpec(BaseModel):
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
 
 
-EMBEDDED_SAMPLING = Sampling(top_p=0.9, frequency_penalty=0.6, presence_penalty=0.3)
-"""What keeps a model of 135 million parameters from repeating itself; under a role's own."""
+_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 0.8, "dry_allowed_length": 3, "min_p": 0.05}
+"""llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
+
+EMBEDDED_SAMPLING = {
+    "generator": Sampling(temperature=0.9, top_p=0.95, max_tokens=1200, extra=_NO_LOOPS),
+    # One line without a colon: so small a model would go on to speak for the others.
+    "agent": Sampling(
+        temperature=0.6, top_p=0.9, extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"}
+    ),
+}
+"""What suits a model of 135 million parameters, by role; under an experiment's own settings."""

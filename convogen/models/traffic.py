@@ -20,8 +20,8 @@ from typing import Any
 
 from convogen.errors import EndpointDown
 from convogen.models.base import ChatModel, Message, Reply, Request, Sampling, Transient
+from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
-from convogen.store import Journal
 from convogen.types import Usage
 
 __all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]

@@ -48,8 +48,8 @@ class Prompt:
         if len(pieces) < 3 or pieces[0].strip():
             raise SourceError(f"{path}: the text must start with a line [system] or [user]")
         roles, bodies = pieces[1::2], pieces[2::2]
-        self._parts = [
-            (cast(Literal["system", "user"], role), self._compile(body.strip()))
+        self._parts: list[tuple[Literal["system", "user"], jinja2.Template]] = [
+            ("system" if role == "system" else "user", self._compile(body.strip()))
             for role, body in zip(roles, bodies, strict=True)
         ]
 
@@ -86,7 +86,7 @@ def _header(path: Path, text: str) -> dict[str, Any]:
         raise SourceError(f"{path}: its header is no YAML: {error}") from error
     if not isinstance(header, dict):
         raise SourceError(f"{path}: its header must be a mapping with the key variables")
-    return cast(dict[str, Any], header)
+    return cast("dict[str, Any]", header)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,198 @@
+"""What `run` and `show` print: the live progress, the summary, a conversation."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from convogen.experiment import Experiment
+from convogen.models.prices import cost_usd
+from convogen.models.traffic import Tally
+from convogen.store import Run
+from convogen.types import Conversation, Usage
+
+__all__ = ["live", "print_conversation", "print_failures", "print_summary"]
+
+REFRESH_S = 0.25
+
+
+@contextmanager
+def live(experiment: Experiment, tally: Tally) -> Generator[None]:
+    """Show what is done while it is done: on a terminal, and nowhere else."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    view = _View(experiment, tally)
+    with Live(view, console=console, refresh_per_second=1 / REFRESH_S, transient=False):
+        yield
+
+
+class _View:
+    """One line of figures under a bar; drawn again by `Live` several times a second."""
+
+    def __init__(self, experiment: Experiment, tally: Tally) -> None:
+        self._tally = tally
+        self._started = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("conversations, time left"),
+            TimeRemainingColumn(),
+        )
+        self._bar = self._progress.add_task(escape(experiment.name), total=experiment.n)
+
+    def __rich__(self) -> Table:
+        counts = self._tally.counts
+        self._progress.update(self._bar, completed=counts["conversations"])
+        seconds = max(time.monotonic() - self._started, 1e-3)
+        figures = [
+            f"{counts['experiences']} experiences",
+            f"{counts['turns']} turns",
+            f"{counts['tokens']:,} tokens",
+            f"{counts['generated'] / seconds:.0f} generated a second",
+            f"{counts['calls']} calls",
+            f"{counts['failures']} failures",
+        ]
+        if counts["retries"]:
+            figures.append(f"{counts['retries']} retries")
+        if counts["replayed"]:
+            figures.append(f"{counts['replayed']} answered before")
+        grid = Table.grid()
+        grid.add_row(self._progress)
+        grid.add_row(" · ".join(figures), style="dim")
+        return grid
+
+
+def print_summary(run: Run, console: Console | None = None) -> None:
+    """A table of what is in a run, what failed, tokens and cost by role and model."""
+    console = console or Console()
+    manifest = run.manifest
+    summary = summarise(run)
+    state = "complete" if manifest.get("complete") else "not complete"
+    console.print(
+        f"[bold]{escape(str(manifest['name']))}[/] in {escape(str(run.folder))}: {state}, "
+        f"{summary['conversations']} of {manifest['n']} conversations"
+    )
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for label, value in _lines(summary):
+        table.add_row(label, value)
+    console.print(table)
+    console.print(_ledger_table(summary["ledger"]))
+
+
+def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    turns, n = summary["turns"], max(summary["conversations"], 1)
+    return [
+        ("experiences", f"{summary['experiences']}, {summary['admitted']} entered the hub"),
+        ("turns", f"{turns}, {turns / n:.1f} a conversation"),
+        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} a turn"),
+        ("ended by", _counted(summary["ended"])),
+        ("asked again for", _counted(summary["reasks"])),
+        ("selector repaired", f"{summary['selector_repairs']} of {summary['selections']}"),
+        ("failures", _counted(summary["failures"])),
+    ]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{escape(kind)} {n}" for kind, n in counts.items()) or "none"
+
+
+def _ledger_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(pad_edge=False)
+    for column in ("role", "model"):
+        table.add_column(column)
+    for column in ("calls", "tried", "tokens in", "cached", "out", "cost"):
+        table.add_column(column, justify="right", no_wrap=True)
+    figures = ("calls", "attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
+    for row in rows:
+        cost = "unknown" if row["cost_usd"] is None else f"${row['cost_usd']:.2f}"
+        shown = (f"{row[key]:,}" for key in figures)
+        table.add_row(row["role"], escape(row["model"]), *shown, cost)
+    return table
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """Counts over a run, plain values only."""
+    ended: Counter[str] = Counter()
+    reasks: Counter[str] = Counter()
+    n = turns = words = selections = repairs = 0
+    for conversation in run.conversations():
+        n += 1
+        turns += len(conversation.turns)
+        ended[conversation.ended or "unknown"] += 1
+        for turn in conversation.turns:
+            words += len(turn.text.split())
+            reasks.update(turn.reasks)
+            if turn.selection is not None:
+                selections += 1
+                repairs += turn.selection.repair is not None
+    admitted: Counter[bool] = Counter(bool(e.admitted) for e in run.experiences())
+    return {
+        "conversations": n,
+        "experiences": admitted.total(),
+        "admitted": admitted[True],
+        "turns": turns,
+        "words": words,
+        "ended": dict(ended.most_common()),
+        "reasks": dict(reasks.most_common()),
+        "selections": selections,
+        "selector_repairs": repairs,
+        "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),
+        "ledger": _by_role(run),
+    }
+
+
+def _by_role(run: Run) -> list[dict[str, Any]]:
+    totals: dict[tuple[str, str], Counter[str]] = {}
+    for call in run.ledger():
+        total = totals.setdefault((call["role"], call["model"]), Counter[str]())
+        total["calls"] += 1
+        for key in ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds"):
+            total[key] += call[key]
+    rows: list[dict[str, Any]] = []
+    for (role, model), total in sorted(totals.items()):
+        usage = Usage(**{name: total[name] for name in Usage.model_fields})
+        rows.append({"role": role, "model": model, **total, "cost_usd": cost_usd(model, usage)})
+    return rows
+
+
+def print_conversation(
+    run: Run, conversation: Conversation, console: Console | None = None
+) -> None:
+    """One conversation as people read it; what a model wrote is printed as it is."""
+    console = console or Console()
+    experience = next((e for e in run.experiences() if e.id == conversation.experience), None)
+    console.print(f"[bold]{escape(conversation.id)}[/] {conversation.ended}")
+    for key, value in conversation.context.items():
+        console.print(f"[dim]{escape(key)}:[/] {escape(str(value))}")
+    for persona in experience.personas if experience else ():
+        card = persona.card
+        about = f"{card.age}, {card.lifestyle}" if card else persona.text or ""
+        console.print(f"[dim]{escape(persona.name)}:[/] {escape(about)}")
+    console.print()
+    for turn in conversation.turns:
+        console.print(f"[bold]{escape(turn.speaker)}:[/] {escape(turn.text)}")
+
+
+def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:
+    """What failed and why, with the evidence."""
+    console = console or Console()
+    for number, failure in enumerate(run.failures()):
+        if number == most:
+            console.print(f"… more in {escape(str(run.folder / 'failures.jsonl'))}")
+            return
+        console.print(f"[bold]{escape(failure.id)}[/] {failure.stage}: {escape(failure.kind)}")
+        console.print(f"  {escape(failure.message)}")
+        if failure.evidence:
+            console.print(f"  [dim]{escape(failure.evidence[:300])}[/]")

@@ -1,0 +1,55 @@
+"""`convogen list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> None:
+    """List experiments, methods, hubs and models."""
+    listing = _listing()
+    if as_json:
+        click.echo(json.dumps(listing, indent=2, ensure_ascii=False))
+        return
+    for kind, entries in listing.items():
+        click.secho(kind, bold=True)
+        width = max((len(name) for name in entries), default=0)
+        for name, about in entries.items():
+            click.echo(f"  {name:{width}}  {about}")
+
+
+def _listing() -> dict[str, dict[str, str]]:
+    from convogen import registry
+    from convogen.cli.models import embedded_models
+    from convogen.experiment import Experiment, shipped_experiments
+    from convogen.resources import shipped
+
+    experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
+    methods = {name: _about(registry.load("methods", name)) for name in registry.names("methods")}
+    hubs = {"experiences": f"{_files('experiences', '*.yaml')} hand-written experiences"}
+    for path in sorted(shipped("personas").glob("*.jsonl")):
+        hubs[path.stem] = f"{len(path.read_text('utf-8').splitlines())} hand-written personas"
+    models = {name: str(path) for name, path in embedded_models().items()}
+    models["scripted"] = "canned words for tests and dry runs, no language model"
+    models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"
+    return {"experiments": experiments, "methods": methods, "hubs": hubs, "models": models}
+
+
+def _files(folder: str, pattern: str) -> int:
+    from convogen.resources import shipped
+
+    return len(list(shipped(folder).glob(pattern)))
+
+
+def _about(cls: Any) -> str:
+    import sys
+
+    text = sys.modules[cls.__module__].__doc__ or cls.__doc__ or ""
+    return text.strip().splitlines()[0]

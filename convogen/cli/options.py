@@ -1,0 +1,83 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+__all__ = ["base_url_option", "model_option", "models_from"]
+
+model_option = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="[ROLE=]NAME",
+    help="The model for every role, or for one: gpt-4o, selector=gpt-4o-mini, embedded, "
+    "a .gguf file, scripted.",
+)
+base_url_option = click.option(
+    "--base-url",
+    "base_urls",
+    multiple=True,
+    metavar="[ROLE=]URL",
+    help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, Azure, …",
+)
+
+
+def models_from(
+    named: dict[str, Any], models: Sequence[str], base_urls: Sequence[str], roles: Sequence[str]
+) -> dict[str, Any]:
+    """The models of an experiment with those of the command line over them.
+
+    `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it. A
+    bare URL goes to every model that has none and is not run in this process.
+    """
+    result = dict(named)
+    for role, name in _split(models, roles, "--model"):
+        if role is None:
+            result = {"default": {"name": name}}
+        else:
+            result[role] = {"name": name}
+    for role, url in _split(base_urls, roles, "--base-url"):
+        if not url.startswith(("http://", "https://")):
+            raise click.UsageError(f"--base-url {url}: must start with http:// or https://")
+        if role is not None:
+            result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
+        elif not result:
+            result = {"default": {"name": "default", "base_url": url}}
+        else:
+            for key, spec in result.items():
+                if not _local(_spec(spec)):
+                    result[key] = {"base_url": url, **_spec(spec)}
+    return result
+
+
+def _split(
+    values: Sequence[str], roles: Sequence[str], option: str
+) -> list[tuple[str | None, str]]:
+    """Pairs of role (None for all) and value, those for all first."""
+    pairs: list[tuple[str | None, str]] = []
+    for value in values:
+        role, sign, rest = value.partition("=")
+        if sign and role in roles:
+            pairs.append((role, rest))
+        elif sign and role.isidentifier() and "://" not in role:
+            raise click.UsageError(
+                f"{option} {value}: unknown role {role!r}; allowed: {', '.join(roles)}"
+            )
+        else:
+            pairs.append((None, value))
+    return sorted(pairs, key=lambda pair: pair[0] is not None)
+
+
+def _spec(spec: Any) -> dict[str, Any]:
+    if spec is None:
+        return {"name": "default"}
+    return {"name": spec} if isinstance(spec, str) else dict(spec)
+
+
+def _local(spec: dict[str, Any]) -> bool:
+    name = str(spec["name"])
+    return "base_url" not in spec and (name in ("embedded", "scripted") or name.endswith(".gguf"))

@@ -1,0 +1,111 @@
+"""`convogen run`: an experiment into a run folder."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convogen.cli.options import base_url_option, model_option, models_from
+
+__all__ = ["command"]
+
+
+@click.command("run")
+@click.argument("experiment")
+@click.option("--n", type=click.IntRange(min=1), help="How many conversations.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/<name>].")
+@model_option
+@base_url_option
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any key of the experiment, dotted: lanes=2, sampling.agent.temperature=0.7.",
+)
+@click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
+@click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
+@click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
+def command(
+    experiment: str,
+    n: int | None,
+    out: Path | None,
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    settings: tuple[str, ...],
+    concurrency: int | None,
+    seed: int | None,
+    fresh: bool,
+) -> None:
+    """Run EXPERIMENT: a shipped one by its name (`convogen list`), or a YAML file.
+
+    Run the same command again to go on with a run that was stopped, or with a larger --n to make
+    it longer: what is there is kept, and nothing is paid for twice.
+    """
+    from convogen.cli.display import live, print_summary
+    from convogen.engine import run
+    from convogen.experiment import Experiment
+    from convogen.models.traffic import Tally
+
+    overrides = read_settings(settings)
+    given = {"n": n, "seed": seed, "concurrency": concurrency}
+    overrides |= {key: value for key, value in given.items() if value is not None}
+    loaded = Experiment.load(experiment, overrides)
+    if models or base_urls:
+        own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
+        chosen = models_from(own, models, base_urls, list(loaded.method.roles))
+        loaded = Experiment.load(experiment, {**overrides, "models": chosen})
+    folder = out or Path("runs") / loaded.name
+    for line in _notices(loaded):
+        click.echo(line, err=True)
+    tally = Tally()
+    try:
+        with live(loaded, tally):
+            result = run(loaded, folder, fresh=fresh, tally=tally)
+    except KeyboardInterrupt:
+        click.echo(
+            f"stopped with {tally.counts['conversations']} of {loaded.n} conversations in {folder}; "
+            f"what was answered is kept, to go on: {_again()}",
+            err=True,
+        )
+        sys.exit(130)
+    print_summary(result)
+
+
+def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """`key=value` pairs, each value read as YAML."""
+    import yaml
+
+    read: dict[str, Any] = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign or not key:
+            raise click.UsageError(f"--set {setting}: must be KEY=VALUE, such as lanes=2")
+        try:
+            read[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.UsageError(f"--set {setting}: the value is no YAML") from error
+    return read
+
+
+def _notices(experiment: Any) -> list[str]:
+    """What a user should know before the first call, one line each."""
+    kinds = {experiment.model(role).kind for role in experiment.method.roles}
+    lines: list[str] = []
+    if not experiment.common.models:
+        lines.append(
+            "no model named: running on the embedded SmolLM2-135M, which writes poor prose; "
+            "name another with --model or --base-url"
+        )
+    if "scripted" in kinds:
+        lines.append("scripted model: canned words for tests and dry runs, no language model")
+    return lines
+
+
+def _again() -> str:
+    """The command that goes on with this run: the same one, without --fresh."""
+    return shlex.join(["convogen", *(arg for arg in sys.argv[1:] if arg != "--fresh")])

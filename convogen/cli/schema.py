@@ -1,0 +1,17 @@
+"""`convogen schema`: the JSON Schema of an experiment file."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of an experiment file, for editors."""
+    from convogen.experiment import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

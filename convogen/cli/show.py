@@ -1,0 +1,43 @@
+"""`convogen show`: what is in a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--conversation", metavar="ID", help="Print one conversation.")
+@click.option("--sample", is_flag=True, help="Print the first conversation, then the summary.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
+    """Show a RUN folder: what is in it, what failed and why, tokens, cost."""
+    from convogen.cli import display
+    from convogen.errors import SourceError
+    from convogen.store import load_run
+
+    run = load_run(folder)
+    if conversation is not None:
+        found = next((c for c in run.conversations() if c.id == conversation), None)
+        if found is None:
+            raise SourceError(
+                f"{folder}: no conversation {conversation!r}; conversations.jsonl holds their ids"
+            )
+        if as_json:
+            click.echo(found.model_dump_json(exclude_none=True, indent=2))
+        else:
+            display.print_conversation(run, found)
+        return
+    if as_json:
+        click.echo(json.dumps(display.summarise(run), indent=2, ensure_ascii=False))
+        return
+    if sample and (first := next(run.conversations(), None)) is not None:
+        display.print_conversation(run, first)
+        click.echo()
+    display.print_summary(run)
+    display.print_failures(run)
