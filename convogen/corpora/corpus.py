@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -23,6 +23,8 @@ __all__ = ["BadRow", "BadRows", "Batch", "Corpus", "open_corpus"]
 _SHOWN = 100
 _MAX_GROUP = 10_000
 _SNIFFED = 50
+_BATCH_BYTES = 8 * 2**20
+_ITEM_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +104,24 @@ class Corpus:
     def batches(self, size: int = 256) -> Iterator[Batch]:
         """The rows in batches of `size` groups, for conversion here or in another process.
 
+        A batch ends earlier where it grows beyond about 8 MB, so that long rows stay few in memory.
         The caller hands the bad rows that `Batch.read` gives to `refuse`.
         """
         self.bad_rows = BadRows()
         groups = self._groups()
         shape = FORMATS.index(self.format)
         start = 0
-        while batch := list(islice(groups, size)):
+        batch: list[list[Row]] = []
+        weight = 0
+        for group in groups:
+            batch.append(group)
+            weight += sum(_weight(row.value) for row in group)
+            if len(batch) >= size or weight > _BATCH_BYTES:
+                yield Batch(self.source, shape, start, batch)
+                start += len(batch)
+                batch, weight = [], 0
+        if batch:
             yield Batch(self.source, shape, start, batch)
-            start += len(batch)
 
     def refuse(self, bad: list[BadRow]) -> None:
         """Count bad rows; raises `SourceError` for the first where the corpus is strict."""
@@ -148,6 +159,18 @@ class Corpus:
             group.append(row)
         if group:
             yield group
+
+
+def _weight(value: Any) -> int:
+    """About how many bytes a row takes; a guess where it is decoded already."""
+    if isinstance(value, bytes | str):
+        return len(value)
+    fields = cast("dict[str, Any]", value).values() if isinstance(value, dict) else [value]
+    return sum(
+        len(field) if isinstance(field, str) else _ITEM_BYTES * len(cast("list[Any]", field))
+        for field in fields
+        if isinstance(field, str | list)
+    )
 
 
 def open_corpus(source: str | Path, format: str | None = None, strict: bool = False) -> Corpus:  # noqa: A002

@@ -80,6 +80,16 @@ def test_strict_makes_the_first_bad_row_an_error(tmp_path: Path) -> None:
     assert "'turns'" in message
 
 
+def test_long_rows_make_small_batches(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    row = json.dumps({"turns": [{"speaker": "a", "text": "x" * 2**20}]}) + "\n"
+    path.write_text(row * 40, encoding="utf-8")
+    batches = list(open_corpus(path).batches(256))
+    assert max(len(batch.groups) for batch in batches) <= 9
+    assert [batch.start for batch in batches] == list(range(0, 40, 8))
+    assert sum(len(batch.read()[0]) for batch in batches) == 40
+
+
 def test_only_the_first_bad_rows_are_kept_but_all_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text(GOOD + "{\n" * 1_000, encoding="utf-8")
