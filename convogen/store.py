@@ -13,8 +13,6 @@ a torn last line is cut off on opening. A task's journal goes only after its row
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +21,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import append_line, cut_torn_line, drop_tail, write_whole
+from convogen.files import write_whole
 from convogen.models.journal import Journal
+from convogen.tasklog import TaskLog, complete_lines, lock
 from convogen.types import Conversation, Experience, Failure, Record
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
 FORMAT = 1
-ROWS = ("ledger", "experiences", "conversations", "failures")
-SYNC_EVERY_S = 2.0
+ROWS = ("experiences", "conversations", "failures")
 R = TypeVar("R", bound=Record)
 
 
@@ -109,11 +107,11 @@ class RunStore(Run):
     def __init__(self, folder: Path, fingerprint: str) -> None:
         super().__init__(folder)
         self._fingerprint = fingerprint
-        self._lock = _lock(folder)
-        self._spent: list[Path] = []
-        self._synced_at = time.monotonic()
-        self.n_conversations = _count(folder / "conversations.jsonl")
-        self.n_failures = _count(folder / "failures.jsonl")
+        self._lock = lock(folder)
+        rows = [folder / f"{name}.jsonl" for name in ROWS]
+        self._log = TaskLog(folder / "ledger.jsonl", rows, folder / "journal")
+        self.n_conversations = self.n_failures = 0
+        self._count()
 
     @classmethod
     def open(
@@ -131,7 +129,7 @@ class RunStore(Run):
         store = cls(folder, fingerprint)
         try:
             store._admit(manifest)
-            store._repair()
+            store._log.mend(store._count)
             write_whole(folder / "experiment.yaml", experiment)
             store.note(manifest)
         except BaseException:
@@ -142,7 +140,7 @@ class RunStore(Run):
     @staticmethod
     def check_free(folder: Path) -> None:
         """Raise `RunFolderError` where another process is writing to the folder."""
-        _lock(folder).release()
+        lock(folder).release()
 
     @property
     def committed(self) -> int:
@@ -151,7 +149,7 @@ class RunStore(Run):
 
     def journal(self, task: int) -> Journal:
         """The answered calls of a task."""
-        return Journal(self._journal_path(task))
+        return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
         """Write entries into the manifest, leaving the others."""
@@ -168,37 +166,28 @@ class RunStore(Run):
         assert task == self.committed, "tasks are committed in the order of the plan"
         row = outcome.conversation or outcome.failure
         assert row is not None, "a task gives a conversation or a failure"
-        ledger = b"".join(_dump({"task": task} | call) for call in journal.calls())
-        append_line(self.folder / "ledger.jsonl", ledger)
+        rows: list[tuple[Path, bytes]] = []
         if outcome.experience is not None:
-            append_line(self.folder / "experiences.jsonl", outcome.experience.to_line())
+            rows.append((self.folder / "experiences.jsonl", outcome.experience.to_line()))
         name = "failures" if outcome.conversation is None else "conversations"
-        append_line(self.folder / f"{name}.jsonl", row.to_line())
+        rows.append((self.folder / f"{name}.jsonl", row.to_line()))
+        self._log.commit(task, journal, rows)
         if outcome.conversation is None:
             self.n_failures += 1
         else:
             self.n_conversations += 1
-        self._spent.append(journal.path)
-        if time.monotonic() - self._synced_at > SYNC_EVERY_S:
-            self._sync()
 
     def close(self) -> None:
         """Bring everything to disk and let go of the folder."""
         try:
-            self._sync()
+            self._log.sync()
         finally:
             self._lock.release()
 
-    def _sync(self) -> None:
-        """Rows to disk first, then the journals they replace may go."""
-        if self._spent:
-            for name in ROWS:
-                with (self.folder / f"{name}.jsonl").open("rb") as file:
-                    os.fsync(file.fileno())
-        for path in self._spent:
-            path.unlink(missing_ok=True)
-        self._spent.clear()
-        self._synced_at = time.monotonic()
+    def _count(self) -> int:
+        self.n_conversations = complete_lines(self.folder / "conversations.jsonl")
+        self.n_failures = complete_lines(self.folder / "failures.jsonl")
+        return self.committed
 
     def _admit(self, manifest: Mapping[str, Any]) -> None:
         """Refuse a folder that holds another experiment."""
@@ -217,50 +206,6 @@ class RunStore(Run):
             f"this one is {self._fingerprint}; {changed}); "
             "choose another --out, or --fresh to move the old run aside"
         )
-
-    def _repair(self) -> None:
-        """Cut what a crash left half done: torn lines, rows of a task that did not commit."""
-        paths = {name: self.folder / f"{name}.jsonl" for name in ROWS}
-        for path in paths.values():
-            path.touch()
-            cut_torn_line(path)
-        self.n_conversations = _count(paths["conversations"])
-        self.n_failures = _count(paths["failures"])
-        for name in ("ledger", "experiences"):
-            drop_tail(paths[name], lambda row: row["task"] >= self.committed)
-        for path in (self.folder / "journal").glob("*.jsonl"):
-            if int(path.stem) < self.committed:
-                path.unlink()
-
-    def _journal_path(self, task: int) -> Path:
-        return self.folder / "journal" / f"{task:08d}.jsonl"
-
-
-def _lock(folder: Path) -> Any:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunFolderError(
-            f"{folder}: another process is writing to this run; wait, or choose another --out"
-        ) from None
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    return lock
-
-
-def _count(path: Path) -> int:
-    """Complete lines of a file."""
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _dump(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
