@@ -4,6 +4,7 @@
     experiences.jsonl  conversations.jsonl  failures.jsonl
     ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
     journal/<task>.jsonl               answered calls of tasks not yet committed
+    scores/<judge>.jsonl               added by a judge later, see `convogen.scores`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of what it
 will be, and the number of committed rows says where to go on. A row is appended in one write;
@@ -24,7 +25,7 @@ from convogen.errors import RunFolderError
 from convogen.files import write_whole
 from convogen.models.journal import Journal
 from convogen.tasklog import TaskLog, complete_lines, lock
-from convogen.types import Conversation, Experience, Failure, Record
+from convogen.types import Conversation, Experience, Failure, Record, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
@@ -68,12 +69,19 @@ class Run:
         """The tasks that gave no conversation, in the order of the plan."""
         return self._rows("failures.jsonl", Failure)
 
+    def scores(self, judge: str) -> Iterator[Score]:
+        """A judge's scores, by conversation and aspect; none where it has not judged yet."""
+        return self._rows(f"scores/{judge}.jsonl", Score)
+
     def ledger(self) -> Iterator[dict[str, Any]]:
-        """One row a call: committed ones, then those of tasks still under way."""
-        yield from _json_rows(self.folder / "ledger.jsonl")
-        for path in sorted((self.folder / "journal").glob("*.jsonl")):
-            for row in _json_rows(path):
-                yield {"task": int(path.stem)} | row["call"]
+        """One row a call: committed ones, then those of tasks under way; then the judges'."""
+        for folder in (self.folder, *sorted(self.folder.glob("scores/*/"))):
+            if folder != self.folder and "." in folder.name:
+                continue  # a judge's scores that were moved aside
+            yield from _json_rows(folder / "ledger.jsonl")
+            for path in sorted((folder / "journal").glob("*.jsonl")):
+                for row in _json_rows(path):
+                    yield {"task": int(path.stem)} | row["call"]
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         path = self.folder / name

@@ -84,7 +84,7 @@ def lock(folder: Path) -> Any:
         held.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder}: another process is writing to this run; wait, or choose another --out"
+            f"{folder}: another process is writing to it; wait, or name another folder"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error
