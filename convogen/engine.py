@@ -23,7 +23,7 @@ from convogen.errors import TooManyFailures
 from convogen.experiment import Experiment
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
-from convogen.models.spec import ModelSpec
+from convogen.models.spec import ModelSpec, public_url
 from convogen.models.traffic import Role, Tally, Traffic, open_model
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
@@ -241,8 +241,7 @@ def _manifest(experiment: Experiment) -> dict[str, Any]:
 def _described(spec: ModelSpec) -> Mapping[str, str]:
     described = {"name": spec.identity, "kind": spec.kind}
     if spec.base_url:
-        scheme, _, rest = spec.base_url.partition("://")
-        described["base_url"] = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+        described["base_url"] = public_url(spec.base_url)
     return described
 
 

@@ -34,7 +34,7 @@ from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, public_url
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 
@@ -187,8 +187,11 @@ class Experiment:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def to_yaml(self) -> str:
-        """The experiment as a file that gives it again; of a key only its variable's name."""
+        """The experiment as a file that gives it again; no key, no password is in it."""
         common = self.common.model_dump(mode="json", exclude_defaults=True)
+        for spec in common.get("models", {}).values():
+            if "base_url" in spec:
+                spec["base_url"] = public_url(spec["base_url"])
         common["method"] = self.common.method
         method = self.method.model_dump(mode="json")
         return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
@@ -265,7 +268,10 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
     if not key:
         return detail["msg"].removeprefix("Value error, ")
-    return f"{key}: {detail['msg']} (found {str(detail['input'])[:80]!r})"
+    message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    if key.endswith("api_key_env"):
+        return message  # what was found there may be a key
+    return f"{message} (found {public_url(str(detail['input']))[:80]!r})"
 
 
 def _refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:
