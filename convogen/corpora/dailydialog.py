@@ -1,0 +1,59 @@
+"""DailyDialog's labels, which its release keeps in files beside the text, a line a dialogue.
+
+`dialogues_text.txt` has `dialogues_act.txt`, `dialogues_emotion.txt` and `dialogues_topic.txt`;
+the split `dialogues_train.txt` has `dialogues_act_train.txt` and `dialogues_emotion_train.txt`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import chain, repeat
+from pathlib import Path
+
+from convogen.corpora.rows import Row, read_rows
+
+__all__ = ["label_files", "labelled_rows"]
+
+_TEXT = re.compile(r"dialogues_(text|train|validation|test)\.txt(\.gz)?")
+
+
+def label_files(path: Path) -> dict[str, Path]:
+    """The files of labels that lie beside a file of DailyDialog's text, by what they label."""
+    match = _TEXT.fullmatch(path.name)
+    if match is None:
+        return {}
+    split = "" if match[1] == "text" else f"_{match[1]}"
+    found = {
+        kind: path.with_name(f"dialogues_{kind}{split}.txt{match[2] or ''}")
+        for kind in ("act", "emotion", "topic")
+    }
+    return {kind: file for kind, file in found.items() if file.is_file()}
+
+
+def labelled_rows(path: Path) -> Iterator[Row]:
+    """The lines of the text with their labels, in the shape of DailyDialog's rows.
+
+    Acts and emotions are lists of numbers, one an utterance, the topic is a number; a label that is
+    missing or no number is left out. A line that has no utterance stays as it is.
+    """
+    labels = {
+        kind: chain((row.value for row in read_rows(file, "text")), repeat(""))
+        for kind, file in label_files(path).items()
+    }
+    for line, value in read_rows(path, "text"):
+        found = {kind: _numbers(next(values)) for kind, values in labels.items()}
+        if not isinstance(value, str) or "__eou__" not in value:
+            yield Row(line, value)
+            continue
+        texts = [text.strip() for text in value.split("__eou__")]
+        row: dict[str, object] = {"dialog": texts if texts[-1] else texts[:-1]}
+        for kind, numbers in found.items():
+            if numbers:
+                row[kind] = numbers[0] if kind == "topic" else numbers
+        yield Row(line, row)
+
+
+def _numbers(value: object) -> list[int]:
+    words = value.split() if isinstance(value, str) else []
+    return [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 5]

@@ -1,0 +1,43 @@
+"""Data sets of the Hugging Face hub, streamed row by row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from convogen.corpora.rows import Row
+from convogen.errors import SourceError
+
+__all__ = ["hub_rows"]
+
+_NAME = re.compile(r"hf:(?P<name>[^@:]+)(?:@(?P<config>[^:]+))?(?::(?P<split>[\w.-]+))?")
+
+
+def hub_rows(source: str) -> Iterator[Row]:
+    """The rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`, every split in turn where none is named.
+
+    NAME may also be a local folder of data files. Only data is read: `datasets` runs no code of a
+    data set. Raises `SourceError` where the name is malformed or the data cannot be had.
+    """
+    match = _NAME.fullmatch(source)
+    if match is None:
+        raise SourceError(f"{source}: a hub data set is written hf:OWNER/NAME[@CONFIG][:SPLIT]")
+    datasets: Any = import_module("datasets")
+    number = 0
+    try:
+        found: Any = datasets.load_dataset(
+            match["name"], match["config"], split=match["split"], streaming=True
+        )
+        parts: list[Any] = list(found.values()) if hasattr(found, "values") else [found]
+        for part in parts:
+            for value in part:
+                number += 1
+                yield Row(number, value)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SourceError(
+            f"{source}: row {number + 1} cannot be loaded: {reason}; check the name and the"
+            " network, or download the data set and give its file"
+        ) from None

@@ -1,0 +1,111 @@
+"""A whole corpus measured, on one process or on many, with bounded memory.
+
+Batches are read here and converted and counted where there is a free core; at most two a process
+are under way. The result does not depend on the number of processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from convogen.errors import ConvogenError
+from convogen.metrics.rendering import Rendering
+from convogen.metrics.tally import Tally, tally_of
+from convogen.types import Conversation
+
+__all__ = ["Batches", "available_cores", "tally_corpus"]
+
+_SERIAL_BATCHES = 4
+_HEAVY = ["convogen.metrics.tally", "lexicalrichness"]
+
+
+class _Batch(Protocol):
+    @property
+    def start(self) -> int: ...
+
+    def read(self) -> tuple[list[Conversation], Sequence[Any]]: ...
+
+
+class Batches(Protocol):
+    """What a corpus offers to be measured; `convogen.corpora.Corpus` is one."""
+
+    def batches(self, size: int = ...) -> Iterator[_Batch]: ...
+
+    def refuse(self, bad: Any) -> None: ...
+
+
+def available_cores() -> int:
+    """The cores this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 1) -> Tally:
+    """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
+
+    A corpus of no more than a thousand conversations is counted here whatever `workers` says:
+    starting processes would take longer.
+    """
+    batches = corpus.batches(256)
+    head = list(islice(batches, _SERIAL_BATCHES + 1))
+    serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
+    work = _jobs(chain(head, batches), rendering)
+    results = map(_measure, work) if serial else _spread(work, workers)
+    total = Tally()
+    for tally, bad in results:
+        corpus.refuse(bad)
+        total.merge(tally)
+    return total.settle()
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the process that reads: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _jobs(batches: Iterable[_Batch], rendering: Rendering) -> Iterator[tuple[_Batch, Rendering]]:
+    for batch in batches:
+        yield batch, rendering
+
+
+def _measure(work: tuple[_Batch, Rendering]) -> tuple[Tally, Sequence[Any]]:
+    batch, rendering = work
+    good, bad = batch.read()
+    return tally_of(good, rendering, batch.start), bad
+
+
+def _spread(
+    work: Iterator[tuple[_Batch, Rendering]], workers: int
+) -> Iterator[tuple[Tally, Sequence[Any]]]:
+    """Results in order, from processes that share the memory of the modules they need."""
+    forked = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forked else "spawn")
+    if forked:
+        context.set_forkserver_preload(_HEAVY)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as pool:
+        waiting: deque[Future[tuple[Tally, Sequence[Any]]]] = deque()
+        try:
+            for item in work:
+                waiting.append(pool.submit(_measure, item))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise ConvogenError(
+                "a measuring process was ended from outside, most likely for want of memory; use"
+                " fewer with --workers"
+            ) from None
+        finally:
+            for future in waiting:
+                future.cancel()

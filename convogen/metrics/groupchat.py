@@ -1,0 +1,137 @@
+"""The quality of a group chat, which no paper measures: who speaks, who is left out, who answers.
+
+All functions are pure and take speakers and utterances of equal length, turn by turn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import log
+from typing import NamedTuple
+
+from convogen.speech import FAREWELL_TURNS, is_farewell, repeats
+
+__all__ = [
+    "FAREWELL_TURNS",
+    "Addressing",
+    "addressees",
+    "addressing",
+    "balance",
+    "longest_absence",
+    "longest_farewell",
+    "self_repetitions",
+]
+
+_BREAKS = ',.!?;:—–-…\n"“”()'
+_CALLS = frozenset(
+    ("hey", "hi", "hello", "oh", "thanks", "you", "well", "so", "and", "but", "yes", "no", "okay")
+)
+_LOOK_BACK = 50
+_CLIP = 2_000
+_NAMES = 50
+
+
+def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | None:
+    """Evenness of participation: entropy of the turns per participant over its maximum, 0 to 1.
+
+    One who never speaks counts in the maximum. None where fewer than two take part.
+    """
+    counts = Counter(speakers)
+    people = len(set(participants) | set(counts))
+    if people < 2 or not speakers:
+        return None
+    shares = [count / len(speakers) for count in counts.values()]
+    return max(0.0, -sum(share * log(share) for share in shares) / log(people))
+
+
+def longest_absence(speakers: Sequence[str], participants: Sequence[str]) -> int:
+    """The longest run of turns in which one of the participants says nothing, in turns."""
+    last = dict.fromkeys(participants, -1)
+    longest = 0
+    for at, speaker in enumerate(speakers):
+        longest = max(longest, at - last.get(speaker, -1) - 1)
+        last[speaker] = at
+    return max([longest, *(len(speakers) - 1 - at for at in last.values())])
+
+
+class Addressing(NamedTuple):
+    """Turns that call another participant by name, with a turn to follow.
+
+    `next_turn` of them are answered by the one called in the next turn, `later` at any time.
+    """
+
+    addressed: int
+    next_turn: int
+    later: int
+
+
+def addressees(text: str, names: Sequence[str]) -> list[str]:
+    """Who of `names` is called in `text`: by the full or, where it is one person's, the first name.
+
+    A name is a call where it stands between breaks (the ends of the text, punctuation, a word such
+    as `hey` before it): "Ana, look" and "look, Ana!", not "Ana looked".
+    """
+    first = Counter(name.split()[0] for name in names if name.split())
+    called: list[str] = []
+    for name in names:
+        short = name.split()[0] if name.split() else name
+        forms = [name, short] if first[short] == 1 else [name]
+        if any(_called(text, form) for form in dict.fromkeys(forms) if form):
+            called.append(name)
+    return called
+
+
+def _called(text: str, form: str) -> bool:
+    at = text.find(form)
+    while at >= 0:
+        before, after = text[:at], text[at + len(form) : at + len(form) + 4]
+        whole = not (before[-1:].isalnum() or after[:1].isalnum())
+        lead = before.rstrip(" ")
+        opens = not lead or lead[-1] in _BREAKS or lead.split()[-1].casefold() in _CALLS
+        rest = after.lstrip(" ")
+        if whole and opens and (not rest or rest[0] in _BREAKS):
+            return True
+        at = text.find(form, at + 1)
+    return False
+
+
+def addressing(
+    speakers: Sequence[str], utterances: Sequence[str], participants: Sequence[str]
+) -> Addressing:
+    """Whether those who are called by name answer.
+
+    Only the first 2,000 characters of a turn and the first 50 participants are looked at.
+    """
+    addressed = next_turn = later = 0
+    for at, text in enumerate(utterances[:-1]):
+        others = [name for name in participants[:_NAMES] if name != speakers[at]]
+        called = addressees(text[:_CLIP], others)
+        if called:
+            addressed += 1
+            next_turn += speakers[at + 1] in called
+            later += any(name in called for name in speakers[at + 1 :])
+    return Addressing(addressed, next_turn, later)
+
+
+def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
+    """Turns that nearly repeat one of the same speaker's fifty turns before it.
+
+    Only the first 2,000 characters of a turn are compared.
+    """
+    said: dict[str, list[str]] = {}
+    found = 0
+    for speaker, text in zip(speakers, utterances, strict=True):
+        earlier = said.setdefault(speaker, [])
+        found += repeats(text[:_CLIP], earlier[-_LOOK_BACK:])
+        earlier.append(text[:_CLIP])
+    return found
+
+
+def longest_farewell(utterances: Sequence[str]) -> int:
+    """The longest run of turns that are all farewells, in turns."""
+    longest = run = 0
+    for text in utterances:
+        run = run + 1 if is_farewell(text) else 0
+        longest = max(longest, run)
+    return longest

@@ -1,0 +1,23 @@
+"""How the turns of a conversation become one text to count words in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+__all__ = ["RENDERINGS", "Rendering", "render"]
+
+Rendering = Literal["text", "paper"]
+
+RENDERINGS: tuple[Rendering, ...] = get_args(Rendering)
+
+
+def render(utterances: Sequence[str], rendering: Rendering) -> str:
+    """One turn a line: as it is (`text`), or as the ConvoGen paper's tables III and V have it.
+
+    `paper` puts `user1: ` and `user2: ` before the turns by turns, whoever speaks, and counts these
+    labels as words. The paper does not say so; it is the rule that gives its numbers.
+    """
+    if rendering == "text":
+        return "\n".join(utterances)
+    return "\n".join(f"user{index % 2 + 1}: {text}" for index, text in enumerate(utterances))

@@ -1,0 +1,232 @@
+"""The measures of a corpus, out of its tally: tables III and V of the ConvoGen paper, and more.
+
+Standard deviations are those of the conversations at hand (divided by n, not n - 1): so are the
+paper's. Words are separated by white space, except for MTLD, TTR and distinct-n, whose tokens are
+lexicalrichness'.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from convogen.metrics.diversity import self_bleu
+from convogen.metrics.repetition import Repetition, repetition
+from convogen.metrics.rouge import rouge_l_mean
+from convogen.metrics.tally import Openings, Tally
+
+__all__ = ["Distance", "Distribution", "Statistics", "distance", "statistics_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Mean, standard deviation and quartiles of a number over conversations or turns."""
+
+    mean: float
+    std: float
+    min: float
+    q25: float
+    median: float
+    q75: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChat:
+    """Means a conversation (`balance` 0 to 1, `longest_absence` in turns) and rates.
+
+    `selector_repair_rate` is over the turns a selector was asked for, the answered rates over the
+    turns that call somebody by name, `self_repetition_rate` over all turns, `farewell_loop_rate`
+    over conversations (three farewells in a row or more), `never_spoke` counts participants. A rate
+    over nothing is None.
+    """
+
+    balance: float | None
+    longest_absence: float | None
+    selections: int
+    selector_repair_rate: float | None
+    addressed: int
+    answered_next_rate: float | None
+    answered_later_rate: float | None
+    self_repetition_rate: float | None
+    farewell_loop_rate: float | None
+    never_spoke: int
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """Wasserstein distances from another corpus: how far apart, in words and in turns."""
+
+    turn_length: float
+    turn_count: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Everything measured of a corpus; None where there was nothing to measure.
+
+    `words_per_conversation`, `turns_per_conversation` (means) and `words_per_turn` (pooled over all
+    turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
+    for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
+    and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
+    characters), `repetition` over one of at most 10,000. `distinct_exact` is False where
+    distinct-n is an estimate.
+    """
+
+    rendering: str
+    conversations: int
+    turns: int
+    words_per_conversation: float | None
+    turns_per_conversation: float | None
+    words_per_turn: float | None
+    speakers_per_conversation: float | None
+    mtld_mean: float | None
+    mtld_std: float | None
+    ttr_mean: float | None
+    ttr_std: float | None
+    distinct_1: float | None
+    distinct_2: float | None
+    distinct_exact: bool
+    self_bleu: float | None
+    rouge_l: float | None
+    compared: int
+    conversation_length: Distribution | None
+    turn_count: Distribution | None
+    turn_length: Distribution | None
+    turn_length_counts: dict[int, int]
+    turn_count_counts: dict[int, int]
+    speaker_shares: dict[int, list[float]]
+    group_chat: GroupChat
+    repetition: dict[str, Repetition]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return asdict(self)
+
+
+def statistics_of(tally: Tally, rendering: str, compare: bool = True) -> Statistics:
+    """The measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, the slow ones."""
+    texts: list[str] = tally.texts.items if compare else []
+    turn_count = Counter(tally.turns)
+    sizes = Counter(tally.speakers)
+    mtld = _moments(tally.mtld)
+    ttr = _moments(tally.ttr)
+    return Statistics(
+        rendering=rendering,
+        conversations=len(tally.turns),
+        turns=sum(tally.turns),
+        words_per_conversation=_mean(tally.words),
+        turns_per_conversation=_mean(tally.turns),
+        words_per_turn=_pooled(tally.utterance_words),
+        speakers_per_conversation=_mean(tally.speakers),
+        mtld_mean=mtld[0],
+        mtld_std=mtld[1],
+        ttr_mean=ttr[0],
+        ttr_std=ttr[1],
+        distinct_1=tally.unigrams.ratio,
+        distinct_2=tally.bigrams.ratio,
+        distinct_exact=tally.unigrams.exact and tally.bigrams.exact,
+        self_bleu=self_bleu(texts),
+        rouge_l=rouge_l_mean(texts),
+        compared=len(texts),
+        conversation_length=_distribution(Counter(tally.words)),
+        turn_count=_distribution(turn_count),
+        turn_length=_distribution(tally.utterance_words),
+        turn_length_counts=dict(sorted(tally.utterance_words.items())),
+        turn_count_counts=dict(sorted(turn_count.items())),
+        speaker_shares={
+            size: [share / sizes[size] for share in sums]
+            for size, sums in sorted(tally.shares.items())
+        },
+        group_chat=_group_chat(tally),
+        repetition=_repetitions(tally.openings.items),
+    )
+
+
+def distance(ours: Statistics, human: Statistics) -> Distance | None:
+    """How far the turn lengths and turn counts are from another corpus'; None if one is empty."""
+    if not (ours.turns and human.turns):
+        return None
+    return Distance(
+        _wasserstein(ours.turn_length_counts, human.turn_length_counts),
+        _wasserstein(ours.turn_count_counts, human.turn_count_counts),
+    )
+
+
+def _wasserstein(ours: dict[int, int], human: dict[int, int]) -> float:
+    stats: Any = import_module("scipy.stats")
+    return float(
+        stats.wasserstein_distance(
+            list(ours), list(human), list(ours.values()), list(human.values())
+        )
+    )
+
+
+def _group_chat(tally: Tally) -> GroupChat:
+    counts = tally.chat
+    return GroupChat(
+        balance=_moments(tally.balance)[0],
+        longest_absence=_mean(tally.absence),
+        selections=counts["selections"],
+        selector_repair_rate=_rate(counts["selector_repairs"], counts["selections"]),
+        addressed=counts["addressed"],
+        answered_next_rate=_rate(counts["answered_next"], counts["addressed"]),
+        answered_later_rate=_rate(counts["answered_later"], counts["addressed"]),
+        self_repetition_rate=_rate(counts["self_repetitions"], sum(tally.turns)),
+        farewell_loop_rate=_rate(counts["farewell_loops"], len(tally.turns)),
+        never_spoke=counts["never_spoke"],
+    )
+
+
+def _repetitions(openings: Iterable[Openings]) -> dict[str, Repetition]:
+    """Conversations on one experience share what it gives them: it counts once."""
+    by_experience = list({opening.id: opening for opening in openings}.values())
+    views = {
+        "experiences": repetition(opening.experience for opening in by_experience),
+        "topics": repetition(opening.topic for opening in by_experience),
+        "names": repetition(name for opening in by_experience for name in opening.names),
+        "starters": repetition(opening.starter for opening in by_experience),
+    }
+    return {name: view for name, view in views.items() if view is not None}
+
+
+def _mean(values: Iterable[int]) -> float | None:
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _moments(values: Iterable[float]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation (ddof 0) of the values that are numbers."""
+    numbers = np.fromiter(values, float)
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
+        return None, None
+    return float(numbers.mean()), float(numbers.std())
+
+
+def _pooled(counts: Counter[int]) -> float | None:
+    total = counts.total()
+    return sum(value * count for value, count in counts.items()) / total if total else None
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _distribution(counts: Counter[int]) -> Distribution | None:
+    if not counts:
+        return None
+    values = np.array(sorted(counts), float)
+    weights = np.array([counts[int(value)] for value in values])
+    mean = float(np.average(values, weights=weights))
+    std = float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+    upto = np.cumsum(weights)
+    q25, median, q75 = (
+        float(values[np.searchsorted(upto, share * upto[-1])]) for share in (0.25, 0.5, 0.75)
+    )
+    return Distribution(mean, std, float(values[0]), q25, median, q75, float(values[-1]))

@@ -1,0 +1,208 @@
+"""What is kept of a corpus while it streams by: small, picklable, mergeable.
+
+Per conversation a few numbers are kept (for means, deviations, plots and intervals), of its text
+only bounded samples. Merging tallies in the order of their batches gives the same result whatever
+the number of processes.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from heapq import nsmallest
+from typing import Any, NamedTuple
+
+from convogen.metrics import groupchat
+from convogen.metrics.diversity import Distinct, lexical, word_hashes
+from convogen.metrics.rendering import Rendering, render
+from convogen.types import Conversation
+
+__all__ = ["Openings", "Sample", "Tally", "tally_of"]
+
+TEXT_SAMPLE = 60
+"""Conversations whose texts are kept for self-BLEU and ROUGE-L."""
+
+OPENING_SAMPLE = 10_000
+"""Conversations whose experience, topic, names and starter are kept for the repetition view."""
+
+_CLIP = 1_000
+_TEXT_CLIP = 5_000
+_ROLE = re.compile(
+    r"#?(user|person|speaker|human|bot|assistant|gpt|prompter|agent|model)\W?\d*#?", re.IGNORECASE
+)
+
+
+class Openings(NamedTuple):
+    """What a conversation began with, clipped to 1,000 characters; empty where not known."""
+
+    id: str
+    experience: str
+    topic: str
+    starter: str
+    names: list[str]
+
+
+class Sample:
+    """A random sample of at most `limit` items: those whose keys have the smallest hashes.
+
+    The same keys give the same sample, in whatever order and portions they come.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._kept: list[tuple[bytes, Any]] = []
+
+    def add(self, key: str, item: Any) -> None:
+        digest = blake2b(key.encode(errors="replace"), digest_size=8).digest()
+        self._kept.append((digest, item))
+        if len(self._kept) > 1.25 * self.limit:
+            self.trim()
+
+    def merge(self, other: Sample) -> None:
+        self._kept.extend(other._kept)
+        if len(self._kept) > 1.25 * self.limit:
+            self.trim()
+
+    def trim(self) -> None:
+        self._kept = nsmallest(self.limit, self._kept, key=lambda pair: pair[0])
+
+    @property
+    def items(self) -> list[Any]:
+        self.trim()
+        return [item for _, item in self._kept]
+
+
+def _floats() -> array[float]:
+    return array("d")
+
+
+def _counts() -> array[int]:
+    return array("L")
+
+
+@dataclass
+class Tally:
+    """Counts over conversations; arrays have one entry a conversation, in the corpus' order.
+
+    `words` are those of the rendering, `utterance_words` those of the turns without labels.
+    """
+
+    words: array[int] = field(default_factory=_counts)
+    turns: array[int] = field(default_factory=_counts)
+    speakers: array[int] = field(default_factory=_counts)
+    mtld: array[float] = field(default_factory=_floats)
+    ttr: array[float] = field(default_factory=_floats)
+    balance: array[float] = field(default_factory=_floats)
+    absence: array[int] = field(default_factory=_counts)
+    utterance_words: Counter[int] = field(default_factory=Counter[int])
+    shares: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list[float]))
+    chat: Counter[str] = field(default_factory=Counter[str])
+    unigrams: Distinct = field(default_factory=lambda: Distinct(1))
+    bigrams: Distinct = field(default_factory=lambda: Distinct(2))
+    texts: Sample = field(default_factory=lambda: Sample(TEXT_SAMPLE))
+    openings: Sample = field(default_factory=lambda: Sample(OPENING_SAMPLE))
+
+    def add(self, conversation: Conversation, key: str, rendering: Rendering) -> None:
+        """Count a conversation; `key` tells it from all others of the corpus."""
+        speakers = [turn.speaker for turn in conversation.turns]
+        utterances = [turn.text for turn in conversation.turns]
+        text = render(utterances, rendering)
+        self.words.append(len(text.split()))
+        self.turns.append(len(speakers))
+        self.speakers.append(len(set(speakers)))
+        self.utterance_words.update(len(utterance.split()) for utterance in utterances)
+        self._add_shares(speakers)
+        self._add_lexical(text)
+        self._add_chat(conversation, speakers, utterances)
+        self.texts.add(key, text[:_TEXT_CLIP])
+        self.openings.add(key, _openings(conversation, key))
+
+    def _add_shares(self, speakers: Sequence[str]) -> None:
+        """Sum the shares of turns by rank, most talkative first, apart for each number of them."""
+        counts = sorted(Counter(speakers).values(), reverse=True)
+        sums = self.shares[len(counts)]
+        sums.extend([0.0] * (len(counts) - len(sums)))
+        for rank, count in enumerate(counts):
+            sums[rank] += count / len(speakers)
+
+    def _add_lexical(self, text: str) -> None:
+        words, mtld, ttr = lexical(text)
+        self.mtld.append(mtld)
+        self.ttr.append(ttr)
+        hashes = word_hashes(words)
+        self.unigrams.add(hashes)
+        self.bigrams.add(hashes)
+
+    def _add_chat(
+        self, conversation: Conversation, speakers: list[str], utterances: list[str]
+    ) -> None:
+        people = list(dict.fromkeys([*conversation.participants, *speakers]))
+        even = groupchat.balance(speakers, people)
+        self.balance.append(float("nan") if even is None else even)
+        self.absence.append(groupchat.longest_absence(speakers, people))
+        chosen = [turn.selection for turn in conversation.turns if turn.selection is not None]
+        asked = [choice for choice in chosen if choice.reply is not None or choice.repair]
+        called = groupchat.addressing(speakers, utterances, people)
+        farewell = groupchat.longest_farewell(utterances)
+        found = {
+            "selections": len(asked),
+            "selector_repairs": sum(choice.repair is not None for choice in asked),
+            "addressed": called.addressed,
+            "answered_next": called.next_turn,
+            "answered_later": called.later,
+            "self_repetitions": groupchat.self_repetitions(speakers, utterances),
+            "farewell_loops": int(farewell >= groupchat.FAREWELL_TURNS),
+            "never_spoke": len(people) - len(set(speakers)),
+        }
+        self.chat.update(found)
+
+    def merge(self, other: Tally) -> None:
+        """Add what another tally, of the batch after this one's, has counted."""
+        for name in ("words", "turns", "speakers", "mtld", "ttr", "balance", "absence"):
+            getattr(self, name).extend(getattr(other, name))
+        self.utterance_words.update(other.utterance_words)
+        self.chat.update(other.chat)
+        for size, sums in other.shares.items():
+            mine = self.shares[size]
+            mine.extend([0.0] * (size - len(mine)))
+            for rank, share in enumerate(sums):
+                mine[rank] += share
+        self.unigrams.merge(other.unigrams)
+        self.bigrams.merge(other.bigrams)
+        self.texts.merge(other.texts)
+        self.openings.merge(other.openings)
+
+    def settle(self) -> Tally:
+        """Drop what will not be used, before the tally is sent to another process."""
+        self.unigrams.settle()
+        self.bigrams.settle()
+        self.texts.trim()
+        self.openings.trim()
+        return self
+
+
+def tally_of(
+    conversations: Iterable[Conversation], rendering: Rendering = "text", first: int = 0
+) -> Tally:
+    """The tally of some conversations; `first` is the number of conversations before them."""
+    tally = Tally()
+    for number, conversation in enumerate(conversations, first):
+        tally.add(conversation, f"{number}", rendering)
+    return tally.settle()
+
+
+def _openings(conversation: Conversation, key: str) -> Openings:
+    known = conversation.context
+    parts = [str(known[name]) for name in ("situation", "relations", "topic") if known.get(name)]
+    names = dict.fromkeys([*conversation.participants, *(t.speaker for t in conversation.turns)])
+    return Openings(
+        conversation.experience or key,
+        " ".join(parts)[:_CLIP] if known.get("situation") else "",
+        str(known.get("topic") or "")[:_CLIP],
+        conversation.turns[0].text[:_CLIP] if conversation.turns else "",
+        [name[:80] for name in names if not _ROLE.fullmatch(name)][:20],
+    )

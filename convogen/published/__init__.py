@@ -1,0 +1,54 @@
+"""The numbers that papers report, as data: to set a data set's own beside them.
+
+>>> convogen = published("convogen")
+>>> convogen["III"].rows["PERSONA-CHAT"]["nW"]
+198.46
+
+Only numbers and the names of rows and columns are kept, with the paper and the table they are in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+import yaml
+
+from convogen.errors import SourceError
+
+__all__ = ["Cell", "PublishedTable", "published"]
+
+Cell = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """One table of a paper: `rows[row][column]`; `columns` says what each column is."""
+
+    paper: str
+    table: str
+    about: str
+    columns: dict[str, str]
+    rows: dict[str, dict[str, Cell]]
+
+
+def published(paper: str) -> dict[str, PublishedTable]:
+    """The tables of a paper by their number. Raises `SourceError` for a paper that is not here."""
+    folder = files("convogen.published")
+    file = folder / f"{paper}.yaml"
+    if not paper.isidentifier() or not file.is_file():
+        known = sorted(
+            item.name.removesuffix(".yaml")
+            for item in folder.iterdir()
+            if item.name.endswith(".yaml")
+        )
+        raise SourceError(f"no published numbers of '{paper}'; there are: {', '.join(known)}")
+    data = cast("dict[str, Any]", yaml.safe_load(file.read_text(encoding="utf-8")))
+    return {name: _table(data["paper"], name, table) for name, table in data["tables"].items()}
+
+
+def _table(paper: str, name: str, table: dict[str, Any]) -> PublishedTable:
+    columns: dict[str, str] = table["columns"]
+    rows = {row: dict(zip(columns, cells, strict=True)) for row, cells in table["rows"].items()}
+    return PublishedTable(paper, name, table["about"], columns, rows)

@@ -1,0 +1,105 @@
+"""`convogen stats` as the user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from convogen.cli.stats import command
+
+KEYS = {
+    "conversations",
+    "words_per_conversation",
+    "turns_per_conversation",
+    "words_per_turn",
+    "mtld_mean",
+    "mtld_std",
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    rows = [
+        {
+            "turns": [
+                {"speaker": "Ana", "text": f"Bo, tea number {at}?"},
+                {"speaker": "Bo", "text": "Yes"},
+            ]
+        }
+        for at in range(3)
+    ]
+    path = tmp_path / "[bold]tea.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n", encoding="utf-8")
+    return path
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_json_is_one_object_with_the_measures(file: Path) -> None:
+    result = invoke(file, "--json", "--workers", "1")
+    found = json.loads(result.stdout)
+    assert set(found) >= KEYS
+    assert found["conversations"] == 3
+    assert found["words_per_conversation"] == 5
+    assert found["group_chat"]["answered_next_rate"] == 1
+    assert found["bad_rows"]["count"] == 1
+    assert f"{file}:4" in found["bad_rows"]["first"][0]
+
+
+def test_the_paper_rendering_counts_labels(file: Path) -> None:
+    found = json.loads(invoke(file, "--json", "--render", "paper").stdout)
+    assert found["words_per_conversation"] == 7
+    assert found["words_per_turn"] == 2.5
+
+
+def test_several_files_and_a_corpus_beside_them(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "plain.jsonl"
+    other.write_text('["Hi", "Good evening to you all"]\n', encoding="utf-8")
+    found = json.loads(invoke(file, other, "--json", "--against", other).stdout)
+    assert [one["conversations"] for one in found["corpora"]] == [3, 1]
+    assert found["against"]["conversations"] == 1
+    assert found["corpora"][1]["distance"] == {"turn_length": 0, "turn_count": 0}
+    assert found["distance"]["turn_length"] > 0
+
+
+def test_the_tables_set_ours_beside_the_published(file: Path) -> None:
+    result = invoke(file, "--render", "paper", "--against", file)
+    for expected in (
+        "[bold]tea.jsonl",
+        "PERSONA-CHAT, published",
+        "198.46",
+        "7.00",
+        "Distance from",
+    ):
+        assert expected in result.output
+    assert "1 bad rows left out" in result.stderr
+    assert f"{file}:4" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--strict"], ["--format", "meld"], ["--format", "none"]])
+def test_what_the_user_can_mend_is_one_line_and_status_2(file: Path, arguments: list[str]) -> None:
+    code = "from convogen.cli.main import main; main()"
+    argv = [sys.executable, "-c", code, "stats", str(file), *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("convogen: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["numpy", "pandas", "datasets", "scipy", "lexicalrichness", "matplotlib", "pyarrow"]
+    code = (
+        "import sys; from convogen.cli.main import cli\n"
+        "try: cli(['stats', '--help'])\n"
+        f"except SystemExit: assert not [name for name in {heavy} if name in sys.modules]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--against" in done.stdout

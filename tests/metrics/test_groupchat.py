@@ -1,0 +1,100 @@
+"""Group-chat quality, worked out by hand."""
+
+from __future__ import annotations
+
+from math import log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convogen.metrics.groupchat import (
+    addressees,
+    addressing,
+    balance,
+    longest_absence,
+    longest_farewell,
+    self_repetitions,
+)
+
+NAMES = st.sampled_from(["Ana", "Bo", "Cy", "Dee"])
+
+
+def test_balance_by_hand() -> None:
+    assert balance(["a", "b", "c", "a", "b", "c"], ["a", "b", "c"]) == pytest.approx(1)
+    assert balance(["a", "a", "a"], ["a", "b"]) == 0
+    assert balance(["a", "a", "b"], ["a", "b"]) == pytest.approx(
+        -(2 / 3 * log(2 / 3) + 1 / 3 * log(1 / 3)) / log(2)
+    )
+    assert balance(["a", "b"], ["a", "b", "c", "d"]) == pytest.approx(0.5)
+    assert balance(["a"], ["a"]) is None
+
+
+@given(st.lists(NAMES, min_size=1))
+def test_balance_is_a_share(speakers: list[str]) -> None:
+    even = balance(speakers, ["Ana", "Bo", "Cy", "Dee"])
+    assert even is not None
+    assert -1e-9 <= even <= 1 + 1e-9
+
+
+def test_longest_absence_counts_both_ends() -> None:
+    assert longest_absence(["a", "b", "a", "b"], ["a", "b"]) == 1
+    assert longest_absence(["a", "a", "a", "b"], ["a", "b"]) == 3
+    assert longest_absence(["a", "b", "b", "b", "a", "a"], ["a", "b"]) == 3
+    assert longest_absence(["a", "b", "a"], ["a", "b", "c"]) == 3
+
+
+@given(st.lists(NAMES, min_size=1))
+def test_longest_absence_is_the_longest_run_without_somebody(speakers: list[str]) -> None:
+    people = sorted(set(speakers))
+    runs = [
+        max(len(part) for part in "".join(".x"[one == name] for one in speakers).split("x"))
+        for name in people
+    ]
+    assert longest_absence(speakers, people) == max(runs)
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("Ana, look at this", ["Ana Lind"]),
+        ("Look at this, Ana!", ["Ana Lind"]),
+        ("Hey Ana Lind! And you, Bo?", ["Ana Lind", "Bo"]),
+        ("Ana looked away", []),
+        ("I saw Ana.", []),
+        ("Anaconda, banana", []),
+        ("Thanks Bo", ["Bo"]),
+        ("", []),
+    ],
+)
+def test_who_is_called_by_name(text: str, called: list[str]) -> None:
+    assert addressees(text, ["Ana Lind", "Bo"]) == called
+
+
+def test_a_first_name_that_two_share_calls_neither() -> None:
+    assert addressees("Ana, look", ["Ana Lind", "Ana Berg"]) == []
+    assert addressees("Ana Berg, look", ["Ana Lind", "Ana Berg"]) == ["Ana Berg"]
+
+
+def test_addressing_counts_who_answers() -> None:
+    speakers = ["Ana", "Bo", "Cy", "Bo", "Ana"]
+    texts = ["Bo, tea?", "Yes. Ana, milk?", "I have some", "Cy, thanks", "Bo, bye"]
+    assert addressing(speakers, texts, ["Ana", "Bo", "Cy"]) == (3, 1, 2)
+
+
+def test_self_repetitions_are_the_same_speakers() -> None:
+    line = "I would love to see that old mill again"
+    assert self_repetitions(["a", "b", "a", "b"], [line, line, "No", "No"]) == 0
+    assert self_repetitions(["a", "b", "a"], [line, "Yes", line + "!"]) == 1
+
+
+def test_longest_farewell() -> None:
+    assert longest_farewell(["Hi", "Bye!", "Goodbye", "See you", "One more thing", "Bye"]) == 3
+    assert longest_farewell(["Hi"]) == 0
+
+
+def test_hostile_text_does_not_hang() -> None:
+    names = [f"N{at}" for at in range(500)]
+    texts = ["N1 " * 200_000, "N2, " * 200_000]
+    assert addressing(["N1", "N2"], texts, names) == (0, 0, 0)
+    assert self_repetitions(["N1", "N1"], texts) in (0, 1)
