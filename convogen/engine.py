@@ -69,13 +69,13 @@ async def run_async(
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
-    if fresh:
-        move_aside(folder)
     tally = tally or Tally()
     roles = _open_roles(experiment, open_model)
     traffic = Traffic(roles, experiment.concurrency, tally)
     store: RunStore | None = None
     try:
+        if fresh:
+            move_aside(folder)
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)

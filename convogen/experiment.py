@@ -49,7 +49,7 @@ class Common(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=80, pattern=r"^[\w.-]+$")
+    name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
     about: str = Field(default="", description="one line for `convogen list`")
     method: str = "convogen"
     n: int = Field(default=8, ge=1, description="how many conversations")
@@ -264,7 +264,10 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     detail = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
     if detail["type"] == "extra_forbidden":
-        allowed = ", ".join([*model.model_fields, *extra]) if len(detail["loc"]) == 1 else ""
+        nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
+        owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
+        more = extra if owner is model else ()
+        allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
     if not key:
         return detail["msg"].removeprefix("Value error, ")
