@@ -177,6 +177,23 @@ def test_without_a_model_one_line_says_what_it_runs_on() -> None:
     assert "--model" in notices[0]
 
 
+def test_a_model_named_on_the_command_line_takes_its_settings_from_there_too(
+    endpoint: EndpointServer,
+) -> None:
+    settings = ["models.default.timeout_s=30", "max_turns=2", "models.default.json_mode=text"]
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    arguments = ["--model", "m", "--base-url", endpoint.base_url, "--n", "1", "--out", "run"]
+    convogen("run", "GPFS-s", *arguments, *chosen, "--set", "max_failures=0")
+    written = yaml.safe_load(Path("run/experiment.yaml").read_text())
+    assert written["models"]["default"] == {
+        "name": "m",
+        "base_url": endpoint.base_url,
+        "timeout_s": 30.0,
+        "json_mode": "text",
+    }
+    assert {asked.json_mode for asked in endpoint.asked} == {"text"}
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_doctor(endpoint: EndpointServer, refused: bool) -> None:
     def script(asked: Asked) -> Bytes:
