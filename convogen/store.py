@@ -18,12 +18,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import append_line, cut_torn_line, drop_tail, write_whole
+from convogen.files import append_line, cut_torn_line, drop_tail, parse_row, write_whole
 from convogen.models.journal import Journal
 from convogen.types import Conversation, Experience, Failure, Record
 
@@ -54,8 +54,11 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """What was asked and what made it: versions, models, prompts, sources."""
         try:
-            return json.loads((self.folder / "manifest.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            manifest = json.loads((self.folder / "manifest.json").read_text("utf-8"))
+            if not isinstance(manifest, dict):
+                raise TypeError("it is no JSON object")
+            return cast("dict[str, Any]", manifest)
+        except (OSError, ValueError, TypeError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
 
     def experiences(self) -> Iterator[Experience]:
@@ -72,9 +75,9 @@ class Run:
 
     def ledger(self) -> Iterator[dict[str, Any]]:
         """One row a call: committed ones, then those of tasks still under way."""
-        yield from _json_rows(self.folder / "ledger.jsonl")
-        for path in sorted((self.folder / "journal").glob("*.jsonl")):
-            for row in _json_rows(path):
+        yield from _json_rows(self.folder / "ledger.jsonl", "task")
+        for path in _journals(self.folder):
+            for row in _json_rows(path, "call"):
                 yield {"task": int(path.stem)} | row["call"]
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
@@ -228,7 +231,7 @@ class RunStore(Run):
         self.n_failures = _count(paths["failures"])
         for name in ("ledger", "experiences"):
             drop_tail(paths[name], lambda row: row["task"] >= self.committed)
-        for path in (self.folder / "journal").glob("*.jsonl"):
+        for path in _journals(self.folder):
             if int(path.stem) < self.committed:
                 path.unlink()
 
@@ -263,16 +266,22 @@ def _dump(row: Mapping[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _journals(folder: Path) -> list[Path]:
+    paths = (folder / "journal").glob("*.jsonl")
+    return sorted(path for path in paths if path.stem.isdecimal())
+
+
+def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     if path.exists():
         with path.open("rb") as lines:
             for line in lines:
                 if line.endswith(b"\n"):
-                    yield json.loads(line)
+                    yield parse_row(path, line, key)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def _differences(found: Any, new: Mapping[str, Any]) -> str:
     """Which keys of two experiments differ, in words."""
+    old = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in sorted(keys)]
     return "; ".join(text[:160] for text in shown[:4]) or "the files it reads have changed"

@@ -62,9 +62,8 @@ def _split(
         if sign and role in roles:
             pairs.append((role, rest))
         elif sign and role.isidentifier() and "://" not in role:
-            raise click.UsageError(
-                f"{option} {value}: unknown role {role!r}; allowed: {', '.join(roles)}"
-            )
+            allowed = ", ".join(roles) or "none here"
+            raise click.UsageError(f"{option} {value}: unknown role {role!r}; allowed: {allowed}")
         else:
             pairs.append((None, value))
     return sorted(pairs, key=lambda pair: pair[0] is not None)
