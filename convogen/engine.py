@@ -23,7 +23,7 @@ from convogen.experiment import Experiment
 from convogen.inorder import WINDOW, InOrder, terminate_as_interrupt
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
-from convogen.models.spec import ModelSpec
+from convogen.models.spec import ModelSpec, public_url
 from convogen.models.traffic import Role, Tally, Traffic, open_model
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
@@ -63,13 +63,13 @@ async def run_async(
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
-    if fresh:
-        move_aside(folder)
     tally = tally or Tally()
     roles = _open_roles(experiment, open_model)
     traffic = Traffic(roles, experiment.concurrency, tally)
     store: RunStore | None = None
     try:
+        if fresh:
+            move_aside(folder)
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
@@ -201,8 +201,7 @@ def _manifest(experiment: Experiment) -> dict[str, Any]:
 def _described(spec: ModelSpec) -> Mapping[str, str]:
     described = {"name": spec.identity, "kind": spec.kind}
     if spec.base_url:
-        scheme, _, rest = spec.base_url.partition("://")
-        described["base_url"] = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+        described["base_url"] = public_url(spec.base_url)
     return described
 
 

@@ -20,6 +20,9 @@ from convogen.types import Experience, Persona, PersonaCard, Starter
 
 __all__ = ["card_text", "check_experience", "load_experiences", "shot_text"]
 
+KEYS = ("personas", "relations", "situation", "topic", "starter")
+"""What a file holds; the other fields of an `Experience` say how one was generated."""
+
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
     """The experiences of a folder of YAML files (or of one file), in the order of their names.
@@ -42,28 +45,41 @@ def _load(path: Path) -> Experience:
         raise SourceError(f"{path}: must be a mapping with personas, relations, situation, …")
     mapping = cast("dict[str, Any]", data)
     try:
-        personas = [_persona(entry, path) for entry in mapping.pop("personas", [])]
-        experience = Experience(id=path.stem, personas=personas, **mapping)
+        listed = mapping.pop("personas", [])
+        if not isinstance(listed, list):
+            raise SourceError(f"{path}: personas must be a list of people (found {listed!r})"[:400])
+        entries = cast("list[Any]", listed)
+        personas = [_persona(entry, path, place) for place, entry in enumerate(entries, 1)]
+        experience = Experience.model_validate({"id": path.stem, "personas": personas, **mapping})
     except ValidationError as error:
-        detail = error.errors()[0]
-        key = ".".join(str(part) for part in detail["loc"])
-        raise SourceError(
-            f"{path}: {key}: {detail['msg']} (found {detail['input']!r})"[:400]
-        ) from error
-    except TypeError as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise SourceError(f"{path}: {_explain(error, *KEYS)}") from error
     if complaint := check_experience(experience):
         raise SourceError(f"{path}: {complaint}")
     return experience
 
 
-def _persona(entry: Any, path: Path) -> Persona:
+def _persona(entry: Any, path: Path, place: int) -> Persona:
     if not isinstance(entry, Mapping):
-        raise TypeError("each of personas must be a mapping with a name")
+        raise SourceError(f"{path}: personas.{place} must be a mapping with a name")
     fields = dict(cast("Mapping[str, Any]", entry))
     own = {key: fields.pop(key) for key in ("name", "text", "licence") if key in fields}
-    card = PersonaCard(**fields) if fields else None
-    return Persona(card=card, source=f"experiences/{path.name}", **own)
+    try:
+        card = PersonaCard.model_validate(fields) if fields else None
+        return Persona.model_validate({"card": card, "source": f"experiences/{path.name}", **own})
+    except ValidationError as error:
+        said = _explain(error, "name", "text", "licence", *PersonaCard.model_fields)
+        raise SourceError(f"{path}: personas.{place}.{said}") from error
+
+
+def _explain(error: ValidationError, *allowed: str) -> str:
+    """The first complaint: key, what is wrong with it, and what was found or is allowed."""
+    detail = error.errors()[0]
+    said = f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+    if detail["type"] == "missing":
+        return said
+    if detail["type"] in ("extra_forbidden", "invalid_key"):
+        return f"{said}; allowed: {', '.join(allowed)}"
+    return f"{said} (found {detail['input']!r})"[:400]
 
 
 def check_experience(experience: Experience) -> str | None:

@@ -34,7 +34,7 @@ from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, public_url
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 
@@ -49,7 +49,7 @@ class Common(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=80, pattern=r"^[\w.-]+$")
+    name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
     about: str = Field(default="", description="one line for `convogen list`")
     method: str = "convogen"
     n: int = Field(default=8, ge=1, description="how many conversations")
@@ -187,8 +187,11 @@ class Experiment:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def to_yaml(self) -> str:
-        """The experiment as a file that gives it again; of a key only its variable's name."""
+        """The experiment as a file that gives it again; no key, no password is in it."""
         common = self.common.model_dump(mode="json", exclude_defaults=True)
+        for spec in common.get("models", {}).values():
+            if "base_url" in spec:
+                spec["base_url"] = public_url(spec["base_url"])
         common["method"] = self.common.method
         method = self.method.model_dump(mode="json")
         return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
@@ -261,11 +264,17 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     detail = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
     if detail["type"] == "extra_forbidden":
-        allowed = ", ".join([*model.model_fields, *extra]) if len(detail["loc"]) == 1 else ""
+        nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
+        owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
+        more = extra if owner is model else ()
+        allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
     if not key:
         return detail["msg"].removeprefix("Value error, ")
-    return f"{key}: {detail['msg']} (found {str(detail['input'])[:80]!r})"
+    message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    if key.endswith("api_key_env"):
+        return message  # what was found there may be a key
+    return f"{message} (found {public_url(str(detail['input']))[:80]!r})"
 
 
 def _refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:

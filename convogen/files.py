@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from convogen.errors import RunFolderError
 
-__all__ = ["append_line", "cut_torn_line", "drop_tail", "write_whole"]
+__all__ = ["append_line", "cut_torn_line", "drop_tail", "parse_row", "write_whole"]
 
 BLOCK = 1 << 16
 
@@ -82,7 +82,24 @@ def drop_tail(path: Path, unwanted: Callable[[dict[str, Any]], bool]) -> None:
         while end > 0:
             start = _line_end_before(file, end - 1)
             file.seek(start)
-            if not unwanted(json.loads(file.read(end - start))):
+            if not unwanted(parse_row(path, file.read(end - start), "task")):
                 break
             end = start
         file.truncate(end)
+
+
+def parse_row(path: Path, line: bytes, key: str) -> dict[str, Any]:
+    """A line of a file of JSON lines as an object that has `key`.
+
+    Raises `RunFolderError` where it is none: a whole line is never torn, so it was changed.
+    """
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if isinstance(row, dict) and key in row:
+        return cast("dict[str, Any]", row)
+    raise RunFolderError(
+        f"{path}: damaged: {line[:40].decode(errors='replace')!r} is no JSON object with "
+        f"{key!r}; take that line out and run again"
+    )

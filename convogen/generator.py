@@ -11,12 +11,19 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 
 from convogen import speech
 from convogen.errors import ModelFault
 from convogen.experiences import check_experience, shot_text
-from convogen.models.base import Message
+from convogen.models.base import Message, printable
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.types import Experience, Persona, PersonaCard, Starter
@@ -125,9 +132,19 @@ def find_json(text: str) -> dict[str, Any] | None:
 
 
 class _Loose(BaseModel):
-    """What a model writes: surplus keys and white space around texts are let go."""
+    """What a model writes: surplus keys, white space around texts and control characters go.
+
+    A reply has none of the latter, but the strings of its JSON may spell them as escapes.
+    """
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return [cls._readable(item) for item in cast("list[Any]", value)]
+        return printable(value) if isinstance(value, str) else value
 
 
 class _DraftStarter(_Loose):

@@ -36,7 +36,7 @@ class ScoreStore:
         except OSError as error:
             raise RunFolderError(f"{self._folder}: cannot be made: {error.strerror}") from error
         self._lock = lock(self._folder)
-        self._log = TaskLog(self._folder / "ledger.jsonl", [self.path], self._folder / "journal")
+        self._log = TaskLog([self._folder / "ledger.jsonl"], [self.path], self._folder / "journal")
         self.committed = 0
 
     @classmethod

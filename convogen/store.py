@@ -17,20 +17,20 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import write_whole
+from convogen.files import parse_row, write_whole
 from convogen.models.journal import Journal
-from convogen.tasklog import TaskLog, complete_lines, lock
+from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
 FORMAT = 1
-ROWS = ("experiences", "conversations", "failures")
+ROWS = ("ledger", "experiences", "conversations", "failures")
 R = TypeVar("R", bound=Record)
 
 
@@ -53,8 +53,11 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """What was asked and what made it: versions, models, prompts, sources."""
         try:
-            return json.loads((self.folder / "manifest.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            manifest = json.loads((self.folder / "manifest.json").read_text("utf-8"))
+            if not isinstance(manifest, dict):
+                raise TypeError("it is no JSON object")
+            return cast("dict[str, Any]", manifest)
+        except (OSError, ValueError, TypeError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
 
     def experiences(self) -> Iterator[Experience]:
@@ -75,12 +78,11 @@ class Run:
 
     def ledger(self) -> Iterator[dict[str, Any]]:
         """One row a call: committed ones, then those of tasks under way; then the judges'."""
-        for folder in (self.folder, *sorted(self.folder.glob("scores/*/"))):
-            if folder != self.folder and "." in folder.name:
-                continue  # a judge's scores that were moved aside
-            yield from _json_rows(folder / "ledger.jsonl")
-            for path in sorted((folder / "journal").glob("*.jsonl")):
-                for row in _json_rows(path):
+        judges = [path for path in sorted(self.folder.glob("scores/*/")) if "." not in path.name]
+        for folder in (self.folder, *judges):  # a dot: scores that were moved aside
+            yield from _json_rows(folder / "ledger.jsonl", "task")
+            for path in journals(folder / "journal"):
+                for row in _json_rows(path, "call"):
                     yield {"task": int(path.stem)} | row["call"]
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
@@ -116,8 +118,8 @@ class RunStore(Run):
         super().__init__(folder)
         self._fingerprint = fingerprint
         self._lock = lock(folder)
-        rows = [folder / f"{name}.jsonl" for name in ROWS]
-        self._log = TaskLog(folder / "ledger.jsonl", rows, folder / "journal")
+        ledger, experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
+        self._log = TaskLog([ledger, experiences], rows, folder / "journal")
         self.n_conversations = self.n_failures = 0
         self._count()
 
@@ -216,16 +218,17 @@ class RunStore(Run):
         )
 
 
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     if path.exists():
         with path.open("rb") as lines:
             for line in lines:
                 if line.endswith(b"\n"):
-                    yield json.loads(line)
+                    yield parse_row(path, line, key)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def _differences(found: Any, new: Mapping[str, Any]) -> str:
     """Which keys of two experiments differ, in words."""
+    old = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in sorted(keys)]
     return "; ".join(text[:160] for text in shown[:4]) or "the files it reads have changed"

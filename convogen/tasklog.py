@@ -18,18 +18,22 @@ from convogen.errors import RunFolderError
 from convogen.files import append_line, cut_torn_line, drop_tail
 from convogen.models.journal import Journal
 
-__all__ = ["TaskLog", "complete_lines", "lock"]
+__all__ = ["TaskLog", "complete_lines", "journals", "lock"]
 
 SYNC_EVERY_S = 2.0
 
 
 class TaskLog:
-    """A ledger, the files of rows beside it, and a folder of journals; one writer at a time."""
+    """Files of rows and a folder of journals; one writer at a time.
 
-    def __init__(self, ledger: Path, rows: Sequence[Path], journals: Path) -> None:
-        self._ledger = ledger
-        self._files = [ledger, *rows]
-        self._journals = journals
+    `before` are the ledger and other files whose rows (each with its `task`) are appended before
+    the one row, in one of `rows`, with which a task counts as committed.
+    """
+
+    def __init__(self, before: Sequence[Path], rows: Sequence[Path], folder: Path) -> None:
+        self._before = before
+        self._files = [*before, *rows]
+        self._journals = folder
         self._spent: list[Path] = []
         self._synced_at = time.monotonic()
 
@@ -43,7 +47,7 @@ class TaskLog:
         Raises `RunFolderError` where the disk is full or the folder was made read-only.
         """
         ledger = b"".join(_dump({"task": task} | call) for call in journal.calls())
-        append_line(self._ledger, ledger)
+        append_line(self._before[0], ledger)
         for path, line in rows:
             append_line(path, line)
         self._spent.append(journal.path)
@@ -67,12 +71,17 @@ class TaskLog:
             path.touch()
             cut_torn_line(path)
         count = committed()
-        for path in self._files:
-            drop_tail(path, lambda row: row.get("task", -1) >= count)
-        for path in self._journals.glob("*.jsonl"):
+        for path in self._before:
+            drop_tail(path, lambda row: row["task"] >= count)
+        for path in journals(self._journals):
             if int(path.stem) < count:
                 path.unlink()
         return count
+
+
+def journals(folder: Path) -> list[Path]:
+    """The journals in a folder, in the order of their tasks."""
+    return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdecimal())
 
 
 def lock(folder: Path) -> Any:

@@ -81,8 +81,8 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     summary = summarise(run)
     state = "complete" if manifest.get("complete") else "not complete"
     console.print(
-        f"[bold]{escape(str(manifest['name']))}[/] in {escape(str(run.folder))}: {state}, "
-        f"{summary['conversations']} of {manifest['n']} conversations"
+        f"[bold]{escape(str(manifest.get('name')))}[/] in {escape(str(run.folder))}: {state}, "
+        f"{summary['conversations']} of {manifest.get('n')} conversations"
     )
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in _lines(summary):

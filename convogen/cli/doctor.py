@@ -31,10 +31,17 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
 
     Is it reachable, does it keep to a JSON schema, does it give log-probabilities, how fast is it?
     """
+    from pydantic import ValidationError
+
+    from convogen.errors import ModelConfigError
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, [])
-    spec = ModelSpec.model_validate(chosen.get("default", "embedded"))
+    try:
+        spec = ModelSpec.model_validate(chosen.get("default", "embedded"))
+    except ValidationError as error:
+        detail = error.errors(include_input=False)[0]
+        raise ModelConfigError(f"doctor: {detail['loc'][0]}: {detail['msg']}") from error
     report = asyncio.run(examine(spec))
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
@@ -46,7 +53,7 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
 
 async def examine(spec: Any) -> dict[str, Any]:
     """What a model answers to small calls; raises what the model raises where it is not there."""
-    from convogen.errors import EndpointDown
+    from convogen.errors import EndpointDown, ModelFault
     from convogen.generator import find_json
     from convogen.models.base import Message, Request, Sampling, Transient
     from convogen.models.traffic import open_model
@@ -62,7 +69,10 @@ async def examine(spec: Any) -> dict[str, Any]:
         first = await model.complete(request("Say hello in one short sentence."))
         first_s = time.perf_counter() - started
         coloured = await model.complete(request("Name a colour, as JSON.", schema=SCHEMA))
-        judged = await model.complete(request("Answer with one digit: 1+1=", top_logprobs=5))
+        try:
+            judged = await model.complete(request("Answer with one digit: 1+1=", top_logprobs=5))
+        except ModelFault:  # an endpoint may refuse to be asked for log-probabilities
+            judged = None
         started = time.perf_counter()
         long = await model.complete(request("Tell me about the sea."))
         long_s = time.perf_counter() - started
@@ -77,7 +87,7 @@ async def examine(spec: Any) -> dict[str, Any]:
         "reachable": True,
         "says": first.text.strip()[:200],
         "json_schema": colour in COLOURS,
-        "log_probabilities": bool(judged.logprobs and judged.logprobs[0].top),
+        "log_probabilities": bool(judged and judged.logprobs and judged.logprobs[0].top),
         "first_answer_s": round(first_s, 3),
         "tokens_a_second": round(long.usage.completion_tokens / max(long_s, 1e-6), 1),
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -49,15 +51,24 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; exit status 0 done, 1 stopped early, 2 mendable, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
     try:
         status = cli.main(args, prog_name="convogen", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
+    except click.ClickException as error:
+        command = (
+            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        )
+        hint = f" (`{command} --help` says more)" if command else ""
+        _fail(f"{error.format_message()}{hint}", 2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
@@ -66,5 +77,14 @@ def main(argv: list[str] | None = None) -> None:
     except ConvogenError as error:
         if debug:
             raise
-        click.echo(f"convogen: {error}", err=True)
-        sys.exit(error.exit_status)
+        _fail(str(error), error.exit_status)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    """Say what is wrong in one line, and end."""
+    click.echo(f"convogen: {' '.join(message.split())}", err=True)
+    sys.exit(status)

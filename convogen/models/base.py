@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -15,7 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.types import Usage
 
-__all__ = ["ChatModel", "Message", "Reply", "Request", "Sampling", "TokenLogprob"]
+__all__ = [
+    "ChatModel",
+    "Message",
+    "Reply",
+    "Request",
+    "Sampling",
+    "TokenLogprob",
+    "Transient",
+    "encodable",
+    "printable",
+]
+
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Sampling(BaseModel):
@@ -118,3 +131,13 @@ class Transient(Exception):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+def printable(text: str) -> str:
+    """A foreign text without control characters or halves of surrogate pairs."""
+    return encodable(UNPRINTABLE.sub("", text.replace("\r\n", "\n")))
+
+
+def encodable(text: str) -> str:
+    """A foreign text with halves of surrogate pairs replaced, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()

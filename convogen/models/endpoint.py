@@ -7,21 +7,28 @@ an endpoint's answer is foreign input.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
-from convogen.models.base import Reply, Request, TokenLogprob, Transient
+from convogen.models.base import Reply, Request, TokenLogprob, Transient, encodable, printable
 from convogen.models.dialect import Dialect
-from convogen.models.spec import ModelSpec
+from convogen.models.spec import ModelSpec, public_url
 from convogen.types import Usage
 
 __all__ = ["EndpointModel"]
 
-THINKING = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+NO_KEY = "no-key-was-set"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Hosts that are reached directly, whatever proxy the environment names."""
+
+CONNECT_S = 20.0
+"""Seconds to reach an endpoint; what it takes to answer is the spec's `timeout_s`."""
 
 
 class EndpointModel:
@@ -35,18 +42,24 @@ class EndpointModel:
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
         self._spec = spec
-        self._where = spec.base_url or "https://api.openai.com/v1"
+        base_url, basic = _without_credentials(
+            spec.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        )
+        self._where = public_url(base_url)
+        self._key = _key(spec)
         self._dialect = Dialect(spec.json_mode)
         self._answered = False
         self._client = AsyncOpenAI(
-            base_url=spec.base_url,
-            api_key=_key(spec),
+            base_url=base_url,
+            api_key=self._key,
+            default_headers={"Authorization": basic} if basic else None,
             max_retries=0,
-            timeout=spec.timeout_s,
+            timeout=httpx2.Timeout(spec.timeout_s, connect=min(CONNECT_S, spec.timeout_s)),
             http_client=DefaultAioHttpClient(
+                trust_env=urlsplit(base_url).hostname not in LOOPBACK,
                 limits=httpx2.Limits(
                     max_connections=max_connections, max_keepalive_connections=max_connections
-                )
+                ),
             ),
         )
 
@@ -66,35 +79,59 @@ class EndpointModel:
         while True:
             body, mode = self._dialect.body(request), self._dialect.json_mode
             try:
-                data = await self._client.post("/chat/completions", cast_to=object, body=body)
+                data = await self._post(body)
             except openai.APIStatusError as error:
-                if self._dialect.adapt(error.status_code, _detail(error), body, mode):
+                detail = self._detail(error)
+                if self._dialect.adapt(error.status_code, detail, body, mode):
                     continue
-                raise self._status_error(error) from error
-            except openai.APITimeoutError as error:
-                raise Transient(f"no answer within {self._spec.timeout_s:g} s") from error
-            except openai.APIConnectionError as error:
-                raise self._unreachable(error) from error
-            except (openai.APIError, ValueError) as error:
-                raise Transient(f"unreadable answer: {error}"[:300]) from error
+                raise self._status_error(error, detail) from error
             self._answered = True
             return _reply(data)
 
-    def _unreachable(self, error: Exception) -> Exception:
-        cause = error.__cause__ or error
-        message = f"{self._where} cannot be reached ({type(cause).__name__}: {cause})"[:300]
-        if not self._answered and "onnect" in type(cause).__name__:
+    async def _post(self, body: dict[str, Any]) -> object:
+        """One request; the time-out is over all of it, however slowly an answer trickles in."""
+        import aiohttp
+        import openai
+
+        try:
+            async with asyncio.timeout(self._spec.timeout_s):
+                return await self._client.post("/chat/completions", cast_to=object, body=body)
+        except openai.APIStatusError:
+            raise
+        except (openai.APIConnectionError, aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+        except (openai.APIError, ValueError, RecursionError) as error:
+            raise Transient(f"unreadable answer: {' '.join(str(error).split())}"[:300]) from error
+
+    def _unreachable(self, error: BaseException) -> Exception:
+        """What kept an answer from coming; the transport calls most of it a time-out."""
+        import aiohttp
+
+        causes = list(_causes(error))
+        cause = causes[-1]
+        said = " ".join(f"{type(cause).__name__}: {cause}".split())
+        message = f"{self._where} cannot be reached ({said})"[:300]
+        unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        if not self._answered and any(isinstance(each, unconnected) for each in causes):
             return EndpointDown(f"{message}; check --base-url, `convogen doctor` tells more")
+        if any(isinstance(each, TimeoutError) for each in causes):
+            return Transient(f"{self._where}: no answer within {self._spec.timeout_s:g} s")
         return Transient(message)
 
-    def _status_error(self, error: Any) -> Exception:
-        status, detail = cast("int", error.status_code), _detail(error)
+    def _detail(self, error: Any) -> str:
+        """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
+        body = error.body
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
+        return printable(" ".join(text.split()).replace(self._key, "***"))[:1000]
+
+    def _status_error(self, error: Any, detail: str) -> Exception:
+        status = cast("int", error.status_code)
         said = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
             return EndpointDown(f"{said}; set {self._spec.api_key_env} to a valid key, run again")
-        if status == 404:
+        if status in (404, 405):
             return ModelConfigError(f"{said}; check --base-url and --model {self._spec.name}")
-        if status == 429 and "insufficient_quota" in detail:
+        if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(f"{said}; the account has no credit left")
         if status in (408, 409, 425, 429) or status >= 500:
             return Transient(said, _retry_after_s(error.response.headers))
@@ -106,7 +143,12 @@ class EndpointModel:
 
 
 def _key(spec: ModelSpec) -> str:
-    key = os.environ.get(spec.api_key_env)
+    key = os.environ.get(spec.api_key_env, "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise ModelConfigError(
+            f"model {spec.name}: {spec.api_key_env} holds characters that no key has; "
+            "copy the key again"
+        )
     if key:
         return key
     if spec.base_url is None:
@@ -114,14 +156,23 @@ def _key(spec: ModelSpec) -> str:
             f"model {spec.name}: no key in {spec.api_key_env}; set it, or name your own endpoint "
             "with --base-url, or run without --model on the embedded model"
         )
-    return "none"
+    return NO_KEY
 
 
-def _detail(error: Any) -> str:
-    """What the endpoint said went wrong, as one line."""
-    body = error.body
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
-    return " ".join(text.split())[:1000]
+def _without_credentials(url: str) -> tuple[str, str | None]:
+    """A URL without user:password@, and these as an Authorization header instead."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    basic = f"Basic {base64.b64encode(unquote(user).encode()).decode()}" if at else None
+    return parts._replace(netloc=host).geturl(), basic
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what led to it, the first cause last."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -140,22 +191,32 @@ def _reply(data: object) -> Reply:
         choice = body["choices"][0]
         message = choice["message"]
         text = message.get("content") or ""
-        finish = str(choice.get("finish_reason") or "stop")
+        finish = printable(str(choice.get("finish_reason") or "stop"))
         if not isinstance(text, str):
             raise TypeError("content is no string")
         reply = Reply(
-            THINKING.sub("", text),
+            _spoken(text),
             _usage(body.get("usage") or {}),
             finish,
             _logprobs(choice.get("logprobs")),
         )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise Transient(f"answer is no chat completion: {error!r}"[:300]) from error
     if finish == "content_filter":
-        raise ModelFault("content_filter", "the endpoint's content filter cut the reply", text)
+        raise ModelFault(
+            "content_filter", "the endpoint's content filter cut the reply", printable(text)
+        )
     if not text and message.get("refusal"):
-        raise ModelFault("refusal", "the model refused", str(message["refusal"])[:2000])
+        raise ModelFault("refusal", "the model refused", printable(str(message["refusal"])[:2000]))
     return reply
+
+
+def _spoken(text: str) -> str:
+    """A reply without what a reasoning model thought, whether or not the tags are whole."""
+    _, closed, after = text.partition("</think>")
+    if closed:
+        return after.lstrip()
+    return "" if text.lstrip().startswith("<think>") else text
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
@@ -172,9 +233,12 @@ def _logprobs(data: Any) -> tuple[TokenLogprob, ...] | None:
         return None
     return tuple(
         TokenLogprob(
-            token["token"],
+            encodable(token["token"]),
             float(token["logprob"]),
-            tuple((t["token"], float(t["logprob"])) for t in token.get("top_logprobs") or ()),
+            tuple(
+                (encodable(t["token"]), float(t["logprob"]))
+                for t in token.get("top_logprobs") or ()
+            ),
         )
         for token in data["content"]
     )

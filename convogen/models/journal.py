@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from convogen.files import append_line, cut_torn_line
+from convogen.files import append_line, cut_torn_line, parse_row
 from convogen.models.base import Reply, TokenLogprob
 from convogen.types import Usage
 
@@ -27,8 +27,8 @@ class Journal:
         self._rows: dict[str, dict[str, Any]] = {}
         if path.exists():
             cut_torn_line(path)
-            for line in path.read_bytes().splitlines():
-                row = json.loads(line)
+            for line in path.read_bytes().split(b"\n")[:-1]:
+                row = parse_row(path, line, "key")
                 self._rows[row["key"]] = row
 
     def find(self, key: str) -> Reply | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from convogen.models.base import Sampling
 
-__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec"]
+__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "public_url"]
 
 EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
@@ -44,6 +46,27 @@ class ModelSpec(BaseModel):
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("base_url")
+    @classmethod
+    def _has_a_host(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
+        except ValueError:
+            whole = False
+        if not whole or not value.startswith(("http://", "https://")):
+            raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_]\w*", value):
+            raise ValueError("must be the name of an environment variable, not a key itself")
+        return value
+
     @model_validator(mode="after")
     def _canonical_name(self) -> ModelSpec:
         if self.name == "embedded":
@@ -63,6 +86,11 @@ class ModelSpec(BaseModel):
     def identity(self) -> str:
         """The name under which replies are recorded: a GGUF file's name without its folder."""
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
+
+
+def public_url(url: str) -> str:
+    """A URL, or a text with one in it, without user:password@ and without the query."""
+    return re.sub(r"(?<=://)[^/\s'\"]*@|(?<=\w)\?[^\s'\"]*", "", url)
 
 
 _NO_LOOPS: dict[str, Any] = {"dry_multiplier": 0.8, "dry_allowed_length": 3, "min_p": 0.05}

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import heapq
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convogen.errors import EndpointDown
-from convogen.models.base import ChatModel, Message, Reply, Request, Sampling, Transient
+from convogen.models.base import (
+    ChatModel,
+    Message,
+    Reply,
+    Request,
+    Sampling,
+    Transient,
+    printable,
+)
 from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
 from convogen.types import Usage
@@ -30,7 +37,6 @@ ATTEMPTS = 7
 BACKOFF_S = 0.5
 LONGEST_WAIT_S = 60.0
 MAX_REPLY_CHARS = 200_000
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass
@@ -136,7 +142,7 @@ class Traffic:
             try:
                 async with self._calls.place(priority):
                     reply = await model.complete(request)
-                return replace(reply, text=_printable(reply.text)), attempt
+                return replace(reply, text=printable(reply.text[:MAX_REPLY_CHARS])), attempt
             except Transient as fault:
                 if attempt == ATTEMPTS:
                     raise EndpointDown(
@@ -145,12 +151,6 @@ class Traffic:
                 self.tally.add("retries")
                 await asyncio.sleep(_wait_s(fault, attempt))
         raise AssertionError("unreachable")
-
-
-def _printable(text: str) -> str:
-    """A reply without control characters or halves of surrogate pairs, bounded in length."""
-    kept = UNPRINTABLE.sub("", text[:MAX_REPLY_CHARS].replace("\r\n", "\n"))
-    return kept.encode("utf-8", "replace").decode()
 
 
 def _wait_s(fault: Transient, attempt: int) -> float:

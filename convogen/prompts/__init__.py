@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -43,7 +42,7 @@ class Prompt:
         if match is None:
             raise SourceError(f"{path}: no header; a prompt starts with a YAML header between ---")
         header = _header(path, match[1])
-        self.variables = frozenset(header.get("variables") or ())
+        self.variables = _names(path, header.get("variables") or [])
         pieces = _ROLE.split(match[2])
         if len(pieces) < 3 or pieces[0].strip():
             raise SourceError(f"{path}: the text must start with a line [system] or [user]")
@@ -69,14 +68,11 @@ class Prompt:
         """The messages; every declared variable must be given."""
         if missing := sorted(self.variables - values.keys()):
             raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
-        return [
-            Message(role, template.render(_wanted(values, self.variables)).strip())
-            for role, template in self._parts
-        ]
-
-
-def _wanted(values: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: values[name] for name in names}
+        wanted = {name: values[name] for name in self.variables}
+        try:
+            return [Message(role, part.render(wanted).strip()) for role, part in self._parts]
+        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise SourceError(f"{self.path}: cannot be rendered: {error}") from error
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
@@ -87,6 +83,13 @@ def _header(path: Path, text: str) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise SourceError(f"{path}: its header must be a mapping with the key variables")
     return cast("dict[str, Any]", header)
+
+
+def _names(path: Path, given: Any) -> frozenset[str]:
+    names = cast("list[Any]", given) if isinstance(given, list) else [given]
+    if not all(isinstance(name, str) for name in names):
+        raise SourceError(f"{path}: variables must be a list of names (found {given!r})")
+    return frozenset(cast("list[str]", names))
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,62 @@
+"""The command line as a user calls it: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from convogen.cli.main import main
+
+__all__ = ["Ended", "convogen", "convogen_process", "python_process"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line that says what is wrong; the test fails where it is not one line."""
+        lines = [line for line in self.err.splitlines() if not line.startswith("scripted model:")]
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("convogen: ")
+        return lines[0]
+
+
+def convogen(*args: object) -> Ended:
+    """`convogen ARGS` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main([str(arg) for arg in args])
+        except SystemExit as ended:
+            status = ended.code
+    assert isinstance(status, int)
+    return Ended(status, out.getvalue(), err.getvalue())
+
+
+def convogen_process(*args: object, **environment: str) -> Ended:
+    """`convogen ARGS` in a process of its own; warnings are errors there as well."""
+    program = "from convogen.cli.main import main; main()"
+    return python_process("-W", "error", "-c", program, *args, **environment)
+
+
+def python_process(*args: object, **environment: str) -> Ended:
+    """`python ARGS` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, *(str(arg) for arg in args)],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=240,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,22 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from endpoint_server import EndpointServer, serving
+
+
+@pytest.fixture
+def endpoint() -> Iterator[EndpointServer]:
+    """A test endpoint of its own for each test; set its `script` to say what it answers."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_key_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on, or gives away, what the environment holds."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,190 @@
+"""A test endpoint: an OpenAI-compatible server on 127.0.0.1 that answers from a script.
+
+It is no language model. A script gets each request as it arrived and says what is answered: a
+reply, any other bytes, silence, a broken connection. Every request is recorded with its headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from convogen.generator import draft_schema
+from convogen.models.base import Message, Request, Sampling
+from convogen.models.scripted import improvise
+
+__all__ = [
+    "Answer",
+    "Asked",
+    "Bytes",
+    "Drip",
+    "EndpointServer",
+    "Reset",
+    "Silence",
+    "converse",
+    "refuse",
+    "say",
+    "serving",
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived; `nth` counts from 1."""
+
+    nth: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def json_mode(self) -> str:
+        """How JSON is asked for: text, object, schema, or portable for one without bounds."""
+        wanted = self.body.get("response_format")
+        if wanted is None:
+            return "text"
+        if wanted["type"] == "json_object":
+            return "object"
+        return "schema" if "maxLength" in json.dumps(wanted) else "portable"
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """An answer of any bytes; `cut_at` closes the connection after that many of them."""
+
+    content: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_at: int | None = None
+
+
+class Silence:
+    """No answer at all until the server closes."""
+
+
+class Reset:
+    """The connection is reset in place of an answer."""
+
+
+class Drip:
+    """An answer that begins, never ends, and never pauses for long."""
+
+
+Answer = Bytes | Silence | Reset | Drip
+Script = Callable[[Asked], Answer]
+
+
+def say(text: str | None, **more: Any) -> Bytes:
+    """A chat completion; `more` goes over the choice, `usage` over the whole body."""
+    usage = more.pop("usage", {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8})
+    message = {"role": "assistant", "content": text, **more.pop("message", {})}
+    choice = {"index": 0, "finish_reason": "stop", **more, "message": message}
+    body = {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
+    return Bytes(json.dumps(body).encode())
+
+
+def refuse(status: int, message: str, code: str | None = None, **headers: str) -> Bytes:
+    """An error in the form of the OpenAI API."""
+    error = {"message": message, "type": "error", "param": None, "code": code}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Bytes(json.dumps({"error": error}).encode(), status, named)
+
+
+def converse(asked: Asked) -> Bytes:
+    """What keeps a run going: an experience where one is asked for, else a few words."""
+    messages = tuple(Message(m["role"], m["content"]) for m in asked.body["messages"])
+    people = re.search(r"Invent one experience with exactly (\d+) people", messages[-1].content)
+    schema = draft_schema(int(people[1])) if people else None
+    sampling = Sampling(seed=asked.body.get("seed"))
+    return say(improvise(Request("any", "any", messages, sampling, schema)))
+
+
+class EndpointServer:
+    """The running server; `script` may be replaced at any time."""
+
+    def __init__(self, script: Script = converse) -> None:
+        self.script = script
+        self.asked: list[Asked] = []
+        self.n_answered = 0
+        self.base_url = ""
+
+    async def start(self) -> web.AppRunner:
+        self._closing = asyncio.Event()
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        return runner
+
+    async def serve_until_closed(self, ready: threading.Event) -> None:
+        runner = await self.start()
+        self._loop = asyncio.get_running_loop()
+        ready.set()
+        await self._closing.wait()
+        await runner.cleanup()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        asked = Asked(len(self.asked) + 1, await request.json(), dict(request.headers))
+        self.asked.append(asked)
+        answer = self.script(asked)
+        if isinstance(answer, Silence):
+            await self._closing.wait()
+            return web.Response(status=503)
+        if isinstance(answer, Reset):
+            return self._reset(request)
+        if isinstance(answer, Drip):
+            return await self._drip(request)
+        self.n_answered += 1
+        headers = {"Content-Type": "application/json", **answer.headers}
+        if answer.cut_at is None:
+            return web.Response(body=answer.content, status=answer.status, headers=headers)
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        response.content_length = len(answer.content)
+        await response.prepare(request)
+        await response.write(answer.content[: answer.cut_at])
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    def _reset(self, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        sock = request.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+        return web.Response()
+
+    async def _drip(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while not self._closing.is_set() and request.transport is not None:
+            await response.write(b" ")
+            await asyncio.sleep(0.01)
+        return response
+
+
+@contextmanager
+def serving(script: Script = converse) -> Iterator[EndpointServer]:
+    """A test endpoint in a thread of its own."""
+    server, ready = EndpointServer(script), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve_until_closed(ready)))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield server
+    finally:
+        server.close()
+        thread.join(10)
