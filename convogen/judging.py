@@ -23,7 +23,7 @@ from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
-from convogen.models.spec import ModelSpec
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.traffic import Role, Tally, Traffic, open_model
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
@@ -85,8 +85,10 @@ async def judge_run_async(
         move_scores_aside(run.folder, judge.name)
     tally = tally or Tally()
     in_flight = concurrency or (8 if spec.kind == "embedded" else 16)
-    manifest = _manifest(judge, spec)
-    traffic = Traffic({ROLE: Role(open_model(spec), spec, Sampling())}, in_flight, tally)
+    embedded = EMBEDDED_SAMPLING[ROLE] if spec.kind == "embedded" else Sampling()
+    role = Role(open_model(spec), spec, embedded.over(judge.sampling))
+    manifest = _manifest(judge, role)
+    traffic = Traffic({ROLE: role}, in_flight, tally)
     store: ScoreStore | None = None
     try:
         store = ScoreStore.open(run.folder, judge.name, manifest)
@@ -194,10 +196,15 @@ class _Judging:
         return _Given(await self._judge.judge(session, place.judged, place.aspect), journal)
 
 
-def _manifest(judge: Judge, spec: ModelSpec) -> dict[str, Any]:
+def _manifest(judge: Judge, role: Role) -> dict[str, Any]:
     """What judges, and its fingerprint of 16 hexadecimal digits; no key, no address."""
-    essence = {"format": SCORE_FORMAT, "model": spec.identity, **judge.essence}
+    essence = {
+        "format": SCORE_FORMAT,
+        "model": role.spec.identity,
+        "sampling": role.sampling.model_dump(exclude_none=True),
+        **judge.essence,
+    }
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
     fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    described = {"convogen": __version__, "kind": spec.kind}
+    described = {"convogen": __version__, "kind": role.spec.kind}
     return {"fingerprint": fingerprint, "judged_by": essence, **described}

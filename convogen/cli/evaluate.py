@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convogen.reports import Measured
     from convogen.store import Run
 
-__all__ = ["command"]
+__all__ = ["command", "open_run"]
 
 
 @click.command("evaluate")
@@ -61,7 +61,7 @@ def command(
         raise click.UsageError(
             "--model, --base-url, --concurrency, --n and --fresh are a judge's; add --judge geval"
         )
-    runs = {folder: _open(folder) for folder in dict.fromkeys(folders)}
+    runs = {folder: open_run(folder) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
         spec = _judge_model(models, base_urls)
         _judge(list(runs.values()), judge_name, spec, n, concurrency, fresh)
@@ -81,7 +81,7 @@ def command(
     _print(ours, human, reports)
 
 
-def _open(folder: str) -> Run:
+def open_run(folder: str) -> Run:
     from convogen.errors import RunFolderError
     from convogen.store import load_run
 

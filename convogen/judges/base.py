@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, load_prompt
 from convogen.types import Conversation, Experience, Score
@@ -42,6 +43,9 @@ class Judge(BaseModel, ABC):
     name: ClassVar[str]
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt: `prompts/judges/<judge>-<step>.md`."""
+
+    sampling: ClassVar[Sampling]
+    """How replies are drawn where the model's own settings and the steps' leave it open."""
 
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str], description="a file of your own in place of a step's prompt"

@@ -61,6 +61,7 @@ class GEval(Judge):
 
     name: ClassVar[str] = "geval"
     prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
+    sampling: ClassVar[Sampling] = Sampling(max_tokens=400)
 
     scale: Scale = Field(default=(1, 5), description="lowest and highest score, single digits")
     questions_generated: dict[str, str] = Field(
@@ -70,7 +71,7 @@ class GEval(Judge):
         default=SAMPLED, min_length=1, description="aspects where a persona is free text"
     )
     samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
-    explaining: Sampling = Sampling(temperature=0.0, max_tokens=400)
+    explaining: Sampling = Sampling(temperature=0.0)
     scoring: Sampling = Sampling(temperature=1.0, max_tokens=16)
 
     @field_validator("scale")

@@ -14,9 +14,11 @@ LITTLE_MASS = 0.5
 
 def limits(numbers: dict[str, Any]) -> list[str]:
     """One or two sentences a limit; those of a run begin with its name."""
-    said: list[str] = []
+    shared: dict[str, list[str]] = {}
     for name, run in numbers["runs"].items():
-        said += [f"{name}: {text}" for text in _of_run(run)]
+        for text in _of_run(run):
+            shared.setdefault(text, []).append(name)
+    said = [f"{', '.join(names)}: {text}" for text, names in shared.items()]
     for name, corpus in numbers["against"].items():
         if corpus["bad_rows"]:
             said.append(f"{name}: {corpus['bad_rows']} rows could not be read and are left out.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from math import isnan
 from typing import Any
@@ -24,19 +24,19 @@ __all__ = ["gather"]
 _HISTOGRAM_BINS = 40
 
 
-def gather(
-    runs: Mapping[str, Run], against: Sequence[str] = (), workers: int = 1
-) -> dict[str, Any]:
-    """The numbers of runs (by the name they are to be shown under) beside other corpora.
+def gather(runs: Mapping[str, Run], against: Mapping[str, str], workers: int = 1) -> dict[str, Any]:
+    """The numbers of runs and of the sources of corpora, by the names to show them under.
 
     Raises `SourceError` or `RunFolderError` where a source cannot be read.
     """
-    human = {name: measure_source(name, workers) for name in dict.fromkeys(against)}
+    human = {name: measure_source(source, workers) for name, source in against.items()}
     ours = {name: measure_source(str(run.folder), workers) for name, run in runs.items()}
     numbers: dict[str, Any] = {
         "convogen": __version__,
         "runs": {name: _run(runs[name], ours[name], human) for name in runs},
-        "against": {name: _corpus(found) for name, found in human.items()},
+        "against": {
+            name: {"source": against[name], **_corpus(found)} for name, found in human.items()
+        },
         "published": _published(),
         "mtld_histogram": _histogram({**ours, **human}),
     }
@@ -68,6 +68,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
     manifest = run.manifest
     essence: dict[str, Any] = manifest.get("experiment", {})
     return {
+        "source": str(run.folder),
         **_corpus(found),
         "distances": found.as_dict(human)["distances"],
         "groundedness": groundedness(run),

@@ -79,7 +79,7 @@ def _line(numbers: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _label(name: str) -> str:
-    return f" {name[:40]}" if name.startswith("_") else name[:40]
+    return f" {name[:28]}" if name.startswith("_") else name[:28]
 
 
 def _legend(axes: Any, count: int) -> None:
@@ -133,9 +133,10 @@ def _words(numbers: Mapping[str, Any]) -> str | None:
         shares = _cumulative([counts.get(words, 0) / max(total, 1) for words in steps])
         axes.plot(list(steps), shares, **_line(numbers, name))
     axes.set_xlim(0, longest)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 100)
-    axes.set_xlabel("Words in a turn")
-    axes.set_ylabel("% of turns with so many or fewer")
+    axes.set_xlabel("Words in a turn, so many or fewer")
+    axes.set_ylabel("% of turns")
     _legend(axes, len(sources))
     return _svg(figure)
 
@@ -199,8 +200,8 @@ def _published_range(
 
 
 _COURSE = {
-    "nearest": "Similarity to the nearest earlier one",
-    "near_copies": "% near-copies of an earlier one",
+    "nearest": "Similarity, 0 to 1",
+    "near_copies": "% near-copies",
     "mtld": "MTLD, rolling mean",
 }
 

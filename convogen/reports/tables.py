@@ -83,7 +83,7 @@ def _statistics(numbers: Mapping[str, Any]) -> Table:
         cells = [Cell(f"{sizes[name]['n_conversations']:,}")]
         rows.append(Row("published", name, [*cells, *(Cell(f"{value:.2f}") for value in printed)]))
     return Table(
-        "Statistics and lexical diversity (tables III and V)",
+        "Tables III and V",
         "nW words and nT turns a conversation, nW/T words a turn, MTLD its mean and standard "
         "deviation over conversations. Measured as the paper did, speaker labels counted as words.",
         ["Data set", "Conv.", "nW", "nT", "nW/T", "MTLD", "std"],
@@ -118,8 +118,8 @@ def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
     how = "; ".join(f"{name} by {found['model']}" for name, found in judged.items())
     return Table(
         f"Groundedness, 1 to 5 (table {table})",
-        f"Judged: {how}. Published columns: judged by GPT-4o mini.",
-        ["Aspect", *judged, *(f"{name}, published" for name in known)],
+        f"Judged: {how}. With a star: published, judged by GPT-4o mini.",
+        ["Aspect", *judged, *(f"{name}*" for name in known)],
         rows,
     )
 
