@@ -18,7 +18,7 @@ COMMANDS = {
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
     "evaluate": "Measure runs, and have a judge score how grounded they are.",
     "report": "Put what is known of runs on one page, beside the published numbers.",
-    "list": "List experiments, methods, hubs and models.",
+    "list": "List experiments, methods, judges, hubs and models.",
     "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
     "models": "The embedded models: where they are; pull another GGUF.",
     "schema": "Print the JSON Schema of an experiment file, for editors.",

@@ -17,7 +17,7 @@ __all__ = ["plots"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
-_INK, _GRID = "#010203", "#040506"
+_INK, _GRID, _SOFT = "#010203", "#040506", "#070809"
 """Stand-ins, replaced by the page's colours."""
 
 _SIZE = (5.2, 3.3)
@@ -99,7 +99,9 @@ def _svg(figure: Any) -> str:
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = text.replace("xlink:href", "href")
-    return text.replace(_INK, "var(--ink)").replace(_GRID, "var(--rule)")
+    for stand_in, colour in ((_INK, "ink"), (_GRID, "rule"), (_SOFT, "soft")):
+        text = text.replace(stand_in, f"var(--{colour})")
+    return text
 
 
 def _mtld(numbers: Mapping[str, Any]) -> str | None:
@@ -174,7 +176,8 @@ def _judge(numbers: Mapping[str, Any]) -> str | None:
             line["label"] = "_"
     for aspect, (low, high) in _published_range(numbers, judged).items():
         place = aspects.index(aspect)
-        axes.fill_betweenx([place - 0.42, place + 0.42], low, high, color=_GRID, alpha=0.9, lw=0)
+        wide = max(high, low + 0.03)
+        axes.fill_betweenx([place - 0.42, place + 0.42], low, wide, color=_SOFT, alpha=0.4, lw=0)
     axes.set_yticks(range(len(aspects)), [aspect.replace("_", " ") for aspect in aspects])
     axes.invert_yaxis()
     scales = [found["scale"] for found in judged.values()]
