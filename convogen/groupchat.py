@@ -11,8 +11,6 @@ Source: ConvoGen, section II-C-2.
 from __future__ import annotations
 
 import asyncio
-import re
-import unicodedata
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -39,11 +37,12 @@ from pydantic import BaseModel
 from convogen import speech
 from convogen.experiences import card_text
 from convogen.models.base import Message
-from convogen.models.traffic import Session
+from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.speakers import agent_keys, description, longest_silent, resolve_speaker
 from convogen.types import Experience, Persona, Selection, Turn
 
-__all__ = ["ChatPrompts", "ChatRules", "play_group_chat", "resolve_speaker"]
+__all__ = ["ChatPrompts", "ChatRules", "play_group_chat"]
 
 SpeakerSelection = Literal["auto", "round_robin"]
 
@@ -86,12 +85,13 @@ async def play_group_chat(
     chat = _Chat(experience, rules, prompts, session, on_turn)
     if rules.max_turns < 2:
         return chat.turns, "max_turns"
-    token = CancellationToken()
     opening = TextMessage(content=chat.opening(), source="user")
+    running = asyncio.ensure_future(chat.team().run(task=opening))
     try:
-        await chat.team().run(task=opening, cancellation_token=token)
+        await asyncio.shield(running)
     except asyncio.CancelledError:
-        token.cancel()  # cancelling our task alone would leave AutoGen's running
+        chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
+        await running
         raise
     if chat.failed is not None:
         raise chat.failed
@@ -115,6 +115,7 @@ class _Chat:
     ended: str | None = None
     failed: BaseException | None = None
     selection: Selection | None = None
+    asking: asyncio.Future[Answer] | None = None
 
     def __post_init__(self) -> None:
         starter = self.experience.starter
@@ -125,6 +126,17 @@ class _Chat:
     @property
     def over(self) -> bool:
         return self.ended is not None or self.failed is not None
+
+    async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> Answer:
+        """Ask a model; `stop` ends the wait."""
+        self.asking = asyncio.ensure_future(self.session.ask(role, messages, **more))
+        return await self.asking
+
+    def stop(self) -> None:
+        """Bring the chat to its end now."""
+        self.failed = asyncio.CancelledError()
+        if self.asking is not None:
+            self.asking.cancel()
 
     def opening(self) -> str:
         """What the user proxy says: the scene, then the starter in its speaker's mouth."""
@@ -168,7 +180,7 @@ class _PersonaAgent(BaseChatAgent):
     """A persona in the chat: keeps what it heard, says one utterance when it is its turn."""
 
     def __init__(self, chat: _Chat, key: str, persona: Persona) -> None:
-        super().__init__(key, description=_description(persona))
+        super().__init__(key, description=description(persona))
         self._chat = chat
         self._heard: list[str] = []
         self.display = persona.name
@@ -191,21 +203,18 @@ class _PersonaAgent(BaseChatAgent):
         text = ""
         if not self._chat.over:
             try:
-                text = await self._speak(cancellation_token)
-            except Exception as error:  # noqa: BLE001 - raised again by play_group_chat
+                text = await self._speak()
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
                 self._chat.failed = error
         return Response(chat_message=TextMessage(content=text, source=self.name))
 
-    async def _speak(self, token: CancellationToken) -> str:
+    async def _speak(self) -> str:
         """Ask for an utterance until one can be taken; end the chat where none can."""
         complaints: list[str] = []
         fault: str | None = None
         for _ in range(1 + self._chat.rules.reasks):
-            asking = asyncio.ensure_future(
-                self._chat.session.ask("agent", self._messages(_COMPLAINTS.get(fault or "")))
-            )
-            token.link_future(asking)
-            answer = await asking
+            messages = self._messages(_COMPLAINTS.get(fault or ""))
+            answer = await self._chat.ask("agent", messages)
             text = speech.tidy(answer.text, self.display)
             others = [name for name in self._chat.names.values() if name != self.display]
             text = speech.spoken_part(text, others)
@@ -296,7 +305,7 @@ class _Selector(ChatCompletionClient):
         if not self._chat.over:
             try:
                 key = await self._select(candidates, messages)
-            except Exception as error:  # noqa: BLE001 - raised again by play_group_chat
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
                 self._chat.failed = error
         usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
         return CreateResult(finish_reason="stop", content=key, usage=usage, cached=False)
@@ -304,13 +313,12 @@ class _Selector(ChatCompletionClient):
     async def _select(self, candidates: list[str], messages: Sequence[LLMMessage]) -> str:
         chat = self._chat
         prompt = [Message("user", str(message.content)) for message in messages]
-        answer = await chat.session.ask("selector", prompt, choices=candidates)
+        answer = await chat.ask("selector", prompt, choices=candidates)
         names = {key: chat.names[key] for key in candidates}
         key = resolve_speaker(answer.text, names)
         repair = None
         if key is None:
-            spoke = [chat.keys[turn.speaker] for turn in chat.turns]
-            key = min(candidates, key=lambda k: (_last_place(spoke, k), candidates.index(k)))
+            key = longest_silent(candidates, [chat.keys[turn.speaker] for turn in chat.turns])
             repair = "longest_silent"
         chat.selection = Selection(
             candidates=list(names.values()),
@@ -354,11 +362,6 @@ class _Selector(ChatCompletionClient):
         )
 
 
-def _last_place(spoke: Sequence[str], key: str) -> int:
-    """The turn at which someone last spoke; -1 for never."""
-    return max((at for at, speaker in enumerate(spoke) if speaker == key), default=-1)
-
-
 class _Ended(TerminationCondition, Component[BaseModel]):
     """Ends the chat as soon as its state says so."""
 
@@ -380,49 +383,6 @@ class _Ended(TerminationCondition, Component[BaseModel]):
 
     async def reset(self) -> None:
         """Nothing to forget: a chat is played once."""
-
-
-def agent_keys(names: Sequence[str]) -> dict[str, str]:
-    """ASCII identifiers for names, as AutoGen wants them: key -> name, in the same order."""
-    keys: dict[str, str] = {}
-    for place, name in enumerate(names, 1):
-        ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-        key = re.sub(r"\W+", "_", ascii_name).strip("_")
-        if not key or not key[0].isalpha() or key.casefold() in {"user", "system"}:
-            key = f"Person_{place}"
-        while key in keys:
-            key = f"{key}_{place}"
-        keys[key] = name
-    return keys
-
-
-def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
-    """The one candidate that a selector's reply names; None where it names none or several.
-
-    `candidates` maps keys to names. A key, a full name or an unambiguous first name counts,
-    whatever the case; of several mentions only the reply's first line counts.
-    """
-    first_line = reply.strip().split("\n")[0]
-    text = f" {_fold(first_line)} "
-    whole = {key: {_fold(key), _fold(name)} for key, name in candidates.items()}
-    first = {key: {_fold(name).split(" ")[0]} for key, name in candidates.items()}
-    for labels in (whole, first):
-        named = [k for k in candidates if any(f" {label} " in text for label in labels[k] - {""})]
-        if len(named) == 1:
-            return named[0]
-    return None
-
-
-def _fold(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.replace("_", " ").casefold()))
-
-
-def _description(persona: Persona) -> str:
-    """One line for the selector's list of roles."""
-    if persona.card is None:
-        return f"{persona.name}. {' '.join((persona.text or '').split())[:200]}"
-    card = persona.card
-    return f"{persona.name}, {card.age}. {card.lifestyle} {', '.join(card.qualities)}."
 
 
 def _selector_template(prompt: Prompt) -> str:

@@ -61,7 +61,7 @@ def spoken_part(text: str, others: Sequence[str]) -> str:
     lines = text.split("\n")
     labels = tuple(f"{label}:".casefold() for name in others for label in _labels(name))
     for at, line in enumerate(lines):
-        if labels and line.strip().lstrip("*[").casefold().startswith(labels):
+        if labels and re.sub(r"[*\[\]]", "", line).strip().casefold().startswith(labels):
             return "\n".join(lines[:at]).strip()
     return text
 

@@ -31,8 +31,8 @@ def models_from(
 ) -> dict[str, Any]:
     """The models of an experiment with those of the command line over them.
 
-    `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it. A
-    bare URL goes to every model that has none and is not run in this process.
+    `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it, a bare
+    URL is where all of them are.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -48,9 +48,7 @@ def models_from(
         elif not result:
             result = {"default": {"name": "default", "base_url": url}}
         else:
-            for key, spec in result.items():
-                if not _local(_spec(spec)):
-                    result[key] = {"base_url": url, **_spec(spec)}
+            result = {key: {**_spec(spec), "base_url": url} for key, spec in result.items()}
     return result
 
 
@@ -75,8 +73,3 @@ def _spec(spec: Any) -> dict[str, Any]:
     if spec is None:
         return {"name": "default"}
     return {"name": spec} if isinstance(spec, str) else dict(spec)
-
-
-def _local(spec: dict[str, Any]) -> bool:
-    name = str(spec["name"])
-    return "base_url" not in spec and (name in ("embedded", "scripted") or name.endswith(".gguf"))

@@ -1,0 +1,186 @@
+"""The group chat on AutoGen, driven by the scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import Callable
+from os.path import commonpath
+from pathlib import Path
+
+import pytest
+
+from convogen.errors import ModelFault
+from convogen.experiences import load_experiences
+from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
+from convogen.models.base import Request, Sampling
+from convogen.models.journal import Journal
+from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Role, Tally, Traffic
+from convogen.prompts import load_prompt
+from convogen.types import Experience, Turn
+
+EXPERIENCES = {len(e.personas): e for e in load_experiences()}
+PROMPTS = ChatPrompts(*(load_prompt(f"convogen/{s}") for s in ("opening", "agent", "selector")))
+
+
+def play(
+    script: Callable[[Request], str] = improvise,
+    experience: Experience = EXPERIENCES[3],
+    **changes: object,
+) -> tuple[list[Turn], str]:
+    rules: dict[str, object] = {
+        "max_turns": 8,
+        "speaker_selection": "auto",
+        "allow_repeats": False,
+        "max_words": 25,
+        "reasks": 2,
+    }
+    model = ScriptedModel(script)
+    spec = ModelSpec(name="scripted")
+    roles = {name: Role(model, spec, Sampling()) for name in ("agent", "selector")}
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "00000000.jsonl")
+        session = Traffic(roles, 4, Tally()).session(0, 1, journal)
+        chat_rules = ChatRules(**(rules | changes))  # type: ignore[arg-type]
+        chat = play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
+        return asyncio.run(asyncio.wait_for(chat, 20))
+
+
+def says(*replies: str) -> Callable[[Request], str]:
+    """Agents say these one after the other, then improvise; the selector improvises."""
+    left = list(replies)
+    return lambda request: left.pop(0) if request.role == "agent" and left else improvise(request)
+
+
+def test_the_starter_opens_and_the_cap_counts_it() -> None:
+    turns, ended = play()
+    starter = EXPERIENCES[3].starter
+    assert (turns[0].speaker, turns[0].text, turns[0].origin) == (
+        starter.speaker,
+        starter.text,
+        "starter",
+    )
+    assert (len(turns), ended) == (8, "max_turns")
+    assert all(turn.origin == "agent" and turn.request for turn in turns[1:])
+
+
+@pytest.mark.parametrize("max_turns", [1, 2, 3])
+def test_small_caps(max_turns: int) -> None:
+    assert len(play(max_turns=max_turns)[0]) == max_turns
+
+
+def test_nobody_speaks_twice_in_a_row_unless_allowed() -> None:
+    for size in (2, 3, 5):
+        turns, _ = play(experience=EXPERIENCES[size])
+        assert all(a.speaker != b.speaker for a, b in itertools.pairwise(turns))
+
+    def stubborn(request: Request) -> str:
+        return request.choices[0] if request.choices else improvise(request)
+
+    turns, _ = play(stubborn, allow_repeats=True)
+    assert len({turn.speaker for turn in turns[1:]}) == 1
+
+
+def test_round_robin_goes_round_and_asks_no_selector() -> None:
+    turns, _ = play(speaker_selection="round_robin", max_turns=7)
+    speakers = [turn.speaker for turn in turns]
+    assert speakers[:3] == speakers[3:6]
+    assert len(set(speakers[:3])) == 3
+    assert all(turn.selection is None for turn in turns)
+
+
+def test_the_selectors_choice_is_followed_and_recorded() -> None:
+    turns, _ = play()
+    for turn in turns[1:]:
+        assert turn.selection is not None
+        assert turn.selection.repair is None
+        assert turn.speaker in turn.selection.candidates
+
+
+def test_a_selector_that_names_nobody_is_repaired_by_the_longest_silent() -> None:
+    turns, _ = play(lambda r: "the weather" if r.choices else improvise(r), max_turns=7)
+    speakers = [turn.speaker for turn in turns]
+    assert speakers[:3] == speakers[3:6]
+    assert len(set(speakers[:3])) == 3
+    selections = [turn.selection for turn in turns[1:]]
+    assert all(s and s.repair == "longest_silent" and s.reply == "the weather" for s in selections)
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("", "empty_reply"),
+        ("As an AI language model I have no feelings.", "role_break"),
+        ("{others}: It was me.", "role_break"),
+    ],
+)
+def test_a_bad_reply_is_asked_for_again_with_the_reason_recorded(bad: str, why: str) -> None:
+    bad = bad.replace("{others}", EXPERIENCES[2].starter.speaker)
+    turns, ended = play(says(bad, "A good answer."), EXPERIENCES[2], max_turns=3)
+    assert (turns[1].text, turns[1].reasks, ended) == ("A good answer.", [why], "max_turns")
+
+
+def test_the_complaint_is_shown_to_the_model() -> None:
+    prompts: list[str] = []
+
+    def script(request: Request) -> str:
+        prompts.append(request.messages[-1].content)
+        return "" if len(prompts) == 1 else improvise(request)
+
+    play(script, EXPERIENCES[2], max_turns=2)
+    assert "Nothing was said" not in prompts[0]
+    assert "Nothing was said" in prompts[1]
+
+
+def test_a_chat_that_cannot_go_on_ends_with_the_reason() -> None:
+    turns, ended = play(lambda r: "" if r.role == "agent" else improvise(r))
+    assert (len(turns), ended) == (1, "empty_reply")
+
+
+def test_repeating_oneself_ends_the_chat_when_asking_again_does_not_help() -> None:
+    turns, ended = play(lambda r: "Same old story." if r.role == "agent" else improvise(r))
+    assert ended == "repetition"
+    assert len({turn.speaker for turn in turns[1:]}) == len(turns) - 1
+
+
+def test_a_farewell_loop_ends_the_chat() -> None:
+    turns, ended = play(says("Nice talking.", "Goodbye!", "Bye, all.", "See you tomorrow."))
+    assert (ended, len(turns)) == ("farewell", 5)
+
+
+def test_another_persons_line_is_cut_off_the_reply() -> None:
+    speaker = EXPERIENCES[2].starter.speaker
+    turns, _ = play(says(f"My own words.\n{speaker}: Not mine."), EXPERIENCES[2], max_turns=2)
+    assert turns[1].text == "My own words."
+
+
+def test_a_fault_of_the_model_comes_out_with_its_type() -> None:
+    for role in ("agent", "selector"):
+
+        def script(request: Request, role: str = role) -> str:
+            if request.role == role:
+                raise ModelFault("content_filter", "cut", "evidence")
+            return improvise(request)
+
+        with pytest.raises(ModelFault) as fault:
+            play(script)
+        assert fault.value.kind == "content_filter"
+
+
+def test_the_growing_part_of_the_prompts_is_last() -> None:
+    """Each prompt starts with all of the one before but its end, so that caches hold."""
+    prompts: dict[str, list[str]] = {}
+
+    def script(request: Request) -> str:
+        text = "\n".join(message.content for message in request.messages)
+        prompts.setdefault(request.messages[0].content[:40], []).append(text)
+        return improvise(request)
+
+    play(script, max_turns=10)
+    for series in prompts.values():
+        for earlier, later in itertools.pairwise(series):
+            common = len(commonpath([earlier, later]))
+            assert common > 0.8 * len(earlier)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convogen.speakers import agent_keys, longest_silent, resolve_speaker
+
+
+def test_the_longest_silent_is_who_never_spoke_then_who_spoke_longest_ago() -> None:
+    assert longest_silent(["a", "b", "c"], ["c", "a"]) == "b"
+    assert longest_silent(["a", "c"], ["c", "a"]) == "c"
+    assert longest_silent(["a", "b"], []) == "a"
+
+
+@given(st.lists(st.text(min_size=1, max_size=30), min_size=2, max_size=8, unique=True))
+def test_any_names_get_ascii_identifiers_of_their_own(names: list[str]) -> None:
+    keys = agent_keys(names)
+    assert list(keys.values()) == names
+    assert all(key.isascii() and key.isidentifier() for key in keys)
+    assert len({key.casefold() for key in keys}) == len(keys) or len(keys) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("reply", "chosen"),
+    [
+        ("Rosa_Delgado", "Rosa_Delgado"),
+        ("rosa delgado", "Rosa_Delgado"),
+        ("I think **Rosa** should speak.", "Rosa_Delgado"),
+        ("Person_3", "Person_3"),
+        ("李雷", "Person_3"),
+        ("Tom\nbecause Rosa spoke", "Tom_Whitlock"),
+        ("Rosa or Tom", None),
+        ("nobody", None),
+        ("", None),
+        ("Rosalind", None),
+    ],
+)
+def test_a_selectors_reply_is_resolved(reply: str, chosen: str | None) -> None:
+    candidates = {
+        "Rosa_Delgado": "Rosa Delgado",
+        "Tom_Whitlock": "Tom Whitlock",
+        "Person_3": "李雷",
+    }
+    assert resolve_speaker(reply, candidates) == chosen
+
+
+@given(st.text(), st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=5, unique=True))
+def test_whatever_a_selector_says_one_candidate_or_none_is_meant(
+    reply: str, names: list[str]
+) -> None:
+    keys = agent_keys(names)
+    assert resolve_speaker(reply, keys) in {None, *keys}

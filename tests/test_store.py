@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convogen import load_run
+from convogen.errors import RunFolderError
+from convogen.models.base import Reply, TokenLogprob
+from convogen.models.journal import Journal
+from convogen.store import Outcome, RunStore
+from convogen.types import Conversation, Failure, Turn, Usage
+
+MANIFEST = {"fingerprint": "f00d", "name": "test", "n": 3, "experiment": {"seed": 1}}
+
+
+def conversation(task: int, text: str = "Hello.") -> Outcome:
+    turns = [Turn(speaker="Rosa", text=text)]
+    return Outcome(conversation=Conversation(id=f"c{task}", task=task, turns=turns))
+
+
+def failure(task: int) -> Outcome:
+    return Outcome(
+        failure=Failure(id=f"f{task}", task=task, stage="experience", kind="k", message="m")
+    )
+
+
+def open_store(folder: Path) -> RunStore:
+    return RunStore.open(folder, "f00d", "name: test\n", MANIFEST)
+
+
+def fill(folder: Path) -> None:
+    store = open_store(folder)
+    for task, outcome in enumerate([conversation(0), failure(1), conversation(2)]):
+        journal = store.journal(task)
+        journal.record("k.1", "agent", "m", Reply("Hi", Usage(), "stop"), 1, 0.5)
+        store.commit(task, outcome, journal)
+    store.close()
+
+
+def test_what_is_committed_is_read_back(tmp_path: Path) -> None:
+    fill(tmp_path)
+    run = load_run(tmp_path)
+    assert [c.id for c in run.conversations()] == ["c0", "c2"]
+    assert [f.id for f in run.failures()] == ["f1"]
+    assert [row["task"] for row in run.ledger()] == [0, 1, 2]
+    assert run.manifest["fingerprint"] == "f00d"
+    assert not list((tmp_path / "journal").iterdir())
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_torn_at_any_byte_is_mended_on_opening(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The rows before the tear stay; the tasks after it are to be played again."""
+    folder = tmp_path_factory.mktemp("torn")
+    fill(folder)
+    torn = folder / "conversations.jsonl"
+    whole = torn.read_bytes()
+    keep = data.draw(st.integers(0, len(whole)))
+    torn.write_bytes(whole[:keep])
+    if keep < len(whole):  # a crash while conversation 2 was written: nothing came after it
+        store = open_store(folder)
+        rows = whole[:keep].count(b"\n")
+        assert store.n_conversations == rows
+        assert torn.read_bytes() == b"".join(whole.splitlines(keepends=True)[:rows])
+        assert all(row["task"] < store.committed for row in store.ledger())
+        store.close()
+
+
+def test_rows_of_a_task_that_did_not_commit_are_dropped(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with (tmp_path / "ledger.jsonl").open("a") as ledger:
+        ledger.write(json.dumps({"task": 3, "role": "agent"}) + "\n")
+        ledger.write('{"task": 3, "ro')
+    store = open_store(tmp_path)
+    assert [row["task"] for row in store.ledger()] == [0, 1, 2]
+    store.close()
+
+
+def test_a_foreign_run_is_refused_with_both_fingerprints_and_what_differs(tmp_path: Path) -> None:
+    fill(tmp_path)
+    other = {**MANIFEST, "fingerprint": "beef", "experiment": {"seed": 2}}
+    with pytest.raises(RunFolderError) as refused:
+        RunStore.open(tmp_path, "beef", "", other)
+    for told in ("f00d", "beef", "seed: 1 there, 2 here", "--fresh"):
+        assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert (tmp_path / "experiment.yaml").read_text() == "name: test\n"
+
+
+def test_a_run_being_written_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with pytest.raises(RunFolderError, match="another process"):
+        open_store(tmp_path)
+    store.close()
+    open_store(tmp_path).close()
+
+
+def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"no run here"):
+        load_run(tmp_path)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), st.floats(-50, 0)),
+        max_size=3,
+    ),
+)
+def test_a_journal_gives_back_what_was_answered(
+    tmp_path_factory: pytest.TempPathFactory, text: str, top: list[tuple[str, float]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "00000000.jsonl"
+    logprobs = (TokenLogprob("a", -0.5, tuple(top)),)
+    reply = Reply(text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs)
+    Journal(path).record("key.1", "judge", "m", reply, 2, 0.1)
+    assert Journal(path).find("key.1") == reply
+    assert Journal(path).find("key.2") is None
+
+
+def test_a_journal_torn_in_its_last_line_keeps_the_others(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "00000000.jsonl")
+    for key in ("a.1", "b.1"):
+        journal.record(key, "agent", "m", Reply(key, Usage(), "stop"), 1, 0.1)
+    journal.path.write_bytes(journal.path.read_bytes()[:-9])
+    again = Journal(journal.path)
+    assert again.find("a.1") == Reply("a.1", Usage(), "stop")
+    assert again.find("b.1") is None
