@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+
+from anyascii import anyascii
 
 from convogen.types import Persona
 
@@ -15,8 +16,7 @@ def agent_keys(names: Sequence[str]) -> dict[str, str]:
     """ASCII identifiers for names, as AutoGen wants them: key -> name, in the same order."""
     keys: dict[str, str] = {}
     for place, name in enumerate(names, 1):
-        ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-        key = re.sub(r"\W+", "_", ascii_name).strip("_")
+        key = re.sub(r"\W+", "_", anyascii(name)).strip("_")
         if not key or not key[0].isalpha() or key.casefold() in {"user", "system"}:
             key = f"Person_{place}"
         while key in keys:

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import tempfile
 from collections.abc import Callable
-from os.path import commonpath
 from pathlib import Path
 
 import pytest
@@ -182,5 +181,4 @@ def test_the_growing_part_of_the_prompts_is_last() -> None:
     play(script, max_turns=10)
     for series in prompts.values():
         for earlier, later in itertools.pairwise(series):
-            common = len(commonpath([earlier, later]))
-            assert common > 0.8 * len(earlier)
+            assert later.startswith(earlier[: int(0.8 * len(earlier))])

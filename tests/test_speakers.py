@@ -7,6 +7,19 @@ from hypothesis import strategies as st
 from convogen.speakers import agent_keys, longest_silent, resolve_speaker
 
 
+def test_names_of_all_scripts_stay_readable() -> None:
+    names = ["Łukasz Wrona", "Zoë", "李雷", "محمد", "🙂", "user", "Zoe"]
+    assert list(agent_keys(names)) == [
+        "Lukasz_Wrona",
+        "Zoe",
+        "LiLei",
+        "mhmd",
+        "slight_smile",
+        "Person_6",
+        "Zoe_7",
+    ]
+
+
 def test_the_longest_silent_is_who_never_spoke_then_who_spoke_longest_ago() -> None:
     assert longest_silent(["a", "b", "c"], ["c", "a"]) == "b"
     assert longest_silent(["a", "c"], ["c", "a"]) == "c"

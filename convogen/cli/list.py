@@ -34,9 +34,11 @@ def _listing() -> dict[str, dict[str, str]]:
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     methods = {name: _about(registry.load("methods", name)) for name in registry.names("methods")}
     judges = {name: _about(registry.load("judges", name)) for name in registry.names("judges")}
-    hubs = {"experiences": f"{_files('experiences', '*.yaml')} hand-written experiences"}
+    hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
     for path in sorted(shipped("personas").glob("*.jsonl")):
-        hubs[path.stem] = f"{len(path.read_text('utf-8').splitlines())} hand-written personas"
+        hubs[path.stem] = (
+            f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
+        )
     models = {name: str(path) for name, path in embedded_models().items()}
     models["scripted"] = "canned words for tests and dry runs, no language model"
     models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"

@@ -77,7 +77,7 @@ class Dialect:
             if "max_tokens" in body and "max_completion_tokens" in detail:
                 self.max_tokens_key = "max_completion_tokens"
                 return True
-            refused = [key for key in OPTIONAL if key in body and key in detail]
+            refused = [key for key in OPTIONAL if key in body and quoted(key, detail)]
             if refused:
                 self.dropped.update(refused)
                 return True
@@ -88,6 +88,11 @@ class Dialect:
         if mode == self.json_mode:
             self.json_mode = LADDER[LADDER.index(mode) + 1]
         return True
+
+
+def quoted(key: str, detail: str) -> bool:
+    """True where an error names a parameter as such: 'stop' is a word, `"stop"` a parameter."""
+    return any(f"{mark}{key}{mark}" in detail for mark in ("'", '"', "`"))
 
 
 def portable(schema: Any) -> Any:

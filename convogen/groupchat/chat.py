@@ -1,0 +1,152 @@
+"""The state of a chat, and how it is played from its opening to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autogen_agentchat.messages import TextMessage
+from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
+
+from convogen.groupchat.agent import PersonaAgent
+from convogen.groupchat.selector import Ended, Selector, selector_template
+from convogen.models.base import Message
+from convogen.models.traffic import Answer, Session
+from convogen.prompts import Prompt
+from convogen.speakers import agent_keys
+from convogen.types import Experience, Selection, Turn
+
+__all__ = ["Chat", "ChatPrompts", "ChatRules", "play_group_chat"]
+
+SpeakerSelection = Literal["auto", "round_robin"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRules:
+    """How a chat is held.
+
+    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
+    for chatty. `reasks` bounds how often one utterance is asked for again.
+    """
+
+    max_turns: int
+    speaker_selection: SpeakerSelection
+    allow_repeats: bool
+    max_words: int | None
+    reasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrompts:
+    """The prompts of a chat."""
+
+    opening: Prompt
+    agent: Prompt
+    selector: Prompt
+
+
+async def play_group_chat(
+    experience: Experience,
+    rules: ChatRules,
+    prompts: ChatPrompts,
+    session: Session,
+    on_turn: Callable[[], None],
+) -> tuple[list[Turn], str]:
+    """Play one experience; return its turns, the starter first, and why it ended.
+
+    `on_turn` is called after each reply. Raises what `Session.ask` raises.
+    """
+    chat = Chat(experience, rules, prompts, session, on_turn)
+    if rules.max_turns < 2:
+        return chat.turns, "max_turns"
+    opening = TextMessage(content=chat.opening(), source="user")
+    running = asyncio.ensure_future(chat.team().run(task=opening))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
+        await running
+        raise
+    if chat.failed is not None:
+        raise chat.failed
+    return chat.turns, chat.ended or "max_turns"
+
+
+@dataclass
+class Chat:
+    """The state of one chat, shared by its agents and its selector; never by two chats.
+
+    `failed` keeps an exception of a model call: the chat is brought to its end and the exception
+    raised after it, because AutoGen would turn it into a `RuntimeError`.
+    """
+
+    experience: Experience
+    rules: ChatRules
+    prompts: ChatPrompts
+    session: Session
+    on_turn: Callable[[], None]
+    turns: list[Turn] = field(init=False)
+    ended: str | None = None
+    failed: BaseException | None = None
+    selection: Selection | None = None
+    asking: asyncio.Future[Answer] | None = None
+
+    def __post_init__(self) -> None:
+        starter = self.experience.starter
+        self.turns = [Turn(speaker=starter.speaker, text=starter.text, origin="starter")]
+        self.names = agent_keys([persona.name for persona in self.experience.personas])
+        self.keys = {name: key for key, name in self.names.items()}
+
+    @property
+    def over(self) -> bool:
+        return self.ended is not None or self.failed is not None
+
+    async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> Answer:
+        """Ask a model; `stop` ends the wait."""
+        self.asking = asyncio.ensure_future(self.session.ask(role, messages, **more))
+        return await self.asking
+
+    def stop(self) -> None:
+        """Bring the chat to its end now."""
+        self.failed = asyncio.CancelledError()
+        if self.asking is not None:
+            self.asking.cancel()
+
+    def opening(self) -> str:
+        """What the user proxy says: the scene, then the starter in its speaker's mouth."""
+        starter = self.experience.starter
+        return f"{self.scene()}\n{self.keys[starter.speaker]}: {starter.text}"
+
+    def scene(self) -> str:
+        e = self.experience
+        values = {"situation": e.situation, "relations": e.relations, "topic": e.topic}
+        return self.prompts.opening.render(**values)[0].content
+
+    def candidates(self) -> list[str]:
+        """The keys of those who may speak next."""
+        last = self.turns[-1].speaker
+        keys = [k for k, n in self.names.items() if self.rules.allow_repeats or n != last]
+        return keys or list(self.names)
+
+    def team(self) -> SelectorGroupChat | RoundRobinGroupChat:
+        agents: list[Any] = [
+            PersonaAgent(self, self.keys[persona.name], persona)
+            for persona in self.experience.personas
+        ]
+        end, cap = Ended(self), self.rules.max_turns - 1
+        if self.rules.speaker_selection == "round_robin":
+            first = next(i for i, a in enumerate(agents) if a.display == self.turns[0].speaker) + 1
+            agents = agents[first:] + agents[:first]
+            return RoundRobinGroupChat(agents, termination_condition=end, max_turns=cap)
+        return SelectorGroupChat(
+            agents,
+            model_client=Selector(self),
+            termination_condition=end,
+            max_turns=cap,
+            selector_prompt=selector_template(self.prompts.selector),
+            allow_repeated_speaker=True,  # our candidates say who may: AutoGen forgets the starter
+            candidate_func=lambda _: self.candidates(),
+            max_selector_attempts=1,
+        )

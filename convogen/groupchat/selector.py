@@ -1,0 +1,142 @@
+"""The manager's side of a chat: who speaks next, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autogen_agentchat.base import TerminationCondition
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, StopMessage
+from autogen_core import CancellationToken, Component
+from autogen_core.models import (
+    ChatCompletionClient,
+    CreateResult,
+    LLMMessage,
+    ModelInfo,
+    RequestUsage,
+)
+from pydantic import BaseModel
+
+from convogen.models.base import Message
+from convogen.prompts import Prompt
+from convogen.speakers import longest_silent, resolve_speaker
+from convogen.types import Selection
+
+if TYPE_CHECKING:
+    from convogen.groupchat.chat import Chat
+
+__all__ = ["Ended", "Selector", "selector_template"]
+
+
+class Selector(ChatCompletionClient):
+    """The manager's model client: whatever the model replies, one candidate comes back."""
+
+    component_type = "model"
+    component_config_schema = BaseModel
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    async def create(
+        self,
+        messages: Sequence[LLMMessage],
+        *,
+        tools: Sequence[Any] = (),
+        tool_choice: Any = "auto",
+        json_output: bool | type[BaseModel] | None = None,
+        extra_create_args: Mapping[str, Any] | None = None,
+        cancellation_token: CancellationToken | None = None,
+    ) -> CreateResult:
+        candidates = self._chat.candidates()
+        key = candidates[0]
+        if not self._chat.over:
+            try:
+                key = await self._select(candidates, messages)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
+                self._chat.failed = error
+        usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
+        return CreateResult(finish_reason="stop", content=key, usage=usage, cached=False)
+
+    async def _select(self, candidates: list[str], messages: Sequence[LLMMessage]) -> str:
+        chat = self._chat
+        prompt = [Message("user", str(message.content)) for message in messages]
+        answer = await chat.ask("selector", prompt, choices=candidates)
+        names = {key: chat.names[key] for key in candidates}
+        key = resolve_speaker(answer.text, names)
+        repair = None
+        if key is None:
+            key = longest_silent(candidates, [chat.keys[turn.speaker] for turn in chat.turns])
+            repair = "longest_silent"
+        chat.selection = Selection(
+            candidates=list(names.values()),
+            reply=answer.text[:500],
+            repair=repair,
+            request=answer.request,
+            usage=answer.usage,
+        )
+        return key
+
+    def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
+        raise NotImplementedError("the selector does not stream")
+
+    async def close(self) -> None:
+        """The session belongs to the run."""
+
+    def actual_usage(self) -> RequestUsage:
+        return RequestUsage(prompt_tokens=0, completion_tokens=0)
+
+    def total_usage(self) -> RequestUsage:
+        return RequestUsage(prompt_tokens=0, completion_tokens=0)
+
+    def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Any] = ()) -> int:
+        return 0
+
+    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Any] = ()) -> int:
+        return 1 << 20
+
+    @property
+    def capabilities(self) -> Any:
+        return self.model_info
+
+    @property
+    def model_info(self) -> ModelInfo:
+        return ModelInfo(
+            vision=False,
+            function_calling=False,
+            json_output=False,
+            structured_output=False,
+            family="unknown",
+        )
+
+
+class Ended(TerminationCondition, Component[BaseModel]):
+    """Ends the chat as soon as its state says so."""
+
+    component_config_schema = BaseModel
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    @property
+    def terminated(self) -> bool:
+        return False
+
+    async def __call__(
+        self, messages: Sequence[BaseAgentEvent | BaseChatMessage]
+    ) -> StopMessage | None:
+        if self._chat.over:
+            return StopMessage(content=self._chat.ended or "failed", source="convogen")
+        return None
+
+    async def reset(self) -> None:
+        """Nothing to forget: a chat is played once."""
+
+
+def selector_template(prompt: Prompt) -> str:
+    """Our prompt as the `str.format` text AutoGen wants: its three fields, all else literal."""
+    marks = {name: f"\ue000{name}\ue001" for name in ("roles", "history", "participants")}
+    text = prompt.render(**marks)[0].content.replace("{", "{{").replace("}", "}}")
+    for name, mark in marks.items():
+        text = text.replace(mark, f"{{{name}}}")
+    return text

@@ -1,0 +1,71 @@
+"""What every registered method must honour, on the scripted model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convogen import Experiment, registry, run
+from convogen.errors import ExperimentError
+from convogen.experiment import shipped_experiments
+
+METHODS = registry.names("methods")
+ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
+SMALL = {"n": 3, "models": "scripted"}
+
+
+def minimal(method: str, **overrides: object) -> Experiment:
+    return Experiment({"name": "contract", "method": method, **SMALL, **overrides})
+
+
+def rows(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in ROWS]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_is_deterministic_at_any_concurrency(method: str, tmp_path: Path) -> None:
+    run(minimal(method, concurrency=1), tmp_path / "one")
+    run(minimal(method, concurrency=32), tmp_path / "many")
+    assert rows(tmp_path / "one") == rows(tmp_path / "many")
+    assert len(list(run(minimal(method), tmp_path / "one").conversations())) == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_another_seed_gives_other_data(method: str, tmp_path: Path) -> None:
+    run(minimal(method), tmp_path / "one")
+    run(minimal(method, seed=1), tmp_path / "other")
+    assert rows(tmp_path / "one") != rows(tmp_path / "other")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_longer_run_begins_with_the_shorter_one(method: str, tmp_path: Path) -> None:
+    run(minimal(method), tmp_path / "grown")
+    short = rows(tmp_path / "grown")
+    run(minimal(method, n=5), tmp_path / "grown")
+    run(minimal(method, n=5), tmp_path / "long")
+    assert rows(tmp_path / "grown") == rows(tmp_path / "long")
+    assert all(long.startswith(s) for s, long in zip(short, rows(tmp_path / "long"), strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_unknown_parameters_are_refused_and_the_allowed_named(method: str) -> None:
+    with pytest.raises(ExperimentError, match=r"unknown key 'no_such'; allowed: .*\bseed\b"):
+        minimal(method, no_such=1)
+
+
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_shipped_experiments_run(name: str, tmp_path: Path) -> None:
+    experiment = Experiment.load(name, {"n": 1, "models": "scripted"})
+    assert experiment.name == name
+    assert experiment.common.about
+    assert len(list(run(experiment, tmp_path).conversations())) == 1
+
+
+def test_an_experiment_written_down_is_the_same_experiment(tmp_path: Path) -> None:
+    experiment = Experiment.load(
+        "GPIS-s", {"models": "scripted", "sampling.agent.temperature": 0.5}
+    )
+    written = tmp_path / "again.yaml"
+    written.write_text(experiment.to_yaml(), encoding="utf-8")
+    assert Experiment.load(written).fingerprint == experiment.fingerprint

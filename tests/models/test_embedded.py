@@ -1,0 +1,114 @@
+"""The real embedded model, in this process and behind an ordinary endpoint.
+
+It writes poor prose, so what is checked holds whatever it says.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import convogen_process
+
+from convogen import Experiment, Run, load_run, run
+from convogen.errors import ModelConfigError
+from convogen.models.embedded import find_gguf, serve
+from convogen.models.spec import EMBEDDED
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture(scope="module")
+def base_url() -> str:
+    """The llama.cpp server of this process; it goes with the process."""
+    try:
+        path = find_gguf(EMBEDDED)
+    except ModelConfigError as error:
+        pytest.skip(str(error))
+    return serve(path)
+
+
+def check(result: Run, people: int, max_turns: int) -> None:
+    """One conversation whose every part can be traced to an answered call."""
+    (conversation,) = result.conversations()
+    experience = next(e for e in result.experiences() if e.id == conversation.experience)
+    names = [persona.name for persona in experience.personas]
+    assert len(set(names)) == people
+    assert conversation.participants == names
+    for persona in experience.personas:
+        assert persona.card is not None
+        assert 1 <= persona.card.age <= 110
+        assert 2 <= len(persona.card.qualities) <= 4
+    assert experience.starter.speaker in names
+    assert experience.usage is not None
+    assert experience.usage.completion_tokens > 0
+    opening, *replies = conversation.turns
+    assert (opening.speaker, opening.text) == (experience.starter.speaker, experience.starter.text)
+    assert 1 <= len(replies) <= max_turns - 1
+    if conversation.ended == "max_turns":
+        assert len(replies) == max_turns - 1
+    before = opening.speaker
+    for turn in replies:
+        assert turn.text.strip()
+        assert turn.speaker in names
+        assert turn.speaker != before
+        assert turn.origin == "agent"
+        assert turn.usage is not None
+        assert turn.usage.completion_tokens > 0
+        before = turn.speaker
+    assert not any((result.folder / "journal").iterdir())
+
+
+def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path) -> None:
+    experiment = Experiment.load("demo", {"n": 1, "participants": 3, "max_turns": 4, "seed": 1})
+    result = run(experiment, tmp_path / "run")
+    check(result, people=3, max_turns=4)
+    (conversation,) = result.conversations()
+    for turn in conversation.turns[1:]:
+        selection = turn.selection
+        assert selection is not None
+        assert len(selection.candidates) == 2  # all but the last speaker
+        assert turn.speaker in selection.candidates
+        assert selection.repair is None  # a grammar holds the model to the candidates
+        assert selection.reply
+        assert turn.model == EMBEDDED
+    calls = list(result.ledger())
+    assert {call["role"] for call in calls} == {"generator", "selector", "agent"}
+    assert {call["model"] for call in calls} == {EMBEDDED}
+    assert sum(call["cached_tokens"] for call in calls) > 0
+
+
+def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
+    """A process of its own that knows nothing but a URL and a model's name."""
+    settings = {
+        "max_turns": 3,
+        "participants": 2,
+        "reasks": 2,
+        "max_failures": 40,
+        "sampling.generator.temperature": 0.7,
+        "sampling.generator.max_tokens": 1200,
+        "models.default.timeout_s": 600,
+    }
+    chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    ended = convogen_process(
+        *("run", "GPIS-s", "--model", "smollm2", "--base-url", base_url, "--n", "1"),
+        *(*chosen, "--concurrency", "4", "--out", tmp_path / "run"),
+    )
+    assert ended.status == 0, ended.err
+    assert "1 of 1 conversations" in " ".join(ended.out.split())
+    result = load_run(tmp_path / "run")
+    check(result, people=2, max_turns=3)
+    assert {call["model"] for call in result.ledger()} == {"smollm2"}
+    models = json.loads((tmp_path / "run" / "manifest.json").read_text())["models"]
+    assert models["agent"] == {"name": "smollm2", "kind": "endpoint", "base_url": base_url}
+
+
+def test_doctor_finds_what_the_llama_cpp_server_can(base_url: str) -> None:
+    ended = convogen_process("doctor", "--model", "smollm2", "--base-url", base_url, "--json")
+    assert ended.status == 0, ended.err
+    report = json.loads(ended.out)
+    assert report["reachable"] is True
+    assert report["json_schema"] is True
+    assert report["log_probabilities"] is True
+    assert report["tokens_a_second"] > 0

@@ -1,0 +1,81 @@
+"""What the README says works as it stands there."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+import convogen
+from convogen import Experiment
+from convogen.cli.main import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = dict(re.findall(r"```(python|yaml)\n(.*?)```", README, re.DOTALL))
+COMMANDS = re.findall(r"^    (convogen .*?)(?: +#.*)?$", README, re.MULTILINE)
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) >= 10
+    assert set(BLOCKS) == {"python", "yaml"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_understood(command: str) -> None:
+    """Each command's words are parsed by the command line, up to the point of doing it."""
+    words = shlex.split(command.split(" > ")[0])[1:]
+    group: click.Command = cli
+    while words and isinstance(group, click.Group):
+        found = group.get_command(click.Context(group), words[0])
+        if found is None:
+            break
+        group, words = found, words[1:]
+    assert group is not cli
+    group.make_context(group.name or "", words)
+
+
+def test_the_python_example_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKS["python"]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 4
+    assert (tmp_path / "runs" / "python" / "conversations.jsonl").is_file()
+
+
+def test_the_example_experiment_is_valid(tmp_path: Path) -> None:
+    data = yaml.safe_load(BLOCKS["yaml"])
+    prompt = tmp_path / "my-agent.md"
+    prompt.write_text("---\nvariables: [transcript]\n---\n[user]\n{{ transcript }}", "utf-8")
+    experiment = Experiment(
+        data | {"prompts": {"agent": str(prompt)}, "experiences": str(ROOT / "experiences")}
+    )
+    assert experiment.model("selector").name == "gpt-4o-mini"
+    assert experiment.fingerprint
+
+
+def test_the_make_targets_exist() -> None:
+    named = set(re.findall(r"`?make ([a-z]+)`?", README))
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert named <= {line.split()[0] for line in listed.splitlines()}
+
+
+def test_the_files_it_points_to_exist() -> None:
+    for path in re.findall(
+        r"\]\(([\w./-]+)\)|`((?:convogen|experiences|personas)/[\w./-]*)`", README
+    ):
+        assert (ROOT / (path[0] or path[1])).exists(), path
+
+
+def test_the_example_in_the_package_runs(tmp_path: Path) -> None:
+    results = doctest.testmod(convogen, extraglobs={"folder": tmp_path / "run"})
+    assert results.attempted == 4
+    assert results.failed == 0
