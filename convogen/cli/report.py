@@ -38,6 +38,7 @@ def command(folders: tuple[str, ...], out: Path, against: tuple[str, ...], as_js
     runs = {short_name(name, dict(distinct)): open_run(name) for name in distinct}
     others = dict.fromkeys(against)
     human = {short_name(name, dict(others) | dict(distinct)): name for name in others}
+    human = {f"{name} (corpus)" if name in runs else name: of for name, of in human.items()}
     numbers = gather(runs, human, available_cores())
     paths = write_report(numbers, runs, out)
     if as_json:

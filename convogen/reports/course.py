@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
-from rapidfuzz.process import extract_iter
+from rapidfuzz.process import extractOne
 
 from convogen.metrics.repetition import NEAR_COPY
 from convogen.types import Experience
@@ -62,8 +62,8 @@ def _nearest(experiences: Iterable[Experience]) -> list[float]:
     for experience in experiences:
         said = f"{experience.situation} {experience.relations} {experience.topic}"[:_CLIP]
         words = " ".join(sorted(re.findall(r"\w+", said.casefold())))
-        scores = (score for _, score, _ in extract_iter(words, before, scorer=fuzz.ratio))
-        found.append(max(scores, default=0.0) / 100)
+        best = extractOne(words, before, scorer=fuzz.ratio)
+        found.append(best[1] / 100 if best else 0.0)
         before = [*before[1 - LOOK_BACK :], words]
     return found
 

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
+from convogen.judges.geval import GENERATED, SAMPLED
 from convogen.models.prices import cost_usd
 from convogen.reports.intervals import mean_interval
 from convogen.scores import scores_manifest
@@ -17,8 +18,8 @@ from convogen.types import Usage
 
 __all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost"]
 
-PUBLISHED_TABLES = {9: "IV", 4: "VI"}
-"""The published table by the number of aspects."""
+PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
+"""The published table by the aspects; its scale is 1 to 5."""
 
 
 def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
@@ -52,13 +53,15 @@ def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
         interval = mean_interval(found)
         shown = asdict(interval) if interval else {"value": None, "low": None, "high": None, "n": 0}
         aspects[aspect] = {**shown, "missing": missing[aspect]}
+    judged_by = _judged_by(run, judge)
+    published = PUBLISHED_TABLES.get(tuple(aspects)) if judged_by["scale"] == [1, 5] else None
     return {
         "judge": judge,
         "conversations": len(conversations),
-        **_judged_by(run, judge),
+        **judged_by,
         "aspects": aspects,
         "average": _average(aspects),
-        "table": PUBLISHED_TABLES.get(len(aspects)),
+        "table": published,
         "methods": dict(methods),
         "mean_mass": sum(mass) / len(mass) if mass else None,
         "missing": dict(reasons),

@@ -1,0 +1,65 @@
+"""What every registered judge must honour, on the scripted model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from convogen import Experiment, registry, run
+from convogen.judging import judge_run
+from convogen.models.scripted import ScriptedModel
+from convogen.models.spec import ModelSpec
+from convogen.store import load_run
+
+SCRIPTED = ModelSpec(name="scripted")
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("contract") / "run"
+    run(Experiment.load("GPFS-s", {"n": 2, "models": "scripted", "max_turns": 4}), folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", registry.names("judges"))
+class TestJudge:
+    def test_unknown_parameters_are_refused(self, name: str) -> None:
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            registry.load("judges", name)(surprise=1)
+
+    def test_its_name_and_prompts(self, name: str) -> None:
+        judge = registry.load("judges", name)()
+        assert judge.name == name
+        assert set(judge.prompts) == set(judge.prompt_names)
+        assert all(prompt.hash in str(judge.essence) for prompt in judge.prompts.values())
+
+    def test_every_aspect_is_scored_once_and_in_order(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        judge = registry.load("judges", name)()
+        texts: list[bytes] = []
+        for concurrency in (1, 16):
+            folder = Path(shutil.copytree(generated, tmp_path / f"{concurrency}"))
+            judge_run(folder, judge, SCRIPTED, concurrency=concurrency)
+            texts.append((folder / "scores" / f"{name}.jsonl").read_bytes())
+            found = load_run(folder)
+            pairs = zip(found.conversations(), found.experiences(), strict=True)
+            expected = [(one.id, aspect) for one, other in pairs for aspect in judge.aspects(other)]
+            scores = list(found.scores(name))
+            assert [(score.conversation, score.aspect) for score in scores] == expected
+            assert all(score.judge == name for score in scores)
+        assert texts[0] == texts[1]
+
+    def test_a_model_that_says_nothing_useful_gives_none_with_the_reason(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        folder = Path(shutil.copytree(generated, tmp_path / "run"))
+        model = ScriptedModel(lambda _: "well, well")
+        judge = registry.load("judges", name)()
+        judge_run(folder, judge, SCRIPTED, n=1, open_model=lambda _: model)
+        for score in load_run(folder).scores(name):
+            assert score.value is None
+            assert score.reason
