@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import importlib.metadata
 import platform
-import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 from convogen import __version__
 from convogen.errors import TooManyFailures
 from convogen.experiment import Experiment
+from convogen.inorder import WINDOW, InOrder, terminate_as_interrupt
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.spec import ModelSpec, public_url
@@ -28,12 +28,6 @@ from convogen.models.traffic import Role, Tally, Traffic, open_model
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
 __all__ = ["run", "run_async"]
-
-WINDOW = 4
-"""Tasks under way for each call that may be in flight; bounds memory, hides slow tasks."""
-
-GRACE_S = 1.0
-"""Seconds that tasks get to end when a run is interrupted."""
 
 PACKAGES = ("autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
@@ -79,7 +73,7 @@ async def run_async(
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
-        with _terminate_as_interrupt():
+        with terminate_as_interrupt():
             await _Engine(experiment, store, traffic, tally).run()
         store.note({"complete": True, "ended_at": _now()})
     finally:
@@ -106,8 +100,6 @@ class _Engine:
         self._traffic = traffic
         self._tally = tally
         self._window = WINDOW * experiment.concurrency + 16
-        self._under_way: dict[int, asyncio.Task[_Played]] = {}
-        self._broken: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Play until n conversations are committed; raises `RunStopped` where that cannot be."""
@@ -115,19 +107,14 @@ class _Engine:
         if store.n_conversations >= n:
             return
         play = self._start()
-        self._broken = asyncio.get_running_loop().create_future()
+        line = InOrder(lambda number: self._play(play, number), store.committed)
         try:
             while store.n_conversations < n:
                 self._check_failures()
-                self._launch(play)
-                head = self._under_way[store.committed]
-                await asyncio.wait({head, self._broken}, return_when=asyncio.FIRST_COMPLETED)
-                if self._broken.done():
-                    self._broken.result()
-                played = self._under_way.pop(store.committed).result()
-                self._commit(played)
+                # Never more under way than the conversations that are still missing.
+                self._commit(await line.next(min(n - store.n_conversations, self._window)))
         finally:
-            await self._stop()
+            await line.stop()
 
     def _start(self) -> Play:
         experiment, store = self._experiment, self._store
@@ -135,15 +122,6 @@ class _Engine:
         play = experiment.method.start(RunInputs(seed=seed, prompts=experiment.prompts))
         play.restore(store.committed, store.experiences())
         return play
-
-    def _launch(self, play: Play) -> None:
-        """Start tasks, never more than the conversations that are still missing."""
-        missing = self._experiment.n - self._store.n_conversations
-        wanted = min(missing, self._window)
-        while len(self._under_way) < wanted:
-            number = self._store.committed + len(self._under_way)
-            self._under_way[number] = asyncio.create_task(self._play(play, number))
-            self._under_way[number].add_done_callback(self._notice)
 
     async def _play(self, play: Play, number: int) -> _Played:
         digest = hashlib.blake2b(
@@ -154,14 +132,6 @@ class _Engine:
         session = self._traffic.session(number, seed, journal)
         task = Task(number, digest.hex(), seed, session, self._tally.add)
         return _Played(await play.play(task), journal)
-
-    def _notice(self, task: asyncio.Task[_Played]) -> None:
-        """A task that raised stops the run at once, wherever it stands in the plan."""
-        if task.cancelled() or task.exception() is None:
-            return
-        assert self._broken is not None
-        if not self._broken.done():
-            self._broken.set_exception(task.exception() or AssertionError)
 
     def _commit(self, played: _Played) -> None:
         self._store.commit(self._store.committed, played.outcome, played.journal)
@@ -176,16 +146,6 @@ class _Engine:
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_failures={failed + max(10, limit)}"
             )
-
-    async def _stop(self) -> None:
-        """End what is still under way, within the grace period."""
-        tasks = list(self._under_way.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=GRACE_S)
-        if self._broken is not None and self._broken.done():
-            self._broken.exception()
 
 
 def _open_roles(
@@ -247,23 +207,3 @@ def _described(spec: ModelSpec) -> Mapping[str, str]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-class _terminate_as_interrupt:  # noqa: N801 - a context manager, named for what it does
-    """While a run is on, SIGTERM stops it as Ctrl-C does."""
-
-    def __enter__(self) -> None:
-        self._task = asyncio.current_task()
-        try:
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, self._interrupt)
-            self._set = True
-        except (NotImplementedError, RuntimeError, ValueError):
-            self._set = False
-
-    def _interrupt(self) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    def __exit__(self, *_: object) -> None:
-        if self._set:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)

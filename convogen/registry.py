@@ -16,6 +16,7 @@ __all__ = ["load", "names"]
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {"convogen": "convogen.methods.convogen:ConvoGen"},
+    "judges": {"geval": "convogen.judges.geval:GEval"},
 }
 
 

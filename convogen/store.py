@@ -4,6 +4,7 @@
     experiences.jsonl  conversations.jsonl  failures.jsonl
     ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
     journal/<task>.jsonl               answered calls of tasks not yet committed
+    scores/<judge>.jsonl               added by a judge later, see `convogen.scores`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of what it
 will be, and the number of committed rows says where to go on. A row is appended in one write;
@@ -13,8 +14,6 @@ a torn last line is cut off on opening. A task's journal goes only after its row
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +22,15 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import append_line, cut_torn_line, drop_tail, parse_row, write_whole
+from convogen.files import parse_row, write_whole
 from convogen.models.journal import Journal
-from convogen.types import Conversation, Experience, Failure, Record
+from convogen.tasklog import TaskLog, complete_lines, journals, lock
+from convogen.types import Conversation, Experience, Failure, Record, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
 FORMAT = 1
 ROWS = ("ledger", "experiences", "conversations", "failures")
-SYNC_EVERY_S = 2.0
 R = TypeVar("R", bound=Record)
 
 
@@ -73,12 +72,18 @@ class Run:
         """The tasks that gave no conversation, in the order of the plan."""
         return self._rows("failures.jsonl", Failure)
 
+    def scores(self, judge: str) -> Iterator[Score]:
+        """A judge's scores, by conversation and aspect; none where it has not judged yet."""
+        return self._rows(f"scores/{judge}.jsonl", Score)
+
     def ledger(self) -> Iterator[dict[str, Any]]:
-        """One row a call: committed ones, then those of tasks still under way."""
-        yield from _json_rows(self.folder / "ledger.jsonl", "task")
-        for path in _journals(self.folder):
-            for row in _json_rows(path, "call"):
-                yield {"task": int(path.stem)} | row["call"]
+        """One row a call: committed ones, then those of tasks under way; then the judges'."""
+        judges = [path for path in sorted(self.folder.glob("scores/*/")) if "." not in path.name]
+        for folder in (self.folder, *judges):  # a dot: scores that were moved aside
+            yield from _json_rows(folder / "ledger.jsonl", "task")
+            for path in journals(folder / "journal"):
+                for row in _json_rows(path, "call"):
+                    yield {"task": int(path.stem)} | row["call"]
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         path = self.folder / name
@@ -112,11 +117,11 @@ class RunStore(Run):
     def __init__(self, folder: Path, fingerprint: str) -> None:
         super().__init__(folder)
         self._fingerprint = fingerprint
-        self._lock = _lock(folder)
-        self._spent: list[Path] = []
-        self._synced_at = time.monotonic()
-        self.n_conversations = _count(folder / "conversations.jsonl")
-        self.n_failures = _count(folder / "failures.jsonl")
+        self._lock = lock(folder)
+        ledger, experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
+        self._log = TaskLog([ledger, experiences], rows, folder / "journal")
+        self.n_conversations = self.n_failures = 0
+        self._count()
 
     @classmethod
     def open(
@@ -134,7 +139,7 @@ class RunStore(Run):
         store = cls(folder, fingerprint)
         try:
             store._admit(manifest)
-            store._repair()
+            store._log.mend(store._count)
             write_whole(folder / "experiment.yaml", experiment)
             store.note(manifest)
         except BaseException:
@@ -145,7 +150,7 @@ class RunStore(Run):
     @staticmethod
     def check_free(folder: Path) -> None:
         """Raise `RunFolderError` where another process is writing to the folder."""
-        _lock(folder).release()
+        lock(folder).release()
 
     @property
     def committed(self) -> int:
@@ -154,7 +159,7 @@ class RunStore(Run):
 
     def journal(self, task: int) -> Journal:
         """The answered calls of a task."""
-        return Journal(self._journal_path(task))
+        return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
         """Write entries into the manifest, leaving the others."""
@@ -171,37 +176,28 @@ class RunStore(Run):
         assert task == self.committed, "tasks are committed in the order of the plan"
         row = outcome.conversation or outcome.failure
         assert row is not None, "a task gives a conversation or a failure"
-        ledger = b"".join(_dump({"task": task} | call) for call in journal.calls())
-        append_line(self.folder / "ledger.jsonl", ledger)
+        rows: list[tuple[Path, bytes]] = []
         if outcome.experience is not None:
-            append_line(self.folder / "experiences.jsonl", outcome.experience.to_line())
+            rows.append((self.folder / "experiences.jsonl", outcome.experience.to_line()))
         name = "failures" if outcome.conversation is None else "conversations"
-        append_line(self.folder / f"{name}.jsonl", row.to_line())
+        rows.append((self.folder / f"{name}.jsonl", row.to_line()))
+        self._log.commit(task, journal, rows)
         if outcome.conversation is None:
             self.n_failures += 1
         else:
             self.n_conversations += 1
-        self._spent.append(journal.path)
-        if time.monotonic() - self._synced_at > SYNC_EVERY_S:
-            self._sync()
 
     def close(self) -> None:
         """Bring everything to disk and let go of the folder."""
         try:
-            self._sync()
+            self._log.sync()
         finally:
             self._lock.release()
 
-    def _sync(self) -> None:
-        """Rows to disk first, then the journals they replace may go."""
-        if self._spent:
-            for name in ROWS:
-                with (self.folder / f"{name}.jsonl").open("rb") as file:
-                    os.fsync(file.fileno())
-        for path in self._spent:
-            path.unlink(missing_ok=True)
-        self._spent.clear()
-        self._synced_at = time.monotonic()
+    def _count(self) -> int:
+        self.n_conversations = complete_lines(self.folder / "conversations.jsonl")
+        self.n_failures = complete_lines(self.folder / "failures.jsonl")
+        return self.committed
 
     def _admit(self, manifest: Mapping[str, Any]) -> None:
         """Refuse a folder that holds another experiment."""
@@ -220,55 +216,6 @@ class RunStore(Run):
             f"this one is {self._fingerprint}; {changed}); "
             "choose another --out, or --fresh to move the old run aside"
         )
-
-    def _repair(self) -> None:
-        """Cut what a crash left half done: torn lines, rows of a task that did not commit."""
-        paths = {name: self.folder / f"{name}.jsonl" for name in ROWS}
-        for path in paths.values():
-            path.touch()
-            cut_torn_line(path)
-        self.n_conversations = _count(paths["conversations"])
-        self.n_failures = _count(paths["failures"])
-        for name in ("ledger", "experiences"):
-            drop_tail(paths[name], lambda row: row["task"] >= self.committed)
-        for path in _journals(self.folder):
-            if int(path.stem) < self.committed:
-                path.unlink()
-
-    def _journal_path(self, task: int) -> Path:
-        return self.folder / "journal" / f"{task:08d}.jsonl"
-
-
-def _lock(folder: Path) -> Any:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunFolderError(
-            f"{folder}: another process is writing to this run; wait, or choose another --out"
-        ) from None
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    return lock
-
-
-def _count(path: Path) -> int:
-    """Complete lines of a file."""
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def _dump(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
-
-
-def _journals(folder: Path) -> list[Path]:
-    paths = (folder / "journal").glob("*.jsonl")
-    return sorted(path for path in paths if path.stem.isdecimal())
 
 
 def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:

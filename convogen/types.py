@@ -188,12 +188,20 @@ class Failure(Record):
 
 
 class Score(Record):
-    """A judge's or a metric's value for one conversation and aspect; None with the reason."""
+    """A judge's or a metric's value for one conversation and aspect; None with the reason.
+
+    `method` says how the value came about: weighted by the probabilities of the score tokens
+    (`logprobs`), or the mean of sampled replies (`samples`). `distribution` has the share of each
+    score, summing to 1; `mass` is the probability that all score tokens had together, 0 to 1,
+    before they were scaled to 1. With a value, `reason` tells what was left out of it.
+    """
 
     conversation: str
     judge: str
     aspect: str
     value: float | None = None
+    method: Literal["logprobs", "samples"] | None = None
     distribution: dict[str, float] | None = None
+    mass: float | None = None
     explanation: str | None = None
     reason: str | None = None

@@ -13,7 +13,7 @@ __all__ = ["command"]
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """List experiments, methods, hubs and models."""
+    """List experiments, methods, judges, hubs and models."""
     listing = _listing()
     if as_json:
         click.echo(json.dumps(listing, indent=2, ensure_ascii=False))
@@ -33,6 +33,7 @@ def _listing() -> dict[str, dict[str, str]]:
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     methods = {name: _about(registry.load("methods", name)) for name in registry.names("methods")}
+    judges = {name: _about(registry.load("judges", name)) for name in registry.names("judges")}
     hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
     for path in sorted(shipped("personas").glob("*.jsonl")):
         hubs[path.stem] = (
@@ -41,7 +42,13 @@ def _listing() -> dict[str, dict[str, str]]:
     models = {name: str(path) for name, path in embedded_models().items()}
     models["scripted"] = "canned words for tests and dry runs, no language model"
     models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"
-    return {"experiments": experiments, "methods": methods, "hubs": hubs, "models": models}
+    return {
+        "experiments": experiments,
+        "methods": methods,
+        "judges": judges,
+        "hubs": hubs,
+        "models": models,
+    }
 
 
 def _files(folder: str, pattern: str) -> int:

@@ -14,29 +14,9 @@ if TYPE_CHECKING:
     from convogen.metrics import Distance, Rendering, Statistics
     from convogen.published import Cell
 
-__all__ = ["command"]
+__all__ = ["command", "more_table", "number_text", "paper_table", "repetition_table", "short_name"]
 
 _SHOWN_BAD_ROWS = 5
-
-_MEASURES = {
-    "Type-token ratio, mean": "ttr_mean",
-    "Distinct-1": "distinct_1",
-    "Distinct-2": "distinct_2",
-    "Self-BLEU, sample": "self_bleu",
-    "ROUGE-L of pairs, sample": "rouge_l",
-    "Speakers per conversation": "speakers_per_conversation",
-}
-_GROUP_CHAT = {
-    "Participation balance (0 to 1)": "balance",
-    "Longest absence, turns": "longest_absence",
-    "Selector repairs / selections": "selector_repair_rate",
-    "Called by name": "addressed",
-    "… and answering next": "answered_next_rate",
-    "… and answering at all": "answered_later_rate",
-    "Self-repetitions / turns": "self_repetition_rate",
-    "Farewell loops / conversations": "farewell_loop_rate",
-    "Participants who never spoke": "never_spoke",
-}
 
 
 @click.command("stats")
@@ -86,8 +66,8 @@ def command(
             whole["against"] = {"source": against, **human.as_dict()}
         click.echo(json.dumps(whole, ensure_ascii=False))
         return
-    named = {_short(name, measured): found for name, (found, _) in measured.items()}
-    _print_tables(named, {_short(against, {}): human} if against and human else {}, render)
+    named = {short_name(name, measured): found for name, (found, _) in measured.items()}
+    _print_tables(named, {short_name(against, {}): human} if against and human else {}, render)
     for name, (_, bad) in measured.items():
         _print_bad_rows(name, bad)
 
@@ -114,19 +94,19 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
     from rich.console import Console
 
     console = Console()
-    console.print(_paper_table(ours | human, render))
+    console.print(paper_table(ours | human, render))
     if render != "paper":
         console.print(
             "Published numbers count labels as words: --render paper measures as they do.\n",
             style="dim",
         )
-    console.print(_more_table(ours, human))
+    console.print(more_table(ours, human))
     for name, found in ours.items():
         if found.repetition:
-            console.print(_repetition_table(name, found))
+            console.print(repetition_table(name, found))
 
 
-def _paper_table(measured: dict[str, Statistics], render: str) -> Table:
+def paper_table(measured: dict[str, Statistics], render: str) -> Table:
     """Ours above, the published numbers of tables II, III and V below."""
     from rich.table import Table
     from rich.text import Text
@@ -145,47 +125,48 @@ def _paper_table(measured: dict[str, Statistics], render: str) -> Table:
             found.mtld_mean,
             found.mtld_std,
         )
-        cells = (f"{found.conversations}", *map(_number, numbers))
+        cells = (f"{found.conversations}", *map(number_text, numbers))
         table.add_row(Text(name), *cells, style="bold")
     table.add_section()
     tables = published("convogen")
     sizes = tables["I"].rows | tables["II"].rows
     for name, row in tables["III"].rows.items():
         printed = [*row.values(), *tables["V"].rows[name].values()]
-        cells = (f"{sizes[name]['n_conversations']}", *map(_published, printed))
+        cells = (f"{sizes[name]['n_conversations']}", *map(published_text, printed))
         table.add_row(f"{name}, published", *cells, style="dim")
     return table
 
 
-def _more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
+def more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     from convogen.metrics import distance
+    from convogen.metrics.labels import GROUP_CHAT, MEASURES
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
     columns = ours | human
     for name in columns:
         table.add_column(Text(name), justify="right", overflow="fold")
-    for label, key in _MEASURES.items():
-        table.add_row(label, *(_number(getattr(found, key), 3) for found in columns.values()))
+    for label, key in MEASURES.items():
+        table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
     table.add_section()
-    for label, key in _GROUP_CHAT.items():
+    for label, key in GROUP_CHAT.items():
         chats = (getattr(found.group_chat, key) for found in columns.values())
-        table.add_row(label, *(_number(value, 3) for value in chats))
+        table.add_row(label, *(number_text(value, 3) for value in chats))
     for name, other in human.items():
         table.add_section()
         apart = [distance(found, other) for found in columns.values()]
         for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
-                Text(f"Distance from {name}: {label}"), *(_number(value, 3) for value in values)
+                Text(f"Distance from {name}: {label}"), *(number_text(value, 3) for value in values)
             )
     return table
 
 
-def _repetition_table(name: str, found: Statistics) -> Table:
+def repetition_table(name: str, found: Statistics) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -207,17 +188,17 @@ def _print_bad_rows(name: str, bad: BadRows) -> None:
         click.echo(f"  {row}", err=True)
 
 
-def _number(value: float | int | None, digits: int = 2) -> str:
+def number_text(value: float | int | None, digits: int = 2) -> str:
     if value is None:
         return "-"
     return f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
-def _published(cell: Cell) -> str:
-    return _number(cell) if isinstance(cell, int | float) else f"{cell}"
+def published_text(cell: Cell) -> str:
+    return number_text(cell) if isinstance(cell, int | float) else f"{cell}"
 
 
-def _short(name: str | None, others: dict[str, Any]) -> str:
+def short_name(name: str | None, others: dict[str, Any]) -> str:
     """The last part of a path, where it tells the sources apart."""
     from pathlib import Path
 

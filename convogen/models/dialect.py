@@ -15,6 +15,9 @@ __all__ = ["Dialect"]
 JsonMode = Literal["schema", "portable", "object", "text"]
 LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
+FEWEST_LOGPROBS = 5
+"""Alternatives a token that endpoints with a lower bound than OpenAI's 20 still give."""
+
 JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured")
 
 
@@ -30,6 +33,7 @@ class Dialect:
         self._fixed = json_mode != "auto"
         self.dropped: set[str] = set()
         self.max_tokens_key = "max_tokens"
+        self.max_logprobs: int | None = None
 
     def body(self, request: Request) -> dict[str, Any]:
         """The request as this endpoint takes it."""
@@ -42,8 +46,9 @@ class Dialect:
         }
         if "max_tokens" in body and self.max_tokens_key != "max_tokens":
             body[self.max_tokens_key] = body.pop("max_tokens")
-        if request.top_logprobs is not None:
-            body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+        if request.top_logprobs is not None and self.max_logprobs != 0:
+            asked = min(request.top_logprobs, self.max_logprobs or request.top_logprobs)
+            body |= {"logprobs": True, "top_logprobs": asked}
         if request.schema is not None:
             body |= self._response_format(request.role, request.schema)
         return body
@@ -63,6 +68,11 @@ class Dialect:
         Several requests may be refused at once: what another has taught already is not a
         reason to go a step further.
         """
+        if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
+            fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
+            known = self.max_logprobs
+            self.max_logprobs = fewer if known is None else min(known, fewer)
+            return True
         if status in (400, 422):
             if "max_tokens" in body and "max_completion_tokens" in detail:
                 self.max_tokens_key = "max_completion_tokens"

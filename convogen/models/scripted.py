@@ -2,22 +2,23 @@
 
 Its reply depends on the request alone, so the same run gives the same dataset. Where JSON is
 asked for it fills the schema with words from a list; otherwise it says a sentence made of them,
-or what a `script` of the caller's returns.
+or what a `script` of the caller's returns: a text, or tokens with their log-probabilities.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from convogen.models.base import Reply, Request, TokenLogprob
 from convogen.types import Usage
 
-__all__ = ["ScriptedModel", "improvise"]
+__all__ = ["Script", "ScriptedModel", "improvise"]
 
-Script = Callable[[Request], str]
+Script = Callable[[Request], str | Sequence[TokenLogprob]]
 
 WORDS = """
 amber bridge candle door engine forest garden harbour island jacket kettle ladder market needle
@@ -29,25 +30,36 @@ NAMES = "Ada Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kaj Lea Mio Nia Ole Pia Quin R
 
 
 class ScriptedModel:
-    """Answers every request from a script; the default one is `improvise`."""
+    """Answers every request from a script; the default one is `improvise`.
 
-    def __init__(self, script: Script | None = None) -> None:
+    Where log-probabilities are asked for, a text's words are certain (one token each). With
+    `logprobs=False` none are given, as by an endpoint that has none.
+    """
+
+    def __init__(self, script: Script | None = None, *, logprobs: bool = True) -> None:
         self._script = script or improvise
+        self._logprobs = logprobs
 
     async def complete(self, request: Request) -> Reply:
         """Answer at once; tokens are counted as white-space words."""
-        text = self._script(request)
+        said = self._script(request)
+        tokens = _certain(said) if isinstance(said, str) else tuple(said)
+        text = said if isinstance(said, str) else "".join(token.token for token in tokens)
         usage = Usage(
             prompt_tokens=sum(len(m.content.split()) for m in request.messages),
             completion_tokens=len(text.split()),
         )
-        logprobs = None
-        if request.top_logprobs is not None:
-            logprobs = tuple(TokenLogprob(token, 0.0, ((token, 0.0),)) for token in text.split())
-        return Reply(text, usage, "stop", logprobs)
+        wanted = self._logprobs and request.top_logprobs is not None
+        return Reply(text, usage, "stop", tokens if wanted else None)
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _certain(text: str) -> tuple[TokenLogprob, ...]:
+    """A text as tokens that spell it, each with probability 1."""
+    tokens = re.findall(r"\s*\S+|\s+\Z", text)
+    return tuple(TokenLogprob(token, 0.0, ((token, 0.0),)) for token in tokens)
 
 
 def improvise(request: Request) -> str:

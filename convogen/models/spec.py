@@ -102,5 +102,7 @@ EMBEDDED_SAMPLING = {
     "agent": Sampling(
         temperature=0.6, top_p=0.9, extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"}
     ),
+    # It goes on for as long as it may, and explains nothing.
+    "judge": Sampling(max_tokens=100, extra=_NO_LOOPS),
 }
 """What suits a model of 135 million parameters, by role; under an experiment's own settings."""

@@ -17,7 +17,7 @@ import sys
 
 from convogen import Experiment, run
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.scripted import Script, ScriptedModel, improvise
 
 
 def script(request: Request) -> str:
@@ -35,8 +35,8 @@ def script(request: Request) -> str:
 class SlowModel(ScriptedModel):
     """The scripted model with random delays, recording what it is asked and what it answers."""
 
-    def __init__(self, asked: str, kill_after: int) -> None:
-        super().__init__(script)
+    def __init__(self, asked: str, kill_after: int, replies: Script = script) -> None:
+        super().__init__(replies)
         self._descriptor = os.open(asked, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._kill_after = kill_after
         self._delays = random.Random()

@@ -1,0 +1,47 @@
+"""`convogen report`: one page on runs, to read, to print, to send."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("report")
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("report"),
+    show_default=True,
+    help="Folder for report.html, report.md and report.json.",
+)
+@click.option(
+    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers of the page as JSON.")
+def command(folders: tuple[str, ...], out: Path, against: tuple[str, ...], as_json: bool) -> None:
+    """Put what is known of RUN folders on one page, beside the published numbers.
+
+    `convogen evaluate RUN --judge geval` beforehand adds groundedness.
+    """
+    from convogen.cli.evaluate import open_run
+    from convogen.cli.stats import short_name
+    from convogen.metrics import available_cores
+    from convogen.reports.numbers import gather
+    from convogen.reports.page import write_report
+
+    distinct = dict.fromkeys(folders)
+    runs = {short_name(name, dict(distinct)): open_run(name) for name in distinct}
+    others = dict.fromkeys(against)
+    human = {short_name(name, dict(others) | dict(distinct)): name for name in others}
+    numbers = gather(runs, human, available_cores())
+    paths = write_report(numbers, runs, out)
+    if as_json:
+        click.echo(json.dumps(numbers, ensure_ascii=False))
+        return
+    for path in paths:
+        click.echo(path)

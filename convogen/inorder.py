@@ -1,0 +1,82 @@
+"""Numbered tasks played at once, their results handed out in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+__all__ = ["GRACE_S", "WINDOW", "InOrder", "terminate_as_interrupt"]
+
+WINDOW = 4
+"""Tasks under way for each call that may be in flight; bounds memory, hides slow tasks."""
+
+GRACE_S = 1.0
+"""Seconds that tasks get to end when a run is interrupted."""
+
+T = TypeVar("T")
+
+
+class InOrder(Generic[T]):
+    """Plays tasks from number `first` on; a task that raises ends the whole at once."""
+
+    def __init__(self, play: Callable[[int], Coroutine[Any, Any, T]], first: int) -> None:
+        self._play = play
+        self._next = first
+        self._under_way: dict[int, asyncio.Task[T]] = {}
+        self._broken: asyncio.Future[None] | None = None
+
+    async def next(self, wanted: int) -> T:
+        """The result of the next task, with up to `wanted` tasks (at least one) under way.
+
+        Raises what any task under way raised, wherever it stands in the order.
+        """
+        if self._broken is None:
+            self._broken = asyncio.get_running_loop().create_future()
+        while len(self._under_way) < wanted:
+            number = self._next + len(self._under_way)
+            self._under_way[number] = asyncio.create_task(self._play(number))
+            self._under_way[number].add_done_callback(self._notice)
+        head = self._under_way[self._next]
+        await asyncio.wait({head, self._broken}, return_when=asyncio.FIRST_COMPLETED)
+        if self._broken.done():
+            self._broken.result()
+        self._next += 1
+        return self._under_way.pop(self._next - 1).result()
+
+    def _notice(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        assert self._broken is not None
+        if not self._broken.done():
+            self._broken.set_exception(task.exception() or AssertionError)
+
+    async def stop(self) -> None:
+        """End what is still under way, within the grace period."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_S)
+        if self._broken is not None and self._broken.done():
+            self._broken.exception()
+
+
+class terminate_as_interrupt:  # noqa: N801 - a context manager, named for what it does
+    """While a run is on, SIGTERM stops it as Ctrl-C does."""
+
+    def __enter__(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, self._interrupt)
+            self._set = True
+        except (NotImplementedError, RuntimeError, ValueError):
+            self._set = False
+
+    def _interrupt(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def __exit__(self, *_: object) -> None:
+        if self._set:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)

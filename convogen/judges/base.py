@@ -1,0 +1,82 @@
+"""What a judge is.
+
+A `Judge` is a frozen pydantic model whose fields are its parameters. It says which aspects of a
+conversation it scores, and scores one of them in a session of model calls. When and in which order
+that happens, and what a crash leaves, is `convogen.judging`'s.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from convogen.models.base import Sampling
+from convogen.models.traffic import Session
+from convogen.prompts import Prompt, load_prompt
+from convogen.types import Conversation, Experience, Score
+
+__all__ = ["ROLE", "Judge", "Judged"]
+
+ROLE = "judge"
+"""The role of a judge's model, in the ledger too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A conversation and the experience it grew out of."""
+
+    conversation: Conversation
+    experience: Experience
+
+
+class Judge(BaseModel, ABC):
+    """Base of all judges; unknown parameters are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    prompt_names: ClassVar[tuple[str, ...]]
+    """The steps that have a prompt: `prompts/judges/<judge>-<step>.md`."""
+
+    sampling: ClassVar[Sampling]
+    """How replies are drawn where the model's own settings and the steps' leave it open."""
+
+    own_prompts: Mapping[str, str] = Field(
+        default_factory=dict[str, str], description="a file of your own in place of a step's prompt"
+    )
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        own = self.own_prompts
+        return {
+            step: load_prompt(
+                f"judges/{self.name}-{step}", Path(own[step]) if step in own else None
+            )
+            for step in self.prompt_names
+        }
+
+    @cached_property
+    def essence(self) -> dict[str, Any]:
+        """What changes the scores, besides the model: the parameters and the prompts' hashes."""
+        parameters = self.model_dump(mode="json", exclude={"own_prompts"}, exclude_none=True)
+        hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
+        return {"judge": self.name, **parameters, "prompts": hashes}
+
+    @abstractmethod
+    def aspects(self, experience: Experience) -> tuple[str, ...]:
+        """What is scored of a conversation on this experience, in order."""
+
+    @abstractmethod
+    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+        """Score one aspect; what the model gets wrong is a score of None with the reason.
+
+        Only `RunStopped` and `UserError` may leave it: they stop the judging, and the score is
+        taken up again by the next start.
+        """

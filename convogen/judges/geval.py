@@ -1,0 +1,177 @@
+"""G-Eval: how well a conversation is grounded in its experience (ConvoGen, section IV-D).
+
+For each conversation and aspect a session of two dependent questions: (1) why is the conversation
+grounded in this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is
+the sum of k times p(k), p being the probabilities of the score tokens at the place of the score,
+scaled to sum to 1 over them. (The paper speaks of log-probabilities as the weights; G-Eval, which
+it follows, has probabilities.) Nine aspects where personas are cards (table IV), four where they
+are free text, sampled or reused (table VI).
+
+Both questions are asked at temperature 0 and 1: the score's at 1, since some endpoints give the
+probabilities after the temperature. Where there are none, the same question is asked `samples`
+times and the mean is marked as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from convogen.errors import ModelFault
+from convogen.experiences import card_text
+from convogen.judges.base import ROLE, Judge, Judged
+from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
+from convogen.models.base import Message, Sampling
+from convogen.models.traffic import Answer, Session
+from convogen.types import Conversation, Experience, Score
+
+__all__ = ["GEval", "experience_text", "transcript"]
+
+TOP_LOGPROBS = 20
+"""Alternatives asked for at each token: the most that endpoints give."""
+
+_EVIDENCE = 200
+
+GENERATED = {
+    "topic": "the topic of the experience",
+    "situation": "the situation the people are in",
+    "qualities": "the qualities of the people, their traits of character",
+    "speech_style": "the people's styles of speech, each their own",
+    "age": "the ages of the people",
+    "lifestyle": "the people's lifestyles, their work and hobbies",
+    "memory": "the people's memories, recent and long past",
+    "relations": "the relations between the people",
+    "overall": "the experience as a whole",
+}
+"""Q1 to Q9 of table IV: an aspect, and what the questions call it."""
+
+SAMPLED = {
+    "topic": GENERATED["topic"],
+    "situation": GENERATED["situation"],
+    "personas": "the personas of the people who talk",
+    "overall": GENERATED["overall"],
+}
+"""Q1 to Q4 of table VI."""
+
+
+class GEval(Judge):
+    """Parameters of the G-Eval judge: the scale, the questions, how replies are drawn."""
+
+    name: ClassVar[str] = "geval"
+    prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
+    sampling: ClassVar[Sampling] = Sampling(max_tokens=400)
+
+    scale: Scale = Field(default=(1, 5), description="lowest and highest score, single digits")
+    questions_generated: dict[str, str] = Field(
+        default=GENERATED, min_length=1, description="aspects where all personas are cards"
+    )
+    questions_sampled: dict[str, str] = Field(
+        default=SAMPLED, min_length=1, description="aspects where a persona is free text"
+    )
+    samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
+    explaining: Sampling = Sampling(temperature=0.0)
+    scoring: Sampling = Sampling(temperature=1.0, max_tokens=16)
+
+    @field_validator("scale")
+    @classmethod
+    def _digits(cls, scale: Scale) -> Scale:
+        if not 0 <= scale[0] < scale[1] <= 9:
+            raise ValueError(f"must be two digits, the lower first; found {scale}")
+        return scale
+
+    def questions(self, experience: Experience) -> dict[str, str]:
+        """The questions by aspect that suit the experience's personas."""
+        cards = all(persona.card is not None for persona in experience.personas)
+        return self.questions_generated if cards else self.questions_sampled
+
+    def aspects(self, experience: Experience) -> tuple[str, ...]:
+        return tuple(self.questions(experience))
+
+    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+        empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
+        question = self.questions(judged.experience)[aspect]
+        asked = self.prompts["explain"].render(
+            experience=experience_text(judged.experience),
+            transcript=transcript(judged.conversation),
+            aspect=question,
+        )
+        try:
+            explained = await session.ask(ROLE, asked, sampling=self.explaining)
+            if not explained.text.strip():
+                return empty.model_copy(update={"reason": "the judge gave no explanation"})
+            low, high = self.scale
+            asked = [
+                *asked,
+                Message("assistant", explained.text),
+                *self.prompts["score"].render(aspect=question, low=low, high=high),
+            ]
+            told = empty.model_copy(update={"explanation": explained.text})
+            return await self._score(session, asked, told)
+        except ModelFault as fault:
+            said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]
+            return empty.model_copy(update={"reason": f"{fault.kind}: {said}"})
+
+    async def _score(self, session: Session, asked: Sequence[Message], told: Score) -> Score:
+        """The second question: once where there are log-probabilities, else `samples` times."""
+        first = await self._ask_score(session, asked)
+        found = find_score(first.text, self.scale)
+        if first.reply.logprobs:
+            weighed = weigh(first.reply, found, self.scale) if found else None
+            if found is None:
+                return told.model_copy(update={"reason": self._no_score(first.text)})
+            if weighed is not None:
+                return _scored(told, weighed, "logprobs")
+        answers = [first]
+        while len(answers) < self.samples:
+            answers.append(await self._ask_score(session, asked))
+        return self._average(answers, told)
+
+    def _average(self, answers: Sequence[Answer], told: Score) -> Score:
+        read = [find_score(answer.text, self.scale) for answer in answers]
+        scores = [one.score for one in read if isinstance(one, Found)]
+        if not scores:
+            return told.model_copy(update={"reason": self._no_score(answers[0].text)})
+        scored = _scored(told, mean_score(scores, self.scale), "samples")
+        if len(scores) == len(answers):
+            return scored
+        left_out = f"{len(answers) - len(scores)} of {len(answers)} replies named no score"
+        return scored.model_copy(update={"reason": left_out})
+
+    async def _ask_score(self, session: Session, asked: Sequence[Message]) -> Answer:
+        low, high = self.scale
+        return await session.ask(
+            ROLE,
+            asked,
+            top_logprobs=TOP_LOGPROBS,
+            choices=[str(score) for score in range(low, high + 1)],
+            sampling=self.scoring,
+        )
+
+    def _no_score(self, text: str) -> str:
+        low, high = self.scale
+        said = " ".join(text.split())[:_EVIDENCE]
+        return f"no single score from {low} to {high} in the reply: {said!r}"
+
+
+def _scored(told: Score, weighed: Weighed, method: str) -> Score:
+    mass = weighed.mass if method == "logprobs" else None
+    update = {"value": weighed.value, "method": method, "distribution": weighed.shares}
+    return told.model_copy(update={**update, "mass": mass})
+
+
+def experience_text(experience: Experience) -> str:
+    """An experience as a judge reads it."""
+    people = "\n\n".join(f"{person.name}\n{card_text(person)}" for person in experience.personas)
+    return (
+        f"Topic: {experience.topic}\nSituation: {experience.situation}\n"
+        f"Relations: {experience.relations}\n\nThe people:\n\n{people}"
+    )
+
+
+def transcript(conversation: Conversation) -> str:
+    """A conversation as a judge reads it: a turn a line, after its speaker's name."""
+    return "\n".join(
+        f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in conversation.turns
+    )

@@ -1,0 +1,111 @@
+"""From a judge's reply to a score: the number it names, and the probabilities behind it.
+
+G-Eval (Liu et al., 2023, section 2.2): the score is the sum of k times p(k) over the scale, p being
+the probabilities of the score tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, isnan
+
+from convogen.models.base import Reply, TokenLogprob
+
+__all__ = ["Found", "Scale", "Weighed", "find_score", "mean_score", "token_score", "weigh"]
+
+Scale = tuple[int, int]
+"""The lowest and the highest score, both single digits."""
+
+_RANGE = re.compile(r"\d+\s*(?:-|–|—|to|through)\s*\d+")
+_MAXIMUM = re.compile(r"(?<=\d)\W{0,3}\s*(?:/|out\s+of|of)\s*\d+")
+_NUMBER = re.compile(r"(?<![\w.,/−-])\d+(?![\w]|[.,]\d)")
+_AROUND_DIGIT = " \t\n\r.,:;!*_\"'`()[]▁Ġ"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The score a reply names and where it stands in the text."""
+
+    score: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Shares of the scores (summing to 1), their mean, and the probability they had together."""
+
+    value: float
+    shares: dict[str, float]
+    mass: float
+
+
+def find_score(text: str, scale: Scale) -> Found | None:
+    """The one whole number of the scale that a reply names; None where it names none or several.
+
+    The scale itself (`1 to 5`) and its maximum (`4/5`, `4 out of 5`) are not scores.
+    """
+    blanked = _RANGE.sub(lambda found: " " * len(found[0]), text)
+    blanked = _MAXIMUM.sub(lambda found: " " * len(found[0]), blanked)
+    low, high = scale
+    found = [Found(int(m[0]), m.start()) for m in _NUMBER.finditer(blanked)]
+    found = [one for one in found if low <= one.score <= high]
+    return found[0] if len({one.score for one in found}) == 1 else None
+
+
+def token_score(token: str, scale: Scale) -> int | None:
+    """The score a token stands for: `4`, ` 4` and `4.` are all 4; None for any other token."""
+    digit = token.strip(_AROUND_DIGIT)
+    if len(digit) != 1 or not ("0" <= digit <= "9"):
+        return None
+    return int(digit) if scale[0] <= int(digit) <= scale[1] else None
+
+
+def weigh(reply: Reply, found: Found, scale: Scale) -> Weighed | None:
+    """The score weighted by the probabilities of the score tokens where the reply names it.
+
+    None where the endpoint gave no probabilities of alternatives there.
+    """
+    token = _token_at(reply, found.at)
+    if token is None or not token.top:
+        return None
+    alternatives = list(token.top)
+    if token.token not in dict(alternatives):
+        alternatives.append((token.token, token.logprob))
+    weights = dict.fromkeys(range(scale[0], scale[1] + 1), 0.0)
+    for text, logprob in alternatives:
+        score = token_score(text, scale)
+        if score is not None and not isnan(logprob):
+            weights[score] += exp(min(logprob, 0.0))
+    mass = sum(weights.values())
+    if mass <= 0:
+        return None
+    shares = {str(score): weight / mass for score, weight in weights.items()}
+    return Weighed(sum(int(k) * p for k, p in shares.items()), shares, min(mass, 1.0))
+
+
+def _token_at(reply: Reply, at: int) -> TokenLogprob | None:
+    """The token of the character `at` of a reply's text.
+
+    The tokens may begin with what is no part of the text: a reasoning model's thoughts.
+    """
+    tokens = reply.logprobs or ()
+    start = "".join(token.token for token in tokens).rfind(reply.text.strip())
+    lead = len(reply.text) - len(reply.text.lstrip())
+    place = start + at - lead
+    if start < 0:
+        return None
+    for token in tokens:
+        if place < len(token.token):
+            return token
+        place -= len(token.token)
+    return None
+
+
+def mean_score(scores: Sequence[int], scale: Scale) -> Weighed:
+    """The mean of sampled scores (at least one) and the share of each."""
+    counts = Counter(scores)
+    shares = {str(score): counts[score] / len(scores) for score in range(scale[0], scale[1] + 1)}
+    return Weighed(sum(scores) / len(scores), shares, 1.0)

@@ -1,0 +1,210 @@
+"""Judging a run: each conversation and aspect is scored once, concurrently, committed in order.
+
+The plan goes through the run's conversations in their order and through the aspects of each. The
+scores are the same at any concurrency; stopped and started again, no answered call is asked twice;
+judged again after the run was made longer, only the new conversations are scored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from convogen import __version__
+from convogen.errors import RunFolderError, SourceError
+from convogen.inorder import WINDOW, InOrder, terminate_as_interrupt
+from convogen.judges import Judge, Judged
+from convogen.judges.base import ROLE
+from convogen.models.base import ChatModel, Sampling
+from convogen.models.journal import Journal
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.traffic import Role, Tally, Traffic, open_model
+from convogen.scores import ScoreStore, move_scores_aside
+from convogen.store import Run, load_run
+from convogen.types import Score
+
+__all__ = ["count_scores", "judge_run", "judge_run_async"]
+
+SCORE_FORMAT = 1
+"""Raised when the same judge gives other scores than it did."""
+
+
+def judge_run(
+    folder: str | Path,
+    judge: Judge,
+    spec: ModelSpec,
+    *,
+    n: int | None = None,
+    concurrency: int | None = None,
+    fresh: bool = False,
+    tally: Tally | None = None,
+    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+) -> Run:
+    """Score the first `n` conversations of a run (all where None), or go on where it stopped.
+
+    `concurrency` bounds the calls in flight (default 16, for an embedded model 8); `fresh` moves
+    earlier scores of this judge aside; `tally` counts what is done while it is done. Raises
+    `RunFolderError` where the folder is no run or holds another judge's scores, `SourceError`
+    where a conversation has no experience, `RunStopped` where judging ended early.
+    """
+    arguments = judge_run_async(
+        folder,
+        judge,
+        spec,
+        n=n,
+        concurrency=concurrency,
+        fresh=fresh,
+        tally=tally,
+        open_model=open_model,
+    )
+    with asyncio.Runner() as runner:
+        return runner.run(arguments)
+
+
+async def judge_run_async(
+    folder: str | Path,
+    judge: Judge,
+    spec: ModelSpec,
+    *,
+    n: int | None = None,
+    concurrency: int | None = None,
+    fresh: bool = False,
+    tally: Tally | None = None,
+    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+) -> Run:
+    """`judge_run` for callers that have an event loop."""
+    run = load_run(folder)
+    total = count_scores(run, judge, n)
+    if fresh:
+        move_scores_aside(run.folder, judge.name)
+    tally = tally or Tally()
+    in_flight = concurrency or (8 if spec.kind == "embedded" else 16)
+    embedded = EMBEDDED_SAMPLING[ROLE] if spec.kind == "embedded" else Sampling()
+    role = Role(open_model(spec), spec, embedded.over(judge.sampling))
+    manifest = _manifest(judge, role)
+    traffic = Traffic({ROLE: role}, in_flight, tally)
+    store: ScoreStore | None = None
+    try:
+        store = ScoreStore.open(run.folder, judge.name, manifest)
+        with terminate_as_interrupt():
+            await _Judging(run, judge, store, traffic, manifest["fingerprint"]).run(
+                total, WINDOW * in_flight
+            )
+    finally:
+        await traffic.close()
+        if store is not None:
+            store.close()
+    return run
+
+
+def count_scores(run: Run, judge: Judge, n: int | None = None) -> int:
+    """How many scores the first `n` conversations get.
+
+    Raises `SourceError` where one has no experience to be judged by.
+    """
+    return sum(1 for _ in _plan(run, judge, n))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    judged: Judged
+    aspect: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.judged.conversation.id, self.aspect
+
+
+def _plan(run: Run, judge: Judge, n: int | None) -> Iterator[_Place]:
+    """All scores in order. The experiences are read along, not held: both files are in order."""
+    experiences = run.experiences()
+    current = None
+    for conversation in islice(run.conversations(), n):
+        while conversation.experience is not None and (
+            current is None or current.id != conversation.experience
+        ):
+            current = next(experiences, None)
+            if current is None:
+                break
+        if conversation.experience is None or current is None:
+            raise SourceError(
+                f"{run.folder}: conversation {conversation.id} has no experience in this run to be "
+                f"judged by; judge {judge.name} scores runs whose conversations have one"
+            )
+        for aspect in judge.aspects(current):
+            yield _Place(Judged(conversation, current), aspect)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    score: Score
+    journal: Journal
+
+
+class _Judging:
+    """One start of a judge on a run."""
+
+    def __init__(
+        self, run: Run, judge: Judge, store: ScoreStore, traffic: Traffic, fingerprint: str
+    ) -> None:
+        self._run = run
+        self._judge = judge
+        self._store = store
+        self._traffic = traffic
+        self._fingerprint = fingerprint
+        self._places: Iterator[_Place] = iter(())
+
+    async def run(self, total: int, window: int) -> None:
+        """Score until `total` scores are committed."""
+        store = self._store
+        self._traffic.tally.add("scores", min(store.committed, total))
+        self._places = _plan(self._run, self._judge, None)
+        self._skip_committed()
+        line = InOrder(self._start, store.committed)
+        try:
+            while store.committed < total:
+                given = await line.next(min(total - store.committed, window))
+                store.commit(store.committed, given.score, given.journal)
+                self._traffic.tally.add("scores")
+        finally:
+            await line.stop()
+
+    def _skip_committed(self) -> None:
+        """Pass over what is scored; it must be of these conversations."""
+        for score in self._run.scores(self._judge.name):
+            place = next(self._places, None)
+            if place is None or place.key != (score.conversation, score.aspect):
+                raise RunFolderError(
+                    f"{self._store.path}: the score of {score.conversation}, {score.aspect} is not "
+                    "of this run's conversations; --fresh moves the scores aside and judges anew"
+                )
+
+    def _start(self, number: int) -> Coroutine[Any, Any, _Given]:
+        return self._score(number, next(self._places))
+
+    async def _score(self, number: int, place: _Place) -> _Given:
+        text = "/".join((self._fingerprint, *place.key))
+        seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+        journal = self._store.journal(number)
+        session = self._traffic.session(number, seed, journal)
+        return _Given(await self._judge.judge(session, place.judged, place.aspect), journal)
+
+
+def _manifest(judge: Judge, role: Role) -> dict[str, Any]:
+    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no address."""
+    essence = {
+        "format": SCORE_FORMAT,
+        "model": role.spec.identity,
+        "sampling": role.sampling.model_dump(exclude_none=True),
+        **judge.essence,
+    }
+    text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
+    fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    described = {"convogen": __version__, "kind": role.spec.kind}
+    return {"fingerprint": fingerprint, "judged_by": essence, **described}

@@ -1,0 +1,28 @@
+"""What the measures are called where people read them."""
+
+from __future__ import annotations
+
+__all__ = ["GROUP_CHAT", "MEASURES"]
+
+MEASURES = {
+    "Type-token ratio, mean": "ttr_mean",
+    "Distinct-1": "distinct_1",
+    "Distinct-2": "distinct_2",
+    "Self-BLEU, sample": "self_bleu",
+    "ROUGE-L of pairs, sample": "rouge_l",
+    "Speakers per conversation": "speakers_per_conversation",
+}
+"""Name -> the field of `Statistics`."""
+
+GROUP_CHAT = {
+    "Participation balance (0 to 1)": "balance",
+    "Longest absence, turns": "longest_absence",
+    "Selector repairs / selections": "selector_repair_rate",
+    "Called by name": "addressed",
+    "… and answering next": "answered_next_rate",
+    "… and answering at all": "answered_later_rate",
+    "Self-repetitions / turns": "self_repetition_rate",
+    "Farewell loops / conversations": "farewell_loop_rate",
+    "Participants who never spoke": "never_spoke",
+}
+"""Name -> the field of `GroupChat`."""

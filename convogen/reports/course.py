@@ -1,0 +1,83 @@
+"""Diversity over the course of a run: does the generator come back to what it had before?
+
+What iterative sampling is meant to mend (ConvoGen, section IV-C), seen in the order of the plan:
+each experience against those before it, and MTLD, as rolling means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz
+from rapidfuzz.process import extract_iter
+
+from convogen.metrics.repetition import NEAR_COPY
+from convogen.types import Experience
+
+__all__ = ["LOOK_BACK", "Course", "course"]
+
+LOOK_BACK = 1_000
+"""Earlier experiences that each is compared with, the nearest in the order."""
+
+_CLIP = 1_000
+_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Rolling means over `window` in the order of the plan, at most 200 points of each.
+
+    `nearest` is the similarity (0 to 1) of an experience to the most similar of those before it,
+    `near_copies` the share with a similarity of 0.9 or more, `mtld` that of the conversations.
+    `experience_at` and `conversation_at` number the last of each window, from 1.
+    """
+
+    window: int
+    experience_at: list[int]
+    nearest: list[float]
+    near_copies: list[float]
+    conversation_at: list[int]
+    mtld: list[float]
+
+
+def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
+    """The course of a run; `mtld` has a number a conversation, NaN where it has no word."""
+    similar = np.array(_nearest(experiences), float)
+    lexical = np.array(mtld, float)
+    window = max(1, min(50, len(lexical) // 5))
+    experience_at, nearest = _rolling(similar, window)
+    _, copies = _rolling((similar >= NEAR_COPY).astype(float), window)
+    conversation_at, rolling_mtld = _rolling(lexical, window)
+    return Course(window, experience_at, nearest, copies, conversation_at, rolling_mtld)
+
+
+def _nearest(experiences: Iterable[Experience]) -> list[float]:
+    """For each experience, how similar the most similar one before it is: token-sort, 0 to 1."""
+    before: list[str] = []
+    found: list[float] = []
+    for experience in experiences:
+        said = f"{experience.situation} {experience.relations} {experience.topic}"[:_CLIP]
+        words = " ".join(sorted(re.findall(r"\w+", said.casefold())))
+        scores = (score for _, score, _ in extract_iter(words, before, scorer=fuzz.ratio))
+        found.append(max(scores, default=0.0) / 100)
+        before = [*before[1 - LOOK_BACK :], words]
+    return found
+
+
+def _rolling(values: NDArray[np.float64], window: int) -> tuple[list[int], list[float]]:
+    """Means over windows of the values, those that are numbers; and where each window ends."""
+    if len(values) < window:
+        return [], []
+    known = ~np.isnan(values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    ends = np.arange(window, len(values) + 1)
+    if len(ends) > _POINTS:
+        ends = np.unique(np.linspace(window, len(values), _POINTS).astype(int))
+    inside = counts[ends] - counts[ends - window]
+    means = (sums[ends] - sums[ends - window])[inside > 0] / inside[inside > 0]
+    return ends[inside > 0].tolist(), means.tolist()

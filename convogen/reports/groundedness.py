@@ -1,0 +1,101 @@
+"""A judge's scores of a run, by aspect: a row of table IV or VI of the ConvoGen paper.
+
+`avgScore` is the mean of the aspects' means, as in the paper: so it is in all rows of the tables.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict
+from typing import Any
+
+from convogen.models.prices import cost_usd
+from convogen.reports.intervals import mean_interval
+from convogen.scores import scores_manifest
+from convogen.store import Run
+from convogen.types import Usage
+
+__all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost"]
+
+PUBLISHED_TABLES = {9: "IV", 4: "VI"}
+"""The published table by the number of aspects."""
+
+
+def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
+    """The means by aspect with intervals, how they came about, the cost; None where not judged.
+
+    `aspects` has, for each, the mean (`value`, on the judge's scale), its interval, the number `n`
+    of scores and `missing`, how many are None. Runs of mixed personas have all aspects of both
+    kinds; `table` names the published table to set beside, None where none has these aspects.
+    """
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    missing: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    methods: Counter[str] = Counter()
+    mass: list[float] = []
+    conversations: set[str] = set()
+    for score in run.scores(judge):
+        conversations.add(score.conversation)
+        kept = values[score.aspect]
+        if score.value is None:
+            missing[score.aspect] += 1
+            reasons[(score.reason or "").partition(":")[0]] += 1
+            continue
+        kept.append(score.value)
+        methods[score.method or "unknown"] += 1
+        if score.mass is not None:
+            mass.append(score.mass)
+    if not conversations:
+        return None
+    aspects: dict[str, dict[str, Any]] = {}
+    for aspect, found in values.items():
+        interval = mean_interval(found)
+        shown = asdict(interval) if interval else {"value": None, "low": None, "high": None, "n": 0}
+        aspects[aspect] = {**shown, "missing": missing[aspect]}
+    return {
+        "judge": judge,
+        "conversations": len(conversations),
+        **_judged_by(run, judge),
+        "aspects": aspects,
+        "average": _average(aspects),
+        "table": PUBLISHED_TABLES.get(len(aspects)),
+        "methods": dict(methods),
+        "mean_mass": sum(mass) / len(mass) if mass else None,
+        "missing": dict(reasons),
+        "cost": judge_cost(run),
+    }
+
+
+def _judged_by(run: Run, judge: str) -> dict[str, Any]:
+    manifest = scores_manifest(run.folder / "scores" / f"{judge}.jsonl") or {}
+    essence: dict[str, Any] = manifest.get("judged_by", {})
+    return {
+        "model": essence.get("model", "unknown"),
+        "kind": manifest.get("kind", "unknown"),
+        "scale": essence.get("scale", [1, 5]),
+        "fingerprint": manifest.get("fingerprint", "unknown"),
+        "prompts": essence.get("prompts", {}),
+    }
+
+
+def _average(aspects: dict[str, dict[str, Any]]) -> float | None:
+    means = [found["value"] for found in aspects.values() if found["value"] is not None]
+    return sum(means) / len(means) if means else None
+
+
+def judge_cost(run: Run) -> dict[str, Any]:
+    """Calls, tokens and list price of the judges' calls; the price None where not known."""
+    totals: defaultdict[str, Usage] = defaultdict(Usage)
+    calls = 0
+    for call in run.ledger():
+        if call["role"] == "judge":
+            calls += 1
+            totals[call["model"]] += Usage(**{name: call[name] for name in Usage.model_fields})
+    prices = [cost_usd(model, usage) for model, usage in totals.items()]
+    known = [price for price in prices if price is not None]
+    usage = sum(totals.values(), Usage())
+    return {
+        "calls": calls,
+        **usage.model_dump(),
+        "cost_usd": sum(known) if len(known) == len(prices) else None,
+    }

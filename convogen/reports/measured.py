@@ -1,0 +1,61 @@
+"""A source measured in both renderings, and `scores/statistics.json` in a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen.corpora import open_corpus
+from convogen.errors import RunFolderError
+from convogen.files import write_whole
+from convogen.metrics import Statistics, Tally, distance, measure, statistics_of, tally_corpus
+
+__all__ = ["Measured", "measure_source", "write_statistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The statistics of a source: of its text as it is, and as tables III and V have it.
+
+    `tally` is that of the paper's rendering: its `words` count the labels, one a turn.
+    """
+
+    source: str
+    text: Statistics
+    paper: Statistics
+    tally: Tally
+    bad_rows: int
+
+    def as_dict(self, against: Mapping[str, Measured]) -> dict[str, Any]:
+        """All of it as plain values, with the distances from other corpora."""
+        apart = {name: distance(self.text, other.text) for name, other in against.items()}
+        return {
+            "source": self.source,
+            "text": self.text.as_dict(),
+            "paper": self.paper.as_dict(),
+            "bad_rows": self.bad_rows,
+            "distances": {name: asdict(found) if found else None for name, found in apart.items()},
+        }
+
+
+def measure_source(source: str, workers: int = 1) -> Measured:
+    """Measure a run folder, a file or a data set; raises `SourceError` where it cannot be read."""
+    corpus = open_corpus(source)
+    text = measure(corpus, "text", workers)
+    tally = tally_corpus(corpus, "paper", workers)
+    paper = statistics_of(tally, "paper", compare=False)
+    return Measured(source, text, paper, tally, corpus.bad_rows.count)
+
+
+def write_statistics(run: Path, statistics: Mapping[str, Any]) -> None:
+    """Write a run's statistics beside its scores; raises `RunFolderError` where that fails."""
+    folder = run / "scores"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+    text = json.dumps(statistics, indent=1, ensure_ascii=False)
+    write_whole(folder / "statistics.json", text + "\n")

@@ -1,0 +1,179 @@
+"""One page to read: `report.html`, which needs nothing else, and `report.md` with its tables.
+
+What conversations say is hostile text: escaped everywhere, never evaluated, and the page forbids
+itself scripts and any request.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from convogen.errors import RunFolderError
+from convogen.files import write_whole
+from convogen.reports.plots import plots
+from convogen.reports.tables import number_text, tables
+from convogen.store import Run
+from convogen.types import Conversation
+
+__all__ = ["render_html", "render_markdown", "samples_of", "write_report"]
+
+_SAMPLES = 3
+_TURNS = 30
+_TEXT = 600
+_SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
+
+
+def write_report(numbers: Mapping[str, Any], runs: Mapping[str, Run], out: Path) -> list[Path]:
+    """Write report.html, report.md and report.json into a folder; returns their paths.
+
+    Raises `RunFolderError` where it cannot be written.
+    """
+    samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{out}: cannot be made: {error.strerror}") from error
+    texts = {
+        "report.html": render_html(numbers, samples),
+        "report.md": render_markdown(numbers, samples),
+        "report.json": json.dumps(numbers, indent=1, ensure_ascii=False) + "\n",
+    }
+    for name, text in texts.items():
+        write_whole(out / name, text)
+    return [out / name for name in texts]
+
+
+def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[dict[str, Any]]:
+    """A few conversations of a run at even distances, clipped."""
+    count = sum(1 for _ in run.conversations())
+    places = {count * at // wanted for at in range(min(wanted, count))} if count else set[int]()
+    chosen = (one for at, one in enumerate(run.conversations()) if at in places)
+    return [_sample(name, conversation) for conversation in islice(chosen, wanted)]
+
+
+def _sample(name: str, conversation: Conversation) -> dict[str, Any]:
+    turns = [
+        {"speaker": turn.speaker, "text": turn.text[:_TEXT] + "…" * (len(turn.text) > _TEXT)}
+        for turn in conversation.turns[:_TURNS]
+    ]
+    return {
+        "run": name,
+        "id": conversation.id,
+        "topic": str(conversation.context.get("topic") or "")[:200],
+        "situation": str(conversation.context.get("situation") or "")[:_TEXT],
+        "turns": turns,
+        "left_out": max(0, len(conversation.turns) - _TURNS),
+    }
+
+
+def render_html(numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]]) -> str:
+    """The page; everything that is not its own is escaped."""
+    drawn = {name: Markup(svg) for name, svg in plots(numbers).items()}  # noqa: S704 - our own SVG
+    return _render("page.html.jinja", numbers, samples, plots=drawn)
+
+
+def render_markdown(numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]]) -> str:
+    """The page without its plots, as Markdown."""
+    return re.sub(r"\n{3,}", "\n\n", _render("page.md.jinja", numbers, samples))
+
+
+def _render(
+    name: str, numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]], **more: Any
+) -> str:
+    windows = {f"{run['course']['window']}" for run in numbers["runs"].values()}
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            title="Report on " + ", ".join(numbers["runs"]),
+            numbers=numbers,
+            tables=tables(numbers),
+            samples=list(samples),
+            windows=" and ".join(sorted(windows, key=int)),
+            key_figures=_key_figures,
+            made=_made,
+            **more,
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=jinja2.select_autoescape(["html", "html.jinja"], default=False),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["md"] = _markdown
+    return environment
+
+
+def _markdown(text: object) -> str:
+    """A text that stays text in Markdown and in what is made of it."""
+    line = " ".join(str(text).split())
+    return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
+
+
+def _key_figures(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a reader wants to know first, each with what it is."""
+    text, judged, mtld = run["text"], run["groundedness"], run["tables"]["mtld_mean"]
+    figures = [
+        (number_text(run["conversations"]), "conversations"),
+        (number_text(text["words_per_turn"], 1), "words a turn"),
+        (number_text(text["turns_per_conversation"], 1), "turns a conversation"),
+        (number_text(mtld["value"] if mtld else None, 1), "MTLD, mean"),
+    ]
+    copies = text["repetition"].get("experiences")
+    if copies:
+        figures.append((f"{copies['share']:.0%}", "of experiences nearly copy another"))
+    if judged:
+        low, high = judged["scale"]
+        figures.append(
+            (number_text(judged["average"]), f"groundedness, {low} to {high}, by {judged['model']}")
+        )
+    prices = [call["cost_usd"] for call in run["cost"]]
+    cost = "not known" if None in prices else f"${sum(prices):,.2f}"
+    figures.append((cost, "list price of all calls"))
+    return figures
+
+
+def _made(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How a run was made, as labels and values."""
+    made, judged = run["made"], run["groundedness"]
+    models: dict[str, dict[str, str]] = made["models"] or {}
+    rows = [
+        ("experiment", f"{made['name']}, fingerprint {made['fingerprint']}"),
+        ("begun", f"{made['started_at']}, {'complete' if made['complete'] else 'not complete'}"),
+        ("models", _listed({role: _model(spec) for role, spec in models.items()})),
+        ("parameters", _listed(run["parameters"])),
+        ("prompts", _listed(run["prompts"])),
+        ("sources", _listed(run["sources"])),
+        ("personas", _listed(run["persona_sources"])),
+        ("versions", _listed(made["packages"] or {})),
+    ]
+    if judged:
+        how = ", ".join(f"{n} scores by {method}" for method, n in judged["methods"].items())
+        rows.append(("judge", f"{judged['judge']}, {judged['model']} ({judged['kind']}): {how}"))
+        rows.append(("judge's prompts", _listed(judged["prompts"])))
+        rows.append(("judge's fingerprint", judged["fingerprint"]))
+    return [(label, value) for label, value in rows if value]
+
+
+def _model(spec: Mapping[str, str]) -> str:
+    return f"{spec.get('name')} ({spec.get('kind')})"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

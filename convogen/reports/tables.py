@@ -1,0 +1,214 @@
+"""The tables of a report, as text in cells, out of its numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convogen.metrics.labels import GROUP_CHAT, MEASURES
+
+__all__ = ["Cell", "Row", "Table", "number_text", "tables"]
+
+_COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell's text, and its 95% interval where it has one."""
+
+    text: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`kind` is ours, human or published."""
+
+    kind: str
+    label: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`head` has the label of the first column too; `kinds` one entry a further column."""
+
+    title: str
+    note: str
+    head: list[str]
+    rows: list[Row]
+
+
+def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
+    """The tables by the part of the report they belong to."""
+    found = {
+        "statistics": [_statistics(numbers)],
+        "groundedness": [
+            table for name in ("IV", "VI") if (table := _groundedness(numbers, name)) is not None
+        ]
+        + _other_aspects(numbers),
+        "diversity": [_measures(numbers), _repetition(numbers)],
+        "group_chat": [_group_chat(numbers)],
+        "distances": [_distances(numbers)],
+        "cost": [_cost(numbers)],
+    }
+    return {part: [table for table in group if table.rows] for part, group in found.items()}
+
+
+def number_text(value: float | int | None, digits: int = 2) -> str:
+    """A number as the tables show it: `–` for None, thousands apart."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def _cell(found: Mapping[str, Any] | None, digits: int = 2) -> Cell:
+    """An interval's value and ends."""
+    if found is None or found["value"] is None:
+        return Cell("–")
+    if found["low"] is None:
+        return Cell(number_text(found["value"], digits))
+    ends = f"{number_text(found['low'], digits)} to {number_text(found['high'], digits)}"
+    return Cell(number_text(found["value"], digits), ends)
+
+
+def _statistics(numbers: Mapping[str, Any]) -> Table:
+    rows = [_measured_row(name, found, "ours") for name, found in numbers["runs"].items()]
+    rows += [_measured_row(name, found, "human") for name, found in numbers["against"].items()]
+    known = numbers["published"]
+    sizes = {**known["I"], **known["II"]}
+    for name, row in known["III"].items():
+        printed = [*row.values(), *known["V"][name].values()]
+        cells = [Cell(f"{sizes[name]['n_conversations']:,}")]
+        rows.append(Row("published", name, [*cells, *(Cell(f"{value:.2f}") for value in printed)]))
+    return Table(
+        "Tables III and V",
+        "nW words and nT turns a conversation, nW/T words a turn, MTLD its mean and standard "
+        "deviation over conversations. Measured as the paper did, speaker labels counted as words.",
+        ["Data set", "Conv.", "nW", "nT", "nW/T", "MTLD", "std"],
+        rows,
+    )
+
+
+def _measured_row(name: str, found: Mapping[str, Any], kind: str) -> Row:
+    cells = [_cell(found["tables"][key]) for key in _COLUMNS_III_V]
+    return Row(kind, name, [Cell(number_text(found["conversations"])), *cells])
+
+
+def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
+    """Table IV or VI on its side: an aspect a row, a data set a column."""
+    judged = {
+        name: run["groundedness"]
+        for name, run in numbers["runs"].items()
+        if run["groundedness"] and run["groundedness"]["table"] == table
+    }
+    if not judged:
+        return None
+    known = numbers["published"][table]
+    aspects = list(next(iter(judged.values()))["aspects"])
+    rows: list[Row] = []
+    for at, aspect in enumerate(aspects, 1):
+        cells = [_cell(found["aspects"].get(aspect)) for found in judged.values()]
+        cells += [Cell(f"{row[f'Q{at}']:.2f}") for row in known.values()]
+        rows.append(Row("ours", f"Q{at} {aspect.replace('_', ' ')}", cells))
+    average = [Cell(number_text(found["average"])) for found in judged.values()]
+    average += [Cell(f"{row['avgScore']:.2f}") for row in known.values()]
+    rows.append(Row("ours", "average", average))
+    how = "; ".join(f"{name} by {found['model']}" for name, found in judged.items())
+    return Table(
+        f"Groundedness, 1 to 5 (table {table})",
+        f"Judged: {how}. With a star: published, judged by GPT-4o mini.",
+        ["Aspect", *judged, *(f"{name}*" for name in known)],
+        rows,
+    )
+
+
+def _other_aspects(numbers: Mapping[str, Any]) -> list[Table]:
+    found: list[Table] = []
+    for name, run in numbers["runs"].items():
+        judged = run["groundedness"]
+        if judged and judged["table"] is None:
+            rows = [Row("ours", key, [_cell(row)]) for key, row in judged["aspects"].items()]
+            low, high = judged["scale"]
+            title = f"Groundedness of {name}, {low} to {high}"
+            found.append(Table(title, f"Judged by {judged['model']}.", ["Aspect", name], rows))
+    return found
+
+
+def _columns(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {**numbers["runs"], **numbers["against"]}
+
+
+def _measures(numbers: Mapping[str, Any]) -> Table:
+    columns = _columns(numbers)
+    rows = [
+        Row("ours", label, [Cell(number_text(one["text"][key], 3)) for one in columns.values()])
+        for label, key in MEASURES.items()
+    ]
+    note = "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike."
+    return Table("More measures of diversity", note, ["Measure", *columns], rows)
+
+
+def _repetition(numbers: Mapping[str, Any]) -> Table:
+    columns = _columns(numbers)
+    kinds = dict.fromkeys(kind for one in columns.values() for kind in one["text"]["repetition"])
+    rows = [
+        Row("ours", kind, [_share(one["text"]["repetition"].get(kind)) for one in columns.values()])
+        for kind in kinds
+    ]
+    note = "Share of the texts that equal another one of the same data set, or nearly."
+    return Table("Near-copies", note, ["What", *columns], rows)
+
+
+def _share(found: Mapping[str, Any] | None) -> Cell:
+    if found is None:
+        return Cell("–")
+    return Cell(f"{found['share']:.1%}", f"{found['copies']:,} of {found['texts']:,}")
+
+
+def _group_chat(numbers: Mapping[str, Any]) -> Table:
+    columns = _columns(numbers)
+    rows = [Row("ours", "Speakers a conversation", _texts(columns, "speakers_per_conversation"))]
+    for label, key in GROUP_CHAT.items():
+        if key == "balance":
+            cells = [_cell(one["balance"], 3) for one in columns.values()]
+        else:
+            cells = [
+                Cell(number_text(one["text"]["group_chat"][key], 3)) for one in columns.values()
+            ]
+        rows.append(Row("ours", label, cells))
+    note = "No paper measures these. Balance: entropy of the turns over speakers, 1 is even."
+    return Table("Quality of the group chat", note, ["Measure", *columns], rows)
+
+
+def _texts(columns: Mapping[str, Mapping[str, Any]], key: str) -> list[Cell]:
+    return [Cell(number_text(one["text"][key])) for one in columns.values()]
+
+
+def _distances(numbers: Mapping[str, Any]) -> Table:
+    runs = numbers["runs"]
+    rows: list[Row] = []
+    for name in numbers["against"]:
+        for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
+            found = [run["distances"].get(name) for run in runs.values()]
+            cells = [Cell(number_text(one[key] if one else None)) for one in found]
+            rows.append(Row("ours", f"{name}: {what}", cells))
+    note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
+    return Table("Distance from human conversations", note, ["From", *runs], rows)
+
+
+def _cost(numbers: Mapping[str, Any]) -> Table:
+    rows = [
+        Row("ours", f"{name}: {call['role']}, {call['model']}", _cost_cells(call))
+        for name, run in numbers["runs"].items()
+        for call in run["cost"]
+    ]
+    head = ["Run: role, model", "Calls", "Tokens in", "cached", "out", "List price"]
+    return Table("Calls, tokens, cost", "", head, rows)
+
+
+def _cost_cells(call: Mapping[str, Any]) -> list[Cell]:
+    keys: Iterable[str] = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
+    price = "not known" if call["cost_usd"] is None else f"${call['cost_usd']:.2f}"
+    return [*(Cell(number_text(call[key])) for key in keys), Cell(price)]

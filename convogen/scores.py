@@ -1,0 +1,129 @@
+"""A judge's scores in a run folder: their only writer.
+
+    scores/<judge>.jsonl               one row a conversation and aspect, in the order of the plan
+    scores/<judge>/manifest.json       what judged: model, prompts, parameters, fingerprint
+    scores/<judge>/ledger.jsonl        one line a call
+    scores/<judge>/journal/            answered calls of scores not yet committed
+
+A score is a task as a conversation is: committed in order, journalled until then.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import RunFolderError
+from convogen.files import write_whole
+from convogen.models.journal import Journal
+from convogen.tasklog import TaskLog, complete_lines, lock
+from convogen.types import Score
+
+__all__ = ["ScoreStore", "move_scores_aside", "scores_manifest"]
+
+
+class ScoreStore:
+    """A judge's scores of a run, open for writing; one process at a time."""
+
+    def __init__(self, run: Path, judge: str) -> None:
+        self.path = run / "scores" / f"{judge}.jsonl"
+        self._folder = self.path.with_suffix("")
+        try:
+            (self._folder / "journal").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{self._folder}: cannot be made: {error.strerror}") from error
+        self._lock = lock(self._folder)
+        self._log = TaskLog([self._folder / "ledger.jsonl"], [self.path], self._folder / "journal")
+        self.committed = 0
+
+    @classmethod
+    def open(cls, run: Path, judge: str, manifest: Mapping[str, Any]) -> ScoreStore:
+        """Open or begin a judge's scores; `manifest` has at least `fingerprint` and `judged_by`.
+
+        Raises `RunFolderError` where there are scores of another judge, or another process is
+        writing to them.
+        """
+        store = cls(run, judge)
+        try:
+            store._admit(manifest)
+            store.committed = store._log.mend(lambda: complete_lines(store.path))
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def journal(self, task: int) -> Journal:
+        """The answered calls of a score."""
+        return self._log.journal(task)
+
+    def commit(self, task: int, score: Score, journal: Journal) -> None:
+        """Append a score; raises `RunFolderError` where the disk refuses."""
+        assert task == self.committed, "scores are committed in the order of the plan"
+        self._log.commit(task, journal, [(self.path, score.to_line())])
+        self.committed += 1
+
+    def close(self) -> None:
+        """Bring everything to disk and let go of the scores."""
+        try:
+            self._log.sync()
+        finally:
+            self._lock.release()
+
+    def _admit(self, manifest: Mapping[str, Any]) -> None:
+        """Refuse scores that another judge has begun."""
+        found = scores_manifest(self.path)
+        if found is None:
+            if complete_lines(self.path):
+                raise RunFolderError(
+                    f"{self.path}: nothing says what judge these scores are of; "
+                    "--fresh moves them aside"
+                )
+            text = json.dumps(manifest, indent=2, ensure_ascii=False)
+            write_whole(self._folder / "manifest.json", text + "\n")
+        elif found.get("fingerprint") != manifest["fingerprint"]:
+            raise RunFolderError(
+                f"{self.path}: holds scores of another judge (fingerprint "
+                f"{found.get('fingerprint')}, this one is {manifest['fingerprint']}; "
+                f"{_changed(found, manifest)}); --fresh moves them aside and judges anew"
+            )
+
+
+def scores_manifest(scores: Path) -> dict[str, Any] | None:
+    """What judged a file of scores; None where nothing says so.
+
+    Raises `RunFolderError` where it cannot be read.
+    """
+    path = scores.with_suffix("") / "manifest.json"
+    try:
+        return json.loads(path.read_text("utf-8")) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path}: cannot be read: {error}; --fresh moves it aside") from error
+
+
+def move_scores_aside(run: Path, judge: str) -> None:
+    """Rename a judge's scores and what is beside them to names with the time in them."""
+    path = run / "scores" / f"{judge}.jsonl"
+    if not path.with_suffix("").exists():
+        return
+    lock(path.with_suffix("")).release()
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    count = 1
+    aside = path.with_name(f"{judge}.{stamp}")
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{judge}.{stamp}-{count}")
+    path.with_suffix("").rename(aside)
+    if path.exists():
+        path.rename(aside.with_name(f"{aside.name}.jsonl"))
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Which entries of two judges' descriptions differ, in words."""
+    there: dict[str, Any] = old.get("judged_by", {})
+    here: dict[str, Any] = new["judged_by"]
+    keys = sorted(key for key in {**there, **here} if there.get(key) != here.get(key))
+    shown = [f"{key}: {there.get(key)!r} there, {here.get(key)!r} here" for key in keys]
+    return "; ".join(text[:160] for text in shown[:3]) or "the descriptions agree"

@@ -1,0 +1,109 @@
+"""`convogen evaluate` as the user meets it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import convogen
+
+from convogen import Experiment, run
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated") / "run"
+    run(Experiment.load("GPFS-s", {"n": 2, "models": "scripted", "max_turns": 4}), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(generated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(generated, tmp_path / "run"))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "tea.jsonl"
+    path.write_text(json.dumps(["Tea?", "Yes."]) + "\n" + json.dumps(["No tea?", "None."]) + "\n")
+    return path
+
+
+def test_statistics_are_written_and_printed(folder: Path, corpus: Path) -> None:
+    ended = convogen("evaluate", folder, "--against", corpus, "--json")
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    (report,) = found["runs"]
+    assert report["text"]["conversations"] == 2
+    assert report["paper"]["words_per_conversation"] > report["text"]["words_per_conversation"]
+    assert report["distances"][str(corpus)]["turn_length"] > 0
+    assert report["groundedness"] is None
+    assert list(found["against"]) == [str(corpus)]
+    written = json.loads((folder / "scores" / "statistics.json").read_text())
+    assert {key: report[key] for key in written} == written
+
+
+def test_judged_with_tables_and_cost(folder: Path) -> None:
+    ended = convogen("evaluate", folder, "--judge", "geval", "--model", "scripted", "--n", "1")
+    assert ended.status == 0, ended.err
+    assert "Groundedness of run, 1 to 5, judged by scripted" in ended.out
+    assert "speech_style" in ended.out
+    assert "18 calls" in ended.out
+    assert "PERSONA-CHAT, published" in ended.out
+    rows = (folder / "scores" / "geval.jsonl").read_text().splitlines()
+    assert len(rows) == 9
+    shown = convogen("show", folder, "--json")
+    judge = [row for row in json.loads(shown.out)["ledger"] if row["role"] == "judge"]
+    assert [row["calls"] for row in judge] == [18]
+
+
+def test_another_model_is_refused_until_fresh(folder: Path) -> None:
+    arguments = ("evaluate", folder, "--judge", "geval", "--n", "1", "--model")
+    assert convogen(*arguments, "scripted").status == 0
+    ended = convogen(*arguments, "other", "--base-url", "http://127.0.0.1:9/v1")
+    assert ended.status == 2
+    assert "holds scores of another judge" in ended.complaint
+    assert "model: 'scripted' there, 'other' here" in ended.complaint
+    assert "--fresh" in ended.complaint
+    assert convogen(*arguments, "scripted", "--fresh").status == 0
+
+
+def test_a_foreign_corpus_is_refused(corpus: Path) -> None:
+    ended = convogen("evaluate", corpus, "--judge", "geval", "--model", "scripted")
+    assert ended.status == 2
+    assert "no run folder" in ended.complaint
+    assert "convogen stats" in ended.complaint
+
+
+def test_conversations_without_an_experience_are_refused(folder: Path) -> None:
+    path = folder / "conversations.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    del rows[1]["experience"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = convogen("evaluate", folder, "--judge", "geval", "--model", "scripted")
+    assert ended.status == 2
+    assert f"conversation {rows[1]['id']} has no experience" in ended.complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--judge", "oracle"), "'oracle' is not known; allowed: geval"),
+        (("--n", "2"), "are a judge's; add --judge geval"),
+        (("--against", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("--judge", "geval", "--base-url", "http://"), "base_url"),
+    ],
+)
+def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    ended = convogen("evaluate", folder, *arguments)
+    assert ended.status == 2
+    assert said in ended.err
+
+
+def test_an_empty_run_is_refused(folder: Path) -> None:
+    (folder / "conversations.jsonl").write_bytes(b"")
+    ended = convogen("evaluate", folder)
+    assert ended.status == 2
+    assert "no conversation is committed" in ended.complaint
