@@ -7,7 +7,6 @@ No task is started that might not be needed, and the dataset is the same at any 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib.metadata
 import platform
@@ -20,7 +19,7 @@ from typing import Any
 from convogen import __version__
 from convogen.errors import TooManyFailures
 from convogen.experiment import Experiment
-from convogen.inorder import WINDOW, InOrder, terminate_as_interrupt
+from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.spec import ModelSpec, public_url
@@ -48,8 +47,7 @@ def run(
     kept, and calling again goes on from there.
     """
     arguments = run_async(experiment, out, fresh=fresh, tally=tally, open_model=open_model)
-    with asyncio.Runner() as runner:
-        return runner.run(arguments)
+    return run_to_end(arguments)
 
 
 async def run_async(
@@ -73,8 +71,7 @@ async def run_async(
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
-        with terminate_as_interrupt():
-            await _Engine(experiment, store, traffic, tally).run()
+        await _Engine(experiment, store, traffic, tally).run()
         store.note({"complete": True, "ended_at": _now()})
     finally:
         await traffic.close()

@@ -1,4 +1,4 @@
-"""Numbered tasks played at once, their results handed out in order."""
+"""Numbered tasks played at once, their results handed out in order; stopped by a signal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-__all__ = ["GRACE_S", "WINDOW", "InOrder", "terminate_as_interrupt"]
+__all__ = ["GRACE_S", "WINDOW", "InOrder", "run_to_end"]
 
 WINDOW = 4
 """Tasks under way for each call that may be in flight; bounds memory, hides slow tasks."""
@@ -63,20 +63,28 @@ class InOrder(Generic[T]):
             self._broken.exception()
 
 
-class terminate_as_interrupt:  # noqa: N801 - a context manager, named for what it does
-    """While a run is on, SIGTERM stops it as Ctrl-C does."""
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own; SIGTERM stops it as Ctrl-C does.
 
-    def __enter__(self) -> None:
+    Raises `KeyboardInterrupt` where it was stopped. A process in the background may have SIGINT
+    ignored, so SIGTERM does not go by way of it.
+    """
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
         try:
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, self._interrupt)
-            self._set = True
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
         except (NotImplementedError, RuntimeError, ValueError):
-            self._set = False
+            return await work  # not the main thread, or no such signals here
+        try:
+            return await work
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
 
-    def _interrupt(self) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    def __exit__(self, *_: object) -> None:
-        if self._set:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    with asyncio.Runner() as runner:
+        try:
+            return runner.run(guarded())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None

@@ -7,7 +7,6 @@ judged again after the run was made longer, only the new conversations are score
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 
 from convogen import __version__
 from convogen.errors import RunFolderError, SourceError
-from convogen.inorder import WINDOW, InOrder, terminate_as_interrupt
+from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
 from convogen.models.base import ChatModel, Sampling
@@ -63,8 +62,7 @@ def judge_run(
         tally=tally,
         open_model=open_model,
     )
-    with asyncio.Runner() as runner:
-        return runner.run(arguments)
+    return run_to_end(arguments)
 
 
 async def judge_run_async(
@@ -92,10 +90,9 @@ async def judge_run_async(
     store: ScoreStore | None = None
     try:
         store = ScoreStore.open(run.folder, judge.name, manifest)
-        with terminate_as_interrupt():
-            await _Judging(run, judge, store, traffic, manifest["fingerprint"]).run(
-                total, WINDOW * in_flight
-            )
+        await _Judging(run, judge, store, traffic, manifest["fingerprint"]).run(
+            total, WINDOW * in_flight
+        )
     finally:
         await traffic.close()
         if store is not None:

@@ -140,9 +140,12 @@ def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
     assert tally.counts["calls"] == len(list(result.ledger()))
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("signal_number", "in_background"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+)
 def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
-    tmp_path: Path, signal_number: signal.Signals
+    tmp_path: Path, signal_number: signal.Signals, in_background: bool
 ) -> None:
     """The command is interrupted while an endpoint keeps it waiting, then run to its end."""
     program = Path(__file__).parent / "programs" / "interrupted_run.py"
@@ -152,6 +155,10 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "CONVOGEN_TEST_SIGNAL": str(int(signal_number))},
+        # What a shell does to commands that it starts with &.
+        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        if in_background
+        else None,
     )
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

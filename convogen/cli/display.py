@@ -94,7 +94,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     turns, n = summary["turns"], max(summary["conversations"], 1)
     return [
-        ("experiences", f"{summary['experiences']}, {summary['admitted']} entered the hub"),
+        ("experiences", _experiences(summary)),
         ("turns", f"{turns}, {turns / n:.1f} a conversation"),
         ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} a turn"),
         ("ended by", _counted(summary["ended"])),
@@ -102,6 +102,14 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("selector repaired", f"{summary['selector_repairs']} of {summary['selections']}"),
         ("failures", _counted(summary["failures"])),
     ]
+
+
+def _experiences(summary: dict[str, Any]) -> str:
+    text = f"{summary['experiences']}, {summary['repaired']} of them mended"
+    if summary["iterative"]:
+        copies = summary["experiences"] - summary["admitted"]
+        text += f"; {summary['admitted']} entered the hub, {copies} near-copies of a shot did not"
+    return text
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -137,11 +145,17 @@ def summarise(run: Run) -> dict[str, Any]:
             if turn.selection is not None:
                 selections += 1
                 repairs += turn.selection.repair is not None
-    admitted: Counter[bool] = Counter(bool(e.admitted) for e in run.experiences())
+    experiences: Counter[str] = Counter()
+    for experience in run.experiences():
+        experiences["all"] += 1
+        experiences["admitted"] += bool(experience.admitted)
+        experiences["repaired"] += bool(experience.repairs)
     return {
         "conversations": n,
-        "experiences": admitted.total(),
-        "admitted": admitted[True],
+        "experiences": experiences["all"],
+        "iterative": bool(run.manifest.get("experiment", {}).get("iterative")),
+        "admitted": experiences["admitted"],
+        "repaired": experiences["repaired"],
         "turns": turns,
         "words": words,
         "ended": dict(ended.most_common()),

@@ -71,6 +71,9 @@ def find_gguf(name: str) -> Path:
 
 def serve(path: Path) -> str:
     """Start the server for a GGUF file, once per process; return its base URL."""
+    # Threads that wait for each other should sleep: spinning, the default of the runtime that
+    # llama.cpp is built on, costs a machine with other work to do most of its speed.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
@@ -93,7 +96,7 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     params.n_ctx = SLOTS * SLOT_TOKENS
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
-        pool.poll = 0  # waiting threads that spin slow a busy machine down several times
+        pool.poll = 0  # nor should they spin here
     params.verbosity = -1
     return params
 
