@@ -60,8 +60,7 @@ class _View:
             f"{counts['experiences']} experiences",
             f"{counts['turns']} turns",
             f"{counts['tokens']:,} tokens",
-            f"{counts['generated'] / seconds:.0f} generated a second",
-            f"{counts['calls']} calls",
+            f"{counts['generated'] / seconds:.0f} written/s",
             f"{counts['failures']} failures",
         ]
         if counts["retries"]:
