@@ -104,7 +104,8 @@ class Experiment:
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
         """An experiment from a YAML file, or a shipped one by its name.
 
-        `overrides` maps keys, dotted where they are nested, to values.
+        `overrides` maps keys, dotted where they are nested, to values. A path in the file is
+        relative to the file, one in an override to the current folder.
         """
         path = _find(source)
         try:
@@ -115,7 +116,7 @@ class Experiment:
             ) from error
         if not isinstance(data, dict):
             raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
-        merged = cast("dict[str, Any]", {"name": path.stem, **data})
+        merged = _beside(path.parent, cast("dict[str, Any]", {"name": path.stem, **data}))
         for key, value in (overrides or {}).items():
             _set(merged, key, value)
         return cls(merged, str(source))
@@ -174,7 +175,7 @@ class Experiment:
             "format": DATA_FORMAT,
             "method": self.common.method,
             "seed": self.common.seed,
-            **self.method.model_dump(mode="json"),
+            **self.method.model_dump(mode="json", exclude=set(self.method.path_fields)),
             "roles": roles,
             "prompts": {step: prompt.hash for step, prompt in self.prompts.items()},
             "sources": self.method.sources(),
@@ -194,6 +195,10 @@ class Experiment:
                 spec["base_url"] = public_url(spec["base_url"])
         common["method"] = self.common.method
         method = self.method.model_dump(mode="json")
+        for key in self.method.path_fields:
+            method[key] = method[key] and str(Path(method[key]).resolve())
+        if own := self.common.prompts:
+            common["prompts"] = {step: str(Path(path).resolve()) for step, path in own.items()}
         return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
 
 
@@ -238,6 +243,21 @@ def _find(source: str | Path) -> Path:
     raise ExperimentError(
         f"experiment {str(source)!r} is not known; allowed: {', '.join(shipped)}, or a .yaml file"
     )
+
+
+def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a file in `folder`, its paths taken from there; wrong types are left alone."""
+    method = data.get("method", Common.model_fields["method"].default)
+    known = isinstance(method, str) and method in registry.names("methods")
+    fields: tuple[str, ...] = registry.load("methods", method).path_fields if known else ()
+    result = {
+        k: str(folder / v) if k in fields and isinstance(v, str) else v for k, v in data.items()
+    }
+    if isinstance(own := data.get("prompts"), dict):
+        own = cast("dict[str, Any]", own)
+        placed = {k: str(folder / v) if isinstance(v, str) else v for k, v in own.items()}
+        result["prompts"] = placed
+    return result
 
 
 def _set(data: dict[str, Any], dotted: str, value: Any) -> None:

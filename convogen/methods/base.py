@@ -67,6 +67,10 @@ class Method(BaseModel, ABC):
     roles: ClassVar[dict[str, Sampling]]
     """The roles whose models a run needs, with how their replies are drawn by default."""
 
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file or folder. Not where it lies but what is in it changes the data:
+    `sources` hashes that."""
+
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt: `prompts/<method>/<step>.md`."""
 

@@ -33,6 +33,7 @@ class ConvoGen(Method):
     """Parameters of the ConvoGen method."""
 
     name: ClassVar[str] = "convogen"
+    path_fields: ClassVar[tuple[str, ...]] = ("experiences",)
     prompt_names: ClassVar[tuple[str, ...]] = ("experience", "opening", "agent", "selector")
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=2000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from convogen import Experiment, registry, run
 from convogen.errors import ExperimentError
 from convogen.experiment import shipped_experiments
+from convogen.resources import EXPERIMENTS, PROMPTS, shipped
+
+SEEDS = shipped("experiences")
 
 METHODS = registry.names("methods")
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
@@ -62,10 +66,28 @@ def test_shipped_experiments_run(name: str, tmp_path: Path) -> None:
     assert len(list(run(experiment, tmp_path).conversations())) == 1
 
 
+def test_paths_are_relative_to_the_file_and_do_not_change_the_data(tmp_path: Path) -> None:
+    """The same experiment with its files beside it in two places, and with the shipped seeds."""
+    original = Experiment.load("GPIS-s", {"models": "scripted"})
+    for place in ("here", "there"):
+        shutil.copytree(SEEDS, tmp_path / place / "mine")
+        shutil.copy(PROMPTS / "convogen" / "agent.md", tmp_path / place / "agent.md")
+        text = (EXPERIMENTS / "GPIS-s.yaml").read_text("utf-8")
+        text += "experiences: mine\nprompts: {agent: agent.md}\nmodels: scripted\n"
+        (tmp_path / place / "own.yaml").write_text(text, encoding="utf-8")
+        experiment = Experiment.load(tmp_path / place / "own.yaml")
+        assert experiment.fingerprint == original.fingerprint
+        assert Experiment.load(written(experiment, tmp_path)).fingerprint == original.fingerprint
+
+
 def test_an_experiment_written_down_is_the_same_experiment(tmp_path: Path) -> None:
     experiment = Experiment.load(
         "GPIS-s", {"models": "scripted", "sampling.agent.temperature": 0.5}
     )
-    written = tmp_path / "again.yaml"
-    written.write_text(experiment.to_yaml(), encoding="utf-8")
-    assert Experiment.load(written).fingerprint == experiment.fingerprint
+    assert Experiment.load(written(experiment, tmp_path)).fingerprint == experiment.fingerprint
+
+
+def written(experiment: Experiment, folder: Path) -> Path:
+    path = folder / "again.yaml"
+    path.write_text(experiment.to_yaml(), encoding="utf-8")
+    return path
