@@ -34,9 +34,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether an experience enters the hub, and its similarity (0 to 1) to the nearest shot."""
+    """Whether an experience enters the hub (None: nothing does), and its similarity, 0 to 1, to
+    the nearest of its shots."""
 
-    admitted: bool
+    admitted: bool | None
     similarity: float
 
 
@@ -110,7 +111,8 @@ class FewShotHub:
     def judge(self, experience: Experience, shots: Sequence[Experience]) -> Admission:
         """Whether an experience is different enough from its shots to enter the hub."""
         nearest = max((similarity(experience, shot) for shot in shots), default=0.0)
-        return Admission(self._iterative and nearest < self._near_copy, round(nearest, 4))
+        admitted = nearest < self._near_copy if self._iterative else None
+        return Admission(admitted, round(nearest, 4))
 
     def add(self, task: int, experience: Experience | None) -> None:
         """Say what a task gave: an experience, or None where it failed or was not admitted."""

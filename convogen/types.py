@@ -105,8 +105,8 @@ class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
     `shots` names the experiences shown to the generator; `admitted` says whether this one entered
-    the few-shot hub and `similarity` (0 to 1) how close it is to the nearest of its shots.
-    `repairs` lists what had to be mended in the model's reply.
+    the few-shot hub (None where nothing does) and `similarity` (0 to 1) how close it is to the
+    nearest of its shots. `repairs` lists what had to be mended in the model's reply.
     """
 
     id: str

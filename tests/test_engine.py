@@ -56,7 +56,7 @@ def test_a_run_has_what_was_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_hub_feeds_on_its_own_output(tmp_path: Path) -> None:
-    result = play(tmp_path, n=12)
+    result = play(tmp_path, n=12, shot_policy="newest")
     ids = {e.id for e in result.experiences()}
     shown = {shot for e in result.experiences() for shot in e.shots}
     assert shown & ids

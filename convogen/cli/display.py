@@ -105,9 +105,9 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _experiences(summary: dict[str, Any]) -> str:
     text = f"{summary['experiences']}, {summary['repaired']} of them mended"
-    if summary["iterative"]:
-        copies = summary["experiences"] - summary["admitted"]
-        text += f"; {summary['admitted']} entered the hub, {copies} near-copies of a shot did not"
+    admitted, copies = summary["admitted"], summary["near_copies"]
+    if admitted or copies:
+        text += f"; {admitted} entered the hub, {copies} near-copies of a shot did not"
     return text
 
 
@@ -147,13 +147,14 @@ def summarise(run: Run) -> dict[str, Any]:
     experiences: Counter[str] = Counter()
     for experience in run.experiences():
         experiences["all"] += 1
-        experiences["admitted"] += bool(experience.admitted)
+        experiences["admitted"] += experience.admitted is True
+        experiences["refused"] += experience.admitted is False
         experiences["repaired"] += bool(experience.repairs)
     return {
         "conversations": n,
         "experiences": experiences["all"],
-        "iterative": bool(run.manifest.get("experiment", {}).get("iterative")),
         "admitted": experiences["admitted"],
+        "near_copies": experiences["refused"],
         "repaired": experiences["repaired"],
         "turns": turns,
         "words": words,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ __all__ = ["command"]
 @click.command("show")
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--conversation", metavar="ID", help="Print one conversation.")
-@click.option("--sample", is_flag=True, help="Print the first conversation, then the summary.")
+@click.option("--sample", is_flag=True, help="Print the first conversation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
     """Show a RUN folder: what is in it, what failed and why, tokens, cost."""
@@ -36,8 +37,9 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
     if as_json:
         click.echo(json.dumps(display.summarise(run), indent=2, ensure_ascii=False))
         return
-    if sample and (first := next(run.conversations(), None)) is not None:
-        display.print_conversation(run, first)
-        click.echo()
+    if sample:
+        for first in islice(run.conversations(), 1):
+            display.print_conversation(run, first)
+        return
     display.print_summary(run)
     display.print_failures(run)
