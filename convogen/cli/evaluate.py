@@ -63,8 +63,8 @@ def command(
         )
     runs = {folder: open_run(folder) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
-        spec = _judge_model(models, base_urls)
-        _judge(list(runs.values()), judge_name, spec, n, concurrency, fresh)
+        model = _judge_model(models, base_urls)
+        _judge(list(runs.values()), judge_name, model, n, concurrency, fresh)
     cores = available_cores()
     human = {name: measure_source(name, cores) for name in dict.fromkeys(against)}
     ours = {name: measure_source(name, cores) for name in runs}
@@ -75,10 +75,9 @@ def command(
         reports.append({**statistics, "groundedness": groundedness(run, judge_name or "geval")})
     if as_json:
         beside = {name: found.as_dict({}) for name, found in human.items()}
-        whole = {"runs": reports, "against": beside}
-        click.echo(json.dumps(whole, ensure_ascii=False))
-        return
-    _print(ours, human, reports)
+        click.echo(json.dumps({"runs": reports, "against": beside}, ensure_ascii=False))
+    else:
+        _print(ours, human, reports)
 
 
 def open_run(folder: str) -> Run:

@@ -48,11 +48,7 @@ def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
             mass.append(score.mass)
     if not conversations:
         return None
-    aspects: dict[str, dict[str, Any]] = {}
-    for aspect, found in values.items():
-        interval = mean_interval(found)
-        shown = asdict(interval) if interval else {"value": None, "low": None, "high": None, "n": 0}
-        aspects[aspect] = {**shown, "missing": missing[aspect]}
+    aspects = {aspect: _summed(found, missing[aspect]) for aspect, found in values.items()}
     judged_by = _judged_by(run, judge)
     published = PUBLISHED_TABLES.get(tuple(aspects)) if judged_by["scale"] == [1, 5] else None
     return {
@@ -67,6 +63,12 @@ def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
         "missing": dict(reasons),
         "cost": judge_cost(run),
     }
+
+
+def _summed(found: list[float], missing: int) -> dict[str, Any]:
+    interval = mean_interval(found)
+    shown = asdict(interval) if interval else {"value": None, "low": None, "high": None, "n": 0}
+    return {**shown, "missing": missing}
 
 
 def _judged_by(run: Run, judge: str) -> dict[str, Any]:
