@@ -93,14 +93,18 @@ def public_url(url: str) -> str:
     return re.sub(r"(?<=://)[^/\s'\"]*@|(?<=\w)\?[^\s'\"]*", "", url)
 
 
-_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 0.8, "dry_allowed_length": 3, "min_p": 0.05}
+_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}
 """llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
 
 EMBEDDED_SAMPLING = {
-    "generator": Sampling(temperature=0.9, top_p=0.95, max_tokens=1200, extra=_NO_LOOPS),
+    "generator": Sampling(temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}),
     # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
-        temperature=0.6, top_p=0.9, extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"}
+        temperature=0.9,
+        top_p=0.9,
+        frequency_penalty=0.5,
+        presence_penalty=0.4,
+        extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
     ),
     # It goes on for as long as it may, and explains nothing.
     "judge": Sampling(max_tokens=100, extra=_NO_LOOPS),
