@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import email.utils
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -176,12 +178,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long the endpoint wants us to wait: milliseconds, seconds or a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)
         except (KeyError, ValueError):
             continue
-    return None
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, date.timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _reply(data: object) -> Reply:

@@ -57,7 +57,7 @@ def _of_run(run: dict[str, Any]) -> list[str]:
     if "scripted" in kinds:
         said.append("written by the scripted model: canned words, no language model.")
     if run["failures"]:
-        said.append(f"{run['failures']} tasks gave no conversation and are in no number here.")
+        said.append(f"tasks that gave no conversation: {run['failures']}; no number here has them.")
     return said + _of_judge(run)
 
 

@@ -110,6 +110,7 @@ def test_faults_that_asking_again_may_mend(endpoint: EndpointServer, fault: str)
         ({"retry_after_ms": "250", "retry_after": "7"}, 0.25),
         ({"retry_after": "-3"}, 0.0),
         ({"retry_after": "soon"}, None),
+        ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
         ({}, None),
     ],
 )
