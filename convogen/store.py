@@ -29,7 +29,6 @@ from convogen.types import Conversation, Experience, Failure, Record, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
-FORMAT = 1
 ROWS = ("ledger", "experiences", "conversations", "failures")
 R = TypeVar("R", bound=Record)
 

@@ -45,10 +45,8 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="convogen")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Generate conversation data that does not exist yet, and measure how good it is."""
-    ctx.obj = debug
 
 
 def main(argv: list[str] | None = None) -> None:

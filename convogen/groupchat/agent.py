@@ -111,7 +111,7 @@ class PersonaAgent(BaseChatAgent):
             persona=card_text(self._persona),
             others=" and ".join([", ".join(others[:-1]), others[-1]] if others[1:] else others),
             max_words=self._chat.rules.max_words,
-            scene=self._chat.scene(),
+            scene=self._chat.scene,
             transcript="\n".join(self._heard),
             complaint=complaint,
         )

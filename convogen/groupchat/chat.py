@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from autogen_agentchat.messages import TextMessage
@@ -117,9 +118,11 @@ class Chat:
     def opening(self) -> str:
         """What the user proxy says: the scene, then the starter in its speaker's mouth."""
         starter = self.experience.starter
-        return f"{self.scene()}\n{self.keys[starter.speaker]}: {starter.text}"
+        return f"{self.scene}\n{self.keys[starter.speaker]}: {starter.text}"
 
+    @cached_property
     def scene(self) -> str:
+        """What everyone knows: situation, relations, topic."""
         e = self.experience
         values = {"situation": e.situation, "relations": e.relations, "topic": e.topic}
         return self.prompts.opening.render(**values)[0].content

@@ -97,7 +97,7 @@ class ConvoGen(Method):
         return settings.model_copy(update={"max_tokens": room})
 
     def seeds(self) -> list[Experience]:
-        """The hand-written experiences that the hub starts from."""
+        """The example experiences that the hub starts from."""
         return load_experiences(Path(self.experiences) if self.experiences else None)
 
     def sources(self) -> dict[str, str]:

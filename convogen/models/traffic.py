@@ -12,7 +12,7 @@ import heapq
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -246,6 +246,3 @@ def open_model(spec: ModelSpec) -> ChatModel:
     from convogen.models.endpoint import EndpointModel
 
     return EndpointModel(spec)
-
-
-OpenModel = Callable[[ModelSpec], ChatModel]
