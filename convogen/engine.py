@@ -62,8 +62,8 @@ async def run_async(
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
     tally = tally or Tally()
-    roles = _open_roles(experiment, open_model)
-    traffic = Traffic(roles, experiment.concurrency, tally)
+    roles = {r: Role(experiment.model(r), experiment.sampling(r)) for r in experiment.method.roles}
+    traffic = Traffic(roles, experiment.concurrency, tally, open_model)
     store: RunStore | None = None
     try:
         if fresh:
@@ -143,21 +143,6 @@ class _Engine:
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_failures={failed + max(10, limit)}"
             )
-
-
-def _open_roles(
-    experiment: Experiment, open_model: Callable[[ModelSpec], ChatModel]
-) -> dict[str, Role]:
-    """A model for each role; roles that name the same model share it."""
-    models: dict[str, ChatModel] = {}
-    roles: dict[str, Role] = {}
-    for role in experiment.method.roles:
-        spec = experiment.model(role)
-        key = spec.model_dump_json()
-        if key not in models:
-            models[key] = open_model(spec)
-        roles[role] = Role(models[key], spec, experiment.sampling(role))
-    return roles
 
 
 def move_aside(folder: Path) -> Path | None:

@@ -12,9 +12,10 @@ The fingerprint covers what changes the data. It leaves out:
 
     n                                   a run can be made longer: what is there stays a prefix
     name                                the same experiment under another name
-    base_url, api_key_env, timeout_s,   where and how a model is reached
-    json_mode
-    concurrency                         how many calls are in flight
+    base_url, api_key_env, timeout_s,   where and how a model is reached (the name of a fallback
+    json_mode, replicas, *_per_minute,  with another model is part of it)
+    patience_s
+    concurrency                         how many calls are in flight at an endpoint
     max_failures                        when to give up
 """
 
@@ -67,7 +68,7 @@ class Common(BaseModel):
     concurrency: int | None = Field(
         default=None,
         ge=1,
-        description="model calls in flight; default 16, for the embedded model 8",
+        description="most calls in flight at an endpoint; default 64, for the embedded model 8",
     )
     max_failures: int | None = Field(
         default=None,
@@ -139,9 +140,9 @@ class Experiment:
 
     @property
     def concurrency(self) -> int:
-        """How many model calls may be in flight."""
+        """How many model calls may be in flight at one endpoint."""
         local = all(self.model(role).kind == "embedded" for role in self.method.roles)
-        return self.common.concurrency or (8 if local else 16)
+        return self.common.concurrency or (8 if local else 64)
 
     def model(self, role: str) -> ModelSpec:
         """The model of a role; the embedded one where none is named."""
@@ -166,7 +167,7 @@ class Experiment:
         """What changes the data, as plain values."""
         roles = {
             role: {
-                "model": self.model(role).identity,
+                "model": " or ".join(self.model(role).identities),
                 "sampling": self.sampling(role).model_dump(exclude_none=True),
             }
             for role in self.method.roles
@@ -189,10 +190,9 @@ class Experiment:
 
     def to_yaml(self) -> str:
         """The experiment as a file that gives it again; no key, no password is in it."""
-        common = self.common.model_dump(mode="json", exclude_defaults=True)
-        for spec in common.get("models", {}).values():
-            if "base_url" in spec:
-                spec["base_url"] = public_url(spec["base_url"])
+        models = {role: spec.public() for role, spec in self.common.models.items()}
+        without_secrets = self.common.model_copy(update={"models": models})
+        common = without_secrets.model_dump(mode="json", exclude_defaults=True)
         common["method"] = self.common.method
         method = self.method.model_dump(mode="json")
         for key in self.method.path_fields:

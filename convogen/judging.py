@@ -47,8 +47,8 @@ def judge_run(
 ) -> Run:
     """Score the first `n` conversations of a run (all where None), or go on where it stopped.
 
-    `concurrency` bounds the calls in flight (default 16, for an embedded model 8); `fresh` moves
-    earlier scores of this judge aside; `tally` counts what is done while it is done. Raises
+    `concurrency` bounds the calls in flight at one endpoint (default 64, for an embedded model 8);
+    `fresh` moves earlier scores of this judge aside; `tally` counts what is done. Raises
     `RunFolderError` where the folder is no run or holds another judge's scores, `SourceError`
     where a conversation has no experience, `RunStopped` where judging ended early.
     """
@@ -82,11 +82,11 @@ async def judge_run_async(
     if fresh:
         move_scores_aside(run.folder, judge.name)
     tally = tally or Tally()
-    in_flight = concurrency or (8 if spec.kind == "embedded" else 16)
+    in_flight = concurrency or (8 if spec.kind == "embedded" else 64)
     embedded = EMBEDDED_SAMPLING[ROLE] if spec.kind == "embedded" else Sampling()
-    role = Role(open_model(spec), spec, embedded.over(judge.sampling))
+    role = Role(spec, embedded.over(judge.sampling))
     manifest = _manifest(judge, role)
-    traffic = Traffic({ROLE: role}, in_flight, tally)
+    traffic = Traffic({ROLE: role}, in_flight, tally, open_model)
     store: ScoreStore | None = None
     try:
         store = ScoreStore.open(run.folder, judge.name, manifest)

@@ -39,13 +39,16 @@ def play(
     }
     model = ScriptedModel(script)
     spec = ModelSpec(name="scripted")
-    roles = {name: Role(model, spec, Sampling()) for name in ("agent", "selector")}
+    roles = {name: Role(spec, Sampling()) for name in ("agent", "selector")}
+    chat_rules = ChatRules(**(rules | changes))  # type: ignore[arg-type]
+
+    async def played(journal: Journal) -> tuple[list[Turn], str]:
+        session = Traffic(roles, 4, Tally(), lambda _: model).session(0, 1, journal)
+        return await play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
+
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "00000000.jsonl")
-        session = Traffic(roles, 4, Tally()).session(0, 1, journal)
-        chat_rules = ChatRules(**(rules | changes))  # type: ignore[arg-type]
-        chat = play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
-        return asyncio.run(asyncio.wait_for(chat, 20))
+        return asyncio.run(asyncio.wait_for(played(journal), 20))
 
 
 def says(*replies: str) -> Callable[[Request], str]:

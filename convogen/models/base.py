@@ -28,6 +28,8 @@ __all__ = [
     "printable",
 ]
 
+FaultKind = Literal["throttled", "server", "connection", "time-out", "unreadable"]
+
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -101,12 +103,13 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer to a request."""
+    """A model's answer to a request; `model` where it is another than the one asked for."""
 
     text: str
     usage: Usage
     finish_reason: str
     logprobs: tuple[TokenLogprob, ...] | None = None
+    model: str = ""
 
 
 class ChatModel(Protocol):
@@ -126,11 +129,21 @@ class ChatModel(Protocol):
 
 
 class Transient(Exception):
-    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait."""
+    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    `kind` says what came back: `throttled` and `server`, an error; `connection`, nothing;
+    `time-out`, nothing in time; `unreadable`, something that is no answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry_after_s: float | None = None,
+        kind: FaultKind = "server",
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.kind: FaultKind = kind
 
 
 def printable(text: str) -> str:

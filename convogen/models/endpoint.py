@@ -18,7 +18,15 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
-from convogen.models.base import Reply, Request, TokenLogprob, Transient, encodable, printable
+from convogen.models.base import (
+    FaultKind,
+    Reply,
+    Request,
+    TokenLogprob,
+    Transient,
+    encodable,
+    printable,
+)
 from convogen.models.dialect import Dialect
 from convogen.models.spec import ModelSpec, public_url
 from convogen.types import Usage
@@ -103,7 +111,8 @@ class EndpointModel:
         except (openai.APIConnectionError, aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
         except (openai.APIError, ValueError, RecursionError) as error:
-            raise Transient(f"unreadable answer: {' '.join(str(error).split())}"[:300]) from error
+            said = f"unreadable answer: {' '.join(str(error).split())}"[:300]
+            raise Transient(said, kind="unreadable") from error
 
     def _unreachable(self, error: BaseException) -> Exception:
         """What kept an answer from coming; the transport calls most of it a time-out."""
@@ -117,8 +126,9 @@ class EndpointModel:
         if not self._answered and any(isinstance(each, unconnected) for each in causes):
             return EndpointDown(f"{message}; check --base-url, `convogen doctor` tells more")
         if any(isinstance(each, TimeoutError) for each in causes):
-            return Transient(f"{self._where}: no answer within {self._spec.timeout_s:g} s")
-        return Transient(message)
+            said = f"{self._where}: no answer within {self._spec.timeout_s:g} s"
+            return Transient(said, kind="time-out")
+        return Transient(message, kind="connection")
 
     def _detail(self, error: Any) -> str:
         """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
@@ -136,7 +146,7 @@ class EndpointModel:
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(f"{said}; the account has no credit left")
         if status in (408, 409, 425, 429) or status >= 500:
-            return Transient(said, _retry_after_s(error.response.headers))
+            return Transient(said, _retry_after_s(error.response.headers), _kind(status))
         if "context" in detail and ("length" in detail or "exceed" in detail or "size" in detail):
             return ModelFault("context_length", said, detail)
         if "content_filter" in detail or "content management policy" in detail:
@@ -177,6 +187,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or found.__context__
 
 
+def _kind(status: int) -> FaultKind:
+    """What a status says of the endpoint; 529 is used for overload beside 503."""
+    if status in (408, 504):
+        return "time-out"
+    return "throttled" if status in (425, 429, 503, 529) else "server"
+
+
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """How long the endpoint wants us to wait: milliseconds, seconds or a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -208,7 +225,8 @@ def _reply(data: object) -> Reply:
             _logprobs(choice.get("logprobs")),
         )
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise Transient(f"answer is no chat completion: {error!r}"[:300]) from error
+        said = f"answer is no chat completion: {error!r}"[:300]
+        raise Transient(said, kind="unreadable") from error
     if finish == "content_filter":
         raise ModelFault(
             "content_filter", "the endpoint's content filter cut the reply", printable(text)

@@ -74,4 +74,5 @@ def _reply(row: dict[str, Any]) -> Reply:
         row["finish_reason"],
         logprobs
         and tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in logprobs),
+        call["model"],
     )

@@ -40,6 +40,18 @@ class ModelSpec(BaseModel):
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
         default="auto", description="how the endpoint is asked for JSON; auto finds out"
     )
+    replicas: list[str] = Field(
+        default_factory=list[str], description="further endpoints with the same model"
+    )
+    fallback: list[ModelSpec] = Field(
+        default_factory=list["ModelSpec"],
+        description="models to ask instead, in this order, while the endpoint is down",
+    )
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    patience_s: float = Field(
+        default=900, ge=0, description="seconds an endpoint may be down before the run stops"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -49,15 +61,18 @@ class ModelSpec(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _has_a_host(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            parts = urlsplit(value)
-            whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
-        except ValueError:
-            whole = False
-        if not whole or not value.startswith(("http://", "https://")):
-            raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
+        return value and _checked_url(value)
+
+    @field_validator("replicas")
+    @classmethod
+    def _have_hosts(cls, value: list[str]) -> list[str]:
+        return [_checked_url(url) for url in value]
+
+    @field_validator("fallback")
+    @classmethod
+    def _one_deep(cls, value: list[ModelSpec]) -> list[ModelSpec]:
+        if any(spec.fallback for spec in value):
+            raise ValueError("a fallback has none of its own: list them one after the other")
         return value
 
     @field_validator("api_key_env")
@@ -71,6 +86,8 @@ class ModelSpec(BaseModel):
     def _canonical_name(self) -> ModelSpec:
         if self.name == "embedded":
             object.__setattr__(self, "name", EMBEDDED)
+        if self.replicas and self.base_url is None:
+            raise ValueError("replicas: need a base_url as well, the first of them")
         return self
 
     @property
@@ -86,6 +103,38 @@ class ModelSpec(BaseModel):
     def identity(self) -> str:
         """The name under which replies are recorded: a GGUF file's name without its folder."""
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
+
+    @property
+    def identities(self) -> list[str]:
+        """The names of all models that may answer, the first choice first."""
+        return list(dict.fromkeys([self.identity, *(spec.identity for spec in self.fallback)]))
+
+    def endpoints(self) -> list[ModelSpec]:
+        """A spec for each endpoint that has this very model, without replicas and fallbacks."""
+        alone: dict[str, Any] = {"replicas": [], "fallback": []}
+        urls = [self.base_url, *self.replicas]
+        return [self.model_copy(update={**alone, "base_url": url}) for url in urls]
+
+    def public(self) -> ModelSpec:
+        """The spec without what is secret in its URLs."""
+        return self.model_copy(
+            update={
+                "base_url": self.base_url and public_url(self.base_url),
+                "replicas": [public_url(url) for url in self.replicas],
+                "fallback": [spec.public() for spec in self.fallback],
+            }
+        )
+
+
+def _checked_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        whole = False
+    if not whole or not value.startswith(("http://", "https://")):
+        raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
+    return value
 
 
 def public_url(url: str) -> str:

@@ -1,4 +1,4 @@
-"""All model calls of a run pass here: bound on calls in flight, retries, journal, usage.
+"""All model calls of a run pass here: a place at an endpoint, retries, journal, usage.
 
 A `Session` belongs to one task. It answers from the task's journal what was answered before, so
 a task that is played again after a crash pays for nothing twice.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import heapq
+import logging
 import random
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from convogen.errors import EndpointDown
+from convogen.errors import EndpointDown, ModelFault
 from convogen.models.base import (
     ChatModel,
     Message,
@@ -28,15 +26,18 @@ from convogen.models.base import (
     printable,
 )
 from convogen.models.journal import Journal
+from convogen.models.pool import Endpoint, Pool
 from convogen.models.spec import ModelSpec
 from convogen.types import Usage
 
 __all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]
 
-ATTEMPTS = 7
+ATTEMPTS = 20
 BACKOFF_S = 0.5
-LONGEST_WAIT_S = 60.0
+LONGEST_BACKOFF_S = 8.0
 MAX_REPLY_CHARS = 200_000
+
+log = logging.getLogger("convogen.traffic")
 
 
 @dataclass
@@ -44,6 +45,12 @@ class Tally:
     """What a run has done since it was started, for the progress display."""
 
     counts: Counter[str] = field(default_factory=Counter[str])
+    notice: str = ""
+    """What holds the run up at the moment."""
+
+    def note(self, notice: str) -> None:
+        """Say what holds the run up; empty: nothing any more."""
+        self.notice = notice
 
     def add(self, what: str, n: int = 1) -> None:
         """Count `n` more of `what`: calls, tokens, retries, turns, experiences, …"""
@@ -54,14 +61,13 @@ class Tally:
 class Role:
     """A role's model and how its replies are drawn."""
 
-    model: ChatModel
     spec: ModelSpec
     sampling: Sampling
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply, and the request it answers."""
+    """A reply, the request it answers by its hash, and the model that gave it."""
 
     text: str
     usage: Usage
@@ -71,53 +77,52 @@ class Answer:
     reply: Reply
 
 
-class InTurn:
-    """A bound on what runs at once; those who wait are let in by priority, lowest first."""
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A reply, where it came from, in how many attempts, and the seconds of the last one."""
 
-    def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._arrivals = 0
-
-    @asynccontextmanager
-    async def place(self, priority: int):
-        """Hold one place while the block runs."""
-        if self._free > 0:
-            self._free -= 1
-        else:
-            await self._wait(priority)
-        try:
-            yield
-        finally:
-            self._release()
-
-    async def _wait(self, priority: int) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._arrivals += 1
-        heapq.heappush(self._waiting, (priority, self._arrivals, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release()
-            raise
-
-    def _release(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+    reply: Reply
+    endpoint: Endpoint
+    attempts: int
+    seconds: float
 
 
 class Traffic:
-    """The models of a run by role, and the bound on calls in flight over all of them."""
+    """The models of a run by role, and what each of their endpoints is given.
 
-    def __init__(self, roles: Mapping[str, Role], concurrency: int, tally: Tally) -> None:
-        self._roles = roles
-        self._calls = InTurn(concurrency)
+    Opens the models, raising `ModelConfigError` where one cannot be used. `concurrency` bounds the
+    calls in flight at one endpoint. To be made in the event loop that makes the calls.
+    """
+
+    def __init__(
+        self,
+        roles: Mapping[str, Role],
+        concurrency: int,
+        tally: Tally,
+        open_model: Callable[[ModelSpec], ChatModel],
+    ) -> None:
         self.tally = tally
+        self._roles = roles
+        self._concurrency = concurrency
+        self._open_model = open_model
+        self._endpoints: dict[str, Endpoint] = {}
+        self._completion_tokens = 100.0
+        pools = {role.spec.model_dump_json(): role.spec for role in roles.values()}
+        opened = {key: self._pool(spec) for key, spec in pools.items()}
+        self._pools = {name: opened[role.spec.model_dump_json()] for name, role in roles.items()}
+
+    def _pool(self, spec: ModelSpec) -> Pool:
+        """A model's endpoints: its replicas, then each fallback with its own."""
+        tiers = [one.endpoints() for one in (spec, *spec.fallback)]
+        return Pool([[self._endpoint(place) for place in tier] for tier in tiers])
+
+    def _endpoint(self, spec: ModelSpec) -> Endpoint:
+        """An endpoint, one for all roles that name it."""
+        key = spec.model_dump_json()
+        if key not in self._endpoints:
+            model = self._open_model(spec)
+            self._endpoints[key] = Endpoint(model, spec, self._concurrency, self.tally.note)
+        return self._endpoints[key]
 
     def session(self, task: int, seed: int, journal: Journal) -> Session:
         """The model calls of one task."""
@@ -129,34 +134,77 @@ class Traffic:
 
     async def close(self) -> None:
         """Close every model once."""
-        for model in {id(role.model): role.model for role in self._roles.values()}.values():
-            await model.close()
+        for pool in self._pools.values():
+            pool.close()
+        for endpoint in self._endpoints.values():
+            await endpoint.model.close()
 
-    async def complete(self, request: Request, priority: int) -> tuple[Reply, int]:
-        """Ask until answered; return the reply and the number of attempts.
+    async def complete(
+        self, request: Request, priority: int, before: Endpoint | None = None
+    ) -> Completed:
+        """Ask until answered, first the endpoint that answered `before` if it has room.
 
-        Raises `EndpointDown` where the endpoint keeps failing.
+        A fault is retried after a while, `ATTEMPTS` times where the endpoint answers other calls;
+        then `ModelFault` is raised. While it answers none the call waits, and does not count.
+        Raises `EndpointDown` where no endpoint is left to ask.
         """
-        model = self._roles[request.role].model
-        for attempt in range(1, ATTEMPTS + 1):
+        pool = self._pools[request.role]
+        tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
+        attempts = counted = 0
+        while True:
+            permit = await pool.enter(priority, tokens, before)
+            endpoint = permit.endpoint
+            attempts += 1
             try:
-                async with self._calls.place(priority):
-                    reply = await model.complete(request)
-                return replace(reply, text=printable(reply.text[:MAX_REPLY_CHARS])), attempt
+                reply = await endpoint.model.complete(endpoint.worded(request))
             except Transient as fault:
-                if attempt == ATTEMPTS:
-                    raise EndpointDown(
-                        f"model {request.model}: {fault}; gave up after {ATTEMPTS} attempts"
-                    ) from fault
+                endpoint.failed(permit, fault)
                 self.tally.add("retries")
-                await asyncio.sleep(_wait_s(fault, attempt))
-        raise AssertionError("unreachable")
+                if endpoint.breaker.open:
+                    continue
+                counted += 1
+                wait_s = _wait_s(fault, counted)
+                _log_retry(request, endpoint, fault, attempts, wait_s)
+                if counted == ATTEMPTS:
+                    message = f"model {request.model}: {fault}; gave up after {attempts} attempts"
+                    raise ModelFault("endpoint_fault", message) from fault
+                await asyncio.sleep(wait_s)
+            except EndpointDown as down:
+                endpoint.close_for_good(permit, down)
+            except ModelFault:
+                endpoint.refused(permit)
+                raise
+            except BaseException:
+                endpoint.given_up(permit)
+                raise
+            else:
+                seconds = endpoint.answered(permit, request.role, reply.usage)
+                self._completion_tokens += 0.05 * (
+                    reply.usage.completion_tokens - self._completion_tokens
+                )
+                text = printable(reply.text[:MAX_REPLY_CHARS])
+                return Completed(replace(reply, text=text), endpoint, attempts, seconds)
 
 
 def _wait_s(fault: Transient, attempt: int) -> float:
-    """Full-jitter exponential back-off, never shorter than the endpoint's Retry-After."""
-    wait_s = random.uniform(0.5, 1.0) * BACKOFF_S * 2 ** (attempt - 1)
-    return min(max(wait_s, fault.retry_after_s or 0.0), LONGEST_WAIT_S)
+    """Jittered exponential back-off in seconds, never shorter than the endpoint's Retry-After."""
+    wait_s = random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (attempt - 1), LONGEST_BACKOFF_S)
+    return max(wait_s, fault.retry_after_s or 0.0)
+
+
+def _log_retry(
+    request: Request, endpoint: Endpoint, fault: Transient, attempt: int, wait_s: float
+) -> None:
+    if log.isEnabledFor(logging.INFO):
+        facts = {
+            "role": request.role,
+            "endpoint": endpoint.where,
+            "kind": fault.kind,
+            "fault": str(fault),
+            "attempt": attempt,
+            "wait_s": round(wait_s, 2),
+        }
+        log.info("retry", extra=facts)
 
 
 class Session:
@@ -172,6 +220,7 @@ class Session:
         self._seed = seed
         self._journal = journal
         self._asked: Counter[str] = Counter()
+        self._endpoint: Endpoint | None = None
         self.usage = Usage()
 
     async def ask(
@@ -207,7 +256,12 @@ class Session:
         reply = await self._answer(request, f"{request.hash}.{nth}")
         self.usage += reply.usage
         return Answer(
-            reply.text, reply.usage, reply.finish_reason, request.hash, request.model, reply
+            reply.text,
+            reply.usage,
+            reply.finish_reason,
+            request.hash,
+            reply.model or request.model,
+            reply,
         )
 
     async def _answer(self, request: Request, key: str) -> Reply:
@@ -215,12 +269,11 @@ class Session:
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
-        started = time.perf_counter()
-        reply, attempts = await self._traffic.complete(request, self._task)
+        done = await self._traffic.complete(request, self._task, self._endpoint)
+        self._endpoint = done.endpoint
+        reply = replace(done.reply, model=done.endpoint.spec.identity)
         # No await between the answer and its journal line: what is answered is kept.
-        self._journal.record(
-            key, request.role, request.model, reply, attempts, time.perf_counter() - started
-        )
+        self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
         tally.add("calls")
         tally.add("tokens", reply.usage.prompt_tokens + reply.usage.completion_tokens)
         tally.add("generated", reply.usage.completion_tokens)

@@ -1,0 +1,223 @@
+"""The endpoints that answer for a model: replicas by load, fallbacks where these are down.
+
+A call waits in its pool's queue until an endpoint has room for it, the earliest task first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from convogen.errors import EndpointDown
+from convogen.models.base import ChatModel, Request, Transient
+from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
+from convogen.models.spec import ModelSpec, public_url
+from convogen.types import Usage
+
+__all__ = ["Endpoint", "Permit", "Pool"]
+
+log = logging.getLogger("convogen.traffic")
+
+FAVOUR = 0.25
+"""How much fuller, as a share of its limit, the endpoint a task was last answered by may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """One call's place at an endpoint."""
+
+    endpoint: Endpoint
+    started: float
+    epoch: int
+    tokens: int
+    trial: bool
+
+
+class Endpoint:
+    """One place that answers for a model, with what it is given and how it does.
+
+    `notice` takes a line for the user: empty where an earlier one no longer holds.
+    """
+
+    def __init__(
+        self, model: ChatModel, spec: ModelSpec, ceiling: int, notice: Callable[[str], None]
+    ) -> None:
+        self.model = model
+        self.spec = spec
+        self.where = public_url(spec.base_url) if spec.base_url else spec.identity
+        self.in_flight = 0
+        self.down: EndpointDown | None = None
+        self.pools: list[Pool] = []
+        self._clock = asyncio.get_running_loop().time
+        self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind == "endpoint")
+        self.breaker = Breaker(self._clock)
+        self._requests = PerMinute(spec.requests_per_minute)
+        self._tokens = PerMinute(spec.tokens_per_minute)
+        self._notice = notice
+
+    def worded(self, request: Request) -> Request:
+        """A request under the name this endpoint has for the model."""
+        name = self.spec.identity
+        return request if request.model == name else replace(request, model=name)
+
+    @property
+    def load(self) -> float:
+        """Calls in flight as a share of the limit."""
+        return self.in_flight / self.limit.now
+
+    def free_at(self, now: float) -> float | None:
+        """When a call may start as far as time goes; None: not before another call has ended."""
+        if self.down is not None or self.in_flight >= self.limit.now:
+            return None
+        if not self.breaker.admits(now):
+            return self.breaker.until if now < self.breaker.until else None
+        return max(self._requests.free_at(now), self._tokens.free_at(now))
+
+    def enter(self, tokens: int) -> Permit:
+        """Take a place for a call of about so many tokens."""
+        now = self._clock()
+        self.in_flight += 1
+        self._requests.take(1, now)
+        self._tokens.take(tokens, now)
+        return Permit(self, now, self.limit.epoch, tokens, self.breaker.started())
+
+    def answered(self, permit: Permit, role: str, usage: Usage) -> float:
+        """Give the place back after an answer; the seconds it took."""
+        now = self._clock()
+        seconds = now - permit.started
+        self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
+        self.limit.answered(permit.epoch, role, seconds, self.in_flight)
+        if self.breaker.answered():
+            log.info("endpoint back", extra={"endpoint": self.where})
+            self._notice("")
+        self._leave()
+        return seconds
+
+    def refused(self, permit: Permit) -> None:
+        """Give the place back after an answer that the request is at fault."""
+        self.breaker.answered()
+        self._leave()
+
+    def given_up(self, permit: Permit) -> None:
+        """Give the place back of a call that was cancelled."""
+        self.breaker.given_up(permit.trial)
+        self._leave()
+
+    def failed(self, permit: Permit, fault: Transient) -> None:
+        """Give the place back after a fault; `down` is set where patience is at its end."""
+        if fault.kind in ("throttled", "time-out"):
+            self.limit.refused(permit.epoch)
+        opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s)
+        wait_s = self.breaker.until - self._clock()
+        if opened and self.breaker.failing_s + wait_s > self.spec.patience_s:
+            self.down = EndpointDown(
+                f"model {self.spec.name}: {fault}; no call was answered for "
+                f"{self.breaker.failing_s:.0f} s, and patience_s is {self.spec.patience_s:g}"
+            )
+        elif opened:
+            self._notice(f"paused: {fault}; trying again in {wait_s:.0f} s")
+            log.warning(
+                "endpoint paused",
+                extra={"endpoint": self.where, "fault": str(fault), "wait_s": round(wait_s, 1)},
+            )
+        self._leave()
+
+    def close_for_good(self, permit: Permit, reason: EndpointDown) -> None:
+        """Give the place back; nothing more is asked of an endpoint that refuses us."""
+        self.down = reason
+        log.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
+        self._leave()
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        for pool in self.pools:
+            pool.dispatch()
+
+
+class Pool:
+    """A model's endpoints in tiers: one that is down or left alone gives way to the next tier."""
+
+    def __init__(self, tiers: Sequence[Sequence[Endpoint]]) -> None:
+        self._tiers = tiers
+        self._waiting: list[tuple[int, int, int, Endpoint | None, asyncio.Future[Permit]]] = []
+        self._arrivals = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        for tier in tiers:
+            for endpoint in tier:
+                endpoint.pools.append(self)
+
+    async def enter(self, priority: int, tokens: int, before: Endpoint | None) -> Permit:
+        """A place at an endpoint for a call of about so many tokens, by priority, lowest first.
+
+        The endpoint that answered `before` holds the prompt's beginning in its cache and is
+        favoured. Raises `EndpointDown` where no endpoint is left.
+        """
+        if not self._waiting:
+            chosen = self._choose(before)
+            if chosen is not None:
+                return chosen.enter(tokens)
+        turn: asyncio.Future[Permit] = self._loop.create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiting, (priority, self._arrivals, tokens, before, turn))
+        self.dispatch()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                permit = turn.result()
+                permit.endpoint.given_up(permit)
+            raise
+
+    def dispatch(self) -> None:
+        """Let in whom there is room for."""
+        while self._waiting:
+            _, _, tokens, before, turn = self._waiting[0]
+            if not turn.done():
+                try:
+                    chosen = self._choose(before)
+                except EndpointDown as down:
+                    turn.set_exception(down)
+                else:
+                    if chosen is None:
+                        return
+                    turn.set_result(chosen.enter(tokens))
+            heapq.heappop(self._waiting)
+
+    def _choose(self, before: Endpoint | None) -> Endpoint | None:
+        """The endpoint for the next call; None: none has room, and the pool is woken in time."""
+        now = self._loop.time()
+        wake: float | None = None
+        for tier in self._tiers:
+            best: tuple[float, Endpoint] | None = None
+            busy = False
+            for endpoint in tier:
+                at = endpoint.free_at(now)
+                if at is not None and at <= now:
+                    load = endpoint.load - (FAVOUR if endpoint is before else 0.0)
+                    best = min(best or (load, endpoint), (load, endpoint), key=lambda each: each[0])
+                    continue
+                busy |= endpoint.down is None and not endpoint.breaker.open
+                if at is not None:
+                    wake = at if wake is None else min(wake, at)
+            if best is not None:
+                return best[1]
+            if busy:
+                break  # a healthy tier is waited for
+        self._wake_at(wake)
+        reasons = [endpoint.down for tier in self._tiers for endpoint in tier]
+        if all(reasons):
+            raise next(reason for reason in reasons if reason is not None)
+        return None
+
+    def _wake_at(self, when: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if when is None else self._loop.call_at(when, self.dispatch)
+
+    def close(self) -> None:
+        """Forget the timer."""
+        self._wake_at(None)
