@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -27,9 +28,10 @@ REFRESH_S = 0.25
 
 @contextmanager
 def live(experiment: Experiment, tally: Tally) -> Generator[None]:
-    """Show what is done while it is done: on a terminal, and nowhere else."""
+    """Show what is done while it is done; where there is no terminal, only what holds it up."""
     console = Console(stderr=True)
     if not console.is_terminal:
+        tally.on_notice = lambda notice: click.echo(notice or "going on", err=True)
         yield
         return
     view = _View(experiment, tally)
@@ -70,6 +72,8 @@ class _View:
         grid = Table.grid()
         grid.add_row(self._progress)
         grid.add_row(" · ".join(figures), style="dim")
+        if self._tally.notice:
+            grid.add_row(escape(self._tally.notice), style="yellow")
         return grid
 
 

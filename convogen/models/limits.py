@@ -54,9 +54,14 @@ class ConcurrencyLimit:
 
     def _open_window(self) -> None:
         self.epoch += 1
-        self._answered = self._refused = 0
+        self._started = self._answered = self._refused = 0
         self._slowness = self._in_flight = 0.0
         self._full = False
+
+    def started(self) -> int:
+        """A call starts; the epoch it belongs to."""
+        self._started += 1
+        return self.epoch
 
     def answered(self, epoch: int, role: str, seconds: float, in_flight: int) -> None:
         """A call that was started in `epoch` came back, with `in_flight` under way beside it."""
@@ -81,7 +86,7 @@ class ConcurrencyLimit:
         n = self._answered + self._refused
         if n < max(self.now, FEWEST_SAMPLES):
             return
-        share = self._refused / n
+        share = self._refused / self._started  # a refusal comes sooner than an answer
         if share > self._noise + 0.1:
             self._give_way(share)
         else:
@@ -114,7 +119,7 @@ class ConcurrencyLimit:
             self._good_slowness = slowness
             self._doubling = False
             return
-        self._good_slowness = slowness
+        self._good_slowness = min(slowness, 1.02 * (self._good_slowness or slowness))
         if self._hold:
             self._hold -= 1
         elif self._full and self.now < self._ceiling:

@@ -82,7 +82,7 @@ class Endpoint:
         self.in_flight += 1
         self._requests.take(1, now)
         self._tokens.take(tokens, now)
-        return Permit(self, now, self.limit.epoch, tokens, self.breaker.started())
+        return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
         """Give the place back after an answer; the seconds it took."""

@@ -46,11 +46,15 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter[str])
     notice: str = ""
-    """What holds the run up at the moment."""
+    """What holds the run up at the moment; empty: nothing."""
+
+    on_notice: Callable[[str], None] = lambda notice: None
+    """Called with each notice."""
 
     def note(self, notice: str) -> None:
         """Say what holds the run up; empty: nothing any more."""
         self.notice = notice
+        self.on_notice(notice)
 
     def add(self, what: str, n: int = 1) -> None:
         """Count `n` more of `what`: calls, tokens, retries, turns, experiences, …"""
