@@ -5,6 +5,7 @@ All of it goes by the event loop's clock, in seconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 __all__ = ["Breaker", "ConcurrencyLimit", "PerMinute"]
@@ -12,7 +13,10 @@ __all__ = ["Breaker", "ConcurrencyLimit", "PerMinute"]
 START = 16
 """Calls an endpoint gets at once before anything is known of it."""
 
-FEWEST_SAMPLES = 24
+FEWEST_SAMPLES = 32
+FLOOR = 8
+"""Where only the time that calls take speaks for fewer at once, it is never fewer than this."""
+
 WORTH = 0.3
 """Share of a larger limit that must come back as throughput for the limit to stay."""
 
@@ -31,8 +35,8 @@ class ConcurrencyLimit:
 
     A window is as many calls as are in flight at once. While throughput grows with the limit, the
     limit is doubled; once it does not, it is put back and tried again later in small steps. It is
-    lowered where calls are refused or time out, and where the same calls take longer than they
-    did. Refusals that do not become fewer with fewer calls are the endpoint's own, and borne.
+    lowered where calls are refused or time out, and where the same calls keep taking longer than
+    they did. Refusals that do not become fewer with fewer calls are the endpoint's own, and borne.
 
     Throughput is calls in flight over how slow calls are (Little's law), each call's seconds
     compared with the quickest of its role: so it does not depend on which roles are asked.
@@ -48,7 +52,8 @@ class ConcurrencyLimit:
         self._hold = 0
         self._before: tuple[int, float] | None = None
         self._good_slowness: float | None = None
-        self._refused_before: float | None = None
+        self._slower = False
+        self._gave_way: tuple[int, float] | None = None
         self._noise = 0.0
         self._open_window()
 
@@ -87,44 +92,50 @@ class ConcurrencyLimit:
         if n < max(self.now, FEWEST_SAMPLES):
             return
         share = self._refused / self._started  # a refusal comes sooner than an answer
-        if share > self._noise + 0.1:
+        spread = 2 * math.sqrt(self._noise * (1 - self._noise) / n)
+        if share > self._noise + max(0.1, spread):
             self._give_way(share)
         else:
-            self._refused_before = None
+            self._gave_way = None
             self._noise = min(self._noise, max(share, 0.95 * self._noise))
             if self._answered:
                 self._weigh(self._slowness / self._answered, self._in_flight / self._answered)
         self._open_window()
 
     def _give_way(self, share: float) -> None:
-        less = self._refused_before is None or share < 0.75 * self._refused_before
-        if not less and share < NOISE_MOST:
-            self._noise, self._refused_before = share, None
-            return
-        self._refused_before = share
+        """Lower the limit, or put it back where lowering it did not make refusals fewer."""
+        if self._gave_way is not None:
+            limit, had = self._gave_way
+            if share >= 0.75 * had and share < NOISE_MOST:
+                self.now, self._noise, self._gave_way = limit, share, None
+                return
+        self._gave_way = (self.now, share)
         self._doubling, self._before = False, None
         self.now = max(1, int(0.7 * self.now))
 
     def _weigh(self, slowness: float, in_flight: float) -> None:
         """Decide on the next limit from a window without refusals."""
         throughput = in_flight / slowness
+        slower = self._good_slowness is not None and slowness > SLOWER * self._good_slowness
+        twice, self._slower = self._slower and slower, slower
         if self._before is not None:
             limit, had = self._before
             self._before = None
             if throughput < had * (1 + WORTH * (self.now / limit - 1)):
                 self.now, self._hold, self._doubling = limit, HOLD, False
                 return
-        elif self._good_slowness is not None and slowness > SLOWER * self._good_slowness:
-            self.now = max(1, int(0.9 * self.now))
-            self._good_slowness = slowness
-            self._doubling = False
+        elif twice:
+            self.now = max(min(self.now, FLOOR), int(0.9 * self.now))
+            self._good_slowness, self._slower, self._doubling = slowness, False, False
+            return
+        elif slower:
             return
         self._good_slowness = min(slowness, 1.02 * (self._good_slowness or slowness))
         if self._hold:
             self._hold -= 1
         elif self._full and self.now < self._ceiling:
             self._before = (self.now, throughput)
-            step = self.now if self._doubling else max(1, self.now // 8)
+            step = self.now if self._doubling else max(1, self.now // 4)
             self.now = min(self._ceiling, self.now + step)
 
 

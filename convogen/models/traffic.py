@@ -34,7 +34,7 @@ __all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]
 
 ATTEMPTS = 20
 BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 8.0
+LONGEST_BACKOFF_S = 4.0
 MAX_REPLY_CHARS = 200_000
 
 log = logging.getLogger("convogen.traffic")
