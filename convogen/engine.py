@@ -109,15 +109,18 @@ class _Engine:
             while store.n_conversations < n:
                 self._check_failures()
                 # Never more under way than the conversations that are still missing.
-                self._commit(await line.next(min(n - store.n_conversations, self._window)))
+                played = await line.next(min(n - store.n_conversations, self._window))
+                task = store.committed
+                self._commit(task, played)
+                play.committed(task)
         finally:
             await line.stop()
 
     def _start(self) -> Play:
         experiment, store = self._experiment, self._store
         seed = int(experiment.fingerprint, 16)
-        play = experiment.method.start(RunInputs(seed=seed, prompts=experiment.prompts))
-        play.restore(store.committed, store.experiences())
+        play = experiment.method.start(RunInputs(seed, experiment.prompts, Run(store.folder)))
+        play.restore(store.committed)
         return play
 
     async def _play(self, play: Play, number: int) -> _Played:
@@ -130,8 +133,8 @@ class _Engine:
         task = Task(number, digest.hex(), seed, session, self._tally.add)
         return _Played(await play.play(task), journal)
 
-    def _commit(self, played: _Played) -> None:
-        self._store.commit(self._store.committed, played.outcome, played.journal)
+    def _commit(self, task: int, played: _Played) -> None:
+        self._store.commit(task, played.outcome, played.journal)
         done = "failures" if played.outcome.conversation is None else "conversations"
         self._tally.add(done)
 

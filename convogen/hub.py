@@ -4,13 +4,17 @@ A lane is one lineage. Within it rounds are sequential: all prompts of a round g
 shots, drawn from what the earlier rounds left; what the round gives enters the hub in the order
 of the plan, so the hub never depends on which call came back first. Source: ConvoGen, sections
 II-C-1 and III (eight experiences a round from the same shot).
+
+Of a member the hub holds the number of its task, 8 bytes; the experience itself only until it is
+committed. After that it is read from the run folder when it is drawn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,9 +47,9 @@ class Admission:
 
 @dataclass
 class _Round:
-    """The experiences of one round by place; complete once every place is filled."""
+    """Which tasks of a round gave a member, by place; complete once every place is filled."""
 
-    given: dict[int, Experience | None] = field(default_factory=dict[int, "Experience | None"])
+    given: dict[int, bool] = field(default_factory=dict[int, bool])
     complete: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -54,7 +58,8 @@ class FewShotHub:
 
     `policy` names how shots are drawn: `uniform` over the lane's hub, or the `newest`. With
     `iterative` off every prompt gets the same shots, and nothing enters the hub. An experience
-    whose similarity to one of its shots is `near_copy` or more does not enter.
+    whose similarity to one of its shots is `near_copy` or more does not enter. `recall` gives the
+    committed experience of a task.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class FewShotHub:
         shots: int,
         policy: Policy,
         near_copy: float,
+        recall: Callable[[int], Experience],
     ) -> None:
         self._seeds = list(seeds)
         self._seed = seed
@@ -77,7 +83,9 @@ class FewShotHub:
         self._shots = shots
         self._policy = policy
         self._near_copy = near_copy
-        self._members: list[list[Experience]] = [[] for _ in range(lanes)]
+        self._recall = recall
+        self._members = [array("Q") for _ in range(lanes)]
+        self._uncommitted: dict[int, Experience] = {}
         self._rounds: dict[tuple[int, int], _Round] = {}
         self._drawn: dict[tuple[int, int], list[Experience]] = {}
 
@@ -90,23 +98,32 @@ class FewShotHub:
         """The shots for a task's prompt, once the rounds before it in its lane are complete."""
         place = self.place(task)
         if not self._iterative:
-            return self._draw(self._seeds, f"{self._seed}/fixed", "uniform")
+            n = min(self._shots, len(self._seeds))
+            return random.Random(f"{self._seed}/fixed").sample(self._seeds, n)
         key = (place.lane, place.round)
         if place.round > 0 and key not in self._drawn:
             await self._round(place.lane, place.round - 1).complete.wait()
         if key not in self._drawn:
-            hub = self._seeds + self._members[place.lane]
-            self._drawn[key] = self._draw(hub, f"{self._seed}/{place.lane}/{place.round}")
+            self._drawn[key] = self._draw(place.lane, place.round)
             self._drawn.pop((place.lane, place.round - 2), None)
         return self._drawn[key]
 
-    def _draw(
-        self, hub: list[Experience], seed: str, policy: Policy | None = None
-    ) -> list[Experience]:
+    def _draw(self, lane: int, number: int) -> list[Experience]:
+        """Shots from a lane's hub: the seeds, then its members."""
+        seeds, members = self._seeds, self._members[lane]
+        hub = range(len(seeds) + len(members))
         n = min(self._shots, len(hub))
-        if (policy or self._policy) == "newest":
-            return hub[len(hub) - n :]
-        return random.Random(seed).sample(hub, n)
+        if self._policy == "newest":
+            chosen = list(hub[len(hub) - n :])
+        else:
+            chosen = random.Random(f"{self._seed}/{lane}/{number}").sample(hub, n)
+        return [
+            seeds[at] if at < len(seeds) else self._member(members[at - len(seeds)])
+            for at in chosen
+        ]
+
+    def _member(self, task: int) -> Experience:
+        return self._uncommitted.get(task) or self._recall(task)
 
     def judge(self, experience: Experience, shots: Sequence[Experience]) -> Admission:
         """Whether an experience is different enough from its shots to enter the hub."""
@@ -116,14 +133,28 @@ class FewShotHub:
 
     def add(self, task: int, experience: Experience | None) -> None:
         """Say what a task gave: an experience, or None where it failed or was not admitted."""
-        if not self._iterative:
-            return
+        if self._iterative:
+            if experience is not None:
+                self._uncommitted[task] = experience
+            self._fill(task, experience is not None)
+
+    def committed(self, task: int) -> None:
+        """Say that what a task gave is on disk: from now on it is read from there."""
+        self._uncommitted.pop(task, None)
+
+    def restore(self, task: int, member: bool) -> None:
+        """Take up a committed task; `member` says whether its experience entered the hub."""
+        if self._iterative:
+            self._fill(task, member)
+
+    def _fill(self, task: int, member: bool) -> None:
         place = self.place(task)
         current = self._round(place.lane, place.round)
-        current.given[place.index] = experience
+        current.given[place.index] = member
         if len(current.given) == self._per_round:
-            in_order = [current.given[index] for index in range(self._per_round)]
-            self._members[place.lane] += [given for given in in_order if given is not None]
+            first = task - place.index
+            entered = (first + at for at in range(self._per_round) if current.given[at])
+            self._members[place.lane].extend(entered)
             current.given.clear()
             current.complete.set()
             self._rounds.pop((place.lane, place.round - 1), None)

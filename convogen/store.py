@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import parse_row, write_whole
+from convogen.files import find_row, parse_row, write_whole
 from convogen.models.journal import Journal
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Score
@@ -40,6 +40,15 @@ class Outcome:
     experience: Experience | None = None
     conversation: Conversation | None = None
     failure: Failure | None = None
+
+
+class _ExperienceHead(Record):
+    """What is read of an experience without reading the whole of it."""
+
+    model_config = ConfigDict(extra="ignore", title="Experience")
+
+    task: int
+    admitted: bool | None = None
 
 
 class Run:
@@ -62,6 +71,21 @@ class Run:
     def experiences(self) -> Iterator[Experience]:
         """The committed experiences in the order of the plan."""
         return self._rows("experiences.jsonl", Experience)
+
+    def experience(self, task: int) -> Experience:
+        """The committed experience of a task; raises `RunFolderError` where there is none."""
+        path = self.folder / "experiences.jsonl"
+        line = None
+        if path.exists():
+            line = find_row(path, task, lambda line: _parse(path, line, _ExperienceHead).task)
+        if line is None:
+            raise RunFolderError(f"{path}: the row of task {task} is missing")
+        return _parse(path, line, Experience)
+
+    def admitted(self) -> Iterator[int]:
+        """The tasks whose committed experiences entered the few-shot hub, in their order."""
+        heads = self._rows("experiences.jsonl", _ExperienceHead)
+        return (head.task for head in heads if head.admitted)
 
     def conversations(self) -> Iterator[Conversation]:
         """The committed conversations in the order of the plan."""
@@ -92,12 +116,7 @@ class Run:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     return
-                try:
-                    yield record.model_validate_json(line)
-                except ValidationError as error:
-                    raise RunFolderError(
-                        f"{path} line {number}: no {record.__name__}: {_first(error)}"
-                    ) from error
+                yield _parse(f"{path} line {number}", line, record)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -223,6 +242,13 @@ def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
             for line in lines:
                 if line.endswith(b"\n"):
                     yield parse_row(path, line, key)
+
+
+def _parse(where: object, line: bytes, record: type[R]) -> R:
+    try:
+        return record.model_validate_json(line)
+    except ValidationError as error:
+        raise RunFolderError(f"{where}: no {error.title}: {_first(error)}") from error
 
 
 def _differences(found: Any, new: Mapping[str, Any]) -> str:

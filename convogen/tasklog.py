@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import RunFolderError
-from convogen.files import append_line, cut_torn_line, drop_tail
+from convogen.files import append_line, cut_torn_line, drop_tail, writing
 from convogen.models.journal import Journal
 
 __all__ = ["TaskLog", "complete_lines", "journals", "lock"]
@@ -58,24 +58,27 @@ class TaskLog:
         """Rows to disk first, then the journals they replace may go."""
         if self._spent:
             for path in self._files:
-                with path.open("rb") as file:
+                with writing(path), path.open("rb") as file:
                     os.fsync(file.fileno())
         for path in self._spent:
-            path.unlink(missing_ok=True)
+            with writing(path):
+                path.unlink(missing_ok=True)
         self._spent.clear()
         self._synced_at = time.monotonic()
 
     def mend(self, committed: Callable[[], int]) -> int:
         """Cut what a crash left half done; returns how many tasks `committed` then counts."""
         for path in self._files:
-            path.touch()
+            with writing(path):
+                path.touch()
             cut_torn_line(path)
         count = committed()
         for path in self._before:
             drop_tail(path, lambda row: row["task"] >= count)
         for path in journals(self._journals):
             if int(path.stem) < count:
-                path.unlink()
+                with writing(path):
+                    path.unlink()
         return count
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ def hub(**changes: object) -> FewShotHub:
         "shots": 1,
         "policy": "uniform",
         "near_copy": 0.8,
+        "recall": lambda task: named(f"e{task}"),
     }
     return FewShotHub(SEEDS, **(settings | changes))  # type: ignore[arg-type]
 
@@ -69,6 +72,39 @@ def test_the_shots_never_depend_on_what_came_back_first(
         return shots
 
     assert asyncio.run(drawn(order)) == asyncio.run(drawn(list(range(12))))
+
+
+@given(st.integers(0, 12), st.booleans(), st.integers(0, 99))
+def test_the_shots_are_the_same_wherever_a_member_is_held(
+    committed: int, restored: bool, seed: int
+) -> None:
+    """Of 12 tasks the first are committed, by this start of the run or by an earlier one."""
+
+    async def drawn(committed: int, restored: bool) -> list[str]:
+        h = hub(shots=4, lanes=1, seed=seed)
+        for task in range(12):
+            if restored and task < committed:
+                h.restore(task, task % 5 > 0)
+            else:
+                h.add(task, named(f"e{task}") if task % 5 else None)
+        for task in range(committed):
+            h.committed(task)
+        return [shot.id for shot in await h.shots(12)]
+
+    assert asyncio.run(drawn(committed, restored)) == asyncio.run(drawn(0, False))
+
+
+def test_only_what_is_not_committed_is_held() -> None:
+    h = hub()
+    experiences = [named(f"e{task}") for task in range(20)]
+    held = [weakref.ref(experience) for experience in experiences]
+    for task, experience in enumerate(experiences):
+        h.add(task, experience)
+    for task in range(17):
+        h.committed(task)
+    del experience, experiences
+    gc.collect()
+    assert [ref() is None for ref in held] == [True] * 17 + [False] * 3
 
 
 def test_newest_first_takes_what_was_made_last() -> None:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from convogen import load_run
 from convogen.errors import RunFolderError
+from convogen.experiences import load_experiences
 from convogen.models.base import Reply, TokenLogprob
 from convogen.models.journal import Journal
-from convogen.store import Outcome, RunStore
+from convogen.store import Outcome, Run, RunStore
 from convogen.types import Conversation, Failure, Turn, Usage
 
+SEED = load_experiences()[0]
 MANIFEST = {"fingerprint": "f00d", "name": "test", "n": 3, "experiment": {"seed": 1}}
 
 
@@ -99,6 +101,35 @@ def test_a_run_being_written_is_refused_and_free_again_afterwards(tmp_path: Path
         open_store(tmp_path)
     store.close()
     open_store(tmp_path).close()
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(1, 9000))
+def test_a_committed_experience_is_found_by_its_task(
+    tmp_path_factory: pytest.TempPathFactory, has_one: list[bool], longest: int
+) -> None:
+    """Rows of very different lengths; some tasks have none."""
+    folder = tmp_path_factory.mktemp("run")
+    expected = {
+        task: SEED.model_copy(
+            update={
+                "task": task,
+                "admitted": task % 3 > 0,
+                "topic": "tea " * (longest * task % 997),
+            }
+        )
+        for task, one in enumerate(has_one)
+        if one
+    }
+    lines = [experience.to_line() for experience in expected.values()]
+    (folder / "experiences.jsonl").write_bytes(b"".join(lines))
+    run = Run(folder)
+    assert list(run.admitted()) == [task for task, e in expected.items() if e.admitted]
+    for task in range(-1, len(has_one) + 1):
+        if task in expected:
+            assert run.experience(task) == expected[task]
+        else:
+            with pytest.raises(RunFolderError, match=rf"experiences.jsonl: .* task {task} "):
+                run.experience(task)
 
 
 def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:

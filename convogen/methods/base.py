@@ -9,7 +9,7 @@ that order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,8 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, load_prompt
-from convogen.store import Outcome
-from convogen.types import Experience
+from convogen.store import Outcome, Run
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
 
@@ -37,17 +36,24 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """What a method's play gets at the start of a run."""
+    """What a method's play gets at the start of a run.
+
+    `run` is its folder, read only: what is committed, also while the play goes on.
+    """
 
     seed: int
     prompts: Mapping[str, Prompt]
+    run: Run
 
 
 class Play(ABC):
     """A method at work in one run."""
 
-    def restore(self, committed: int, experiences: Iterable[Experience]) -> None:  # noqa: B027
+    def restore(self, committed: int) -> None:  # noqa: B027
         """Take up the first `committed` tasks of an earlier start of the run."""
+
+    def committed(self, task: int) -> None:  # noqa: B027
+        """A task's outcome is on disk: what is held of it may go."""
 
     @abstractmethod
     async def play(self, task: Task) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -114,6 +113,7 @@ class _ConvoGenPlay(Play):
         from convogen.groupchat import ChatPrompts, ChatRules
 
         self._method = method
+        self._run = inputs.run
         self._generator = ExperienceGenerator(inputs.prompts["experience"], method.reasks)
         self._hub = FewShotHub(
             method.seeds(),
@@ -124,6 +124,7 @@ class _ConvoGenPlay(Play):
             shots=method.shots,
             policy=method.shot_policy,
             near_copy=method.near_copy,
+            recall=inputs.run.experience,
         )
         self._rules = ChatRules(
             max_turns=method.max_turns,
@@ -138,17 +139,17 @@ class _ConvoGenPlay(Play):
             selector=inputs.prompts["selector"],
         )
 
-    def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
-        """Put the committed experiences back into the hub, in the order of the plan."""
-        done = 0
-        for experience in experiences:
-            assert experience.task is not None
-            for failed in range(done, experience.task):
-                self._hub.add(failed, None)
-            self._hub.add(experience.task, experience if experience.admitted else None)
-            done = experience.task + 1
-        for failed in range(done, committed):
-            self._hub.add(failed, None)
+    def restore(self, committed: int) -> None:
+        """Say to the hub which of the first tasks gave it a member."""
+        members = self._run.admitted()
+        member = next(members, None)
+        for task in range(committed):
+            self._hub.restore(task, task == member)
+            if task == member:
+                member = next(members, None)
+
+    def committed(self, task: int) -> None:
+        self._hub.committed(task)
 
     async def play(self, task: Task) -> Outcome:
         try:

@@ -1,0 +1,208 @@
+"""Memory and rate over a long run, and how long it takes to open it again.
+
+    python benchmarks/scale.py [--n 100000] [--out FOLDER] [--json FILE]
+
+The scripted model, iterative sampling in four lanes, two people and two turns a conversation: what
+is measured is convogen and AutoGen, not a model. The curve has up to a hundred samples, each of a
+thousand conversations where n is 100,000. Rates are compared between five samples at the start and
+five at the end, by their medians, so that another program's burst does not decide; the very first
+and last are left out, in which the window of tasks fills and empties. On a shared machine processor
+time too depends on what the others do: so a fixed piece of work is timed every few conversations,
+and the column `work` is a conversation's processor time in units of that. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from convogen import Experiment, run
+from convogen.models.traffic import Tally
+
+SAMPLES = 100
+SMALLEST = 100
+PROBES = 20
+ENDS = 5
+GROWTH_LIMIT = 1.05
+RATE_LIMIT = 0.95
+OPEN_LIMIT_S = 10.0
+SETTINGS = {
+    "models": "scripted",
+    "iterative": True,
+    "lanes": 4,
+    "participants": 2,
+    "max_turns": 2,
+    "concurrency": 16,
+}
+
+
+def experiment(n: int) -> Experiment:
+    """The run that is measured."""
+    return Experiment.load("GPIS-s", {**SETTINGS, "n": n})
+
+
+def rss_mb() -> float:
+    """Resident memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+PIECE = [{"text": f"word {number} " * 9, "number": number} for number in range(200)]
+
+
+def probe_s() -> float:
+    """Processor time of a fixed piece of work, the median of three."""
+    times: list[float] = []
+    for _ in range(3):
+        begin = time.process_time()
+        for _ in range(3):
+            json.loads(json.dumps(PIECE))
+        times.append(time.process_time() - begin)
+    return statistics.median(times)
+
+
+class Curve(Tally):
+    """Takes a sample whenever so many more conversations are committed."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self._every = max(SMALLEST, n // SAMPLES)
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._probes: list[float] = []
+        self.samples: list[dict[str, float]] = []
+
+    def add(self, what: str, n: int = 1) -> None:
+        """Count, and sample."""
+        super().add(what, n)
+        if what != "conversations" or not n:
+            return
+        if self.counts[what] % (self._every // PROBES) == 0:
+            self._probe()
+        if self.counts[what] % self._every == 0:
+            self._sample(self.counts[what])
+
+    def _probe(self) -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        self._probes.append(probe_s())
+        self._wall += time.perf_counter() - wall
+        self._cpu += time.process_time() - cpu
+
+    def _sample(self, done: int) -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        sample = {
+            "conversations": done,
+            "rss_mb": rss_mb(),
+            "wall_ms": (wall - self._wall) * 1000 / self._every,
+            "cpu_ms": (cpu - self._cpu) * 1000 / self._every,
+            "work": (cpu - self._cpu) / self._every / statistics.mean(self._probes),
+        }
+        self._wall, self._cpu = wall, cpu
+        self._probes.clear()
+        self.samples.append(sample)
+        print(row(sample), flush=True)
+
+
+def row(sample: dict[str, float]) -> str:
+    """A sample as a row of the table."""
+    rate = 1000 / sample["wall_ms"]
+    times = f"{sample['wall_ms']:9.2f} {sample['cpu_ms']:9.2f} {sample['work']:7.3f} {rate:9.1f}"
+    return f"{sample['conversations']:13.0f} {sample['rss_mb']:8.1f} {times}"
+
+
+def measure_open(folder: str, n: int) -> None:
+    """Bring the run in a folder to n conversations in this process; print what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run(experiment(n), folder)
+    took = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    print(json.dumps(took | {"rss_mb": rss_mb()}))
+
+
+def open_apart(folder: Path, n: int) -> dict[str, float]:
+    """`measure_open` in a process of its own."""
+    argv = [sys.executable, __file__, "--n", str(n), "--open", str(folder)]
+    return json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+
+
+def verdicts(samples: list[dict[str, float]]) -> list[tuple[str, float, float, str]]:
+    """What is compared with a limit: name, ratio, limit, unit."""
+
+    def median(part: list[dict[str, float]], key: str) -> float:
+        return statistics.median(sample[key] for sample in part)
+
+    start, end, after = samples[1 : ENDS + 1], samples[-ENDS - 1 : -1], samples[ENDS:]
+    settled = samples[ENDS - 1]["rss_mb"]
+    return [
+        ("largest memory afterwards / memory after the start",
+         max(sample["rss_mb"] for sample in after) / settled, GROWTH_LIMIT, "at most"),
+        ("rate at the end / at the start, by the fixed piece of work",
+         median(start, "work") / median(end, "work"), RATE_LIMIT, "at least"),
+        ("rate at the end / at the start, by processor time",
+         median(start, "cpu_ms") / median(end, "cpu_ms"), RATE_LIMIT, "at least"),
+        ("rate at the end / at the start, by wall clock",
+         median(start, "wall_ms") / median(end, "wall_ms"), RATE_LIMIT, "at least"),
+    ]  # fmt: skip
+
+
+def slope(samples: list[dict[str, float]]) -> float:
+    """Bytes of memory a conversation, over all samples after the start."""
+    after = samples[ENDS:]
+    x = [sample["conversations"] for sample in after]
+    y = [sample["rss_mb"] * 2**20 for sample in after]
+    return statistics.linear_regression(x, y).slope
+
+
+def measure(n: int, folder: Path) -> dict[str, Any]:
+    """Run, print the curve and the ratios, and open the run again."""
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print("conversations   RSS MB   wall ms    cpu ms    work    rate/s   (a conversation)")
+    curve = Curve(n)
+    begin = time.perf_counter()
+    run(experiment(n), folder, tally=curve)
+    whole_s = time.perf_counter() - begin
+    samples = curve.samples
+    result: dict[str, Any] = {"n": n, "whole_s": whole_s, "samples": samples}
+    size = sum(path.stat().st_size for path in folder.rglob("*.jsonl")) / 2**20
+    print(f"\n{n} conversations in {whole_s:.0f} s, {size:.0f} MB of rows")
+    result["bytes_a_conversation"] = slope(samples)
+    print(f"growth after the start: {result['bytes_a_conversation']:.1f} bytes a conversation")
+    result["ratios"] = verdicts(samples)
+    for name, ratio, limit, side in result["ratios"]:
+        print(f"{name}: {ratio:.3f} (limit: {side} {limit})")
+    for name, wanted in (("finished", n), ("unfinished", n + 1)):
+        took = result[name] = open_apart(folder, wanted)
+        share = took["wall_s"] / OPEN_LIMIT_S
+        print(
+            f"opening it {name}: {took['wall_s']:.1f} s (processor {took['cpu_s']:.1f}), "
+            f"{took['rss_mb']:.0f} MB; {share:.2f} of the limit of {OPEN_LIMIT_S:.0f} s"
+        )
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=100_000, help="conversations, at least 1200")
+    parser.add_argument("--out", type=Path, help="run folder, kept; default: a temporary one")
+    parser.add_argument("--json", type=Path, help="write all figures to a file as well")
+    parser.add_argument("--open", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.open:
+        measure_open(options.open, options.n)
+        return
+    if options.n < (2 * ENDS + 2) * SMALLEST:
+        parser.error(f"--n must be at least {(2 * ENDS + 2) * SMALLEST}")
+    with tempfile.TemporaryDirectory() as temporary:
+        result = measure(options.n, options.out or Path(temporary) / "run")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

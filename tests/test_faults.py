@@ -1,0 +1,152 @@
+"""Faults of disk and machine: one line says what is wrong, and run again nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import Ended, convogen, python_process
+
+N = 6
+RUN = ("run", "demo", "--n", N, "--model", "scripted", "--set", "max_turns=3", "--out")
+DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
+LIMITED = """
+import resource, signal, sys
+limit, ending = int(sys.argv.pop(1)), sys.argv.pop(1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+signal.signal(signal.SIGXFSZ, signal.Handlers[ending])
+from convogen.cli.main import main
+main()
+"""
+
+
+def dataset(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in DATASET]
+
+
+def calls(folder: Path) -> int:
+    return (folder / "ledger.jsonl").read_bytes().count(b"\n")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert convogen(*RUN, folder).status == 0
+    return folder
+
+
+def limited(limit: int, ending: str, folder: Path) -> Ended:
+    """`convogen run` where no file may become larger than `limit` bytes."""
+    return python_process("-W", "error", "-c", LIMITED, limit, ending, *RUN, folder)
+
+
+def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(whole: Path, tmp_path: Path) -> None:
+    """The limit stops one file after another, each in the middle of a write."""
+    folder = tmp_path / "run"
+    told: set[str] = set()
+    for limit in (300, 1000, 2500, 5500):
+        ended = limited(limit, "SIG_IGN", folder)
+        assert ended.status == 2
+        assert "cannot be written: File too large; all complete rows are kept" in ended.complaint
+        told.add(ended.complaint.split(": ")[1].rpartition("/")[2])
+    assert told == {"experiment.yaml", "manifest.json", "00000000.jsonl", "experiences.jsonl"}
+    assert convogen(*RUN, folder).status == 0
+    assert dataset(folder) == dataset(whole)
+    assert calls(folder) == calls(whole)
+    assert not list(folder.glob("*.new"))
+
+
+def test_killed_in_the_middle_of_a_write_nothing_is_lost(whole: Path, tmp_path: Path) -> None:
+    """The kernel kills the process in the write that passes the limit, after its first part."""
+    folder = tmp_path / "run"
+    torn: set[str] = set()
+    for limit in (2500, 4000, 7000):
+        assert limited(limit, "SIG_DFL", folder).status == -signal.SIGXFSZ
+        torn |= {p.name for p in folder.rglob("*.jsonl") if p.read_bytes()[-1:] not in (b"", b"\n")}
+    assert torn == {"00000000.jsonl", "experiences.jsonl"}
+    assert convogen(*RUN, folder).status == 0
+    assert dataset(folder) == dataset(whole)
+    assert calls(folder) == calls(whole)
+
+
+def bound_by_permissions() -> list[str]:
+    """How to start a process that file permissions bind, also where root runs the tests."""
+    if os.geteuid() != 0:
+        return []
+    start = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if not shutil.which("setpriv") or subprocess.run([*start, "true"], check=False).returncode:
+        pytest.skip("root may write everywhere, and there is no setpriv to take that away")
+    return start
+
+
+@pytest.mark.parametrize("where", [".", "ledger.jsonl", "journal"])
+def test_what_is_read_only_is_told_in_one_line(where: str, whole: Path, tmp_path: Path) -> None:
+    """The whole folder; or one file, or the folder of the journals, in a folder that is not."""
+    start = bound_by_permissions()
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    closed = [folder, *folder.iterdir()] if where == "." else [folder / where]
+    modes = {path: path.stat().st_mode for path in closed}
+    for path in closed:
+        path.chmod(modes[path] & ~0o222)
+    program = "from convogen.cli.main import main; main()"
+    command = [*start, sys.executable, "-W", "error", "-c", program, *map(str, (*RUN, folder))]
+    done = subprocess.run(
+        [*command, "--n", str(N + 1)], capture_output=True, text=True, timeout=60, check=False
+    )
+    for path in closed:
+        path.chmod(modes[path])
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    assert ended.status == 2
+    assert str(folder / where) in ended.complaint
+    assert "cannot be written: Permission denied" in ended.complaint
+    assert convogen(*RUN, folder).status == 0
+    assert dataset(folder) == dataset(whole)
+
+
+def test_a_clock_that_jumps_back_changes_nothing(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at the wall clock finds it a day earlier; its name for a folder stays the same."""
+    days = iter(range(2_000_000_000, 0, -86_400))
+    monkeypatch.setattr(time, "time", lambda: float(next(days)))
+    monkeypatch.setattr(time, "strftime", lambda *_: "20200229T120000")
+    folder = tmp_path / "run"
+    for n in (1, 2, N):
+        assert convogen(*RUN, folder, "--n", n).status == 0
+    assert dataset(folder) == dataset(whole)
+    assert calls(folder) == calls(whole)
+    for _ in range(2):
+        assert convogen(*RUN, folder, "--n", 1, "--fresh").status == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "run",
+        "run.20200229T120000",
+        "run.20200229T120000-2",
+    }
+
+
+def test_started_several_times_at_once_one_process_writes(whole: Path, tmp_path: Path) -> None:
+    program = "from convogen.cli.main import main; main()"
+    command = [sys.executable, "-W", "error", "-c", program, *map(str, RUN), tmp_path / "run"]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    ended = [
+        Ended(process.wait(), out, err)
+        for process in started
+        for out, err in [process.communicate(timeout=120)]
+    ]
+    assert 0 in [one.status for one in ended]
+    for refused in (one for one in ended if one.status != 0):
+        assert refused.status == 2
+        assert "another process is writing to it" in refused.complaint
+    assert dataset(tmp_path / "run") == dataset(whole)
+    assert calls(tmp_path / "run") == calls(whole)
