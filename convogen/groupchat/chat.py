@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
+from autogen_core import AgentRuntime
 
 from convogen.groupchat.agent import PersonaAgent
+from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector, selector_template
 from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
@@ -63,7 +65,7 @@ async def play_group_chat(
     if rules.max_turns < 2:
         return chat.turns, "max_turns"
     opening = TextMessage(content=chat.opening(), source="user")
-    running = asyncio.ensure_future(chat.team().run(task=opening))
+    running = asyncio.ensure_future(_run(chat, opening))
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -73,6 +75,15 @@ async def play_group_chat(
     if chat.failed is not None:
         raise chat.failed
     return chat.turns, chat.ended or "max_turns"
+
+
+async def _run(chat: Chat, opening: TextMessage) -> None:
+    runtime = UntracedRuntime()
+    runtime.start()
+    try:
+        await chat.team(runtime).run(task=opening)
+    finally:
+        await runtime.stop_when_idle()
 
 
 @dataclass
@@ -133,7 +144,7 @@ class Chat:
         keys = [k for k, n in self.names.items() if self.rules.allow_repeats or n != last]
         return keys or list(self.names)
 
-    def team(self) -> SelectorGroupChat | RoundRobinGroupChat:
+    def team(self, runtime: AgentRuntime) -> SelectorGroupChat | RoundRobinGroupChat:
         agents: list[Any] = [
             PersonaAgent(self, self.keys[persona.name], persona)
             for persona in self.experience.personas
@@ -142,9 +153,12 @@ class Chat:
         if self.rules.speaker_selection == "round_robin":
             first = next(i for i, a in enumerate(agents) if a.display == self.turns[0].speaker) + 1
             agents = agents[first:] + agents[:first]
-            return RoundRobinGroupChat(agents, termination_condition=end, max_turns=cap)
+            return RoundRobinGroupChat(
+                agents, termination_condition=end, max_turns=cap, runtime=runtime
+            )
         return SelectorGroupChat(
             agents,
+            runtime=runtime,
             model_client=Selector(self),
             termination_condition=end,
             max_turns=cap,

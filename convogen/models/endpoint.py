@@ -1,20 +1,20 @@
-"""Any OpenAI-compatible chat endpoint, through the `openai` package.
+"""Any OpenAI-compatible chat endpoint, over aiohttp.
 
-The typed `create` of the client costs several times the call itself, so requests go through its
-`post(..., cast_to=object)` over the aiohttp transport and replies are read here, defensively:
-an endpoint's answer is foreign input.
+A client package that builds typed objects costs several times the call itself, so requests go
+out as they are and replies are read here, defensively: an endpoint's answer is foreign input.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import email.utils
 import json
 import os
+import ssl
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
@@ -31,6 +31,9 @@ from convogen.models.dialect import Dialect
 from convogen.models.spec import ModelSpec, public_url
 from convogen.types import Usage
 
+if TYPE_CHECKING:
+    import aiohttp
+
 __all__ = ["EndpointModel"]
 
 NO_KEY = "no-key-was-set"
@@ -40,6 +43,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT_S = 20.0
 """Seconds to reach an endpoint; what it takes to answer is the spec's `timeout_s`."""
 
+MAX_CONNECTIONS = 1000
+MAX_ANSWER_BYTES = 64 << 20
+
 
 class EndpointModel:
     """A model behind an OpenAI-compatible endpoint.
@@ -47,31 +53,23 @@ class EndpointModel:
     Raises `ModelConfigError` at once where a key is needed and missing.
     """
 
-    def __init__(self, spec: ModelSpec, *, max_connections: int = 1000) -> None:
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
+    def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         base_url, basic = _without_credentials(
             spec.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
         )
+        parts = urlsplit(base_url)
+        self._url = parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions").geturl()
         self._where = public_url(base_url)
         self._key = _key(spec)
+        self._headers = {
+            "Authorization": basic or f"Bearer {self._key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
         self._dialect = Dialect(spec.json_mode)
         self._answered = False
-        self._client = AsyncOpenAI(
-            base_url=base_url,
-            api_key=self._key,
-            default_headers={"Authorization": basic} if basic else None,
-            max_retries=0,
-            timeout=httpx2.Timeout(spec.timeout_s, connect=min(CONNECT_S, spec.timeout_s)),
-            http_client=DefaultAioHttpClient(
-                trust_env=urlsplit(base_url).hostname not in LOOPBACK,
-                limits=httpx2.Limits(
-                    max_connections=max_connections, max_keepalive_connections=max_connections
-                ),
-            ),
-        )
+        self._session: aiohttp.ClientSession | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -80,39 +78,49 @@ class EndpointModel:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; where the endpoint refuses a parameter, ask again without it."""
-        import openai
-
         while True:
             body, mode = self._dialect.body(request), self._dialect.json_mode
-            try:
-                data = await self._post(body)
-            except openai.APIStatusError as error:
-                detail = self._detail(error)
-                if self._dialect.adapt(error.status_code, detail, body, mode):
-                    continue
-                raise self._status_error(error, detail) from error
-            self._answered = True
-            return _reply(data)
+            status, headers, answer = await self._post(body)
+            if 200 <= status < 300:
+                self._answered = True
+                return _reply(_parsed(answer))
+            detail = self._detail(answer)
+            if not self._dialect.adapt(status, detail, body, mode):
+                raise self._status_error(status, headers, detail)
 
-    async def _post(self, body: dict[str, Any]) -> object:
-        """One request; the time-out is over all of it, however slowly an answer trickles in."""
+    async def _post(self, body: dict[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer; the time-out is over all of it."""
         import aiohttp
-        import openai
 
+        session = self._session = self._session or self._connected()
+        sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            async with asyncio.timeout(self._spec.timeout_s):
-                return await self._client.post("/chat/completions", cast_to=object, body=body)
-        except openai.APIStatusError:
-            raise
-        except (openai.APIConnectionError, aiohttp.ClientError, TimeoutError) as error:
+            async with session.post(self._url, data=sent) as response:
+                return response.status, response.headers, await _bounded(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
-        except (openai.APIError, ValueError, RecursionError) as error:
+        except ValueError as error:  # what aiohttp finds in a malformed answer
             said = f"unreadable answer: {' '.join(str(error).split())}"[:300]
             raise Transient(said, kind="unreadable") from error
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """The connections of this event loop, made when the first is needed."""
+        import aiohttp
+
+        timeout_s = self._spec.timeout_s
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(self._url)),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=_proxy(self._url),
+        )
 
     def _unreachable(self, error: BaseException) -> Exception:
         """What kept an answer from coming; the transport calls most of it a time-out."""
@@ -130,14 +138,18 @@ class EndpointModel:
             return Transient(said, kind="time-out")
         return Transient(message, kind="connection")
 
-    def _detail(self, error: Any) -> str:
+    def _detail(self, answer: bytes) -> str:
         """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
-        body = error.body
-        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
+        text = answer.decode("utf-8", "replace")
+        try:
+            body = json.loads(text)
+            error = cast("dict[str, Any]", body).get("error", body)
+            text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+        except (ValueError, RecursionError, AttributeError):
+            pass
         return printable(" ".join(text.split()).replace(self._key, "***"))[:1000]
 
-    def _status_error(self, error: Any, detail: str) -> Exception:
-        status = cast("int", error.status_code)
+    def _status_error(self, status: int, headers: Mapping[str, str], detail: str) -> Exception:
         said = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
             return EndpointDown(f"{said}; set {self._spec.api_key_env} to a valid key, run again")
@@ -146,7 +158,7 @@ class EndpointModel:
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(f"{said}; the account has no credit left")
         if status in (408, 409, 425, 429) or status >= 500:
-            return Transient(said, _retry_after_s(error.response.headers), _kind(status))
+            return Transient(said, _retry_after_s(headers), _kind(status))
         if "context" in detail and ("length" in detail or "exceed" in detail or "size" in detail):
             return ModelFault("context_length", said, detail)
         if "content_filter" in detail or "content management policy" in detail:
@@ -179,6 +191,25 @@ def _without_credentials(url: str) -> tuple[str, str | None]:
     return parts._replace(netloc=host).geturl(), basic
 
 
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL; none for this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in LOOPBACK or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _tls(url: str) -> ssl.SSLContext | bool:
+    """Certificates are checked against those that the operating system trusts."""
+    if urlsplit(url).scheme != "https":
+        return True
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """An exception and what led to it, the first cause last."""
     found: BaseException | None = error
@@ -206,6 +237,25 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         return max(0.0, date.timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _parsed(answer: bytes) -> object:
+    try:
+        return json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        said = f"unreadable answer: {' '.join(str(error).split())}"[:300]
+        raise Transient(said, kind="unreadable") from error
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes:
+    """All of an answer; raises `Transient` for one without measure."""
+    read = bytearray()
+    async for chunk in content.iter_any():
+        read += chunk
+        if len(read) > MAX_ANSWER_BYTES:
+            said = f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB"
+            raise Transient(said, kind="unreadable")
+    return bytes(read)
 
 
 def _reply(data: object) -> Reply:

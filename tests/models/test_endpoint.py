@@ -508,3 +508,21 @@ def test_this_machine_is_reached_without_a_proxy(
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     ask(endpoint, request())
     assert len(endpoint.asked) == 1
+
+
+def test_another_machine_is_reached_by_the_proxy_of_the_environment(
+    endpoint: EndpointServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", endpoint.base_url.removesuffix("/v1"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    endpoint.base_url = "http://endpoint.invalid/v1"
+    ask(endpoint, request())
+    assert endpoint.asked[0].headers["Host"] == "endpoint.invalid"
+
+
+@pytest.mark.parametrize("behind", ["", "/", "?api-version=1"])
+def test_a_base_url_may_have_a_slash_or_a_query(endpoint: EndpointServer, behind: str) -> None:
+    endpoint.base_url += behind
+    ask(endpoint, request())
+    assert len(endpoint.asked) == 1

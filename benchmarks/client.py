@@ -1,0 +1,180 @@
+"""The client side of a traffic benchmark, alone in its process: `python -m benchmarks.client JSON`.
+
+The argument is an `Order`; the line printed says what it took. Imports are warmed up first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import PEERS, autogen_alone
+from benchmarks.served import ROOT
+from convogen.engine import run_async
+from convogen.experiment import Experiment
+from convogen.models.base import Request
+from convogen.models.dialect import Dialect
+from convogen.models.scripted import Script, ScriptedModel, improvise
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Tally
+
+__all__ = ["Order", "Taken", "ordered", "started", "taken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a client does: chats of `turns` replies after the starter, each with its selection.
+
+    `what` is `run` (convogen on an endpoint), `scripted` (the same without HTTP), `autogen` or one
+    of `benchmarks.peers.PEERS`. `core` is the one it may use.
+    """
+
+    what: str
+    chats: int
+    turns: int = 10
+    people: int = 3
+    concurrency: int = 64
+    base_url: str | None = None
+    core: int | None = None
+
+    def on(self, base_url: str) -> Order:
+        """The same on an endpoint."""
+        return replace(self, base_url=base_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Calls made, and the seconds they took: of the client's processor time, of the clock.
+
+    `waited_s` is how long the client could have run but other work had its core.
+    """
+
+    calls: int
+    retries: int
+    cpu_s: float
+    wall_s: float
+    waited_s: float
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time a call."""
+        return 1000 * self.cpu_s / self.calls
+
+
+@contextmanager
+def started(order: Order) -> Iterator[subprocess.Popen[str]]:
+    """The process of a client at work, with `Taken` as a line of JSON to come from it."""
+    command = [sys.executable, "-m", "benchmarks.client", json.dumps(asdict(order))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def taken(process: subprocess.Popen[str]) -> Taken:
+    """What a client took, once it is through; raises where it failed."""
+    said = process.communicate()[0]
+    if process.returncode:
+        raise RuntimeError(f"a client failed with exit status {process.returncode}")
+    return Taken(**json.loads(said))
+
+
+def ordered(order: Order) -> Taken:
+    """Have a client do what is ordered."""
+    with started(order) as process:
+        return taken(process)
+
+
+def experiment(order: Order, chats: int, model: Any) -> Experiment:
+    """As ordered, without a hub whose rounds wait for each other."""
+    return Experiment(
+        {
+            "name": "traffic",
+            "n": chats,
+            "iterative": False,
+            "participants": order.people,
+            "max_turns": order.turns + 1,
+            "concurrency": order.concurrency,
+            "models": model,
+        }
+    )
+
+
+async def whole_run(chosen: Experiment, script: Script | None = None) -> Tally:
+    """Generate into a folder that is thrown away; what was counted."""
+    tally = Tally()
+    scripted = {"open_model": lambda _: ScriptedModel(script)} if script else {}
+    with tempfile.TemporaryDirectory() as folder:
+        await run_async(chosen, f"{folder}/run", tally=tally, **scripted)
+    return tally
+
+
+async def bodies_of_chats(order: Order, calls: int) -> list[dict[str, Any]]:
+    """The bodies of the calls that a run makes, in order, over again until there are `calls`."""
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        return improvise(request)
+
+    await whole_run(experiment(order, 4, "scripted"), script)
+    bodies = [Dialect().body(request) for request in asked]
+    return [bodies[at % len(bodies)] for at in range(calls)]
+
+
+async def prepared(order: Order) -> tuple[Coroutine[Any, Any, Tally | None], int]:
+    """The work that is ordered, ready to be measured, and the calls it makes without retries."""
+    calls = order.chats * (2 * order.turns + 1)
+    if order.what in ("run", "scripted"):
+        url = order.base_url
+        model = "scripted" if order.what == "scripted" else ModelSpec(name="test", base_url=url)
+        await whole_run(experiment(order, 2, model))
+        return whole_run(experiment(order, order.chats, model)), calls
+    if order.what == "autogen":
+        await autogen_alone(2, order.people, order.turns)
+        return autogen_alone(order.chats, order.people, order.turns), 2 * order.chats * order.turns
+    assert order.base_url is not None
+    ask, bodies = PEERS[order.what], await bodies_of_chats(order, calls)
+    await ask(order.base_url, bodies[:8], 4)
+    return ask(order.base_url, bodies, order.concurrency), calls
+
+
+async def measured(order: Order) -> Taken:
+    """Do what is ordered."""
+    work, calls = await prepared(order)
+    before = clocks()
+    tally = await work
+    took = [after - start for start, after in zip(before, clocks(), strict=True)]
+    counts = tally.counts if tally else {}
+    return Taken(counts.get("calls", calls), counts.get("retries", 0), *took)
+
+
+def clocks() -> tuple[float, float, float]:
+    """Seconds of processor time, of the clock, and of waiting for a core (proc(5), schedstat)."""
+    waited_ns = int(Path("/proc/self/schedstat").read_text("ascii").split()[1])
+    return time.process_time(), time.perf_counter(), waited_ns / 1e9
+
+
+def main() -> None:
+    """Measure what the argument orders and print it as a line of JSON."""
+    order = Order(**json.loads(sys.argv[1]))
+    logging.disable(logging.WARNING)
+    if order.core is not None:
+        os.sched_setaffinity(0, [order.core])
+    print(json.dumps(asdict(asyncio.run(measured(order)))))
+
+
+if __name__ == "__main__":
+    main()

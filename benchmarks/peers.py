@@ -1,0 +1,165 @@
+"""What a call costs without convogen: the peers that its processor time is measured against.
+
+Each asks an endpoint, or plays a chat, as often as said and nothing else; `concurrency` at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage, TextMessage
+from autogen_agentchat.teams import SelectorGroupChat
+from autogen_core import CancellationToken
+from autogen_core.models import (
+    ChatCompletionClient,
+    CreateResult,
+    LLMMessage,
+    ModelInfo,
+    RequestUsage,
+)
+from pydantic import BaseModel
+
+__all__ = ["PEERS", "autogen_alone"]
+
+Body = Mapping[str, Any]
+
+
+async def aiohttp_alone(base_url: str, bodies: Sequence[Body], concurrency: int) -> None:
+    """Bare aiohttp: the body as JSON, the answer parsed."""
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def ask(body: Body) -> None:
+            async with session.post(f"{base_url}/chat/completions", json=body) as response:
+                json.loads(await response.read())["choices"]
+
+        await each_of(bodies, ask, concurrency)
+
+
+async def openai_post(base_url: str, bodies: Sequence[Body], concurrency: int) -> None:
+    """The `openai` client's `post` into a plain object, over its aiohttp transport."""
+    from openai import AsyncOpenAI, DefaultAioHttpClient
+
+    http = DefaultAioHttpClient()
+    async with AsyncOpenAI(base_url=base_url, api_key="none", http_client=http) as client:
+        await each_of(
+            bodies,
+            lambda body: client.post("/chat/completions", cast_to=object, body=body),
+            concurrency,
+        )
+
+
+async def openai_create(base_url: str, bodies: Sequence[Body], concurrency: int) -> None:
+    """The `openai` client as its documentation has it: `chat.completions.create`."""
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(base_url=base_url, api_key="none") as client:
+        await each_of(bodies, lambda body: client.chat.completions.create(**body), concurrency)
+
+
+async def each_of(
+    bodies: Sequence[Body], ask: Callable[[Body], Awaitable[object]], concurrency: int
+) -> None:
+    """Ask for every body once, `concurrency` at a time."""
+    waiting = iter(bodies)
+
+    async def worker() -> None:
+        for body in waiting:
+            await ask(body)
+
+    await asyncio.gather(*(worker() for _ in range(concurrency)))
+
+
+PEERS: dict[str, Callable[[str, Sequence[Body], int], Awaitable[None]]] = {
+    "aiohttp": aiohttp_alone,
+    "openai post": openai_post,
+    "openai create": openai_create,
+}
+
+
+async def autogen_alone(chats: int, people: int, turns: int) -> None:
+    """`SelectorGroupChat` with agents and a selector that answer from memory, without a prompt."""
+
+    async def play() -> None:
+        names = [f"Person_{place}" for place in range(people)]
+        team = SelectorGroupChat(
+            [Parrot(name, description=f"{name}, 40. Works nights.") for name in names],
+            model_client=Rotation(names),
+            max_turns=turns,
+            allow_repeated_speaker=True,
+        )
+        await team.run(task="We have met by chance. Who begins?")
+
+    await asyncio.gather(*(play() for _ in range(chats)))
+
+
+class Parrot(BaseChatAgent):
+    """Says the same whenever it is asked."""
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (TextMessage,)
+
+    async def on_messages(
+        self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
+    ) -> Response:
+        text = "The ferry was late again, and nobody could tell us why it had stopped."
+        return Response(chat_message=TextMessage(content=text, source=self.name))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """Nothing to forget."""
+
+
+class Rotation(ChatCompletionClient):
+    """Selects everyone in turn."""
+
+    component_type = "model"
+    component_config_schema = BaseModel
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names, self._at = names, 0
+
+    async def create(self, messages: Sequence[LLMMessage], **more: Any) -> CreateResult:
+        self._at = (self._at + 1) % len(self._names)
+        usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
+        name = self._names[self._at]
+        return CreateResult(finish_reason="stop", content=name, usage=usage, cached=False)
+
+    def create_stream(self, *args: Any, **more: Any) -> Any:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def actual_usage(self) -> RequestUsage:
+        return RequestUsage(prompt_tokens=0, completion_tokens=0)
+
+    def total_usage(self) -> RequestUsage:
+        return RequestUsage(prompt_tokens=0, completion_tokens=0)
+
+    def count_tokens(self, messages: Sequence[LLMMessage], **more: Any) -> int:
+        return 0
+
+    def remaining_tokens(self, messages: Sequence[LLMMessage], **more: Any) -> int:
+        return 1 << 20
+
+    @property
+    def capabilities(self) -> Any:
+        return self.model_info
+
+    @property
+    def model_info(self) -> ModelInfo:
+        return ModelInfo(
+            vision=False,
+            function_calling=False,
+            json_output=False,
+            structured_output=False,
+            family="unknown",
+        )

@@ -1,0 +1,63 @@
+"""Processor time a call, end to end, and where it goes; beside what others take for less."""
+
+from __future__ import annotations
+
+from benchmarks.client import Order, Taken, ordered
+from benchmarks.endpoint import Settings
+from benchmarks.figures import Figure, middle
+from benchmarks.served import serving
+
+__all__ = ["processor_time"]
+
+LIMIT_MS = 2.0
+LATENCY_S = 0.02
+PEERS = ("aiohttp", "openai post", "openai create", "autogen", "scripted")
+
+
+def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> list[Figure]:
+    """The client on one core, the endpoint on another; medians of interleaved rounds."""
+    took: dict[str, list[Taken]] = {what: [] for what in (*PEERS, "run")}
+    with serving(Settings(latency_s=LATENCY_S), cores=cores[:1]) as endpoint:
+        for _ in range(rounds):
+            for what, found in took.items():
+                order = Order(what, chats, core=cores[1])
+                found.append(ordered(order.on(endpoint.base_url)))
+    ms = {what: middle(each.cpu_ms for each in found) for what, found in took.items()}
+    ratio = middle(
+        run.cpu_ms / (autogen.cpu_ms + post.cpu_ms)
+        for run, autogen, post in zip(
+            took["run"], took["autogen"], took["openai post"], strict=True
+        )
+    )
+    calls = took["run"][0].calls
+    return [
+        Figure(
+            "processor time a call",
+            ms["run"],
+            "ms",
+            LIMIT_MS,
+            about=f"{calls} calls of {chats} chats: AutoGen, HTTP, journal, commit, start of run",
+        ),
+        Figure(
+            "the same, over AutoGen and `openai` post",
+            ratio,
+            "times",
+            about="what a chat costs where these two are put together and nothing is kept",
+        ),
+        Figure(
+            "of it: chat, prompts, checks, journal, commit",
+            ms["scripted"],
+            "ms",
+            about="a run on the scripted model",
+        ),
+        Figure(
+            "of it: the endpoint's client",
+            ms["run"] - ms["scripted"],
+            "ms",
+            about="the run, less one on the scripted model",
+        ),
+        Figure("peer: AutoGen", ms["autogen"], "ms", about="as it comes, agents that do nothing"),
+        Figure("peer: bare aiohttp", ms["aiohttp"], "ms", about="the same bodies, 64 at once"),
+        Figure("peer: `openai` post", ms["openai post"], "ms", about="into object, over aiohttp"),
+        Figure("peer: `openai` create", ms["openai create"], "ms", about="as documented"),
+    ]

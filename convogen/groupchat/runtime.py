@@ -1,0 +1,38 @@
+"""AutoGen's runtime without its tracing, which took half of its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from autogen_core import SingleThreadedAgentRuntime
+
+__all__ = ["UntracedRuntime"]
+
+
+class UntracedRuntime(SingleThreadedAgentRuntime):
+    """Delivers the messages of one chat, and writes none of them down.
+
+    AutoGen opens a span around each step of each delivery and writes every message out as JSON
+    for it and for its event log, whether or not anyone listens. What a run has to tell is in its
+    ledger.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ignore_unhandled_exceptions=False)
+        untraced: Any = _Untraced()
+        self._tracer_helper = untraced
+
+    def _try_serialize(self, message: Any) -> str:
+        return ""
+
+    async def _create_otel_attributes(self, *what: Any, **named: Any) -> Mapping[str, str]:
+        return {}
+
+
+class _Untraced:
+    """In place of AutoGen's `TraceHelper`."""
+
+    def trace_block(self, *what: Any, **named: Any) -> nullcontext[None]:
+        return nullcontext()
