@@ -7,11 +7,14 @@ asked for again with the complaint shown to the model. Source: ConvoGen, section
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Annotated, Any, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +32,9 @@ from convogen.prompts import Prompt
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 
 __all__ = ["ExperienceGenerator", "draft_schema", "find_json"]
+
+
+BORROWED = "names: one is that of somebody in an example; invent another"
 
 
 class ExperienceGenerator:
@@ -55,9 +61,9 @@ class ExperienceGenerator:
     async def match(
         self, session: Session, people: Sequence[Profile], shots: Sequence[Experience]
     ) -> Experience:
-        """An experience of given people: theirs is all but the names of those who have none.
+        """An experience of given people; those without a name get one that no shot has.
 
-        Raises `ModelFault` as `invent`.
+        All else about them stays as it is given. Raises `ModelFault` as `invent`.
         """
         unnamed = sum(person.name is None for person in people)
         shown = [
@@ -69,8 +75,10 @@ class ExperienceGenerator:
         ]
         lines = [person_line(person, named=person.name is not None) for person in people]
         messages = self._prompt.render(people=lines, unnamed=unnamed, shots=shown)
+        own = {person.name.casefold() for person in people if person.name}
+        used = {persona.name.casefold() for shot in shots for persona in shot.personas} - own
         model = _encounter_model(unnamed)
-        return await self._ask(session, messages, model, lambda draft: _named(people, draft))
+        return await self._ask(session, messages, model, lambda draft: _named(people, draft), used)
 
     async def _ask(
         self,
@@ -78,25 +86,31 @@ class ExperienceGenerator:
         messages: list[Message],
         model: type[BaseModel],
         personas: Callable[[Any], list[Persona]],
+        used: AbstractSet[str] = frozenset(),
     ) -> Experience:
-        """Ask until a reply can be used; `personas` takes its people out of a draft."""
+        """Ask until a reply can be used; `personas` takes its people out of a draft.
+
+        Nobody may have one of the names `used` in the shots.
+        """
         asking, complaint, answer = messages, "", None
         for _ in range(1 + self._reasks):
             answer = await session.ask("generator", asking, schema=_schema(model))
-            experience, complaint = _read(answer, model, personas)
+            experience, complaint = _read(answer, model, personas, used)
             if experience is not None:
                 return experience
-            asking = [
-                *messages,
-                Message("assistant", answer.text[:4000]),
-                Message("user", f"That cannot be used: {complaint}. Write the whole object again."),
-            ]
+            again = f"That cannot be used: {complaint}. Write the whole object again."
+            shown = [Message("assistant", answer.text[:4000]), Message("user", again)]
+            # Who took over a shot would take over the same from an answer that did.
+            asking = messages if complaint == BORROWED else [*messages, *shown]
         assert answer is not None
         raise ModelFault("experience_invalid", complaint, answer.text)
 
 
 def _read(
-    answer: Answer, model: type[BaseModel], personas: Callable[[Any], list[Persona]]
+    answer: Answer,
+    model: type[BaseModel],
+    personas: Callable[[Any], list[Persona]],
+    used: AbstractSet[str],
 ) -> tuple[Experience | None, str]:
     """The experience in a reply, or None and what is wrong with it."""
     data = find_json(answer.text)
@@ -111,6 +125,8 @@ def _read(
         return None, f"{where}: {detail['msg']}"
     experience = _experience(draft, personas(draft), answer)
     complaint = check_experience(experience)
+    if complaint is None and any(p.name.casefold() in used for p in experience.personas):
+        complaint = BORROWED
     return (None, complaint) if complaint else (experience, "")
 
 
@@ -123,7 +139,7 @@ def _invented(draft: Any) -> list[Persona]:
 
 def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
     """The given people, those without a name under the draft's."""
-    names = iter(draft.names if hasattr(draft, "names") else [])
+    names: Iterator[str] = iter(getattr(draft, "names", []))
     return [person.named(person.name or next(names)) for person in people]
 
 
@@ -222,9 +238,16 @@ def _draft_model(n: int) -> type[BaseModel]:
 def _encounter_model(unnamed: int) -> type[BaseModel]:
     """What it writes for people who are given: a name for each of those `unnamed`, no persona."""
     short: Any = Field(min_length=2, max_length=40, json_schema_extra={"maxLength": 24})
-    names: Any = (list[Annotated[str, short]], Field(min_length=unnamed, max_length=unnamed))
+    name = Annotated[str, short, AfterValidator(_name_of_a_person)]
+    names: Any = (list[name], Field(min_length=unnamed, max_length=unnamed))
     asked = {"names": names} if unnamed else {}
     return create_model("DraftEncounter", __base__=_Loose, **asked, **_scene())
+
+
+def _name_of_a_person(name: str) -> str:
+    if re.search(r"[\d\n{}\[\]<>|_\\]", name) or not re.search(r"[^\W\d_]", name):
+        raise ValueError(f"{name!r} is no name of a person")
+    return name
 
 
 def draft_schema(n: int) -> dict[str, Any]:

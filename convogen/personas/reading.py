@@ -75,6 +75,8 @@ def _episodes(path: Path) -> Iterator[Row]:
 
 def _people(value: Any, source: str, field: str | None) -> list[Profile]:
     """The profiles of a row's value; raises `RowError` where it holds none."""
+    if isinstance(value, list):
+        return [one for item in cast("list[Any]", value) for one in _people(item, source, field)]
     if isinstance(value, str):
         value = {field or TEXT_FIELDS[0]: value}
     if not isinstance(value, dict):
