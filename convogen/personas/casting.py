@@ -29,6 +29,9 @@ Match = Literal["random", "similar"]
 DEALT = 128
 """Tasks whose people are dealt anew among them where those alike are to meet."""
 
+KEPT = 16
+"""How many such deals are remembered; one asked for again is made again, the same."""
+
 
 class Casting(ABC):
     """Who takes part in each task."""
@@ -95,16 +98,18 @@ class SampledGroups(Casting):
         block = bisect_right(self._blocks, task) - 1
         start = self._blocks[block]
         if block not in self._dealt:
+            if len(self._dealt) >= KEPT:
+                self._dealt.pop(next(iter(self._dealt)))
             self._dealt[block] = self._deal(start, self._blocks[block + 1])
         return self._dealt[block][task - start]
 
     def _draw(self) -> None:
         """Draw the people of the next task; nobody twice in a group where a pass ends in it."""
         size = self._sizes.randint(*self._participants)
-        left = self._order[self._at :]
-        if len(left) >= size:
-            self._take(left[:size])
+        if len(self._order) - self._at >= size:
+            self._take(self._order[self._at : self._at + size])
             return
+        left = self._order[self._at :]
         self._new_pass()
         task, waiting = len(self._ends) - 1, set(left)
         if self._blocks[-1] < task:
