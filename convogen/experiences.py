@@ -16,9 +16,16 @@ from pydantic import ValidationError
 
 from convogen.errors import SourceError
 from convogen.resources import shipped
-from convogen.types import Experience, Persona, PersonaCard, Starter
+from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 
-__all__ = ["card_text", "check_experience", "load_experiences", "shot_text"]
+__all__ = [
+    "card_text",
+    "check_experience",
+    "encounter_text",
+    "load_experiences",
+    "person_line",
+    "shot_text",
+]
 
 KEYS = ("personas", "relations", "situation", "topic", "starter")
 """What a file holds; the other fields of an `Experience` say how one was generated."""
@@ -98,7 +105,7 @@ def check_experience(experience: Experience) -> str | None:
     return None
 
 
-def card_text(persona: Persona) -> str:
+def card_text(persona: Persona | Profile) -> str:
     """A persona for a prompt: one line a field of the card, or the hub's free text."""
     if persona.card is None:
         return persona.text or ""
@@ -114,13 +121,40 @@ def shot_text(experience: Experience) -> str:
     return json.dumps(
         {
             "personas": [_flat(persona) for persona in experience.personas],
-            "relations": experience.relations,
-            "situation": experience.situation,
-            "topic": experience.topic,
-            "starter": Starter.model_dump(experience.starter),
+            **_invented(experience),
         },
         ensure_ascii=False,
     )
+
+
+def person_line(persona: Persona | Profile, named: bool) -> str:
+    """A persona in one line: as the generator is given people, without the name or with it.
+
+    A card without its name stands for free text, and is as short: work, hobbies, what is new.
+    """
+    if persona.card is None:
+        text = persona.text or ""
+    elif named:
+        text = card_text(persona).removeprefix("- ").replace("\n- ", "; ")
+    else:
+        text = f"{persona.card.lifestyle} {persona.card.recent_memory}"
+    line = " ".join(text.split())
+    return f"{persona.name}: {line}" if named else line
+
+
+def encounter_text(experience: Experience, named: bool) -> str:
+    """An experience as the JSON object asked for where the people are given."""
+    names = {} if named else {"names": [persona.name for persona in experience.personas]}
+    return json.dumps({**names, **_invented(experience)}, ensure_ascii=False)
+
+
+def _invented(experience: Experience) -> dict[str, Any]:
+    return {
+        "relations": experience.relations,
+        "situation": experience.situation,
+        "topic": experience.topic,
+        "starter": Starter.model_dump(experience.starter),
+    }
 
 
 def _flat(persona: Persona) -> dict[str, Any]:

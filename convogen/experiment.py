@@ -196,7 +196,8 @@ class Experiment:
         common["method"] = self.common.method
         method = self.method.model_dump(mode="json")
         for key in self.method.path_fields:
-            method[key] = method[key] and str(Path(method[key]).resolve())
+            if method[key] and self.method.is_path(key, method[key]):
+                method[key] = str(Path(method[key]).resolve())
         if own := self.common.prompts:
             common["prompts"] = {step: str(Path(path).resolve()) for step, path in own.items()}
         return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
@@ -248,11 +249,12 @@ def _find(source: str | Path) -> Path:
 def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     """The keys of a file in `folder`, its paths taken from there; wrong types are left alone."""
     method = data.get("method", Common.model_fields["method"].default)
-    known = isinstance(method, str) and method in registry.names("methods")
-    fields: tuple[str, ...] = registry.load("methods", method).path_fields if known else ()
-    result = {
-        k: str(folder / v) if k in fields and isinstance(v, str) else v for k, v in data.items()
-    }
+    result = dict(data)
+    if isinstance(method, str) and method in registry.names("methods"):
+        loaded: type[Method] = registry.load("methods", method)
+        for key in loaded.path_fields:
+            if isinstance(value := data.get(key), str) and loaded.is_path(key, value):
+                result[key] = str(folder / value)
     if isinstance(own := data.get("prompts"), dict):
         own = cast("dict[str, Any]", own)
         placed = {k: str(folder / v) if isinstance(v, str) else v for k, v in own.items()}

@@ -164,13 +164,15 @@ class FewShotHub:
 
 
 def similarity(one: Experience, other: Experience) -> float:
-    """How close two experiences are, 0 to 1: token-sort ratio of all their words but names."""
+    """How close two experiences are, 0 to 1: token-sort ratio of their words.
+
+    Names do not count, nor the free text of personas: that was given, not invented.
+    """
     return fuzz.token_sort_ratio(_words(one), _words(other)) / 100
 
 
 def _words(experience: Experience) -> str:
     parts = [experience.relations, experience.situation, experience.topic, experience.starter.text]
-    for persona in experience.personas:
-        card = persona.card.model_dump() if persona.card else {"text": persona.text}
-        parts += [str(value) for value in card.values()]
+    for card in (persona.card for persona in experience.personas if persona.card):
+        parts += [str(value) for value in card.model_dump().values()]
     return " ".join(parts).casefold()

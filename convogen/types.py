@@ -17,6 +17,7 @@ __all__ = [
     "Failure",
     "Persona",
     "PersonaCard",
+    "Profile",
     "Score",
     "Selection",
     "Starter",
@@ -92,6 +93,22 @@ class Persona(Record):
     text: str | None = None
     source: str = "generated"
     licence: str | None = None
+
+
+class Profile(Record):
+    """A persona of a hub, not yet in a conversation: its name may still have to be invented."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+    card: PersonaCard | None = None
+    text: str | None = None
+    source: str
+    licence: str | None = None
+
+    def named(self, name: str) -> Persona:
+        """The persona under a name; all else is as the hub has it."""
+        return Persona(
+            name=name, card=self.card, text=self.text, source=self.source, licence=self.licence
+        )
 
 
 class Starter(Record):

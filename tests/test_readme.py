@@ -16,6 +16,7 @@ import yaml
 import convogen
 from convogen import Experiment
 from convogen.cli.main import cli
+from convogen.experiment import shipped_experiments
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -66,6 +67,22 @@ def test_the_make_targets_exist() -> None:
     named = set(re.findall(r"`?make ([a-z]+)`?", README))
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     assert named <= {line.split()[0] for line in listed.splitlines()}
+
+
+def test_every_experiment_is_a_make_target() -> None:
+    names = [name for name in shipped_experiments() if name != "demo"]
+    options = ["N=20", "MODEL=gpt-4o", "OUT=a b", "PERSONAS=hub.jsonl"]
+    made = subprocess.run(
+        ["make", "-n", *names, *options], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    commands = made.stdout.replace("\\\n", " ")
+    for name in names:
+        assert f"convogen run {name} " in commands
+    found = next(line for line in commands.splitlines() if " GPIS-s " in line)
+    assert [*shlex.split(found)[2:]] == [
+        "GPIS-s",
+        *("--n", "20", "--model", "gpt-4o", "--out", "a b", "--set", "persona_source=hub.jsonl"),
+    ]
 
 
 def test_the_files_it_points_to_exist() -> None:

@@ -193,6 +193,37 @@ def _print(
     for name, report in zip(named, reports, strict=True):
         if report["groundedness"]:
             console.print(_judge_table(name, report["groundedness"]))
+    judged = {name: r["groundedness"] for name, r in zip(named, reports, strict=True)}
+    for number in ("IV", "VI"):
+        of = {name: found for name, found in judged.items() if found and found["table"] == number}
+        if of:
+            console.print(_published_table(number, of))
+    if not any(judged.values()):
+        console.print("No judge's scores yet (tables IV and VI): --judge geval", style="dim")
+
+
+def _published_table(number: str, judged: Mapping[str, dict[str, Any]]) -> Table:
+    """Table IV or VI: ours above, the published rows below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from convogen.cli.stats import number_text, published_text
+    from convogen.published import published
+
+    known = published("convogen")[number]
+    table = Table(title=f"Groundedness, 1 to 5 (table {number})", title_justify="left")
+    table.add_column("Data set", overflow="fold")
+    for column in known.columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, found in judged.items():
+        means = [*(row["value"] for row in found["aspects"].values()), found["average"]]
+        table.add_row(Text(name), *map(number_text, means), style="bold")
+    table.add_section()
+    for name, row in known.rows.items():
+        table.add_row(f"{name}, published", *map(published_text, row.values()), style="dim")
+    about = list(next(iter(judged.values()))["aspects"])
+    table.caption = ", ".join(f"Q{at} {aspect}" for at, aspect in enumerate(about, 1))
+    return table
 
 
 def _judge_table(name: str, found: dict[str, Any]) -> Table:

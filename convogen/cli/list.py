@@ -29,16 +29,14 @@ def _listing() -> dict[str, dict[str, str]]:
     from convogen import registry
     from convogen.cli.models import embedded_models
     from convogen.experiment import Experiment, shipped_experiments
-    from convogen.resources import shipped
+    from convogen.personas import shipped_hubs
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     methods = {name: _about(registry.load("methods", name)) for name in registry.names("methods")}
     judges = {name: _about(registry.load("judges", name)) for name in registry.names("judges")}
     hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
-    for path in sorted(shipped("personas").glob("*.jsonl")):
-        hubs[path.stem] = (
-            f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
-        )
+    for name, path in shipped_hubs().items():
+        hubs[name] = f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
     models = {name: str(path) for name, path in embedded_models().items()}
     models["scripted"] = "canned words for tests and dry runs, no language model"
     models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"

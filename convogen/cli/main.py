@@ -21,6 +21,7 @@ COMMANDS = {
     "list": "List experiments, methods, judges, hubs and models.",
     "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
     "models": "The embedded models: where they are; pull another GGUF.",
+    "personas": "Persona hubs: list those at hand, measure any.",
     "schema": "Print the JSON Schema of an experiment file, for editors.",
 }
 """Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from convogen.metrics import Distance, Rendering, Statistics
     from convogen.published import Cell
 
-__all__ = ["command", "more_table", "number_text", "paper_table", "repetition_table", "short_name"]
+__all__ = [
+    "command",
+    "more_table",
+    "number_text",
+    "paper_table",
+    "published_text",
+    "repetition_table",
+    "short_name",
+]
 
 _SHOWN_BAD_ROWS = 5
 

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, streamed row by row."""
+"""Data sets of the Hugging Face hub, row by row."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ __all__ = ["hub_rows"]
 _NAME = re.compile(r"hf:(?P<name>[^@:]+)(?:@(?P<config>[^:]+))?(?::(?P<split>[\w.-]+))?")
 
 
-def hub_rows(source: str) -> Iterator[Row]:
+def hub_rows(source: str, streaming: bool = True) -> Iterator[Row]:
     """The rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`, every split in turn where none is named.
 
-    NAME may also be a local folder of data files. Only data is read: `datasets` runs no code of a
-    data set. Raises `SourceError` where the name is malformed or the data cannot be had.
+    With `streaming=False` the data is downloaded first, and from then on read from the cache of
+    `datasets`, without a network too. NAME may also be a local folder of data files. Only data is
+    read: `datasets` runs no code of a data set. Raises `SourceError` where the name is malformed or
+    the data cannot be had.
     """
     match = _NAME.fullmatch(source)
     if match is None:
@@ -28,7 +30,7 @@ def hub_rows(source: str) -> Iterator[Row]:
     number = 0
     try:
         found: Any = datasets.load_dataset(
-            match["name"], match["config"], split=match["split"], streaming=True
+            match["name"], match["config"], split=match["split"], streaming=streaming
         )
         parts: list[Any] = list(found.values()) if hasattr(found, "values") else [found]
         for part in parts:

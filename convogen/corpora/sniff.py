@@ -27,7 +27,7 @@ def container_of(path: Path) -> str:
         return "parquet"
     text = head.decode(errors="replace").removeprefix("\ufeff").lstrip()
     if not text:
-        raise SourceError(f"{path}: empty; a file of conversations is expected")
+        raise SourceError(f"{path}: empty: there is nothing to read")
     suffix = next((end for end in reversed(path.suffixes) if end != ".gz"), "").lower()
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"

@@ -80,6 +80,11 @@ class Method(BaseModel, ABC):
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt: `prompts/<method>/<step>.md`."""
 
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        """False where a value of one of `path_fields` names something else than a path."""
+        return True
+
     def sampling(self, role: str) -> Sampling:
         """A role's sampling under these parameters."""
         return self.roles[role]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,6 +17,16 @@ from convogen.generator import ExperienceGenerator
 from convogen.hub import FewShotHub
 from convogen.methods.base import Method, Play, RunInputs, Task
 from convogen.models.base import Sampling
+from convogen.personas import (
+    Casting,
+    Match,
+    PersonaHub,
+    ReusedGroups,
+    SampledGroups,
+    is_named,
+    open_hub,
+)
+from convogen.prompts import Prompt
 from convogen.store import Outcome
 from convogen.types import Conversation, Experience, Failure
 
@@ -32,18 +44,45 @@ class ConvoGen(Method):
     """Parameters of the ConvoGen method."""
 
     name: ClassVar[str] = "convogen"
-    path_fields: ClassVar[tuple[str, ...]] = ("experiences",)
-    prompt_names: ClassVar[tuple[str, ...]] = ("experience", "opening", "agent", "selector")
+    path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source")
+    prompt_names: ClassVar[tuple[str, ...]] = (
+        "experience",
+        "encounter",
+        "opening",
+        "agent",
+        "selector",
+    )
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=2000),
         "agent": Sampling(temperature=0.9),
         "selector": Sampling(temperature=0.0, max_tokens=16),
     }
 
+    personas: Literal["generated", "sampled", "reused"] = Field(
+        default="generated",
+        description="invented by the model; sampled from a hub; or those who talk in a data set",
+    )
+    persona_source: str | None = Field(
+        default=None,
+        description="hub or data set: everyday, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]; "
+        "default where personas are sampled: everyday",
+    )
+    persona_match: Match = Field(
+        default="random", description="of sampled personas: who meets, similar: those alike"
+    )
+    persona_field: str | None = Field(
+        default=None, description="field of the source with the persona's text; default: guessed"
+    )
+    persona_licence: str | None = Field(
+        default=None, description="terms of the source, where it does not name them"
+    )
     participants: Annotated[
         tuple[People, People],
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
-    ] = Field(default=(2, 4), description="how many people: a number, or [fewest, most]")
+    ] = Field(
+        default=(2, 4),
+        description="how many people: a number, or [fewest, most]; reused: as many as there talk",
+    )
     iterative: bool = Field(default=True, description="iterative sampling; off: one fixed shot")
     lanes: int = Field(
         default=1, ge=1, description="independent lineages of the hub; 1 is the paper"
@@ -85,7 +124,24 @@ class ConvoGen(Method):
         low, high = self.participants
         if low > high:
             raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+        if self.personas == "generated":
+            own = ("persona_source", "persona_field", "persona_licence")
+            if given := next((key for key in own if getattr(self, key)), None):
+                raise ValueError(f"{given}: is of personas: sampled or reused (found generated)")
+        if self.personas != "sampled" and self.persona_match != "random":
+            raise ValueError(f"persona_match: is of personas: sampled (found {self.personas})")
+        if self.personas == "reused" and not self.persona_source:
+            raise ValueError("persona_source: personas: reused needs a data set")
         return self
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        return field != "persona_source" or not is_named(value)
+
+    def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
+        """The prompts but the one for the other kind of personas."""
+        unused = "encounter" if self.personas == "generated" else "experience"
+        return {step: p for step, p in super().prompts(chosen).items() if step != unused}
 
     def sampling(self, role: str) -> Sampling:
         """Agents get room for their words: about two tokens for each allowed word."""
@@ -100,9 +156,34 @@ class ConvoGen(Method):
         return load_experiences(Path(self.experiences) if self.experiences else None)
 
     def sources(self) -> dict[str, str]:
-        """The seeds, hashed by content: where they lie does not matter."""
+        """Seeds and personas, hashed by content: where they lie does not matter."""
         text = "\n".join(shot_text(seed) for seed in self.seeds())
-        return {"experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+        found = {"experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+        if (hub := self.hub) is None:
+            return found
+        return {
+            **found,
+            "personas": hub.hash,
+            "persona_source": hub.source,
+            "persona_licence": hub.licence or "not known",
+        }
+
+    @cached_property
+    def hub(self) -> PersonaHub | None:
+        """The source of personas, read once; None where they are generated."""
+        if self.personas == "generated":
+            return None
+        source = self.persona_source or "everyday"
+        apart = self.personas == "sampled"
+        return open_hub(source, self.persona_field, self.persona_licence, apart=apart)
+
+    def casting(self, seed: int) -> Casting | None:
+        """Who takes part in each task; None where that is invented."""
+        if self.hub is None:
+            return None
+        if self.personas == "reused":
+            return ReusedGroups(self.hub)
+        return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
     def start(self, inputs: RunInputs) -> Play:
         return _ConvoGenPlay(self, inputs)
@@ -114,7 +195,9 @@ class _ConvoGenPlay(Play):
 
         self._method = method
         self._run = inputs.run
-        self._generator = ExperienceGenerator(inputs.prompts["experience"], method.reasks)
+        self._casting = method.casting(inputs.seed)
+        step = "encounter" if self._casting else "experience"
+        self._generator = ExperienceGenerator(inputs.prompts[step], method.reasks)
         self._hub = FewShotHub(
             method.seeds(),
             seed=inputs.seed,
@@ -166,13 +249,21 @@ class _ConvoGenPlay(Play):
 
     async def _invent(self, task: Task) -> Experience:
         shots = await self._hub.shots(task.number)
-        n = random.Random(task.seed).randint(*self._method.participants)
-        experience = await self._generator.invent(
-            task.session, name=f"e-{task.id}", task=task.number, n=n, shots=shots
-        )
+        if self._casting is None:
+            n = random.Random(task.seed).randint(*self._method.participants)
+            experience = await self._generator.invent(task.session, n, shots)
+        else:
+            people = self._casting.group(task.number)
+            experience = await self._generator.match(task.session, people, shots)
         admission = self._hub.judge(experience, shots)
         return experience.model_copy(
-            update={"admitted": admission.admitted, "similarity": admission.similarity}
+            update={
+                "id": f"e-{task.id}",
+                "task": task.number,
+                "shots": [shot.id for shot in shots],
+                "admitted": admission.admitted,
+                "similarity": admission.similarity,
+            }
         )
 
     async def _converse(self, task: Task, experience: Experience) -> Conversation:

@@ -98,7 +98,7 @@ def _instance(schema: dict[str, Any], root: dict[str, Any], rng: random.Random, 
 
 
 def _words(rng: random.Random, key: str, low: int, high: int) -> str:
-    if key in ("name", "speaker"):
+    if key in ("name", "names", "speaker"):
         return f"{rng.choice(NAMES)} {rng.choice(WORDS).capitalize()}"
     text = " ".join(rng.choices(WORDS, k=rng.randint(3, 9)))
     return text[:high].strip().ljust(low, "x")

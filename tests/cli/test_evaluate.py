@@ -49,6 +49,9 @@ def test_judged_with_tables_and_cost(folder: Path) -> None:
     ended = convogen("evaluate", folder, "--judge", "geval", "--model", "scripted", "--n", "1")
     assert ended.status == 0, ended.err
     assert "Groundedness of run, 1 to 5, judged by scripted" in ended.out
+    assert "Groundedness, 1 to 5 (table IV)" in ended.out
+    assert "GPIS-s, published" in ended.out
+    assert "table VI" not in ended.out
     assert "speech_style" in ended.out
     assert "18 calls" in ended.out
     assert "PERSONA-CHAT, published" in ended.out

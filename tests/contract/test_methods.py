@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from convogen import Experiment, registry, run
 from convogen.errors import ExperimentError
 from convogen.experiment import shipped_experiments
+from convogen.published import published
 from convogen.resources import EXPERIMENTS, PROMPTS, shipped
 
 SEEDS = shipped("experiences")
@@ -60,10 +63,26 @@ def test_unknown_parameters_are_refused_and_the_allowed_named(method: str) -> No
 
 @pytest.mark.parametrize("name", shipped_experiments())
 def test_shipped_experiments_run(name: str, tmp_path: Path) -> None:
-    experiment = Experiment.load(name, {"n": 1, "models": "scripted"})
+    overrides: dict[str, object] = {"n": 1, "models": "scripted"}
+    if name.startswith(("SP", "PC")):
+        pair = {"speaker persona": ["i bake."], "listener persona": ["i fly."]}
+        (tmp_path / "hub.json").write_text(json.dumps([pair] * 2), "utf-8")
+        overrides["persona_source"] = str(tmp_path / "hub.json")
+    experiment = Experiment.load(name, overrides)
     assert experiment.name == name
     assert experiment.common.about
-    assert len(list(run(experiment, tmp_path).conversations())) == 1
+    assert len(list(run(experiment, tmp_path / "run").conversations())) == 1
+
+
+def test_the_ten_experiments_are_as_in_table_i() -> None:
+    shipped_ones = shipped_experiments()
+    for name, row in published("convogen")["I"].rows.items():
+        experiment = Experiment(yaml.safe_load(shipped_ones[name].read_text("utf-8")))
+        parameters = experiment.method.model_dump()
+        assert experiment.n == row["n_conversations"], name
+        assert parameters["personas"] == str(row["personas"]).lower(), name
+        assert parameters["iterative"] == row["iterative_sampling"], name
+        assert (parameters["style"] == "chatty") == row["chatty"], name
 
 
 def test_paths_are_relative_to_the_file_and_do_not_change_the_data(tmp_path: Path) -> None:

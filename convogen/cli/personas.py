@@ -1,0 +1,51 @@
+"""`convogen personas`: the hubs that come with convogen, and how good any hub is."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+__all__ = ["command"]
+
+
+@click.group("personas")
+def command() -> None:
+    """Persona hubs: those at hand, and the size, copies and diversity of any."""
+
+
+@command.command("list")
+def list_hubs() -> None:
+    """List the hubs that come with convogen, and what else a hub may be."""
+    from convogen.personas import open_hub, shipped_hubs
+
+    for name in shipped_hubs():
+        hub = open_hub(name)
+        click.echo(f"{name}  {len(hub)} personas, {hub.licence}")
+    click.echo("FILE  JSONL, JSON, CSV, Parquet, or text with a persona a line; PERSONA-CHAT")
+    click.echo("hf:OWNER/NAME[@CONFIG][:SPLIT]  a data set of the Hugging Face hub")
+
+
+@command.command("stats")
+@click.argument("source", metavar="HUB")
+@click.option(
+    "--field", metavar="NAME", help="Field with the persona's text; guessed if not given."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def stats(source: str, field: str | None, as_json: bool) -> None:
+    """Measure HUB: a shipped one by name, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]."""
+    from dataclasses import asdict
+
+    from convogen.metrics.personas import measure_hub
+    from convogen.personas import open_hub
+
+    hub = open_hub(source, field)
+    found = asdict(measure_hub(hub))
+    report = {"hub": source, "licence": hub.licence or "not known", "hash": hub.hash, **found}
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+        return
+    width = max(map(len, report))
+    for key, value in report.items():
+        shown = f"{value:.3f}" if isinstance(value, float) else f"{value}"
+        click.echo(f"{key.replace('_', ' '):{width}}  {shown}")

@@ -1,0 +1,168 @@
+"""Which personas a task gets: a function of the task's number, the seed and the hub.
+
+Nothing is counted while a run goes on, so that the plan is the same at any concurrency and after
+any crash, and a longer run begins like a shorter one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from abc import ABC, abstractmethod
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Literal
+
+from rapidfuzz import fuzz
+from rapidfuzz.process import cdist
+
+from convogen.errors import SourceError
+from convogen.experiences import card_text
+from convogen.personas.hub import PersonaHub
+from convogen.types import Profile
+
+__all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
+
+Match = Literal["random", "similar"]
+
+DEALT = 128
+"""Tasks whose people are dealt anew among them where those alike are to meet."""
+
+KEPT = 16
+"""How many such deals are remembered; one asked for again is made again, the same."""
+
+
+class Casting(ABC):
+    """Who takes part in each task."""
+
+    @abstractmethod
+    def group(self, task: int) -> list[Profile]:
+        """The profiles of a task's people, two or more."""
+
+
+class ReusedGroups(Casting):
+    """Those who talk in a data set, row by row, and from its start again after the last."""
+
+    def __init__(self, hub: PersonaHub) -> None:
+        self._hub = hub
+        alone = next((at for at in range(len(hub)) if len(hub[at]) < 2), None)
+        if alone is not None:
+            raise SourceError(
+                f"{hub.source}: row {alone + 1} has the persona of one person; personas: reused "
+                "needs both of a conversation, personas: sampled takes single ones"
+            )
+
+    def group(self, task: int) -> list[Profile]:
+        return _distinct_names(self._hub[task % len(self._hub)])
+
+
+class SampledGroups(Casting):
+    """Groups of drawn size, without replacement until the hub is exhausted, then a new pass.
+
+    Matched at random; or `similar`: the people of up to 128 tasks in a row are dealt among them so
+    that those meet whose texts are alike (mean token-set ratio of their longer words).
+    """
+
+    def __init__(
+        self, hub: PersonaHub, seed: int, participants: tuple[int, int], match: Match
+    ) -> None:
+        if len(hub) < participants[1]:
+            raise SourceError(
+                f"{hub.source}: {len(hub)} personas, too few for participants: {participants[1]}"
+            )
+        self._hub = hub
+        self._seed = seed
+        self._participants = participants
+        self._similar = match == "similar"
+        self._sizes = random.Random(f"{seed}/sizes")
+        self._passes = 0
+        self._order = array("Q")
+        self._at = 0
+        self._drawn = array("Q")
+        self._ends = array("Q", [0])
+        self._blocks = array("Q", [0])
+        self._dealt: dict[int, list[list[int]]] = {}
+
+    def group(self, task: int) -> list[Profile]:
+        return _distinct_names([self._hub[at][0] for at in self.places(task)])
+
+    def places(self, task: int) -> list[int]:
+        """The places of a task's people in the hub."""
+        while len(self._ends) <= task + 1:
+            self._draw()
+        if not self._similar:
+            return list(self._drawn[self._ends[task] : self._ends[task + 1]])
+        while self._blocks[-1] <= task:
+            self._draw()
+        block = bisect_right(self._blocks, task) - 1
+        start = self._blocks[block]
+        if block not in self._dealt:
+            if len(self._dealt) >= KEPT:
+                self._dealt.pop(next(iter(self._dealt)))
+            self._dealt[block] = self._deal(start, self._blocks[block + 1])
+        return self._dealt[block][task - start]
+
+    def _draw(self) -> None:
+        """Draw the people of the next task; nobody twice in a group where a pass ends in it."""
+        size = self._sizes.randint(*self._participants)
+        if len(self._order) - self._at >= size:
+            self._take(self._order[self._at : self._at + size])
+            return
+        left = self._order[self._at :]
+        self._new_pass()
+        task, waiting = len(self._ends) - 1, set(left)
+        if self._blocks[-1] < task:
+            self._blocks.append(task)
+        first = [at for at in self._order if at not in waiting][: size - len(left)]
+        taken = set(first)
+        self._order = array("Q", [*first, *(at for at in self._order if at not in taken)])
+        self._at = -len(left)
+        self._take(left + array("Q", first))
+        if left:
+            self._blocks.append(task + 1)
+
+    def _take(self, people: array[int]) -> None:
+        """These are the next task's; a block for `similar` is full after 128 tasks."""
+        self._at += len(people)
+        self._drawn.extend(people)
+        self._ends.append(len(self._drawn))
+        if len(self._ends) - 1 - self._blocks[-1] == DEALT:
+            self._blocks.append(len(self._ends) - 1)
+
+    def _new_pass(self) -> None:
+        self._order = array("Q", range(len(self._hub)))
+        random.Random(f"{self._seed}/{self._passes}").shuffle(self._order)
+        self._passes += 1
+
+    def _deal(self, start: int, end: int) -> list[list[int]]:
+        """The people of the tasks from `start` to `end`, dealt so that those alike meet."""
+        people = list(self._drawn[self._ends[start] : self._ends[end]])
+        words = [_words(self._hub[at][0]) for at in people]
+        scores = cdist(words, words, scorer=fuzz.token_set_ratio)
+        free = list(range(len(people)))
+        groups: list[list[int]] = []
+        for task in range(start, end):
+            group = [free.pop(0)]
+            while len(group) < self._ends[task + 1] - self._ends[task]:
+                alike = scores[:, group].sum(axis=1)
+                group.append(free.pop(int(alike[free].argmax())))
+            groups.append([people[one] for one in group])
+        return groups
+
+
+def _words(profile: Profile) -> str:
+    """The words that say what a person's life is about: those of four letters and more."""
+    text = profile.text or card_text(profile)
+    return " ".join(word for word in re.findall(r"\w+", text.casefold()) if len(word) > 3)
+
+
+def _distinct_names(group: Sequence[Profile]) -> list[Profile]:
+    """The group; who has the name of somebody before them is left to be named anew."""
+    seen: set[str] = set()
+    result: list[Profile] = []
+    for profile in group:
+        name = (profile.name or "").casefold()
+        result.append(profile.model_copy(update={"name": None}) if name in seen else profile)
+        seen |= {name} if name else set[str]()
+    return result

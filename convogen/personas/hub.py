@@ -1,0 +1,103 @@
+"""A persona hub: an index of offsets into a scratch file, so that its size does not matter."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import weakref
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from convogen.errors import SourceError
+from convogen.personas.reading import read_groups
+from convogen.resources import shipped
+from convogen.types import Profile
+
+__all__ = ["PersonaHub", "is_named", "open_hub", "shipped_hubs"]
+
+LICENCES = {
+    "everyday": "Apache-2.0",
+    "hf:proj-persona/PersonaHub": "CC-BY-NC-SA-4.0",
+    "hf:google/Synthetic-Persona-Chat": "CC-BY-4.0",
+}
+"""The licences of sources that are known by name."""
+
+
+class PersonaHub:
+    """The groups of a source in its order: single personas, or those who talk in a data set.
+
+    `source` is what the personas' records call it, `licence` its terms where they are known, `hash`
+    identifies all that is in it. Only the offsets are held in memory.
+    """
+
+    def __init__(
+        self, source: str, licence: str | None, groups: Iterator[list[Profile]], apart: bool
+    ) -> None:
+        """Read everything once; with `apart` each persona of a group is one of its own."""
+        self.source = source
+        self.licence = licence
+        self._scratch = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the hub
+        weakref.finalize(self, self._scratch.close)
+        self._ends = array("Q", [0])
+        digest = hashlib.blake2b(digest_size=8)
+        for people in groups:
+            for group in [[one] for one in people] if apart else [people]:
+                line = b"".join(self._licensed(profile).to_line() for profile in group)
+                digest.update(line + b"\n")
+                self._scratch.write(line)
+                self._ends.append(self._ends[-1] + len(line))
+        self.hash = digest.hexdigest()
+
+    def _licensed(self, profile: Profile) -> Profile:
+        if profile.licence is not None:
+            return profile
+        return profile.model_copy(update={"licence": self.licence})
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, at: int) -> list[Profile]:
+        start = self._ends[at]
+        self._scratch.seek(start)
+        lines = self._scratch.read(self._ends[at + 1] - start).splitlines()
+        return [Profile.model_validate_json(line) for line in lines]
+
+
+def open_hub(
+    source: str, field: str | None = None, licence: str | None = None, *, apart: bool = True
+) -> PersonaHub:
+    """Read a hub: a shipped one by name, a file, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
+
+    With `apart=False` the personas of a row stay together. Raises `SourceError` where the source is
+    missing, empty, or a row of it is no persona.
+    """
+    place: str | Path = source
+    label = source
+    if source in shipped_hubs():
+        place = shipped_hubs()[source]
+    elif not source.startswith("hf:"):
+        place = Path(source)
+        label = place.name
+        if not place.is_file():
+            raise SourceError(
+                f"persona source {source}: no such file; allowed: {', '.join(shipped_hubs())}, a "
+                "file of personas (JSONL, CSV, text), or hf:OWNER/NAME of the Hugging Face hub"
+            )
+    match = re.match(r"hf:[^@:]+", source)
+    known = licence or LICENCES.get(match[0] if match else source)
+    hub = PersonaHub(label, known, read_groups(place, label, field), apart)
+    if not len(hub):
+        raise SourceError(f"persona source {source}: there is no persona in it")
+    return hub
+
+
+def shipped_hubs() -> dict[str, Path]:
+    """The hubs that come with convogen, by name."""
+    return {path.stem: path for path in sorted(shipped("personas").glob("*.jsonl"))}
+
+
+def is_named(source: str) -> bool:
+    """True for a source that is no path: a shipped hub, or one of the Hugging Face hub."""
+    return source.startswith("hf:") or source in shipped_hubs()

@@ -1,0 +1,133 @@
+"""Rows of a hub or a data set into profiles: which field holds the persona, or which two do.
+
+Text (a persona a line), CSV, JSONL, JSON arrays, Parquet and data sets of the Hugging Face hub;
+PERSONA-CHAT in JSON and in ParlAI's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from convogen.corpora import open_corpus
+from convogen.corpora.hub import hub_rows
+from convogen.corpora.rows import Row, RowError, decode, read_rows
+from convogen.corpora.sniff import container_of
+from convogen.errors import SourceError
+from convogen.types import PersonaCard, Profile
+
+__all__ = ["MAX_PERSONA_CHARS", "read_groups"]
+
+MAX_PERSONA_CHARS = 5_000
+"""The longest text a persona may have: it is in the prompt of every turn."""
+
+TEXT_FIELDS = ("persona", "text", "description", "profile", "biography", "bio")
+"""Fields that hold a persona's text, the likeliest first."""
+
+PAIR_FIELDS = (
+    ("speaker persona", "listener persona"),
+    ("user 1 personas", "user 2 personas"),
+    ("User 1 Persona", "User 2 Persona"),
+)
+"""Fields that hold the personas of both who talk, who speaks first before the other."""
+
+
+def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[list[Profile]]:
+    """Who is in each row: one persona, or both who talk. Rows without any text are passed over.
+
+    `place` is a file or `hf:…`, `source` what its personas' records call it, `field` names the
+    persona's text. Raises `SourceError` naming the line for a row that is no persona.
+    """
+    for row in _rows(place):
+        try:
+            people = _people(decode(row.value), source, field)
+        except RowError as error:
+            raise SourceError(f"{place}: line {row.line}: {error}") from None
+        if people:
+            yield people
+
+
+def _rows(place: str | Path) -> Iterator[Row]:
+    if isinstance(place, str):
+        return hub_rows(place, streaming=False)
+    suffix = next((end for end in reversed(place.suffixes) if end != ".gz"), "").lower()
+    container = container_of(place)
+    if suffix not in (".txt", ".text") and container != "text":
+        return read_rows(place, container)
+    first = next(read_rows(place, "text"), None)
+    if first is not None and " persona: " in str(first.value)[:40]:
+        return _episodes(place)
+    return read_rows(place, "text")
+
+
+def _episodes(path: Path) -> Iterator[Row]:
+    """The personas of both speakers of each episode of ParlAI's text, the first speaker first."""
+    corpus = open_corpus(path, "personachat", strict=True)
+    for number, conversation in enumerate(corpus, 1):
+        personas = conversation.context.get("personas", {})
+        yield Row(
+            number, {name: personas.get(f"user{at}") for at, name in enumerate(PAIR_FIELDS[0], 1)}
+        )
+
+
+def _people(value: Any, source: str, field: str | None) -> list[Profile]:
+    """The profiles of a row's value; raises `RowError` where it holds none."""
+    if isinstance(value, list):
+        return [one for item in cast("list[Any]", value) for one in _people(item, source, field)]
+    if isinstance(value, str):
+        value = {field or TEXT_FIELDS[0]: value}
+    if not isinstance(value, dict):
+        raise RowError(f"{type(value).__name__} found; an object or a text is expected")
+    row = cast("dict[str, Any]", value)
+    licence = next((row[key] for key in ("licence", "license") if key in row), None)
+    empty = Profile(source=source, licence=licence if isinstance(licence, str) else None)
+    pair = next((pair for pair in PAIR_FIELDS if all(row.get(key) for key in pair)), None)
+    if field is None and pair is not None:
+        return [empty.model_copy(update={"text": _text(row[key], key)}) for key in pair]
+    name = row.get("name")
+    if isinstance(name, str) and 0 < len(name.strip()) <= 80:
+        empty = empty.model_copy(update={"name": name.strip()})
+    if field is None and "lifestyle" in row and "qualities" in row:
+        return [empty.model_copy(update={"card": _card(row)})]
+    chosen = _field(row, field)
+    text = _text(row[chosen], chosen)
+    return [empty.model_copy(update={"text": text})] if text.strip() else []
+
+
+def _field(row: Mapping[str, Any], field: str | None) -> str:
+    """The field that holds the text: the one chosen, the likeliest, or the only one."""
+    found = [key for key in ((field,) if field else TEXT_FIELDS) if key in row]
+    if found:
+        return found[0]
+    if field is None and len(row) == 1:
+        return next(iter(row))
+    shown = ", ".join(str(key) for key in list(row)[:12])
+    wanted = f"no field {field!r}" if field else f"none of the fields {', '.join(TEXT_FIELDS)}"
+    raise RowError(f"{wanted}; there are: {shown or 'none'}; choose one with persona_field")
+
+
+def _text(value: Any, key: str) -> str:
+    """A persona's text as it stands; sentences of a list are put a line each."""
+    items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in items):
+        kinds = ", ".join(sorted({type(item).__name__ for item in items}))
+        raise RowError(f"{key!r} is {kinds}; a text or a list of texts is expected")
+    text = "\n".join(cast("Sequence[str]", items))
+    if len(text) > MAX_PERSONA_CHARS:
+        raise RowError(
+            f"{key!r} has {len(text):,} characters; a persona may have {MAX_PERSONA_CHARS:,}"
+        )
+    return text
+
+
+def _card(row: Mapping[str, Any]) -> PersonaCard:
+    fields = {key: row[key] for key in PersonaCard.model_fields if key in row}
+    try:
+        return PersonaCard.model_validate(fields)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        where = ".".join(str(part) for part in detail["loc"])
+        raise RowError(f"{where}: {detail['msg']}") from None
