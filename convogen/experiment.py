@@ -13,7 +13,7 @@ The fingerprint covers what changes the data. It leaves out:
     n                                   a run can be made longer: what is there stays a prefix
     name                                the same experiment under another name
     base_url, api_key_env, timeout_s,   where and how a model is reached
-    json_mode
+    json_mode, price
     concurrency                         how many calls are in flight
     max_failures                        when to give up
 """
@@ -34,7 +34,7 @@ from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, public_url
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, Price, public_url
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 
@@ -286,6 +286,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     if detail["type"] == "extra_forbidden":
         nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
         owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
+        owner = Price if "price" in detail["loc"][:-1] else owner
         more = extra if owner is model else ()
         allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")

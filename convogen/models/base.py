@@ -126,11 +126,17 @@ class ChatModel(Protocol):
 
 
 class Transient(Exception):
-    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait."""
+    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    `billed` says whether the call may have been paid for: not where it was refused or never sent.
+    """
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, billed: bool = True
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.billed = billed
 
 
 def printable(text: str) -> str:

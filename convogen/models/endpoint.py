@@ -29,6 +29,9 @@ NO_KEY = "no-key-was-set"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that are reached directly, whatever proxy the environment names."""
 
+GATEWAY_TIMEOUTS = (408, 504, 524)
+"""Refusals after which the model may still have answered, to be paid for."""
+
 CONNECT_S = 20.0
 """Seconds to reach an endpoint; what it takes to answer is the spec's `timeout_s`."""
 
@@ -116,9 +119,10 @@ class EndpointModel:
         unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         if not self._answered and any(isinstance(each, unconnected) for each in causes):
             return EndpointDown(f"{message}; check --base-url, `convogen doctor` tells more")
+        sent = not any(isinstance(each, unconnected) for each in causes)
         if any(isinstance(each, TimeoutError) for each in causes):
-            return Transient(f"{self._where}: no answer within {self._spec.timeout_s:g} s")
-        return Transient(message)
+            message = f"{self._where}: no answer within {self._spec.timeout_s:g} s"
+        return Transient(message, billed=sent)
 
     def _detail(self, error: Any) -> str:
         """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
@@ -136,7 +140,8 @@ class EndpointModel:
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(f"{said}; the account has no credit left")
         if status in (408, 409, 425, 429) or status >= 500:
-            return Transient(said, _retry_after_s(error.response.headers))
+            retry_after_s = _retry_after_s(error.response.headers)
+            return Transient(said, retry_after_s, billed=status in GATEWAY_TIMEOUTS)
         if "context" in detail and ("length" in detail or "exceed" in detail or "size" in detail):
             return ModelFault("context_length", said, detail)
         if "content_filter" in detail or "content management policy" in detail:
@@ -211,10 +216,14 @@ def _reply(data: object) -> Reply:
         raise Transient(f"answer is no chat completion: {error!r}"[:300]) from error
     if finish == "content_filter":
         raise ModelFault(
-            "content_filter", "the endpoint's content filter cut the reply", printable(text)
+            "content_filter",
+            "the endpoint's content filter cut the reply",
+            printable(text),
+            billed=True,
         )
     if not text and message.get("refusal"):
-        raise ModelFault("refusal", "the model refused", printable(str(message["refusal"])[:2000]))
+        evidence = printable(str(message["refusal"])[:2000])
+        raise ModelFault("refusal", "the model refused", evidence, billed=True)
     return reply
 
 

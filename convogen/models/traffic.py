@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from convogen.errors import EndpointDown
@@ -27,6 +28,7 @@ from convogen.models.base import (
     Transient,
     printable,
 )
+from convogen.models.gate import Gate, OnLost
 from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
 from convogen.types import Usage
@@ -114,9 +116,16 @@ class InTurn:
 class Traffic:
     """The models of a run by role, and the bound on calls in flight over all of them."""
 
-    def __init__(self, roles: Mapping[str, Role], concurrency: int, tally: Tally) -> None:
+    def __init__(
+        self,
+        roles: Mapping[str, Role],
+        concurrency: int,
+        tally: Tally,
+        gate: Gate | None = None,
+    ) -> None:
         self._roles = roles
         self._calls = InTurn(concurrency)
+        self._gate = gate or Gate()
         self.tally = tally
 
     def session(self, task: int, seed: int, journal: Journal) -> Session:
@@ -132,16 +141,23 @@ class Traffic:
         for model in {id(role.model): role.model for role in self._roles.values()}.values():
             await model.close()
 
-    async def complete(self, request: Request, priority: int) -> tuple[Reply, int]:
+    async def complete(
+        self, request: Request, priority: int, on_lost: OnLost | None = None
+    ) -> tuple[Reply, int]:
         """Ask until answered; return the reply and the number of attempts.
 
-        Raises `EndpointDown` where the endpoint keeps failing.
+        `on_lost` is told of each attempt that may have been billed for nothing. Raises
+        `EndpointDown` where the endpoint keeps failing, `BudgetReached` where no attempt fits.
         """
         model = self._roles[request.role].model
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._calls.place(priority):
+                async with (
+                    self._calls.place(priority),
+                    self._gate.attempt(request, priority, on_lost) as reservation,
+                ):
                     reply = await model.complete(request)
+                    reservation.settle(reply.usage)
                 return replace(reply, text=printable(reply.text[:MAX_REPLY_CHARS])), attempt
             except Transient as fault:
                 if attempt == ATTEMPTS:
@@ -186,7 +202,7 @@ class Session:
     ) -> Answer:
         """Ask a role's model; `sampling` goes over the role's own settings.
 
-        Raises `EndpointDown`, `ModelConfigError` or `ModelFault`.
+        Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
         """
         held = self._traffic.role(role)
         settings = sampling.over(held.sampling) if sampling else held.sampling
@@ -216,7 +232,8 @@ class Session:
             tally.add("replayed")
             return known
         started = time.perf_counter()
-        reply, attempts = await self._traffic.complete(request, self._task)
+        on_lost = partial(self._journal.lose, key, request.role, request.model)
+        reply, attempts = await self._traffic.complete(request, self._task, on_lost)
         # No await between the answer and its journal line: what is answered is kept.
         self._journal.record(
             key, request.role, request.model, reply, attempts, time.perf_counter() - started
