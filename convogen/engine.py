@@ -92,7 +92,8 @@ async def run_async(
         tally.add("failures", store.n_failures)
         _count_earlier(gate.budget, store)
         async with gate.until_deadline():
-            await _Engine(experiment, store, traffic, tally).run(min(experiment.n, pilot or 10**9))
+            wanted = experiment.n if pilot is None else min(pilot, experiment.n)
+            await _Engine(experiment, store, traffic, tally).run(wanted)
         if store.n_conversations >= experiment.n:
             store.note({"complete": True, "ended_at": _now()})
     except BudgetReached as reached:
