@@ -11,19 +11,23 @@ import hashlib
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convogen import __version__
-from convogen.errors import TooManyFailures
+from convogen.errors import BudgetReached, ModelConfigError, TooManyFailures
 from convogen.experiment import Experiment
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
+from convogen.models.budget import Budget, Limits
+from convogen.models.gate import Gate
+from convogen.models.prices import Pricer, pricer
 from convogen.models.spec import ModelSpec, public_url
 from convogen.models.traffic import Role, Tally, Traffic, open_model
+from convogen.spending import spending, total_usd
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
 __all__ = ["run", "run_async"]
@@ -36,17 +40,28 @@ def run(
     out: str | Path | None = None,
     *,
     fresh: bool = False,
+    limits: Limits | None = None,
+    pilot: int | None = None,
     tally: Tally | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
     """Run an experiment into a folder (default `runs/<name>`), or finish a run begun there.
 
-    `fresh` moves an earlier run in the folder aside first. `tally` counts what is done while it
-    is done. `open_model` makes the model of a spec. Raises `UserError` for what can be mended
-    beforehand and `RunStopped` where the run ended early; in either case what was answered is
-    kept, and calling again goes on from there.
+    `fresh` moves an earlier run in the folder aside first. `limits` bounds what the whole folder
+    may cost, and when this start ends. With `pilot` no more than that many of the n conversations
+    are played. `tally` counts what is done while it is done. `open_model` makes the model of a
+    spec. Raises `UserError` for what can be mended beforehand and `RunStopped` where the run ended
+    early; in either case what was answered is kept, and calling again goes on from there.
     """
-    arguments = run_async(experiment, out, fresh=fresh, tally=tally, open_model=open_model)
+    arguments = run_async(
+        experiment,
+        out,
+        fresh=fresh,
+        limits=limits,
+        pilot=pilot,
+        tally=tally,
+        open_model=open_model,
+    )
     return run_to_end(arguments)
 
 
@@ -55,6 +70,8 @@ async def run_async(
     out: str | Path | None = None,
     *,
     fresh: bool = False,
+    limits: Limits | None = None,
+    pilot: int | None = None,
     tally: Tally | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
@@ -62,8 +79,10 @@ async def run_async(
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
     tally = tally or Tally()
+    limits = limits or Limits()
+    gate = Gate(Budget(limits, _prices(experiment, limits)))
     roles = {r: Role(experiment.model(r), experiment.sampling(r)) for r in experiment.method.roles}
-    traffic = Traffic(roles, experiment.concurrency, tally, open_model)
+    traffic = Traffic(roles, experiment.concurrency, tally, open_model, gate)
     store: RunStore | None = None
     try:
         if fresh:
@@ -71,8 +90,15 @@ async def run_async(
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
-        await _Engine(experiment, store, traffic, tally).run()
-        store.note({"complete": True, "ended_at": _now()})
+        _count_earlier(gate.budget, store)
+        async with gate.until_deadline():
+            wanted = experiment.n if pilot is None else min(pilot, experiment.n)
+            await _Engine(experiment, store, traffic, tally).run(wanted)
+        if store.n_conversations >= experiment.n:
+            store.note({"complete": True, "ended_at": _now()})
+    except BudgetReached as reached:
+        assert store is not None
+        raise _told(reached, store, experiment.n) from None
     finally:
         await traffic.close()
         if store is not None:
@@ -98,9 +124,9 @@ class _Engine:
         self._tally = tally
         self._window = WINDOW * experiment.concurrency + 16
 
-    async def run(self) -> None:
+    async def run(self, n: int) -> None:
         """Play until n conversations are committed; raises `RunStopped` where that cannot be."""
-        store, n = self._store, self._experiment.n
+        store = self._store
         if store.n_conversations >= n:
             return
         play = self._start()
@@ -148,6 +174,64 @@ class _Engine:
             )
 
 
+def _prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
+    """What the roles' calls cost; raises `ModelConfigError` where a budget needs more."""
+    prices: dict[str, Pricer] = {}
+    unknown: set[str] = set()
+    for role in experiment.method.roles:
+        spec = experiment.model(role)
+        by_model = {one.identity: pricer(one) for one in (spec, *spec.fallback)}
+        unknown |= {name for name, price in by_model.items() if price is None}
+        known = [price for price in by_model.values() if price is not None]
+        if len(known) == len(by_model):
+            prices[role] = _dearest(known)
+    if limits.usd is not None and unknown:
+        raise ModelConfigError(
+            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is not known; "
+            "set it in USD per million tokens, --price INPUT,OUTPUT[,CACHED], or `price` of the "
+            "model in the experiment; or use --budget-tokens"
+        )
+    return prices
+
+
+def _dearest(prices: Sequence[Pricer]) -> Pricer:
+    """The price of a call that any of several models may answer: at most that."""
+    return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
+
+
+def _count_earlier(budget: Budget, store: RunStore) -> None:
+    """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
+    if budget.limits.usd is None and budget.limits.tokens is None:
+        return
+    rows = spending(store)
+    usd = total_usd(rows, lost=True)
+    if usd is None and budget.limits.usd is not None:
+        unknown = ", ".join(sorted({row["model"] for row in rows if row["cost_usd"] is None}))
+        raise ModelConfigError(
+            f"{store.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
+            "which judged here, is not known; run evaluate again with --price, or use "
+            "--budget-tokens"
+        )
+    budget.spent_usd = usd or 0.0
+    kinds = ("prompt_tokens", "completion_tokens")
+    budget.spent_tokens = sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+
+
+def _told(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
+    """The end of a run in one line: why, what is done, what was spent, how to go on."""
+    rows = spending(store)
+    usd = total_usd(rows, lost=True)
+    tokens = sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
+    cost = "cost unknown" if usd is None else f"${usd:.4f}"
+    more = "later" if reached.option == "--deadline" else "larger"
+    return BudgetReached(
+        f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
+        f"{tokens:,} tokens, {cost}; all answers are kept; to go on: the same command with a "
+        f"{more} {reached.option}",
+        reached.option,
+    )
+
+
 def move_aside(folder: Path) -> Path | None:
     """Rename a run folder to one with the time behind its name; returns the new one."""
     if not (folder / "manifest.json").exists():
@@ -183,8 +267,10 @@ def _manifest(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _described(spec: ModelSpec) -> Mapping[str, str]:
-    described = {"name": spec.identity, "kind": spec.kind}
+def _described(spec: ModelSpec) -> Mapping[str, Any]:
+    described: dict[str, Any] = {"name": spec.identity, "kind": spec.kind}
+    if spec.price:
+        described["price"] = spec.price.model_dump(exclude_none=True)
     if spec.base_url:
         described["base_url"] = public_url(spec.base_url)
     return described

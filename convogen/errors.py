@@ -8,7 +8,8 @@
     │   └── RunFolderError        foreign, locked, unwritable or damaged run folder
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
-    │   └── TooManyFailures       the experiment's limit of failures was reached
+    │   ├── TooManyFailures       the experiment's limit of failures was reached
+    │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
 
 An error a user can mend says what, where, what is allowed and what to do in one line.
@@ -18,6 +19,7 @@ What the model got wrong never ends a run.
 from __future__ import annotations
 
 __all__ = [
+    "BudgetReached",
     "ConvogenError",
     "EndpointDown",
     "ExperimentError",
@@ -73,13 +75,28 @@ class TooManyFailures(RunStopped):
     """More tasks failed than the experiment allows."""
 
 
+class BudgetReached(RunStopped):
+    """No further call fits into the budget or before the deadline.
+
+    `option` is the command line's option that would have to be larger or later.
+    """
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class ModelFault(ConvogenError):
     """What a model got wrong after bounded re-asking; the task becomes a `Failure` row.
 
-    `kind` is a short name fit for counting, `evidence` the text that shows it.
+    `kind` is a short name fit for counting, `evidence` the text that shows it; `billed` says
+    whether the call may have been paid for, though no reply came of it.
     """
 
-    def __init__(self, kind: str, message: str, evidence: str = "") -> None:
+    def __init__(
+        self, kind: str, message: str, evidence: str = "", *, billed: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.evidence = evidence
+        self.billed = billed

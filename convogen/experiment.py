@@ -14,7 +14,7 @@ The fingerprint covers what changes the data. It leaves out:
     name                                the same experiment under another name
     base_url, api_key_env, timeout_s,   where and how a model is reached (the name of a fallback
     json_mode, replicas, *_per_minute,  with another model is part of it)
-    patience_s
+    patience_s, price
     concurrency                         how many calls are in flight at an endpoint
     max_failures                        when to give up
 """
@@ -35,7 +35,7 @@ from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, public_url
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, Price, public_url
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 
@@ -288,6 +288,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     if detail["type"] == "extra_forbidden":
         nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
         owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
+        owner = Price if "price" in detail["loc"][:-1] else owner
         more = extra if owner is model else ()
         allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")

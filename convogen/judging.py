@@ -203,5 +203,7 @@ def _manifest(judge: Judge, role: Role) -> dict[str, Any]:
     }
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
     fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    described = {"convogen": __version__, "kind": role.spec.kind}
+    described: dict[str, Any] = {"convogen": __version__, "kind": role.spec.kind}
+    if role.spec.price:
+        described["price"] = role.spec.price.model_dump(exclude_none=True)
     return {"fingerprint": fingerprint, "judged_by": essence, **described}

@@ -81,14 +81,15 @@ class ScoreStore:
                     f"{self.path}: nothing says what judge these scores are of; "
                     "--fresh moves them aside"
                 )
-            text = json.dumps(manifest, indent=2, ensure_ascii=False)
-            write_whole(self._folder / "manifest.json", text + "\n")
         elif found.get("fingerprint") != manifest["fingerprint"]:
             raise RunFolderError(
                 f"{self.path}: holds scores of another judge (fingerprint "
                 f"{found.get('fingerprint')}, this one is {manifest['fingerprint']}; "
                 f"{_changed(found, manifest)}); --fresh moves them aside and judges anew"
             )
+        if found != manifest:
+            text = json.dumps(manifest, indent=2, ensure_ascii=False)
+            write_whole(self._folder / "manifest.json", text + "\n")
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:

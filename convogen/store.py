@@ -103,8 +103,13 @@ class Run:
         """One row a call: committed ones, then those of tasks under way; then the judges'."""
         judges = [path for path in sorted(self.folder.glob("scores/*/")) if "." not in path.name]
         for folder in (self.folder, *judges):  # a dot: scores that were moved aside
-            yield from _json_rows(folder / "ledger.jsonl", "task")
+            last = -1
+            for row in _json_rows(folder / "ledger.jsonl", "task"):
+                last = row["task"]
+                yield row
             for path in journals(folder / "journal"):
+                if int(path.stem) <= last:
+                    continue  # its rows are in the ledger, it only waits for them to be on disk
                 for row in _json_rows(path, "call"):
                     yield {"task": int(path.stem)} | row["call"]
 

@@ -53,6 +53,20 @@ def test_what_is_committed_is_read_back(tmp_path: Path) -> None:
     assert not list((tmp_path / "journal").iterdir())
 
 
+def test_a_call_whose_journal_only_waits_for_the_disk_is_told_once(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for task in (0, 1):
+        journal = store.journal(task)
+        journal.record("k.1", "agent", "m", Reply("Hi", Usage(), "stop"), 1, 0.5)
+        journal.lose("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
+        if task == 0:
+            store.commit(task, conversation(task), journal)
+    assert [row["task"] for row in load_run(tmp_path).ledger()] == [0, 0, 1, 1]
+    assert [row.get("lost_prompt_tokens") for row in store.ledger()] == [None, 9, None, 9]
+    assert store.journal(1).find("k.2") is None
+    store.close()
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_torn_at_any_byte_is_mended_on_opening(

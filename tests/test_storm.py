@@ -66,7 +66,8 @@ def dataset(folder: Path) -> dict[str, bytes]:
 
 
 def attempts(finished: Run) -> Counter[int]:
-    return Counter(call["attempts"] for call in finished.ledger())
+    answered = (call for call in finished.ledger() if "lost_attempts" not in call)
+    return Counter(call["attempts"] for call in answered)
 
 
 @pytest.mark.slow

@@ -16,12 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from convogen.experiment import Experiment
-from convogen.models.prices import cost_usd
 from convogen.models.traffic import Tally
+from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
-from convogen.types import Conversation, Usage
+from convogen.types import Conversation
 
-__all__ = ["live", "print_conversation", "print_failures", "print_summary"]
+__all__ = ["live", "print_conversation", "print_failures", "print_summary", "usd_text"]
 
 REFRESH_S = 0.25
 
@@ -91,7 +91,12 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     for label, value in _lines(summary):
         table.add_row(label, value)
     console.print(table)
-    console.print(_ledger_table(summary["ledger"]))
+    own = [row for row in summary["ledger"] if row["role"] != JUDGE]
+    judges = [row for row in summary["ledger"] if row["role"] == JUDGE]
+    console.print(_ledger_table(own))
+    if judges:
+        console.print("judging:")
+        console.print(_ledger_table(judges))
 
 
 def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -120,17 +125,48 @@ def _counted(counts: dict[str, int]) -> str:
 
 
 def _ledger_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(pad_edge=False)
+    """Calls by role and model, and their sum; a price that is not known is said to be."""
+    figures = {
+        "calls": "calls",
+        "attempts": "tried",
+        "lost_attempts": "lost",
+        "prompt_tokens": "tokens in",
+        "cached_tokens": "cached",
+        "completion_tokens": "out",
+    }
+    if not any(row["lost_attempts"] for row in rows):
+        del figures["lost_attempts"]
+    table = Table(pad_edge=False, caption=" ".join(_remarks(rows)), caption_justify="left")
     for column in ("role", "model"):
         table.add_column(column)
-    for column in ("calls", "tried", "tokens in", "cached", "out", "cost"):
+    for column in (*figures.values(), "cost"):
         table.add_column(column, justify="right", no_wrap=True)
-    figures = ("calls", "attempts", "prompt_tokens", "cached_tokens", "completion_tokens")
     for row in rows:
-        cost = "unknown" if row["cost_usd"] is None else f"${row['cost_usd']:.2f}"
         shown = (f"{row[key]:,}" for key in figures)
-        table.add_row(row["role"], escape(row["model"]), *shown, cost)
+        table.add_row(row["role"], escape(row["model"]), *shown, usd_text(row["cost_usd"]))
+    if len(rows) > 1:
+        table.add_section()
+        total = (f"{sum(row[key] for row in rows):,}" for key in figures)
+        table.add_row("all", "", *total, usd_text(total_usd(rows)))
     return table
+
+
+def _remarks(rows: list[dict[str, Any]]) -> Generator[str]:
+    """Whose prices these are, and what may have been billed for nothing."""
+    for whose, text in (("own", "at your own price"), ("list", "at list price")):
+        if models := {row["model"] for row in rows if row["price"] == whose}:
+            yield f"{escape(', '.join(sorted(models)))}: {text}."
+    if any(row["lost_prompt_tokens"] for row in rows):
+        known = all(row["lost_usd"] is not None for row in rows)
+        usd = usd_text(sum(row["lost_usd"] for row in rows) if known else None)
+        yield f"Lost: sent, and not answered or answered without a usage; at most {usd}."
+
+
+def usd_text(usd: float | None) -> str:
+    """An amount of money: to the cent, small ones to four digits; None is unknown."""
+    if usd is None:
+        return "unknown"
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -167,22 +203,8 @@ def summarise(run: Run) -> dict[str, Any]:
         "selections": selections,
         "selector_repairs": repairs,
         "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),
-        "ledger": _by_role(run),
+        "ledger": spending(run),
     }
-
-
-def _by_role(run: Run) -> list[dict[str, Any]]:
-    totals: dict[tuple[str, str], Counter[str]] = {}
-    for call in run.ledger():
-        total = totals.setdefault((call["role"], call["model"]), Counter[str]())
-        total["calls"] += 1
-        for key in ("attempts", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds"):
-            total[key] += call[key]
-    rows: list[dict[str, Any]] = []
-    for (role, model), total in sorted(totals.items()):
-        usage = Usage(**{name: total[name] for name in Usage.model_fields})
-        rows.append({"role": role, "model": model, **total, "cost_usd": cost_usd(model, usage)})
-    return rows
 
 
 def print_conversation(

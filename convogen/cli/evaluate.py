@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from
+from convogen.cli.options import base_url_option, model_option, models_from, price_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,6 +30,7 @@ __all__ = ["command", "open_run"]
 @click.option("--judge", "judge_name", metavar="JUDGE", help="Score each conversation: geval.")
 @model_option
 @base_url_option
+@price_option
 @click.option(
     "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
 )
@@ -42,6 +43,7 @@ def command(
     judge_name: str | None,
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
     against: tuple[str, ...],
     concurrency: int | None,
     n: int | None,
@@ -57,13 +59,14 @@ def command(
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, measure_source, write_statistics
 
-    if judge_name is None and (models or base_urls or concurrency or n or fresh):
+    if judge_name is None and (models or base_urls or prices or concurrency or n or fresh):
         raise click.UsageError(
-            "--model, --base-url, --concurrency, --n and --fresh are a judge's; add --judge geval"
+            "--model, --base-url, --price, --concurrency, --n and --fresh are a judge's; "
+            "add --judge geval"
         )
     runs = {folder: open_run(folder) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
-        model = _judge_model(models, base_urls)
+        model = _judge_model(models, base_urls, prices)
         _judge(list(runs.values()), judge_name, model, n, concurrency, fresh)
     cores = available_cores()
     human = {name: measure_source(name, cores) for name in dict.fromkeys(against)}
@@ -95,13 +98,15 @@ def open_run(folder: str) -> Run:
     )
 
 
-def _judge_model(models: Sequence[str], base_urls: Sequence[str]) -> ModelSpec:
+def _judge_model(
+    models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str]
+) -> ModelSpec:
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
     from convogen.models.spec import ModelSpec
 
-    chosen = models_from({}, models, base_urls, ["judge"])
+    chosen = models_from({}, models, base_urls, ["judge"], prices)
     try:
         return ModelSpec.model_validate(chosen.get("judge") or chosen.get("default", "embedded"))
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["base_url_option", "model_option", "models_from"]
+__all__ = ["base_url_option", "model_option", "models_from", "price_option"]
 
 model_option = click.option(
     "--model",
@@ -25,14 +25,26 @@ base_url_option = click.option(
     help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, Azure, …",
 )
 
+price_option = click.option(
+    "--price",
+    "prices",
+    multiple=True,
+    metavar="[ROLE=]IN,OUT[,CACHED]",
+    help="What a model costs, in USD per million tokens [default: its list price, where known].",
+)
+
 
 def models_from(
-    named: dict[str, Any], models: Sequence[str], base_urls: Sequence[str], roles: Sequence[str]
+    named: dict[str, Any],
+    models: Sequence[str],
+    base_urls: Sequence[str],
+    roles: Sequence[str],
+    prices: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The models of an experiment with those of the command line over them.
 
     `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it, a bare
-    URL is where all of them are.
+    URL is where all of them are, a bare price that of all of them.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -49,7 +61,24 @@ def models_from(
             result = {"default": {"name": "default", "base_url": url}}
         else:
             result = {key: {**_spec(spec), "base_url": url} for key, spec in result.items()}
+    for role, text in _split(prices, roles, "--price"):
+        price = _price(text)
+        if role is None and not result:
+            raise click.UsageError(f"--price {text}: say of which model, with --model")
+        for key in [role] if role is not None else list(result):
+            spec = _spec(result.get(key, result.get("default")))
+            result = {**result, key: {**spec, "price": price}}
     return result
+
+
+def _price(text: str) -> dict[str, float]:
+    try:
+        amounts = [float(part) for part in text.split(",")]
+    except ValueError:
+        amounts = []
+    if len(amounts) not in (2, 3):
+        raise click.UsageError(f"--price {text}: must be IN,OUT or IN,OUT,CACHED, such as 0.15,0.6")
+    return dict(zip(("input", "output", "cached"), amounts, strict=False))
 
 
 def _split(

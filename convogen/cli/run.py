@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from
+from convogen.cli.limits import limit_options
+from convogen.cli.options import base_url_option, model_option, models_from, price_option
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
+    from convogen.models.budget import Limits
+    from convogen.store import Run
 
 __all__ = ["command"]
 
@@ -24,6 +27,7 @@ __all__ = ["command"]
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/<name>].")
 @model_option
 @base_url_option
+@price_option
 @click.option(
     "--set",
     "settings",
@@ -33,58 +37,106 @@ __all__ = ["command"]
 )
 @click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
 @click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
+@limit_options
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
+@click.option("--dry-run", is_flag=True, help="Forecast the run from a pilot, its beginning.")
+@click.option(
+    "--pilot",
+    type=click.IntRange(min=2),
+    metavar="K",
+    help="Conversations of it [default: 5].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the forecast as JSON.")
 def command(
     experiment: str,
     n: int | None,
     out: Path | None,
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
     settings: tuple[str, ...],
     concurrency: int | None,
     seed: int | None,
+    limits: Limits,
     fresh: bool,
+    dry_run: bool,
+    pilot: int | None,
+    as_json: bool,
 ) -> None:
     """Run EXPERIMENT: a shipped one by its name (`convogen list`), or a YAML file.
 
     Run the same command again to go on with a run that was stopped, or with a larger --n to make
     it longer: what is there is kept, and nothing is paid for twice.
-    """
-    from convogen.cli.display import live, print_summary
-    from convogen.engine import run
-    from convogen.models.traffic import Tally
 
+    --dry-run plays the first K conversations with real calls, into the run folder, and forecasts
+    calls, tokens, cost and time of the whole run; no call is made where the folder holds K already.
+    """
+    from convogen.cli.display import print_summary
+
+    if not dry_run and (pilot or as_json):
+        raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
     overrides = read_settings(settings)
     given = {"n": n, "seed": seed, "concurrency": concurrency}
     overrides |= {key: value for key, value in given.items() if value is not None}
-    loaded = _load(experiment, overrides, models, base_urls)
+    loaded = _load(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
     for line in _notices(loaded):
         click.echo(line, err=True)
+    if dry_run:
+        _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
+    else:
+        print_summary(_play(loaded, folder, fresh, limits))
+
+
+def _play(
+    loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int | None = None
+) -> Run:
+    """Run with the progress shown; Ctrl-C ends it with a line that says how to go on."""
+    from convogen.cli.display import live
+    from convogen.engine import run
+    from convogen.models.traffic import Tally
+
     tally = Tally()
     try:
         with live(loaded, tally):
-            result = run(loaded, folder, fresh=fresh, tally=tally)
+            return run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
         click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {_again()}", err=True)
         sys.exit(130)
-    print_summary(result)
+
+
+def _forecast(
+    loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int, as_json: bool
+) -> None:
+    """Play what is missing of the pilot, then forecast the run."""
+    from convogen.cli.dryrun import missing_pilot, print_forecast, spent_usd
+    from convogen.store import load_run
+
+    begun = not fresh and (folder / "manifest.json").exists()
+    before_usd = spent_usd(loaded, load_run(folder)) if begun else 0.0
+    if missing_pilot(loaded, folder, pilot, fresh):
+        _play(loaded, folder, fresh, limits, pilot)
+    print_forecast(loaded, load_run(folder), before_usd, as_json)
 
 
 def _load(
-    source: str, overrides: dict[str, Any], models: Sequence[str], base_urls: Sequence[str]
+    source: str,
+    overrides: dict[str, Any],
+    models: Sequence[str],
+    base_urls: Sequence[str],
+    prices: Sequence[str],
 ) -> Experiment:
-    """The experiment under its overrides; those of a model's keys go over --model, --base-url."""
+    """The experiment under its overrides; those of a model's keys go over the other options."""
     from convogen.experiment import Experiment
 
-    if not (models or base_urls):
+    if not (models or base_urls or prices):
         return Experiment.load(source, overrides)
     below = {key: value for key, value in overrides.items() if key.startswith("models.")}
     others = {key: value for key, value in overrides.items() if key not in below}
     loaded = Experiment.load(source, others)
     own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
-    chosen = models_from(own, models, base_urls, list(loaded.method.roles))
+    chosen = models_from(own, models, base_urls, list(loaded.method.roles), prices)
     return Experiment.load(source, {**others, "models": chosen, **below})
 
 

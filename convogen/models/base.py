@@ -28,7 +28,7 @@ __all__ = [
     "printable",
 ]
 
-FaultKind = Literal["throttled", "server", "connection", "time-out", "unreadable"]
+FaultKind = Literal["throttled", "server", "connection", "unconnected", "time-out", "unreadable"]
 
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -132,18 +132,18 @@ class Transient(Exception):
     """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait.
 
     `kind` says what came back: `throttled` and `server`, an error; `connection`, nothing;
-    `time-out`, nothing in time; `unreadable`, something that is no answer.
+    `time-out`, nothing in time; `unreadable`, something that is no answer. With `unconnected`
+    nothing was sent. `billed` says whether the call may have been paid for: not where it was
+    refused or never sent.
     """
 
     def __init__(
-        self,
-        message: str,
-        retry_after_s: float | None = None,
-        kind: FaultKind = "server",
+        self, message: str, retry_after_s: float | None = None, kind: FaultKind = "server"
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.kind: FaultKind = kind
+        self.billed = kind in ("connection", "time-out", "unreadable")
 
 
 def printable(text: str) -> str:

@@ -40,6 +40,9 @@ NO_KEY = "no-key-was-set"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that are reached directly, whatever proxy the environment names."""
 
+GATEWAY_TIMEOUTS = (408, 504, 524)
+"""Statuses after which the model may still have answered, to be paid for."""
+
 CONNECT_S = 20.0
 """Seconds to reach an endpoint; what it takes to answer is the spec's `timeout_s`."""
 
@@ -133,10 +136,11 @@ class EndpointModel:
         unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         if not self._answered and any(isinstance(each, unconnected) for each in causes):
             return EndpointDown(f"{message}; check --base-url, `convogen doctor` tells more")
-        if any(isinstance(each, TimeoutError) for each in causes):
+        sent = not any(isinstance(each, unconnected) for each in causes)
+        if sent and any(isinstance(each, TimeoutError) for each in causes):
             said = f"{self._where}: no answer within {self._spec.timeout_s:g} s"
             return Transient(said, kind="time-out")
-        return Transient(message, kind="connection")
+        return Transient(message, kind="connection" if sent else "unconnected")
 
     def _detail(self, answer: bytes) -> str:
         """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
@@ -220,7 +224,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _kind(status: int) -> FaultKind:
     """What a status says of the endpoint; 529 is used for overload beside 503."""
-    if status in (408, 504):
+    if status in GATEWAY_TIMEOUTS:
         return "time-out"
     return "throttled" if status in (425, 429, 503, 529) else "server"
 
@@ -279,10 +283,14 @@ def _reply(data: object) -> Reply:
         raise Transient(said, kind="unreadable") from error
     if finish == "content_filter":
         raise ModelFault(
-            "content_filter", "the endpoint's content filter cut the reply", printable(text)
+            "content_filter",
+            "the endpoint's content filter cut the reply",
+            printable(text),
+            billed=True,
         )
     if not text and message.get("refusal"):
-        raise ModelFault("refusal", "the model refused", printable(str(message["refusal"])[:2000]))
+        evidence = printable(str(message["refusal"])[:2000])
+        raise ModelFault("refusal", "the model refused", evidence, billed=True)
     return reply
 
 

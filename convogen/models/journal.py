@@ -1,7 +1,8 @@
 """The answered calls of a task that is not committed yet.
 
 One file a task, one line a call, appended the moment the answer is there. When the task is
-played again after a crash, its calls are answered from here.
+played again after a crash, its calls are answered from here. Attempts that may have been billed
+for nothing have lines of their own.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows: dict[str, dict[str, Any]] = {}
+        self._lost: list[dict[str, Any]] = []
         if path.exists():
             cut_torn_line(path)
             for line in path.read_bytes().split(b"\n")[:-1]:
                 row = parse_row(path, line, "key")
-                self._rows[row["key"]] = row
+                if "text" in row:
+                    self._rows[row["key"]] = row
+                else:
+                    self._lost.append(row)
 
     def find(self, key: str) -> Reply | None:
         """The recorded reply to a call, None where it was not answered yet."""
@@ -59,9 +64,31 @@ class Journal:
         append_line(self.path, json.dumps(row, ensure_ascii=False).encode() + b"\n")
         self._rows[key] = row
 
+    def lose(
+        self, key: str, role: str, model: str, usage: Usage, attempts: int, seconds: float
+    ) -> None:
+        """Write down what may have been billed for nothing, at most `usage`: an attempt without an
+        answer, or (0 `attempts`) an answer that did not say what it took."""
+        row: dict[str, Any] = {
+            "key": key,
+            "call": {
+                "role": role,
+                "model": model,
+                **Usage().model_dump(),
+                "attempts": 0,
+                "lost_attempts": attempts,
+                "lost_prompt_tokens": usage.prompt_tokens,
+                "lost_completion_tokens": usage.completion_tokens,
+                "seconds": round(seconds, 4),
+                "at": round(time.time(), 3),
+            },
+        }
+        append_line(self.path, json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self._lost.append(row)
+
     def calls(self) -> Iterator[dict[str, Any]]:
-        """What each call took, for the ledger."""
-        return (row["call"] for row in self._rows.values())
+        """What each call took, for the ledger; then what was lost."""
+        return (row["call"] for row in [*self._rows.values(), *self._lost])
 
 
 def _reply(row: dict[str, Any]) -> Reply:

@@ -1,26 +1,61 @@
-"""What calls cost, by the published list prices that `genai-prices` keeps."""
+"""What calls cost: by a price of one's own, else by the list prices that `genai-prices` keeps."""
 
 from __future__ import annotations
 
-from convogen.models.spec import EMBEDDED, SCRIPTED
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, cast
+
+from convogen.models.spec import ModelSpec, Price
 from convogen.types import Usage
 
-__all__ = ["cost_usd"]
+__all__ = ["Pricer", "list_price", "pricer"]
+
+Pricer = Callable[[Usage], float]
+"""What one call costs in US dollars. Some prices rise with the length of a prompt: calls are
+priced one by one, never their sum."""
+
+FREE = Price(input=0, output=0)
 
 
-def cost_usd(model: str, usage: Usage) -> float | None:
-    """List price of some calls in US dollars; 0 for local models, None where not known."""
-    if model in (EMBEDDED, SCRIPTED) or model.endswith(".gguf"):
-        return 0.0
-    from genai_prices import Usage as PricedUsage
+def pricer(spec: ModelSpec) -> Pricer | None:
+    """What a model's calls cost: its own price, nothing where it runs here, else the list price.
+
+    None where no price is known.
+    """
+    if spec.price is not None:
+        return spec.price.usd
+    return FREE.usd if spec.kind != "endpoint" else list_price(spec.identity)
+
+
+@lru_cache(maxsize=64)
+def list_price(model: str) -> Pricer | None:
+    """The published price of a model by its name; None where there is none."""
+    from genai_prices import Usage as ListedUsage
     from genai_prices import calc_price
 
-    tokens = PricedUsage(
-        input_tokens=usage.prompt_tokens,
-        cache_read_tokens=min(usage.cached_tokens, usage.prompt_tokens),
-        output_tokens=usage.completion_tokens,
-    )
     try:
-        return float(calc_price(tokens, model_ref=model).total_price)
+        price: Any = calc_price(ListedUsage(input_tokens=1), model_ref=model).model_price
     except LookupError:
         return None
+    if (flat := _flat(price)) is not None:
+        return flat.usd
+
+    def usd(usage: Usage) -> float:
+        tokens = ListedUsage(
+            input_tokens=usage.prompt_tokens,
+            cache_read_tokens=min(usage.cached_tokens, usage.prompt_tokens),
+            output_tokens=usage.completion_tokens,
+        )
+        return float(cast("dict[str, Any]", price.calc_price(tokens))["total_price"])
+
+    return usd
+
+
+def _flat(price: Any) -> Price | None:
+    """A price that does not depend on a prompt's length, which is far quicker to compute with."""
+    rates = (price.input_mtok, price.output_mtok, price.cache_read_mtok)
+    if price.requests_kcount or not all(hasattr(rate, "as_tuple") for rate in rates):
+        return None
+    fresh, written, cached = (float(rate) for rate in rates)
+    return Price(input=fresh, output=written, cached=cached) if cached <= fresh else None

@@ -10,14 +10,38 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from convogen.models.base import Sampling
+from convogen.types import Usage
 
-__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "public_url"]
+__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "Price", "public_url"]
 
 EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
 
 SCRIPTED = "scripted"
 """Canned replies for tests and dry runs: no language model."""
+
+
+class Price(BaseModel):
+    """US dollars per million tokens; prompt tokens read from a cache cost `cached`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    input: float = Field(ge=0, description="prompt tokens")
+    output: float = Field(ge=0, description="completion tokens")
+    cached: float | None = Field(default=None, ge=0, description="as input where not given")
+
+    @model_validator(mode="after")
+    def _cached_is_no_dearer(self) -> Price:
+        if self.cached is not None and self.cached > self.input:
+            raise ValueError(f"cached ({self.cached:g}) is more than input ({self.input:g})")
+        return self
+
+    def usd(self, usage: Usage) -> float:
+        """What calls cost."""
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        reread = self.input if self.cached is None else self.cached
+        fresh = usage.prompt_tokens - cached
+        return (fresh * self.input + cached * reread + usage.completion_tokens * self.output) / 1e6
 
 
 class ModelSpec(BaseModel):
@@ -51,6 +75,9 @@ class ModelSpec(BaseModel):
     tokens_per_minute: int | None = Field(default=None, ge=1)
     patience_s: float = Field(
         default=900, ge=0, description="seconds an endpoint may be down before the run stops"
+    )
+    price: Price | None = Field(
+        default=None, description="USD per million tokens; default the published list price"
     )
 
     @model_validator(mode="before")

@@ -13,6 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from convogen.errors import EndpointDown, ModelFault
@@ -25,6 +26,7 @@ from convogen.models.base import (
     Transient,
     printable,
 )
+from convogen.models.gate import Gate, OnLost
 from convogen.models.journal import Journal
 from convogen.models.pool import Endpoint, Pool
 from convogen.models.spec import ModelSpec
@@ -104,7 +106,9 @@ class Traffic:
         concurrency: int,
         tally: Tally,
         open_model: Callable[[ModelSpec], ChatModel],
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate or Gate()
         self.tally = tally
         self._roles = roles
         self._concurrency = concurrency
@@ -144,13 +148,18 @@ class Traffic:
             await endpoint.model.close()
 
     async def complete(
-        self, request: Request, priority: int, before: Endpoint | None = None
+        self,
+        request: Request,
+        priority: int,
+        before: Endpoint | None = None,
+        on_lost: OnLost | None = None,
     ) -> Completed:
         """Ask until answered, first the endpoint that answered `before` if it has room.
 
         A fault is retried after a while, `ATTEMPTS` times where the endpoint answers other calls;
         then `ModelFault` is raised. While it answers none the call waits, and does not count.
-        Raises `EndpointDown` where no endpoint is left to ask.
+        `on_lost` is told of each attempt that may have been billed for nothing. Raises
+        `EndpointDown` where no endpoint is left to ask, `BudgetReached` where no attempt fits.
         """
         pool = self._pools[request.role]
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
@@ -160,7 +169,9 @@ class Traffic:
             endpoint = permit.endpoint
             attempts += 1
             try:
-                reply = await endpoint.model.complete(endpoint.worded(request))
+                async with self._gate.attempt(request, priority, on_lost) as reservation:
+                    reply = await endpoint.model.complete(endpoint.worded(request))
+                    reservation.settle(reply.usage)
             except Transient as fault:
                 endpoint.failed(permit, fault)
                 self.tally.add("retries")
@@ -239,7 +250,7 @@ class Session:
     ) -> Answer:
         """Ask a role's model; `sampling` goes over the role's own settings.
 
-        Raises `EndpointDown`, `ModelConfigError` or `ModelFault`.
+        Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
         """
         held = self._traffic.role(role)
         settings = sampling.over(held.sampling) if sampling else held.sampling
@@ -273,7 +284,8 @@ class Session:
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
-        done = await self._traffic.complete(request, self._task, self._endpoint)
+        on_lost = partial(self._journal.lose, key, request.role, request.model)
+        done = await self._traffic.complete(request, self._task, self._endpoint, on_lost)
         self._endpoint = done.endpoint
         reply = replace(done.reply, model=done.endpoint.spec.identity)
         # No await between the answer and its journal line: what is answered is kept.

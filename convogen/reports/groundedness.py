@@ -10,9 +10,9 @@ from dataclasses import asdict
 from typing import Any
 
 from convogen.judges.geval import GENERATED, SAMPLED
-from convogen.models.prices import cost_usd
 from convogen.reports.intervals import mean_interval
 from convogen.scores import scores_manifest
+from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Usage
 
@@ -89,18 +89,10 @@ def _average(aspects: dict[str, dict[str, Any]]) -> float | None:
 
 
 def judge_cost(run: Run) -> dict[str, Any]:
-    """Calls, tokens and list price of the judges' calls; the price None where not known."""
-    totals: defaultdict[str, Usage] = defaultdict(Usage)
-    calls = 0
-    for call in run.ledger():
-        if call["role"] == "judge":
-            calls += 1
-            totals[call["model"]] += Usage(**{name: call[name] for name in Usage.model_fields})
-    prices = [cost_usd(model, usage) for model, usage in totals.items()]
-    known = [price for price in prices if price is not None]
-    usage = sum(totals.values(), Usage())
+    """Calls, tokens and cost of the judges' calls; the cost None where a price is not known."""
+    rows = [row for row in spending(run) if row["role"] == JUDGE]
+    counted = ("calls", *Usage.model_fields)
     return {
-        "calls": calls,
-        **usage.model_dump(),
-        "cost_usd": sum(known) if len(known) == len(prices) else None,
+        **{key: sum(row[key] for row in rows) for key in counted},
+        "cost_usd": total_usd(rows),
     }

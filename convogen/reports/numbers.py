@@ -9,15 +9,14 @@ from typing import Any
 
 from convogen import __version__
 from convogen.metrics import Tally
-from convogen.models.prices import cost_usd
 from convogen.published import PublishedTable, published
 from convogen.reports.course import course
 from convogen.reports.groundedness import groundedness
 from convogen.reports.intervals import Interval, mean_interval, ratio_interval, std_interval
 from convogen.reports.limits import limits
 from convogen.reports.measured import Measured, measure_source
+from convogen.spending import spending
 from convogen.store import Run
-from convogen.types import Usage
 
 __all__ = ["gather"]
 
@@ -86,7 +85,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "prompts": essence.get("prompts", {}),
         "sources": essence.get("sources", {}),
         "persona_sources": _persona_sources(run),
-        "cost": _cost(run),
+        "cost": spending(run),
     }
 
 
@@ -98,25 +97,6 @@ def _persona_sources(run: Run) -> dict[str, int]:
             licence = f" ({persona.licence})" if persona.licence else ""
             counts[persona.source + licence] = counts.get(persona.source + licence, 0) + 1
     return counts
-
-
-def _cost(run: Run) -> list[dict[str, Any]]:
-    """Calls, tokens and list price by role and model; a price not known is None."""
-    totals: dict[tuple[str, str], list[Any]] = {}
-    for call in run.ledger():
-        total = totals.setdefault((call["role"], call["model"]), [0, Usage()])
-        total[0] += 1
-        total[1] += Usage(**{name: call[name] for name in Usage.model_fields})
-    return [
-        {
-            "role": role,
-            "model": model,
-            "calls": calls,
-            **usage.model_dump(),
-            "cost_usd": cost_usd(model, usage),
-        }
-        for (role, model), (calls, usage) in sorted(totals.items())
-    ]
 
 
 def _interval(found: Interval | None) -> dict[str, Any] | None:

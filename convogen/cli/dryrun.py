@@ -1,0 +1,161 @@
+"""What `run --dry-run` prints: a forecast of the whole run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from convogen.cli.display import usd_text
+from convogen.errors import RunFolderError
+from convogen.experiment import Experiment
+from convogen.forecast import Forecast, Range, forecast
+from convogen.spending import JUDGE, Prices, spending, total_usd
+from convogen.store import Run, load_run
+
+__all__ = ["missing_pilot", "print_forecast"]
+
+
+def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
+    """How many conversations of a pilot are still to be played; says that their calls are real.
+
+    Raises `RunFolderError` where the folder holds another experiment.
+    """
+    wanted, held = min(wanted, experiment.n), 0
+    if not fresh and (folder / "manifest.json").exists():
+        run = load_run(folder)
+        found = run.manifest.get("fingerprint")
+        if found != experiment.fingerprint:
+            raise RunFolderError(
+                f"{folder}: holds another experiment (fingerprint {found}, this one is "
+                f"{experiment.fingerprint}); choose another --out, or --fresh to move it aside"
+            )
+        held = sum(1 for _ in run.conversations())
+    missing = max(wanted - held, 0)
+    if missing:
+        click.echo(
+            f"dry run: a pilot of {missing} conversations is played with real calls into {folder}; "
+            "the run goes on from there and pays for nothing twice",
+            err=True,
+        )
+    else:
+        click.echo(f"dry run: {held} conversations are in {folder}; no call is made", err=True)
+    return missing
+
+
+def spent_usd(experiment: Experiment, run: Run) -> float | None:
+    """What a run has cost so far, its judges left out; None where a price is not known."""
+    rows = spending(run, _prices(experiment, run))
+    return total_usd(row for row in rows if row["role"] != JUDGE)
+
+
+def _prices(experiment: Experiment, run: Run) -> Prices:
+    """Prices as they are given now, which may not be in the folder yet."""
+    return Prices(run, {role: experiment.model(role) for role in experiment.method.roles})
+
+
+def print_forecast(
+    experiment: Experiment, run: Run, before_usd: float | None, as_json: bool
+) -> None:
+    """A table by role, or JSON; `before_usd` is what the folder had cost before the pilot."""
+    prices = _prices(experiment, run)
+    found = forecast(run, experiment.n, prices)
+    wall_s = _wall_s(found, experiment.concurrency)
+    after_usd = spent_usd(experiment, run)
+    pilot_usd = None if before_usd is None or after_usd is None else after_usd - before_usd
+    if as_json:
+        click.echo(json.dumps(_plain(found, wall_s, pilot_usd), indent=2))
+        return
+    console = Console()
+    console.print(
+        f"[bold]{escape(experiment.name)}[/]: {found.n} conversations, forecast from the first "
+        f"{found.seen}; the pilot cost {usd_text(pilot_usd)}, all so far {usd_text(after_usd)}"
+    )
+    console.print(_table(found))
+    if nameless := [model for role, model in found.roles if prices.of(role, model)[0] is None]:
+        names = ", ".join(sorted(set(nameless)))
+        console.print(f"the price of {escape(names)} is not known; --price says it")
+    low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
+    console.print(
+        f"still to come: at least {_time(wall_s.expected)}{low} with "
+        f"{experiment.concurrency} calls in flight all the time, each as quick as so far"
+    )
+
+
+def _wall_s(found: Forecast, concurrency: int) -> Range:
+    """The seconds of the calls still to come, shared out over those in flight."""
+    seconds = found.total.get("seconds", Range(0, 0, 0, 0))
+    so_far = seconds.so_far
+    low, high = (
+        None if end is None else max(end - so_far, 0) / concurrency
+        for end in (seconds.low, seconds.high)
+    )
+    return Range(0, (seconds.expected - so_far) / concurrency, low, high)
+
+
+def _plain(found: Forecast, wall_s: Range, pilot_usd: float | None) -> dict[str, Any]:
+    rows = [
+        {"role": role, "model": model, **{key: asdict(value) for key, value in ranges.items()}}
+        for (role, model), ranges in found.roles.items()
+    ]
+    return {
+        "n": found.n,
+        "seen": found.seen,
+        "pilot_usd": pilot_usd,
+        "roles": rows,
+        "total": {key: asdict(value) for key, value in found.total.items()},
+        "remaining_s": asdict(wall_s),
+    }
+
+
+def _table(found: Forecast) -> Table:
+    table = Table(pad_edge=False)
+    for column in ("role, model", "what"):
+        table.add_column(column)
+    for column in ("so far", "whole run", "95% interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    total = {("all", ""): found.total} if len(found.roles) > 1 else {}
+    for (role, model), ranges in {**found.roles, **total}.items():
+        table.add_section()
+        head = f"{role}, {model}" if model else role
+        for key, (what, text) in SHOWN.items():
+            table.add_row(escape(head), what, *_cells(ranges.get(key), text))
+            head = ""
+    return table
+
+
+def _cells(found: Range | None, text: Callable[[Any], str]) -> list[str]:
+    if found is None:
+        return ["unknown", "unknown", ""]
+    known = found.low is not None and found.high is not None
+    interval = f"{text(found.low)} – {text(found.high)}" if known else "unknown"
+    return [text(found.so_far), text(found.expected), interval]
+
+
+def _time(seconds: float | None) -> str:
+    """A time to two units: 3 s, 4 min 10 s, 2 h 5 min."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "calls": ("calls", "{:,.0f}".format),
+    "prompt_tokens": ("tokens in", "{:,.0f}".format),
+    "cached_tokens": ("of them cached", "{:,.0f}".format),
+    "completion_tokens": ("tokens out", "{:,.0f}".format),
+    "seconds": ("time of all calls", _time),
+    "cost_usd": ("cost", usd_text),
+}
+"""What a table shows of each role: its name and how it is written."""

@@ -1,0 +1,98 @@
+"""Options that say what a run may take: money, tokens, time."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import click
+
+__all__ = ["limit_options", "seconds_until"]
+
+DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def limit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; the command gets them as `limits`."""
+
+    @click.option(
+        "--budget-usd",
+        type=click.FloatRange(min=0, min_open=True),
+        callback=_finite,
+        metavar="X",
+        help="US dollars that the run folder may cost in all; no call starts that might not fit.",
+    )
+    @click.option(
+        "--budget-tokens",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Tokens, prompt and completion, that the run folder may take in all.",
+    )
+    @click.option(
+        "--deadline",
+        metavar="WHEN",
+        callback=_deadline,
+        help="When to stop: 90m, 2h30m, 18:30, or an ISO time. Calls under way get until then.",
+    )
+    @functools.wraps(function)
+    def with_limits(
+        *args: Any,
+        budget_usd: float | None,
+        budget_tokens: int | None,
+        deadline: float | None,
+        **kwargs: Any,
+    ) -> None:
+        from convogen.models.budget import Limits
+
+        function(*args, limits=Limits(budget_usd, budget_tokens, deadline), **kwargs)
+
+    return with_limits
+
+
+def seconds_until(when: str, now: datetime) -> float:
+    """Seconds from `now` to a duration's end, the next such time of day, or an ISO time.
+
+    `now` has a time zone, which times without one are in. Raises `ValueError` for what is none of
+    these or is past.
+    """
+    text = when.strip()
+    if text and (parts := DURATION.fullmatch(text)):
+        days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        left_s = float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    else:
+        left_s = _moment(text, now).timestamp() - now.timestamp()
+    if left_s <= 0:
+        raise ValueError("it has passed already")
+    return left_s
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    try:
+        at = time.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError("must be 90m, 2h30m, 18:30 or 2030-01-31T18:30") from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
+    today = datetime.combine(now.date(), at, at.tzinfo or now.tzinfo)
+    return today if today > now else today + timedelta(days=1)
+
+
+def _deadline(_: click.Context, option: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return seconds_until(value, datetime.now(UTC).astimezone())
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{value}: {error}", param=option) from error
+
+
+def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("must be an amount of money", param=option)
+    return value

@@ -1,0 +1,134 @@
+"""What a whole run will take, from the conversations it already holds.
+
+The unit is what was spent between one accepted conversation and the next, so that the calls of
+tasks that failed are in the unit of the conversation made in their place. The sum of m further
+units has the prediction interval m x ± t s √(m + m²/k), with mean x and standard deviation s of
+the k units seen and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991,
+section 4.7, for a sum). What the units seen do not show is not in it: a fault that is rarer than
+one in k, prompts that grow over the run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from math import sqrt
+from statistics import mean, stdev
+
+from convogen.spending import JUDGE, Prices, usage_of
+from convogen.store import Run
+
+__all__ = ["LEVEL", "Forecast", "Range", "forecast"]
+
+LEVEL = 0.95
+COUNTS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What is expected of a whole run, `so_far` of it spent, and the 95% prediction interval
+    (None with fewer than two conversations to go by)."""
+
+    so_far: float
+    expected: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A run of `n` conversations as its first `seen` let expect it.
+
+    `roles` has for each (role, model), and `total` over all roles, the ranges of calls,
+    prompt_tokens, cached_tokens, completion_tokens, seconds (of all calls added up) and cost_usd,
+    which is missing where a price is not known.
+    """
+
+    n: int
+    seen: int
+    roles: dict[tuple[str, str], dict[str, Range]]
+    total: dict[str, Range]
+
+
+def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
+    """Forecast a run of `n` conversations; the judges' calls are no part of it."""
+    accepted = [c.task or 0 for c in run.conversations()]
+    committed = len(accepted) + sum(1 for _ in run.failures())
+    spent: dict[tuple[str, str], _Units] = {}
+    prices = prices or Prices(run)
+    for row in run.ledger():
+        key = (row["role"], row["model"])
+        if row["role"] == JUDGE or "lost_attempts" in row:
+            continue
+        if key not in spent:
+            spent[key] = _Units(len(accepted))
+        amounts = {"calls": 1, **usage_of(row).model_dump(), "seconds": row["seconds"]}
+        price, _ = prices.of(*key)
+        if price is not None:
+            amounts["cost_usd"] = price(usage_of(row))
+        spent[key].add(bisect_left(accepted, row["task"]), row["task"] < committed, amounts)
+    known = all(prices.of(*key)[0] for key in spent)
+    counted = (*COUNTS, "cost_usd") if known else COUNTS
+    return Forecast(
+        n,
+        len(accepted),
+        {key: units.ranges(n) for key, units in sorted(spent.items())},
+        _sum(spent.values(), len(accepted)).ranges(n, counted),
+    )
+
+
+class _Units:
+    """Amounts by unit; those after the last accepted conversation, failed or only begun, apart."""
+
+    def __init__(self, seen: int) -> None:
+        self.units: list[dict[str, float]] = [{} for _ in range(seen)]
+        self.failed: dict[str, float] = {}
+        self.begun: dict[str, float] = {}
+
+    def add(self, at: int, committed: bool, amounts: Mapping[str, float]) -> None:
+        """Add to unit `at`."""
+        after = self.failed if committed else self.begun
+        unit = self.units[at] if at < len(self.units) else after
+        for name, amount in amounts.items():
+            unit[name] = unit.get(name, 0) + amount
+
+    def ranges(self, n: int, names: Iterable[str] | None = None) -> dict[str, Range]:
+        """The range of each amount over a run of `n` conversations."""
+        every = [*self.units, self.failed, self.begun]
+        return {
+            name: _range(
+                [unit.get(name, 0) for unit in self.units],
+                self.failed.get(name, 0),
+                self.begun.get(name, 0),
+                max(n - len(self.units), 0),
+            )
+            for name in (dict.fromkeys(key for unit in every for key in unit))
+            if names is None or name in names
+        }
+
+
+def _sum(roles: Iterable[_Units], seen: int) -> _Units:
+    total = _Units(seen)
+    for role in roles:
+        for at, unit in enumerate(role.units):
+            total.add(at, True, unit)
+        total.add(seen, True, role.failed)
+        total.add(seen, False, role.begun)
+    return total
+
+
+def _range(units: list[float], failed: float, begun: float, missing: int) -> Range:
+    """`begun` is a part of what is missing; tasks that `failed` are not."""
+    so_far, seen = sum(units) + failed, len(units)
+    rest = missing * mean(units) if units else 0.0
+    expected = so_far + max(rest, begun)
+    if not missing:
+        return Range(so_far + begun, expected, expected, expected)
+    if seen < 2:
+        return Range(so_far + begun, expected, None, None)
+    t: float = import_module("scipy.special").stdtrit(seen - 1, (1 + LEVEL) / 2)
+    half = float(t) * stdev(units) * sqrt(missing + missing**2 / seen)
+    low, high = so_far + max(rest - half, begun), so_far + max(rest + half, begun)
+    return Range(so_far + begun, expected, low, high)

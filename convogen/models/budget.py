@@ -1,0 +1,196 @@
+"""What a run may still spend: every attempt is admitted at the most it can cost, then settled.
+
+An attempt's estimate is an upper bound. Prompt: a token of every common tokenizer covers at least
+one byte, so its bytes, with room for a chat template. Completion: the request's cap, or, without
+one, twice the longest seen of its role. Where an endpoint reports more than that, what it reports
+is the bound from then on. Spent and reserved together never pass a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convogen.models.base import Request
+from convogen.models.prices import Pricer
+from convogen.types import Usage
+
+__all__ = ["Budget", "Limits", "Reservation"]
+
+MESSAGE_TOKENS = 16
+REQUEST_TOKENS = 64
+"""Room for what a chat template adds around a message and around all of them."""
+
+UNSEEN_COMPLETION = 4096
+"""Tokens a reply may have where nothing caps it and no other was seen."""
+
+LATENCIES = 200
+USUAL = 0.95
+"""A call's usual latency: this quantile of the last `LATENCIES` of its role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take: US dollars and tokens over its folder, seconds from its start."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    deadline_s: float | None = None
+
+
+class Reservation:
+    """An attempt under way, held at its estimate until one of its methods is called, once."""
+
+    def __init__(self, budget: Budget, role: str, estimate: Usage, usd: float) -> None:
+        self._budget = budget
+        self._began = budget.clock()
+        self.role = role
+        self.estimate = estimate
+        self.usd = usd
+        self.open = True
+        self.reported = True
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been under way."""
+        return self._budget.clock() - self._began
+
+    def settle(self, usage: Usage) -> None:
+        """Answered: it counts as `usage`, or at its estimate where the endpoint reported none."""
+        self.reported = _total(usage) > 0
+        self._budget.close(self, usage if self.reported else self.estimate)
+        self._budget.learn(self, usage)
+
+    def release(self) -> None:
+        """Refused, or never sent: it counts as nothing."""
+        self._budget.close(self, None)
+
+    def lost(self) -> Usage:
+        """Sent, and no answer came: it may have been billed, so it counts at its estimate."""
+        self._budget.close(self, self.estimate)
+        return self.estimate
+
+
+class Budget:
+    """What was spent, what is reserved, and whether another attempt fits.
+
+    `prices` gives what a role's calls cost; a role that is missing there costs nothing.
+    `spent_usd` and `spent_tokens` are of earlier starts of the run. `clock` gives seconds and
+    never goes back.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        prices: Mapping[str, Pricer] | None = None,
+        *,
+        spent_usd: float = 0.0,
+        spent_tokens: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.spent_usd = spent_usd
+        self.spent_tokens = spent_tokens
+        self.reserved_usd = 0.0
+        self.reserved_tokens = 0
+        self.outstanding = 0
+        self.clock = clock
+        ends = self.limits.deadline_s
+        self.deadline = None if ends is None else clock() + ends
+        self._prices = prices or {}
+        self._longest: dict[str, int] = defaultdict(int)
+        self._stretch: dict[str, float] = defaultdict(lambda: 1.0)
+        self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LATENCIES))
+
+    def admit(self, request: Request) -> Reservation | None:
+        """Reserve the most an attempt can cost; None where that does not fit now.
+
+        Where reservations are outstanding it may fit once they are settled, most of them far
+        below their estimate.
+        """
+        estimate = self.estimate(request)
+        if self._shortage(request.role, estimate) is not None:
+            return None
+        reservation = Reservation(self, request.role, estimate, self._usd(request.role, estimate))
+        self.reserved_usd += reservation.usd
+        self.reserved_tokens += _total(estimate)
+        self.outstanding += 1
+        return reservation
+
+    def shortage(self, request: Request) -> tuple[str, str] | None:
+        """The option that keeps an attempt from being admitted now, and why; None where none."""
+        return self._shortage(request.role, self.estimate(request))
+
+    def _shortage(self, role: str, estimate: Usage) -> tuple[str, str] | None:
+        limits = self.limits
+        if self.deadline is not None and self.clock() + self._usual_s(role) > self.deadline:
+            return "--deadline", "the deadline leaves no time for another call"
+        usd = self._usd(role, estimate)
+        if limits.usd is not None and self.spent_usd + self.reserved_usd + usd > limits.usd:
+            return "--budget-usd", (
+                f"${self.spent_usd:.4f} of ${limits.usd:.4f} spent, "
+                f"another call may take ${usd:.4f}"
+            )
+        tokens = self.spent_tokens + self.reserved_tokens + _total(estimate)
+        if limits.tokens is not None and tokens > limits.tokens:
+            return "--budget-tokens", (
+                f"{self.spent_tokens:,} of {limits.tokens:,} tokens spent, "
+                f"another call may take {_total(estimate):,}"
+            )
+        return None
+
+    def estimate(self, request: Request) -> Usage:
+        """The most tokens an attempt can take."""
+        texts = [message.content for message in request.messages]
+        if request.schema is not None:
+            texts.append(json.dumps(request.schema, ensure_ascii=False))
+        room = REQUEST_TOKENS + MESSAGE_TOKENS * len(request.messages)
+        prompt = sum(len(text.encode()) for text in texts) + room
+        longest, cap = self._longest[request.role], _cap(request)
+        most = max(UNSEEN_COMPLETION, 2 * longest) if cap is None else max(cap, longest)
+        stretched = int(prompt * self._stretch[request.role]) + 1
+        return Usage(prompt_tokens=stretched, completion_tokens=most)
+
+    def close(self, reservation: Reservation, usage: Usage | None) -> None:
+        """End a reservation; `usage` is what it counts as, None where it counts as nothing."""
+        assert reservation.open, "a reservation is settled, released or lost once"
+        reservation.open = False
+        self.outstanding -= 1
+        self.reserved_tokens -= _total(reservation.estimate)
+        self.reserved_usd = self.reserved_usd - reservation.usd if self.outstanding else 0.0
+        if usage is not None:
+            self.spent_usd += self._usd(reservation.role, usage)
+            self.spent_tokens += _total(usage)
+
+    def learn(self, reservation: Reservation, usage: Usage) -> None:
+        """Take up what an answered attempt shows: lengths beyond the bound, its latency."""
+        role, estimate = reservation.role, reservation.estimate
+        self._longest[role] = max(self._longest[role], usage.completion_tokens)
+        if usage.prompt_tokens > estimate.prompt_tokens:
+            self._stretch[role] *= 1.1 * usage.prompt_tokens / estimate.prompt_tokens
+        self._seconds[role].append(reservation.seconds)
+
+    def _usd(self, role: str, usage: Usage) -> float:
+        price = self._prices.get(role)
+        return price(usage) if price else 0.0
+
+    def _usual_s(self, role: str) -> float:
+        seconds = sorted(self._seconds[role])
+        return seconds[int(USUAL * (len(seconds) - 1))] if seconds else 0.0
+
+
+def _total(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+def _cap(request: Request) -> int | None:
+    """The most completion tokens a request allows; further keys of the body go over sampling."""
+    extra: dict[str, Any] = request.sampling.extra or {}
+    for key in ("max_completion_tokens", "max_tokens"):
+        if isinstance(extra.get(key), int):
+            return extra[key]
+    return request.sampling.max_tokens

@@ -1,0 +1,119 @@
+"""Where attempts wait for the budget: in order of priority, for as long as it may help."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from convogen.errors import BudgetReached, ConvogenError, ModelFault
+from convogen.models.base import Request, Transient
+from convogen.models.budget import Budget, Reservation
+from convogen.types import Usage
+
+__all__ = ["Gate", "OnLost"]
+
+OnLost = Callable[[Usage, int, float], None]
+"""Called with what an attempt may have cost for nothing, 1 where it was lost (0: answered without
+a usage), and its seconds."""
+
+_Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
+"""By priority, then by arrival."""
+
+
+class Gate:
+    """Lets an attempt begin when the budget admits it.
+
+    One that does not fit waits for those under way, and those behind it wait too, so that small
+    attempts do not keep a larger one of an earlier task out. Where none is under way and it still
+    does not fit, those behind it may go; where none of them fits either, the run is over.
+    """
+
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
+        self._waiting: list[_Waiting] = []
+        self._arrivals = 0
+
+    @asynccontextmanager
+    async def attempt(
+        self, request: Request, priority: int, on_lost: OnLost | None = None
+    ) -> AsyncGenerator[Reservation]:
+        """Hold a reservation for one attempt; the block settles it with the reply's usage.
+
+        An exception out of the block releases it, or counts it as lost: whichever it says.
+        Raises `BudgetReached`.
+        """
+        reservation = await self._admit(request, priority)
+        try:
+            yield reservation
+            if not reservation.reported:
+                _say(on_lost, reservation.estimate, 0, reservation)
+        except BaseException as fault:
+            if reservation.open and _billed(fault):
+                _say(on_lost, reservation.lost(), 1, reservation)
+            raise
+        finally:
+            if reservation.open:
+                reservation.release()
+            self._serve()
+
+    @asynccontextmanager
+    async def until_deadline(self) -> AsyncGenerator[None]:
+        """Cancel the block at the deadline; raises `BudgetReached` then."""
+        timer = asyncio.timeout_at(self.budget.deadline)
+        try:
+            async with timer:
+                yield
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise BudgetReached("the deadline has passed", "--deadline") from None
+
+    async def _admit(self, request: Request, priority: int) -> Reservation:
+        if not self._waiting and (reservation := self.budget.admit(request)) is not None:
+            return reservation
+        admitted: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiting, (priority, self._arrivals, request, admitted))
+        self._serve()
+        try:
+            return await admitted
+        except asyncio.CancelledError:
+            if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
+                admitted.result().release()
+                self._serve()
+            raise
+
+    def _serve(self) -> None:
+        """Admit those who wait, first in line first, until one does not fit that still may."""
+        budget, unfit = self.budget, list[_Waiting]()
+        idle = budget.outstanding == 0
+        while self._waiting and (idle or not unfit):
+            waiting = heapq.heappop(self._waiting)
+            _, _, request, admitted = waiting
+            if admitted.done():
+                continue
+            if (reservation := budget.admit(request)) is not None:
+                admitted.set_result(reservation)
+            else:
+                unfit.append(waiting)
+        if idle and budget.outstanding == 0:
+            for _, _, request, admitted in unfit:
+                option, why = budget.shortage(request) or ("", "")
+                admitted.set_exception(BudgetReached(why, option))
+        else:
+            for waiting in unfit:
+                heapq.heappush(self._waiting, waiting)
+
+
+def _say(on_lost: OnLost | None, usage: Usage, attempts: int, reservation: Reservation) -> None:
+    if on_lost is not None:
+        on_lost(usage, attempts, reservation.seconds)
+
+
+def _billed(fault: BaseException) -> bool:
+    """Whether an attempt that ended so may have been paid for: all but what was refused."""
+    if isinstance(fault, Transient | ModelFault):
+        return fault.billed
+    return not isinstance(fault, ConvogenError)

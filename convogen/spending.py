@@ -1,0 +1,107 @@
+"""What a run has cost: its ledger by role and model, priced call by call.
+
+Attempts that may have been billed for nothing (`lost_…`, at their estimate) are kept apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from convogen.errors import RunFolderError
+from convogen.models.prices import Pricer, list_price, pricer
+from convogen.models.spec import ModelSpec, Price
+from convogen.scores import scores_manifest
+from convogen.store import Run
+from convogen.types import Usage
+
+__all__ = ["JUDGE", "Prices", "spending", "total_usd", "usage_of"]
+
+JUDGE = "judge"
+"""The role of a judge's calls, which are no part of what a run itself cost."""
+
+COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_completion_tokens")
+
+
+class Prices:
+    """What the calls in a run's ledger cost: by its models' own prices, else by list price.
+
+    `models` goes over what the run's manifest says of its roles.
+    """
+
+    def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
+        self._folder = run.folder
+        self._found: dict[tuple[str, str], tuple[Pricer | None, str]] = {}
+        told: dict[str, Any] = run.manifest.get("models") or {}
+        for role, described in told.items():
+            self._take(role, described)
+        for path in run.folder.glob("scores/*.jsonl"):
+            if judge := scores_manifest(path):
+                self._take(JUDGE, {**judge, "name": judge.get("judged_by", {}).get("model")})
+        for role, spec in (models or {}).items():
+            whose = "list" if spec.kind == "endpoint" else "local"
+            self._found[role, spec.identity] = (pricer(spec), "own" if spec.price else whose)
+
+    def _own(self, price: Any) -> Pricer:
+        try:
+            return Price.model_validate(price).usd
+        except ValidationError as error:
+            raise RunFolderError(f"{self._folder}: a manifest's price is none: {price}") from error
+
+    def _take(self, role: str, described: Mapping[str, Any]) -> None:
+        name, own = str(described.get("name")), described.get("price")
+        if own:
+            found = (self._own(own), "own")
+        elif described.get("kind") in ("embedded", "scripted"):
+            found = (pricer(ModelSpec(name="embedded")), "local")
+        else:
+            found = (list_price(name), "list")
+        self._found[role, name] = found
+
+    def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
+        """What a role's calls cost (None where not known), and whose price it is."""
+        return self._found.get((role, model)) or (list_price(model), "list")
+
+
+def spending(run: Run, prices: Prices | None = None) -> list[dict[str, Any]]:
+    """The ledger by role and model, the judges' last; a cost that is not known is None.
+
+    `attempts` are those of answered calls; `price` says whose it is: own, list or local.
+    """
+    prices = prices or Prices(run)
+    totals: dict[tuple[str, str], Counter[str]] = {}
+    usd: dict[tuple[str, str], list[float]] = {}
+    for row in run.ledger():
+        key = (row["role"], row["model"])
+        total, cost = totals.setdefault(key, Counter()), usd.setdefault(key, [0.0, 0.0])
+        usage, lost = usage_of(row), usage_of(row, "lost_")
+        total["calls"] += "lost_attempts" not in row
+        total.update(usage.model_dump())
+        total.update({name: row.get(name, 0) for name in COUNTED})
+        price, _ = prices.of(*key)
+        if price:
+            cost[0] += price(usage)
+            cost[1] += price(lost)
+    rows: list[dict[str, Any]] = []
+    for key in sorted(totals, key=lambda key: (key[0] == JUDGE, key)):
+        price, whose = prices.of(*key)
+        cost, lost = usd[key] if price else (None, None)
+        named = {"role": key[0], "model": key[1], "price": whose if price else None}
+        rows.append({**named, **totals[key], "cost_usd": cost, "lost_usd": lost})
+    return rows
+
+
+def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
+    """The tokens of a ledger row; with `lost_`, those that may have been billed for nothing."""
+    return Usage(**{name: row.get(prefix + name, 0) for name in Usage.model_fields})
+
+
+def total_usd(rows: Iterable[Mapping[str, Any]], lost: bool = False) -> float | None:
+    """The sum of some rows of `spending`; None where a price is not known."""
+    costs = [row["cost_usd"] for row in rows]
+    if None in costs:
+        return None
+    return sum(costs) + (sum(row["lost_usd"] for row in rows) if lost else 0.0)

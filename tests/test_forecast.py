@@ -1,0 +1,144 @@
+"""A forecast against the finished run, and a pilot that is not paid for twice."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from command_line import convogen
+from endpoint_server import Asked, Bytes, EndpointServer, converse
+
+from convogen import Experiment, Run, load_run, run
+from convogen.forecast import Range, forecast
+from convogen.models.base import Request
+from convogen.models.scripted import ScriptedModel, improvise
+from convogen.spending import spending
+
+QUANTITIES = ("calls", "prompt_tokens", "completion_tokens", "cost_usd")
+
+
+def experiment(**overrides: object) -> Experiment:
+    model = {"name": "m", "price": {"input": 2, "output": 8}}
+    small = {"n": 14, "max_turns": 2, "participants": [2, 3], "models": model, "reasks": 0}
+    return Experiment.load("GPFS-s", small | overrides)
+
+
+def script(request: Request) -> str:
+    """Replies of random lengths; an experience is now and then none."""
+    rng = random.Random(request.hash)
+    if request.role == "generator" and rng.random() < 0.2:
+        return "no object " * rng.randrange(60)
+    if request.role == "agent":
+        return " ".join(rng.choices("one two three four five six".split(), k=rng.randint(3, 20)))
+    return improvise(request)
+
+
+def play(folder: Path, **overrides: object) -> Run:
+    return run(experiment(**overrides), folder, open_model=lambda _: ScriptedModel(script))
+
+
+def within(found: Range, value: float) -> bool:
+    assert found.low is not None
+    assert found.high is not None
+    return found.low - 1e-9 <= value <= found.high + 1e-9
+
+
+def test_the_interval_holds_the_finished_run_about_as_often_as_it_says(tmp_path: Path) -> None:
+    """20 runs, each forecast from its first 6 conversations. Fewer than 15 of 20 would come
+    less than once in 1,000 times if each were held with 95%."""
+    held = dict.fromkeys(QUANTITIES, 0)
+    widths: list[float] = []
+    for seed in range(20):
+        folder = tmp_path / str(seed)
+        found = forecast(play(folder, n=6, seed=seed), 14)
+        assert found.seen == 6
+        whole = spending(play(folder, seed=seed))
+        for key in QUANTITIES:
+            held[key] += within(found.total[key], sum(row[key] for row in whole))
+        cost = found.total["cost_usd"]
+        assert cost.low is not None
+        assert cost.high is not None
+        widths.append((cost.high - cost.low) / cost.expected)
+    assert min(held.values()) >= 15, held
+    assert sum(widths) / len(widths) < 0.6
+
+
+def test_a_finished_run_is_its_own_forecast(tmp_path: Path) -> None:
+    result = play(tmp_path, n=4)
+    found = forecast(result, 4)
+    for row in spending(result):
+        ranges = found.roles[row["role"], row["model"]]
+        for key in (*QUANTITIES, "seconds"):
+            expected = pytest.approx(row[key])
+            assert ranges[key].so_far == ranges[key].expected == expected
+            assert ranges[key].low == ranges[key].high == expected
+    calls = sum(ranges["calls"].expected for ranges in found.roles.values())
+    assert found.total["calls"].expected == calls
+
+
+def test_nothing_seen_is_no_interval(tmp_path: Path) -> None:
+    one = forecast(play(tmp_path / "one", n=1), 10)
+    assert one.total["calls"].low is None
+    assert one.total["calls"].expected == 10 * one.total["calls"].so_far
+    assert "cost_usd" not in forecast(play(tmp_path / "free", n=2, models={"name": "m"}), 10).total
+
+
+def random_lengths(asked: Asked) -> Bytes:
+    body = json.loads(converse(asked).content)
+    rng = random.Random(json.dumps(asked.body["messages"]))
+    body["usage"] = {
+        "prompt_tokens": 100 + rng.randrange(40),
+        "completion_tokens": rng.randrange(90),
+    }
+    return Bytes(json.dumps(body).encode())
+
+
+def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script = random_lengths
+    arguments = ["run", "GPFS-s", "--model", "m", "--base-url", endpoint.base_url, "--n", "12"]
+    arguments += ["--set", "max_turns=3", "--price", "1,2", "--out", tmp_path / "run"]
+    dry = convogen(*arguments, "--dry-run", "--pilot", "4", "--json")
+    assert dry.status == 0
+    assert "pilot of 4 conversations is played with real calls" in dry.err
+    found = json.loads(dry.out)
+    pilot = load_run(tmp_path / "run")
+    assert sum(1 for _ in pilot.conversations()) == found["seen"] == 4
+    assert pilot.manifest["complete"] is False
+    assert found["total"]["calls"]["so_far"] == len(endpoint.asked)
+    assert found["pilot_usd"] == pytest.approx(found["total"]["cost_usd"]["so_far"])
+    made = len(endpoint.asked)
+    again = convogen(*arguments, "--dry-run", "--pilot", "3")
+    assert again.status == 0
+    assert "no call is made" in again.err
+    assert "95% interval" in again.out
+    assert len(endpoint.asked) == made
+    assert convogen(*arguments).status == 0
+    assert len(list(pilot.ledger())) == len(endpoint.asked)
+    bodies = [json.dumps(asked.body) for asked in endpoint.asked]
+    assert len(set(bodies)) == len(bodies)
+    for key in ("calls", "prompt_tokens", "completion_tokens", "cost_usd"):
+        total = sum(row[key] for row in spending(pilot))
+        assert within(Range(**found["total"][key]), total)
+
+
+def test_a_dry_run_says_what_has_no_price_and_minds_what_is_there(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    arguments = ["run", "GPFS-s", "--model", "m", "--base-url", endpoint.base_url]
+    arguments += ["--set", "max_turns=2", "--out", tmp_path / "run", "--dry-run"]
+    ended = convogen(*arguments, "--pilot", "2")
+    assert ended.status == 0
+    assert "the price of m is not known" in ended.out
+    assert "unknown" in ended.out
+    made = len(endpoint.asked)
+    priced = convogen(*arguments, "--pilot", "2", "--price", "1,2")
+    assert "not known" not in priced.out
+    assert "$" in priced.out
+    other = convogen(*arguments, "--seed", "5")
+    assert other.status == 2
+    assert "another experiment" in other.complaint
+    assert len(endpoint.asked) == made
