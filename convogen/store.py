@@ -3,6 +3,7 @@
     experiment.yaml  manifest.json     what was asked; versions, prompts, models, sources
     experiences.jsonl  conversations.jsonl  failures.jsonl
     ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
+    calls.jsonl                        one line a call: what was answered
     journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.scores`
 
@@ -21,15 +22,15 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from convogen.errors import RunFolderError
-from convogen.files import parse_row, write_whole
+from convogen.errors import RunFolderError, SourceError
+from convogen.files import parse_row, rows_of_task, write_whole
 from convogen.models.journal import Journal
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
-ROWS = ("ledger", "experiences", "conversations", "failures")
+ROWS = ("experiences", "conversations", "failures")
 R = TypeVar("R", bound=Record)
 
 
@@ -84,6 +85,20 @@ class Run:
                 for row in _json_rows(path, "call"):
                     yield {"task": int(path.stem)} | row["call"]
 
+    def calls(self, task: int) -> list[dict[str, Any]]:
+        """The answered calls of a committed task in the order they were made: `task`, `key`,
+        `role`, `text` and `finish_reason` or `fault`, `usage`, `logprobs` where there are any."""
+        return list(rows_of_task(self.folder / "calls.jsonl", task))
+
+    def conversation(self, name: str) -> Conversation:
+        """The conversation with an id; raises `SourceError` where there is none."""
+        for conversation in self.conversations():
+            if conversation.id == name:
+                return conversation
+        raise SourceError(
+            f"{self.folder}: no conversation {name!r}; conversations.jsonl holds their ids"
+        )
+
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         path = self.folder / name
         if not path.exists():
@@ -117,8 +132,8 @@ class RunStore(Run):
         super().__init__(folder)
         self._fingerprint = fingerprint
         self._lock = lock(folder)
-        ledger, experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
-        self._log = TaskLog([ledger, experiences], rows, folder / "journal")
+        experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
+        self._log = TaskLog(folder, [experiences], rows)
         self.n_conversations = self.n_failures = 0
         self._count()
 

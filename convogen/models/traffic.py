@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from convogen.errors import EndpointDown
+from convogen.errors import EndpointDown, ModelFault
 from convogen.models.base import (
     ChatModel,
     Message,
@@ -216,7 +216,13 @@ class Session:
             tally.add("replayed")
             return known
         started = time.perf_counter()
-        reply, attempts = await self._traffic.complete(request, self._task)
+        try:
+            reply, attempts = await self._traffic.complete(request, self._task)
+        except ModelFault as fault:
+            spent = time.perf_counter() - started
+            self._journal.record(key, request.role, request.model, fault, 1, spent)
+            tally.add("calls")
+            raise
         # No await between the answer and its journal line: what is answered is kept.
         self._journal.record(
             key, request.role, request.model, reply, attempts, time.perf_counter() - started
