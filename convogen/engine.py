@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import logging
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,18 @@ from convogen import __version__
 from convogen.errors import TooManyFailures
 from convogen.experiment import Experiment
 from convogen.inorder import WINDOW, InOrder, run_to_end
+from convogen.log import run_log
+from convogen.masking import public_url
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
-from convogen.models.spec import ModelSpec, public_url
+from convogen.models.spec import ModelSpec
+from convogen.models.tracing import span
 from convogen.models.traffic import Role, Tally, Traffic, open_model
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
 __all__ = ["run", "run_async"]
 
+LOG = logging.getLogger(__name__)
 PACKAGES = ("autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
 
@@ -71,7 +77,8 @@ async def run_async(
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
-        await _Engine(experiment, store, traffic, tally).run()
+        with _observed(experiment, store):
+            await _Engine(experiment, store, traffic, tally).run()
         store.note({"complete": True, "ended_at": _now()})
     finally:
         await traffic.close()
@@ -128,10 +135,13 @@ class _Engine:
         seed = int.from_bytes(digest)
         session = self._traffic.session(number, seed, journal)
         task = Task(number, digest.hex(), seed, session, self._tally.add)
-        return _Played(await play.play(task), journal)
+        with span("task", task=number):
+            return _Played(await play.play(task), journal)
 
     def _commit(self, played: _Played) -> None:
-        self._store.commit(self._store.committed, played.outcome, played.journal)
+        number = self._store.committed
+        self._store.commit(number, played.outcome, played.journal)
+        log_outcome(number, played.outcome)
         done = "failures" if played.outcome.conversation is None else "conversations"
         self._tally.add(done)
 
@@ -143,6 +153,48 @@ class _Engine:
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_failures={failed + max(10, limit)}"
             )
+
+
+@contextmanager
+def _observed(experiment: Experiment, store: RunStore) -> Generator[None]:
+    """Log and trace one start of a run."""
+    began = time.perf_counter()
+    facts = {"name": experiment.name, "fingerprint": experiment.fingerprint, "n": experiment.n}
+
+    def state() -> dict[str, Any]:
+        rows = {"conversations": store.n_conversations, "failures": store.n_failures}
+        return {**rows, "seconds": round(time.perf_counter() - began, 3)}
+
+    with run_log(store.folder / "log.jsonl"), span("run", **facts):
+        manifest = store.manifest
+        described = {key: manifest.get(key) for key in ("packages", "models")}
+        bound = {"concurrency": experiment.concurrency}
+        LOG.info("start", extra={"run": facts, **described, **bound, **state()})
+        try:
+            yield
+        except BaseException as error:
+            ended = {"error": type(error).__name__, "detail": str(error)}
+            LOG.warning("stopped", extra={**ended, **state()})
+            raise
+        LOG.info("complete", extra=state())
+
+
+def log_outcome(task: int, outcome: Outcome) -> None:
+    """Log what a task gave: failures and repairs always, the rest for those who debug."""
+    failure, conversation = outcome.failure, outcome.conversation
+    if failure is not None:
+        facts = failure.model_dump(include={"id", "stage", "kind", "message"})
+        facts["detail"] = facts.pop("message")
+        LOG.info("failure", extra={"task": task, **facts})
+    turns = conversation.turns if conversation else []
+    repairs = {
+        "experience": outcome.experience.repairs if outcome.experience else [],
+        "selector": [t.selection.repair for t in turns if t.selection and t.selection.repair],
+        "asked_again": [reason for turn in turns for reason in turn.reasks],
+    }
+    if any(repairs.values()):
+        LOG.info("repairs", extra={"task": task, **repairs})
+    LOG.debug("commit", extra={"task": task, "turns": len(turns)})
 
 
 def _open_roles(

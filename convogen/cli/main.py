@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -24,6 +26,8 @@ COMMANDS = {
     "schema": "Print the JSON Schema of an experiment file, for editors.",
 }
 """Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""
+
+VERBOSE = {"--verbose": 1, "-v": 1, "-vv": 2}
 
 
 class LazyGroup(click.Group):
@@ -45,7 +49,8 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="convogen")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def cli(debug: bool) -> None:
+@click.option("--verbose", "-v", count=True, help="Print what happens; twice for all of it.")
+def cli(debug: bool, verbose: int) -> None:
     """Generate conversation data that does not exist yet, and measure how good it is."""
 
 
@@ -56,9 +61,17 @@ def main(argv: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    if debug:
+        sys.excepthook = _traceback
+    times = sum(VERBOSE.get(arg, 0) for arg in args)
+    args = [arg for arg in args if arg != "--debug" and arg not in VERBOSE]
+    if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        from convogen.models.tracing import configure
+
+        configure()
     try:
-        status = cli.main(args, prog_name="convogen", standalone_mode=False)
+        with _logged(times):
+            status = cli.main(args, prog_name="convogen", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -84,7 +97,26 @@ def main(argv: list[str] | None = None) -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
 
 
+def _logged(times: int) -> AbstractContextManager[None]:
+    if not times:
+        return nullcontext()
+    from convogen.log import verbose
+
+    return verbose(times)
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """A traceback without secrets: what led to an error may quote one."""
+    import traceback
+
+    from convogen.masking import masked
+
+    click.echo(masked("".join(traceback.format_exception(kind, error, trace))), err=True)
+
+
 def _fail(message: str, status: int) -> NoReturn:
     """Say what is wrong in one line, and end."""
-    click.echo(f"convogen: {' '.join(message.split())}", err=True)
+    from convogen.masking import masked
+
+    click.echo(f"convogen: {masked(' '.join(message.split()))}", err=True)
     sys.exit(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from
+from convogen.cli.options import again, base_url_option, model_option, models_from
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -67,7 +66,7 @@ def command(
             result = run(loaded, folder, fresh=fresh, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {_again()}", err=True)
+        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
     print_summary(result)
 
@@ -116,8 +115,3 @@ def _notices(experiment: Any) -> list[str]:
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
     return lines
-
-
-def _again() -> str:
-    """The command that goes on with this run: the same one, without --fresh."""
-    return shlex.join(["convogen", *(arg for arg in sys.argv[1:] if arg != "--fresh")])

@@ -13,14 +13,16 @@ import email.utils
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
+from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import Reply, Request, TokenLogprob, Transient, encodable, printable
 from convogen.models.dialect import Dialect
-from convogen.models.spec import ModelSpec, public_url
+from convogen.models.spec import ModelSpec
 from convogen.types import Usage
 
 __all__ = ["EndpointModel"]
@@ -44,16 +46,18 @@ class EndpointModel:
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
         self._spec = spec
-        base_url, basic = _without_credentials(
-            spec.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        )
+        url = spec.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        base_url, query, basic = _split_url(url)
         self._where = public_url(base_url)
-        self._key = _key(spec)
+        key = _key(spec)
+        own = [key] if key != NO_KEY else []
+        self._secrets = Secrets([*own, *url_secrets(url), *basic[6:].split()])
         self._dialect = Dialect(spec.json_mode)
         self._answered = False
         self._client = AsyncOpenAI(
             base_url=base_url,
-            api_key=self._key,
+            api_key=key,
+            default_query=query,
             default_headers={"Authorization": basic} if basic else None,
             max_retries=0,
             timeout=httpx2.Timeout(spec.timeout_s, connect=min(CONNECT_S, spec.timeout_s)),
@@ -88,7 +92,23 @@ class EndpointModel:
                     continue
                 raise self._status_error(error, detail) from error
             self._answered = True
-            return _reply(data)
+            return self._read(data)
+
+    def _read(self, data: object) -> Reply:
+        """The reply in a body; should it quote a secret, the reply has it masked."""
+        try:
+            reply = _reply(data)
+        except Transient as fault:
+            raise Transient(self._secrets.mask_error(str(fault))) from None
+        except ModelFault as fault:
+            evidence = self._secrets.mask_error(fault.evidence)
+            raise ModelFault(fault.kind, str(fault), evidence) from None
+        mask, logprobs = self._secrets.mask, reply.logprobs
+        if logprobs:
+            spelt = "".join(token.token for token in logprobs)
+            logprobs = _masked(logprobs, mask) if mask(spelt) == spelt else None
+        text, finish = mask(printable(reply.text)), mask(reply.finish_reason)
+        return replace(reply, text=text, finish_reason=finish, logprobs=logprobs)
 
     async def _post(self, body: dict[str, Any]) -> object:
         """One request; the time-out is over all of it, however slowly an answer trickles in."""
@@ -103,7 +123,8 @@ class EndpointModel:
         except (openai.APIConnectionError, aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
         except (openai.APIError, ValueError, RecursionError) as error:
-            raise Transient(f"unreadable answer: {' '.join(str(error).split())}"[:300]) from error
+            said = self._secrets.mask_error(" ".join(str(error).split()))
+            raise Transient(f"unreadable answer: {said}"[:300]) from error
 
     def _unreachable(self, error: BaseException) -> Exception:
         """What kept an answer from coming; the transport calls most of it a time-out."""
@@ -112,6 +133,7 @@ class EndpointModel:
         causes = list(_causes(error))
         cause = causes[-1]
         said = " ".join(f"{type(cause).__name__}: {cause}".split())
+        said = self._secrets.mask_error(said)
         message = f"{self._where} cannot be reached ({said})"[:300]
         unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         if not self._answered and any(isinstance(each, unconnected) for each in causes):
@@ -121,10 +143,10 @@ class EndpointModel:
         return Transient(message)
 
     def _detail(self, error: Any) -> str:
-        """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
+        """What the endpoint said went wrong, as one line; never a secret, should it be quoted."""
         body = error.body
         text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
-        return printable(" ".join(text.split()).replace(self._key, "***"))[:1000]
+        return self._secrets.mask_error(printable(" ".join(text.split())))[:1000]
 
     def _status_error(self, error: Any, detail: str) -> Exception:
         status = cast("int", error.status_code)
@@ -161,12 +183,20 @@ def _key(spec: ModelSpec) -> str:
     return NO_KEY
 
 
-def _without_credentials(url: str) -> tuple[str, str | None]:
-    """A URL without user:password@, and these as an Authorization header instead."""
+def _split_url(url: str) -> tuple[str, dict[str, str], str]:
+    """A URL without query and user:password@, its query, and an Authorization header or ""."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
-    basic = f"Basic {base64.b64encode(unquote(user).encode()).decode()}" if at else None
-    return parts._replace(netloc=host).geturl(), basic
+    basic = f"Basic {base64.b64encode(unquote(user).encode()).decode()}" if at else ""
+    bare = parts._replace(netloc=host, query="", fragment="").geturl()
+    return bare, dict(parse_qsl(parts.query, keep_blank_values=True)), basic
+
+
+def _masked(
+    tokens: tuple[TokenLogprob, ...], mask: Callable[[str], str]
+) -> tuple[TokenLogprob, ...]:
+    """Tokens whose alternatives quote no secret; they themselves are known not to."""
+    return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from convogen.models.base import Sampling
 
-__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "public_url"]
+__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec"]
 
 EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
@@ -86,11 +86,6 @@ class ModelSpec(BaseModel):
     def identity(self) -> str:
         """The name under which replies are recorded: a GGUF file's name without its folder."""
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
-
-
-def public_url(url: str) -> str:
-    """A URL, or a text with one in it, without user:password@ and without the query."""
-    return re.sub(r"(?<=://)[^/\s'\"]*@|(?<=\w)\?[^\s'\"]*", "", url)
 
 
 _NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
+import logging
 import random
 import time
 from collections import Counter
@@ -29,10 +30,12 @@ from convogen.models.base import (
 )
 from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
+from convogen.models.tracing import call_span
 from convogen.types import Usage
 
 __all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]
 
+LOG = logging.getLogger(__name__)
 ATTEMPTS = 7
 BACKOFF_S = 0.5
 LONGEST_WAIT_S = 60.0
@@ -217,11 +220,15 @@ class Session:
             return known
         started = time.perf_counter()
         try:
-            reply, attempts = await self._traffic.complete(request, self._task)
+            with call_span(request, self._traffic.role(request.role).spec.kind, self._task) as span:
+                reply, attempts = await self._traffic.complete(request, self._task)
+                span.answered(reply, attempts)
         except ModelFault as fault:
             spent = time.perf_counter() - started
             self._journal.record(key, request.role, request.model, fault, 1, spent)
             tally.add("calls")
+            facts = {"task": self._task, "role": request.role, "kind": fault.kind}
+            LOG.info("fault", extra={**facts, "detail": str(fault)})
             raise
         # No await between the answer and its journal line: what is answered is kept.
         self._journal.record(
