@@ -68,18 +68,18 @@ async def run_async(
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
     tally = tally or Tally()
-    roles = _open_roles(experiment, open_model)
+    roles = open_roles(experiment, open_model)
     traffic = Traffic(roles, experiment.concurrency, tally)
     store: RunStore | None = None
     try:
         if fresh:
             move_aside(folder)
-        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
+        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
-        with _observed(experiment, store):
+        with observed(experiment, store):
             await _Engine(experiment, store, traffic, tally).run()
-        store.note({"complete": True, "ended_at": _now()})
+        store.note({"complete": True, "ended_at": now()})
     finally:
         await traffic.close()
         if store is not None:
@@ -128,13 +128,10 @@ class _Engine:
         return play
 
     async def _play(self, play: Play, number: int) -> _Played:
-        digest = hashlib.blake2b(
-            f"{self._experiment.fingerprint}/{number}".encode(), digest_size=8
-        ).digest()
         journal = self._store.journal(number)
-        seed = int.from_bytes(digest)
+        name, seed = name_task(self._experiment.fingerprint, number)
         session = self._traffic.session(number, seed, journal)
-        task = Task(number, digest.hex(), seed, session, self._tally.add)
+        task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
             return _Played(await play.play(task), journal)
 
@@ -155,11 +152,17 @@ class _Engine:
             )
 
 
+def name_task(fingerprint: str, number: int) -> tuple[str, int]:
+    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
+    digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
+    return digest.hex(), int.from_bytes(digest)
+
+
 @contextmanager
-def _observed(experiment: Experiment, store: RunStore) -> Generator[None]:
+def observed(experiment: Experiment, store: RunStore) -> Generator[None]:
     """Log and trace one start of a run."""
     began = time.perf_counter()
-    facts = {"name": experiment.name, "fingerprint": experiment.fingerprint, "n": experiment.n}
+    facts = {"name": experiment.name, "fingerprint": store.fingerprint, "n": experiment.n}
 
     def state() -> dict[str, Any]:
         rows = {"conversations": store.n_conversations, "failures": store.n_failures}
@@ -197,7 +200,7 @@ def log_outcome(task: int, outcome: Outcome) -> None:
     LOG.debug("commit", extra={"task": task, "turns": len(turns)})
 
 
-def _open_roles(
+def open_roles(
     experiment: Experiment, open_model: Callable[[ModelSpec], ChatModel]
 ) -> dict[str, Role]:
     """A model for each role; roles that name the same model share it."""
@@ -227,7 +230,7 @@ def move_aside(folder: Path) -> Path | None:
     return aside
 
 
-def _manifest(experiment: Experiment) -> dict[str, Any]:
+def describe(experiment: Experiment) -> dict[str, Any]:
     """What is needed to know how a dataset was made; no key, no password."""
     packages = {"convogen": __version__, "python": platform.python_version()}
     for name in PACKAGES:
@@ -240,7 +243,7 @@ def _manifest(experiment: Experiment) -> dict[str, Any]:
         "fingerprint": experiment.fingerprint,
         "n": experiment.n,
         "complete": False,
-        "started_at": _now(),
+        "started_at": now(),
         "packages": packages,
         "models": {role: _described(experiment.model(role)) for role in experiment.method.roles},
         "experiment": experiment.essence,
@@ -254,5 +257,5 @@ def _described(spec: ModelSpec) -> Mapping[str, str]:
     return described
 
 
-def _now() -> str:
+def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

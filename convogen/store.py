@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import parse_row, rows_of_task, write_whole
-from convogen.models.journal import Journal
+from convogen.models.journal import Journal, check_answer
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Score
 
@@ -87,8 +87,15 @@ class Run:
 
     def calls(self, task: int) -> list[dict[str, Any]]:
         """The answered calls of a committed task in the order they were made: `task`, `key`,
-        `role`, `text` and `finish_reason` or `fault`, `usage`, `logprobs` where there are any."""
-        return list(rows_of_task(self.folder / "calls.jsonl", task))
+        `role`, `text` and `finish_reason` or `fault`, `usage`, `logprobs` where there are any.
+
+        Raises `RunFolderError` where they cannot be read.
+        """
+        path = self.folder / "calls.jsonl"
+        rows = list(rows_of_task(path, task))
+        for row in rows:
+            check_answer(path, row)
+        return rows
 
     def conversation(self, name: str) -> Conversation:
         """The conversation with an id; raises `SourceError` where there is none."""
@@ -130,7 +137,7 @@ class RunStore(Run):
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         super().__init__(folder)
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self._lock = lock(folder)
         experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
         self._log = TaskLog(folder, [experiences], rows)
@@ -222,12 +229,12 @@ class RunStore(Run):
                 )
             return
         found = self.manifest
-        if found.get("fingerprint") == self._fingerprint:
+        if found.get("fingerprint") == self.fingerprint:
             return
-        changed = _differences(found.get("experiment", {}), manifest.get("experiment", {}))
+        changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
         raise RunFolderError(
             f"{self.folder}: holds another experiment (fingerprint {found.get('fingerprint')}, "
-            f"this one is {self._fingerprint}; {changed}); "
+            f"this one is {self.fingerprint}; {changed}); "
             "choose another --out, or --fresh to move the old run aside"
         )
 
@@ -240,7 +247,7 @@ def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
                     yield parse_row(path, line, key)
 
 
-def _differences(found: Any, new: Mapping[str, Any]) -> str:
+def differences(found: Any, new: Mapping[str, Any]) -> str:
     """Which keys of two experiments differ, in words."""
     old = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]

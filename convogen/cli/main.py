@@ -17,6 +17,7 @@ from convogen.errors import ConvogenError
 COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
     "show": "Show a run: what is in it, what failed and why, tokens, cost.",
+    "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
     "evaluate": "Measure runs, and have a judge score how grounded they are.",
     "report": "Put what is known of runs on one page, beside the published numbers.",
@@ -65,12 +66,8 @@ def main(argv: list[str] | None = None) -> None:
         sys.excepthook = _traceback
     times = sum(VERBOSE.get(arg, 0) for arg in args)
     args = [arg for arg in args if arg != "--debug" and arg not in VERBOSE]
-    if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
-        from convogen.models.tracing import configure
-
-        configure()
     try:
-        with _logged(times):
+        with _observed(times):
             status = cli.main(args, prog_name="convogen", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -97,7 +94,12 @@ def main(argv: list[str] | None = None) -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
 
 
-def _logged(times: int) -> AbstractContextManager[None]:
+def _observed(times: int) -> AbstractContextManager[None]:
+    """Spans where the environment asks for them, log lines where --verbose does."""
+    if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        from convogen.models.tracing import configure
+
+        configure()
     if not times:
         return nullcontext()
     from convogen.log import verbose

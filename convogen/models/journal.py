@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from convogen.errors import ModelFault
+from convogen.errors import ModelFault, RunFolderError
 from convogen.files import append_line, cut_torn_line, parse_row
 from convogen.models.base import Reply, TokenLogprob
 from convogen.types import Usage
 
-__all__ = ["Journal", "reply_of"]
+__all__ = ["Journal", "check_answer", "reply_of"]
 
 
 class Journal:
@@ -42,7 +42,8 @@ class Journal:
         Raises the recorded `ModelFault` where a fault was the answer.
         """
         self.asked.append(key)
-        return reply_of(_answer(self._rows[key])) if key in self._rows else None
+        known = self.answer(key)
+        return None if known is None else reply_of(known)
 
     def record(
         self,
@@ -76,7 +77,12 @@ class Journal:
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """The task's answers in the order they were asked for: what `reply_of` reads."""
-        return (_answer(self._rows[key]) for key in self.asked if key in self._rows)
+        found = (self.answer(key) for key in self.asked)
+        return (answer for answer in found if answer is not None)
+
+    def answer(self, key: str) -> dict[str, Any] | None:
+        """What was answered to a call, None where nothing was yet."""
+        return _answer(self._rows[key]) if key in self._rows else None
 
 
 def _said(answer: Reply | ModelFault) -> dict[str, Any]:
@@ -95,6 +101,19 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
     said = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call[name] for name in Usage.model_fields}
     return {"key": row["key"], "role": call["role"], **said, "usage": usage}
+
+
+def check_answer(path: Path, answer: dict[str, Any]) -> None:
+    """Raise `RunFolderError` naming the file where a row is no recorded answer."""
+    try:
+        if isinstance(answer["key"], str) and isinstance(answer["role"], str):
+            reply_of(answer)
+            return
+    except ModelFault:
+        return
+    except (LookupError, TypeError, ValueError, AttributeError):
+        pass
+    raise RunFolderError(f"{path}: damaged: {str(answer)[:60]!r} is no recorded answer")
 
 
 def reply_of(answer: dict[str, Any]) -> Reply:

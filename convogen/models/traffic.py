@@ -166,13 +166,13 @@ class Session:
     """The model calls of one task, answered from its journal where they were answered before.
 
     The seed of a call follows from the task's seed, the request and how often this very request
-    was made before, so it is the same whatever else runs at the same time.
+    was made before, so it is the same whatever else runs at the same time. `seed` is the task's.
     """
 
     def __init__(self, traffic: Traffic, task: int, seed: int, journal: Journal) -> None:
         self._traffic = traffic
         self._task = task
-        self._seed = seed
+        self.seed = seed
         self._journal = journal
         self._asked: Counter[str] = Counter()
         self.usage = Usage()
@@ -205,7 +205,7 @@ class Session:
         self._asked[request.hash] += 1
         nth = self._asked[request.hash]
         if settings.seed is None:
-            seeded = settings.model_copy(update={"seed": _seed(self._seed, request.hash, nth)})
+            seeded = settings.model_copy(update={"seed": _seed(self.seed, request.hash, nth)})
             request = replace(request, sampling=seeded)
         reply = await self._answer(request, f"{request.hash}.{nth}")
         self.usage += reply.usage
