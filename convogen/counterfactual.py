@@ -26,7 +26,7 @@ from convogen.replay import recorded_run
 from convogen.store import Outcome, Run, RunStore, load_run
 from convogen.types import Conversation
 
-__all__ = ["default_folder", "replay_conversation"]
+__all__ = ["replay_conversation"]
 
 
 def replay_conversation(
@@ -42,23 +42,19 @@ def replay_conversation(
     """Play a conversation of a run again, its replies new from turn `from_turn` on (1: the first).
 
     `models` maps roles to models as in an experiment; where None the run's own are asked. The
-    result is a run folder of one conversation, or one failure, in `out` (default:
-    `default_folder`); called again it goes on where it was stopped. Raises `SourceError` where
-    the run has no such conversation, `ExperimentError` where that has no such turn, and
-    `RunStopped` where a model fails or the turns before are no longer as recorded.
+    result is a run folder of one conversation, or one failure, in `out` (default: beside the run,
+    named after the conversation and the turn); called again it goes on where it was stopped.
+    Raises `SourceError` where the run has no such conversation, `ExperimentError` where that has
+    no such turn, and `RunStopped` where a model fails or the turns before are no longer as
+    recorded.
     """
     run = recorded_run(folder)
     file = run.folder / "experiment.yaml"
     then = Experiment.load(file, {"n": 1})
     new = then if models is None else Experiment.load(file, {"n": 1, "models": dict(models)})
     branch = _Branch(run, run.conversation(conversation), from_turn, then, new)
-    target = Path(out) if out is not None else default_folder(run.folder, conversation, from_turn)
+    target = Path(out) if out is not None else run.folder.with_name(branch.name)
     return run_to_end(branch.play(target, tally or Tally(), open_model))
-
-
-def default_folder(folder: Path, conversation: str, from_turn: int) -> Path:
-    """Where a conversation played again is written: beside its run."""
-    return folder.with_name(f"{folder.name}.{conversation}.turn-{from_turn}")
 
 
 class _Branch:
@@ -79,6 +75,7 @@ class _Branch:
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
         text = json.dumps([origin, new.essence["roles"]], sort_keys=True, ensure_ascii=False)
         self._fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        self.name = f"{run.folder.resolve().name}.{old.id}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {
             "fingerprint": self._fingerprint,
             "replay_of": {"run": str(run.folder.resolve()), **origin},

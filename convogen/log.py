@@ -39,12 +39,12 @@ _current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
 
 
 @contextlib.contextmanager
-def run_log(path: Path) -> Generator[None]:
+def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
     """Write what is logged inside the block, and in tasks started there, to `path`.
 
     From INFO on, or DEBUG where the logger `convogen` is set to that.
     """
-    handler = _RunLog(path)
+    handler = _RunLog(path, max_bytes)
     before = _current.set(path)
     handler.lowered = ROOT.level == logging.NOTSET or any(h.lowered for h in _run_logs())
     if ROOT.level == logging.NOTSET:
@@ -137,8 +137,8 @@ def _text(value: Any) -> str:
 class _RunLog(logging.handlers.RotatingFileHandler):
     """The file of one run: takes what is logged in that run's tasks, and never raises."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", delay=True)
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        super().__init__(path, maxBytes=max_bytes, backupCount=1, encoding="utf-8", delay=True)
         self.lowered = False
         self.setFormatter(JsonLine())
         self.addFilter(lambda _: _current.get() == path)

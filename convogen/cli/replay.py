@@ -81,14 +81,13 @@ def _whole(folder: Path, out: Path | None) -> int:
 def _one(
     folder: Path, conversation: str, from_turn: int, models: dict[str, Any] | None, out: Path | None
 ) -> int:
-    from convogen.counterfactual import default_folder, replay_conversation
+    from convogen.counterfactual import replay_conversation
     from convogen.store import load_run
 
-    target = out or default_folder(folder, conversation, from_turn)
     try:
-        played = replay_conversation(folder, conversation, from_turn, target, models=models)
+        played = replay_conversation(folder, conversation, from_turn, out, models=models)
     except KeyboardInterrupt:
-        click.echo(f"stopped, all answers kept in {target}; to go on: {again()}", err=True)
+        click.echo(f"stopped, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
     _print(load_run(folder), conversation, from_turn, played)
     return 0

@@ -43,7 +43,7 @@ class RecordedJournal(Journal):
         super().__init__(path)
         self.live = False
         self._order = [call["role"] for call in calls]
-        self._recorded = {call["key"]: call for call in calls}
+        self._recorded = {call["key"]: _own(call) for call in calls}
         self._taken: dict[str, dict[str, Any]] = {}
 
     def find(self, key: str) -> Reply | None:
@@ -60,3 +60,7 @@ class RecordedJournal(Journal):
     def answer(self, key: str) -> dict[str, Any] | None:
         """What was answered to a call, recorded or live."""
         return self._taken.get(key) or super().answer(key)
+
+
+def _own(call: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in call.items() if name != "task"}

@@ -35,7 +35,7 @@ from convogen.types import Usage
 
 __all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("convogen.traffic")
 ATTEMPTS = 7
 BACKOFF_S = 0.5
 LONGEST_WAIT_S = 60.0
