@@ -21,7 +21,7 @@ from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Role, Tally, Traffic, open_model
+from convogen.models.traffic import Tally, Traffic, open_model
 from convogen.replay import recorded_run
 from convogen.store import Outcome, Run, RunStore, load_run
 from convogen.types import Conversation
@@ -85,57 +85,48 @@ class _Branch:
         self, target: Path, tally: Tally, open_model: Callable[[ModelSpec], ChatModel]
     ) -> Run:
         """Play it into a folder, or finish what was begun there."""
-        roles = open_roles(self._then, lambda _: NoModel())
-        live = open_roles(self._new, open_model)
-        traffic = Traffic(roles, self._new.concurrency, tally)
+        then = Traffic(open_roles(self._then, lambda _: NoModel()), 1, tally)
+        live = Traffic(open_roles(self._new, open_model), self._new.concurrency, tally)
         store: RunStore | None = None
         try:
             store = RunStore.open(target, self._fingerprint, self._new.to_yaml(), self._manifest)
             if not store.committed:
                 with observed(self._new, store):
-                    await self._converse(store, traffic, roles, live, tally)
+                    await self._converse(store, then, live)
             store.note({"complete": True, "ended_at": now()})
         finally:
-            roles.update(live)
-            await traffic.close()
+            await live.close()
             if store is not None:
                 store.close()
         return load_run(target)
 
-    async def _converse(
-        self,
-        store: RunStore,
-        traffic: Traffic,
-        roles: dict[str, Role],
-        live: Mapping[str, Role],
-        tally: Tally,
-    ) -> None:
+    async def _converse(self, store: RunStore, then: Traffic, live: Traffic) -> None:
         number = self._old.task or 0
         journal = RecordedJournal(store.journal(0).path, self._run.calls(number))
         told = 0
 
         def go_live() -> None:
             journal.live = True
-            roles.update(live)
+            session.traffic = live
             session.seed = name_task(self._fingerprint, number)[1]
 
         def count(what: str) -> None:
             """After the last of what is kept, the next call is the first new one."""
             nonlocal told
-            tally.add(what)
+            live.tally.add(what)
             told += what == "turns"
             if told == self._kept and what in ("turns", "experiences"):
                 go_live()
 
-        if not self._kept and self._old.experience is None:
-            go_live()
         play = self._then.method.start(
             RunInputs(seed=int(self._source, 16), prompts=self._then.prompts)
         )
         before = takewhile(lambda e: (e.task or 0) < number, self._run.experiences())
         play.restore(number, before)
         name, seed = name_task(self._source, number)
-        session = traffic.session(number, seed, journal)
+        session = then.session(number, seed, journal)
+        if not self._kept and self._old.experience is None:
+            go_live()
         try:
             outcome = await play.play(Task(number, name, seed, session, count))
         except NotRecorded as fault:

@@ -87,7 +87,8 @@ class Run:
 
     def calls(self, task: int) -> list[dict[str, Any]]:
         """The answered calls of a committed task in the order they were made: `task`, `key`,
-        `role`, `text` and `finish_reason` or `fault`, `usage`, `logprobs` where there are any.
+        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` where there
+        are any.
 
         Raises `RunFolderError` where they cannot be read.
         """

@@ -100,7 +100,8 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
     call = row["call"]
     said = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call[name] for name in Usage.model_fields}
-    return {"key": row["key"], "role": call["role"], **said, "usage": usage}
+    by = {"key": row["key"], "role": call["role"], "model": call["model"]}
+    return {**by, **said, "usage": usage}
 
 
 def check_answer(path: Path, answer: dict[str, Any]) -> None:

@@ -166,11 +166,12 @@ class Session:
     """The model calls of one task, answered from its journal where they were answered before.
 
     The seed of a call follows from the task's seed, the request and how often this very request
-    was made before, so it is the same whatever else runs at the same time. `seed` is the task's.
+    was made before, so it is the same whatever else runs at the same time. `traffic` and
+    `seed` may be replaced between two calls.
     """
 
     def __init__(self, traffic: Traffic, task: int, seed: int, journal: Journal) -> None:
-        self._traffic = traffic
+        self.traffic = traffic
         self._task = task
         self.seed = seed
         self._journal = journal
@@ -191,7 +192,7 @@ class Session:
 
         Raises `EndpointDown`, `ModelConfigError` or `ModelFault`.
         """
-        held = self._traffic.role(role)
+        held = self.traffic.role(role)
         settings = sampling.over(held.sampling) if sampling else held.sampling
         request = Request(
             role,
@@ -214,14 +215,14 @@ class Session:
         )
 
     async def _answer(self, request: Request, key: str) -> Reply:
-        tally = self._traffic.tally
+        tally = self.traffic.tally
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
         started = time.perf_counter()
         try:
-            with call_span(request, self._traffic.role(request.role).spec.kind, self._task) as span:
-                reply, attempts = await self._traffic.complete(request, self._task)
+            with call_span(request, self.traffic.role(request.role).spec.kind, self._task) as span:
+                reply, attempts = await self.traffic.complete(request, self._task)
                 span.answered(reply, attempts)
         except ModelFault as fault:
             spent = time.perf_counter() - started
