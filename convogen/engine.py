@@ -11,23 +11,25 @@ import hashlib
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convogen import __version__
-from convogen.errors import BudgetReached, ModelConfigError, TooManyFailures
+from convogen.affording import count_earlier, role_prices, told
+from convogen.errors import BudgetReached, TooManyFailures
 from convogen.experiment import Experiment
 from convogen.inorder import WINDOW, InOrder, run_to_end
+from convogen.masking import public_url
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.budget import Budget, Limits
 from convogen.models.gate import Gate
-from convogen.models.prices import Pricer, pricer
-from convogen.models.spec import ModelSpec, public_url
+from convogen.models.spec import ModelSpec
+from convogen.models.tracing import span
 from convogen.models.traffic import Role, Tally, Traffic, open_model
-from convogen.spending import spending, total_usd
+from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
 __all__ = ["run", "run_async"]
@@ -80,25 +82,25 @@ async def run_async(
     fingerprint = experiment.fingerprint
     tally = tally or Tally()
     limits = limits or Limits()
-    gate = Gate(Budget(limits, _prices(experiment, limits)))
-    roles = {r: Role(experiment.model(r), experiment.sampling(r)) for r in experiment.method.roles}
-    traffic = Traffic(roles, experiment.concurrency, tally, open_model, gate)
+    gate = Gate(Budget(limits, role_prices(experiment, limits)))
+    traffic = Traffic(open_roles(experiment), experiment.concurrency, tally, open_model, gate)
     store: RunStore | None = None
     try:
         if fresh:
             move_aside(folder)
-        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), _manifest(experiment))
+        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
-        _count_earlier(gate.budget, store)
-        async with gate.until_deadline():
-            wanted = experiment.n if pilot is None else min(pilot, experiment.n)
-            await _Engine(experiment, store, traffic, tally).run(wanted)
+        count_earlier(gate.budget, store)
+        wanted = experiment.n if pilot is None else min(pilot, experiment.n)
+        with observed(experiment, store):
+            async with gate.until_deadline():
+                await _Engine(experiment, store, traffic, tally).run(wanted)
         if store.n_conversations >= experiment.n:
-            store.note({"complete": True, "ended_at": _now()})
+            store.note({"complete": True, "ended_at": now()})
     except BudgetReached as reached:
         assert store is not None
-        raise _told(reached, store, experiment.n) from None
+        raise told(reached, store, experiment.n) from None
     finally:
         await traffic.close()
         if store is not None:
@@ -150,17 +152,16 @@ class _Engine:
         return play
 
     async def _play(self, play: Play, number: int) -> _Played:
-        digest = hashlib.blake2b(
-            f"{self._experiment.fingerprint}/{number}".encode(), digest_size=8
-        ).digest()
         journal = self._store.journal(number)
-        seed = int.from_bytes(digest)
+        name, seed = name_task(self._experiment.fingerprint, number)
         session = self._traffic.session(number, seed, journal)
-        task = Task(number, digest.hex(), seed, session, self._tally.add)
-        return _Played(await play.play(task), journal)
+        task = Task(number, name, seed, session, self._tally.add)
+        with span("task", task=number):
+            return _Played(await play.play(task), journal)
 
     def _commit(self, task: int, played: _Played) -> None:
         self._store.commit(task, played.outcome, played.journal)
+        log_outcome(task, played.outcome)
         done = "failures" if played.outcome.conversation is None else "conversations"
         self._tally.add(done)
 
@@ -174,62 +175,16 @@ class _Engine:
             )
 
 
-def _prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
-    """What the roles' calls cost; raises `ModelConfigError` where a budget needs more."""
-    prices: dict[str, Pricer] = {}
-    unknown: set[str] = set()
-    for role in experiment.method.roles:
-        spec = experiment.model(role)
-        by_model = {one.identity: pricer(one) for one in (spec, *spec.fallback)}
-        unknown |= {name for name, price in by_model.items() if price is None}
-        known = [price for price in by_model.values() if price is not None]
-        if len(known) == len(by_model):
-            prices[role] = _dearest(known)
-    if limits.usd is not None and unknown:
-        raise ModelConfigError(
-            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is not known; "
-            "set it in USD per million tokens, --price INPUT,OUTPUT[,CACHED], or `price` of the "
-            "model in the experiment; or use --budget-tokens"
-        )
-    return prices
+def name_task(fingerprint: str, number: int) -> tuple[str, int]:
+    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
+    digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
+    return digest.hex(), int.from_bytes(digest)
 
 
-def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """The price of a call that any of several models may answer: at most that."""
-    return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
-
-
-def _count_earlier(budget: Budget, store: RunStore) -> None:
-    """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
-    if budget.limits.usd is None and budget.limits.tokens is None:
-        return
-    rows = spending(store)
-    usd = total_usd(rows, lost=True)
-    if usd is None and budget.limits.usd is not None:
-        unknown = ", ".join(sorted({row["model"] for row in rows if row["cost_usd"] is None}))
-        raise ModelConfigError(
-            f"{store.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
-            "which judged here, is not known; run evaluate again with --price, or use "
-            "--budget-tokens"
-        )
-    budget.spent_usd = usd or 0.0
-    kinds = ("prompt_tokens", "completion_tokens")
-    budget.spent_tokens = sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
-
-
-def _told(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """The end of a run in one line: why, what is done, what was spent, how to go on."""
-    rows = spending(store)
-    usd = total_usd(rows, lost=True)
-    tokens = sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
-    cost = "cost unknown" if usd is None else f"${usd:.4f}"
-    more = "later" if reached.option == "--deadline" else "larger"
-    return BudgetReached(
-        f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{tokens:,} tokens, {cost}; all answers are kept; to go on: the same command with a "
-        f"{more} {reached.option}",
-        reached.option,
-    )
+def open_roles(experiment: Experiment) -> dict[str, Role]:
+    """An experiment's models and sampling by role."""
+    roles = experiment.method.roles
+    return {role: Role(experiment.model(role), experiment.sampling(role)) for role in roles}
 
 
 def move_aside(folder: Path) -> Path | None:
@@ -247,7 +202,7 @@ def move_aside(folder: Path) -> Path | None:
     return aside
 
 
-def _manifest(experiment: Experiment) -> dict[str, Any]:
+def describe(experiment: Experiment) -> dict[str, Any]:
     """What is needed to know how a dataset was made; no key, no password."""
     packages = {"convogen": __version__, "python": platform.python_version()}
     for name in PACKAGES:
@@ -260,7 +215,7 @@ def _manifest(experiment: Experiment) -> dict[str, Any]:
         "fingerprint": experiment.fingerprint,
         "n": experiment.n,
         "complete": False,
-        "started_at": _now(),
+        "started_at": now(),
         "packages": packages,
         "models": {role: _described(experiment.model(role)) for role in experiment.method.roles},
         "experiment": experiment.essence,
@@ -276,5 +231,5 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
     return described
 
 
-def _now() -> str:
+def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -33,9 +33,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from convogen import registry
 from convogen.errors import ExperimentError
+from convogen.masking import masked
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, Price, public_url
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, Price
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 
@@ -297,7 +298,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
     if key.endswith("api_key_env"):
         return message  # what was found there may be a key
-    return f"{message} (found {public_url(str(detail['input']))[:80]!r})"
+    return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 
 
 def _refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:

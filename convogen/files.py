@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +16,8 @@ __all__ = [
     "append_line",
     "cut_torn_line",
     "drop_tail",
-    "find_row",
     "parse_row",
+    "rows_of_task",
     "write_whole",
     "writing",
 ]
@@ -98,19 +99,31 @@ def drop_tail(path: Path, unwanted: Callable[[dict[str, Any]], bool]) -> None:
         file.truncate(end)
 
 
-def find_row(path: Path, wanted: int, number: Callable[[bytes], int]) -> bytes | None:
-    """The row with a number, in a file whose rows are in the order of their `number`."""
-    with path.open("rb") as file:
-        low, high = 0, file.seek(0, os.SEEK_END)
+def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
+    """The rows of one task in a file of JSON lines that is in the order of the tasks.
+
+    They are found by bisection, so neither memory nor time grows with the file. Raises
+    `RunFolderError` for a line that is no row.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
+
+        def row(start: int) -> tuple[dict[str, Any], int]:
+            after = lines.find(b"\n", start) + 1
+            return parse_row(path, lines[start:after], "task"), after
+
+        low, end = 0, lines.rfind(b"\n") + 1
+        high = end
         while low < high:
-            start = _line_end_before(file, (low + high) // 2)
-            file.seek(start)
-            line = file.readline()
-            found = number(line)
-            if found == wanted:
-                return line
-            low, high = (start + len(line), high) if found < wanted else (low, start)
-    return None
+            start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
+            found, after = row(start)
+            low, high = (after, high) if found["task"] < task else (low, start)
+        while low < end:
+            found, low = row(low)
+            if found["task"] != task:
+                return
+            yield found
 
 
 def parse_row(path: Path, line: bytes, key: str) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Coroutine, Iterator
+import logging
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,9 +22,11 @@ from convogen.errors import RunFolderError, SourceError
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
+from convogen.log import run_log
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.tracing import span
 from convogen.models.traffic import Role, Tally, Traffic, open_model
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
@@ -30,6 +34,7 @@ from convogen.types import Score
 
 __all__ = ["count_scores", "judge_run", "judge_run_async"]
 
+LOG = logging.getLogger(__name__)
 SCORE_FORMAT = 1
 """Raised when the same judge gives other scores than it did."""
 
@@ -90,9 +95,10 @@ async def judge_run_async(
     store: ScoreStore | None = None
     try:
         store = ScoreStore.open(run.folder, judge.name, manifest)
-        await _Judging(run, judge, store, traffic, manifest["fingerprint"]).run(
-            total, WINDOW * in_flight
-        )
+        with _observed(store, judge.name, spec, total):
+            await _Judging(run, judge, store, traffic, manifest["fingerprint"]).run(
+                total, WINDOW * in_flight
+            )
     finally:
         await traffic.close()
         if store is not None:
@@ -168,6 +174,7 @@ class _Judging:
             while store.committed < total:
                 given = await line.next(min(total - store.committed, window))
                 store.commit(store.committed, given.score, given.journal)
+                _log_score(store.committed - 1, given.score)
                 self._traffic.tally.add("scores")
         finally:
             await line.stop()
@@ -190,7 +197,31 @@ class _Judging:
         seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
         journal = self._store.journal(number)
         session = self._traffic.session(number, seed, journal)
-        return _Given(await self._judge.judge(session, place.judged, place.aspect), journal)
+        with span("score", task=number, aspect=place.aspect):
+            return _Given(await self._judge.judge(session, place.judged, place.aspect), journal)
+
+
+@contextmanager
+def _observed(store: ScoreStore, judge: str, spec: ModelSpec, total: int) -> Generator[None]:
+    """Log and trace one start of a judge."""
+    facts = {"judge": judge, "model": spec.identity, "total": total}
+    with run_log(store.path.with_suffix("") / "log.jsonl"), span("evaluate", **facts):
+        LOG.info("start", extra={**facts, "convogen": __version__, "scores": store.committed})
+        try:
+            yield
+        except BaseException as error:
+            ended = {"error": type(error).__name__, "detail": str(error)}
+            LOG.warning("stopped", extra={**ended, "scores": store.committed})
+            raise
+        LOG.info("complete", extra={"scores": store.committed})
+
+
+def _log_score(task: int, score: Score) -> None:
+    """Log a score: always where there is none, else for those who debug."""
+    facts = {"task": task, "conversation": score.conversation, "aspect": score.aspect}
+    if score.value is None:
+        LOG.info("no score", extra={**facts, "reason": score.reason})
+    LOG.debug("commit", extra=facts)
 
 
 def _manifest(judge: Judge, role: Role) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
     scores/<judge>.jsonl               one row a conversation and aspect, in the order of the plan
     scores/<judge>/manifest.json       what judged: model, prompts, parameters, fingerprint
-    scores/<judge>/ledger.jsonl        one line a call
+    scores/<judge>/ledger.jsonl        one line a call: what it took
+    scores/<judge>/calls.jsonl         one line a call: what was answered
     scores/<judge>/journal/            answered calls of scores not yet committed
 
 A score is a task as a conversation is: committed in order, journalled until then.
@@ -36,7 +37,7 @@ class ScoreStore:
         except OSError as error:
             raise RunFolderError(f"{self._folder}: cannot be made: {error.strerror}") from error
         self._lock = lock(self._folder)
-        self._log = TaskLog([self._folder / "ledger.jsonl"], [self.path], self._folder / "journal")
+        self._log = TaskLog(self._folder, [], [self.path])
         self.committed = 0
 
     @classmethod

@@ -3,6 +3,7 @@
     experiment.yaml  manifest.json     what was asked; versions, prompts, models, sources
     experiences.jsonl  conversations.jsonl  failures.jsonl
     ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
+    calls.jsonl                        one line a call: what was answered
     journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.scores`
 
@@ -21,15 +22,15 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ConfigDict, ValidationError
 
-from convogen.errors import RunFolderError
-from convogen.files import find_row, parse_row, write_whole
-from convogen.models.journal import Journal
+from convogen.errors import RunFolderError, SourceError
+from convogen.files import parse_row, rows_of_task, write_whole
+from convogen.models.journal import Journal, check_answer
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
-ROWS = ("ledger", "experiences", "conversations", "failures")
+ROWS = ("experiences", "conversations", "failures")
 R = TypeVar("R", bound=Record)
 
 
@@ -75,12 +76,10 @@ class Run:
     def experience(self, task: int) -> Experience:
         """The committed experience of a task; raises `RunFolderError` where there is none."""
         path = self.folder / "experiences.jsonl"
-        line = None
-        if path.exists():
-            line = find_row(path, task, lambda line: _parse(path, line, _ExperienceHead).task)
-        if line is None:
+        row = next(rows_of_task(path, task), None)
+        if row is None:
             raise RunFolderError(f"{path}: the row of task {task} is missing")
-        return _parse(path, line, Experience)
+        return _parse(path, json.dumps(row).encode(), Experience)
 
     def admitted(self) -> Iterator[int]:
         """The tasks whose committed experiences entered the few-shot hub, in their order."""
@@ -113,6 +112,28 @@ class Run:
                 for row in _json_rows(path, "call"):
                     yield {"task": int(path.stem)} | row["call"]
 
+    def calls(self, task: int) -> list[dict[str, Any]]:
+        """The answered calls of a committed task in the order they were made: `task`, `key`,
+        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` where there
+        are any.
+
+        Raises `RunFolderError` where they cannot be read.
+        """
+        path = self.folder / "calls.jsonl"
+        rows = list(rows_of_task(path, task))
+        for row in rows:
+            check_answer(path, row)
+        return rows
+
+    def conversation(self, name: str) -> Conversation:
+        """The conversation with an id; raises `SourceError` where there is none."""
+        for conversation in self.conversations():
+            if conversation.id == name:
+                return conversation
+        raise SourceError(
+            f"{self.folder}: no conversation {name!r}; conversations.jsonl holds their ids"
+        )
+
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         path = self.folder / name
         if not path.exists():
@@ -139,10 +160,10 @@ class RunStore(Run):
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         super().__init__(folder)
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self._lock = lock(folder)
-        ledger, experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
-        self._log = TaskLog([ledger, experiences], rows, folder / "journal")
+        experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
+        self._log = TaskLog(folder, [experiences], rows)
         self.n_conversations = self.n_failures = 0
         self._count()
 
@@ -231,12 +252,12 @@ class RunStore(Run):
                 )
             return
         found = self.manifest
-        if found.get("fingerprint") == self._fingerprint:
+        if found.get("fingerprint") == self.fingerprint:
             return
-        changed = _differences(found.get("experiment", {}), manifest.get("experiment", {}))
+        changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
         raise RunFolderError(
             f"{self.folder}: holds another experiment (fingerprint {found.get('fingerprint')}, "
-            f"this one is {self._fingerprint}; {changed}); "
+            f"this one is {self.fingerprint}; {changed}); "
             "choose another --out, or --fresh to move the old run aside"
         )
 
@@ -256,7 +277,7 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
         raise RunFolderError(f"{where}: no {error.title}: {_first(error)}") from error
 
 
-def _differences(found: Any, new: Mapping[str, Any]) -> str:
+def differences(found: Any, new: Mapping[str, Any]) -> str:
     """Which keys of two experiments differ, in words."""
     old = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]

@@ -1,8 +1,9 @@
 """Rows that tasks leave behind, appended in the order of the plan, and what a crash cannot take.
 
-A task's ledger rows and its own rows are appended when it is committed; until then its answered
-calls are in its journal, which goes only after the rows are on disk. A row is appended in one
-write; a torn last line is cut off on opening.
+A task's ledger rows, its answered calls and its own rows are appended when it is committed; until
+then its calls are in its journal, which goes only after the rows are on disk. A row is appended in
+one write; a torn last line is cut off on opening. The ledger has what differs from start to start
+(times, attempts, what a crash cost); the calls are the same bytes for the same replies.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ SYNC_EVERY_S = 2.0
 class TaskLog:
     """Files of rows and a folder of journals; one writer at a time.
 
-    `before` are the ledger and other files whose rows (each with its `task`) are appended before
-    the one row, in one of `rows`, with which a task counts as committed.
+    In `folder` are the ledger, the calls and the journals. `before` are other files whose rows
+    (each with its `task`) are appended before the one row, in one of `rows`, with which a task
+    counts as committed.
     """
 
-    def __init__(self, before: Sequence[Path], rows: Sequence[Path], folder: Path) -> None:
-        self._before = before
-        self._files = [*before, *rows]
-        self._journals = folder
+    def __init__(self, folder: Path, before: Sequence[Path], rows: Sequence[Path]) -> None:
+        self._ledger, self._calls = folder / "ledger.jsonl", folder / "calls.jsonl"
+        self._before = [self._ledger, self._calls, *before]
+        self._files = [*self._before, *rows]
+        self._journals = folder / "journal"
         self._spent: list[Path] = []
         self._synced_at = time.monotonic()
 
@@ -46,8 +49,8 @@ class TaskLog:
 
         Raises `RunFolderError` where the disk is full or the folder was made read-only.
         """
-        ledger = b"".join(_dump({"task": task} | call) for call in journal.calls())
-        append_line(self._before[0], ledger)
+        for path, own in ((self._ledger, journal.calls()), (self._calls, journal.answers())):
+            append_line(path, b"".join(_dump({"task": task} | row) for row in own))
         for path, line in rows:
             append_line(path, line)
         self._spent.append(journal.path)

@@ -45,6 +45,7 @@ class Asked:
     nth: int
     body: dict[str, Any]
     headers: dict[str, str]
+    query: dict[str, str] = field(default_factory=dict)
 
     @property
     def json_mode(self) -> str:
@@ -138,7 +139,8 @@ class EndpointServer:
         self._loop.call_soon_threadsafe(self._closing.set)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked(len(self.asked) + 1, await request.json(), dict(request.headers))
+        headers, query = dict(request.headers), dict(request.query)
+        asked = Asked(len(self.asked) + 1, await request.json(), headers, query)
         self.asked.append(asked)
         answer = self.script(asked)
         if isinstance(answer, Silence):

@@ -256,7 +256,7 @@ def test_fresh_moves_nothing_where_the_model_cannot_be_used() -> None:
     assert len(list(load_run(aside).conversations())) == 1
 
 
-ROWS = ("ledger", "experiences", "conversations", "failures")
+ROWS = ("ledger", "calls", "experiences", "conversations", "failures")
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +290,7 @@ def test_a_torn_last_line_is_cut_and_the_run_goes_on(two: Path, name: str, tail:
     assert rows(Path("run")) == rows(two)
 
 
-@pytest.mark.parametrize("name", ROWS[:3])
+@pytest.mark.parametrize("name", ROWS[:4])
 def test_a_last_line_torn_in_its_middle_is_made_again(two: Path, name: str) -> None:
     shutil.copytree(two, "run")
     path = Path("run") / f"{name}.jsonl"

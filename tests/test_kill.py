@@ -13,7 +13,7 @@ import pytest
 
 PROGRAM = Path(__file__).parent / "programs" / "scripted_run.py"
 N = 24
-DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
+DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
 
 
 def start(folder: Path, concurrency: int, asked: Path, kill_after: int | None = None) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from, price_option
+from convogen.cli.options import again, base_url_option, model_option, models_from, price_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -139,10 +139,9 @@ def _judge(
                     run.folder, judge, spec, n=n, concurrency=concurrency, fresh=fresh, tally=tally
                 )
         except KeyboardInterrupt:
-            again = shlex.join(["convogen", *(arg for arg in sys.argv[1:] if arg != "--fresh")])
             done = f"{tally.counts['scores']} of {total} scores"
             click.echo(
-                f"stopped: {done} of {run.folder}, all answers kept; to go on: {again}", err=True
+                f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True
             )
             sys.exit(130)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -15,6 +17,7 @@ from convogen.errors import ConvogenError
 COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
     "show": "Show a run: what is in it, what failed and why, tokens, cost.",
+    "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
     "evaluate": "Measure runs, and have a judge score how grounded they are.",
     "report": "Put what is known of runs on one page, beside the published numbers.",
@@ -25,6 +28,8 @@ COMMANDS = {
     "schema": "Print the JSON Schema of an experiment file, for editors.",
 }
 """Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""
+
+VERBOSE = {"--verbose": 1, "-v": 1, "-vv": 2}
 
 
 class LazyGroup(click.Group):
@@ -46,7 +51,8 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="convogen")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def cli(debug: bool) -> None:
+@click.option("--verbose", "-v", count=True, help="Print what happens; twice for all of it.")
+def cli(debug: bool, verbose: int) -> None:
     """Generate conversation data that does not exist yet, and measure how good it is."""
 
 
@@ -57,9 +63,13 @@ def main(argv: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    if debug:
+        sys.excepthook = _traceback
+    times = sum(VERBOSE.get(arg, 0) for arg in args)
+    args = [arg for arg in args if arg != "--debug" and arg not in VERBOSE]
     try:
-        status = cli.main(args, prog_name="convogen", standalone_mode=False)
+        with _observed(times):
+            status = cli.main(args, prog_name="convogen", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -85,7 +95,31 @@ def main(argv: list[str] | None = None) -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
 
 
+def _observed(times: int) -> AbstractContextManager[None]:
+    """Spans where the environment asks for them, log lines where --verbose does."""
+    if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        from convogen.models.tracing import configure
+
+        configure()
+    if not times:
+        return nullcontext()
+    from convogen.log import verbose
+
+    return verbose(times)
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """A traceback without secrets: what led to an error may quote one."""
+    import traceback
+
+    from convogen.masking import masked
+
+    click.echo(masked("".join(traceback.format_exception(kind, error, trace))), err=True)
+
+
 def _fail(message: str, status: int) -> NoReturn:
     """Say what is wrong in one line, and end."""
-    click.echo(f"convogen: {' '.join(message.split())}", err=True)
+    from convogen.masking import masked
+
+    click.echo(f"convogen: {masked(' '.join(message.split()))}", err=True)
     sys.exit(status)

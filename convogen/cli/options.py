@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-__all__ = ["base_url_option", "model_option", "models_from", "price_option"]
+__all__ = ["again", "base_url_option", "model_option", "models_from", "price_option"]
 
 model_option = click.option(
     "--model",
@@ -32,6 +34,15 @@ price_option = click.option(
     metavar="[ROLE=]IN,OUT[,CACHED]",
     help="What a model costs, in USD per million tokens [default: its list price, where known].",
 )
+
+
+def again() -> str:
+    """The command that goes on: the same one without --fresh, secrets of its URLs masked."""
+    from convogen.masking import masked
+
+    args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
+    hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
+    return shlex.join(["convogen", *args]) + (" (with your secret for ***)" if hidden else "")
 
 
 def models_from(

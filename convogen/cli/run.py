@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.limits import limit_options
-from convogen.cli.options import base_url_option, model_option, models_from, price_option
+from convogen.cli.options import again, base_url_option, model_option, models_from, price_option
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -102,7 +101,7 @@ def _play(
             return run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {_again()}", err=True)
+        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
 
 
@@ -168,8 +167,3 @@ def _notices(experiment: Any) -> list[str]:
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
     return lines
-
-
-def _again() -> str:
-    """The command that goes on with this run: the same one, without --fresh."""
-    return shlex.join(["convogen", *(arg for arg in sys.argv[1:] if arg != "--fresh")])

@@ -19,16 +19,11 @@ __all__ = ["command"]
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
     """Show a RUN folder: what is in it, what failed and why, tokens, cost."""
     from convogen.cli import display
-    from convogen.errors import SourceError
     from convogen.store import load_run
 
     run = load_run(folder)
     if conversation is not None:
-        found = next((c for c in run.conversations() if c.id == conversation), None)
-        if found is None:
-            raise SourceError(
-                f"{folder}: no conversation {conversation!r}; conversations.jsonl holds their ids"
-            )
+        found = run.conversation(conversation)
         if as_json:
             click.echo(found.model_dump_json(exclude_none=True, indent=2))
         else:

@@ -14,22 +14,20 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
+from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import (
     FaultKind,
     Reply,
     Request,
-    TokenLogprob,
     Transient,
-    encodable,
-    printable,
 )
+from convogen.models.completions import read_completion, read_error
 from convogen.models.dialect import Dialect
-from convogen.models.spec import ModelSpec, public_url
-from convogen.types import Usage
+from convogen.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     import aiohttp
@@ -58,15 +56,17 @@ class EndpointModel:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        base_url, basic = _without_credentials(
-            spec.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        )
+        url = spec.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        base_url, basic = _without_credentials(url)
         parts = urlsplit(base_url)
-        self._url = parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions").geturl()
+        path = f"{parts.path.rstrip('/')}/chat/completions"
+        self._url = parts._replace(path=path, fragment="").geturl()
         self._where = public_url(base_url)
-        self._key = _key(spec)
+        key = _key(spec)
+        own = [key] if key != NO_KEY else []
+        self._secrets = Secrets([*own, *url_secrets(url), *(basic or "")[6:].split()])
         self._headers = {
-            "Authorization": basic or f"Bearer {self._key}",
+            "Authorization": basic or f"Bearer {key}",
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
@@ -92,8 +92,8 @@ class EndpointModel:
             status, headers, answer = await self._post(body)
             if 200 <= status < 300:
                 self._answered = True
-                return _reply(_parsed(answer))
-            detail = self._detail(answer)
+                return read_completion(answer, self._secrets)
+            detail = read_error(answer, self._secrets)
             if not self._dialect.adapt(status, detail, body, mode):
                 raise self._status_error(status, headers, detail)
 
@@ -109,8 +109,8 @@ class EndpointModel:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
         except ValueError as error:  # what aiohttp finds in a malformed answer
-            said = f"unreadable answer: {' '.join(str(error).split())}"[:300]
-            raise Transient(said, kind="unreadable") from error
+            said = self._secrets.mask_error(" ".join(str(error).split()))
+            raise Transient(f"unreadable answer: {said}"[:300], kind="unreadable") from error
 
     def _connected(self) -> aiohttp.ClientSession:
         """The connections of this event loop, made when the first is needed."""
@@ -131,7 +131,7 @@ class EndpointModel:
 
         causes = list(_causes(error))
         cause = causes[-1]
-        said = " ".join(f"{type(cause).__name__}: {cause}".split())
+        said = self._secrets.mask_error(" ".join(f"{type(cause).__name__}: {cause}".split()))
         message = f"{self._where} cannot be reached ({said})"[:300]
         unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         if not self._answered and any(isinstance(each, unconnected) for each in causes):
@@ -141,17 +141,6 @@ class EndpointModel:
             said = f"{self._where}: no answer within {self._spec.timeout_s:g} s"
             return Transient(said, kind="time-out")
         return Transient(message, kind="connection" if sent else "unconnected")
-
-    def _detail(self, answer: bytes) -> str:
-        """What the endpoint said went wrong, as one line; never the key, should it be quoted."""
-        text = answer.decode("utf-8", "replace")
-        try:
-            body = json.loads(text)
-            error = cast("dict[str, Any]", body).get("error", body)
-            text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
-        except (ValueError, RecursionError, AttributeError):
-            pass
-        return printable(" ".join(text.split()).replace(self._key, "***"))[:1000]
 
     def _status_error(self, status: int, headers: Mapping[str, str], detail: str) -> Exception:
         said = f"{self._where} answered {status}: {detail}"[:400]
@@ -243,14 +232,6 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _parsed(answer: bytes) -> object:
-    try:
-        return json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        said = f"unreadable answer: {' '.join(str(error).split())}"[:300]
-        raise Transient(said, kind="unreadable") from error
-
-
 async def _bounded(content: aiohttp.StreamReader) -> bytes:
     """All of an answer; raises `Transient` for one without measure."""
     read = bytearray()
@@ -260,68 +241,3 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
             said = f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB"
             raise Transient(said, kind="unreadable")
     return bytes(read)
-
-
-def _reply(data: object) -> Reply:
-    """Read a chat completion; raise `Transient` for a body that is none."""
-    try:
-        body = cast("dict[str, Any]", data)
-        choice = body["choices"][0]
-        message = choice["message"]
-        text = message.get("content") or ""
-        finish = printable(str(choice.get("finish_reason") or "stop"))
-        if not isinstance(text, str):
-            raise TypeError("content is no string")
-        reply = Reply(
-            _spoken(text),
-            _usage(body.get("usage") or {}),
-            finish,
-            _logprobs(choice.get("logprobs")),
-        )
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        said = f"answer is no chat completion: {error!r}"[:300]
-        raise Transient(said, kind="unreadable") from error
-    if finish == "content_filter":
-        raise ModelFault(
-            "content_filter",
-            "the endpoint's content filter cut the reply",
-            printable(text),
-            billed=True,
-        )
-    if not text and message.get("refusal"):
-        evidence = printable(str(message["refusal"])[:2000])
-        raise ModelFault("refusal", "the model refused", evidence, billed=True)
-    return reply
-
-
-def _spoken(text: str) -> str:
-    """A reply without what a reasoning model thought, whether or not the tags are whole."""
-    _, closed, after = text.partition("</think>")
-    if closed:
-        return after.lstrip()
-    return "" if text.lstrip().startswith("<think>") else text
-
-
-def _usage(usage: dict[str, Any]) -> Usage:
-    details = cast("dict[str, Any]", usage.get("prompt_tokens_details") or {})
-    return Usage(
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
-    )
-
-
-def _logprobs(data: Any) -> tuple[TokenLogprob, ...] | None:
-    if not data or not data.get("content"):
-        return None
-    return tuple(
-        TokenLogprob(
-            encodable(token["token"]),
-            float(token["logprob"]),
-            tuple(
-                (encodable(t["token"]), float(t["logprob"]))
-                for t in token.get("top_logprobs") or ()
-            ),
-        )
-        for token in data["content"]
-    )

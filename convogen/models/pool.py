@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from convogen.errors import EndpointDown
+from convogen.masking import public_url
 from convogen.models.base import ChatModel, Request, Transient
 from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
-from convogen.models.spec import ModelSpec, public_url
+from convogen.models.spec import ModelSpec
 from convogen.types import Usage
 
 __all__ = ["Endpoint", "Permit", "Pool"]
 
-log = logging.getLogger("convogen.traffic")
+LOG = logging.getLogger("convogen.traffic")
 
 FAVOUR = 0.25
 """How much fuller, as a share of its limit, the endpoint a task was last answered by may be."""
@@ -91,7 +92,7 @@ class Endpoint:
         self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
         self.limit.answered(permit.epoch, role, seconds, self.in_flight)
         if self.breaker.answered():
-            log.info("endpoint back", extra={"endpoint": self.where})
+            LOG.info("endpoint back", extra={"endpoint": self.where})
             self._notice("")
         self._leave()
         return seconds
@@ -119,7 +120,7 @@ class Endpoint:
             )
         elif opened:
             self._notice(f"paused: {fault}; trying again in {wait_s:.0f} s")
-            log.warning(
+            LOG.warning(
                 "endpoint paused",
                 extra={"endpoint": self.where, "fault": str(fault), "wait_s": round(wait_s, 1)},
             )
@@ -128,7 +129,7 @@ class Endpoint:
     def close_for_good(self, permit: Permit, reason: EndpointDown) -> None:
         """Give the place back; nothing more is asked of an endpoint that refuses us."""
         self.down = reason
-        log.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
+        LOG.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
         self._leave()
 
     def _leave(self) -> None:

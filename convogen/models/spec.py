@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from convogen.masking import public_url
 from convogen.models.base import Sampling
 from convogen.types import Usage
 
-__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "Price", "public_url"]
+__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "Price"]
 
 EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
@@ -162,11 +163,6 @@ def _checked_url(value: str) -> str:
     if not whole or not value.startswith(("http://", "https://")):
         raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
     return value
-
-
-def public_url(url: str) -> str:
-    """A URL, or a text with one in it, without user:password@ and without the query."""
-    return re.sub(r"(?<=://)[^/\s'\"]*@|(?<=\w)\?[^\s'\"]*", "", url)
 
 
 _NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}

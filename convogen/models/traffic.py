@@ -30,6 +30,7 @@ from convogen.models.gate import Gate, OnLost
 from convogen.models.journal import Journal
 from convogen.models.pool import Endpoint, Pool
 from convogen.models.spec import ModelSpec
+from convogen.models.tracing import call_span
 from convogen.types import Usage
 
 __all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]
@@ -39,7 +40,7 @@ BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 4.0
 MAX_REPLY_CHARS = 200_000
 
-log = logging.getLogger("convogen.traffic")
+LOG = logging.getLogger("convogen.traffic")
 
 
 @dataclass
@@ -210,7 +211,7 @@ def _wait_s(fault: Transient, attempt: int) -> float:
 def _log_retry(
     request: Request, endpoint: Endpoint, fault: Transient, attempt: int, wait_s: float
 ) -> None:
-    if log.isEnabledFor(logging.INFO):
+    if LOG.isEnabledFor(logging.INFO):
         facts = {
             "role": request.role,
             "endpoint": endpoint.where,
@@ -219,20 +220,21 @@ def _log_retry(
             "attempt": attempt,
             "wait_s": round(wait_s, 2),
         }
-        log.info("retry", extra=facts)
+        LOG.info("retry", extra=facts)
 
 
 class Session:
     """The model calls of one task, answered from its journal where they were answered before.
 
     The seed of a call follows from the task's seed, the request and how often this very request
-    was made before, so it is the same whatever else runs at the same time.
+    was made before, so it is the same whatever else runs at the same time. `traffic` and
+    `seed` may be replaced between two calls.
     """
 
     def __init__(self, traffic: Traffic, task: int, seed: int, journal: Journal) -> None:
-        self._traffic = traffic
+        self.traffic = traffic
         self._task = task
-        self._seed = seed
+        self.seed = seed
         self._journal = journal
         self._asked: Counter[str] = Counter()
         self._endpoint: Endpoint | None = None
@@ -252,7 +254,7 @@ class Session:
 
         Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
         """
-        held = self._traffic.role(role)
+        held = self.traffic.role(role)
         settings = sampling.over(held.sampling) if sampling else held.sampling
         request = Request(
             role,
@@ -266,7 +268,7 @@ class Session:
         self._asked[request.hash] += 1
         nth = self._asked[request.hash]
         if settings.seed is None:
-            seeded = settings.model_copy(update={"seed": _seed(self._seed, request.hash, nth)})
+            seeded = settings.model_copy(update={"seed": _seed(self.seed, request.hash, nth)})
             request = replace(request, sampling=seeded)
         reply = await self._answer(request, f"{request.hash}.{nth}")
         self.usage += reply.usage
@@ -280,12 +282,22 @@ class Session:
         )
 
     async def _answer(self, request: Request, key: str) -> Reply:
-        tally = self._traffic.tally
+        tally = self.traffic.tally
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
         on_lost = partial(self._journal.lose, key, request.role, request.model)
-        done = await self._traffic.complete(request, self._task, self._endpoint, on_lost)
+        kind = self.traffic.role(request.role).spec.kind
+        try:
+            with call_span(request, kind, self._task) as span:
+                done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
+                span.answered(done.reply, done.attempts)
+        except ModelFault as fault:
+            self._journal.record(key, request.role, request.model, fault, 1, 0.0)
+            tally.add("calls")
+            facts = {"task": self._task, "role": request.role, "kind": fault.kind}
+            LOG.info("fault", extra={**facts, "detail": str(fault)})
+            raise
         self._endpoint = done.endpoint
         reply = replace(done.reply, model=done.endpoint.spec.identity)
         # No await between the answer and its journal line: what is answered is kept.

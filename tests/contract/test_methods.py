@@ -18,7 +18,7 @@ from convogen.resources import EXPERIMENTS, PROMPTS, shipped
 SEEDS = shipped("experiences")
 
 METHODS = registry.names("methods")
-ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
+ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
 SMALL = {"n": 3, "models": "scripted"}
 
 

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from convogen import Experiment, Run, run
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault, RunStopped
 from convogen.generator import draft_schema, find_json
-from convogen.models.base import Message, Reply, Request, Sampling, Transient
+from convogen.models.base import UNPRINTABLE, Message, Reply, Request, Sampling, Transient
 from convogen.models.endpoint import EndpointModel
 from convogen.models.spec import ModelSpec
 
@@ -391,7 +391,9 @@ def test_surrogates_and_control_characters_do_not_break_a_run(
     result = run(experiment(endpoint), tmp_path)
     (conversation,) = result.conversations()
     assert len(conversation.turns) == 3
-    for path in tmp_path.glob("*.jsonl"):
+    for line in (tmp_path / "calls.jsonl").read_bytes().splitlines():
+        assert not UNPRINTABLE.search(json.loads(line)["text"])  # an escape in JSON is text here
+    for path in {*tmp_path.glob("*.jsonl")} - {tmp_path / "calls.jsonl"}:
         for line in path.read_bytes().splitlines():
             for control in (r"\u001b", r"\u0000", r"\u0007", r"\ud800", r"\u001c"):
                 assert control not in json.dumps(json.loads(line)), path.name

@@ -78,7 +78,8 @@ def run_command() -> None:
         "--model",
         "scripted",
     ]
-    sys.argv += ["--base-url", f"http://127.0.0.1:{port[0]}/v1", "--concurrency", "1"]
+    url = f"http://someone:s3cret-word@127.0.0.1:{port[0]}/v1?key=s3cret-key"
+    sys.argv += ["--base-url", url, "--concurrency", "1"]
     sys.argv += [part for setting in settings for part in ("--set", setting)]
     try:
         main()

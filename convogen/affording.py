@@ -1,0 +1,72 @@
+"""A run's budget: what its calls cost, what its folder has cost before, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convogen.errors import BudgetReached, ModelConfigError
+from convogen.experiment import Experiment
+from convogen.models.budget import Budget, Limits
+from convogen.models.prices import Pricer, pricer
+from convogen.spending import spending, total_usd
+from convogen.store import RunStore
+
+__all__ = ["count_earlier", "role_prices", "told"]
+
+
+def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
+    """What the roles' calls cost; raises `ModelConfigError` where a budget needs more."""
+    prices: dict[str, Pricer] = {}
+    unknown: set[str] = set()
+    for role in experiment.method.roles:
+        spec = experiment.model(role)
+        by_model = {one.identity: pricer(one) for one in (spec, *spec.fallback)}
+        unknown |= {name for name, price in by_model.items() if price is None}
+        known = [price for price in by_model.values() if price is not None]
+        if len(known) == len(by_model):
+            prices[role] = _dearest(known)
+    if limits.usd is not None and unknown:
+        raise ModelConfigError(
+            f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is not known; "
+            "set it in USD per million tokens, --price INPUT,OUTPUT[,CACHED], or `price` of the "
+            "model in the experiment; or use --budget-tokens"
+        )
+    return prices
+
+
+def _dearest(prices: Sequence[Pricer]) -> Pricer:
+    """The price of a call that any of several models may answer: at most that."""
+    return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
+
+
+def count_earlier(budget: Budget, store: RunStore) -> None:
+    """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
+    if budget.limits.usd is None and budget.limits.tokens is None:
+        return
+    rows = spending(store)
+    usd = total_usd(rows, lost=True)
+    if usd is None and budget.limits.usd is not None:
+        unknown = ", ".join(sorted({row["model"] for row in rows if row["cost_usd"] is None}))
+        raise ModelConfigError(
+            f"{store.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
+            "which judged here, is not known; run evaluate again with --price, or use "
+            "--budget-tokens"
+        )
+    budget.spent_usd = usd or 0.0
+    kinds = ("prompt_tokens", "completion_tokens")
+    budget.spent_tokens = sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+
+
+def told(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
+    """The end of a run in one line: why, what is done, what was spent, how to go on."""
+    rows = spending(store)
+    usd = total_usd(rows, lost=True)
+    tokens = sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
+    cost = "cost unknown" if usd is None else f"${usd:.4f}"
+    more = "later" if reached.option == "--deadline" else "larger"
+    return BudgetReached(
+        f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
+        f"{tokens:,} tokens, {cost}; all answers are kept; to go on: the same command with a "
+        f"{more} {reached.option}",
+        reached.option,
+    )

@@ -1,0 +1,138 @@
+"""`convogen replay`: a run from its recorded calls, or a conversation with other replies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convogen.cli.options import again, base_url_option, model_option, models_from
+
+if TYPE_CHECKING:
+    from convogen.experiment import Experiment
+    from convogen.store import Run
+
+__all__ = ["command"]
+
+
+@click.command("replay")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--conversation", metavar="ID", help="Play this conversation with other replies.")
+@click.option("--from-turn", type=click.IntRange(min=1), help="Its first new turn; 1 is the first.")
+@model_option
+@base_url_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for what is played [default: none; of a conversation: beside the run].",
+)
+def command(
+    folder: Path,
+    conversation: str | None,
+    from_turn: int | None,
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    out: Path | None,
+) -> int:
+    """Play a RUN again from its recorded calls: is the data set the same bytes? No model is asked.
+
+    With --conversation and --from-turn, that conversation alone: its experience and the turns
+    before come from the record, the turns from there on from the model named (default: the run's
+    own). The same command again goes on where it was stopped, and nothing is paid for twice.
+
+    Exit status 0: the same, or played; 1: it differs, or a model failed.
+    """
+    if (conversation is None) != (from_turn is None):
+        raise click.UsageError("--conversation and --from-turn belong together")
+    if conversation is None or from_turn is None:
+        if models or base_urls:
+            raise click.UsageError(
+                "--model and --base-url are for one conversation; add --conversation, --from-turn"
+            )
+        return _whole(folder, out)
+    return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
+
+
+def _whole(folder: Path, out: Path | None) -> int:
+    from convogen.cli.display import live
+    from convogen.models.traffic import Tally
+    from convogen.replay import replay_run
+
+    tally = Tally()
+    with live(_experiment(folder), tally):
+        found = replay_run(folder, out, tally=tally)
+    played = (
+        f"{found.n_conversations} conversations and {found.n_failures} failures from "
+        f"{found.n_calls} recorded calls"
+    )
+    if found.difference is None:
+        click.echo(f"{folder}: identical: {played}")
+    else:
+        where = f"task {found.difference.task} ({found.difference.record})"
+        click.echo(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
+    if found.changed is not None:
+        click.echo(f"changed since: {found.changed}")
+    return 0 if found.difference is None else 1
+
+
+def _one(
+    folder: Path, conversation: str, from_turn: int, models: dict[str, Any] | None, out: Path | None
+) -> int:
+    from convogen.counterfactual import replay_conversation
+    from convogen.store import load_run
+
+    try:
+        played = replay_conversation(folder, conversation, from_turn, out, models=models)
+    except KeyboardInterrupt:
+        click.echo(f"stopped, all answers kept; to go on: {again()}", err=True)
+        sys.exit(130)
+    _print(load_run(folder), conversation, from_turn, played)
+    return 0
+
+
+def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
+    """The run's models with those of the command line over them; None where none are named."""
+    if not (models or base_urls):
+        return None
+    experiment = _experiment(folder)
+    own = {k: v.model_dump(exclude_defaults=True) for k, v in experiment.common.models.items()}
+    return models_from(own, models, base_urls, list(experiment.method.roles))
+
+
+def _experiment(folder: Path) -> Experiment:
+    from convogen.experiment import Experiment
+    from convogen.store import load_run
+
+    return Experiment.load(load_run(folder).folder / "experiment.yaml")
+
+
+def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
+    """What was said and what is said instead, side by side."""
+    from itertools import zip_longest
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    old = run.conversation(conversation)
+    new = next(played.conversations(), None)
+    for turn in old.turns[: from_turn - 1]:
+        console.print(Text(f"{turn.speaker}: {turn.text}", style="dim"))
+    turns = new.turns if new is not None else []
+    table = Table(show_lines=True)
+    table.add_column("")
+    for name, ended in (("recorded", old.ended), ("played", new.ended if new else "failed")):
+        table.add_column(Text(f"{name}, ended by {ended}"), ratio=1)
+    pairs = zip_longest(old.turns[from_turn - 1 :], turns[from_turn - 1 :])
+    for nth, pair in enumerate(pairs, from_turn):
+        said = [Text(f"{turn.speaker}: {turn.text}" if turn else "") for turn in pair]
+        table.add_row(str(nth), *said)
+    console.print(table)
+    for failure in played.failures():
+        console.print(Text(f"{failure.stage}: {failure.kind}: {failure.message}"))
+    calls = sum(1 for _ in played.ledger())
+    console.print(Text(f"{calls} calls; in {played.folder}"))

@@ -1,0 +1,150 @@
+"""One conversation of a run played again with other replies from a turn on.
+
+Its experience and the turns before come from the record, so what differs is what the models asked
+now do with the same beginning. Whether they are others or the run's own, they get other seeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from convogen.engine import describe, name_task, now, open_roles
+from convogen.errors import ExperimentError, RunStopped
+from convogen.experiment import Experiment
+from convogen.inorder import run_to_end
+from convogen.methods.base import RunInputs, Task
+from convogen.models.base import ChatModel
+from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Tally, Traffic, open_model
+from convogen.observing import log_outcome, observed
+from convogen.replay import recorded_run
+from convogen.store import Outcome, Run, RunStore, load_run
+from convogen.types import Conversation
+
+__all__ = ["replay_conversation"]
+
+
+def replay_conversation(
+    folder: str | Path,
+    conversation: str,
+    from_turn: int,
+    out: str | Path | None = None,
+    *,
+    models: Mapping[str, Any] | None = None,
+    tally: Tally | None = None,
+    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+) -> Run:
+    """Play a conversation of a run again, its replies new from turn `from_turn` on (1: the first).
+
+    `models` maps roles to models as in an experiment; where None the run's own are asked. The
+    result is a run folder of one conversation, or one failure, in `out` (default: beside the run,
+    named after the conversation and the turn); called again it goes on where it was stopped.
+    Raises `SourceError` where the run has no such conversation, `ExperimentError` where that has
+    no such turn, and `RunStopped` where a model fails or the turns before are no longer as
+    recorded.
+    """
+    run = recorded_run(folder)
+    file = run.folder / "experiment.yaml"
+    then = Experiment.load(file, {"n": 1})
+    new = then if models is None else Experiment.load(file, {"n": 1, "models": dict(models)})
+    branch = _Branch(run, run.conversation(conversation), from_turn, then, new)
+    target = Path(out) if out is not None else run.folder.with_name(branch.name)
+    return run_to_end(branch.play(target, tally or Tally(), open_model))
+
+
+class _Branch:
+    """A conversation, the turn from which it is new, and the experiments of then and now."""
+
+    def __init__(
+        self, run: Run, old: Conversation, from_turn: int, then: Experiment, new: Experiment
+    ) -> None:
+        openings = sum(turn.origin != "agent" for turn in old.turns)
+        if not openings < from_turn <= len(old.turns):
+            raise ExperimentError(
+                f"{run.folder}: conversation {old.id} has replies from turn {openings + 1} to "
+                f"{len(old.turns)}; it cannot be played again from turn {from_turn}"
+            )
+        self._run, self._old, self._then, self._new = run, old, then, new
+        self._kept = from_turn - 1 - openings
+        self._source = str(run.manifest.get("fingerprint"))
+        origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
+        text = json.dumps([origin, new.essence["roles"]], sort_keys=True, ensure_ascii=False)
+        self._fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        self.name = f"{run.folder.resolve().name}.{old.id}.turn-{from_turn}.{self._fingerprint[:6]}"
+        self._manifest = describe(new) | {
+            "fingerprint": self._fingerprint,
+            "replay_of": {"run": str(run.folder.resolve()), **origin},
+        }
+
+    async def play(
+        self, target: Path, tally: Tally, open_model: Callable[[ModelSpec], ChatModel]
+    ) -> Run:
+        """Play it into a folder, or finish what was begun there."""
+        then = Traffic(open_roles(self._then), 1, tally, lambda _: NoModel())
+        live = Traffic(open_roles(self._new), self._new.concurrency, tally, open_model)
+        store: RunStore | None = None
+        try:
+            store = RunStore.open(target, self._fingerprint, self._new.to_yaml(), self._manifest)
+            if not store.committed:
+                with observed(self._new, store):
+                    await self._converse(store, then, live)
+            store.note({"complete": True, "ended_at": now()})
+        finally:
+            await live.close()
+            if store is not None:
+                store.close()
+        return load_run(target)
+
+    async def _converse(self, store: RunStore, then: Traffic, live: Traffic) -> None:
+        number = self._old.task or 0
+        journal = RecordedJournal(store.journal(0).path, self._run.calls(number))
+        told = 0
+
+        def go_live() -> None:
+            journal.live = True
+            session.traffic = live
+            session.seed = name_task(self._fingerprint, number)[1]
+
+        def count(what: str) -> None:
+            """After the last of what is kept, the next call is the first new one."""
+            nonlocal told
+            live.tally.add(what)
+            told += what == "turns"
+            if told == self._kept and what in ("turns", "experiences"):
+                go_live()
+
+        play = self._then.method.start(
+            RunInputs(int(self._source, 16), self._then.prompts, self._run)
+        )
+        play.restore(number)
+        name, seed = name_task(self._source, number)
+        session = then.session(number, seed, journal)
+        if not self._kept and self._old.experience is None:
+            go_live()
+        try:
+            outcome = await play.play(Task(number, name, seed, session, count))
+        except NotRecorded as fault:
+            raise RunStopped(
+                f"{self._run.folder}: conversation {self._old.id}: {fault}; what made it has "
+                f"changed: `convogen replay {self._run.folder}` says more"
+            ) from fault
+        outcome = self._renamed(outcome)
+        store.commit(0, outcome, journal)
+        log_outcome(0, outcome)
+
+    def _renamed(self, outcome: Outcome) -> Outcome:
+        """The records as those of a run of their own."""
+
+        def own(record: Any, **update: Any) -> Any:
+            return record and record.model_copy(update={"task": 0, **update})
+
+        return Outcome(
+            own(outcome.experience),
+            own(outcome.conversation, id=f"c-{self._fingerprint}"),
+            own(outcome.failure, id=f"f-{self._fingerprint}"),
+        )

@@ -1,0 +1,175 @@
+"""What happened while a run was going on: `log.jsonl` in its folder, and --verbose.
+
+Modules say it through `logging`, below the logger `convogen`: a short message and its facts as
+`extra`. The log is for people and their tools, never for convogen: nothing reads it back, it is
+bounded, and where it cannot be written the run goes on without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import math
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.files import cut_torn_line
+from convogen.masking import masked
+from convogen.models.base import encodable, printable
+
+__all__ = ["run_log", "verbose"]
+
+ROOT = logging.getLogger("convogen")
+MAX_BYTES = 8 << 20
+"""Size from which `log.jsonl` becomes `log.jsonl.1`, in place of the one before."""
+
+LONGEST = 2000
+"""Characters of a text in the log."""
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Attributes of any record: what else it has are its facts."""
+
+_current: ContextVar[Path | None] = ContextVar("convogen_log", default=None)
+
+
+@contextlib.contextmanager
+def run_log(path: Path, max_bytes: int = MAX_BYTES) -> Generator[None]:
+    """Write what is logged inside the block, and in tasks started there, to `path`.
+
+    From INFO on, or DEBUG where the logger `convogen` is set to that.
+    """
+    handler = _RunLog(path, max_bytes)
+    before = _current.set(path)
+    handler.lowered = ROOT.level == logging.NOTSET or any(h.lowered for h in _run_logs())
+    if ROOT.level == logging.NOTSET:
+        ROOT.setLevel(logging.INFO)
+    ROOT.addHandler(handler)
+    try:
+        yield
+    finally:
+        ROOT.removeHandler(handler)
+        handler.close()
+        _current.reset(before)
+        if handler.lowered and not _run_logs():
+            ROOT.setLevel(logging.NOTSET)
+
+
+@contextlib.contextmanager
+def verbose(times: int) -> Generator[None]:
+    """Print what is logged inside the block to stderr: from INFO on, `times` 2 from DEBUG."""
+    if not times:
+        yield
+        return
+    handler, before = _Screen(), ROOT.level
+    ROOT.setLevel(logging.DEBUG if times > 1 else logging.INFO)
+    ROOT.addHandler(handler)
+    try:
+        yield
+    finally:
+        ROOT.removeHandler(handler)
+        ROOT.setLevel(before)
+
+
+class JsonLine(logging.Formatter):
+    """A record as one JSON object: at, level, logger, event, then its facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, bounded, without secrets."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        row = {
+            "at": f"{at}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_facts(record),
+        }
+        return json.dumps(_plain(row), ensure_ascii=False, allow_nan=False)
+
+
+class PlainLine(logging.Formatter):
+    """A record as a line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, bounded, without secrets and control characters."""
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        facts = [
+            f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            for name, value in _plain(_facts(record)).items()
+        ]
+        source = record.name.removeprefix("convogen.")
+        event = masked(record.getMessage())
+        line = " ".join([at, record.levelname, f"{source}:", event, *facts])
+        return printable(" ".join(line.split()))
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    facts = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        facts |= {"error": type(error).__name__, "detail": str(error)}
+    return facts
+
+
+def _plain(value: Any, depth: int = 4) -> Any:
+    """A value as JSON takes it: texts masked and bounded, what JSON has not as text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, Mapping) and depth:
+        items = cast("Mapping[Any, Any]", value).items()
+        return {_text(key): _plain(item, depth - 1) for key, item in items}
+    if isinstance(value, list | tuple) and depth:
+        return [_plain(item, depth - 1) for item in cast("list[Any]", value)[:100]]
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return encodable(masked(str(value))[:LONGEST])
+
+
+class _RunLog(logging.handlers.RotatingFileHandler):
+    """The file of one run: takes what is logged in that run's tasks, and never raises."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        super().__init__(path, maxBytes=max_bytes, backupCount=1, encoding="utf-8", delay=True)
+        self.lowered = False
+        self.setFormatter(JsonLine())
+        self.addFilter(lambda _: _current.get() == path)
+        with contextlib.suppress(OSError):
+            cut_torn_line(path)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Let go of a file that cannot be written, with what is pending in it."""
+        stream, self.stream = self.stream, cast("Any", None)
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def close(self) -> None:
+        """Close the file, written to its end or not."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+class _Screen(logging.Handler):
+    """Lines on whatever stderr is at the time, which a progress display may have replaced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(PlainLine())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line; a stderr that is gone ends nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(self.format(record) + "\n")
+
+
+def _run_logs() -> list[_RunLog]:
+    return [handler for handler in ROOT.handlers if isinstance(handler, _RunLog)]

@@ -1,0 +1,99 @@
+"""Keys and passwords: masked wherever a text leaves convogen, for a file or for the screen.
+
+An endpoint's own texts are masked where they come in, so that no record, journal or error holds
+its secrets. What goes to the screen, the log or a span is masked once more, by all secrets that
+this process knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+__all__ = ["Secrets", "masked", "public_url", "url_secrets"]
+
+MASK = "***"
+SHORTEST = 8
+"""Characters from which a secret is masked in any text: a shorter one may be a word."""
+
+SHORTEST_QUOTED = 3
+"""Characters from which it is masked in an endpoint's error, where it is hardly anything else."""
+
+LONG_VALUE = 16
+"""Characters from which a value of a URL's query counts as a secret, whatever its name."""
+
+SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|cred|code", re.IGNORECASE)
+URL = re.compile(r"(\w+://)(?:[^/?#\s]*@)?([^\s?#]*)(?:[?#]\S*)?")
+ANY_URL = re.compile(r"(\w+://)(\S*@)?([^\s?#]*)([?#]\S*)?")
+"""Also one that is none, because a password has characters in it that it may not have."""
+
+BARE_CREDENTIALS = re.compile(r"[^\s/@:='\"]+:[^\s/]+@(?=[\w.\[])")
+
+_known: set[str] = set()
+"""The secrets of this process: no output, whatever made it, shows one."""
+
+
+class Secrets:
+    """What one endpoint is reached with; known to `masked` from then on."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        whole = set(secrets)
+        self._quoted = _forms(s for s in whole if len(s) >= SHORTEST_QUOTED)
+        self._forms = _forms(s for s in whole if len(s) >= SHORTEST)
+        _known.update(self._forms)
+
+    def mask(self, text: str) -> str:
+        """A text of any kind, such as a reply, with these secrets masked."""
+        return _replace(text, self._forms)
+
+    def mask_error(self, text: str) -> str:
+        """What an endpoint said went wrong, with short secrets masked as well."""
+        return _replace(text, self._quoted)
+
+
+def masked(text: str) -> str:
+    """A text for the screen or a log: no known secret, no credentials or query of a URL."""
+    text = ANY_URL.sub(_masked_url, text)
+    text = BARE_CREDENTIALS.sub(f"{MASK}@", text)
+    return _replace(text, sorted(_known, key=len, reverse=True))
+
+
+def public_url(url: str) -> str:
+    """A URL, or a text with one in it, without user:password@, query and fragment."""
+    return URL.sub(r"\1\2", url)
+
+
+def url_secrets(url: str) -> list[str]:
+    """What is secret in a URL: its password, a user without one, keys in its query."""
+    parts = urlsplit(url)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    values = [
+        value
+        for name, value in parse_qsl(parts.query)
+        if SECRET_NAME.search(name) or len(value) >= LONG_VALUE
+    ]
+    return [unquote(password) if password else unquote(user), *values]
+
+
+def _masked_url(match: re.Match[str]) -> str:
+    scheme, credentials, place, query = match.groups()
+    before = f"{MASK}@" if credentials else ""
+    return scheme + before + place + (f"{query[0]}{MASK}" if query else "")
+
+
+def _forms(secrets: Iterable[str]) -> list[str]:
+    """Secrets as they stand in texts, URLs and JSON; the longest first."""
+    found: set[str] = set()
+    for secret in secrets:
+        found |= {secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]}
+        found.add(json.dumps(secret, ensure_ascii=False)[1:-1])
+    return sorted(found, key=lambda form: (-len(form), form))
+
+
+def _replace(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text

@@ -1,0 +1,66 @@
+"""A task's calls answered from what was recorded of them, by the request's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import RunStopped
+from convogen.models.base import Reply, Request
+from convogen.models.journal import Journal, reply_of
+
+__all__ = ["NoModel", "NotRecorded", "RecordedJournal"]
+
+
+class NotRecorded(RunStopped):
+    """A call is made that the record does not have; `nth` is its place in the task, from 1."""
+
+    def __init__(self, nth: int, recorded: str | None) -> None:
+        wanted = "no further call was recorded" if recorded is None else f"another {recorded} call"
+        super().__init__(f"call {nth} is not the recorded one: {wanted}")
+        self.nth = nth
+
+
+class NoModel:
+    """Stands where a model would: nothing is asked."""
+
+    async def complete(self, request: Request) -> Reply:
+        """Never called: a journal that has no answer says so first."""
+        raise AssertionError("a recorded run asks no model")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class RecordedJournal(Journal):
+    """Answers from a task's recorded calls until it is told to be `live`.
+
+    From then on it is a journal as any other: of the calls made since. `answers` has both.
+    """
+
+    def __init__(self, path: Path, calls: Sequence[dict[str, Any]]) -> None:
+        super().__init__(path)
+        self.live = False
+        self._order = [call["role"] for call in calls]
+        self._recorded = {call["key"]: _own(call) for call in calls}
+        self._taken: dict[str, dict[str, Any]] = {}
+
+    def find(self, key: str) -> Reply | None:
+        """The recorded reply; raises `NotRecorded` where there is none and nothing is live."""
+        if self.live:
+            return super().find(key)
+        nth = len(self.asked)
+        if key not in self._recorded:
+            raise NotRecorded(nth + 1, self._order[nth] if nth < len(self._order) else None)
+        self.asked.append(key)
+        self._taken[key] = self._recorded[key]
+        return reply_of(self._taken[key])
+
+    def answer(self, key: str) -> dict[str, Any] | None:
+        """What was answered to a call, recorded or live."""
+        return self._taken.get(key) or super().answer(key)
+
+
+def _own(call: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in call.items() if name != "task"}

@@ -1,0 +1,60 @@
+"""What the log and the spans say of a run: its start and end, its failures and repairs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from convogen.experiment import Experiment
+from convogen.log import run_log
+from convogen.models.tracing import span
+from convogen.store import Outcome, RunStore
+
+__all__ = ["log_outcome", "observed"]
+
+LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def observed(experiment: Experiment, store: RunStore) -> Generator[None]:
+    """Log and trace one start of a run."""
+    began = time.perf_counter()
+    facts = {"name": experiment.name, "fingerprint": store.fingerprint, "n": experiment.n}
+
+    def state() -> dict[str, Any]:
+        rows = {"conversations": store.n_conversations, "failures": store.n_failures}
+        return {**rows, "seconds": round(time.perf_counter() - began, 3)}
+
+    with run_log(store.folder / "log.jsonl"), span("run", **facts):
+        manifest = store.manifest
+        described = {key: manifest.get(key) for key in ("packages", "models")}
+        bound = {"concurrency": experiment.concurrency}
+        LOG.info("start", extra={"run": facts, **described, **bound, **state()})
+        try:
+            yield
+        except BaseException as error:
+            ended = {"error": type(error).__name__, "detail": str(error)}
+            LOG.warning("stopped", extra={**ended, **state()})
+            raise
+        LOG.info("end", extra=state())
+
+
+def log_outcome(task: int, outcome: Outcome) -> None:
+    """Log what a task gave: failures and repairs always, the rest for those who debug."""
+    failure, conversation = outcome.failure, outcome.conversation
+    if failure is not None:
+        facts = failure.model_dump(include={"id", "stage", "kind", "message"})
+        facts["detail"] = facts.pop("message")
+        LOG.info("failure", extra={"task": task, **facts})
+    turns = conversation.turns if conversation else []
+    repairs = {
+        "experience": outcome.experience.repairs if outcome.experience else [],
+        "selector": [t.selection.repair for t in turns if t.selection and t.selection.repair],
+        "asked_again": [reason for turn in turns for reason in turn.reasks],
+    }
+    if any(repairs.values()):
+        LOG.info("repairs", extra={"task": task, **repairs})
+    LOG.debug("commit", extra={"task": task, "turns": len(turns)})

@@ -1,0 +1,200 @@
+"""A run played again from its recorded calls alone: is the data set the same bytes?
+
+Tasks are played one after the other, each with the id and the seeds that the recorded run gave it,
+whatever the experiment's files say now: so a change of a prompt shows as the first call that
+differs, and nothing depends on the order in which tasks once ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from convogen.engine import describe, name_task, now, open_roles
+from convogen.errors import RunFolderError
+from convogen.experiment import Experiment
+from convogen.files import parse_row
+from convogen.inorder import run_to_end
+from convogen.methods.base import RunInputs, Task
+from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
+from convogen.models.traffic import Tally, Traffic
+from convogen.observing import log_outcome, observed
+from convogen.store import Outcome, Run, RunStore, differences, load_run
+from convogen.tasklog import complete_lines
+
+__all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
+
+DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a replay first differs from its run: the task, the id of its record, and what."""
+
+    task: int
+    record: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay found: `difference` is None where the data set is the same bytes.
+
+    `n_calls` were answered from the record. `changed` names what makes the data and is another
+    than it was, in words; None where nothing is.
+    """
+
+    n_conversations: int
+    n_failures: int
+    n_calls: int
+    difference: Difference | None
+    changed: str | None
+
+
+def replay_run(
+    folder: str | Path, out: str | Path | None = None, *, tally: Tally | None = None
+) -> Replayed:
+    """Play a run's committed tasks again from their recorded calls; no model is asked.
+
+    What comes out is compared row by row, up to the first difference. It is kept as a run folder
+    in `out`, which must be new, or nowhere. Raises `RunFolderError` where the run has no recorded
+    calls.
+    """
+    run = recorded_run(folder)
+    with ExitStack() as stack:
+        if out is None:
+            target = Path(stack.enter_context(TemporaryDirectory(prefix="convogen-replay-")))
+        elif (target := Path(out)).exists():
+            raise RunFolderError(f"{target}: is there already; name a new folder with --out")
+        return run_to_end(_replay(run, target, tally or Tally()))
+
+
+def recorded_run(folder: str | Path) -> Run:
+    """A run with recorded calls; raises `RunFolderError` where it has none of its own."""
+    run = load_run(folder)
+    origin = run.manifest.get("replay_of")
+    if isinstance(origin, dict) and "conversation" in origin:
+        raise RunFolderError(
+            f"{run.folder}: is a conversation played again from a turn on; replay the run that "
+            "its manifest.json names"
+        )
+    rows = sum(complete_lines(run.folder / name) for name in DATA)
+    if rows and not complete_lines(run.folder / "calls.jsonl"):
+        raise RunFolderError(f"{run.folder}: has no calls.jsonl; only recorded calls can be played")
+    return run
+
+
+async def _replay(run: Run, target: Path, tally: Tally) -> Replayed:
+    source = run.manifest
+    fingerprint = str(source.get("fingerprint"))
+    experiment = Experiment.load(run.folder / "experiment.yaml")
+    changed = None
+    if experiment.fingerprint != fingerprint:
+        changed = differences(source.get("experiment"), experiment.essence)
+    origin = {"run": str(run.folder.resolve()), "fingerprint": fingerprint}
+    manifest = describe(experiment) | {"fingerprint": fingerprint, "replay_of": origin}
+    total = sum(complete_lines(run.folder / name) for name in DATA[1:])
+    store = RunStore.open(target, fingerprint, experiment.to_yaml(), manifest)
+    try:
+        with observed(experiment, store):
+            replay = _Replay(run, experiment, fingerprint, store, tally)
+            while replay.difference is None and store.committed < total:
+                await replay.task(store.committed)
+        whole = replay.difference is None
+        store.note({"complete": whole and source.get("complete") is True, "ended_at": now()})
+    finally:
+        store.close()
+    n, failed = store.n_conversations, store.n_failures
+    return Replayed(n, failed, replay.n_calls, replay.difference, changed)
+
+
+class _Replay:
+    def __init__(
+        self, run: Run, experiment: Experiment, fingerprint: str, store: RunStore, tally: Tally
+    ) -> None:
+        self._run, self._store, self._tally = run, store, tally
+        self._fingerprint = fingerprint
+        self._traffic = Traffic(open_roles(experiment), 1, tally, lambda _: NoModel())
+        inputs = RunInputs(int(fingerprint, 16), experiment.prompts, Run(store.folder))
+        self._play = experiment.method.start(inputs)
+        self._rows = {name: _Rows(run.folder / name) for name in DATA}
+        self.difference: Difference | None = None
+        self.n_calls = 0
+
+    async def task(self, number: int) -> None:
+        """Play a task, commit and compare it; one that differs in a call is not committed."""
+        calls = self._run.calls(number)
+        recorded = {name: rows.of(number) for name, rows in self._rows.items()}
+        journal = RecordedJournal(self._store.journal(number).path, calls)
+        name, seed = name_task(self._fingerprint, number)
+        session = self._traffic.session(number, seed, journal)
+        try:
+            outcome = await self._play.play(Task(number, name, seed, session, self._tally.add))
+        except NotRecorded as fault:
+            self.difference = Difference(number, _id(recorded), str(fault))
+            return
+        self._store.commit(number, outcome, journal)
+        self._play.committed(number)
+        log_outcome(number, outcome)
+        self._tally.add("failures" if outcome.conversation is None else "conversations")
+        self.n_calls += len(journal.asked)
+        what = _other_calls(calls, journal.asked) or _other_rows(recorded, outcome)
+        self.difference = Difference(number, _id(recorded), what) if what else None
+
+
+class _Rows:
+    """The rows of a file in the order of the tasks, at most one a task."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines = self._read()
+        self._next = next(self._lines, None)
+
+    def _read(self) -> Iterator[tuple[int, bytes]]:
+        if self._path.exists():
+            with self._path.open("rb") as lines:
+                for line in lines:
+                    yield parse_row(self._path, line, "task")["task"], line
+
+    def of(self, task: int) -> bytes | None:
+        """A task's row; to be asked for in the order of the tasks."""
+        if self._next is None or self._next[0] != task:
+            return None
+        line = self._next[1]
+        self._next = next(self._lines, None)
+        return line
+
+
+def _id(recorded: Mapping[str, bytes | None]) -> str:
+    row = recorded["conversations.jsonl"] or recorded["failures.jsonl"] or b"{}"
+    return str(json.loads(row).get("id"))
+
+
+def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> str | None:
+    """Which call is not the one of the record, in words."""
+    keys = [call["key"] for call in recorded]
+    for nth, (old, new) in enumerate(zip_longest(keys, asked), 1):
+        if old != new:
+            role = recorded[nth - 1]["role"] if nth <= len(keys) else "further"
+            return f"call {nth}, recorded as a call of {role}, " + (
+                "is not made" if new is None else "is another one"
+            )
+    return None
+
+
+def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str | None:
+    """Which keys of which record are not those of the record, in words; its calls are."""
+    found = (outcome.experience, outcome.conversation, outcome.failure)
+    for (name, then), record in zip(recorded.items(), found, strict=True):
+        line = None if record is None else record.to_line()
+        if then != line:
+            old, new = json.loads(then or b"{}"), json.loads(line or b"{}")
+            keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+            return f"the calls are the same, the row in {name} differs in {', '.join(keys)}"
+    return None

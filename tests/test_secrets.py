@@ -1,0 +1,163 @@
+"""No key and no password in any file, on any screen, whatever the endpoint says of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Ended, convogen, convogen_process
+from endpoint_server import Asked, Bytes, EndpointServer, converse, refuse, say
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convogen import load_run
+from convogen.masking import Secrets, masked, public_url
+
+KEY, PASSWORD, IN_QUERY = "sk-marked/0123+4567", "s3cret@wörd'\"x", "marked-query-key-0123"
+BASIC = base64.b64encode(f"someone:{PASSWORD}".encode()).decode()
+SMALL = ("--n", 2, "--set", "max_turns=3", "--concurrency", 1)
+ECHO = {
+    False: f"you sent {KEY}",
+    True: f"you sent {KEY} and {PASSWORD} and {IN_QUERY} and Basic {BASIC}",
+}
+
+
+def address(endpoint: EndpointServer, whole: bool) -> str:
+    if not whole:
+        return endpoint.base_url
+    url = endpoint.base_url.replace("//", "//someone:s3cret%40w%C3%B6rd'%22x@")
+    return f"{url}?api-version=1&key={IN_QUERY}"
+
+
+def telltale(echo: str) -> Callable[[Asked], Bytes]:
+    """An endpoint that quotes what it was sent: in errors now and then, in every reply."""
+    tokens = [{"token": part, "logprob": -0.5} for part in (echo[:13], echo[13:])]
+
+    def script(asked: Asked) -> Bytes:
+        if asked.nth == 2:
+            return refuse(500, echo)
+        if asked.nth == 3:
+            return say(None, message={"refusal": echo})
+        if asked.nth == 4:
+            return Bytes(json.dumps({"choices": [{"message": {"content": [echo]}}]}).encode())
+        reply = json.loads(converse(asked).content)["choices"][0]["message"]["content"]
+        if reply.startswith("{"):
+            experience = json.loads(reply) | {"situation": echo}
+            return say(json.dumps(experience), finish_reason=f"stop {KEY}")
+        return say(f"{asked.nth} {echo}", logprobs={"content": tokens})
+
+    return script
+
+
+def spilt(folder: Path, *ended: Ended) -> list[str]:
+    """Secrets found in a folder's files and in what commands printed."""
+    texts = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    texts += [(each.out + each.err).encode() for each in ended]
+    written = b"\n".join(texts)
+    escaped = [json.dumps(PASSWORD)[1:-1], "s3cret%40", "s3cret@"]
+    secrets = [KEY, PASSWORD, IN_QUERY, BASIC, "0123+4567", *escaped]
+    return [secret for secret in secrets if secret.encode() in written]
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_commands_that_go_well(endpoint: EndpointServer, tmp_path: Path, whole: bool) -> None:
+    endpoint.script = telltale(ECHO[whole])
+    model = ("--model", "m", "--base-url", address(endpoint, whole), "-vv")
+    ran = convogen("run", "GPFS-s", *SMALL, "--out", "run", *model)
+    assert ran.status == 0, ran.err
+    assert len(endpoint.asked) > 5
+    old = next(load_run("run").conversations())
+    judged = convogen("evaluate", "run", "--judge", "geval", *model)
+    doctor = convogen("doctor", *model)
+    replayed = convogen("replay", "run", "-vv")
+    assert replayed.status == 0, replayed.out + replayed.err
+    one = ("--conversation", old.id, "--from-turn", 2)
+    anew = convogen("replay", "run", *one, *model)
+    assert anew.status == 0, anew.err
+    shown = convogen("show", "run"), convogen("show", "run", "--sample")
+    assert spilt(tmp_path, ran, judged, doctor, replayed, anew, *shown) == []
+    assert b"you sent ***" in Path("run/calls.jsonl").read_bytes()
+    sent = endpoint.asked[0]
+    expected = f"Basic {BASIC}" if whole else f"Bearer {KEY}"
+    assert sent.headers["Authorization"] == expected
+    assert sent.query == ({"api-version": "1", "key": IN_QUERY} if whole else {})
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("status", [401, 402, 404])
+def test_commands_that_end_in_an_error(
+    endpoint: EndpointServer, tmp_path: Path, status: int, whole: bool
+) -> None:
+    assert convogen("run", "GPFS-s", *SMALL, "--out", "run", "--model", "scripted").status == 0
+    old = next(load_run("run").conversations())
+    endpoint.script = lambda _: refuse(status, ECHO[whole])
+    model = ("--model", "m", "--base-url", address(endpoint, whole), "-vv")
+    commands: list[tuple[object, ...]] = [
+        ("run", "GPFS-s", *SMALL, "--out", "other"),
+        ("evaluate", "run", "--judge", "geval"),
+        ("doctor",),
+        ("replay", "run", "--conversation", old.id, "--from-turn", 2),
+    ]
+    ended = [convogen(*command, *model) for command in commands]
+    assert {each.status for each in ended} == {2}
+    assert all("you sent" in each.err for each in ended)
+    assert spilt(tmp_path, *ended) == []
+
+
+def test_a_traceback(endpoint: EndpointServer, tmp_path: Path) -> None:
+    endpoint.script = lambda _: refuse(401, ECHO[True])
+    model = ("--model", "m", "--base-url", address(endpoint, whole=True))
+    ended = convogen_process("--debug", "run", "GPFS-s", *SMALL, "--out", "run", *model)
+    assert "Traceback" in ended.err
+    assert "EndpointDown" in ended.err
+    assert spilt(tmp_path, ended) == []
+
+
+WRONG: dict[str, Callable[[str], tuple[object, ...]]] = {
+    "no scheme": lambda s: ("run", "demo", "--base-url", f"someone:{s}@host/v1"),
+    "unknown role": lambda s: ("run", "demo", "--base-url", f"actor=http://someone:{s}@host/v1"),
+    "a slash": lambda s: ("run", "demo", "--base-url", f"http://someone:{s}/x@host/v1"),
+    "no port": lambda s: ("doctor", "--base-url", f"http://someone:{s}@host:0/v1"),
+    "a setting": lambda s: ("run", "demo", "--set", f"models.default=ftp://someone:{s}@h"),
+    "below a value": lambda s: ("run", "demo", "--set", f"models.default.base_url=ftp://u:{s}@h"),
+    "a query": lambda s: ("run", "demo", "--base-url", f"ftp://host/v1/?key={s}"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_arguments_that_are_refused(tmp_path: Path, case: str) -> None:
+    ended = convogen(*WRONG[case]("quite-secret"))
+    assert ended.status == 2
+    assert "quite-secret" not in ended.err
+    assert "Traceback" not in ended.err
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=12))
+def test_no_part_of_a_password_is_left_in_a_url(password: str) -> None:
+    secret = f"<{password}>"
+    url = f"say 'https://someone:{secret}@host.example:8000/v1/?key={secret}' twice"
+    assert secret not in masked(url)
+    assert "@" in password or "host.example:8000" in masked(url)
+
+
+def test_urls_without_secrets_stay_as_they_are() -> None:
+    for url in ("http://127.0.0.1:8000/v1", "https://host/v1/a@b", "http://[::1]:8000/v1"):
+        assert public_url(url) == url
+    assert masked("really? yes, at 12:30 http://127.0.0.1:8000/v1") == (
+        "really? yes, at 12:30 http://127.0.0.1:8000/v1"
+    )
+
+
+def test_a_short_secret_is_masked_in_errors_and_no_word_of_a_reply() -> None:
+    secrets = Secrets(["pass", "a"])
+    assert secrets.mask("pass the salt") == "pass the salt"
+    assert secrets.mask_error("wrong password pass") == "wrong ***word ***"
