@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
+from convogen.errors import RunFolderError
 from convogen.files import cut_torn_line
 from convogen.masking import masked
 from convogen.models.base import encodable, printable
@@ -142,7 +143,7 @@ class _RunLog(logging.handlers.RotatingFileHandler):
         self.lowered = False
         self.setFormatter(JsonLine())
         self.addFilter(lambda _: _current.get() == path)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RunFolderError):
             cut_torn_line(path)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name

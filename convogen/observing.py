@@ -15,7 +15,7 @@ from convogen.store import Outcome, RunStore
 
 __all__ = ["log_outcome", "observed"]
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("convogen.run")
 
 
 @contextmanager

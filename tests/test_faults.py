@@ -56,7 +56,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(whole: Path, tmp_pa
         assert ended.status == 2
         assert "cannot be written: File too large; all complete rows are kept" in ended.complaint
         told.add(ended.complaint.split(": ")[1].rpartition("/")[2])
-    assert told == {"experiment.yaml", "manifest.json", "00000000.jsonl", "experiences.jsonl"}
+    assert told == {"experiment.yaml", "manifest.json", "00000000.jsonl", "calls.jsonl"}
     assert convogen(*RUN, folder).status == 0
     assert dataset(folder) == dataset(whole)
     assert calls(folder) == calls(whole)
@@ -70,7 +70,7 @@ def test_killed_in_the_middle_of_a_write_nothing_is_lost(whole: Path, tmp_path: 
     for limit in (2500, 4000, 7000):
         assert limited(limit, "SIG_DFL", folder).status == -signal.SIGXFSZ
         torn |= {p.name for p in folder.rglob("*.jsonl") if p.read_bytes()[-1:] not in (b"", b"\n")}
-    assert torn == {"00000000.jsonl", "experiences.jsonl"}
+    assert torn == {"00000000.jsonl", "calls.jsonl"}
     assert convogen(*RUN, folder).status == 0
     assert dataset(folder) == dataset(whole)
     assert calls(folder) == calls(whole)

@@ -36,9 +36,9 @@ def test_it_says_what_happened(tmp_path: Path) -> None:
 
     play(tmp_path, ScriptedModel(clumsy), n=6)
     found = events(tmp_path)
-    assert [row["event"] for row in found if row["event"] in ("start", "complete")] == [
+    assert [row["event"] for row in found if row["event"] in ("start", "end")] == [
         "start",
-        "complete",
+        "end",
     ]
     assert found[0]["packages"]["convogen"]
     assert found[0]["run"]["n"] == 6
@@ -64,11 +64,12 @@ def test_a_run_that_stops_says_why_and_goes_on_in_the_same_log(tmp_path: Path) -
     names = [row["event"] for row in events(tmp_path)]
     assert [name for name in names if name != "repairs"] == [
         "start",
+        "endpoint given up",
         "stopped",
         "start",
-        "complete",
+        "end",
     ]
-    assert events(tmp_path)[1]["detail"] == "endpoint gone"
+    assert events(tmp_path)[2]["detail"] == "endpoint gone"
 
 
 def test_facts_of_any_kind_are_one_line_of_json(tmp_path: Path) -> None:
@@ -142,8 +143,8 @@ def test_verbose_prints_it_and_twice_prints_all(tmp_path: Path) -> None:
     once = convogen("--verbose", "run", "GPFS-s", *arguments, tmp_path / "once")
     twice = convogen("run", "GPFS-s", *arguments, tmp_path / "twice", "-vv")
     assert "INFO" not in quiet.err
-    assert "INFO engine: start" in once.err
+    assert "INFO run: start" in once.err
     assert "DEBUG" not in once.err
-    assert twice.err.count("DEBUG engine: commit") == 2
+    assert twice.err.count("DEBUG run: commit") == 2
     assert once.out.replace("once", "quiet") == quiet.out
     assert [row for row in events(tmp_path / "twice") if row["level"] == "DEBUG"]

@@ -163,7 +163,7 @@ def test_a_journal_gives_back_what_was_answered(
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "00000000.jsonl"
     logprobs = (TokenLogprob("a", -0.5, tuple(top)),)
-    reply = Reply(text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs)
+    reply = Reply(text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs, "m")
     Journal(path).record("key.1", "judge", "m", reply, 2, 0.1)
     assert Journal(path).find("key.1") == reply
     assert Journal(path).find("key.2") is None
@@ -175,5 +175,5 @@ def test_a_journal_torn_in_its_last_line_keeps_the_others(tmp_path: Path) -> Non
         journal.record(key, "agent", "m", Reply(key, Usage(), "stop"), 1, 0.1)
     journal.path.write_bytes(journal.path.read_bytes()[:-9])
     again = Journal(journal.path)
-    assert again.find("a.1") == Reply("a.1", Usage(), "stop")
+    assert again.find("a.1") == Reply("a.1", Usage(), "stop", model="m")
     assert again.find("b.1") is None

@@ -103,7 +103,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer to a request; `model` where it is another than the one asked for."""
+    """A model's answer to a request; `model` is the name of the one that gave it, once known."""
 
     text: str
     usage: Usage
