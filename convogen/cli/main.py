@@ -20,6 +20,7 @@ COMMANDS = {
     "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
     "evaluate": "Measure runs, and have a judge score how grounded they are.",
+    "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
     "report": "Put what is known of runs on one page, beside the published numbers.",
     "list": "List experiments, methods, judges, hubs and models.",
     "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
