@@ -21,7 +21,14 @@ from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Conversation
 
-__all__ = ["live", "print_conversation", "print_failures", "print_summary", "usd_text"]
+__all__ = [
+    "live",
+    "print_conversation",
+    "print_failures",
+    "print_notices",
+    "print_summary",
+    "usd_text",
+]
 
 REFRESH_S = 0.25
 
@@ -31,12 +38,17 @@ def live(experiment: Experiment, tally: Tally) -> Generator[None]:
     """Show what is done while it is done; where there is no terminal, only what holds it up."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        tally.on_notice = lambda notice: click.echo(notice or "going on", err=True)
+        print_notices(tally)
         yield
         return
     view = _View(experiment, tally)
     with Live(view, console=console, refresh_per_second=1 / REFRESH_S, transient=False):
         yield
+
+
+def print_notices(tally: Tally) -> None:
+    """Print what holds a run up, and that it goes on, a line each."""
+    tally.on_notice = lambda notice: click.echo(notice or "going on", err=True)
 
 
 class _View:

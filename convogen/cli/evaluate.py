@@ -154,8 +154,11 @@ def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from convogen.cli.display import print_notices
+
     console = Console(stderr=True)
     if not console.is_terminal:
+        print_notices(tally)
         yield
         return
     progress = Progress(
@@ -165,12 +168,14 @@ def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
         "scores, left",
         TimeRemainingColumn(),
         "{task.fields[tokens]:,} tokens",
+        "{task.fields[notice]}",
     )
-    bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0)
+    bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0, notice="")
 
     def draw() -> Progress:
         counts = tally.counts
-        progress.update(bar, completed=counts["scores"], tokens=counts["tokens"])
+        told = {"tokens": counts["tokens"], "notice": escape(tally.notice)}
+        progress.update(bar, completed=counts["scores"], **told)
         return progress
 
     with Live(get_renderable=draw, console=console, refresh_per_second=4):
