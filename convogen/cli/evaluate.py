@@ -174,8 +174,8 @@ def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
 
     def draw() -> Progress:
         counts = tally.counts
-        told = {"tokens": counts["tokens"], "notice": escape(tally.notice)}
-        progress.update(bar, completed=counts["scores"], **told)
+        notice = escape(tally.notice)
+        progress.update(bar, completed=counts["scores"], tokens=counts["tokens"], notice=notice)
         return progress
 
     with Live(get_renderable=draw, console=console, refresh_per_second=4):
