@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,12 @@ _GRAM = 4
 def sorted_words(text: str) -> str:
     """A text's words in one order, whatever their case, punctuation and order in the text."""
     return " ".join(sorted(re.findall(r"\w+", text.casefold())))
+
+
+@cache
+def _factors() -> list[int]:
+    drawn = np.random.default_rng(0).integers(1, 2**63, BANDS * _ROWS, dtype=np.uint64)
+    return (drawn * 2 + 1).tolist()
 
 
 def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
@@ -35,9 +42,8 @@ def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
         inside[ends[:-1] - back] = False
     grams = grams[inside]
     starts = np.concatenate([[0], np.cumsum([len(text) - _GRAM + 1 for text in padded])[:-1]])
-    factors = np.random.default_rng(0).integers(1, 2**63, BANDS * _ROWS, dtype=np.uint64) * 2 + 1
     keys = np.zeros((len(texts), BANDS), np.uint64)
-    for at, factor in enumerate(factors.tolist()):
+    for at, factor in enumerate(_factors()):
         mixed = grams * np.uint64(factor & (2**64 - 1))
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0x9E3779B97F4A7C15)

@@ -53,7 +53,7 @@ class _Earlier(Filter):
         self._threshold = threshold
         self._path = run.folder / "conversations.jsonl"
         self._tasks = array("q")
-        self._keys: NDArray[np.uint32] = np.zeros((64, BANDS), np.uint32)
+        self._keys: NDArray[np.uint32] = np.zeros((BANDS, 64), np.uint32)
 
     def check(self, conversation: Conversation) -> Verdict | None:
         from rapidfuzz import fuzz
@@ -74,7 +74,10 @@ class _Earlier(Filter):
 
     def _alike(self, words: str) -> list[int]:
         """The tasks whose conversations share most bands, the earlier first among equals."""
-        shared = (self._keys[: len(self._tasks)] == _keys(words)).sum(axis=1, dtype=np.int8)
+        n = len(self._tasks)
+        shared = np.zeros(n, np.int8)
+        for band, key in zip(self._keys, _keys(words), strict=True):
+            shared += band[:n] == key
         found = np.flatnonzero(shared)
         best = found[np.argsort(-shared[found], kind="stable")[:_COMPARED]]
         return [self._tasks[at] for at in best.tolist()]
@@ -83,9 +86,9 @@ class _Earlier(Filter):
         words = _words([turn.text for turn in conversation.turns])
         if not words or conversation.task is None:
             return
-        if len(self._tasks) == len(self._keys):
-            self._keys = np.concatenate([self._keys, np.zeros_like(self._keys)])
-        self._keys[len(self._tasks)] = _keys(words)
+        if len(self._tasks) == self._keys.shape[1]:
+            self._keys = np.concatenate([self._keys, np.zeros_like(self._keys)], axis=1)
+        self._keys[:, len(self._tasks)] = _keys(words)
         self._tasks.append(conversation.task)
 
 
