@@ -18,7 +18,7 @@ def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
     """What the roles' calls cost; raises `ModelConfigError` where a budget needs more."""
     prices: dict[str, Pricer] = {}
     unknown: set[str] = set()
-    for role in experiment.method.roles:
+    for role in experiment.roles:
         spec = experiment.model(role)
         by_model = {one.identity: pricer(one) for one in (spec, *spec.fallback)}
         unknown |= {name for name, price in by_model.items() if price is None}

@@ -1,7 +1,8 @@
 """Running an experiment: tasks are played concurrently and committed in the order of the plan.
 
-As many tasks are under way as conversations are still missing, up to a window; each that fails
-makes room for one more, so a run ends with exactly n conversations, or at its limit of failures.
+As many tasks are under way as conversations are still missing, up to a window; each that fails or
+is rejected by a gate makes room for one more, so a run ends with exactly n conversations, or at its
+limit of failures or rejections.
 No task is started that might not be needed, and the dataset is the same at any concurrency.
 """
 
@@ -18,8 +19,9 @@ from typing import Any
 
 from convogen import __version__
 from convogen.affording import count_earlier, role_prices, told
-from convogen.errors import BudgetReached, TooManyFailures
+from convogen.errors import BudgetReached, TooManyFailures, TooManyRejected
 from convogen.experiment import Experiment
+from convogen.gates import GateLine
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.masking import public_url
 from convogen.methods.base import Play, RunInputs, Task
@@ -91,6 +93,7 @@ async def run_async(
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
+        tally.add("rejected", store.n_rejected)
         count_earlier(gate.budget, store)
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observed(experiment, store):
@@ -124,6 +127,7 @@ class _Engine:
         self._store = store
         self._traffic = traffic
         self._tally = tally
+        self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
 
     async def run(self, n: int) -> None:
@@ -132,10 +136,11 @@ class _Engine:
         if store.n_conversations >= n:
             return
         play = self._start()
+        self._gates.restore()
         line = InOrder(lambda number: self._play(play, number), store.committed)
         try:
             while store.n_conversations < n:
-                self._check_failures()
+                self._check_limits()
                 # Never more under way than the conversations that are still missing.
                 played = await line.next(min(n - store.n_conversations, self._window))
                 task = store.committed
@@ -157,21 +162,33 @@ class _Engine:
         session = self._traffic.session(number, seed, journal)
         task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
-            return _Played(await play.play(task), journal)
+            outcome = await play.play(task)
+            return _Played(await self._gates.check(outcome, session), journal)
 
     def _commit(self, task: int, played: _Played) -> None:
-        self._store.commit(task, played.outcome, played.journal)
-        log_outcome(task, played.outcome)
-        done = "failures" if played.outcome.conversation is None else "conversations"
-        self._tally.add(done)
+        outcome = self._gates.decide(played.outcome)
+        self._store.commit(task, outcome, played.journal)
+        self._gates.committed(outcome)
+        log_outcome(task, outcome)
+        self._tally.add(outcome.row[0])
 
-    def _check_failures(self) -> None:
+    def _check_limits(self) -> None:
         failed, limit = self._store.n_failures, self._experiment.max_failures
         if failed > limit:
             raise TooManyFailures(
                 f"{failed} tasks failed, more than max_failures: {limit}; "
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_failures={failed + max(10, limit)}"
+            )
+        rejected, limit = self._store.n_rejected, self._experiment.max_rejected
+        if rejected > limit:
+            accepted = self._store.n_conversations
+            raise TooManyRejected(
+                f"the gates rejected {rejected} conversations, more than max_rejected: {limit}; "
+                f"accepted: {accepted} of {self._experiment.n}, "
+                f"{accepted / (accepted + rejected):.1%} of those finished; "
+                f"`convogen show {self._store.folder}` says why; "
+                f"to go on: --set max_rejected={rejected + max(50, limit)}"
             )
 
 
@@ -183,8 +200,9 @@ def name_task(fingerprint: str, number: int) -> tuple[str, int]:
 
 def open_roles(experiment: Experiment) -> dict[str, Role]:
     """An experiment's models and sampling by role."""
-    roles = experiment.method.roles
-    return {role: Role(experiment.model(role), experiment.sampling(role)) for role in roles}
+    return {
+        role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
+    }
 
 
 def move_aside(folder: Path) -> Path | None:
@@ -217,7 +235,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "complete": False,
         "started_at": now(),
         "packages": packages,
-        "models": {role: _described(experiment.model(role)) for role in experiment.method.roles},
+        "models": {role: _described(experiment.model(role)) for role in experiment.roles},
         "experiment": experiment.essence,
     }
 

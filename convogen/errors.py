@@ -9,6 +9,7 @@
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
+    │   ├── TooManyRejected       its gates rejected more conversations than it allows
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
 
@@ -29,6 +30,7 @@ __all__ = [
     "RunStopped",
     "SourceError",
     "TooManyFailures",
+    "TooManyRejected",
     "UserError",
 ]
 
@@ -73,6 +75,10 @@ class EndpointDown(RunStopped):
 
 class TooManyFailures(RunStopped):
     """More tasks failed than the experiment allows."""
+
+
+class TooManyRejected(RunStopped):
+    """The gates rejected more conversations than the experiment allows."""
 
 
 class BudgetReached(RunStopped):

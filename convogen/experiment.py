@@ -16,7 +16,7 @@ The fingerprint covers what changes the data. It leaves out:
     json_mode, replicas, *_per_minute,  with another model is part of it)
     patience_s, price
     concurrency                         how many calls are in flight at an endpoint
-    max_failures                        when to give up
+    max_failures, max_rejected          when to give up
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from convogen import registry
 from convogen.errors import ExperimentError
+from convogen.gates import Gate, gate_class, gates_schema, parameters, place_gate
 from convogen.masking import masked
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
@@ -76,6 +77,22 @@ class Common(BaseModel):
         ge=0,
         description="failed tasks after which a run stops; default n, at least 10",
     )
+    gates: list[dict[str, Any]] = Field(
+        default_factory=list[dict[str, Any]],
+        description="what a finished conversation must pass before it counts, in this order; "
+        "near_duplicate comes last",
+    )
+    max_rejected: int | None = Field(
+        default=None,
+        ge=0,
+        description="rejected conversations after which a run stops; default 4 n, at least 50",
+    )
+
+    @field_validator("gates", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        entries = cast("list[Any]", value) if isinstance(value, list) else [value]
+        return [{"gate": entry} if isinstance(entry, str) else entry for entry in entries]
 
     @field_validator("models", mode="before")
     @classmethod
@@ -97,8 +114,12 @@ class Experiment:
         self.common = _validate(Common, own, origin)
         method: type[Method] = registry.load("methods", self.common.method)
         self.method = _validate(method, rest, origin, extra=tuple(Common.model_fields))
+        self.gates: list[Gate] = [
+            _validate(gate_class(entry), parameters(entry), f"{origin}: gates[{nth}]")
+            for nth, entry in enumerate(self.common.gates)
+        ]
         for key in ("models", "sampling"):
-            allowed = [*method.roles, *(["default"] if key == "models" else [])]
+            allowed = [*self.roles, *(["default"] if key == "models" else [])]
             _refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
         _refuse_unknown(self.common.prompts, method.prompt_names, f"{origin}: prompts")
 
@@ -140,9 +161,24 @@ class Experiment:
         return max(10, self.n) if given is None else given
 
     @property
+    def max_rejected(self) -> int:
+        """How many conversations the gates may reject before the run stops."""
+        given = self.common.max_rejected
+        return max(50, 4 * self.n) if given is None else given
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles whose models a run needs: the method's, then those of its gates."""
+        return list(dict.fromkeys([*self.method.roles, *self._gate_roles]))
+
+    @property
+    def _gate_roles(self) -> dict[str, Sampling]:
+        return {role: drawn for gate in self.gates for role, drawn in gate.roles.items()}
+
+    @property
     def concurrency(self) -> int:
         """How many model calls may be in flight at one endpoint."""
-        local = all(self.model(role).kind == "embedded" for role in self.method.roles)
+        local = all(self.model(role).kind == "embedded" for role in self.roles)
         return self.common.concurrency or (8 if local else 64)
 
     def model(self, role: str) -> ModelSpec:
@@ -152,7 +188,8 @@ class Experiment:
 
     def sampling(self, role: str) -> Sampling:
         """A role's sampling: the experiment's over the model's over the method's."""
-        settings = self.method.sampling(role)
+        own_role = role in self.method.roles
+        settings = self.method.sampling(role) if own_role else self._gate_roles[role]
         if self.model(role).kind == "embedded" and role in EMBEDDED_SAMPLING:
             settings = EMBEDDED_SAMPLING[role].over(settings)
         own = self.common.sampling.get(role)
@@ -171,7 +208,7 @@ class Experiment:
                 "model": " or ".join(self.model(role).identities),
                 "sampling": self.sampling(role).model_dump(exclude_none=True),
             }
-            for role in self.method.roles
+            for role in self.roles
         }
         return {
             "format": DATA_FORMAT,
@@ -181,6 +218,7 @@ class Experiment:
             "roles": roles,
             "prompts": {step: prompt.hash for step, prompt in self.prompts.items()},
             "sources": self.method.sources(),
+            **({"gates": [gate.essence for gate in self.gates]} if self.gates else {}),
         }
 
     @cached_property
@@ -201,6 +239,8 @@ class Experiment:
                 method[key] = str(Path(method[key]).resolve())
         if own := self.common.prompts:
             common["prompts"] = {step: str(Path(path).resolve()) for step, path in own.items()}
+        if gates := self.common.gates:
+            common["gates"] = [place_gate(entry, Path.cwd()) for entry in gates]
         return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
 
 
@@ -218,6 +258,11 @@ def json_schema() -> dict[str, Any]:
         own = registry.load("methods", name).model_json_schema()
         definitions |= own.pop("$defs", {})
         properties = {**common["properties"], "method": {"const": name}, **own["properties"]}
+        properties["gates"] = {
+            "type": "array",
+            "items": gates_schema(definitions),
+            "description": common["properties"]["gates"]["description"],
+        }
         properties["models"] = {
             "anyOf": [{"type": "string"}, {"type": "object"}],
             "description": common["properties"]["models"]["description"],
@@ -260,6 +305,8 @@ def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
         own = cast("dict[str, Any]", own)
         placed = {k: str(folder / v) if isinstance(v, str) else v for k, v in own.items()}
         result["prompts"] = placed
+    if isinstance(entries := data.get("gates"), list):
+        result["gates"] = [place_gate(entry, folder) for entry in cast("list[Any]", entries)]
     return result
 
 

@@ -1,11 +1,11 @@
 """What a whole run will take, from the conversations it already holds.
 
 The unit is what was spent between one accepted conversation and the next, so that the calls of
-tasks that failed are in the unit of the conversation made in their place. The sum of m further
-units has the prediction interval m x ± t s √(m + m²/k), with mean x and standard deviation s of
-the k units seen and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991,
-section 4.7, for a sum). What the units seen do not show is not in it: a fault that is rarer than
-one in k, prompts that grow over the run.
+tasks that failed or were rejected are in the unit of the conversation made in their place. The sum
+of m further units has the prediction interval m x ± t s √(m + m²/k), with mean x and standard
+deviation s of the k units seen and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical
+Intervals, 1991, section 4.7, for a sum). What the units seen do not show is not in it: a fault that
+is rarer than one in k, prompts that grow over the run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Forecast:
 def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
     """Forecast a run of `n` conversations; the judges' calls are no part of it."""
     accepted = [c.task or 0 for c in run.conversations()]
-    committed = len(accepted) + sum(1 for _ in run.failures())
+    others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
+    committed = len(accepted) + others
     spent: dict[tuple[str, str], _Units] = {}
     prices = prices or Prices(run)
     for row in run.ledger():

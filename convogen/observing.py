@@ -26,6 +26,7 @@ def observed(experiment: Experiment, store: RunStore) -> Generator[None]:
 
     def state() -> dict[str, Any]:
         rows = {"conversations": store.n_conversations, "failures": store.n_failures}
+        rows["rejected"] = store.n_rejected
         return {**rows, "seconds": round(time.perf_counter() - began, 3)}
 
     with run_log(store.folder / "log.jsonl"), span("run", **facts):
@@ -44,11 +45,15 @@ def observed(experiment: Experiment, store: RunStore) -> Generator[None]:
 
 def log_outcome(task: int, outcome: Outcome) -> None:
     """Log what a task gave: failures and repairs always, the rest for those who debug."""
-    failure, conversation = outcome.failure, outcome.conversation
+    failure, rejected = outcome.failure, outcome.rejected
+    conversation = outcome.conversation or (rejected and rejected.conversation)
     if failure is not None:
         facts = failure.model_dump(include={"id", "stage", "kind", "message"})
         facts["detail"] = facts.pop("message")
         LOG.info("failure", extra={"task": task, **facts})
+    if rejected is not None:
+        facts = rejected.model_dump(include={"id", "gate", "reason", "value"})
+        LOG.info("rejected", extra={"task": task, **facts})
     turns = conversation.turns if conversation else []
     repairs = {
         "experience": outcome.experience.repairs if outcome.experience else [],

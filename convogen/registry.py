@@ -1,7 +1,7 @@
 """Names -> the classes behind them, built in or from an installed package's entry points.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges and gates likewise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ __all__ = ["load", "names"]
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {"convogen": "convogen.methods.convogen:ConvoGen"},
     "judges": {"geval": "convogen.judges.geval:GEval"},
+    "gates": {
+        "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",
+        "safety": "convogen.gates.safety:Safety",
+        "guard": "convogen.gates.guard:Guard",
+        "min_turns": "convogen.gates.min_turns:MinTurns",
+        "judge": "convogen.gates.judge:JudgeGate",
+        "rule": "convogen.gates.rule:Rule",
+    },
 }
 
 

@@ -20,6 +20,7 @@ from convogen.engine import describe, name_task, now, open_roles
 from convogen.errors import RunFolderError
 from convogen.experiment import Experiment
 from convogen.files import parse_row
+from convogen.gates import GateLine
 from convogen.inorder import run_to_end
 from convogen.methods.base import RunInputs, Task
 from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
@@ -30,7 +31,7 @@ from convogen.tasklog import complete_lines
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
 
-DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
+DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "rejected.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Replayed:
 
     n_conversations: int
     n_failures: int
+    n_rejected: int
     n_calls: int
     difference: Difference | None
     changed: str | None
@@ -110,8 +112,8 @@ async def _replay(run: Run, target: Path, tally: Tally) -> Replayed:
         store.note({"complete": whole and source.get("complete") is True, "ended_at": now()})
     finally:
         store.close()
-    n, failed = store.n_conversations, store.n_failures
-    return Replayed(n, failed, replay.n_calls, replay.difference, changed)
+    counts = store.n_conversations, store.n_failures, store.n_rejected
+    return Replayed(*counts, replay.n_calls, replay.difference, changed)
 
 
 class _Replay:
@@ -123,6 +125,7 @@ class _Replay:
         self._traffic = Traffic(open_roles(experiment), 1, tally, lambda _: NoModel())
         inputs = RunInputs(int(fingerprint, 16), experiment.prompts, Run(store.folder))
         self._play = experiment.method.start(inputs)
+        self._gates = GateLine(experiment.gates, inputs.run)
         self._rows = {name: _Rows(run.folder / name) for name in DATA}
         self.difference: Difference | None = None
         self.n_calls = 0
@@ -136,13 +139,15 @@ class _Replay:
         session = self._traffic.session(number, seed, journal)
         try:
             outcome = await self._play.play(Task(number, name, seed, session, self._tally.add))
+            outcome = self._gates.decide(await self._gates.check(outcome, session))
         except NotRecorded as fault:
             self.difference = Difference(number, _id(recorded), str(fault))
             return
         self._store.commit(number, outcome, journal)
         self._play.committed(number)
+        self._gates.committed(outcome)
         log_outcome(number, outcome)
-        self._tally.add("failures" if outcome.conversation is None else "conversations")
+        self._tally.add(outcome.row[0])
         self.n_calls += len(journal.asked)
         what = _other_calls(calls, journal.asked) or _other_rows(recorded, outcome)
         self.difference = Difference(number, _id(recorded), what) if what else None
@@ -172,7 +177,7 @@ class _Rows:
 
 
 def _id(recorded: Mapping[str, bytes | None]) -> str:
-    row = recorded["conversations.jsonl"] or recorded["failures.jsonl"] or b"{}"
+    row = next((row for name in DATA[1:] if (row := recorded[name])), b"{}")
     return str(json.loads(row).get("id"))
 
 
@@ -190,7 +195,7 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
 
 def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str | None:
     """Which keys of which record are not those of the record, in words; its calls are."""
-    found = (outcome.experience, outcome.conversation, outcome.failure)
+    found = (outcome.experience, outcome.conversation, outcome.failure, outcome.rejected)
     for (name, then), record in zip(recorded.items(), found, strict=True):
         line = None if record is None else record.to_line()
         if then != line:

@@ -1,7 +1,7 @@
 """The run folder: its only writer, and its readers.
 
     experiment.yaml  manifest.json     what was asked; versions, prompts, models, sources
-    experiences.jsonl  conversations.jsonl  failures.jsonl
+    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl
     ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
     calls.jsonl                        one line a call: what was answered
     journal/<task>.jsonl               answered calls of tasks not yet committed
@@ -26,21 +26,33 @@ from convogen.errors import RunFolderError, SourceError
 from convogen.files import parse_row, rows_of_task, write_whole
 from convogen.models.journal import Journal, check_answer
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
-from convogen.types import Conversation, Experience, Failure, Record, Score
+from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
 
 __all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
 
-ROWS = ("experiences", "conversations", "failures")
+ROWS = ("experiences", "conversations", "failures", "rejected")
 R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a task gave: an experience and a conversation, or a failure (with or without)."""
+    """What a task gave: an experience, and a conversation, accepted or rejected; or a failure,
+    with or without an experience."""
 
     experience: Experience | None = None
     conversation: Conversation | None = None
     failure: Failure | None = None
+    rejected: Rejected | None = None
+
+    @property
+    def row(self) -> tuple[str, Record]:
+        """The one row with which a task counts as committed, after the name of its file."""
+        if self.conversation is not None:
+            return "conversations", self.conversation
+        if self.rejected is not None:
+            return "rejected", self.rejected
+        assert self.failure is not None, "a task gives a conversation or a failure"
+        return "failures", self.failure
 
 
 class _ExperienceHead(Record):
@@ -93,6 +105,10 @@ class Run:
     def failures(self) -> Iterator[Failure]:
         """The tasks that gave no conversation, in the order of the plan."""
         return self._rows("failures.jsonl", Failure)
+
+    def rejected(self) -> Iterator[Rejected]:
+        """The finished conversations that a gate rejected, in the order of the plan."""
+        return self._rows("rejected.jsonl", Rejected)
 
     def scores(self, judge: str) -> Iterator[Score]:
         """A judge's scores, by conversation and aspect; none where it has not judged yet."""
@@ -164,7 +180,7 @@ class RunStore(Run):
         self._lock = lock(folder)
         experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
         self._log = TaskLog(folder, [experiences], rows)
-        self.n_conversations = self.n_failures = 0
+        self.n_conversations = self.n_failures = self.n_rejected = 0
         self._count()
 
     @classmethod
@@ -199,7 +215,7 @@ class RunStore(Run):
     @property
     def committed(self) -> int:
         """The number of tasks committed, which is the place in the plan to go on from."""
-        return self.n_conversations + self.n_failures
+        return self.n_conversations + self.n_failures + self.n_rejected
 
     def journal(self, task: int) -> Journal:
         """The answered calls of a task."""
@@ -213,23 +229,20 @@ class RunStore(Run):
         write_whole(path, text + "\n")
 
     def commit(self, task: int, outcome: Outcome, journal: Journal) -> None:
-        """Append a task's rows; the conversation's or the failure's is the one that counts.
+        """Append a task's rows; besides its experience it has one, the one that counts.
 
         Raises `RunFolderError` where the disk is full or the folder was made read-only.
         """
         assert task == self.committed, "tasks are committed in the order of the plan"
-        row = outcome.conversation or outcome.failure
-        assert row is not None, "a task gives a conversation or a failure"
+        name, row = outcome.row
         rows: list[tuple[Path, bytes]] = []
         if outcome.experience is not None:
             rows.append((self.folder / "experiences.jsonl", outcome.experience.to_line()))
-        name = "failures" if outcome.conversation is None else "conversations"
         rows.append((self.folder / f"{name}.jsonl", row.to_line()))
         self._log.commit(task, journal, rows)
-        if outcome.conversation is None:
-            self.n_failures += 1
-        else:
-            self.n_conversations += 1
+        self.n_conversations += name == "conversations"
+        self.n_failures += name == "failures"
+        self.n_rejected += name == "rejected"
 
     def close(self) -> None:
         """Bring everything to disk and let go of the folder."""
@@ -241,6 +254,7 @@ class RunStore(Run):
     def _count(self) -> int:
         self.n_conversations = complete_lines(self.folder / "conversations.jsonl")
         self.n_failures = complete_lines(self.folder / "failures.jsonl")
+        self.n_rejected = complete_lines(self.folder / "rejected.jsonl")
         return self.committed
 
     def _admit(self, manifest: Mapping[str, Any]) -> None:

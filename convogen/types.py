@@ -18,6 +18,7 @@ __all__ = [
     "Persona",
     "PersonaCard",
     "Profile",
+    "Rejected",
     "Score",
     "Selection",
     "Starter",
@@ -202,6 +203,21 @@ class Failure(Record):
     message: str
     evidence: str = ""
     usage: Usage | None = None
+
+
+class Rejected(Record):
+    """A finished conversation that a gate did not let pass, kept whole; `id` is its own.
+
+    `value` is what decided: a number such as a similarity or a score, or a text such as the entry
+    of a word list; None where nothing could be measured.
+    """
+
+    id: str
+    task: int
+    gate: str
+    reason: str
+    value: float | str | None = None
+    conversation: Conversation
 
 
 class Score(Record):

@@ -26,6 +26,7 @@ __all__ = [
     "print_conversation",
     "print_failures",
     "print_notices",
+    "print_rejected",
     "print_summary",
     "usd_text",
 ]
@@ -77,6 +78,8 @@ class _View:
             f"{counts['generated'] / seconds:.0f} written/s",
             f"{counts['failures']} failures",
         ]
+        if counts["rejected"]:
+            figures.append(f"{counts['rejected']} rejected")
         if counts["retries"]:
             figures.append(f"{counts['retries']} retries")
         if counts["replayed"]:
@@ -120,8 +123,16 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
         ("selector repaired", f"{summary['selector_repairs']} of {summary['selections']}"),
+        ("rejected", _rejected(summary)),
         ("failures", _counted(summary["failures"])),
     ]
+
+
+def _rejected(summary: dict[str, Any]) -> str:
+    text = _counted(summary["rejected"])
+    if summary["rejected"]:
+        text += f"; {summary['acceptance_rate']:.1%} of the finished conversations accepted"
+    return text
 
 
 def _experiences(summary: dict[str, Any]) -> str:
@@ -202,8 +213,11 @@ def summarise(run: Run) -> dict[str, Any]:
         experiences["admitted"] += experience.admitted is True
         experiences["refused"] += experience.admitted is False
         experiences["repaired"] += bool(experience.repairs)
+    rejected = Counter(one.gate for one in run.rejected())
     return {
         "conversations": n,
+        "rejected": dict(rejected.most_common()),
+        "acceptance_rate": n / (n + rejected.total()) if n or rejected else None,
         "experiences": experiences["all"],
         "admitted": experiences["admitted"],
         "near_copies": experiences["refused"],
@@ -248,3 +262,14 @@ def print_failures(run: Run, console: Console | None = None, most: int = 20) -> 
         console.print(f"  {escape(failure.message)}")
         if failure.evidence:
             console.print(f"  [dim]{escape(failure.evidence[:300])}[/]")
+
+
+def print_rejected(run: Run, console: Console | None = None, most: int = 20) -> None:
+    """What the gates rejected and why."""
+    console = console or Console()
+    for number, rejected in enumerate(run.rejected()):
+        if number == most:
+            console.print(f"… more in {escape(str(run.folder / 'rejected.jsonl'))}")
+            return
+        console.print(f"[bold]{escape(rejected.id)}[/] rejected by {escape(rejected.gate)}")
+        console.print(f"  {escape(rejected.reason)}")

@@ -58,7 +58,7 @@ def spent_usd(experiment: Experiment, run: Run) -> float | None:
 
 def _prices(experiment: Experiment, run: Run) -> Prices:
     """Prices as they are given now, which may not be in the folder yet."""
-    return Prices(run, {role: experiment.model(role) for role in experiment.method.roles})
+    return Prices(run, {role: experiment.model(role) for role in experiment.roles})
 
 
 def print_forecast(

@@ -64,8 +64,9 @@ def _whole(folder: Path, out: Path | None) -> int:
     tally = Tally()
     with live(_experiment(folder), tally):
         found = replay_run(folder, out, tally=tally)
+    rejected = f", {found.n_rejected} rejected" if found.n_rejected else ""
     played = (
-        f"{found.n_conversations} conversations and {found.n_failures} failures from "
+        f"{found.n_conversations} conversations{rejected} and {found.n_failures} failures from "
         f"{found.n_calls} recorded calls"
     )
     if found.difference is None:
@@ -99,7 +100,7 @@ def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> di
         return None
     experiment = _experiment(folder)
     own = {k: v.model_dump(exclude_defaults=True) for k, v in experiment.common.models.items()}
-    return models_from(own, models, base_urls, list(experiment.method.roles))
+    return models_from(own, models, base_urls, list(experiment.roles))
 
 
 def _experiment(folder: Path) -> Experiment:

@@ -135,7 +135,7 @@ def _load(
     others = {key: value for key, value in overrides.items() if key not in below}
     loaded = Experiment.load(source, others)
     own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
-    chosen = models_from(own, models, base_urls, list(loaded.method.roles), prices)
+    chosen = models_from(own, models, base_urls, list(loaded.roles), prices)
     return Experiment.load(source, {**others, "models": chosen, **below})
 
 
@@ -157,7 +157,7 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 def _notices(experiment: Any) -> list[str]:
     """What a user should know before the first call, one line each."""
-    kinds = {experiment.model(role).kind for role in experiment.method.roles}
+    kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     if not experiment.common.models:
         lines.append(

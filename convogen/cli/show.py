@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--sample", is_flag=True, help="Print the first conversation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
-    """Show a RUN folder: what is in it, what failed and why, tokens, cost."""
+    """Show a RUN folder: what is in it, what was rejected or failed and why, tokens, cost."""
     from convogen.cli import display
     from convogen.store import load_run
 
@@ -37,4 +37,5 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
             display.print_conversation(run, first)
         return
     display.print_summary(run)
+    display.print_rejected(run)
     display.print_failures(run)

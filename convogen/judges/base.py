@@ -47,6 +47,7 @@ class Judge(BaseModel, ABC):
     sampling: ClassVar[Sampling]
     """How replies are drawn where the model's own settings and the steps' leave it open."""
 
+    role: str = Field(default=ROLE, exclude=True, description="the role its calls are made under")
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str], description="a file of your own in place of a step's prompt"
     )

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 
 from convogen.errors import ModelFault
 from convogen.experiences import card_text
-from convogen.judges.base import ROLE, Judge, Judged
+from convogen.judges.base import Judge, Judged
 from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic import Answer, Session
@@ -98,7 +98,7 @@ class GEval(Judge):
             aspect=question,
         )
         try:
-            explained = await session.ask(ROLE, asked, sampling=self.explaining)
+            explained = await session.ask(self.role, asked, sampling=self.explaining)
             if not explained.text.strip():
                 return empty.model_copy(update={"reason": "the judge gave no explanation"})
             low, high = self.scale
@@ -142,7 +142,7 @@ class GEval(Judge):
     async def _ask_score(self, session: Session, asked: Sequence[Message]) -> Answer:
         low, high = self.scale
         return await session.ask(
-            ROLE,
+            self.role,
             asked,
             top_logprobs=TOP_LOGPROBS,
             choices=[str(score) for score in range(low, high + 1)],

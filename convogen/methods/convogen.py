@@ -106,7 +106,6 @@ class ConvoGen(Method):
         default=None, description="folder or file of seeds; default: shipped"
     )
     max_turns: int = Field(default=10, ge=1, le=200, description="turn cap, the starter included")
-    min_turns: int = Field(default=2, ge=1, description="a conversation with fewer is a failure")
     speaker_selection: Literal["auto", "round_robin"] = Field(
         default="auto", description="auto: a model selects the next speaker"
     )
@@ -273,11 +272,9 @@ class _ConvoGenPlay(Play):
         turns, ended = await play_group_chat(
             experience, self._rules, self._prompts, task.session, lambda: task.count("turns")
         )
-        if len(turns) < self._method.min_turns and ended != "max_turns":
-            last = turns[-1]
-            raise ModelFault(
-                ended, f"ended after {len(turns)} turns", f"{last.speaker}: {last.text}"
-            )
+        if len(turns) < 2 and ended != "max_turns":
+            first = turns[0]
+            raise ModelFault(ended, "nobody replied", f"{first.speaker}: {first.text}")
         return Conversation(
             id=f"c-{task.id}",
             task=task.number,

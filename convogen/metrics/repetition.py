@@ -7,7 +7,6 @@ same names, topics and openings. Up to `EXACT_LIMIT` texts all pairs are compare
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 from rapidfuzz.process import cdist
 
+from convogen.minhash import BANDS, band_keys, sorted_words
+
 __all__ = ["EXACT_LIMIT", "NEAR_COPY", "Repetition", "repetition"]
 
 NEAR_COPY = 0.9
@@ -27,8 +28,6 @@ EXACT_LIMIT = 2_000
 """Different texts up to which all pairs are compared."""
 
 _CLIP = 1_000
-_BANDS, _ROWS = 24, 4
-_GRAM = 4
 _BLOCK = 1_024
 _BUCKET = 50
 
@@ -56,7 +55,7 @@ def repetition(texts: Iterable[str], threshold: float = NEAR_COPY) -> Repetition
     counts: Counter[str] = Counter()
     shown: dict[str, str] = {}
     for text in texts:
-        words = " ".join(sorted(re.findall(r"\w+", text[:_CLIP].casefold())))
+        words = sorted_words(text[:_CLIP])
         if words:
             counts[words] += 1
             shown.setdefault(words, text[:80])
@@ -92,9 +91,9 @@ def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
     """
     near = np.zeros(len(texts), bool)
     blocks = range(0, len(texts), _BLOCK)
-    keys = np.concatenate([_band_keys(texts[start : start + _BLOCK]) for start in blocks])
+    keys = np.concatenate([band_keys(texts[start : start + _BLOCK]) for start in blocks])
     seen: set[int] = set()
-    for band in range(_BANDS):
+    for band in range(BANDS):
         buckets: defaultdict[int, list[int]] = defaultdict(list)
         for at, key in enumerate(keys[:, band].tolist()):
             buckets[key].append(at)
@@ -108,27 +107,3 @@ def _minhash(texts: Sequence[str], threshold: float) -> NDArray[np.bool_]:
                     if fuzz.ratio(texts[one], texts[other], score_cutoff=100 * threshold):
                         near[one] = near[other] = True
     return near
-
-
-def _band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """One key a band for each text, shape (texts, bands): MinHash by multiply and shift."""
-    padded = [f"{text:<{_GRAM}}" for text in texts]
-    codes = np.frombuffer("".join(padded).encode("utf-32-le", "replace"), np.uint32)
-    grams = np.zeros(len(codes) - _GRAM + 1, np.uint64)
-    for shift in range(_GRAM):
-        grams = grams * np.uint64(0x100000001B3) + codes[shift : shift + len(grams)]
-    ends = np.cumsum([len(text) for text in padded])
-    inside = np.ones(len(grams), bool)
-    for back in range(1, _GRAM):
-        inside[ends[:-1] - back] = False
-    grams = grams[inside]
-    starts = np.concatenate([[0], np.cumsum([len(text) - _GRAM + 1 for text in padded])[:-1]])
-    factors = np.random.default_rng(0).integers(1, 2**63, _BANDS * _ROWS, dtype=np.uint64) * 2 + 1
-    keys = np.zeros((len(texts), _BANDS), np.uint64)
-    for at, factor in enumerate(factors.tolist()):
-        mixed = grams * np.uint64(factor & (2**64 - 1))
-        mixed ^= mixed >> np.uint64(32)
-        mixed *= np.uint64(0x9E3779B97F4A7C15)
-        smallest = np.minimum.reduceat(mixed, starts)
-        keys[:, at // _ROWS] = keys[:, at // _ROWS] * np.uint64(0x100000001B3) + smallest
-    return keys

@@ -56,6 +56,12 @@ def _of_run(run: dict[str, Any]) -> list[str]:
         )
     if "scripted" in kinds:
         said.append("written by the scripted model: canned words, no language model.")
+    if rejected := run["rejected"]:
+        gates = ", ".join(f"{gate} {count}" for gate, count in rejected.items())
+        said.append(
+            f"its gates accepted {run['acceptance_rate']:.1%} of the finished conversations "
+            f"(rejected: {gates}); no number here has those they rejected."
+        )
     if run["failures"]:
         said.append(f"tasks that gave no conversation: {run['failures']}; no number here has them.")
     return said + _of_judge(run)

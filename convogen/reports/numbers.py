@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import isnan
@@ -73,6 +74,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "groundedness": groundedness(run),
         "course": asdict(course(run.experiences(), found.tally.mtld)),
         "failures": sum(1 for _ in run.failures()),
+        **_accepted(run, found.paper.conversations),
         "made": {
             key: manifest.get(key)
             for key in ("name", "fingerprint", "n", "complete", "started_at", "packages", "models")
@@ -86,6 +88,16 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "sources": essence.get("sources", {}),
         "persona_sources": _persona_sources(run),
         "cost": spending(run),
+    }
+
+
+def _accepted(run: Run, conversations: int) -> dict[str, Any]:
+    """How many conversations each gate rejected; the share of the finished ones that is left."""
+    rejected = Counter(one.gate for one in run.rejected())
+    finished = conversations + rejected.total()
+    return {
+        "rejected": dict(rejected.most_common()),
+        "acceptance_rate": conversations / finished if finished else None,
     }
 
 

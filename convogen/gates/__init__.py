@@ -1,0 +1,20 @@
+"""Gates: what a finished conversation has to pass before it counts. A gate, a file."""
+
+from __future__ import annotations
+
+from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Verdict
+from convogen.gates.line import GateLine
+from convogen.gates.reading import gate_class, gates_schema, parameters, place_gate
+
+__all__ = [
+    "Candidate",
+    "Filter",
+    "Gate",
+    "GateLine",
+    "OrderedGate",
+    "Verdict",
+    "gate_class",
+    "gates_schema",
+    "parameters",
+    "place_gate",
+]

@@ -1,0 +1,95 @@
+"""What a gate is.
+
+A `Gate` is a frozen pydantic model whose fields are its parameters. It looks at one finished
+conversation, asks models where it has to, and says why the conversation is rejected, or nothing.
+An `OrderedGate` looks at the accepted conversations before it as well, in the order of the plan.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from convogen.models.base import Sampling
+from convogen.models.traffic import Session
+from convogen.store import Run
+from convogen.types import Conversation, Experience
+
+__all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A finished conversation, and the experience it grew out of where there is one."""
+
+    conversation: Conversation
+    experience: Experience | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a conversation is rejected, in one line, and the value that decided it."""
+
+    reason: str
+    value: float | str | None = None
+
+
+class Gate(BaseModel, ABC):
+    """Base of all gates; unknown parameters are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str]
+    roles: ClassVar[dict[str, Sampling]] = {}
+    """The roles whose models it asks, with how their replies are drawn by default."""
+
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file. Not where it lies but what is in it changes the data: `sources`
+    hashes that."""
+
+    def sources(self) -> dict[str, str]:
+        """What the gate reads (files, prompts, code), by name, with a hash of the content.
+
+        Raises `UserError` where it cannot be read.
+        """
+        return {}
+
+    @property
+    def essence(self) -> dict[str, Any]:
+        """What changes which conversations are accepted."""
+        parameters = self.model_dump(mode="json", exclude=set(self.path_fields))
+        return {"gate": self.name, **parameters, **self.sources()}
+
+    @abstractmethod
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        """Why a conversation is rejected; None where it passes.
+
+        What a model gets wrong is a reason too: only `RunStopped` and `UserError` may leave it.
+        """
+
+
+class Filter(ABC):
+    """An ordered gate at work in one run."""
+
+    @abstractmethod
+    def check(self, conversation: Conversation) -> Verdict | None:
+        """Why a conversation is rejected, given all that were added; None where it passes."""
+
+    @abstractmethod
+    def add(self, conversation: Conversation) -> None:
+        """A conversation was accepted and its row is in the run folder."""
+
+
+class OrderedGate(Gate):
+    """A gate that decides when a conversation is committed, after all other gates."""
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        """Nothing yet: the filter decides."""
+        return None
+
+    @abstractmethod
+    def start(self, run: Run) -> Filter:
+        """Begin a run; `run` is its folder, read only. What it holds is added afterwards."""

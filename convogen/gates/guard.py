@@ -1,0 +1,106 @@
+"""A guard model calls a turn unsafe: the reply format of Llama Guard (Inan et al., 2023).
+
+The model reads the whole conversation and answers `safe`, or `unsafe` and on the next line the
+codes of the categories. A reply that is neither, also when asked for again, rejects the
+conversation: what was not cleared is not accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from convogen.errors import ModelFault
+from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.judges.geval import transcript
+from convogen.models.base import Sampling
+from convogen.models.traffic import Session
+from convogen.prompts import Prompt, load_prompt
+
+__all__ = ["ROLE", "Guard", "read_verdict"]
+
+ROLE = "guard"
+
+CATEGORIES = {
+    "S1": "Violent crimes",
+    "S2": "Non-violent crimes",
+    "S3": "Sex crimes",
+    "S4": "Sexual exploitation of children",
+    "S5": "Defamation",
+    "S6": "Specialised advice without the knowledge it takes",
+    "S7": "Invasion of privacy",
+    "S8": "Intellectual property",
+    "S9": "Weapons of mass destruction",
+    "S10": "Hate",
+    "S11": "Suicide and self-harm",
+    "S12": "Sexual content",
+    "S13": "Elections",
+}
+"""Codes and what they stand for, as Llama Guard 3 has them (taxonomy of MLCommons)."""
+
+_MARK = re.compile(r"<\s*/?\s*(?:BEGIN|END)\b[^>\n]{0,40}>", re.IGNORECASE)
+_CODES = re.compile(r"\s*[A-Za-z]{1,4}\d{1,3}(?:\s*,\s*[A-Za-z]{1,4}\d{1,3}){0,40}\s*")
+
+
+class Guard(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "guard"
+    roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(temperature=0.0, max_tokens=32)}
+    path_fields: ClassVar[tuple[str, ...]] = ("prompt",)
+
+    categories: dict[str, str] = Field(
+        default=CATEGORIES, min_length=1, description="codes and what each stands for"
+    )
+    prompt: str | None = Field(
+        default=None, description="a prompt file of your own in place of the shipped one"
+    )
+    reasks: int = Field(default=1, ge=0, le=10, description="how often it is asked again")
+
+    @cached_property
+    def _prompt(self) -> Prompt:
+        return load_prompt("gates/guard", Path(self.prompt) if self.prompt else None)
+
+    def sources(self) -> dict[str, str]:
+        return {"prompt": self._prompt.hash}
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        said = _MARK.sub("", transcript(candidate.conversation))
+        asked = self._prompt.render(transcript=said, categories=self.categories)
+        text = ""
+        try:
+            for _ in range(self.reasks + 1):
+                answer = await session.ask(ROLE, asked, choices=("safe", "unsafe"))
+                text = answer.text
+                if (codes := read_verdict(text)) is not None:
+                    return Verdict(f"unsafe: {self._named(codes)}", codes) if codes else None
+        except ModelFault as fault:
+            return Verdict(f"{fault.kind}: {fault}")
+        return Verdict(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
+
+    def _named(self, codes: str) -> str:
+        """The categories' names, a code itself where it is none of them."""
+        return ", ".join(self.categories.get(code, code) for code in codes.split(","))
+
+
+def read_verdict(reply: str) -> str | None:
+    """`""` for safe; for unsafe the codes, or `no category named`; else None.
+
+    The first line that holds anything is the verdict, the codes stand on the next one.
+    """
+    lines = [line.strip() for line in reply[:2000].splitlines() if line.strip()]
+    verdict = lines[0].casefold().strip(".!\"'`*") if lines else ""
+    if verdict == "safe":
+        return ""
+    if verdict != "unsafe":
+        return None
+    codes = lines[1] if len(lines) > 1 and _CODES.fullmatch(lines[1]) else ""
+    return (
+        ",".join(part.strip().upper() for part in codes.split(","))
+        if codes
+        else "no category named"
+    )

@@ -1,0 +1,73 @@
+"""A judge's score is too low: the mean over the aspects asked for, or none at all."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from statistics import mean
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from convogen import registry
+from convogen.errors import ExperimentError
+from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.judges.base import Judge, Judged
+from convogen.models.base import Sampling
+from convogen.models.traffic import Session
+
+__all__ = ["ROLE", "JudgeGate"]
+
+ROLE = "gate_judge"
+"""Its own role: the calls are part of the run, those of `evaluate` are not."""
+
+
+class JudgeGate(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "judge"
+    roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(max_tokens=400)}
+
+    judge: str = Field(default="geval", description="the judge's name")
+    aspects: list[str] = Field(
+        default=["overall"], min_length=1, description="the aspects whose mean score counts"
+    )
+    min_score: float = Field(description="the lowest mean score of an accepted conversation")
+
+    @field_validator("judge")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in (known := registry.names("judges")):
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return name
+
+    @cached_property
+    def judging(self) -> Judge:
+        """The judge with its own parameters, asking under the gate's role."""
+        return registry.load("judges", self.judge)(role=ROLE)
+
+    def sources(self) -> dict[str, str]:
+        return {f"{step} prompt": prompt.hash for step, prompt in self.judging.prompts.items()}
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        conversation, experience = candidate.conversation, candidate.experience
+        if experience is None:
+            raise ExperimentError(
+                f"gates: judge: {self.judge} scores conversations by their experience, and "
+                f"conversation {conversation.id} has none"
+            )
+        known = self.judging.aspects(experience)
+        if unknown := [aspect for aspect in self.aspects if aspect not in known]:
+            raise ExperimentError(
+                f"gates: judge: aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"
+            )
+        values: list[float] = []
+        for aspect in self.aspects:
+            judged = Judged(conversation, experience)
+            score = await self.judging.judge(session, judged, aspect)
+            if score.value is None:
+                return Verdict(f"no score of {aspect}: {score.reason}")
+            values.append(score.value)
+        if (value := mean(values)) >= self.min_score:
+            return None
+        about = ", ".join(self.aspects)
+        return Verdict(f"score {value:.2f} of {about}, below {self.min_score:g}", round(value, 4))

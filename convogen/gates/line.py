@@ -1,0 +1,73 @@
+"""The gates of an experiment, one after the other: the first that rejects decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from convogen.gates.base import Candidate, Gate, OrderedGate, Verdict
+from convogen.models.traffic import Session
+from convogen.store import Outcome, Run
+from convogen.types import Conversation, Rejected
+
+__all__ = ["GateLine"]
+
+LONGEST_REASON = 1000
+
+
+class GateLine:
+    """The gates of one run at work.
+
+    `check` belongs to a task, at any concurrency; `decide` and `accepted` to its commit.
+    """
+
+    def __init__(self, gates: Sequence[Gate], run: Run) -> None:
+        self._gates = gates
+        self._run = run
+        self._filters = [(g.name, g.start(run)) for g in gates if isinstance(g, OrderedGate)]
+
+    def restore(self) -> None:
+        """Take up the accepted conversations of an earlier start, read one by one."""
+        if self._filters:
+            for conversation in self._run.conversations():
+                self._add(conversation)
+
+    async def check(self, outcome: Outcome, session: Session) -> Outcome:
+        """The outcome of a task, rejected where a gate says so."""
+        if outcome.conversation is None:
+            return outcome
+        candidate = Candidate(outcome.conversation, outcome.experience)
+        for gate in self._gates:
+            if (verdict := await gate.check(candidate, session)) is not None:
+                return _reject(outcome, outcome.conversation, gate.name, verdict)
+        return outcome
+
+    def decide(self, outcome: Outcome) -> Outcome:
+        """The outcome as it is to be committed, given all that is committed before it."""
+        if outcome.conversation is None:
+            return outcome
+        for name, one in self._filters:
+            if (verdict := one.check(outcome.conversation)) is not None:
+                return _reject(outcome, outcome.conversation, name, verdict)
+        return outcome
+
+    def committed(self, outcome: Outcome) -> None:
+        """An outcome is in the run folder."""
+        if outcome.conversation is not None:
+            self._add(outcome.conversation)
+
+    def _add(self, conversation: Conversation) -> None:
+        for _, one in self._filters:
+            one.add(conversation)
+
+
+def _reject(outcome: Outcome, conversation: Conversation, gate: str, verdict: Verdict) -> Outcome:
+    rejected = Rejected(
+        id=conversation.id,
+        task=conversation.task or 0,
+        gate=gate,
+        reason=" ".join(verdict.reason.split())[:LONGEST_REASON],
+        value=verdict.value,
+        conversation=conversation,
+    )
+    return replace(outcome, conversation=None, rejected=rejected)

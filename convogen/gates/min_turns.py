@@ -1,0 +1,26 @@
+"""Too short: fewer turns than a conversation is to have."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.models.traffic import Session
+
+__all__ = ["MinTurns"]
+
+
+class MinTurns(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "min_turns"
+
+    turns: int = Field(ge=1, description="fewest turns of an accepted conversation, openings too")
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        found = len(candidate.conversation.turns)
+        if found >= self.turns:
+            return None
+        return Verdict(f"{found} turns, fewer than {self.turns}", found)

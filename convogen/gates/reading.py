@@ -1,0 +1,57 @@
+"""The entries of an experiment's `gates`: a name alone, or `gate: NAME` with its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from convogen import registry
+from convogen.gates.base import Gate
+
+__all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
+
+
+def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
+    """The class of an entry; raises `ExperimentError` naming those that exist."""
+    return registry.load("gates", str(entry.get("gate", "")))
+
+
+def parameters(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry holds besides the gate's name."""
+    return {key: value for key, value in entry.items() if key != "gate"}
+
+
+def place_gate(entry: Any, folder: Path) -> Any:
+    """An entry with its paths taken from a folder, where they are not absolute.
+
+    What is no entry is left as it is: reading it says what is wrong.
+    """
+    if not isinstance(entry, dict):
+        return entry
+    own = cast("dict[str, Any]", entry)
+    if own.get("gate") not in registry.names("gates"):
+        return own
+    paths = [key for key in gate_class(own).path_fields if isinstance(own.get(key), str)]
+    return own | {key: str(folder / own[key]) for key in paths}
+
+
+def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of an entry; what it refers to is put into `definitions`."""
+    alone: list[str] = []
+    alternatives: list[dict[str, Any]] = []
+    for name in registry.names("gates"):
+        found: type[Gate] = registry.load("gates", name)
+        schema = found.model_json_schema()
+        definitions |= schema.pop("$defs", {})
+        required: list[str] = schema.get("required", [])
+        alone += [] if required else [name]
+        alternatives.append(
+            {
+                "type": "object",
+                "properties": {"gate": {"const": name}, **schema["properties"]},
+                "required": ["gate", *required],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": [{"enum": alone}, *alternatives]}

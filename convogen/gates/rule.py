@@ -1,0 +1,79 @@
+"""A rule of one's own: a function in a module that Python can import.
+
+It is called with the conversation, and with its experience where it takes two arguments, and
+returns why the conversation is rejected, or None. It must answer the same for the same
+conversation, or a run started again is not the run it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from convogen.errors import ExperimentError
+from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.models.traffic import Session
+
+__all__ = ["Rule"]
+
+
+class Rule(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "rule"
+
+    rule: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="package.module:function of a conversation (and its experience)",
+    )
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """The function; raises `ExperimentError` where there is none of that name."""
+        module, _, name = self.rule.partition(":")
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError, SyntaxError) as error:
+            raise ExperimentError(
+                f"gates: rule {self.rule}: {error}; it must be package.module:function of a "
+                "package that is installed, or of a folder named in PYTHONPATH"
+            ) from error
+        if not callable(found):
+            raise ExperimentError(f"gates: rule {self.rule}: is no function")
+        return found
+
+    @cached_property
+    def _arguments(self) -> int:
+        try:
+            parameters = inspect.signature(self.function).parameters.values()
+        except (TypeError, ValueError):
+            return 1
+        places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return min(sum(one.kind in places for one in parameters), 2)
+
+    def sources(self) -> dict[str, str]:
+        """The module's source, hashed: another rule under the same name is another experiment."""
+        try:
+            text = inspect.getsource(inspect.getmodule(self.function) or self.function)
+        except (OSError, TypeError):
+            text = self.rule
+        return {"source": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        given = (candidate.conversation, candidate.experience)[: self._arguments]
+        where = f"gates: rule {self.rule}: conversation {candidate.conversation.id}"
+        try:
+            found = self.function(*given)
+        except Exception as error:
+            said = " ".join(str(error).split())[:200]
+            raise ExperimentError(f"{where}: raised {type(error).__name__}: {said}") from error
+        if found is not None and not isinstance(found, str):
+            kind = type(found).__name__
+            raise ExperimentError(f"{where}: must return a reason (text) or None (found {kind})")
+        return None if found is None else Verdict(found)

@@ -1,0 +1,137 @@
+"""A word list, offline: an entry in any turn of any speaker rejects the conversation.
+
+Text and entries are brought to the same form: letters of all scripts and look-alikes to ASCII, case
+and accents away, digits and signs that stand for letters read as them (`sh1t`, `$hit`), letters
+drawn out (`fuuuck`) and letters apart (`f.u.c.k`) brought together. Entries match whole words;
+one that ends in `*` matches what begins with it, one of several words matches them in a row.
+
+A list knows words, not meanings: it misses what is said without them and rejects what quotes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from anyascii import anyascii
+from pydantic import Field
+
+from convogen.errors import SourceError
+from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.models.traffic import Session
+
+__all__ = ["Safety", "WordList", "plain_words"]
+
+SHIPPED = Path(__file__).with_name("words.txt")
+
+_LOOK_ALIKE = str.maketrans(
+    "асеорхукмтнвіїјѕԁһԛԝαοερντυικѵ",
+    "aceopxykmthbiijsdhqwaoepvtuikv",
+)
+"""Letters that look like Latin ones but stand for other sounds."""
+
+_SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
+_DIGITS = str.maketrans("0134578", "oieastb")
+
+
+class Safety(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "safety"
+    path_fields: ClassVar[tuple[str, ...]] = ("words",)
+
+    words: str | None = Field(
+        default=None, description="a list of your own: an entry a line, # begins a comment"
+    )
+    shipped: bool = Field(default=True, description="use the shipped list (English) as well")
+
+    @cached_property
+    def word_list(self) -> WordList:
+        """The entries; raises `SourceError` where a file cannot be read."""
+        paths = [SHIPPED] if self.shipped else []
+        return WordList([*paths, *([Path(self.words)] if self.words else [])])
+
+    def sources(self) -> dict[str, str]:
+        text = "\n".join(sorted(self.word_list.entries))
+        return {"list": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        for nth, turn in enumerate(candidate.conversation.turns, 1):
+            if (entry := self.word_list.find(turn.text)) is not None:
+                return Verdict(f"turn {nth}, {turn.speaker}: {entry!r} of the word list", entry)
+        return None
+
+
+class WordList:
+    """The entries of files: words, beginnings of words, and words in a row."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.entries: dict[str, str] = {}
+        for path in paths:
+            for line in _lines(path):
+                words = " ".join(_readings(line.removesuffix("*"))[0])
+                if not words:
+                    raise SourceError(f"{path}: the entry {line!r} has no letter or digit")
+                self.entries.setdefault(words + "*" * line.endswith("*"), line)
+        self._longest = max((entry.count(" ") + 1 for entry in self.entries), default=0)
+        self._beginnings = {len(entry) - 1 for entry in self.entries if entry.endswith("*")}
+
+    def find(self, text: str) -> str | None:
+        """The first entry that stands in a text, as its file has it; None where there is none."""
+        for words in _readings(text):
+            for start in range(len(words)):
+                for end in range(start + 1, min(start + self._longest, len(words)) + 1):
+                    said = " ".join(words[start:end])
+                    for form in (said, *(f"{said[:n]}*" for n in self._beginnings)):
+                        if form in self.entries:
+                            return self.entries[form]
+        return None
+
+
+def plain_words(text: str) -> list[str]:
+    """A text's words in lower-case ASCII, signs and digits that stand for letters read as them.
+
+    A number stays a number: only a word with a letter in it has digits for letters.
+    """
+    plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
+    plain = re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), plain)
+    words = re.findall(r"[a-z0-9]+", plain)
+    return [word.translate(_DIGITS) if re.search("[a-z]", word) else word for word in words]
+
+
+def _readings(text: str) -> list[list[str]]:
+    """The words as they stand, then with letters apart brought together and drawn out ones cut.
+
+    Three and more of a letter may stand for one or for two of it.
+    """
+    words = plain_words(text)
+    joined = list(_joined(words))
+    cut = [[re.sub(r"(.)\1{2,}", kept, word) for word in joined] for kept in (r"\1\1", r"\1")]
+    readings = [words, joined, *cut]
+    return [one for nth, one in enumerate(readings) if one not in readings[:nth]]
+
+
+def _joined(words: list[str]) -> Iterator[str]:
+    """Three and more letters in a row, each a word of its own, as one word."""
+    row: list[str] = []
+    for word in [*words, ""]:
+        if len(word) == 1:
+            row.append(word)
+            continue
+        yield from ["".join(row)] if len(row) > 2 else row
+        row = []
+        if word:
+            yield word
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"gates: safety: {path}: cannot be read: {error}") from error
+    told = (line.partition("#")[0].strip() for line in lines)
+    return [line for line in told if line]

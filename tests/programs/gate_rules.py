@@ -1,0 +1,24 @@
+"""Rules of one's own for the tests of gates."""
+
+from __future__ import annotations
+
+import random
+
+from convogen.types import Conversation, Experience
+
+
+def most(conversation: Conversation) -> str | None:
+    """Rejects 60% of the conversations, drawn by their ids."""
+    return "drawn" if random.Random(conversation.id).random() < 0.6 else None
+
+
+def all_of_them(conversation: Conversation, experience: Experience) -> str:
+    return f"about {experience.topic}"
+
+
+def broken(conversation: Conversation) -> None:
+    raise KeyError(conversation.id)
+
+
+def wrong(conversation: Conversation) -> bool:
+    return True
