@@ -119,7 +119,7 @@ def test_the_limit_grows_to_what_the_endpoint_can_do_and_not_far_beyond(slots: i
 
 
 def test_the_search_for_the_limit_costs_a_long_run_little() -> None:
-    """512 chats of ten calls each on 512 slots, from a fifth to nine tenths of the answers."""
+    """512 chats of 16 calls each on 512 slots, from a fifth to four fifths of the answers."""
 
     async def main() -> None:
         rng = random.Random(1)
@@ -133,13 +133,13 @@ def test_the_search_for_the_limit_costs_a_long_run_little() -> None:
         ended: list[float] = []
 
         async def chat(number: int) -> None:
-            for call in range(10):
+            for call in range(16):
                 await setup.traffic.complete(request(f"{number} {call}"), number)
                 ended.append(asyncio.get_running_loop().time())
 
         await asyncio.gather(*(chat(number) for number in range(512)))
-        first, last = ended[len(ended) // 5], ended[9 * len(ended) // 10]
-        assert 0.7 * len(ended) * 1.15 >= 0.95 * 512 * (last - first)
+        first, last = ended[len(ended) // 5], ended[4 * len(ended) // 5]
+        assert 0.6 * len(ended) * 1.15 >= 0.95 * 512 * (last - first)
 
     run_virtually(main())
 
