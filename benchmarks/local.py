@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections import Counter
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, middle
 from convogen.engine import run_async
+from convogen.experiences import load_experiences
 from convogen.experiment import Experiment
+from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
+from convogen.methods.convogen import ConvoGen
 from convogen.models.base import ChatModel, Reply, Request
 from convogen.models.embedded import EmbeddedModel
-from convogen.models.scripted import improvise
+from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
-from convogen.types import Usage
+from convogen.models.traffic import Role, Tally, Traffic
+from convogen.prompts import load_prompt
+from convogen.types import Experience, Usage
 
 __all__ = ["cached_prefix", "embedded_rate"]
 
@@ -25,73 +29,82 @@ RATE_SHARE = 0.9
 IN_FLIGHT = 8
 
 
-class Prompted:
-    """Reads each prompt with the embedded model, and answers from a script.
-
-    So a chat has its length whatever the model would say, and the usage is the model's own.
-    """
-
-    def __init__(self, model: ChatModel) -> None:
-        self._model = model
-        self.usage: Counter[str] = Counter()
-
-    async def complete(self, request: Request) -> Reply:
-        sampling = request.sampling.model_copy(update={"max_tokens": 1})
-        usage = (await self._model.complete(replace(request, sampling=sampling))).usage
-        if request.role != "generator":
-            self.usage.update(usage.model_dump())
-        said = improvise(replace(request, choices=()))
-        return Reply(said, usage, "stop")
-
-    async def close(self) -> None:
-        await self._model.close()
-
-
 class Recorded:
-    """The embedded model, with the requests it answered and the tokens it generated."""
+    """The embedded model, with the requests it answered, what they used, and when."""
 
-    def __init__(self, model: ChatModel) -> None:
-        self._model = model
-        self.answered: list[tuple[Request, Usage]] = []
+    def __init__(self) -> None:
+        self._model = EmbeddedModel(ModelSpec(name="embedded"))
+        self._began: float | None = None
+        self.answered: list[tuple[Request, Usage, float]] = []
 
     async def complete(self, request: Request) -> Reply:
+        self._began = self._began or time.perf_counter()
         reply = await self._model.complete(request)
-        self.answered.append((request, reply.usage))
+        self.answered.append((request, reply.usage, time.perf_counter() - self._began))
         return reply
 
     async def close(self) -> None:
         await self._model.close()
 
+    def rate(self) -> float:
+        """Generated tokens a second while the first three quarters of them were generated."""
+        wanted = 0.75 * sum(usage.completion_tokens for _, usage, _ in self.answered)
+        generated = 0
+        for _, usage, at_s in self.answered:
+            generated += usage.completion_tokens
+            if generated >= wanted:
+                return generated / at_s
+        raise ValueError("nothing was generated")
+
 
 def cached_prefix(turns: int = 12) -> list[Figure]:
-    """The share of prompt tokens that come from the cache, for one chat and for eight at once."""
+    """The share of a chat's prompt tokens that come from the cache, the words being the model's."""
     figures: list[Figure] = []
-    for chats, people in ((1, 2), (1, 3), (IN_FLIGHT, 3)):
-        model = Prompted(EmbeddedModel(ModelSpec(name="embedded")))
-        asyncio.run(played(experiment(chats, people, turns), model))
-        usage = model.usage
+    for people in (2, 3):
+        seed = next(seed for seed in load_experiences() if len(seed.personas) == people)
+        model = Recorded()
+        ended = asyncio.run(chat(seed, model, turns))
+        usage = sum((usage for _, usage, _ in model.answered), Usage())
         figures.append(
             Figure(
-                f"prompt tokens from the cache, {chats} x {people} people",
-                usage["cached_tokens"] / usage["prompt_tokens"],
+                f"prompt tokens from the cache, {people} people",
+                usage.cached_tokens / usage.prompt_tokens,
                 "of 1",
                 CACHED_SHARE,
                 at_least=True,
-                about=f"{turns} turns, agents and selector, {usage['prompt_tokens']} tokens",
+                about=(
+                    f"a chat of {ended} turns, agents and selector: "
+                    f"{usage.prompt_tokens - usage.cached_tokens} of {usage.prompt_tokens} tokens "
+                    "were not in the cache"
+                ),
             )
         )
     return figures
 
 
-def embedded_rate(rounds: int, chats: int = IN_FLIGHT, turns: int = 6) -> list[Figure]:
+async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
+    """Play a chat; how many turns it had."""
+    method, prompts = ConvoGen(), ("opening", "agent", "selector")
+    roles = {name: Role(ModelSpec(name="embedded"), method.sampling(name)) for name in prompts[1:]}
+    traffic = Traffic(roles, 1, Tally(), lambda _: model)
+    rules = ChatRules(turns, "auto", False, method.max_words, method.reasks)
+    with tempfile.TemporaryDirectory() as folder:
+        session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))
+        loaded = ChatPrompts(*(load_prompt(f"convogen/{step}") for step in prompts))
+        said, _ = await play_group_chat(experience, rules, loaded, session, lambda: None)
+    await traffic.close()
+    return len(said)
+
+
+def embedded_rate(rounds: int, chats: int = 12, turns: int = 5) -> list[Figure]:
     """Generated tokens a second of a run, over those of its own requests asked for directly."""
     shares, rates = list[float](), list[float]()
     for nth in range(rounds):
-        model = Recorded(EmbeddedModel(ModelSpec(name="embedded")))
-        took_s = asyncio.run(played(experiment(chats, 2, turns, seed=nth), model))
-        rates.append(sum(u.completion_tokens for _, u in model.answered) / took_s)
-        requests = [request for request, _ in model.answered]
-        shares.append(rates[-1] / asyncio.run(asked_directly(requests)))
+        run, raw = Recorded(), Recorded()
+        asyncio.run(played(experiment(chats, 2, turns, seed=nth), run))
+        asyncio.run(asked_directly([request for request, _, _ in run.answered], raw))
+        rates.append(run.rate())
+        shares.append(run.rate() / raw.rate())
     return [
         Figure(
             "generated tokens a second, over raw requests",
@@ -101,7 +114,8 @@ def embedded_rate(rounds: int, chats: int = IN_FLIGHT, turns: int = 6) -> list[F
             at_least=True,
             about=(
                 f"{middle(rates):.1f} tokens/s in runs of {chats} chats; raw: the same requests, "
-                f"{IN_FLIGHT} in flight"
+                f"{IN_FLIGHT} in flight, what the run left in the cache there; the first three "
+                "quarters of the tokens"
             ),
         )
     ]
@@ -123,26 +137,19 @@ def experiment(chats: int, people: int, turns: int, seed: int = 0) -> Experiment
     return Experiment(settings)
 
 
-async def played(chosen: Experiment, model: ChatModel) -> float:
-    """Run into a folder that is thrown away; seconds."""
+async def played(chosen: Experiment, model: ChatModel) -> None:
+    """Run into a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         await run_async(chosen, f"{folder}/run", open_model=lambda _: model)
-        return time.perf_counter() - start
 
 
-async def asked_directly(requests: list[Request]) -> float:
-    """Generated tokens a second of requests in the order in which they were answered."""
-    model = EmbeddedModel(ModelSpec(name="embedded"))
-    waiting, generated = iter(requests), 0
+async def asked_directly(requests: list[Request], model: ChatModel) -> None:
+    """Ask for every request once, in their order, some at a time."""
+    waiting = iter(requests)
 
     async def worker() -> None:
-        nonlocal generated
         for request in waiting:
-            generated += (await model.complete(request)).usage.completion_tokens
+            await model.complete(request)
 
-    start = time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
-    took_s = time.perf_counter() - start
     await model.close()
-    return generated / took_s

@@ -27,7 +27,7 @@ SECTIONS: dict[str, tuple[Section, int]] = {
     "waiting": (chats_in_time, 5),
     "busy": (endpoint_kept_busy, 1),
     "cache": (lambda _, __: cached_prefix(), 1),
-    "embedded": (lambda rounds, _: embedded_rate(rounds), 3),
+    "embedded": (lambda rounds, _: embedded_rate(rounds), 1),
 }
 """What is measured, and how often; medians are given."""
 

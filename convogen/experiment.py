@@ -43,7 +43,7 @@ from convogen.resources import EXPERIMENTS
 
 __all__ = ["Experiment", "json_schema", "shipped_experiments"]
 
-DATA_FORMAT = 1
+DATA_FORMAT = 2
 """Raised when the same experiment gives other records than it did."""
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from anyascii import anyascii
 
-from convogen.types import Persona
-
-__all__ = ["agent_keys", "description", "longest_silent", "resolve_speaker"]
+__all__ = ["agent_keys", "longest_silent", "resolve_speaker"]
 
 
 def agent_keys(names: Sequence[str]) -> dict[str, str]:
@@ -44,14 +42,6 @@ def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
 
 def _fold(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.replace("_", " ").casefold()))
-
-
-def description(persona: Persona) -> str:
-    """One line for the selector's list of roles."""
-    if persona.card is None:
-        return f"{persona.name}. {' '.join((persona.text or '').split())[:200]}"
-    card = persona.card
-    return f"{persona.name}, {card.age}. {card.lifestyle} {', '.join(card.qualities)}."
 
 
 def longest_silent(candidates: Sequence[str], spoke: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Role, Tally, Traffic
 from convogen.prompts import load_prompt
-from convogen.types import Experience, Turn
+from convogen.types import Experience, Persona, Starter, Turn
 
 EXPERIENCES = {len(e.personas): e for e in load_experiences()}
 PROMPTS = ChatPrompts(*(load_prompt(f"convogen/{s}") for s in ("opening", "agent", "selector")))
@@ -172,16 +172,62 @@ def test_a_fault_of_the_model_comes_out_with_its_type() -> None:
         assert fault.value.kind == "content_filter"
 
 
-def test_the_growing_part_of_the_prompts_is_last() -> None:
-    """Each prompt starts with all of the one before but its end, so that caches hold."""
-    prompts: dict[str, list[str]] = {}
+def test_every_prompt_of_a_chat_starts_with_nearly_all_of_the_one_before() -> None:
+    """Whoever is asked, agent or selector: so an endpoint's prompt cache holds."""
+    prompts: list[str] = []
+
+    def script(request: Request) -> str:
+        prompts.append("\n".join(message.content for message in request.messages))
+        return improvise(request)
+
+    experience = EXPERIENCES[3]
+    play(script, experience, max_turns=6)
+    assert len(prompts) == 10
+    for earlier, later in itertools.pairwise(prompts):
+        said = earlier[: earlier.rindex("\n\n")]
+        assert experience.topic in said
+        assert experience.starter.text in said
+        assert later.startswith(said)
+
+
+def test_memories_are_told_to_their_own_agent_alone() -> None:
+    told: dict[str, list[bool]] = {"own": [], "other": [], "selector": []}
+    experience = EXPERIENCES[3]
 
     def script(request: Request) -> str:
         text = "\n".join(message.content for message in request.messages)
-        prompts.setdefault(request.messages[0].content[:40], []).append(text)
+        for persona in experience.personas:
+            assert persona.card is not None
+            assert persona.card.lifestyle in text
+            own = text.endswith(f"\n{persona.name}:")
+            kind = request.role if request.role == "selector" else ("own" if own else "other")
+            memories = persona.card.recent_memory, persona.card.long_term_memory
+            told[kind] += [memory in text for memory in memories]
         return improvise(request)
 
-    play(script, max_turns=10)
-    for series in prompts.values():
-        for earlier, later in itertools.pairwise(series):
-            assert later.startswith(earlier[: int(0.8 * len(earlier))])
+    play(script, experience, max_turns=4)
+    assert all(told["own"])
+    assert not any(told["other"] + told["selector"])
+    assert len(told["own"]) == 6
+
+
+def test_free_text_is_told_to_its_own_agent_and_the_manager() -> None:
+    people = [
+        Persona(name=name, text=f"I am {name} and like {what}.")
+        for name, what in (("Ada", "kites"), ("Bo", "rain"), ("Cy", "salt"))
+    ]
+    experience = EXPERIENCES[3].model_copy(
+        update={"personas": people, "starter": Starter(speaker="Ada", text="Hello?")}
+    )
+    seen: list[str] = []
+
+    def script(request: Request) -> str:
+        text = request.messages[-1].content
+        found = [each.name for each in people if each.text and each.text in text]
+        asked = [each.name for each in people if text.endswith(f"\n{each.name}:")]
+        assert found == (asked or ["Ada", "Bo", "Cy"])
+        seen.extend(asked)
+        return improvise(request)
+
+    play(script, experience, max_turns=4)
+    assert len(seen) == 3

@@ -1,4 +1,4 @@
-"""An agent of a persona: hears what is said, says one utterance when it is its turn."""
+"""An agent of a persona: says one utterance when it is its turn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from autogen_core import CancellationToken
 
 from convogen import speech
-from convogen.experiences import card_text
+from convogen.experiences import memories_text
 from convogen.models.base import Message
-from convogen.speakers import description
 from convogen.types import Persona, Turn
 
 if TYPE_CHECKING:
@@ -24,14 +23,13 @@ __all__ = ["PersonaAgent"]
 
 
 class PersonaAgent(BaseChatAgent):
-    """A persona in the chat: keeps what it heard, says one utterance when it is its turn."""
+    """A persona in the chat: says one utterance when it is its turn."""
 
     def __init__(self, chat: Chat, key: str, persona: Persona) -> None:
-        super().__init__(key, description=description(persona))
+        super().__init__(key, description=persona.name)
         self._chat = chat
-        self._heard: list[str] = []
         self.display = persona.name
-        self._persona = persona
+        self._memories = memories_text(persona)
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -40,13 +38,6 @@ class PersonaAgent(BaseChatAgent):
     async def on_messages(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
     ) -> Response:
-        starter = self._chat.experience.starter
-        for message in messages:
-            if message.source == "user":
-                self._heard.append(f"{starter.speaker}: {starter.text}")
-            else:
-                speaker = self._chat.names[message.source]
-                self._heard.append(f"{speaker}: {message.to_model_text()}")
         text = ""
         if not self._chat.over:
             try:
@@ -88,7 +79,6 @@ class PersonaAgent(BaseChatAgent):
 
     def _take(self, turn: Turn) -> None:
         chat = self._chat
-        self._heard.append(f"{turn.speaker}: {turn.text}")
         chat.turns.append(turn)
         chat.selection = None
         chat.on_turn()
@@ -105,19 +95,16 @@ class PersonaAgent(BaseChatAgent):
         return "repetition" if speech.repeats(text, mine) else None
 
     def _messages(self, complaint: str | None) -> list[Message]:
-        others = [name for name in self._chat.names.values() if name != self.display]
         return self._chat.prompts.agent.render(
+            opening=self._chat.opening,
+            transcript=self._chat.transcript(),
             name=self.display,
-            persona=card_text(self._persona),
-            others=" and ".join([", ".join(others[:-1]), others[-1]] if others[1:] else others),
-            max_words=self._chat.rules.max_words,
-            scene=self._chat.scene,
-            transcript="\n".join(self._heard),
+            memories=self._memories,
             complaint=complaint,
         )
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        self._heard.clear()
+        """Nothing to forget: a chat is played once."""
 
 
 _COMPLAINTS = {

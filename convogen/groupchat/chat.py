@@ -12,9 +12,10 @@ from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import AgentRuntime
 
+from convogen.experiences import public_line
 from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
-from convogen.groupchat.selector import Ended, Selector, selector_template
+from convogen.groupchat.selector import Ended, Selector
 from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
@@ -64,7 +65,7 @@ async def play_group_chat(
     chat = Chat(experience, rules, prompts, session, on_turn)
     if rules.max_turns < 2:
         return chat.turns, "max_turns"
-    opening = TextMessage(content=chat.opening(), source="user")
+    opening = TextMessage(content=chat.opening, source="user")
     running = asyncio.ensure_future(_run(chat, opening))
     try:
         await asyncio.shield(running)
@@ -126,17 +127,21 @@ class Chat:
         if self.asking is not None:
             self.asking.cancel()
 
-    def opening(self) -> str:
-        """What the user proxy says: the scene, then the starter in its speaker's mouth."""
-        starter = self.experience.starter
-        return f"{self.scene}\n{self.keys[starter.speaker]}: {starter.text}"
-
     @cached_property
-    def scene(self) -> str:
-        """What everyone knows: situation, relations, topic."""
+    def opening(self) -> str:
+        """What everyone in the chat goes by: people, situation, relations, topic, guidelines."""
         e = self.experience
-        values = {"situation": e.situation, "relations": e.relations, "topic": e.topic}
-        return self.prompts.opening.render(**values)[0].content
+        return self.prompts.opening.render(
+            people=[public_line(persona) for persona in e.personas],
+            situation=e.situation,
+            relations=e.relations,
+            topic=e.topic,
+            max_words=self.rules.max_words,
+        )[0].content
+
+    def transcript(self) -> str:
+        """What was said so far, a line a turn after the speaker's name."""
+        return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in self.turns)
 
     def candidates(self) -> list[str]:
         """The keys of those who may speak next."""
@@ -162,7 +167,7 @@ class Chat:
             model_client=Selector(self),
             termination_condition=end,
             max_turns=cap,
-            selector_prompt=selector_template(self.prompts.selector),
+            selector_prompt="",  # the selector words its own
             allow_repeated_speaker=True,  # our candidates say who may: AutoGen forgets the starter
             candidate_func=lambda _: self.candidates(),
             max_selector_attempts=1,

@@ -1,4 +1,4 @@
-"""AutoGen's runtime without its tracing, which took half of its time."""
+"""AutoGen's runtime without its tracing."""
 
 from __future__ import annotations
 

@@ -18,15 +18,17 @@ from autogen_core.models import (
 )
 from pydantic import BaseModel
 
-from convogen.models.base import Message
-from convogen.prompts import Prompt
+from convogen.experiences import person_line
 from convogen.speakers import longest_silent, resolve_speaker
 from convogen.types import Selection
 
 if TYPE_CHECKING:
     from convogen.groupchat.chat import Chat
 
-__all__ = ["Ended", "Selector", "selector_template"]
+__all__ = ["Ended", "Selector"]
+
+LONGEST = 200
+"""Characters of free text that the manager is told of a person."""
 
 
 class Selector(ChatCompletionClient):
@@ -52,15 +54,20 @@ class Selector(ChatCompletionClient):
         key = candidates[0]
         if not self._chat.over:
             try:
-                key = await self._select(candidates, messages)
+                key = await self._select(candidates)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised later
                 self._chat.failed = error
         usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
         return CreateResult(finish_reason="stop", content=key, usage=usage, cached=False)
 
-    async def _select(self, candidates: list[str], messages: Sequence[LLMMessage]) -> str:
-        chat = self._chat
-        prompt = [Message("user", str(message.content)) for message in messages]
+    async def _select(self, candidates: list[str]) -> str:
+        chat, people = self._chat, self._chat.experience.personas
+        prompt = chat.prompts.selector.render(
+            opening=chat.opening,
+            transcript=chat.transcript(),
+            people=[person_line(p, named=True)[:LONGEST] for p in people if p.card is None],
+            candidates=str(candidates),
+        )
         answer = await chat.ask("selector", prompt, choices=candidates)
         names = {key: chat.names[key] for key in candidates}
         key = resolve_speaker(answer.text, names)
@@ -131,12 +138,3 @@ class Ended(TerminationCondition, Component[BaseModel]):
 
     async def reset(self) -> None:
         """Nothing to forget: a chat is played once."""
-
-
-def selector_template(prompt: Prompt) -> str:
-    """Our prompt as the `str.format` text AutoGen wants: its three fields, all else literal."""
-    marks = {name: f"\ue000{name}\ue001" for name in ("roles", "history", "participants")}
-    text = prompt.render(**marks)[0].content.replace("{", "{{").replace("}", "}}")
-    for name, mark in marks.items():
-        text = text.replace(mark, f"{{{name}}}")
-    return text

@@ -150,13 +150,14 @@ class ConvoGen(Method):
         room = 2 * self.max_words + 16 if self.style == "short" else 600
         return settings.model_copy(update={"max_tokens": room})
 
+    @cached_property
     def seeds(self) -> list[Experience]:
-        """The example experiences that the hub starts from."""
+        """The example experiences that the hub starts from, read once."""
         return load_experiences(Path(self.experiences) if self.experiences else None)
 
     def sources(self) -> dict[str, str]:
         """Seeds and personas, hashed by content: where they lie does not matter."""
-        text = "\n".join(shot_text(seed) for seed in self.seeds())
+        text = "\n".join(shot_text(seed) for seed in self.seeds)
         found = {"experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
         if (hub := self.hub) is None:
             return found
@@ -198,7 +199,7 @@ class _ConvoGenPlay(Play):
         step = "encounter" if self._casting else "experience"
         self._generator = ExperienceGenerator(inputs.prompts[step], method.reasks)
         self._hub = FewShotHub(
-            method.seeds(),
+            method.seeds,
             seed=inputs.seed,
             iterative=method.iterative,
             lanes=method.lanes,

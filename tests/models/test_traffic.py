@@ -118,6 +118,32 @@ def test_the_limit_grows_to_what_the_endpoint_can_do_and_not_far_beyond(slots: i
     run_virtually(main())
 
 
+def test_the_search_for_the_limit_costs_a_long_run_little() -> None:
+    """512 chats of 16 calls each on 512 slots, from a fifth to four fifths of the answers."""
+
+    async def main() -> None:
+        rng = random.Random(1)
+        model = Simulated(slots=512)
+
+        def vary(_request: Request, _now: float) -> None:
+            model.seconds = rng.uniform(1, 1.3)
+
+        model.fault = vary
+        setup = Setup(spec(), 512, of(spec().base_url, model))
+        ended: list[float] = []
+
+        async def chat(number: int) -> None:
+            for call in range(16):
+                await setup.traffic.complete(request(f"{number} {call}"), number)
+                ended.append(asyncio.get_running_loop().time())
+
+        await asyncio.gather(*(chat(number) for number in range(512)))
+        first, last = ended[len(ended) // 5], ended[4 * len(ended) // 5]
+        assert 0.6 * len(ended) * 1.15 >= 0.95 * 512 * (last - first)
+
+    run_virtually(main())
+
+
 def test_with_varying_latency_the_endpoint_is_kept_busy() -> None:
     async def main() -> None:
         rng = random.Random(3)
