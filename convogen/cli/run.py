@@ -34,6 +34,9 @@ __all__ = ["command"]
     metavar="KEY=VALUE",
     help="Any key of the experiment, dotted: lanes=2, sampling.agent.temperature=0.7.",
 )
+@click.option(
+    "--match", metavar="CORPUS", help="Give conversations the shapes of those of a corpus."
+)
 @click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
 @click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
 @limit_options
@@ -54,6 +57,7 @@ def command(
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
     settings: tuple[str, ...],
+    match: str | None,
     concurrency: int | None,
     seed: int | None,
     limits: Limits,
@@ -75,7 +79,7 @@ def command(
     if not dry_run and (pilot or as_json):
         raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
     overrides = read_settings(settings)
-    given = {"n": n, "seed": seed, "concurrency": concurrency}
+    given = {"n": n, "seed": seed, "concurrency": concurrency, "match": match}
     overrides |= {key: value for key, value in given.items() if value is not None}
     loaded = _load(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
