@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convogen.models.budget import Limits
     from convogen.store import Run
 
-__all__ = ["command"]
+__all__ = ["command", "load_with", "play", "read_settings"]
 
 
 @click.command("run")
@@ -81,17 +81,17 @@ def command(
     overrides = read_settings(settings)
     given = {"n": n, "seed": seed, "concurrency": concurrency, "match": match}
     overrides |= {key: value for key, value in given.items() if value is not None}
-    loaded = _load(experiment, overrides, models, base_urls, prices)
+    loaded = load_with(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
     for line in _notices(loaded):
         click.echo(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
     else:
-        print_summary(_play(loaded, folder, fresh, limits))
+        print_summary(play(loaded, folder, fresh, limits))
 
 
-def _play(
+def play(
     loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int | None = None
 ) -> Run:
     """Run with the progress shown; Ctrl-C ends it with a line that says how to go on."""
@@ -119,11 +119,11 @@ def _forecast(
     begun = not fresh and (folder / "manifest.json").exists()
     before_usd = spent_usd(loaded, load_run(folder)) if begun else 0.0
     if missing_pilot(loaded, folder, pilot, fresh):
-        _play(loaded, folder, fresh, limits, pilot)
+        play(loaded, folder, fresh, limits, pilot)
     print_forecast(loaded, load_run(folder), before_usd, as_json)
 
 
-def _load(
+def load_with(
     source: str,
     overrides: dict[str, Any],
     models: Sequence[str],
