@@ -185,7 +185,7 @@ def test_the_room_for_a_reply_follows_from_its_words_unless_the_user_says_more(
     played(tmp_path / "own", script, n=1, match=str(two_turns))
     room = {"sampling": {"agent": {"max_tokens": 1000}}}
     played(tmp_path / "given", script, n=1, match=str(two_turns), **room)
-    assert [request.sampling.max_tokens for request in asked] == [36, 1000]
+    assert [request.sampling.max_tokens for request in asked] == [24, 1000]
 
 
 def test_a_corpus_that_is_missing_or_empty_is_refused(tmp_path: Path) -> None:

@@ -104,7 +104,10 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
     grid: dict[str, dict[str, Any]] = {}
     for levels in product(*axes):
         settings = {key: value for level in levels for key, value in level.items()}
-        grid[",".join(f"{key}={_shown(value)}" for key, value in settings.items())] = settings
+        name = ",".join(f"{key}={_shown(value)}" for key, value in settings.items())
+        if name in grid:
+            raise click.UsageError(f"--vary: {name} is the same cell twice")
+        grid[name] = settings
     return grid
 
 

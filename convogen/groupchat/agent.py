@@ -88,7 +88,7 @@ class PersonaAgent(BaseChatAgent):
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
-        return {"sampling": Sampling(max_tokens=2 * target + 16)}
+        return {"sampling": Sampling(max_tokens=2 * target + 4)}
 
     def _said(self, answer: Answer, target: int | None) -> str:
         """What the speaker says in an answer, in whole sentences."""
