@@ -11,12 +11,17 @@ RUNS = $(foreach e,$(EXPERIMENTS),$(if $(shell test -s runs/$(e)/conversations.j
 # Only what stands on make's own command line counts: a variable of the shell changes no run.
 given = $(if $(filter command,$(origin $(1))),$(2)"$($(1))")
 
+comma := ,
+ablate = $(BIN)/convogen ablate $(1) $(call given,N,--n ) $(call given,MODEL,--model ) \
+  --out $(if $(call given,OUT),$(call given,OUT),runs/$@)
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo table test lint format check bench clean $(EXPERIMENTS)
+.PHONY: help install demo table ablation-personas ablation-sampling test lint format check bench clean \
+  $(EXPERIMENTS)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '  %-14s %s\n' EXPERIMENT 'run one of $(EXPERIMENTS) [N=20] [MODEL=gpt-4o] [OUT=folder] [PERSONAS=file]'
+	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '  %-17s %s\n' EXPERIMENT 'run one of $(EXPERIMENTS) [N=20] [MODEL=gpt-4o] [OUT=folder] [PERSONAS=file]'
 
 install: $(STAMP) ## make .venv with convogen, the embedded model and the development tools
 
@@ -38,6 +43,13 @@ $(EXPERIMENTS): $(STAMP)
 table: $(STAMP) ## measure what has run and print the paper's tables III to VI beside it [RUNS=...]
 	$(if $(RUNS),,$(error nothing has run yet; try: make GPIS-s N=20))
 	$(BIN)/convogen evaluate $(RUNS)
+
+ablation-personas: $(STAMP) ## compare sources of personas: generated, sampled, a file [N=20] [PERSONAS=file]
+	$(call ablate,GPIS-s) --vary \
+	  'personas,persona_source=[generated,null],[sampled,everyday]$(call given,PERSONAS,$(comma)[sampled$(comma))$(if $(call given,PERSONAS),])'
+
+ablation-sampling: $(STAMP) ## compare fixed and iterative, short and chatty, one shot and two [N=20]
+	$(call ablate,GPIS) --vary iterative=false,true --vary style=short,chatty --vary shots=1,2
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -47,19 +47,34 @@ class ExperienceGenerator:
         self._prompt = prompt
         self._reasks = reasks
 
-    async def invent(self, session: Session, n: int, shots: Sequence[Experience]) -> Experience:
+    async def invent(
+        self,
+        session: Session,
+        n: int,
+        shots: Sequence[Experience],
+        starter_words: int | None = None,
+    ) -> Experience:
         """An experience of `n` people, shown `shots` as examples.
 
+        `starter_words` is how long the starter should be, where that matters.
         Raises `ModelFault` of kind `experience_invalid` where no reply could be used.
         """
         fields = [(name, about.description) for name, about in PersonaCard.model_fields.items()]
         messages = self._prompt.render(
-            n=n, shots=[shot_text(shot) for shot in shots], fields=fields
+            n=n,
+            shots=[shot_text(shot) for shot in shots],
+            fields=fields,
+            starter_words=starter_words,
         )
-        return await self._ask(session, messages, _draft_model(n), lambda draft: _invented(draft))
+        found = await self._ask(session, messages, _draft_model(n), lambda draft: _invented(draft))
+        return _fitted(found, starter_words)
 
     async def match(
-        self, session: Session, people: Sequence[Profile], shots: Sequence[Experience]
+        self,
+        session: Session,
+        people: Sequence[Profile],
+        shots: Sequence[Experience],
+        starter_words: int | None = None,
     ) -> Experience:
         """An experience of given people; those without a name get one that no shot has.
 
@@ -74,11 +89,14 @@ class ExperienceGenerator:
             for shot in shots
         ]
         lines = [person_line(person, named=person.name is not None) for person in people]
-        messages = self._prompt.render(people=lines, unnamed=unnamed, shots=shown)
+        messages = self._prompt.render(
+            people=lines, unnamed=unnamed, shots=shown, starter_words=starter_words
+        )
         own = {person.name.casefold() for person in people if person.name}
         used = {persona.name.casefold() for shot in shots for persona in shot.personas} - own
         model = _encounter_model(unnamed)
-        return await self._ask(session, messages, model, lambda draft: _named(people, draft), used)
+        found = await self._ask(session, messages, model, lambda draft: _named(people, draft), used)
+        return _fitted(found, starter_words)
 
     async def _ask(
         self,
@@ -104,6 +122,17 @@ class ExperienceGenerator:
             asking = messages if complaint == BORROWED else [*messages, *shown]
         assert answer is not None
         raise ModelFault("experience_invalid", complaint, answer.text)
+
+
+def _fitted(experience: Experience, words: int | None) -> Experience:
+    """The experience, its starter cut after the sentence that brings it nearest to the words."""
+    starter = experience.starter
+    text = starter.text if words is None else speech.nearest_sentences(starter.text, words)
+    if text == starter.text:
+        return experience
+    repairs = [*experience.repairs, f"starter cut from {len(starter.text.split())} words"]
+    starter = starter.model_copy(update={"text": text})
+    return experience.model_copy(update={"starter": starter, "repairs": repairs})
 
 
 def _read(

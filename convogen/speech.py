@@ -14,6 +14,8 @@ __all__ = [
     "breaks_role",
     "is_farewell",
     "is_farewell_loop",
+    "length_fault",
+    "nearest_sentences",
     "repeats",
     "spoken_part",
     "tidy",
@@ -25,6 +27,9 @@ REPEAT_SIMILARITY = 0.9
 
 FAREWELL_TURNS = 3
 """Farewells in a row from which a conversation counts as over."""
+
+LENGTH_TOLERANCE = 0.4
+"""How far from the words asked for an utterance may be, as a share of them; 3 words always."""
 
 _FAREWELL = re.compile(
     r"\b(good ?bye|bye(?: bye)?|farewell|see (?:you|ya)|so long|take care|good ?night|"
@@ -68,8 +73,26 @@ def spoken_part(text: str, others: Sequence[str]) -> str:
 
 def whole_sentences(text: str) -> str:
     """A text that was cut off, back to its last whole sentence; all of it where there is none."""
-    ends = [match.end() for match in re.finditer(r"[.!?…。！？]+[\"'”’)]*(?=\s|\Z)", text)]
+    ends = _sentence_ends(text)
     return text[: ends[-1]] if ends else text
+
+
+def nearest_sentences(text: str, words: int) -> str:
+    """The whole sentences a text begins with whose words come nearest to a number."""
+    ends = [*_sentence_ends(text), len(text)]
+    return min((text[:end] for end in ends), key=lambda said: abs(len(said.split()) - words))
+
+
+def length_fault(text: str, words: int) -> str | None:
+    """`too_long` or `too_short` where a text is far from the words asked for."""
+    off = len(text.split()) - words
+    if abs(off) <= max(3, LENGTH_TOLERANCE * words):
+        return None
+    return "too_long" if off > 0 else "too_short"
+
+
+def _sentence_ends(text: str) -> list[int]:
+    return [match.end() for match in re.finditer(r"[.!?…。！？]+[\"'”’)]*(?=\s|\Z)", text)]
 
 
 def _labels(name: str) -> set[str]:

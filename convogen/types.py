@@ -160,8 +160,9 @@ class Turn(Record):
     """One utterance, and where it came from.
 
     `origin` is `starter` for an opening, `agent` for a model's utterance and None for a turn of a
-    foreign corpus. `reasks` lists why earlier attempts at this turn were not taken. `request` is
-    the hash of the request that was answered with `text`.
+    foreign corpus. `reasks` lists why other attempts at this turn were not taken. `request` is
+    the hash of the request that was answered with `text`. `target_words` is how many words it was
+    asked to have; None where nothing was said of it.
     """
 
     speaker: str
@@ -172,6 +173,7 @@ class Turn(Record):
     usage: Usage | None = None
     selection: Selection | None = None
     reasks: list[str] = []
+    target_words: int | None = None
 
 
 class Conversation(Record):

@@ -64,7 +64,7 @@ def test_the_example_experiment_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_make_targets_exist() -> None:
-    named = set(re.findall(r"`?make ([a-z]+)`?", README))
+    named = set(re.findall(r"`?make ([a-z-]+)`?", README))
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     assert named <= {line.split()[0] for line in listed.splitlines()}
 
@@ -83,6 +83,24 @@ def test_every_experiment_is_a_make_target() -> None:
         "GPIS-s",
         *("--n", "20", "--model", "gpt-4o", "--out", "a b", "--set", "persona_source=hub.jsonl"),
     ]
+
+
+def test_the_ablations_are_make_targets() -> None:
+    targets = ["ablation-sampling", "ablation-personas"]
+    made = subprocess.run(
+        ["make", "-n", *targets, "N=4", "PERSONAS=a b.jsonl"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = made.stdout.replace("\\\n", " ").splitlines()
+    sampling, personas = (shlex.split(line) for line in lines if "convogen ablate" in line)
+    assert sampling[2:7] == ["GPIS", "--n", "4", "--out", "runs/ablation-sampling"]
+    assert sampling[7:] == shlex.split(
+        "--vary iterative=false,true --vary style=short,chatty --vary shots=1,2"
+    )
+    assert personas[-1].endswith('=[generated,null],[sampled,everyday],[sampled,"a b.jsonl"]')
 
 
 def test_the_files_it_points_to_exist() -> None:

@@ -58,6 +58,7 @@ def command(
     """
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, measure_source, write_statistics
+    from convogen.reports.matching import matched_corpora
 
     if judge_name is None and (models or base_urls or prices or concurrency or n or fresh):
         raise click.UsageError(
@@ -69,7 +70,8 @@ def command(
         model = _judge_model(models, base_urls, prices)
         _judge(list(runs.values()), judge_name, model, n, concurrency, fresh)
     cores = available_cores()
-    human = {name: measure_source(name, cores) for name in dict.fromkeys(against)}
+    beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
+    human = {name: measure_source(name, cores) for name in beside}
     ours = {name: measure_source(name, cores) for name in runs}
     reports: list[dict[str, Any]] = []
     for name, run in runs.items():

@@ -17,6 +17,7 @@ from convogen.errors import ConvogenError
 COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
     "show": "Show a run: what is in it, what failed and why, tokens, cost.",
+    "ablate": "Run a grid of an experiment's settings, and compare its cells with the first.",
     "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
     "evaluate": "Measure runs, and have a judge score how grounded they are.",

@@ -22,24 +22,34 @@ __all__ = ["command"]
 @click.option(
     "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
 )
+@click.option("--baseline", metavar="RUN", help="A run to compare the others' distances with.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of the page as JSON.")
-def command(folders: tuple[str, ...], out: Path, against: tuple[str, ...], as_json: bool) -> None:
+def command(
+    folders: tuple[str, ...],
+    out: Path,
+    against: tuple[str, ...],
+    baseline: str | None,
+    as_json: bool,
+) -> None:
     """Put what is known of RUN folders on one page, beside the published numbers.
 
-    `convogen evaluate RUN --judge geval` beforehand adds groundedness.
+    `convogen evaluate RUN --judge geval` beforehand adds groundedness. The corpus that a run was
+    matched to is set beside it.
     """
     from convogen.cli.evaluate import open_run
     from convogen.cli.stats import short_name
     from convogen.metrics import available_cores
+    from convogen.reports.matching import matched_corpora
     from convogen.reports.numbers import gather
     from convogen.reports.page import write_report
 
-    distinct = dict.fromkeys(folders)
+    distinct = dict.fromkeys((baseline, *folders) if baseline else folders)
     runs = {short_name(name, dict(distinct)): open_run(name) for name in distinct}
-    others = dict.fromkeys(against)
+    others = dict.fromkeys([*against, *matched_corpora(runs.values())])
     human = {short_name(name, dict(others) | dict(distinct)): name for name in others}
     human = {f"{name} (corpus)" if name in runs else name: of for name, of in human.items()}
-    numbers = gather(runs, human, available_cores())
+    first = short_name(baseline, dict(distinct)) if baseline else None
+    numbers = gather(runs, human, available_cores(), first)
     paths = write_report(numbers, runs, out)
     if as_json:
         click.echo(json.dumps(numbers, ensure_ascii=False))

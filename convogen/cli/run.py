@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convogen.models.budget import Limits
     from convogen.store import Run
 
-__all__ = ["command"]
+__all__ = ["command", "load_with", "play", "read_settings"]
 
 
 @click.command("run")
@@ -33,6 +33,9 @@ __all__ = ["command"]
     multiple=True,
     metavar="KEY=VALUE",
     help="Any key of the experiment, dotted: lanes=2, sampling.agent.temperature=0.7.",
+)
+@click.option(
+    "--match", metavar="CORPUS", help="Give conversations the shapes of those of a corpus."
 )
 @click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
 @click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
@@ -54,6 +57,7 @@ def command(
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
     settings: tuple[str, ...],
+    match: str | None,
     concurrency: int | None,
     seed: int | None,
     limits: Limits,
@@ -75,19 +79,19 @@ def command(
     if not dry_run and (pilot or as_json):
         raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
     overrides = read_settings(settings)
-    given = {"n": n, "seed": seed, "concurrency": concurrency}
+    given = {"n": n, "seed": seed, "concurrency": concurrency, "match": match}
     overrides |= {key: value for key, value in given.items() if value is not None}
-    loaded = _load(experiment, overrides, models, base_urls, prices)
+    loaded = load_with(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
     for line in _notices(loaded):
         click.echo(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
     else:
-        print_summary(_play(loaded, folder, fresh, limits))
+        print_summary(play(loaded, folder, fresh, limits))
 
 
-def _play(
+def play(
     loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int | None = None
 ) -> Run:
     """Run with the progress shown; Ctrl-C ends it with a line that says how to go on."""
@@ -115,11 +119,11 @@ def _forecast(
     begun = not fresh and (folder / "manifest.json").exists()
     before_usd = spent_usd(loaded, load_run(folder)) if begun else 0.0
     if missing_pilot(loaded, folder, pilot, fresh):
-        _play(loaded, folder, fresh, limits, pilot)
+        play(loaded, folder, fresh, limits, pilot)
     print_forecast(loaded, load_run(folder), before_usd, as_json)
 
 
-def _load(
+def load_with(
     source: str,
     overrides: dict[str, Any],
     models: Sequence[str],

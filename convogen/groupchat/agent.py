@@ -13,7 +13,8 @@ from autogen_core import CancellationToken
 
 from convogen import speech
 from convogen.experiences import memories_text
-from convogen.models.base import Message
+from convogen.models.base import Message, Sampling
+from convogen.models.traffic import Answer
 from convogen.types import Persona, Turn
 
 if TYPE_CHECKING:
@@ -48,37 +49,60 @@ class PersonaAgent(BaseChatAgent):
 
     async def _speak(self) -> str:
         """Ask for an utterance until one can be taken; end the chat where none can."""
-        complaints: list[str] = []
-        fault: str | None = None
-        for _ in range(1 + self._chat.rules.reasks):
-            messages = self._messages(_COMPLAINTS.get(fault or ""))
-            answer = await self._chat.ask("agent", messages)
-            text = speech.tidy(answer.text, self.display)
-            others = [name for name in self._chat.names.values() if name != self.display]
-            text = speech.spoken_part(text, others)
-            if answer.finish_reason == "length":
-                text = speech.whole_sentences(text)
+        target = self._chat.target_words
+        faults: list[str] = []
+        best: tuple[int, int, Answer, str] | None = None
+        complaint: str | None = None
+        for attempt in range(1 + self._chat.rules.reasks):
+            answer = await self._chat.ask("agent", self._messages(complaint), **self._room(target))
+            text = self._said(answer, target)
             fault = self._fault(answer.text, text)
+            off = 0
+            if fault is None and target is not None:
+                off = abs(len(text.split()) - target)
+                fault = speech.length_fault(text, target)
+            if fault in (None, "too_long", "too_short") and (best is None or off < best[0]):
+                best = (off, attempt, answer, text)
             if fault is None:
-                self._take(
-                    Turn(
-                        speaker=self.display,
-                        text=text,
-                        origin="agent",
-                        model=answer.model,
-                        request=answer.request,
-                        usage=answer.usage,
-                        selection=self._chat.selection,
-                        reasks=complaints,
-                    )
-                )
-                return text
-            complaints.append(fault)
-        self._chat.ended = fault
-        return ""
+                break
+            faults.append(fault)
+            complaint = _COMPLAINTS[fault].format(words=len(text.split()), target=target)
+        if best is None:
+            self._chat.ended = faults[-1]
+            return ""
+        _, taken, answer, text = best
+        self._take(answer, text, faults[:taken] + faults[taken + 1 :])
+        return text
 
-    def _take(self, turn: Turn) -> None:
+    def _room(self, target: int | None) -> dict[str, Sampling]:
+        """The tokens that so many words take, where the role's sampling sets no other number."""
+        given = self._chat.session.traffic.role("agent").sampling.max_tokens
+        if target is None or given is not None:
+            return {}
+        return {"sampling": Sampling(max_tokens=2 * target + 4)}
+
+    def _said(self, answer: Answer, target: int | None) -> str:
+        """What the speaker says in an answer, in whole sentences."""
+        text = speech.tidy(answer.text, self.display)
+        others = [name for name in self._chat.names.values() if name != self.display]
+        text = speech.spoken_part(text, others)
+        if answer.finish_reason == "length":
+            text = speech.whole_sentences(text)
+        return text if target is None else speech.nearest_sentences(text, target)
+
+    def _take(self, answer: Answer, text: str, reasks: list[str]) -> None:
         chat = self._chat
+        turn = Turn(
+            speaker=self.display,
+            text=text,
+            origin="agent",
+            model=answer.model,
+            request=answer.request,
+            usage=answer.usage,
+            selection=chat.selection,
+            reasks=reasks,
+            target_words=chat.target_words,
+        )
         chat.turns.append(turn)
         chat.selection = None
         chat.on_turn()
@@ -100,6 +124,7 @@ class PersonaAgent(BaseChatAgent):
             transcript=self._chat.transcript(),
             name=self.display,
             memories=self._memories,
+            target_words=self._chat.target_words,
             complaint=complaint,
         )
 
@@ -111,5 +136,7 @@ _COMPLAINTS = {
     "empty_reply": "Nothing was said. Say something.",
     "role_break": "Speak only for yourself, as the person you are.",
     "repetition": "You have said that before. Say something new.",
+    "too_long": "That was too long: {words} words. Say it in about {target}.",
+    "too_short": "That was too short: {words} words. Say more, about {target} words.",
 }
 """What a speaker is told when asked again."""

@@ -32,7 +32,8 @@ class ChatRules:
     """How a chat is held.
 
     `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
-    for chatty. `reasks` bounds how often one utterance is asked for again.
+    for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
+    words each turn should have, the starter first; None where nothing is said of that.
     """
 
     max_turns: int
@@ -40,6 +41,7 @@ class ChatRules:
     allow_repeats: bool
     max_words: int | None
     reasks: int
+    turn_words: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,20 @@ class Chat:
 
     def __post_init__(self) -> None:
         starter = self.experience.starter
-        self.turns = [Turn(speaker=starter.speaker, text=starter.text, origin="starter")]
+        self.turns = []
+        opening = Turn(speaker=starter.speaker, text=starter.text, origin="starter")
+        self.turns = [opening.model_copy(update={"target_words": self.target_words})]
         self.names = agent_keys([persona.name for persona in self.experience.personas])
         self.keys = {name: key for key, name in self.names.items()}
 
     @property
     def over(self) -> bool:
         return self.ended is not None or self.failed is not None
+
+    @property
+    def target_words(self) -> int | None:
+        """How many words the next turn should have."""
+        return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
     async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> Answer:
         """Ask a model; `stop` ends the wait."""

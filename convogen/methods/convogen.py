@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from convogen.errors import ModelFault
+from convogen.corpora import open_corpus
+from convogen.errors import ModelFault, SourceError
 from convogen.experiences import load_experiences, shot_text
 from convogen.generator import ExperienceGenerator
 from convogen.hub import FewShotHub
@@ -27,11 +29,14 @@ from convogen.personas import (
     open_hub,
 )
 from convogen.prompts import Prompt
+from convogen.shapes import Shape, Shapes
 from convogen.store import Outcome
 from convogen.types import Conversation, Experience, Failure
 
 __all__ = ["ConvoGen"]
 
+
+MOST_TURNS = 200
 
 People = Annotated[int, Field(ge=2, le=12)]
 
@@ -44,7 +49,7 @@ class ConvoGen(Method):
     """Parameters of the ConvoGen method."""
 
     name: ClassVar[str] = "convogen"
-    path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source")
+    path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
     prompt_names: ClassVar[tuple[str, ...]] = (
         "experience",
         "encounter",
@@ -105,7 +110,17 @@ class ConvoGen(Method):
     experiences: str | None = Field(
         default=None, description="folder or file of seeds; default: shipped"
     )
-    max_turns: int = Field(default=10, ge=1, le=200, description="turn cap, the starter included")
+    match: str | None = Field(
+        default=None,
+        description="corpus, a file or hf:OWNER/NAME[@CONFIG][:SPLIT]: each conversation takes the "
+        "number of turns, their lengths in words and how many speak from one drawn there",
+    )
+    max_turns: int = Field(
+        default=10,
+        ge=1,
+        le=MOST_TURNS,
+        description=f"turn cap, the starter included; default with match: {MOST_TURNS}",
+    )
     speaker_selection: Literal["auto", "round_robin"] = Field(
         default="auto", description="auto: a model selects the next speaker"
     )
@@ -117,6 +132,11 @@ class ConvoGen(Method):
     reasks: int = Field(
         default=2, ge=0, le=10, description="how often one reply is asked for again"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_long_as_the_corpus(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {"max_turns": MOST_TURNS, **data} if data.get("match") else data
 
     @model_validator(mode="after")
     def _ordered(self) -> ConvoGen:
@@ -135,6 +155,8 @@ class ConvoGen(Method):
 
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
+        if field == "match":
+            return not value.startswith("hf:")
         return field != "persona_source" or not is_named(value)
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
@@ -143,9 +165,12 @@ class ConvoGen(Method):
         return {step: p for step, p in super().prompts(chosen).items() if step != unused}
 
     def sampling(self, role: str) -> Sampling:
-        """Agents get room for their words: about two tokens for each allowed word."""
+        """Agents get room for their words: about two tokens for each allowed word.
+
+        With `match` the room is each turn's own.
+        """
         settings = self.roles[role]
-        if role != "agent":
+        if role != "agent" or self.match:
             return settings
         room = 2 * self.max_words + 16 if self.style == "short" else 600
         return settings.model_copy(update={"max_tokens": room})
@@ -156,9 +181,11 @@ class ConvoGen(Method):
         return load_experiences(Path(self.experiences) if self.experiences else None)
 
     def sources(self) -> dict[str, str]:
-        """Seeds and personas, hashed by content: where they lie does not matter."""
+        """Seeds, personas and shapes, hashed by content: where they lie does not matter."""
         text = "\n".join(shot_text(seed) for seed in self.seeds)
         found = {"experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+        if self.shapes is not None:
+            found["match"] = self.shapes.hash
         if (hub := self.hub) is None:
             return found
         return {
@@ -176,6 +203,16 @@ class ConvoGen(Method):
         source = self.persona_source or "everyday"
         apart = self.personas == "sampled"
         return open_hub(source, self.persona_field, self.persona_licence, apart=apart)
+
+    @cached_property
+    def shapes(self) -> Shapes | None:
+        """The shapes of the corpus to match, read once; None where none is matched."""
+        if self.match is None:
+            return None
+        shapes = Shapes.from_corpus(open_corpus(self.match))
+        if not len(shapes):
+            raise SourceError(f"match {self.match}: there is no conversation in it; give a corpus")
+        return shapes
 
     def casting(self, seed: int) -> Casting | None:
         """Who takes part in each task; None where that is invented."""
@@ -213,7 +250,7 @@ class _ConvoGenPlay(Play):
             max_turns=method.max_turns,
             speaker_selection=method.speaker_selection,
             allow_repeats=method.allow_repeats,
-            max_words=method.max_words if method.style == "short" else None,
+            max_words=None if method.style == "chatty" or method.match else method.max_words,
             reasks=method.reasks,
         )
         self._prompts = ChatPrompts(
@@ -236,25 +273,35 @@ class _ConvoGenPlay(Play):
 
     async def play(self, task: Task) -> Outcome:
         try:
-            experience = await self._invent(task)
+            shape = self._shape(task)
+            experience = await self._invent(task, shape)
         except ModelFault as fault:
             self._hub.add(task.number, None)
             return Outcome(failure=_failure(task, "experience", fault))
         self._hub.add(task.number, experience if experience.admitted else None)
         task.count("experiences")
         try:
-            return Outcome(experience, await self._converse(task, experience))
+            return Outcome(experience, await self._converse(task, experience, shape))
         except ModelFault as fault:
             return Outcome(experience, failure=_failure(task, "conversation", fault))
 
-    async def _invent(self, task: Task) -> Experience:
+    def _shape(self, task: Task) -> Shape | None:
+        """The shape the task's conversation is to have; None where nothing is matched."""
+        shapes = self._method.shapes
+        return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
+
+    async def _invent(self, task: Task, shape: Shape | None) -> Experience:
         shots = await self._hub.shots(task.number)
+        words = shape.turn_words[0] if shape else None
         if self._casting is None:
-            n = random.Random(task.seed).randint(*self._method.participants)
-            experience = await self._generator.invent(task.session, n, shots)
+            low, high = self._method.participants
+            n = random.Random(task.seed).randint(low, high)
+            if shape is not None:
+                n = min(max(low, shape.n_speakers), high)
+            experience = await self._generator.invent(task.session, n, shots, words)
         else:
             people = self._casting.group(task.number)
-            experience = await self._generator.match(task.session, people, shots)
+            experience = await self._generator.match(task.session, people, shots, words)
         admission = self._hub.judge(experience, shots)
         return experience.model_copy(
             update={
@@ -266,12 +313,17 @@ class _ConvoGenPlay(Play):
             }
         )
 
-    async def _converse(self, task: Task, experience: Experience) -> Conversation:
+    async def _converse(
+        self, task: Task, experience: Experience, shape: Shape | None
+    ) -> Conversation:
         from convogen.groupchat import play_group_chat
 
-        before = task.session.usage
+        before, rules = task.session.usage, self._rules
+        if shape is not None:
+            cap = min(rules.max_turns, len(shape.turn_words))
+            rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
         turns, ended = await play_group_chat(
-            experience, self._rules, self._prompts, task.session, lambda: task.count("turns")
+            experience, rules, self._prompts, task.session, lambda: task.count("turns")
         )
         if len(turns) < 2 and ended != "max_turns":
             first = turns[0]

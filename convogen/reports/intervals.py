@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "mean_interval", "ratio_interval", "std_interval"]
+__all__ = ["Interval", "difference_interval", "mean_interval", "ratio_interval", "std_interval"]
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -51,6 +51,13 @@ def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval 
     return _bootstrap(pairs, _ratio) if pairs[1].sum() else None
 
 
+def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
+    """The mean of ours less that of theirs, each resampled apart; None where one is empty."""
+    if not (len(ours) and len(theirs)):
+        return None
+    return _bootstrap((ours, theirs), _difference, paired=False)
+
+
 def _numbers(values: Iterable[float]) -> Numbers:
     numbers = np.fromiter(values, float)
     return numbers[~np.isnan(numbers)]
@@ -68,8 +75,12 @@ def _ratio(parts: Numbers, wholes: Numbers, axis: int = -1) -> Any:
     return parts.sum(axis=axis) / wholes.sum(axis=axis)
 
 
-def _bootstrap(data: tuple[Numbers, ...], statistic: Any) -> Interval:
-    n = len(data[0])
+def _difference(ours: Numbers, theirs: Numbers, axis: int = -1) -> Any:
+    return ours.mean(axis=axis) - theirs.mean(axis=axis)
+
+
+def _bootstrap(data: tuple[Numbers, ...], statistic: Any, paired: bool = True) -> Interval:
+    n = min(len(sample) for sample in data)
     value = float(statistic(*data))
     if n < 2:
         return Interval(value, None, None, n)
@@ -77,7 +88,7 @@ def _bootstrap(data: tuple[Numbers, ...], statistic: Any) -> Interval:
     found = stats.bootstrap(
         data,
         statistic,
-        paired=len(data) > 1,
+        paired=paired and len(data) > 1,
         vectorized=True,
         n_resamples=RESAMPLES,
         batch=max(1, _BATCH_NUMBERS // n),

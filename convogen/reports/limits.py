@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from convogen.reports.matching import baseline_limits
+
 __all__ = ["limits"]
 
 FEW = 100
@@ -19,6 +21,7 @@ def limits(numbers: dict[str, Any]) -> list[str]:
         for text in _of_run(run):
             shared.setdefault(text, []).append(name)
     said = [f"{', '.join(names)}: {text}" for text, names in shared.items()]
+    said += baseline_limits(numbers)
     for name, corpus in numbers["against"].items():
         if corpus["bad_rows"]:
             said.append(f"{name}: {corpus['bad_rows']} rows could not be read and are left out.")

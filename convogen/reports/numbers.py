@@ -15,6 +15,7 @@ from convogen.reports.course import course
 from convogen.reports.groundedness import groundedness
 from convogen.reports.intervals import Interval, mean_interval, ratio_interval, std_interval
 from convogen.reports.limits import limits
+from convogen.reports.matching import matching
 from convogen.reports.measured import Measured, measure_source
 from convogen.spending import spending
 from convogen.store import Run
@@ -24,9 +25,15 @@ __all__ = ["gather"]
 _HISTOGRAM_BINS = 40
 
 
-def gather(runs: Mapping[str, Run], against: Mapping[str, str], workers: int = 1) -> dict[str, Any]:
+def gather(
+    runs: Mapping[str, Run],
+    against: Mapping[str, str],
+    workers: int = 1,
+    baseline: str | None = None,
+) -> dict[str, Any]:
     """The numbers of runs and of the sources of corpora, by the names to show them under.
 
+    `baseline` is the run that the others' distances from the corpora are compared with.
     Raises `SourceError` or `RunFolderError` where a source cannot be read.
     """
     human = {name: measure_source(source, workers) for name, source in against.items()}
@@ -37,6 +44,7 @@ def gather(runs: Mapping[str, Run], against: Mapping[str, str], workers: int = 1
         "against": {
             name: {"source": against[name], **_corpus(found)} for name, found in human.items()
         },
+        "baseline": baseline,
         "published": _published(),
         "mtld_histogram": _histogram({**ours, **human}),
     }
@@ -71,6 +79,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "source": str(run.folder),
         **_corpus(found),
         "distances": found.as_dict(human)["distances"],
+        "matching": matching(run),
         "groundedness": groundedness(run),
         "course": asdict(course(run.experiences(), found.tally.mtld)),
         "failures": sum(1 for _ in run.failures()),

@@ -50,7 +50,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
         + _other_aspects(numbers),
         "diversity": [_measures(numbers), _repetition(numbers)],
         "group_chat": [_group_chat(numbers)],
-        "distances": [_distances(numbers)],
+        "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
         "cost": [_cost(numbers)],
     }
     return {part: [table for table in group if table.rows] for part, group in found.items()}
@@ -196,6 +196,44 @@ def _distances(numbers: Mapping[str, Any]) -> Table:
             rows.append(Row("ours", f"{name}: {what}", cells))
     note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
     return Table("Distance from human conversations", note, ["From", *runs], rows)
+
+
+def _changes(numbers: Mapping[str, Any]) -> Table:
+    """Each run's distances beside the baseline's."""
+    runs, base = numbers["runs"], numbers["baseline"]
+    rows: list[Row] = []
+    for name in numbers["against"] if base else ():
+        for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
+            before = _apart(runs[base], name, key)
+            for one in (run for run in runs if run != base):
+                after = _apart(runs[one], name, key)
+                change = f"{after / before - 1:+.0%}" if before and after is not None else "–"
+                cells = [Cell(number_text(before)), Cell(number_text(after)), Cell(change)]
+                rows.append(Row("ours", f"{one} from {name}: {what}", cells))
+    note = f"The distances of {base} above, and those of the other runs."
+    return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
+
+
+def _apart(run: Mapping[str, Any], corpus: str, key: str) -> float | None:
+    found: Mapping[str, float] | None = run["distances"].get(corpus)
+    return found[key] if found else None
+
+
+def _targets(numbers: Mapping[str, Any]) -> Table:
+    found = {name: run["matching"] for name, run in numbers["runs"].items() if run["matching"]}
+    labels = {
+        "turns": "Turns with a target",
+        "mean_off": "Words off the target, mean",
+        "far_off": "Far off all the same",
+        "asked_again": "Asked for again",
+    }
+    rows: list[Row] = []
+    for key, label in labels.items():
+        shown = number_text if key in ("turns", "mean_off") else "{:.1%}".format
+        cells = [Cell(shown(one[key])) for one in found.values()]
+        rows.append(Row("ours", label, cells))
+    note = "Each turn's words and those it was asked to have: the matched corpus' own."
+    return Table("Lengths asked for", note, ["What", *found], rows if found else [])
 
 
 def _cost(numbers: Mapping[str, Any]) -> Table:

@@ -1,0 +1,208 @@
+"""`convogen ablate`: a grid of an experiment's settings, a run each, compared with the first."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from convogen.cli.options import base_url_option, model_option, price_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
+
+    from convogen.experiment import Experiment
+
+__all__ = ["command"]
+
+
+@click.command("ablate")
+@click.argument("experiment")
+@click.option(
+    "--vary",
+    "varied",
+    multiple=True,
+    required=True,
+    metavar="KEY[,KEY]=VALUE,VALUE[,…]",
+    help="A key and its values: style=short,chatty. Keys that vary together have lists of values: "
+    "personas,persona_source=[generated,null],[sampled,everyday].",
+)
+@click.option("--n", type=click.IntRange(min=1), help="How many conversations in each cell.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ablation"))
+@model_option
+@base_url_option
+@price_option
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of every cell, dotted."
+)
+@click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of every cell.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def command(
+    experiment: str,
+    varied: tuple[str, ...],
+    n: int | None,
+    out: Path,
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    settings: tuple[str, ...],
+    concurrency: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Run EXPERIMENT once for each combination of the varied values, and compare the cells.
+
+    Each cell is a run folder in --out; the same command again goes on where it stopped, and plays
+    nothing twice. Differences are to the first cell: the first value of every key. The comparison
+    goes to ablation.json there as well; `convogen evaluate` on the folders, then the same command
+    again, adds a judge's scores.
+    """
+    from convogen.cli.run import load_with, play, read_settings
+    from convogen.errors import ExperimentError
+    from convogen.files import write_whole
+    from convogen.models.budget import Limits
+    from convogen.reports.ablation import compare
+
+    given = {"n": n, "seed": seed, "concurrency": concurrency}
+    common = read_settings(settings) | {k: v for k, v in given.items() if v is not None}
+    grid = _grid(varied)
+    cells: dict[str, Experiment] = {}
+    for name, keys in grid.items():
+        own = {**common, "name": _folder(name), **keys}
+        cells[name] = load_with(experiment, own, models, base_urls, prices)
+    fingerprints = {cell.fingerprint: name for name, cell in cells.items()}
+    for name, cell in cells.items():
+        if (other := fingerprints[cell.fingerprint]) != name:
+            raise ExperimentError(f"--vary: {name} and {other} are the same; vary something else")
+    wanted = min(cell.n for cell in cells.values())
+    runs: dict[str, Any] = {}
+    for at, (name, cell) in enumerate(cells.items(), 1):
+        click.echo(f"cell {at} of {len(cells)}: {name}", err=True)
+        runs[name] = play(cell, out / cell.name, False, Limits())
+    found = compare(runs, wanted)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    write_whole(out / "ablation.json", text + "\n")
+    if as_json:
+        click.echo(text)
+    else:
+        _print(found)
+
+
+def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The settings of each cell by its name, the last key varying fastest."""
+    axes = [_axis(text) for text in varied]
+    keys = [key for axis in axes for key in axis[0]]
+    if repeated := next((key for key in keys if keys.count(key) > 1), None):
+        raise click.UsageError(f"--vary {repeated}: is varied twice")
+    grid: dict[str, dict[str, Any]] = {}
+    for levels in product(*axes):
+        settings = {key: value for level in levels for key, value in level.items()}
+        name = ",".join(f"{key}={_shown(value)}" for key, value in settings.items())
+        if name in grid:
+            raise click.UsageError(f"--vary: {name} is the same cell twice")
+        grid[name] = settings
+    return grid
+
+
+def _axis(text: str) -> list[dict[str, Any]]:
+    """The settings of each level of one --vary."""
+    import yaml
+
+    names, sign, values = text.partition("=")
+    keys = names.split(",")
+    try:
+        levels = cast("list[Any]", yaml.safe_load(f"[{values}]")) if sign and all(keys) else []
+    except yaml.YAMLError:
+        levels = []
+    if len(keys) == 1:
+        levels = [[one] for one in levels]
+    rows = [cast("list[Any]", one) for one in levels if isinstance(one, list)]
+    settings = [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
+    if not settings or len(settings) < len(levels):
+        raise click.UsageError(
+            f"--vary {text}: must be KEY=VALUE,VALUE such as style=short,chatty, or KEY,KEY=[VALUE,"
+            "VALUE],[…] with as many values in each list as keys"
+        )
+    return settings
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _folder(name: str) -> str:
+    """A cell's name as that of a folder, and of an experiment."""
+    import hashlib
+
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    if len(plain) <= 60 and "/" not in name:
+        return plain
+    return f"{plain[:50].strip('-.')}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for at, name in enumerate(found["cells"], 1):
+        console.print(Text(f"cell {at}: {name}"))
+    console.print(_means(found))
+    console.print(_differences(found))
+
+
+def _label(metric: str) -> str:
+    from convogen.reports.ablation import METRICS
+
+    return METRICS.get(metric, metric)
+
+
+def _means(found: Mapping[str, Any]) -> Table:
+    """A metric a row, a cell a column."""
+    from rich.table import Table
+
+    from convogen.cli.stats import number_text
+
+    cells: list[dict[str, Any]] = list(found["cells"].values())
+    table = Table(title=f"Means of {found['n']} conversations a cell", title_justify="left")
+    table.add_column("Metric")
+    for at in range(1, len(cells) + 1):
+        table.add_column(f"{at}", justify="right", no_wrap=True)
+    for metric in cells[0]["means"]:
+        means = (cell["means"][metric] for cell in cells)
+        table.add_row(_label(metric), *(number_text(one and one["value"], 3) for one in means))
+    return table
+
+
+def _differences(found: Mapping[str, Any]) -> Table:
+    from rich.table import Table
+
+    from convogen.cli.stats import number_text
+
+    numbers = {name: at for at, name in enumerate(found["cells"], 1)}
+    table = Table(title="Differences to cell 1", title_justify="left")
+    table.add_column("Cell", justify="right")
+    table.add_column("Metric")
+    for name in ("Difference", "95% interval", "Cliff's δ", "p, Holm"):
+        table.add_column(name, justify="right", no_wrap=True)
+    last = found["baseline"]
+    for one in found["differences"]:
+        if one["cell"] != last:
+            table.add_section()
+        ends = "-" if one["low"] is None else f"{one['low']:.3f} – {one['high']:.3f}"
+        values = (f"{one['difference']:+.3f}", ends, f"{one['cliffs_delta']:+.2f}")
+        shown = "" if one["cell"] == last else f"{numbers[one['cell']]}"
+        table.add_row(shown, _label(one["metric"]), *values, number_text(one["p_holm"], 3))
+        last = one["cell"]
+    table.caption = (
+        "Intervals: bootstrap over conversations. p: Mann-Whitney U, corrected by "
+        f"{found['correction']}."
+    )
+    return table

@@ -1,0 +1,157 @@
+"""Runs of one grid compared: each cell with the first, metric by metric.
+
+Conversations of two cells are independent samples. A difference of means has a 95% bootstrap
+interval; its effect size is Cliff's delta (Cliff, 1993), its p-value that of the two-sided
+Mann-Whitney U test, corrected over all comparisons of the grid by Holm's method (Holm, 1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.metrics.tally import tally_of
+from convogen.reports.intervals import difference_interval, mean_interval
+from convogen.store import Run
+
+__all__ = ["METRICS", "Difference", "compare", "holm", "values_of"]
+
+METRICS = {
+    "mtld": "MTLD",
+    "ttr": "Type-token ratio",
+    "words": "Words",
+    "turns": "Turns",
+    "words_per_turn": "Words a turn",
+    "balance": "Participation balance",
+    "longest_absence": "Longest absence, turns",
+    "shot_similarity": "Similarity to the shots",
+}
+"""Field -> what it is called; a judge's average is `judge.<name>`."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A cell's mean less the first cell's, with its 95% interval; None where it has none.
+
+    `cliffs_delta` is -1 to 1: the probability that a conversation of the cell has the greater
+    value, less that of the reverse. `p` is of the Mann-Whitney U test, `p_holm` as corrected.
+    """
+
+    cell: str
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    cliffs_delta: float
+    p: float
+    p_holm: float
+
+
+def values_of(run: Run, n: int) -> dict[str, list[float]]:
+    """Each metric's values of the first `n` conversations; NaN where there is none."""
+    first = list(islice(run.conversations(), n))
+    tally = tally_of(first, "text")
+    pairs = zip(tally.words, tally.turns, strict=True)
+    similarity = {one.id: one.similarity for one in run.experiences()}
+    values: dict[str, list[float]] = {
+        "mtld": list(tally.mtld),
+        "ttr": list(tally.ttr),
+        "words": list(tally.words),
+        "turns": list(tally.turns),
+        "words_per_turn": [words / turns for words, turns in pairs],
+        "balance": list(tally.balance),
+        "longest_absence": list(tally.absence),
+        "shot_similarity": [_number(similarity.get(one.experience or "")) for one in first],
+    }
+    for path in sorted((run.folder / "scores").glob("*.jsonl")):
+        means = _judged(run, path.stem)
+        values[f"judge.{path.stem}"] = [_number(means.get(one.id)) for one in first]
+    return values
+
+
+def compare(cells: Mapping[str, Run], n: int) -> dict[str, Any]:
+    """Means of the cells and their differences to the first, as plain values.
+
+    Of each cell the first `n` conversations count.
+    """
+    values = {name: values_of(run, n) for name, run in cells.items()}
+    metrics = list(dict.fromkeys(metric for found in values.values() for metric in found))
+    base, *others = cells
+    found = [
+        one
+        for name in others
+        for metric in metrics
+        if (one := _difference(name, metric, values[name], values[base])) is not None
+    ]
+    corrected = holm([one.p for one in found])
+    differences = [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
+    return {
+        "n": n,
+        "baseline": base,
+        "correction": f"Holm, over {len(found)} comparisons",
+        "effect_size": "Cliff's delta",
+        "cells": {
+            name: {
+                "run": str(cells[name].folder),
+                "conversations": len(of["turns"]),
+                "means": {metric: _mean(of.get(metric, [])) for metric in metrics},
+            }
+            for name, of in values.items()
+        },
+        "differences": [asdict(one) for one in differences],
+    }
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P-values corrected for being one of so many (Holm, 1979), in their order."""
+    corrected, least = [0.0] * len(p), 0.0
+    for rank, at in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        least = max(least, min(1.0, (len(p) - rank) * p[at]))
+        corrected[at] = least
+    return corrected
+
+
+def _difference(
+    name: str, metric: str, cell: Mapping[str, list[float]], base: Mapping[str, list[float]]
+) -> Difference | None:
+    """The uncorrected difference of one metric; None where a cell has no value of it."""
+    ours, theirs = _known(cell.get(metric, [])), _known(base.get(metric, []))
+    interval = difference_interval(ours, theirs)
+    if interval is None:
+        return None
+    stats: Any = import_module("scipy.stats")
+    test = stats.mannwhitneyu(ours, theirs, alternative="two-sided", method="auto")
+    delta = 2 * float(test.statistic) / (len(ours) * len(theirs)) - 1
+    p = float(test.pvalue)
+    return Difference(name, metric, interval.value, interval.low, interval.high, delta, p, p)
+
+
+def _judged(run: Run, judge: str) -> dict[str, float]:
+    """A judge's mean over the aspects of each conversation."""
+    scores: dict[str, list[float]] = {}
+    for score in run.scores(judge):
+        if score.value is not None:
+            scores.setdefault(score.conversation, []).append(score.value)
+    return {name: sum(given) / len(given) for name, given in scores.items()}
+
+
+def _mean(values: Sequence[float]) -> dict[str, Any] | None:
+    found = mean_interval(values)
+    return asdict(found) if found else None
+
+
+def _known(values: Sequence[float]) -> Numbers:
+    numbers = np.array(values, float)
+    return numbers[~np.isnan(numbers)]
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
