@@ -1,7 +1,7 @@
 """Names -> the classes behind them, built in or from an installed package's entry points.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges and exporters likewise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ __all__ = ["load", "names"]
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {"convogen": "convogen.methods.convogen:ConvoGen"},
     "judges": {"geval": "convogen.judges.geval:GEval"},
+    "exporters": {
+        "jsonl": "convogen.exports.plain:Jsonl",
+        "parquet": "convogen.exports.plain:Parquet",
+        "csv": "convogen.exports.plain:Csv",
+        "sharegpt": "convogen.exports.chat:ShareGPT",
+        "messages": "convogen.exports.chat:Messages",
+        "hf": "convogen.exports.plain:HuggingFace",
+    },
 }
 
 
