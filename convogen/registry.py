@@ -1,7 +1,7 @@
 """Names -> the classes behind them, built in or from an installed package's entry points.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges and gates likewise.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates and exporters likewise.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "min_turns": "convogen.gates.min_turns:MinTurns",
         "judge": "convogen.gates.judge:JudgeGate",
         "rule": "convogen.gates.rule:Rule",
+    },
+    "exporters": {
+        "jsonl": "convogen.exports.plain:Jsonl",
+        "parquet": "convogen.exports.plain:Parquet",
+        "csv": "convogen.exports.plain:Csv",
+        "sharegpt": "convogen.exports.chat:ShareGPT",
+        "messages": "convogen.exports.chat:Messages",
+        "hf": "convogen.exports.plain:HuggingFace",
     },
 }
 

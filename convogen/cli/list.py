@@ -13,7 +13,7 @@ __all__ = ["command"]
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """List experiments, methods, judges, gates, hubs and models."""
+    """List experiments, methods, judges, gates, exporters, hubs and models."""
     listing = _listing()
     if as_json:
         click.echo(json.dumps(listing, indent=2, ensure_ascii=False))
@@ -35,6 +35,10 @@ def _listing() -> dict[str, dict[str, str]]:
     methods = {name: _about(registry.load("methods", name)) for name in registry.names("methods")}
     judges = {name: _about(registry.load("judges", name)) for name in registry.names("judges")}
     gates = {name: _about(registry.load("gates", name)) for name in registry.names("gates")}
+    exporters = {
+        name: registry.load("exporters", name).__doc__.splitlines()[0]
+        for name in registry.names("exporters")
+    }
     hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
     for name, path in shipped_hubs().items():
         hubs[name] = f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
@@ -46,6 +50,7 @@ def _listing() -> dict[str, dict[str, str]]:
         "methods": methods,
         "judges": judges,
         "gates": gates,
+        "exporters": exporters,
         "hubs": hubs,
         "models": models,
     }

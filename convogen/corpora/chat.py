@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen.corpora.rows import Row, RowError
+from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.turns import (
     MAX_TURNS,
     alternating,
@@ -33,6 +33,7 @@ __all__ = [
     "own_row",
     "plain_row",
     "sharegpt_row",
+    "turn_rows",
     "turns_row",
 ]
 
@@ -64,6 +65,26 @@ def turns_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     context = labels(as_dict(context, "'context'"), ()) if context else {}
     context |= labels(row, ("id", "turns", "participants", "context"))
     return [conversation(_id(row, "id", fallback), turns, context, names)]
+
+
+def turn_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
+    """Rows of `id`, `turn`, `speaker` and `text`, those of a conversation together and in order.
+
+    The other columns of the first row are labels; `participants` may be a list as JSON.
+    """
+    first = as_dict(rows[0].value, "the row")
+    turns: list[Turn] = []
+    for line, value in rows:
+        row = as_dict(value, "the row")
+        if str(row.get("turn")) != f"{len(turns) + 1}":
+            raise RowError(f"'turn' is {row.get('turn')!r}, {len(turns) + 1} is expected", line)
+        speaker = text_of(row.get("speaker"), "'speaker'")
+        turns.append(Turn(speaker=speaker, text=text_of(row.get("text"), "'text'")))
+    listed: Any = first.get("participants")
+    people: Any = decode(listed.encode()) if isinstance(listed, str) and listed else listed
+    names = [text_of(name, "a participant") for name in as_list(people or [], "'participants'")]
+    used = ("id", "turn", "speaker", "text", "participants")
+    return [conversation(_id(first, "id", fallback), turns, labels(first, used), names)]
 
 
 def messages_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:

@@ -75,6 +75,13 @@ def _episode(previous: Any, value: Any) -> bool:
 FORMATS = (
     Format("convogen", "a run folder, or its conversations.jsonl", chat.own_row, _own),
     Format("turns", '{"turns": [{"speaker", "text"}]}', chat.turns_row, _has(turns=list)),
+    Format(
+        "turns",
+        "a turn a row",
+        chat.turn_rows,
+        _has("id", "turn", "speaker", "text"),
+        _changes("id"),
+    ),
     Format("messages", "OpenAI chat messages", chat.messages_row, _has(messages=list)),
     Format("sharegpt", "ShareGPT from/value", chat.sharegpt_row, _has(conversations=list)),
     Format(

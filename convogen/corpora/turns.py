@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.corpora.rows import RowError
+from convogen.speakers import agent_keys
 from convogen.types import Conversation, Turn
 
 __all__ = [
@@ -78,9 +79,20 @@ def role_turns(
         if role in ("system", "developer"):
             system.append(content)
             continue
-        name = message.get("name")
-        turns.append(Turn(speaker=name if isinstance(name, str) and name else role, text=content))
+        speaker, said = _named(message.get("name"), content)
+        turns.append(Turn(speaker=speaker or role, text=said))
     return turns, {"system": "\n".join(system)} if system else {}
+
+
+def _named(name: Any, content: str) -> tuple[str | None, str]:
+    """Who said a message, and what: a label `Name: ` in the text that `name` repeats is not said.
+
+    There the label is the speaker; `name` may be an identifier made of it.
+    """
+    if not isinstance(name, str) or not name:
+        return None, content
+    label, colon, said = content.partition(": ")
+    return (label, said) if colon and name in {label, *agent_keys([label])} else (name, content)
 
 
 def _content(value: Any, what: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from convogen.reports.matching import baseline_limits
 
-__all__ = ["limits"]
+__all__ = ["limits", "limits_of_run"]
 
 FEW = 100
 """Conversations under which intervals are wide and the published numbers far from comparable."""
@@ -18,7 +18,7 @@ def limits(numbers: dict[str, Any]) -> list[str]:
     """One or two sentences a limit; those of a run begin with its name."""
     shared: dict[str, list[str]] = {}
     for name, run in numbers["runs"].items():
-        for text in _of_run(run):
+        for text in limits_of_run(run):
             shared.setdefault(text, []).append(name)
     said = [f"{', '.join(names)}: {text}" for text, names in shared.items()]
     said += baseline_limits(numbers)
@@ -40,7 +40,8 @@ def limits(numbers: dict[str, Any]) -> list[str]:
     return said
 
 
-def _of_run(run: dict[str, Any]) -> list[str]:
+def limits_of_run(run: dict[str, Any]) -> list[str]:
+    """What one run's numbers cannot carry: `conversations`, `failures`, `made`, `groundedness`."""
     said: list[str] = []
     n = run["conversations"]
     if n < FEW:

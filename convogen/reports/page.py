@@ -6,7 +6,6 @@ itself scripts and any request.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from markupsafe import Markup
 
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
+from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
 from convogen.reports.tables import number_text, tables
 from convogen.store import Run
@@ -30,7 +30,6 @@ __all__ = ["render_html", "render_markdown", "samples_of", "write_report"]
 _SAMPLES = 3
 _TURNS = 30
 _TEXT = 600
-_SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
 
 
 def write_report(numbers: Mapping[str, Any], runs: Mapping[str, Run], out: Path) -> list[Path]:
@@ -116,14 +115,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["md"] = _markdown
+    environment.filters["md"] = escaped
     return environment
-
-
-def _markdown(text: object) -> str:
-    """A text that stays text in Markdown and in what is made of it."""
-    line = " ".join(str(text).split())
-    return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
 
 
 def _key_figures(run: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,116 @@
+"""`convogen export`: a run as a data set that other tools load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from convogen.exports import Exported, Plan
+
+__all__ = ["command"]
+
+
+@click.command("export")
+@click.argument("folder", metavar="RUN")
+@click.option(
+    "--to",
+    "format_",
+    metavar="FORMAT",
+    required=True,
+    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, hf; or an installed exporter.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the data, the card README.md and export.json.",
+)
+@click.option(
+    "--splits",
+    metavar="NAME=SHARE,…",
+    default="train=1",
+    show_default=True,
+    help="Such as train=0.8,validation=0.1,test=0.1; an experience is in one of them.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits.")
+@click.option(
+    "--with",
+    "joins",
+    metavar="WHAT,…",
+    default="",
+    help="Columns to join: personas, scores, provenance.",
+)
+@click.option(
+    "--perspective",
+    metavar="NAME",
+    help="messages, sharegpt: who is the assistant; `each` gives a row per speaker.",
+)
+@click.option(
+    "--merge/--no-merge",
+    default=None,
+    help="messages, sharegpt: turns in a row of one side in one message [default: merge].",
+)
+@click.option(
+    "--system/--no-system",
+    default=None,
+    help="messages, sharegpt: a system message with persona and scene [default: system].",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the export that is in the folder.")
+@click.option("--push-to-hub", metavar="OWNER/NAME", help="Then push it to the Hugging Face hub.")
+@click.option("--private", is_flag=True, help="Make the pushed data set private.")
+@click.option("--json", "as_json", is_flag=True, help="Print export.json.")
+def command(
+    folder: str,
+    format_: str,
+    out: Path,
+    splits: str,
+    seed: int,
+    joins: str,
+    perspective: str | None,
+    merge: bool | None,
+    system: bool | None,
+    overwrite: bool,
+    push_to_hub: str | None,
+    private: bool,
+    as_json: bool,
+) -> None:
+    """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
+    from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
+    from convogen.metrics import available_cores
+    from convogen.store import load_run
+
+    if private and not push_to_hub:
+        raise click.UsageError("--private is about --push-to-hub")
+    if push_to_hub:
+        check_name(push_to_hub)
+    given = {"perspective": perspective, "merge": merge, "system": system}
+    exporter = open_exporter(format_, {k: v for k, v in given.items() if v is not None})
+    wanted = [name.strip() for name in joins.split(",") if name.strip()]
+    plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite)
+    exported = export_run(load_run(folder), out, plan, available_cores())
+    if as_json:
+        click.echo(json.dumps(json.loads((out / "export.json").read_text("utf-8"))))
+    else:
+        _print(exported, plan)
+    if push_to_hub:
+        click.echo(push(out, push_to_hub, private), err=as_json)
+
+
+def _print(exported: Exported, plan: Plan) -> None:
+    for split in plan.splits:
+        conversations, rows = exported.conversations[split], exported.rows[split]
+        none = "; no file" if not rows else ""
+        click.echo(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
+    if exported.left_out:
+        click.echo(f"left out: {exported.left_out:,} conversations without a row")
+    licences = exported.licences
+    if licences.unknown:
+        click.echo(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)
+    elif licences.conditions and licences.strictest:
+        asked = "; ".join(licences.conditions)
+        click.echo(f"strictest licence of a source: {licences.strictest} ({asked})", err=True)
+    click.echo(exported.folder)

@@ -1,0 +1,30 @@
+"""Runs as data sets that other tools load: a format, a class; a card beside the data.
+
+>>> plan = Plan(open_exporter("messages", {"perspective": "each"}), {"train": 0.9, "test": 0.1})
+>>> export_run(load_run("runs/GPIS-s"), Path("out"), plan).rows
+Counter({'train': 1405, 'test': 149})
+
+Everything is streamed, and written whole or not at all.
+"""
+
+from __future__ import annotations
+
+from convogen.exports.base import Column, Exporter, Item
+from convogen.exports.exporting import Exported, Plan, export_run, open_exporter
+from convogen.exports.joining import JOINS
+from convogen.exports.publishing import check_name, push
+from convogen.exports.splits import parse_splits
+
+__all__ = [
+    "JOINS",
+    "Column",
+    "Exported",
+    "Exporter",
+    "Item",
+    "Plan",
+    "check_name",
+    "export_run",
+    "open_exporter",
+    "parse_splits",
+    "push",
+]

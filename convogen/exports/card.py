@@ -1,0 +1,241 @@
+"""The data-set card: `README.md` with the front matter that the Hugging Face hub reads.
+
+What models and sources wrote is escaped; no path and nothing secret is in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import jinja2
+import yaml
+
+from convogen import __version__
+from convogen.corpora import Batch, Corpus, open_corpus
+from convogen.exports.base import Column, Item, without_folders
+from convogen.exports.containers import arrow_schema
+from convogen.exports.licences import GENERATED
+from convogen.masking import masked
+from convogen.metrics import Statistics, measure
+from convogen.metrics.labels import GROUP_CHAT, MEASURES
+from convogen.reports import groundedness
+from convogen.reports.limits import limits_of_run
+from convogen.reports.markdown import escaped
+from convogen.reports.tables import number_text
+from convogen.store import Run
+
+if TYPE_CHECKING:
+    from convogen.exports.exporting import Exported, Plan
+
+__all__ = ["CardFacts", "card_text"]
+
+_TURNS, _TEXT = 6, 300
+_SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
+_LARGEST = "1M<n<10M"
+
+_BASIC = {
+    "Conversations": "conversations",
+    "Turns": "turns",
+    "Turns per conversation": "turns_per_conversation",
+    "Words per conversation": "words_per_conversation",
+    "Words per turn": "words_per_turn",
+    "MTLD, mean": "mtld_mean",
+    "MTLD, standard deviation": "mtld_std",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the card says of the run itself."""
+
+    manifest: Mapping[str, Any]
+    statistics: Statistics
+    judged: Mapping[str, Any] | None
+    failures: Counter[str]
+    limits: list[str]
+
+    @classmethod
+    def gather(cls, run: Run, conversations: int, workers: int) -> CardFacts:
+        """Measure the first `conversations` of a run, and take up its scores and failures."""
+        manifest = run.manifest
+        corpus = open_corpus(str(run.folder), "convogen", strict=True)
+        statistics = measure(_First(corpus, conversations), "text", workers)
+        judged = groundedness(run)
+        failures = Counter(f"{failure.stage}: {failure.kind}" for failure in run.failures())
+        made = {"complete": manifest.get("complete"), "models": manifest.get("models")}
+        known: dict[str, Any] = {
+            "conversations": conversations,
+            "failures": failures.total(),
+            "made": made,
+            "groundedness": judged,
+        }
+        return cls(manifest, statistics, judged, failures, limits_of_run(known))
+
+
+@dataclass
+class _First:
+    """The first conversations of a run, so that one that goes on is measured as it is exported."""
+
+    corpus: Corpus
+    wanted: int
+
+    def batches(self, size: int = 256) -> Iterator[Batch]:
+        left = self.wanted
+        for batch in self.corpus.batches(size):
+            if left <= 0:
+                return
+            yield replace(batch, groups=batch.groups[:left])
+            left -= len(batch.groups)
+
+    def refuse(self, bad: Any) -> None:
+        self.corpus.refuse(bad)
+
+
+def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
+    """The card as Markdown, front matter included."""
+    manifest = facts.manifest
+    essence: dict[str, Any] = manifest.get("experiment", {})
+    matter = yaml.safe_dump(
+        _front_matter(manifest, plan, exported), sort_keys=False, allow_unicode=True
+    )
+    body = (
+        _environment()
+        .get_template("card.md.jinja")
+        .render(
+            name=manifest.get("name", "unnamed"),
+            version=__version__,
+            manifest=manifest,
+            plan=plan,
+            exported=exported,
+            licences=exported.licences,
+            generated=any(source == GENERATED for source, _ in exported.licences.counts),
+            roles=_roles(manifest, essence),
+            parameters=_parameters(essence),
+            prompts=essence.get("prompts", {}),
+            sources=essence.get("sources", {}),
+            statistics=_statistics(facts.statistics),
+            copies=facts.statistics.repetition,
+            judged=facts.judged,
+            failures=facts.failures,
+            limits=facts.limits,
+            example=_example(exported.example),
+            columns={name: _shown(kind) for name, kind in exported.columns.items()},
+        )
+    )
+    return f"---\n{matter}---\n{body}"
+
+
+def _front_matter(manifest: Mapping[str, Any], plan: Plan, exported: Exported) -> dict[str, Any]:
+    """What the hub and `load_dataset` read of a card."""
+    exporter, total = plan.exporter, exported.conversations.total()
+    matter: dict[str, Any] = {
+        "pretty_name": f"{manifest.get('name', 'unnamed')}, made with convogen",
+        "task_categories": ["text-generation"],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+        "tags": ["synthetic", "conversational", "multi-party", "group-chat", "convogen"],
+        "size_categories": [next((name for n, name in _SIZES.items() if total < n), _LARGEST)],
+    }
+    if licence := exported.licences.hub_id:
+        matter["license"] = licence
+    from_hub = sorted({source for source, _ in exported.licences.given if source.startswith("hf:")})
+    if from_hub:
+        matter["source_datasets"] = [source.removeprefix("hf:") for source in from_hub]
+    if exporter.container != "hf":
+        files = [
+            {"split": split, "path": f"data/{split}.{exporter.container}"}
+            for split in plan.splits
+            if exported.rows[split]
+        ]
+        options = {"keep_default_na": False} if exporter.container == "csv" else {}
+        matter["configs"] = [{"config_name": "default", "data_files": files, **options}]
+        matter |= _features(exported.columns)
+    return matter
+
+
+def _features(columns: Mapping[str, Column]) -> dict[str, Any]:
+    """`dataset_info` with the types of the columns, so that none is guessed from the values."""
+    datasets: Any = import_module("datasets")
+    info: Any = import_module("datasets.info")
+    hub: Any = import_module("huggingface_hub")
+    features = datasets.Features.from_arrow_schema(arrow_schema(columns))
+    data: Any = hub.DatasetCardData()
+    infos = info.DatasetInfosDict({"default": datasets.DatasetInfo(features=features)})
+    infos.to_dataset_card_data(data)
+    return {"dataset_info": data.to_dict()["dataset_info"]}
+
+
+def _roles(manifest: Mapping[str, Any], essence: Mapping[str, Any]) -> list[dict[str, str]]:
+    models: dict[str, dict[str, Any]] = manifest.get("models", {})
+    drawn: dict[str, dict[str, Any]] = essence.get("roles", {})
+    return [
+        {
+            "role": role,
+            "model": without_folders(str(spec.get("name"))),
+            "kind": str(spec.get("kind")),
+            "sampling": _listed(drawn.get(role, {}).get("sampling", {})),
+        }
+        for role, spec in models.items()
+    ]
+
+
+def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
+    apart = ("roles", "prompts", "sources", "format")
+    return {key: without_folders(f"{v}") for key, v in essence.items() if key not in apart}
+
+
+def _statistics(found: Statistics) -> dict[str, str]:
+    shown = {label: number_text(getattr(found, key)) for label, key in _BASIC.items()}
+    shown |= {label: number_text(getattr(found, key), 3) for label, key in MEASURES.items()}
+    chat = found.group_chat
+    return shown | {label: number_text(getattr(chat, key), 3) for label, key in GROUP_CHAT.items()}
+
+
+def _example(item: Item | None) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    turns = item.conversation.turns
+    return {
+        "situation": _clipped(str(item.conversation.context.get("situation") or "")),
+        "turns": [(_clipped(turn.speaker), _clipped(turn.text)) for turn in turns[:_TURNS]],
+        "left_out": max(0, len(turns) - _TURNS),
+    }
+
+
+def _clipped(text: str) -> str:
+    return text[:_TEXT] + "…" * (len(text) > _TEXT)
+
+
+def _shown(kind: Column) -> str:
+    """A column's type in words."""
+    if isinstance(kind, str):
+        return {"string": "text", "int64": "integer", "float64": "number"}.get(kind, kind)
+    if isinstance(kind, list):
+        return f"list of {_shown(kind[0])}"
+    return "{" + ", ".join(f"{name}: {_shown(inner)}" for name, inner in kind.items()) + "}"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    shown = ((key, cast("object", value)) for key, value in values.items())
+    return ", ".join(f"{key} {without_folders(str(value))}" for key, value in shown)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - Markdown: all that is not its own goes through `md`
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["md"] = lambda text: escaped(masked(str(text)))
+    environment.filters["listed"] = _listed
+    environment.filters["number"] = number_text
+    return environment

@@ -1,0 +1,191 @@
+"""A run's conversations with what belongs to them, streamed: nothing is held but one at a time.
+
+All files of a run are in the order of its plan, so they are joined as they are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, get_args, get_origin
+
+from convogen.errors import RunFolderError, SourceError
+from convogen.exports.base import CONTEXT, Column, Item, without_folders
+from convogen.store import Run
+from convogen.types import PersonaCard, Score
+
+__all__ = ["JOINS", "Contents", "items", "joined_columns", "joined_values", "look_through"]
+
+JOINS = ("personas", "scores", "provenance")
+"""What can be joined to the rows."""
+
+_SCORE = ("judge", "aspect", "value", "method", "explanation", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a run holds, as far as a pass over its conversations tells.
+
+    `speakers` has the number of conversations in which each name speaks, `labels` the columns of
+    the context's labels, `judges` who scored.
+    """
+
+    conversations: int
+    speakers: Counter[str]
+    labels: dict[str, str]
+    judges: list[str]
+
+
+def look_through(run: Run, reserved: Sequence[str]) -> Contents:
+    """Read a run's conversations once; `reserved` are columns that no label may have the name of.
+
+    Raises `RunFolderError` where there is none yet.
+    """
+    speakers: Counter[str] = Counter()
+    labels: dict[str, str] = {}
+    count = 0
+    for conversation in run.conversations():
+        count += 1
+        speakers.update({turn.speaker for turn in conversation.turns})
+        for label in conversation.context:
+            if label not in labels:
+                taken = {*reserved, *labels.values()}
+                labels[label] = CONTEXT + label if label in taken else label
+    if not count:
+        raise RunFolderError(f"{run.folder}: no conversation is committed in this run yet")
+    scores = sorted((run.folder / "scores").glob("*.jsonl"))
+    judges = [path.stem for path in scores if "." not in path.stem]
+    return Contents(count, speakers, labels, judges)
+
+
+def items(run: Run, contents: Contents, joins: Sequence[str]) -> Iterator[Item]:
+    """The conversations that `look_through` saw, with their experiences and scores.
+
+    Raises `SourceError` where scores are wanted and there are none, `RunFolderError` where an
+    experience or score is not where it ought to be.
+    """
+    if "scores" in joins and not contents.judges:
+        raise SourceError(
+            f"{run.folder}: has no scores to join; `convogen evaluate RUN --judge geval` makes them"
+        )
+    experiences = run.experiences()
+    judges = contents.judges if "scores" in joins else []
+    scores = [_Scores(run, judge) for judge in judges]
+    for conversation in islice(run.conversations(), contents.conversations):
+        wanted = conversation.experience
+        experience = None
+        if wanted is not None:
+            experience = next((one for one in experiences if one.id == wanted), None)
+            if experience is None:
+                raise RunFolderError(
+                    f"{run.folder}/experiences.jsonl: the experience {wanted!r} of conversation "
+                    f"{conversation.id!r} is not there, or not in the order of the plan"
+                )
+        found = tuple(score for one in scores for score in one.of(conversation.id))
+        yield Item(conversation, experience, found)
+
+
+class _Scores:
+    """A judge's scores, read along with the conversations; a judge may have stopped early."""
+
+    def __init__(self, run: Run, judge: str) -> None:
+        self._rows = run.scores(judge)
+        self._next = next(self._rows, None)
+
+    def of(self, conversation: str) -> Iterator[Score]:
+        while self._next is not None and self._next.conversation == conversation:
+            yield self._next
+            self._next = next(self._rows, None)
+
+
+def joined_columns(joins: Sequence[str]) -> dict[str, Column]:
+    """The columns that are joined to the rows."""
+    found: dict[str, Column] = {}
+    if "personas" in joins:
+        card = {name: _column(field.annotation) for name, field in PersonaCard.model_fields.items()}
+        texts: dict[str, Column] = dict.fromkeys(("name", "text", "source", "licence"), "string")
+        found["personas"] = [{**texts, "card": card}]
+    if "scores" in joins:
+        found["scores"] = [{name: "float64" if name == "value" else "string" for name in _SCORE}]
+    if "provenance" in joins:
+        found["provenance"] = _provenance_column()
+    return found
+
+
+def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
+    """The values of the joined columns."""
+    found: dict[str, Any] = {}
+    if "personas" in joins:
+        people = item.experience.personas if item.experience else []
+        found["personas"] = [persona.model_dump() for persona in people]
+    if "scores" in joins:
+        found["scores"] = [score.model_dump(include=set(_SCORE)) for score in item.scores]
+    if "provenance" in joins:
+        found["provenance"] = _provenance(item)
+    return found
+
+
+def _column(annotation: Any) -> Column:
+    """The column type of a field of a card; raises `TypeError` for a type that has none."""
+    plain: Mapping[Any, str] = {int: "int64", float: "float64", str: "string", bool: "bool"}
+    if annotation in plain:
+        return plain[annotation]
+    inner = get_args(annotation)
+    if get_origin(annotation) is list and inner:
+        return [_column(inner[0])]
+    if hasattr(annotation, "__metadata__"):
+        return _column(annotation.__origin__)
+    raise TypeError(f"no column type for {annotation}")
+
+
+def _provenance_column() -> Column:
+    turn: Column = {
+        **dict.fromkeys(("origin", "model", "request"), "string"),
+        "selection_reply": "string",
+        "selection_repair": "string",
+        "reasks": ["string"],
+    }
+    return {
+        "task": "int64",
+        "generator": "string",
+        "shots": ["string"],
+        "similarity": "float64",
+        "admitted": "bool",
+        "repairs": ["string"],
+        "prompt_tokens": "int64",
+        "completion_tokens": "int64",
+        "turns": [turn],
+    }
+
+
+def _provenance(item: Item) -> dict[str, Any]:
+    """Where a conversation came from; tokens are those of its own calls."""
+    known, found = item.experience, item.conversation
+    turns = [
+        {
+            "origin": turn.origin,
+            "model": _model(turn.model),
+            "request": turn.request,
+            "selection_reply": turn.selection.reply if turn.selection else None,
+            "selection_repair": turn.selection.repair if turn.selection else None,
+            "reasks": turn.reasks,
+        }
+        for turn in found.turns
+    ]
+    return {
+        "task": found.task,
+        "generator": _model(known.model) if known else None,
+        "shots": known.shots if known else [],
+        "similarity": known.similarity if known else None,
+        "admitted": known.admitted if known else None,
+        "repairs": known.repairs if known else [],
+        "prompt_tokens": found.usage.prompt_tokens if found.usage else None,
+        "completion_tokens": found.usage.completion_tokens if found.usage else None,
+        "turns": turns,
+    }
+
+
+def _model(name: str | None) -> str | None:
+    return None if name is None else without_folders(name)

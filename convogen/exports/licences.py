@@ -1,0 +1,97 @@
+"""The licences of what went into a data set, and the strictest of their conditions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from convogen.types import Experience
+
+__all__ = ["Licences"]
+
+GENERATED = "generated"
+"""The source of a persona that a model invented."""
+
+_PERMISSIVE = re.compile(r"apache-2\.0|mit|bsd-\d-clause|isc|unlicense|cc0(-1\.0)?|public domain")
+_CREATIVE = re.compile(r"cc-by(-nc)?(-sa|-nd)?(-\d\.\d)?")
+_HUB_ID = re.compile(r"apache-2\.0|mit|bsd-[23]-clause|isc|unlicense|cc0-1\.0|cc-by[\w.-]*-\d\.\d")
+
+CONDITIONS = {
+    "nd": "no derivatives: what was made from it may not be passed on",
+    "nc": "non-commercial use only",
+    "sa": "share-alike: what is made from it stays under the same licence",
+    "by": "attribution",
+}
+"""The conditions of Creative Commons licences, the strictest first."""
+
+
+@dataclass
+class Licences:
+    """How many personas came from which source under which licence (None where not recorded)."""
+
+    counts: Counter[tuple[str, str | None]] = field(
+        default_factory=Counter[tuple[str, "str | None"]]
+    )
+
+    def add(self, experience: Experience) -> None:
+        """Count the personas of an experience."""
+        for persona in experience.personas:
+            self.counts[persona.source, persona.licence] += 1
+
+    @property
+    def given(self) -> dict[tuple[str, str | None], int]:
+        """The sources that are not a model, the most frequent first."""
+        return {key: n for key, n in self.counts.most_common() if key[0] != GENERATED}
+
+    @property
+    def unknown(self) -> list[str]:
+        """Sources whose licence, or whose licence's conditions, are not known."""
+        return sorted({source for source, licence in self.given if _conditions(licence) is None})
+
+    @property
+    def conditions(self) -> list[str]:
+        """The conditions that the known licences set together, the strictest first."""
+        found = [_conditions(licence) or set[str]() for _, licence in self.given]
+        return [text for key, text in CONDITIONS.items() if any(key in one for one in found)]
+
+    @property
+    def strictest(self) -> str | None:
+        """The licence that sets the most conditions; None where there is none or one is unknown."""
+        known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
+        return known[-1] if known and not self.unknown else None
+
+    @property
+    def hub_id(self) -> str | None:
+        """What the front matter calls the licence; None where no source sets one.
+
+        Licences whose conditions cannot all be met under the strictest of them are `other`.
+        """
+        if not self.given:
+            return None
+        if self.unknown or self.strictest is None:
+            return "unknown"
+        covered = _conditions(self.strictest) or set[str]()
+        alike = {one for _, one in self.given if one and "sa" in (_conditions(one) or ())}
+        whole = all((_conditions(one) or set[str]()) <= covered for _, one in self.given)
+        name = _plain(self.strictest)
+        return name if whole and len(alike) <= 1 and _HUB_ID.fullmatch(name) else "other"
+
+
+def _conditions(licence: str | None) -> set[str] | None:
+    """The keys of `CONDITIONS` that a licence sets; None where that is not known."""
+    name = _plain(licence)
+    if _PERMISSIVE.fullmatch(name):
+        return set() if name.startswith(("cc0", "public", "unlicense")) else {"by"}
+    if _CREATIVE.fullmatch(name):
+        return set(name.split("-")) & set(CONDITIONS)
+    return None
+
+
+def _plain(licence: str | None) -> str:
+    return " ".join((licence or "").casefold().split())
+
+
+def _strictness(licence: str) -> tuple[int, ...]:
+    found = _conditions(licence) or set[str]()
+    return (*(int(key in found) for key in CONDITIONS), len(licence))

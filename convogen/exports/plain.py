@@ -1,0 +1,99 @@
+"""Conversations as they are: a conversation a row, in CSV a turn a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from convogen.exports.base import TURN, Column, Container, Exporter, Item
+
+__all__ = ["Csv", "HuggingFace", "Jsonl", "Parquet"]
+
+
+class _Conversations(Exporter):
+    """A conversation a row."""
+
+    about_rows: ClassVar[str] = "a row is a conversation"
+
+    def columns(self) -> dict[str, Column]:
+        return {
+            "id": "string",
+            "experience": "string",
+            "method": "string",
+            "participants": ["string"],
+            "turns": [TURN],
+            "ended": "string",
+        }
+
+    def rows(self, item: Item) -> Iterator[dict[str, Any]]:
+        found = item.conversation
+        turns = [{"speaker": turn.speaker, "text": turn.text} for turn in found.turns]
+        yield {
+            "id": found.id,
+            "experience": found.experience,
+            "method": found.method,
+            "participants": found.participants,
+            "turns": turns,
+            "ended": found.ended,
+        }
+
+
+class Jsonl(_Conversations):
+    """A conversation a line, as JSON."""
+
+    name: ClassVar[str] = "jsonl"
+    container: ClassVar[Container] = "jsonl"
+
+
+class Parquet(_Conversations):
+    """A conversation a row of a Parquet file."""
+
+    name: ClassVar[str] = "parquet"
+    container: ClassVar[Container] = "parquet"
+
+
+class HuggingFace(_Conversations):
+    """A `DatasetDict` on disk, for `datasets.load_from_disk`."""
+
+    name: ClassVar[str] = "hf"
+    container: ClassVar[Container] = "hf"
+
+
+class Csv(Exporter):
+    """A turn a row: what does not nest loads back anywhere, and no cell has to hold JSON.
+
+    `participants` names everybody, also who never spoke, as a JSON list.
+    """
+
+    name: ClassVar[str] = "csv"
+    container: ClassVar[Container] = "csv"
+    about_rows: ClassVar[str] = (
+        "a row is a turn; the rows of a conversation are together, in order, and repeat its columns"
+    )
+
+    def columns(self) -> dict[str, Column]:
+        return {
+            "id": "string",
+            "experience": "string",
+            "method": "string",
+            "participants": "string",
+            "turn": "int64",
+            "speaker": "string",
+            "text": "string",
+            "ended": "string",
+        }
+
+    def rows(self, item: Item) -> Iterator[dict[str, Any]]:
+        found = item.conversation
+        for number, turn in enumerate(found.turns, 1):
+            yield {
+                "id": found.id,
+                "experience": found.experience,
+                "method": found.method,
+                "participants": json.dumps(found.participants, ensure_ascii=False),
+                "turn": number,
+                "speaker": turn.speaker,
+                "text": turn.text,
+                "ended": found.ended,
+            }

@@ -1,0 +1,84 @@
+"""An export pushed to the Hugging Face hub, through `datasets`.
+
+The token is that of `HF_TOKEN`, or of the login that `hf auth login` made; it is never asked for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from convogen.errors import SourceError
+from convogen.exports.containers import quiet
+from convogen.exports.folder import DESCRIPTION
+from convogen.masking import masked
+
+__all__ = ["check_name", "push"]
+
+
+def check_name(name: str) -> None:
+    """Raise `SourceError` where a name is not OWNER/NAME as the hub has them."""
+    validators: Any = import_module("huggingface_hub.utils")
+    try:
+        validators.validate_repo_id(name)
+        if name.count("/") != 1:
+            raise ValueError("it must be OWNER/NAME")
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(f"push to hub: {name!r} is no name of a data set: {reason}") from None
+
+
+def push(folder: Path, name: str, private: bool) -> str:
+    """Push the export in a folder to OWNER/NAME, card first; returns its address.
+
+    On the hub the data is Parquet, whatever it was exported to. Raises `SourceError` where the hub
+    refuses or cannot be reached; the export stays as it is.
+    """
+    datasets: Any = import_module("datasets")
+    hub: Any = import_module("huggingface_hub")
+    try:
+        with quiet(datasets), tempfile.TemporaryDirectory() as scratch:
+            data = _load(datasets, folder, scratch)
+            made = hub.create_repo(name, repo_type="dataset", private=private, exist_ok=True)
+            hub.upload_file(
+                path_or_fileobj=_card(folder).encode(),
+                path_in_repo="README.md",
+                repo_id=name,
+                repo_type="dataset",
+            )
+            data.push_to_hub(name, private=private)
+            return str(made)
+    except (OSError, ValueError, RuntimeError, *_http_errors()) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = masked((lines or [type(error).__name__])[0])
+        raise SourceError(
+            f"push to hub: {name}: {reason}; the export in {folder} is whole. HF_TOKEN, or "
+            "`hf auth login`, says who you are"
+        ) from None
+
+
+def _http_errors() -> list[type[Exception]]:
+    """What the hub's client raises where there is no connection: which library it has, varies."""
+    found = [name for name in ("httpx", "httpx2") if find_spec(name)]
+    return [import_module(name).HTTPError for name in found]
+
+
+def _load(datasets: Any, folder: Path, scratch: str) -> Any:
+    if (folder / "dataset_dict.json").exists():
+        return datasets.load_from_disk(str(folder))
+    assert (folder / DESCRIPTION).exists(), "only an export is pushed"
+    return datasets.load_dataset(str(folder), cache_dir=scratch)
+
+
+def _card(folder: Path) -> str:
+    """The card without what is said of files, which `datasets` says itself of its own."""
+    _, matter, body = (folder / "README.md").read_text("utf-8").split("---\n", 2)
+    entries: dict[str, Any] = yaml.safe_load(matter)
+    kept = {key: value for key, value in entries.items() if key not in ("configs", "dataset_info")}
+    text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+    return f"---\n{text}---\n{body}".replace("load_from_disk", "load_dataset")

@@ -1,0 +1,69 @@
+"""Which split a conversation is in: told by a hash of its experience alone.
+
+So conversations of one experience, and all rows of a conversation, are in one split, and nothing
+that is added later moves one. Experiences count as one where they differ in nothing but case,
+punctuation and the order of words; nearer copies than that are not looked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+
+from convogen.errors import SourceError
+from convogen.exports.base import Item
+
+__all__ = ["WHOLE", "parse_splits", "split_of"]
+
+WHOLE = {"train": 1.0}
+_NAME = re.compile(r"\w+(\.\w+)*")
+_ALLOWED = "such as train=0.8,validation=0.1,test=0.1"
+
+
+def parse_splits(text: str) -> dict[str, float]:
+    """Shares by name out of `train=0.8,test=0.2`; raises `SourceError` where they add up to less
+    or more than 1, or a name or share is wrong."""
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, sign, number = (piece.strip() for piece in part.partition("="))
+        try:
+            share = float(number)
+        except ValueError:
+            share = math.nan
+        if not sign or not _NAME.fullmatch(name) or name in shares or not 0 < share <= 1:
+            raise SourceError(
+                f"splits: {part.strip()!r} is not NAME=SHARE with a name of its own and a share "
+                f"above 0 and up to 1, {_ALLOWED}"
+            )
+        shares[name] = share
+    if not math.isclose(math.fsum(shares.values()), 1, abs_tol=1e-6):
+        total = math.fsum(shares.values())
+        raise SourceError(f"splits: the shares add up to {total:g}, they must to 1, {_ALLOWED}")
+    return shares
+
+
+def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
+    """The split of a conversation; the same for the same experience, shares and seed."""
+    digest = hashlib.blake2b(f"{seed}\n{_key(item)}".encode(), digest_size=8).digest()
+    place = int.from_bytes(digest) / 2**64
+    upto = 0.0
+    for name, share in shares.items():
+        upto += share
+        if place < upto:
+            return name
+    return list(shares)[-1]
+
+
+def _key(item: Item) -> str:
+    """What tells experiences apart: their words, else the context, else the conversation's id."""
+    if item.experience is not None:
+        known = item.experience
+        people = [text for persona in known.personas for text in (persona.name, persona.text or "")]
+        cards = [persona.card.model_dump_json() for persona in known.personas if persona.card]
+        parts = [*people, *cards, known.relations, known.situation, known.topic, known.starter.text]
+        words = sorted(re.findall(r"\w+", " ".join(parts).casefold()))
+        if words:
+            return " ".join(words)
+    return item.conversation.experience or item.conversation.id

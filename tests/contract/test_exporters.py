@@ -1,0 +1,99 @@
+"""What every registered exporter must honour, on a run of the scripted model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from command_line import convogen
+from pydantic import ValidationError
+
+from convogen import Experiment, registry, run
+from convogen.exports import Plan, export_run, open_exporter
+from convogen.store import load_run
+
+EXPORTERS = registry.names("exporters")
+SPLITS = {"train": 0.5, "test": 0.5}
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "run"
+    run(Experiment.load("GPFS-s", {"n": 8, "models": "scripted", "max_turns": 5}), folder)
+    return folder
+
+
+def load(folder: Path, cache: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of an export by split, as `datasets` reads them."""
+    hf = (folder / "dataset_dict.json").exists()
+    found: Any = (
+        datasets.load_from_disk(str(folder))
+        if hf
+        else datasets.load_dataset(str(folder), cache_dir=str(cache))
+    )
+    return {str(split): list(rows) for split, rows in found.items()}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The data of an export by name, without what `datasets` notes of it."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    kept = (path for path in paths if path.name not in ("state.json", "dataset_info.json"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+class TestExporter:
+    def test_unknown_options_are_refused(self, name: str) -> None:
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            registry.load("exporters", name)(surprise=1)
+
+    def test_every_conversation_is_in_one_split_and_rows_have_the_columns(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        joins = ["personas", "provenance"]
+        plan = Plan(open_exporter(name, {}), SPLITS, joins)
+        exported = export_run(load_run(generated), tmp_path / "out", plan)
+        found = load(tmp_path / "out", tmp_path / "cache")
+        seen = [row["id"] for split in found for row in {r["id"]: r for r in found[split]}.values()]
+        assert sorted(seen) == sorted(one.id for one in load_run(generated).conversations())
+        assert set(found) == {"train", "test"}
+        for split, rows in found.items():
+            assert len(rows) == exported.rows[split]
+            assert all(list(row) == list(exported.columns) for row in rows)
+
+    def test_the_same_run_gives_the_same_bytes(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        for out in ("one", "two"):
+            export_run(load_run(generated), tmp_path / out, Plan(open_exporter(name, {}), SPLITS))
+        assert files(tmp_path / "one") == files(tmp_path / "two")
+
+    def test_a_longer_run_moves_no_row_to_another_split(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        plan = Plan(open_exporter(name, {}), SPLITS)
+        short = Path(shutil.copytree(generated, tmp_path / "short"))
+        rows = (generated / "conversations.jsonl").read_bytes().splitlines(keepends=True)
+        (short / "conversations.jsonl").write_bytes(b"".join(rows[:5]))
+        for run_folder in (generated, short):
+            export_run(load_run(run_folder), tmp_path / f"{run_folder.name}-out", plan)
+        few = load(tmp_path / "short-out", tmp_path / "cache")
+        many = load(tmp_path / f"{generated.name}-out", tmp_path / "cache")
+        assert sum(map(len, few.values()))
+        for split, found in few.items():
+            assert found == many[split][: len(found)]
+
+    def test_convogen_reads_it_back(self, name: str, generated: Path, tmp_path: Path) -> None:
+        if name == "hf":
+            pytest.skip("`datasets` reads it: a folder of Arrow files is no corpus")
+        export_run(load_run(generated), tmp_path / "out", Plan(open_exporter(name, {})))
+        (path,) = (tmp_path / "out" / "data").iterdir()
+        ours = json.loads(convogen("stats", generated, "--json").out)
+        back = json.loads(convogen("stats", path, "--json").out)
+        assert back["bad_rows"]["count"] == 0
+        if name != "messages":  # a row per speaker, turns merged
+            assert {back[k] for k in ("turns", "mtld_mean")} == {ours["turns"], ours["mtld_mean"]}
