@@ -119,9 +119,17 @@ class Experiment:
         if not isinstance(data, dict):
             raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
         merged = _beside(path.parent, cast("dict[str, Any]", {"name": path.stem, **data}))
-        for key, value in (overrides or {}).items():
+        return cls.of(merged, overrides or {}, str(source))
+
+    @classmethod
+    def of(
+        cls, data: Mapping[str, Any], overrides: Mapping[str, Any], origin: str = "experiment"
+    ) -> Experiment:
+        """An experiment from its keys, with `overrides` as in `load`."""
+        merged = {**data}
+        for key, value in overrides.items():
             _set(merged, key, value)
-        return cls(merged, str(source))
+        return cls(merged, origin)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,10 @@ from convogen.errors import ExperimentError
 __all__ = ["load", "names"]
 
 BUILT_IN: dict[str, dict[str, str]] = {
-    "methods": {"convogen": "convogen.methods.convogen:ConvoGen"},
+    "methods": {
+        "convogen": "convogen.methods.convogen:ConvoGen",
+        "augment": "convogen.methods.augment:Augment",
+    },
     "judges": {"geval": "convogen.judges.geval:GEval"},
 }
 

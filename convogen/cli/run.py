@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convogen.models.budget import Limits
     from convogen.store import Run
 
-__all__ = ["command"]
+__all__ = ["command", "notices", "play", "read_settings"]
 
 
 @click.command("run")
@@ -79,15 +79,15 @@ def command(
     overrides |= {key: value for key, value in given.items() if value is not None}
     loaded = _load(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
-    for line in _notices(loaded):
+    for line in notices(loaded):
         click.echo(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
     else:
-        print_summary(_play(loaded, folder, fresh, limits))
+        print_summary(play(loaded, folder, fresh, limits))
 
 
-def _play(
+def play(
     loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int | None = None
 ) -> Run:
     """Run with the progress shown; Ctrl-C ends it with a line that says how to go on."""
@@ -115,7 +115,7 @@ def _forecast(
     begun = not fresh and (folder / "manifest.json").exists()
     before_usd = spent_usd(loaded, load_run(folder)) if begun else 0.0
     if missing_pilot(loaded, folder, pilot, fresh):
-        _play(loaded, folder, fresh, limits, pilot)
+        play(loaded, folder, fresh, limits, pilot)
     print_forecast(loaded, load_run(folder), before_usd, as_json)
 
 
@@ -155,7 +155,7 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return read
 
 
-def _notices(experiment: Any) -> list[str]:
+def notices(experiment: Any) -> list[str]:
     """What a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.method.roles}
     lines: list[str] = []

@@ -1,0 +1,84 @@
+"""The shapes of conversations: how many turns they have, how many words each turn, and who says it.
+
+A shape drawn is that of one whole conversation of the corpus, so that what belongs together (long
+openings and short replies, many turns and few words) stays together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from convogen.types import Conversation
+
+__all__ = ["Shape", "Shapes"]
+
+MOST = 65_535
+"""Words of a turn, and speakers of a conversation, are counted up to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A conversation without its text: for each turn its words (1 or more) and its speaker.
+
+    Words are separated by white space. Speakers are numbered from 0 in the order in which they
+    first speak.
+    """
+
+    turn_words: tuple[int, ...]
+    speakers: tuple[int, ...]
+
+    @property
+    def n_speakers(self) -> int:
+        """How many different people speak."""
+        return len(set(self.speakers))
+
+
+class Shapes:
+    """The shapes of a corpus, to draw from; four bytes a turn are held of it.
+
+    `hash` identifies them all and their order.
+    """
+
+    def __init__(self, shapes: Iterable[Shape]) -> None:
+        self._words = array("H")
+        self._speakers = array("H")
+        self._ends = array("Q", [0])
+        digest = hashlib.blake2b(digest_size=8)
+        for shape in shapes:
+            self._words.extend(shape.turn_words)
+            self._speakers.extend(shape.speakers)
+            self._ends.append(len(self._words))
+            digest.update(f"{shape.turn_words}{shape.speakers}".encode())
+        self.hash = digest.hexdigest()
+
+    @classmethod
+    def from_corpus(cls, conversations: Iterable[Conversation]) -> Shapes:
+        """The shapes of all conversations that have a turn, in their order."""
+        return cls(_shape(one) for one in conversations if one.turns)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, at: int) -> Shape:
+        if not 0 <= at < len(self):
+            raise IndexError(f"shape {at} of {len(self)}")
+        turns = slice(self._ends[at], self._ends[at + 1])
+        return Shape(tuple(self._words[turns]), tuple(self._speakers[turns]))
+
+    def draw(self, rng: random.Random) -> Shape:
+        """One of them, each as likely as another; raises `IndexError` where there is none."""
+        return self[rng.randrange(len(self))] if len(self) else self[0]
+
+
+def _shape(conversation: Conversation) -> Shape:
+    numbers: dict[str, int] = {}
+    for turn in conversation.turns:
+        numbers.setdefault(turn.speaker, min(len(numbers), MOST))
+    return Shape(
+        tuple(min(max(1, len(turn.text.split())), MOST) for turn in conversation.turns),
+        tuple(numbers[turn.speaker] for turn in conversation.turns),
+    )
