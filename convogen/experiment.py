@@ -230,9 +230,9 @@ def json_schema() -> dict[str, Any]:
             "anyOf": [{"type": "string"}, {"type": "object"}],
             "description": common["properties"]["models"]["description"],
         }
-        alternatives.append(
-            {"type": "object", "properties": properties, "additionalProperties": False}
-        )
+        needed = [] if name == Common.model_fields["method"].default else ["method"]
+        alternative = {"type": "object", "properties": properties, "additionalProperties": False}
+        alternatives.append(alternative | {"required": [*needed, *own.get("required", [])]})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "convogen experiment",
