@@ -43,7 +43,7 @@ STOPWORDS = frozenset(
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _PLACEHOLDER = re.compile(r"#\w+#")
-_NAME = re.compile(r"(?<=[\w,;:’'\"] )[^\W\d_a-z][\w’'-]+")
+_NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def unknown_names(summary: str, dialogue: str) -> list[str]:
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
     for name in _NAME.findall(_PLACEHOLDER.sub("they", summary)):
         parts = re.findall(r"\w+", name.casefold())
-        if parts and parts[0] != "i" and parts[0] not in there:
+        if name[0].isupper() and parts[0] != "i" and parts[0] not in there:
             unknown.append(name)
     return unknown
 

@@ -25,7 +25,9 @@ NEEDED = {"augment": {"source": str(DIALOGUES)}}
 
 
 def minimal(method: str, **overrides: object) -> Experiment:
-    return Experiment({"name": "contract", "method": method, **SMALL, **NEEDED.get(method, {}), **overrides})
+    return Experiment(
+        {"name": "contract", "method": method, **SMALL, **NEEDED.get(method, {}), **overrides}
+    )
 
 
 def rows(folder: Path) -> list[bytes]:
