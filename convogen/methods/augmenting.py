@@ -7,6 +7,7 @@ from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from convogen import speech
 from convogen.corpora.labelled import Kind, in_roles, script
 from convogen.errors import ModelFault
 from convogen.experiences import load_experiences
@@ -37,6 +38,9 @@ SCENE_CHARS = 700
 
 UTTERANCES = 4
 """Utterances of the source that those who talk are shown for their tone."""
+
+COPY_WORDS = 6
+"""Words from which an utterance that is also in a shown dialogue counts as copied."""
 
 _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
@@ -181,6 +185,9 @@ class AugmentPlay(Play):
         turns, ended = await play_group_chat(
             experience, rules, prompts, task.session, lambda: task.count("turns")
         )
+        for turn in turns:
+            if len(turn.text.split()) >= COPY_WORDS and speech.repeats(turn.text, texts):
+                raise ModelFault("copied", "an utterance is one of the source's", turn.text)
         if 2 * len(turns) < n_turns:
             said = f"{turns[-1].speaker}: {turns[-1].text}"
             raise ModelFault(ended, f"ended after {len(turns)} of {n_turns} turns", said)

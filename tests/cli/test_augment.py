@@ -14,9 +14,9 @@ from endpoint_server import Asked, Bytes, EndpointServer, converse, say
 
 from convogen import Experiment, load_run, run
 from convogen.corpora import open_corpus
-from convogen.errors import ExperimentError, SourceError
+from convogen.errors import ExperimentError, SourceError, TooManyFailures
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.scripted import improvise
+from convogen.models.scripted import ScriptedModel, improvise
 
 SOURCE = Path(__file__).parents[1] / "contract" / "dialogues.jsonl"
 SAID = "The cake for the party is nearly ready, only the candles are missing."
@@ -188,6 +188,21 @@ def test_a_source_without_two_usable_dialogues_is_refused() -> None:
         run(Experiment({**made, "models": "scripted"}), "run")
     with pytest.raises(ExperimentError, match="balance: a summary has no values"):
         Experiment({**made, "balance": "summary"})
+
+
+def test_an_utterance_of_a_shown_dialogue_is_no_new_one() -> None:
+    said = "There is a stack of paper in the cupboard."
+    turns = [{"speaker": name, "text": said} for name in ("Ana", "Ben", "Ana")]
+    Path("two.jsonl").write_text(2 * f"{json.dumps({'turns': turns})}\n", "utf-8")
+
+    def copying(request: Request) -> str:
+        return said if request.role == "agent" else improvise(request)
+
+    keys: dict[str, Any] = {"name": "x", "method": "augment", "source": "two.jsonl", "attempts": 1}
+    experiment = Experiment({**keys, "models": "scripted", "n": 1, "max_failures": 0})
+    with pytest.raises(TooManyFailures):
+        run(experiment, "run", open_model=lambda _: ScriptedModel(copying))
+    assert {failure.kind for failure in load_run("run").failures()} == {"copied"}
 
 
 def test_where_the_source_lies_does_not_change_the_data(tmp_path: Path) -> None:
