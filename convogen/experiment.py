@@ -140,9 +140,17 @@ class Experiment:
         if not isinstance(data, dict):
             raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
         merged = _beside(path.parent, cast("dict[str, Any]", {"name": path.stem, **data}))
-        for key, value in (overrides or {}).items():
+        return cls.of(merged, overrides or {}, str(source))
+
+    @classmethod
+    def of(
+        cls, data: Mapping[str, Any], overrides: Mapping[str, Any], origin: str = "experiment"
+    ) -> Experiment:
+        """An experiment from its keys, with `overrides` as in `load`."""
+        merged = {**data}
+        for key, value in overrides.items():
             _set(merged, key, value)
-        return cls(merged, str(source))
+        return cls(merged, origin)
 
     @property
     def name(self) -> str:
@@ -267,9 +275,9 @@ def json_schema() -> dict[str, Any]:
             "anyOf": [{"type": "string"}, {"type": "object"}],
             "description": common["properties"]["models"]["description"],
         }
-        alternatives.append(
-            {"type": "object", "properties": properties, "additionalProperties": False}
-        )
+        needed = [] if name == Common.model_fields["method"].default else ["method"]
+        alternative = {"type": "object", "properties": properties, "additionalProperties": False}
+        alternatives.append(alternative | {"required": [*needed, *own.get("required", [])]})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "convogen experiment",

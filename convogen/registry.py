@@ -1,7 +1,8 @@
 """Names -> the classes behind them, built in or from an installed package's entry points.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates and exporters likewise.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates and exporters
+likewise.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from convogen.errors import ExperimentError
 __all__ = ["load", "names"]
 
 BUILT_IN: dict[str, dict[str, str]] = {
-    "methods": {"convogen": "convogen.methods.convogen:ConvoGen"},
+    "methods": {
+        "convogen": "convogen.methods.convogen:ConvoGen",
+        "augment": "convogen.methods.augment:Augment",
+    },
     "judges": {"geval": "convogen.judges.geval:GEval"},
     "gates": {
         "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",

@@ -15,6 +15,7 @@ __all__ = [
     "Conversation",
     "Experience",
     "Failure",
+    "Label",
     "Persona",
     "PersonaCard",
     "Profile",
@@ -176,12 +177,29 @@ class Turn(Record):
     target_words: int | None = None
 
 
+class Label(Record):
+    """A label of a conversation (summary, topic, intent) or a list of them, one a turn (emotion).
+
+    `planned` is the label the conversation was played for, `check` how `value` was checked.
+    `reasks` lists why earlier replies were not taken, `request` is the hash of the one that was.
+    """
+
+    value: Any
+    planned: Any = None
+    check: str
+    reasks: list[str] = []
+    model: str | None = None
+    request: str | None = None
+    usage: Usage | None = None
+
+
 class Conversation(Record):
     """A conversation, ours or of a foreign corpus.
 
     `ended` says why it stopped: `max_turns`, `farewell`, `repetition`, `empty_reply`,
     `role_break`. `context` holds what it is grounded in (topic, situation, relations) or a foreign
-    corpus' own labels. `usage` is the total over the conversation's own calls.
+    corpus' own labels. `labelled` has the labels a model gave, by kind. `usage` is the total over
+    the conversation's own calls.
     """
 
     id: str
@@ -191,6 +209,7 @@ class Conversation(Record):
     participants: list[str] = []
     context: dict[str, Any] = {}
     turns: list[Turn]
+    labelled: dict[str, Label] | None = None
     ended: str | None = None
     usage: Usage | None = None
 

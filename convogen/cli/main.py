@@ -16,6 +16,7 @@ from convogen.errors import ConvogenError
 
 COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
+    "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
     "show": "Show a run: what is in it, what failed and why, tokens, cost.",
     "ablate": "Run a grid of an experiment's settings, and compare its cells with the first.",
     "replay": "Play a run again from its recorded calls, or a conversation with other models.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convogen.models.budget import Limits
     from convogen.store import Run
 
-__all__ = ["command", "load_with", "play", "read_settings"]
+__all__ = ["command", "load_with", "notices", "play", "read_settings"]
 
 
 @click.command("run")
@@ -83,7 +83,7 @@ def command(
     overrides |= {key: value for key, value in given.items() if value is not None}
     loaded = load_with(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
-    for line in _notices(loaded):
+    for line in notices(loaded):
         click.echo(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
@@ -159,7 +159,7 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return read
 
 
-def _notices(experiment: Any) -> list[str]:
+def notices(experiment: Any) -> list[str]:
     """What a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []

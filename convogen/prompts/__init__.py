@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -37,6 +38,7 @@ class Prompt:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
+        self._given: dict[str, Any] = {}
         self.hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         match = _HEADER.match(text)
         if match is None:
@@ -64,8 +66,15 @@ class Prompt:
         except jinja2.TemplateSyntaxError as error:
             raise SourceError(f"{self.path} line {error.lineno}: {error.message}") from error
 
+    def given(self, **values: Any) -> Prompt:
+        """The same prompt with some of its variables given already."""
+        filled = copy(self)
+        filled._given = {**self._given, **values}
+        return filled
+
     def render(self, **values: Any) -> list[Message]:
-        """The messages; every declared variable must be given."""
+        """The messages; every declared variable must be given, here or before."""
+        values = {**self._given, **values}
         if missing := sorted(self.variables - values.keys()):
             raise SourceError(f"{self.path}: no value for {', '.join(missing)}")
         wanted = {name: values[name] for name in self.variables}

@@ -295,6 +295,8 @@ KEYS = [
     ({"lanes": 0}, False),
     ({"style": "long"}, False),
     ({"colour": "red"}, False),
+    ({"method": "augment", "source": "dialogues.jsonl"}, True),
+    ({"method": "augment"}, False),
 ]
 
 

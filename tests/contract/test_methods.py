@@ -20,10 +20,14 @@ SEEDS = shipped("experiences")
 METHODS = registry.names("methods")
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
 SMALL = {"n": 3, "models": "scripted"}
+DIALOGUES = Path(__file__).parent / "dialogues.jsonl"
+NEEDED = {"augment": {"source": str(DIALOGUES)}}
 
 
 def minimal(method: str, **overrides: object) -> Experiment:
-    return Experiment({"name": "contract", "method": method, **SMALL, **overrides})
+    return Experiment(
+        {"name": "contract", "method": method, **SMALL, **NEEDED.get(method, {}), **overrides}
+    )
 
 
 def rows(folder: Path) -> list[bytes]:

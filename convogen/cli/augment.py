@@ -1,0 +1,177 @@
+"""`convogen augment`: more of a labelled data set, in its own columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convogen.cli.limits import limit_options
+from convogen.cli.options import base_url_option, model_option, models_from, price_option
+from convogen.cli.run import notices, play, read_settings
+
+if TYPE_CHECKING:
+    from convogen.corpora.labelled import LabelledSource
+    from convogen.corpora.writing import Layout
+    from convogen.experiment import Experiment
+    from convogen.methods.augment import Augment
+    from convogen.models.budget import Limits
+    from convogen.store import Run
+
+__all__ = ["command"]
+
+KINDS = ("summary", "topic", "intent", "emotion")
+
+
+@click.command("augment")
+@click.argument("dataset")
+@click.option("--n", type=click.IntRange(min=1), help="How many conversations [default: 8].")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder [default: runs/augment-…]."
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="A label to give; several are possible [default: all that the data set has].",
+)
+@click.option("--balance", type=click.Choice(KINDS[1:]), help="A label whose values come evenly.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="LABEL=COLUMN",
+    help="Which column holds a label [default: guessed].",
+)
+@click.option("--format", "source_format", help="The format of the data set [default: guessed].")
+@click.option("--licence", "source_licence", help="The terms of the data set, for the manifest.")
+@model_option
+@base_url_option
+@price_option
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the experiment."
+)
+@click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
+@click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
+@limit_options
+@click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
+def command(
+    dataset: str,
+    n: int | None,
+    out: Path | None,
+    labels: tuple[str, ...],
+    fields: tuple[str, ...],
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    settings: tuple[str, ...],
+    limits: Limits,
+    fresh: bool,
+    **given: Any,
+) -> None:
+    """Generate more of DATASET: conversations of its shape, with labels, in its own columns.
+
+    DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It is a run like any other:
+    the same command again goes on where it stopped, and a larger --n makes it longer. The new rows
+    are written into the run folder, under augmented/, with a note on how they were made.
+    """
+    from convogen.cli.display import print_summary
+    from convogen.corpora.writing import layout_of
+
+    layout = layout_of(dataset, given["source_format"])
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in layout.source.stem)
+    data: dict[str, Any] = {
+        "name": f"augment-{stem}"[:80],
+        "method": "augment",
+        "source": dataset,
+        "label": list(labels),
+        "fields": dict(_pair(field) for field in fields),
+        **{key: value for key, value in {**given, "n": n}.items() if value is not None},
+    }
+    experiment = _experiment(data, settings, models, base_urls, prices)
+    for line in notices(experiment):
+        click.echo(line, err=True)
+    folder = out or Path("runs") / experiment.name
+    run = play(experiment, folder, fresh, limits)
+    print_summary(run)
+    _write(experiment, run, layout)
+
+
+def _pair(field: str) -> tuple[str, str]:
+    label, sign, column = field.partition("=")
+    if not sign or not column or label not in KINDS:
+        raise click.UsageError(f"--field {field}: must be LABEL=COLUMN, LABEL one of {KINDS}")
+    return label, column
+
+
+def _experiment(
+    data: dict[str, Any],
+    settings: tuple[str, ...],
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+) -> Experiment:
+    from convogen.experiment import Experiment
+    from convogen.methods.augment import Augment
+
+    chosen = models_from({}, models, base_urls, list(Augment.roles), prices)
+    return Experiment.of({**data, "models": chosen}, read_settings(settings), "augment")
+
+
+def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
+    """Write the run's conversations in the source's columns, and a note beside them."""
+    from convogen.files import write_whole
+
+    method: Augment = experiment.method
+    folder = run.folder / "augmented"
+    folder.mkdir(exist_ok=True)
+    path = folder / layout.file_name
+    empty = layout.write((method.data.as_source(one) for one in run.conversations()), path)
+    write_whole(folder / "README.md", _note(method, run, path, empty))
+    click.echo(f"{path}: {experiment.n} conversations in the columns of {method.data.name}")
+    if empty:
+        click.echo(f"left empty, nothing is known of them: {', '.join(empty)}")
+    if method.balance:
+        click.echo(_balance(method, run))
+
+
+def _balance(method: Augment, run: Run) -> str:
+    """How many conversations each value of the balanced label has; failures are not made up."""
+    counts = Counter(str(_planned(one, method)) for one in run.conversations())
+    values = list(method.data.texts[method.balance]) if method.balance else []
+    spread = [counts[value] for value in values]
+    failed = sum(1 for _ in run.failures())
+    return (
+        f"{method.balance}: {len(values)} values, {min(spread)} to {max(spread)} conversations each"
+        f"; {failed} tasks failed and are missing from their value"
+    )
+
+
+def _planned(one: Any, method: Augment) -> Any:
+    return one.labelled[method.balance].planned
+
+
+def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
+    data: LabelledSource = method.data
+    checks = {
+        "summary": "length, names and words held against the conversation; refused where not",
+        "topic": "planned, then chosen blindly among the data set's",
+        "intent": "planned, then chosen blindly among the data set's",
+        "emotion": "one of the data set's for each utterance, in view of the whole",
+    }
+    lines = [
+        f"# {path.name}",
+        "",
+        f"Synthetic conversations of the shape of {data.name}, written by language models. The run",
+        "folder above holds how each came about: `conversations.jsonl` has the check of each label",
+        "under `labelled`, `failures.jsonl` what was refused, `manifest.json` models and sources.",
+        "",
+        f"- Licence of the source: {data.licence or 'not known'}. Examples of it were shown to the",
+        "  models; whether its terms bind what they wrote is for you to judge.",
+        *(f"- {kind} (column `{data.columns[kind]}`): {checks[kind]}." for kind in data.columns),
+        f"- Left empty, since nothing is known of them: {', '.join(empty) or 'no column'}.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,244 @@
+"""Conversations written as their source is: its file type, its columns, what its reader reads.
+
+What a conversation has no value for is left empty: null in JSON and Parquet, nothing in CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.corpora.corpus import Corpus, open_corpus
+from convogen.corpora.rows import RowError, decode
+from convogen.corpora.sniff import container_of
+from convogen.errors import SourceError
+from convogen.files import write_whole
+from convogen.types import Conversation
+
+__all__ = ["Layout", "layout_of"]
+
+LOOKED_AT = 200
+"""Rows of a source from which its columns are learned."""
+
+SUFFIXES = {"jsonl": ".jsonl", "json": ".json", "csv": ".csv", "parquet": ".parquet"}
+
+MESSAGES = {
+    "messages": ("role", "content"),
+    "conversations": ("from", "value"),
+    "conversation": ("role", "content"),
+}
+"""Column -> the keys of its messages."""
+
+TEXTS = ("dialogue", "dialog", "utterances")
+"""Columns that hold a list of utterances."""
+
+
+COUNTER = "Sr No."
+"""MELD's column that counts the rows from 1."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a source is written: its columns in their order, its container, a function to rows.
+
+    Without columns a row is written as it is. `sentiments` is what MELD's emotions imply, where
+    they always do; `separator` is between the lines of a script.
+    """
+
+    source: Path
+    container: str
+    columns: tuple[str, ...]
+    rows: Callable[[Layout, int, Conversation], list[Any]]
+    separator: str = "\n"
+    sentiments: Mapping[str, str] | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name of a file like the source's, unpacked."""
+        name = self.source.name.removesuffix(".gz")
+        suffix = SUFFIXES[self.container]
+        return name if Path(name).suffix else name + suffix
+
+    def write(self, conversations: Iterable[Conversation], path: Path) -> list[str]:
+        """Write them to a file; the columns that are empty in all rows come back.
+
+        Labels are taken from `Conversation.context` under the names that readers give them.
+        """
+        rows: list[Any] = []
+        for number, one in enumerate(conversations):
+            rows.extend(self.rows(self, number, one))
+        if COUNTER in self.columns:
+            rows = [{**row, COUNTER: at} for at, row in enumerate(rows, 1)]
+        if self.columns:
+            rows = [{key: row.get(key) for key in self.columns} for row in rows]
+        if self.container == "parquet":
+            _write_parquet(rows, self.source, path)
+        else:
+            write_whole(path, _text(rows, self.container, self.columns))
+        return [key for key in self.columns if all(row[key] in (None, "") for row in rows)]
+
+
+def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
+    """The layout of a source; raises `SourceError` where its format cannot be written."""
+    corpus = open_corpus(source, format)
+    rows = list(_values(corpus))
+    objects = [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
+    columns = tuple(dict.fromkeys(str(key) for row in objects for key in row))
+    writer = _writer(corpus.format.name, columns)
+    if corpus.format.name == "convogen":
+        columns = ()
+    path, container = _place(source)
+    if writer is None or container not in SUFFIXES:
+        raise SourceError(
+            f"{source}: format '{corpus.format.name}' of this kind can be read but not written; "
+            "writable are DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, turns, and "
+            "lists of utterances, in JSON, JSONL, CSV or Parquet: convert it to one of them"
+        )
+    carriage = any("\r\n" in str(row.get("dialogue", "")) for row in objects)
+    return Layout(
+        source=path,
+        container=container,
+        columns=columns,
+        rows=writer,
+        separator="\r\n" if carriage else "\n",
+        sentiments=_implied(objects) if corpus.format.name == "meld" else None,
+    )
+
+
+def _place(source: str) -> tuple[Path, str]:
+    """The file that stands for a source, and its container; a hub's data set becomes JSONL."""
+    if source.startswith("hf:"):
+        name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in source[3:])
+        return Path(f"{name}.jsonl"), "jsonl"
+    path = Path(source)
+    path = path / "conversations.jsonl" if path.is_dir() else path
+    return path, container_of(path)
+
+
+def _values(corpus: Corpus) -> Iterable[Any]:
+    for row in islice(corpus.rows(), LOOKED_AT if corpus.format.name != "meld" else None):
+        try:
+            yield decode(row.value)
+        except RowError:
+            continue
+
+
+def _writer(
+    name: str, columns: Sequence[str]
+) -> Callable[[Layout, int, Conversation], list[Any]] | None:
+    """What writes a format; None where nothing does."""
+    if name in ("messages", "sharegpt", "arena", "oasst1"):
+        return _message_rows if any(key in columns for key in MESSAGES) else None
+    if name in ("personachat", "dailydialog"):
+        return _text_list_rows if any(key in columns for key in TEXTS) else None
+    return {
+        "convogen": _own_rows,
+        "turns": _turn_rows,
+        "dialogsum": _script_rows,
+        "samsum": _script_rows,
+        "meld": _meld_rows,
+        "plain": _plain_rows,
+    }.get(name)
+
+
+def _own_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    del layout, number
+    return [one.model_dump(mode="json", exclude_none=True)]
+
+
+def _turn_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    del number
+    row: dict[str, Any] = {
+        "id": one.id,
+        "participants": one.participants,
+        "turns": [{"speaker": turn.speaker, "text": turn.text} for turn in one.turns],
+    }
+    inner = {key: value for key, value in one.context.items() if key not in layout.columns}
+    return [{"context": inner or None, **row, **one.context}]
+
+
+def _message_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    del number
+    column = next(key for key in MESSAGES if key in layout.columns)
+    role, text = MESSAGES[column]
+    messages = [{role: turn.speaker, text: turn.text} for turn in one.turns]
+    return [{"id": one.id, "conversation_id": one.id, **one.context, column: messages}]
+
+
+def _text_list_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    del number
+    column = next(key for key in TEXTS if key in layout.columns)
+    return [{**one.context, column: [turn.text for turn in one.turns]}]
+
+
+def _plain_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    del layout, number
+    return [[turn.text for turn in one.turns]]
+
+
+def _script_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    """A line a turn: white space becomes one space, a colon in a name goes."""
+    del number
+    lines = [f"{_name(turn.speaker)}: {' '.join(turn.text.split())}" for turn in one.turns]
+    ids = {"fname": one.id} if "fname" in layout.columns else {"id": one.id}
+    return [{**one.context, **ids, "dialogue": layout.separator.join(lines)}]
+
+
+def _name(speaker: str) -> str:
+    return " ".join(speaker.replace(":", " ").split())
+
+
+def _meld_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    emotions = one.context.get("emotions", [])
+    implied = layout.sentiments or {}
+    rows: list[Any] = []
+    for at, turn in enumerate(one.turns):
+        emotion = emotions[at] if at < len(emotions) else None
+        rows.append(
+            {
+                "Utterance": turn.text,
+                "Speaker": turn.speaker,
+                "Emotion": emotion,
+                "Sentiment": implied.get(str(emotion)),
+                "Dialogue_ID": number,
+                "Utterance_ID": at,
+            }
+        )
+    return rows
+
+
+def _implied(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Emotion -> the one sentiment it always comes with in these rows."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.get("Emotion") and row.get("Sentiment"):
+            seen[str(row["Emotion"])].add(str(row["Sentiment"]))
+    return {emotion: min(values) for emotion, values in seen.items() if len(values) == 1}
+
+
+def _text(rows: Sequence[Any], container: str, columns: Sequence[str]) -> str:
+    if container == "jsonl":
+        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    if container == "json":
+        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write_parquet(rows: Sequence[Any], source: Path, path: Path) -> None:
+    arrow: Any = import_module("pyarrow")
+    parquet: Any = import_module("pyarrow.parquet")
+    schema = parquet.read_schema(source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(arrow.Table.from_pylist(list(rows), schema=schema), path)

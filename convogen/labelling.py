@@ -1,0 +1,256 @@
+"""The labeller: gives a conversation its labels and checks them against the conversation.
+
+It never sees the label that the conversation was planned for. What it gets wrong is asked for
+again, boundedly, and is a `ModelFault` where that does not help.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from convogen import speech
+from convogen.errors import ModelFault
+from convogen.generator import find_json
+from convogen.models.base import Message, printable
+from convogen.models.traffic import Answer, Session
+from convogen.prompts import Prompt
+from convogen.types import Label
+
+__all__ = ["Labeller", "SummaryRules", "content_share", "shuffled", "unknown_names"]
+
+LEARNED_FROM = 2_000
+"""Summaries of the source from which the rules are learned."""
+
+STEM = 5
+"""Letters in which two words must agree to count as forms of one."""
+
+STOPWORDS = frozenset(
+    """
+    about after again against also because been before being both could does doing down during each
+    every from further have having here hers herself himself into itself just more most much must
+    once only other ours over same shall should since some such than that their them then there
+    these they this those though through under until upon very were what when where which while whom
+    whose will with within without would your yours talk talks talking tell tells telling told says
+    said asks asked asking thinks wants person
+    """.split()
+)
+
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_PLACEHOLDER = re.compile(r"#\w+#")
+_NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRules:
+    """What a summary must be: its words, and the least share of its content words in the dialogue.
+
+    Learned from the source's own: the lengths between which 98 of 100 lie, the share that 95 of 100
+    reach.
+    """
+
+    low: int
+    high: int
+    grounded: float
+
+    @classmethod
+    def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
+        """From pairs of dialogue and summary, one at least."""
+        known = list(islice(pairs, LEARNED_FROM))
+        lengths = sorted(len(summary.split()) for _, summary in known)
+        shares = sorted(content_share(summary, dialogue) for dialogue, summary in known)
+        cut = len(known) // 100
+        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20])
+
+    def complaint(self, summary: str, dialogue: str) -> str | None:
+        """What is wrong with a summary, in words; None where nothing is."""
+        n = len(summary.split())
+        if not self.low <= n <= self.high:
+            return f"it has {n} words, {self.low} to {self.high} are wanted"
+        if unknown := unknown_names(summary, dialogue):
+            return f"{unknown[0][:60]!r} is not in the conversation"
+        share = content_share(summary, dialogue)
+        if share < self.grounded:
+            return f"too little of it is in the conversation ({share:.2f} of its words)"
+        return None
+
+
+def content_share(summary: str, dialogue: str) -> float:
+    """The share of a summary's content words that the dialogue has too, 0 to 1; 1 without any.
+
+    A content word has four letters or more and is no function word; forms of one word (the same
+    first five letters) count as the same.
+    """
+    stems = {word[:STEM] for word in _words(dialogue)}
+    mine = [word for word in _words(summary) if word not in STOPWORDS]
+    return sum(word[:STEM] in stems for word in mine) / len(mine) if mine else 1.0
+
+
+def unknown_names(summary: str, dialogue: str) -> list[str]:
+    """Names in a summary, capitalised within a sentence or `#Name#`, that the dialogue has not."""
+    there = set(re.findall(r"\w+", dialogue.casefold()))
+    unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
+    for name in _NAME.findall(_PLACEHOLDER.sub("they", summary)):
+        parts = re.findall(r"\w+", name.casefold())
+        if name[0].isupper() and parts[0] != "i" and parts[0] not in there:
+            unknown.append(name)
+    return unknown
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+class Labeller:
+    """Gives labels by the prompts `summary`, `choice` and `emotions`."""
+
+    def __init__(self, prompts: Mapping[str, Prompt], reasks: int) -> None:
+        self._prompts = prompts
+        self._reasks = reasks
+
+    async def summarise(
+        self,
+        session: Session,
+        dialogue: str,
+        rules: SummaryRules,
+        examples: Sequence[tuple[str, str]],
+    ) -> Label:
+        """A summary of a script that keeps to the rules and copies no example.
+
+        Raises `ModelFault` of kind `summary_refused`.
+        """
+        shown = [{"dialogue": script, "summary": summary} for script, summary in examples]
+        prompt = self._prompts["summary"].given(
+            examples=shown, dialogue=dialogue, low=rules.low, high=rules.high
+        )
+        complaints, summary = list[str](), ""
+        for _ in range(1 + self._reasks):
+            answer = await session.ask("labeller", _asking(prompt, complaints))
+            summary = _summary(answer)
+            fault = rules.complaint(summary, dialogue)
+            if fault is None and speech.repeats(summary, [summary for _, summary in examples]):
+                fault = "it is the summary of an example"
+            if fault is None:
+                check = (
+                    f"{rules.low} to {rules.high} words; its names are in the conversation; "
+                    f"{content_share(summary, dialogue):.2f} of its content words are, at least "
+                    f"{rules.grounded:.2f}"
+                )
+                return _label(summary, check, answer, complaints)
+            complaints.append(fault)
+        raise ModelFault("summary_refused", complaints[-1], summary)
+
+    async def choose(
+        self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
+    ) -> Label:
+        """The one of `options` that fits a script best, chosen without knowing the planned one.
+
+        Raises `ModelFault` of kind `label_invalid` where no reply is one of them.
+        """
+        schema = _object({"label": options})
+        prompt = self._prompts["choice"].given(dialogue=dialogue, what=what, options=options)
+        complaints, reply = list[str](), ""
+        for _ in range(1 + self._reasks):
+            answer = await session.ask("labeller", prompt.render(), schema=schema)
+            reply = answer.text
+            chosen = _option((find_json(reply) or {}).get("label"), options)
+            if chosen is not None:
+                same = "agrees with" if chosen == planned else "differs from"
+                check = f"chosen blindly of {len(options)}; {same} the planned one"
+                label = _label(chosen, check, answer, complaints)
+                return label.model_copy(update={"planned": planned})
+            complaints.append("it is none of the labels")
+        raise ModelFault("label_invalid", f"{what}: {complaints[-1]}", reply)
+
+    async def emotions(
+        self,
+        session: Session,
+        lines: Sequence[str],
+        options: Sequence[str],
+        examples: Sequence[tuple[Sequence[str], Sequence[str]]],
+    ) -> Label:
+        """One of `options` for each line of a script, all of them in one reply.
+
+        Raises `ModelFault` of kind `emotions_invalid`.
+        """
+        shown = [
+            {"lines": said, "answer": json.dumps(_numbered(labels), ensure_ascii=False)}
+            for said, labels in examples
+        ]
+        schema = _object({str(at + 1): options for at in range(len(lines))})
+        prompt = self._prompts["emotions"].given(examples=shown, lines=lines, options=options)
+        complaints, reply = list[str](), ""
+        for _ in range(1 + self._reasks):
+            answer = await session.ask("labeller", _asking(prompt, complaints), schema=schema)
+            reply = answer.text
+            data = find_json(reply) or {}
+            found = [_option(data.get(str(at + 1)), options) for at in range(len(lines))]
+            if None not in found:
+                check = f"each one of {len(options)}, chosen with the whole conversation in view"
+                return _label(found, check, answer, complaints)
+            complaints.append(f"utterance {found.index(None) + 1} has none of the emotions")
+        raise ModelFault("emotions_invalid", complaints[-1], reply)
+
+
+def shuffled(planned: str, others: Sequence[str], n: int, rng: random.Random) -> list[str]:
+    """Up to `n` options in random order: the planned label and others, drawn."""
+    rest = [other for other in others if other != planned]
+    options = [planned, *rng.sample(rest, min(n - 1, len(rest)))]
+    rng.shuffle(options)
+    return options
+
+
+def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
+    return prompt.render(complaint=complaints[-1] if complaints else None)
+
+
+def _summary(answer: Answer) -> str:
+    """The first paragraph of a reply, without what models put around it."""
+    text = printable(answer.text).strip()
+    text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
+    text = " ".join(text.split("\n\n")[0].split())
+    text = speech.tidy(text, "Summary")
+    return speech.whole_sentences(text) if answer.finish_reason == "length" else text
+
+
+def _option(said: Any, options: Sequence[str]) -> str | None:
+    """The option that a reply names, white space and case aside."""
+    if not isinstance(said, str):
+        return None
+    folded = " ".join(said.split()).casefold()
+    named = [option for option in options if option == said] or [
+        option for option in options if option.casefold() == folded
+    ]
+    return named[0] if named else None
+
+
+def _numbered(labels: Sequence[str]) -> dict[str, str]:
+    return {str(at): label for at, label in enumerate(labels, 1)}
+
+
+def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The JSON Schema of an object whose fields are each one of some texts."""
+    return {
+        "type": "object",
+        "properties": {
+            key: {"type": "string", "enum": list(options)} for key, options in fields.items()
+        },
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _label(value: Any, check: str, answer: Answer, reasks: list[str]) -> Label:
+    return Label(
+        value=value,
+        check=check,
+        reasks=reasks,
+        model=answer.model,
+        request=answer.request,
+        usage=answer.usage,
+    )

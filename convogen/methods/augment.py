@@ -1,0 +1,140 @@
+"""Augment: more of a labelled data set, of its shape, played as group chats and labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from convogen.corpora.labelled import Kind, LabelledSource, open_labelled
+from convogen.errors import SourceError
+from convogen.methods.base import Method, Play, RunInputs
+from convogen.models.base import Sampling
+from convogen.personas import open_hub
+from convogen.prompts import Prompt, load_prompt
+
+__all__ = ["Augment"]
+
+
+class Augment(Method):
+    """Parameters of the augment method."""
+
+    name: ClassVar[str] = "augment"
+    path_fields: ClassVar[tuple[str, ...]] = ("source",)
+    prompt_names: ClassVar[tuple[str, ...]] = (
+        "scene",
+        "opening",
+        "agent",
+        "selector",
+        "summary",
+        "choice",
+        "emotions",
+    )
+    roles: ClassVar[dict[str, Sampling]] = {
+        "generator": Sampling(temperature=1.0, max_tokens=1000),
+        "agent": Sampling(temperature=0.9),
+        "selector": Sampling(temperature=0.0, max_tokens=16),
+        "labeller": Sampling(temperature=0.3, max_tokens=600),
+    }
+
+    source: str = Field(
+        description="the labelled data set: a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
+    )
+    source_format: str | None = Field(default=None, description="its format; default: guessed")
+    source_licence: str | None = Field(
+        default=None, description="its terms; default: the published ones of DialogSum and MELD"
+    )
+    label: tuple[Kind, ...] = Field(
+        default=(), description="the labels to give; default: all that the source has"
+    )
+    fields: dict[Kind, str] = Field(
+        default_factory=dict[Kind, str],
+        description="which of the source's columns holds a label; default: guessed",
+    )
+    balance: Kind | None = Field(
+        default=None, description="of this label all values are equally frequent, not as there"
+    )
+    shots: int = Field(default=2, ge=1, le=4, description="dialogues of the source that are shown")
+    relabel: bool = Field(
+        default=True,
+        description="a topic or intent that the labeller does not find is replaced by the one it "
+        "does; off, and for the balanced label: the conversation is refused",
+    )
+    attempts: int = Field(
+        default=3, ge=1, le=20, description="conversations that a task tries before it fails"
+    )
+    max_turns: int = Field(
+        default=30, ge=2, le=200, description="longer dialogues of the source are not drawn"
+    )
+    reasks: int = Field(
+        default=2, ge=0, le=10, description="how often one reply is asked for again"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Augment:
+        if self.balance == "summary":
+            raise ValueError("balance: a summary has no values; allowed: topic, intent, emotion")
+        if self.balance and self.label and self.balance not in self.label:
+            raise ValueError(f"balance: {self.balance} is none of label: {', '.join(self.label)}")
+        return self
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        return not value.startswith("hf:")
+
+    def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
+        """Its own prompts; those of agent and selector are ConvoGen's."""
+        return {
+            step: load_prompt(
+                f"{'convogen' if step in ('agent', 'selector') else self.name}/{step}",
+                Path(chosen[step]) if step in chosen else None,
+            )
+            for step in self.prompt_names
+        }
+
+    def sampling(self, role: str) -> Sampling:
+        """Agents get room for the longest turns but one in fifty of the source."""
+        settings = self.roles[role]
+        if role != "agent":
+            return settings
+        shapes = self.data.shapes
+        words = sorted(n for at in range(len(shapes)) for n in shapes[at].turn_words)
+        return settings.model_copy(update={"max_tokens": 2 * words[len(words) * 49 // 50] + 16})
+
+    def sources(self) -> dict[str, str]:
+        """The dialogues drawn from, hashed by content, with their name and licence."""
+        data = self.data
+        columns = ", ".join(f"{kind}: {key}" for kind, key in data.columns.items())
+        return {
+            "source": data.hash,
+            "source_name": data.name,
+            "source_licence": data.licence or "not known",
+            "source_labels": columns or "none",
+            "personas": open_hub("everyday").hash,
+        }
+
+    @cached_property
+    def data(self) -> LabelledSource:
+        """The source, read once."""
+        data = open_labelled(
+            self.source,
+            self.source_format,
+            self.label,
+            self.fields,
+            self.max_turns,
+            self.source_licence,
+        )
+        if self.balance and self.balance not in data.columns:
+            raise SourceError(
+                f"{self.source}: no {self.balance} in it to balance; "
+                f"its labels are: {', '.join(data.columns) or 'none'}"
+            )
+        return data
+
+    def start(self, inputs: RunInputs) -> Play:
+        from convogen.methods.augmenting import AugmentPlay
+
+        return AugmentPlay(self, inputs)

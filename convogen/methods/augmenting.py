@@ -1,0 +1,265 @@
+"""How a task of the augment method is played: planned, invented, played as a chat, labelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from random import Random
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from convogen import speech
+from convogen.corpora.labelled import Kind, in_roles, script
+from convogen.errors import ModelFault
+from convogen.experiences import load_experiences
+from convogen.generator import ExperienceGenerator
+from convogen.labelling import Labeller, SummaryRules, shuffled
+from convogen.methods.base import Play, RunInputs, Task
+from convogen.personas import open_hub
+from convogen.shapes import Shape
+from convogen.store import Outcome
+from convogen.types import Conversation, Experience, Failure, Label, Profile
+
+if TYPE_CHECKING:
+    from convogen.methods.augment import Augment
+
+__all__ = ["AugmentPlay"]
+
+OPTIONS = 8
+"""Labels among which a conversation's topic or intent is chosen."""
+
+MOST_EMOTIONS = 40
+"""Emotions among which is chosen: the source's most frequent ones."""
+
+EXAMPLE_CHARS = 3_000
+"""The longest dialogue that is shown with its label."""
+
+SCENE_CHARS = 700
+"""How much of a dialogue of the source is shown to the generator."""
+
+UTTERANCES = 4
+"""Utterances of the source that those who talk are shown for their tone."""
+
+COPY_WORDS = 6
+"""Words from which an utterance that is also in a shown dialogue counts as copied."""
+
+_PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a task is to give: the shape of the dialogue `base` of the source, and the labels."""
+
+    base: int
+    shape: Shape
+    labels: dict[Kind, str]
+
+
+class AugmentPlay(Play):
+    def __init__(self, method: Augment, inputs: RunInputs) -> None:
+        self._method = method
+        self._data = method.data
+        self._prompts = inputs.prompts
+        self._people = open_hub("everyday")
+        self._forms = load_experiences()
+        self._labeller = Labeller(inputs.prompts, method.reasks)
+        self._rules: SummaryRules | None = None
+        if "summary" in self._data.columns:
+            pairs = (self._summed_up(at) for at in range(len(self._data.dialogues)))
+            self._rules = SummaryRules.learn(pairs)
+
+    async def play(self, task: Task) -> Outcome:
+        plan = self._plan(task)
+        faults: list[str] = []
+        outcome = Outcome()
+        for attempt in range(self._method.attempts):
+            rng = Random(f"{task.seed}/{attempt}")
+            outcome = await self._attempt(task, plan, rng, faults)
+            if outcome.conversation is not None:
+                return outcome
+            assert outcome.failure is not None
+            faults.append(f"{outcome.failure.stage}: {outcome.failure.message}"[:300])
+        return outcome
+
+    def _plan(self, task: Task) -> _Plan:
+        """The balanced label goes round with the task's number, all else is drawn."""
+        data, balance = self._data, self._method.balance
+        rng = Random(task.seed)
+        pool = list(range(len(data.dialogues)))
+        labels: dict[Kind, str] = {}
+        if balance is not None:
+            options = list(data.texts[balance])
+            labels[balance] = options[task.number % len(options)]
+            pool = data.members(balance, labels[balance])
+        base = rng.choice(pool)
+        for kind in data.columns:
+            if kind in ("topic", "intent"):
+                labels.setdefault(kind, data.labels(kind, base)[0])
+        return _Plan(base, data.shapes[base], labels)
+
+    async def _attempt(self, task: Task, plan: _Plan, rng: Random, faults: list[str]) -> Outcome:
+        shots = self._shots(plan, rng)
+        experience: Experience | None = None
+        stage = "experience"
+        try:
+            experience = await self._invent(task, plan, shots, rng)
+            stage = "conversation"
+            conversation = await self._converse(task, plan, experience, shots)
+            stage = "labels"
+            labelled = await self._label(task, plan, conversation, shots, rng)
+        except ModelFault as fault:
+            failure = Failure(
+                id=f"f-{task.id}",
+                task=task.number,
+                stage=stage,
+                kind=fault.kind,
+                message="; then ".join([str(fault), *reversed(faults)])[:2000],
+                evidence=fault.evidence[:4000],
+                usage=task.session.usage,
+            )
+            return Outcome(experience, failure=failure)
+        context = {**conversation.context, **({"earlier_attempts": faults} if faults else {})}
+        update = {"labelled": labelled, "context": context, "usage": task.session.usage}
+        return Outcome(experience, conversation.model_copy(update=update))
+
+    def _shots(self, plan: _Plan, rng: Random) -> list[int]:
+        """Dialogues to show: with the planned label where there are such."""
+        kind = next(iter(plan.labels), None)
+        likely = self._data.members(kind, plan.labels[kind]) if kind else ()
+        return self._data.examples(rng, self._method.shots, likely, plan.base)
+
+    async def _invent(self, task: Task, plan: _Plan, shots: list[int], rng: Random) -> Experience:
+        data = self._data
+        form = rng.choice(self._forms)
+        dialogues = [_excerpt(script(data.dialogues[at]), SCENE_CHARS) for at in shots]
+        prompt = self._prompts["scene"].given(
+            dialogues=dialogues, **{kind: plan.labels.get(kind) for kind in _PLANNED}
+        )
+        generator = ExperienceGenerator(prompt, self._method.reasks)
+        people = self._cast(plan.shape.n_speakers, rng)
+        experience = await generator.match(task.session, people, [form])
+        task.count("experiences")
+        update: dict[str, Any] = {
+            "id": f"e-{task.id}",
+            "task": task.number,
+            "shots": [form.id, *(data.dialogues[at].id for at in shots)],
+        }
+        if "topic" in plan.labels:
+            update["topic"] = plan.labels["topic"]
+        return experience.model_copy(update=update)
+
+    def _cast(self, n: int, rng: Random) -> list[Profile]:
+        """People for a task; with a first name alone where the source has such names."""
+        people = [
+            self._people[at][0] for at in rng.sample(range(len(self._people)), len(self._people))
+        ]
+        short = all(" " not in name for name in self._data.speakers(0))
+        chosen: dict[str, Profile] = {}
+        for person in people:
+            name = person.name or f"Person {len(chosen) + 1}"
+            name = name.split()[0] if short else name
+            chosen.setdefault(name, person.model_copy(update={"name": name}))
+        return list(chosen.values())[:n]
+
+    async def _converse(
+        self, task: Task, plan: _Plan, experience: Experience, shots: list[int]
+    ) -> Conversation:
+        from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
+
+        words = plan.shape.turn_words
+        n_turns = len(words)
+        rules = ChatRules(
+            max_turns=n_turns,
+            speaker_selection="auto",
+            allow_repeats=False,
+            max_words=max(3, ceil(1.2 * sum(words) / n_turns)),
+            reasks=self._method.reasks,
+        )
+        texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
+        shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
+        values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
+        prompts = ChatPrompts(
+            opening=self._prompts["opening"].given(utterances=shown[:UTTERANCES], **values),
+            agent=self._prompts["agent"],
+            selector=self._prompts["selector"],
+        )
+        turns, ended = await play_group_chat(
+            experience, rules, prompts, task.session, lambda: task.count("turns")
+        )
+        for turn in turns:
+            if len(turn.text.split()) >= COPY_WORDS and speech.repeats(turn.text, texts):
+                raise ModelFault("copied", "an utterance is one of the source's", turn.text)
+        if 2 * len(turns) < n_turns:
+            said = f"{turns[-1].speaker}: {turns[-1].text}"
+            raise ModelFault(ended, f"ended after {len(turns)} of {n_turns} turns", said)
+        return Conversation(
+            id=f"c-{task.id}",
+            task=task.number,
+            method=self._method.name,
+            experience=experience.id,
+            participants=[persona.name for persona in experience.personas],
+            context={
+                "topic": experience.topic,
+                "situation": experience.situation,
+                "relations": experience.relations,
+                **self._data.roles_of(plan.base, turns),
+            },
+            turns=turns,
+            ended=ended,
+        )
+
+    async def _label(
+        self, task: Task, plan: _Plan, conversation: Conversation, shots: list[int], rng: Random
+    ) -> dict[str, Label]:
+        heard = in_roles(conversation)
+        labelled: dict[str, Label] = {}
+        for kind in self._data.columns:
+            if kind in ("topic", "intent"):
+                labelled[kind] = await self._chosen(task, plan, kind, script(heard), rng)
+        if "emotion" in self._data.columns:
+            labelled["emotion"] = await self._felt(task, plan, heard, shots)
+        if self._rules is not None:
+            pairs = [self._summed_up(at) for at in shots]
+            examples = [pair for pair in pairs if len(pair[0]) <= EXAMPLE_CHARS]
+            labelled["summary"] = await self._labeller.summarise(
+                task.session, script(heard), self._rules, examples
+            )
+        return labelled
+
+    async def _chosen(self, task: Task, plan: _Plan, kind: Kind, text: str, rng: Random) -> Label:
+        """The topic or intent that the labeller finds; a fault where the planned one must be it."""
+        planned = plan.labels[kind]
+        options = shuffled(planned, list(self._data.texts[kind]), OPTIONS, rng)
+        label = await self._labeller.choose(task.session, text, kind, planned, options)
+        if label.value != planned and (kind == self._method.balance or not self._method.relabel):
+            self._disagree(kind, planned, label.value, text)
+        return label
+
+    async def _felt(self, task: Task, plan: _Plan, heard: Conversation, shots: list[int]) -> Label:
+        data = self._data
+        examples = [
+            (script(data.dialogues[at]).split("\n"), data.labels("emotion", at))
+            for at in shots
+            if len(script(data.dialogues[at])) <= EXAMPLE_CHARS
+        ]
+        options = list(data.texts["emotion"])[:MOST_EMOTIONS]
+        lines = script(heard).split("\n")
+        label = await self._labeller.emotions(task.session, lines, options, examples)
+        planned = plan.labels.get("emotion")
+        if planned is not None and planned not in label.value:
+            self._disagree("emotion", planned, "no utterance with it", "\n".join(lines))
+        return label.model_copy(update={"planned": planned})
+
+    def _disagree(self, kind: Kind, planned: str, found: str, text: str) -> NoReturn:
+        message = f"{kind}: planned {planned!r}, the labeller found {found!r}"
+        raise ModelFault("label_disagrees", message, text)
+
+    def _summed_up(self, at: int) -> tuple[str, str]:
+        """A dialogue of the source and its summary."""
+        return script(self._data.dialogues[at]), self._data.labels("summary", at)[0]
+
+
+def _excerpt(text: str, chars: int) -> str:
+    """The first lines of a script, of `chars` characters at most."""
+    if len(text) <= chars:
+        return text
+    return text[:chars].rpartition("\n")[0] or text[:chars]

@@ -1,0 +1,147 @@
+"""Labels are held against the conversation; what does not hold is asked for again, then refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from convogen.errors import ModelFault
+from convogen.labelling import (
+    Labeller,
+    SummaryRules,
+    content_share,
+    shuffled,
+    unknown_names,
+)
+from convogen.models.base import Request, Sampling
+from convogen.models.journal import Journal
+from convogen.models.scripted import ScriptedModel
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Role, Session, Tally, Traffic
+from convogen.prompts import load_prompt
+from convogen.types import Label
+
+DIALOGUE = "Ana: The printer in the library is broken, Ben.\nBen: I will repair it on Monday."
+GOOD = "Ben will repair the broken library printer."
+RULES = SummaryRules(low=5, high=12, grounded=0.6)
+PROMPTS = {step: load_prompt(f"augment/{step}") for step in ("summary", "choice", "emotions")}
+
+
+def labelled(
+    tmp_path: Path, replies: list[str], ask: Callable[[Labeller, Session], Awaitable[Label]]
+) -> tuple[Label, list[Request]]:
+    """What a labeller gives where the model says `replies` in turn, and what it was asked."""
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        return replies[len(asked) - 1]
+
+    async def go() -> Label:
+        roles = {"labeller": Role(ModelSpec(name="scripted"), Sampling())}
+        traffic = Traffic(roles, 1, Tally(), lambda _: ScriptedModel(script))
+        try:
+            session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
+            return await ask(Labeller(PROMPTS, 2), session)
+        finally:
+            await traffic.close()
+
+    return asyncio.run(go()), asked
+
+
+@pytest.mark.parametrize(
+    ("summary", "complaint"),
+    [
+        (GOOD, None),
+        ("Too short.", "it has 2 words, 5 to 12 are wanted"),
+        ("The broken library printer belongs to Zoe.", "'Zoe' is not in the conversation"),
+        ("#Person1# has a broken library printer.", "'#Person1#' is not in the conversation"),
+        ("Everybody loves chocolate pudding with raspberries.", "too little of it"),
+        ("Ana, I think, says Ben's printer is broken.", None),
+    ],
+)
+def test_what_is_wrong_with_a_summary(summary: str, complaint: str | None) -> None:
+    found = RULES.complaint(summary, DIALOGUE)
+    assert found is None if complaint is None else found is not None and complaint in found
+
+
+def test_the_rules_are_those_that_nearly_all_summaries_of_the_source_keep() -> None:
+    pairs = [("A: apples and oranges", f"{'apples ' * (n % 10 + 3)}here") for n in range(100)]
+    pairs += [("A: apples", "nothing that anybody there spoke of at all")] * 2
+    rules = SummaryRules.learn(pairs)
+    assert (rules.low, rules.high) == (4, 13)
+    assert sum(rules.complaint(summary, dialogue) is None for dialogue, summary in pairs) >= 98
+
+
+def test_forms_of_a_word_and_the_start_of_a_sentence_are_no_invention() -> None:
+    assert content_share("Repairing the printers", DIALOGUE) == 1.0
+    assert content_share("", DIALOGUE) == 1.0
+    assert unknown_names("Library printers break. Ben's at it, I’m sure.", DIALOGUE) == []
+    assert unknown_names('They call him "Tom" there', DIALOGUE) == ["Tom"]
+
+
+def test_a_summary_is_asked_for_again_with_the_complaint(tmp_path: Path) -> None:
+    label, asked = labelled(
+        tmp_path,
+        ["No.", "Summary: In the library, Zoe has a printer.", f'Summary: "{GOOD}"\n\nI hope so.'],
+        lambda labeller, session: labeller.summarise(session, DIALOGUE, RULES, []),
+    )
+    assert label.value == GOOD
+    assert len(label.reasks) == 2
+    assert "1.00 of its content words" in label.check
+    assert "'Zoe' is not in the conversation" in asked[2].messages[-1].content
+
+
+def test_a_summary_of_an_example_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFault, match="summary of an example") as refused:
+        labelled(
+            tmp_path,
+            [GOOD] * 3,
+            lambda labeller, session: labeller.summarise(
+                session, DIALOGUE, RULES, [("A: x\nB: y", GOOD)]
+            ),
+        )
+    assert refused.value.kind == "summary_refused"
+
+
+@pytest.mark.parametrize("said", ['a "quoted", one', "two\nlines", "repair"])
+def test_a_choice_is_blind_and_says_whether_it_agrees(tmp_path: Path, said: str) -> None:
+    options = ['a "quoted", one', "two\nlines", "repair"]
+    label, asked = labelled(
+        tmp_path,
+        [json.dumps({"label": said})],
+        lambda labeller, session: labeller.choose(session, DIALOGUE, "topic", "repair", options),
+    )
+    assert label.value == said
+    assert label.planned == "repair"
+    assert ("agrees" in label.check) is (said == "repair")
+    assert "planned" not in asked[0].messages[-1].content
+    assert asked[0].schema is not None
+    assert asked[0].schema["properties"]["label"]["enum"] == options
+
+
+def test_an_utterance_without_an_emotion_is_asked_for_again(tmp_path: Path) -> None:
+    replies = ['{"1": "anger"}', "{}", '{"1": "Anger", "2": "joy", "3": "joy"}']
+    label, asked = labelled(
+        tmp_path,
+        replies,
+        lambda labeller, session: labeller.emotions(
+            session, DIALOGUE.split("\n"), ["anger", "joy"], [(["A: oh"], ["joy"])]
+        ),
+    )
+    assert label.value == ["anger", "joy"]
+    assert label.reasks[0] == "utterance 2 has none of the emotions"
+    assert '{"1": "joy"}' in asked[0].messages[-1].content
+
+
+def test_the_options_hold_the_planned_one_at_any_place() -> None:
+    others = [str(n) for n in range(20)]
+    drawn = [shuffled("7", others, 8, random.Random(seed)) for seed in range(50)]
+    assert all(len(set(options)) == 8 and "7" in options for options in drawn)
+    assert len({options.index("7") for options in drawn}) == 8
+    assert shuffled("a", ["a"], 8, random.Random(0)) == ["a"]
