@@ -37,7 +37,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(PROMPTS / "convogen" / "agent.md", folder / "agent.md")
     settings = {"n": 6, "models": "scripted", "max_turns": 6, "per_round": 2, "lanes": 2}
-    own = {"reasks": 1, "prompts": {"agent": str(folder / "agent.md")}}
+    own = {"seed": 2, "reasks": 1, "prompts": {"agent": str(folder / "agent.md")}}
     experiment = Experiment.load("GPIS-s", settings | own)
     run(experiment, folder / "run", open_model=lambda _: ScriptedModel(clumsy))
     assert list(load_run(folder / "run").failures())
