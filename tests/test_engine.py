@@ -80,7 +80,7 @@ def test_failed_tasks_are_rows_and_do_not_lessen_the_dataset(tmp_path: Path) -> 
         spoiled = request.role == "generator" and int(request.hash, 16) % 2
         return "no object" if spoiled else improvise(request)
 
-    result = play(tmp_path, script, reasks=0)
+    result = play(tmp_path, script, reasks=0, max_failures=40)
     failures = list(result.failures())
     assert len(list(result.conversations())) == 6
     assert failures
