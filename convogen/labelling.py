@@ -17,7 +17,7 @@ from typing import Any
 from convogen import speech
 from convogen.errors import ModelFault
 from convogen.generator import find_json
-from convogen.models.base import Message, printable
+from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.types import Label
@@ -130,7 +130,8 @@ class Labeller:
         )
         complaints, summary = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask("labeller", _asking(prompt, complaints))
+            room = Sampling(max_tokens=2 * rules.high + 8)
+            answer = await session.ask("labeller", _asking(prompt, complaints), sampling=room)
             summary = _summary(answer)
             fault = rules.complaint(summary, dialogue)
             if fault is None and speech.repeats(summary, [summary for _, summary in examples]):

@@ -95,15 +95,6 @@ class Augment(Method):
             for step in self.prompt_names
         }
 
-    def sampling(self, role: str) -> Sampling:
-        """Agents get room for the longest turns but one in fifty of the source."""
-        settings = self.roles[role]
-        if role != "agent":
-            return settings
-        shapes = self.data.shapes
-        words = sorted(n for at in range(len(shapes)) for n in shapes[at].turn_words)
-        return settings.model_copy(update={"max_tokens": 2 * words[len(words) * 49 // 50] + 16})
-
     def sources(self) -> dict[str, str]:
         """The dialogues drawn from, hashed by content, with their name and licence."""
         data = self.data

@@ -173,6 +173,7 @@ class AugmentPlay(Play):
             allow_repeats=False,
             max_words=max(3, ceil(1.2 * sum(words) / n_turns)),
             reasks=self._method.reasks,
+            turn_words=words,
         )
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
         shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
