@@ -29,19 +29,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from convogen import registry
 from convogen.errors import ExperimentError
-from convogen.gates import Gate, gate_class, gates_schema, parameters, place_gate
-from convogen.masking import masked
+from convogen.gates import Gate, gate_class, parameters, place_gate
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec, Price
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
+from convogen.validation import refuse_unknown, validated
 
-__all__ = ["Experiment", "json_schema", "shipped_experiments"]
+__all__ = ["Common", "Experiment", "shipped_experiments"]
 
 DATA_FORMAT = 2
 """Raised when the same experiment gives other records than it did."""
@@ -111,17 +111,17 @@ class Experiment:
         own = {key: value for key, value in data.items() if key in Common.model_fields}
         rest = {key: value for key, value in data.items() if key not in Common.model_fields}
         self.origin = origin
-        self.common = _validate(Common, own, origin)
+        self.common = validated(Common, own, origin)
         method: type[Method] = registry.load("methods", self.common.method)
-        self.method = _validate(method, rest, origin, extra=tuple(Common.model_fields))
+        self.method = validated(method, rest, origin, extra=tuple(Common.model_fields))
         self.gates: list[Gate] = [
-            _validate(gate_class(entry), parameters(entry), f"{origin}: gates[{nth}]")
+            validated(gate_class(entry), parameters(entry), f"{origin}: gates[{nth}]")
             for nth, entry in enumerate(self.common.gates)
         ]
         for key in ("models", "sampling"):
             allowed = [*self.roles, *(["default"] if key == "models" else [])]
-            _refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
-        _refuse_unknown(self.common.prompts, method.prompt_names, f"{origin}: prompts")
+            refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
+        refuse_unknown(self.common.prompts, method.prompt_names, f"{origin}: prompts")
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
@@ -257,35 +257,6 @@ def shipped_experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(EXPERIMENTS.glob("*.yaml"))}
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment file, for editors: one alternative a method."""
-    common = Common.model_json_schema()
-    alternatives: list[dict[str, Any]] = []
-    definitions: dict[str, Any] = common.pop("$defs", {})
-    for name in registry.names("methods"):
-        own = registry.load("methods", name).model_json_schema()
-        definitions |= own.pop("$defs", {})
-        properties = {**common["properties"], "method": {"const": name}, **own["properties"]}
-        properties["gates"] = {
-            "type": "array",
-            "items": gates_schema(definitions),
-            "description": common["properties"]["gates"]["description"],
-        }
-        properties["models"] = {
-            "anyOf": [{"type": "string"}, {"type": "object"}],
-            "description": common["properties"]["models"]["description"],
-        }
-        needed = [] if name == Common.model_fields["method"].default else ["method"]
-        alternative = {"type": "object", "properties": properties, "additionalProperties": False}
-        alternatives.append(alternative | {"required": [*needed, *own.get("required", [])]})
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "convogen experiment",
-        "oneOf": alternatives,
-        "$defs": definitions,
-    }
-
-
 def _find(source: str | Path) -> Path:
     shipped = shipped_experiments()
     if str(source) in shipped:
@@ -326,37 +297,3 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
             raise ExperimentError(f"--set {dotted}: {parent} holds a value, not keys")
         data = cast("dict[str, Any]", below)
     data[last] = value
-
-
-def _validate(
-    model: type[BaseModel], data: Mapping[str, Any], origin: str, extra: tuple[str, ...] = ()
-) -> Any:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise ExperimentError(f"{origin}: {_explain(model, error, extra)}") from error
-
-
-def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, ...]) -> str:
-    """The first complaint in one line: key, what was found, what is allowed."""
-    detail = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
-    if detail["type"] == "extra_forbidden":
-        nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
-        owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
-        owner = Price if "price" in detail["loc"][:-1] else owner
-        more = extra if owner is model else ()
-        allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
-        return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
-    if not key:
-        return detail["msg"].removeprefix("Value error, ")
-    message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
-    if key.endswith("api_key_env"):
-        return message  # what was found there may be a key
-    return f"{message} (found {masked(str(detail['input']))[:80]!r})"
-
-
-def _refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:
-    for key in given:
-        if key not in allowed:
-            raise ExperimentError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")

@@ -12,6 +12,6 @@ __all__ = ["command"]
 @click.command("schema")
 def command() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
-    from convogen.experiment import json_schema
+    from convogen.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -27,6 +27,7 @@ from convogen.metrics.labels import GROUP_CHAT, MEASURES
 from convogen.reports import groundedness
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
+from convogen.reports.numbers import accepted
 from convogen.reports.tables import number_text
 from convogen.store import Run
 
@@ -72,6 +73,7 @@ class CardFacts:
         known: dict[str, Any] = {
             "conversations": conversations,
             "failures": failures.total(),
+            **accepted(run, conversations),
             "made": made,
             "groundedness": judged,
         }

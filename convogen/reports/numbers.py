@@ -20,7 +20,7 @@ from convogen.reports.measured import Measured, measure_source
 from convogen.spending import spending
 from convogen.store import Run
 
-__all__ = ["gather"]
+__all__ = ["accepted", "gather"]
 
 _HISTOGRAM_BINS = 40
 
@@ -83,7 +83,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "groundedness": groundedness(run),
         "course": asdict(course(run.experiences(), found.tally.mtld)),
         "failures": sum(1 for _ in run.failures()),
-        **_accepted(run, found.paper.conversations),
+        **accepted(run, found.paper.conversations),
         "made": {
             key: manifest.get(key)
             for key in ("name", "fingerprint", "n", "complete", "started_at", "packages", "models")
@@ -100,7 +100,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
     }
 
 
-def _accepted(run: Run, conversations: int) -> dict[str, Any]:
+def accepted(run: Run, conversations: int) -> dict[str, Any]:
     """How many conversations each gate rejected; the share of the finished ones that is left."""
     rejected = Counter(one.gate for one in run.rejected())
     finished = conversations + rejected.total()

@@ -1,0 +1,153 @@
+"""ConvoGen at work: a task's experience is invented from shots, then played as a group chat."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convogen.errors import ModelFault
+from convogen.generator import ExperienceGenerator
+from convogen.hub import FewShotHub
+from convogen.methods.base import Play, RunInputs, Task
+from convogen.shapes import Shape
+from convogen.store import Outcome
+from convogen.types import Conversation, Experience, Failure
+
+if TYPE_CHECKING:
+    from convogen.methods.convogen import ConvoGen
+
+__all__ = ["ConvoGenPlay"]
+
+
+class ConvoGenPlay(Play):
+    """One run of the method."""
+
+    def __init__(self, method: ConvoGen, inputs: RunInputs) -> None:
+        from convogen.groupchat import ChatPrompts, ChatRules
+
+        self._method = method
+        self._run = inputs.run
+        self._casting = method.casting(inputs.seed)
+        step = "encounter" if self._casting else "experience"
+        self._generator = ExperienceGenerator(inputs.prompts[step], method.reasks)
+        self._hub = FewShotHub(
+            method.seeds,
+            seed=inputs.seed,
+            iterative=method.iterative,
+            lanes=method.lanes,
+            per_round=method.per_round,
+            shots=method.shots,
+            policy=method.shot_policy,
+            near_copy=method.near_copy,
+            recall=inputs.run.experience,
+        )
+        self._rules = ChatRules(
+            max_turns=method.max_turns,
+            speaker_selection=method.speaker_selection,
+            allow_repeats=method.allow_repeats,
+            max_words=None if method.style == "chatty" or method.match else method.max_words,
+            reasks=method.reasks,
+        )
+        self._prompts = ChatPrompts(
+            opening=inputs.prompts["opening"],
+            agent=inputs.prompts["agent"],
+            selector=inputs.prompts["selector"],
+        )
+
+    def restore(self, committed: int) -> None:
+        """Say to the hub which of the first tasks gave it a member."""
+        members = self._run.admitted()
+        member = next(members, None)
+        for task in range(committed):
+            self._hub.restore(task, task == member)
+            if task == member:
+                member = next(members, None)
+
+    def committed(self, task: int) -> None:
+        self._hub.committed(task)
+
+    async def play(self, task: Task) -> Outcome:
+        try:
+            shape = self._shape(task)
+            experience = await self._invent(task, shape)
+        except ModelFault as fault:
+            self._hub.add(task.number, None)
+            return Outcome(failure=_failure(task, "experience", fault))
+        self._hub.add(task.number, experience if experience.admitted else None)
+        task.count("experiences")
+        try:
+            return Outcome(experience, await self._converse(task, experience, shape))
+        except ModelFault as fault:
+            return Outcome(experience, failure=_failure(task, "conversation", fault))
+
+    def _shape(self, task: Task) -> Shape | None:
+        """The shape the task's conversation is to have; None where nothing is matched."""
+        shapes = self._method.shapes
+        return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
+
+    async def _invent(self, task: Task, shape: Shape | None) -> Experience:
+        shots = await self._hub.shots(task.number)
+        words = shape.turn_words[0] if shape else None
+        if self._casting is None:
+            low, high = self._method.participants
+            n = random.Random(task.seed).randint(low, high)
+            if shape is not None:
+                n = min(max(low, shape.n_speakers), high)
+            experience = await self._generator.invent(task.session, n, shots, words)
+        else:
+            people = self._casting.group(task.number)
+            experience = await self._generator.match(task.session, people, shots, words)
+        admission = self._hub.judge(experience, shots)
+        return experience.model_copy(
+            update={
+                "id": f"e-{task.id}",
+                "task": task.number,
+                "shots": [shot.id for shot in shots],
+                "admitted": admission.admitted,
+                "similarity": admission.similarity,
+            }
+        )
+
+    async def _converse(
+        self, task: Task, experience: Experience, shape: Shape | None
+    ) -> Conversation:
+        from convogen.groupchat import play_group_chat
+
+        before, rules = task.session.usage, self._rules
+        if shape is not None:
+            cap = min(rules.max_turns, len(shape.turn_words))
+            rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
+        turns, ended = await play_group_chat(
+            experience, rules, self._prompts, task.session, lambda: task.count("turns")
+        )
+        if len(turns) < 2 and ended != "max_turns":
+            first = turns[0]
+            raise ModelFault(ended, "nobody replied", f"{first.speaker}: {first.text}")
+        return Conversation(
+            id=f"c-{task.id}",
+            task=task.number,
+            method=self._method.name,
+            experience=experience.id,
+            participants=[persona.name for persona in experience.personas],
+            context={
+                "topic": experience.topic,
+                "situation": experience.situation,
+                "relations": experience.relations,
+            },
+            turns=turns,
+            ended=ended,
+            usage=task.session.usage - before,
+        )
+
+
+def _failure(task: Task, stage: str, fault: ModelFault) -> Failure:
+    return Failure(
+        id=f"f-{task.id}",
+        task=task.number,
+        stage=stage,
+        kind=fault.kind,
+        message=str(fault),
+        evidence=fault.evidence[:4000],
+        usage=task.session.usage,
+    )

@@ -1,0 +1,49 @@
+"""What an experiment's keys may be, said in one line where one is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from convogen.errors import ExperimentError
+from convogen.masking import masked
+from convogen.models.base import Sampling
+from convogen.models.spec import ModelSpec, Price
+
+__all__ = ["refuse_unknown", "validated"]
+
+
+def validated(
+    model: type[BaseModel], data: Mapping[str, Any], origin: str, extra: tuple[str, ...] = ()
+) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ExperimentError(f"{origin}: {_explain(model, error, extra)}") from error
+
+
+def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, ...]) -> str:
+    """The first complaint in one line: key, what was found, what is allowed."""
+    detail = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+    if detail["type"] == "extra_forbidden":
+        nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
+        owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
+        owner = Price if "price" in detail["loc"][:-1] else owner
+        more = extra if owner is model else ()
+        allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
+        return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
+    if not key:
+        return detail["msg"].removeprefix("Value error, ")
+    message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    if key.endswith("api_key_env"):
+        return message  # what was found there may be a key
+    return f"{message} (found {masked(str(detail['input']))[:80]!r})"
+
+
+def refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:
+    for key in given:
+        if key not in allowed:
+            raise ExperimentError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")
