@@ -27,7 +27,7 @@ from convogen.models.base import Request
 from convogen.models.dialect import Dialect
 from convogen.models.scripted import Script, ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Tally
+from convogen.models.tally import Tally
 
 __all__ = ["Order", "Taken", "ordered", "started", "taken"]
 

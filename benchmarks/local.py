@@ -18,7 +18,8 @@ from convogen.models.base import ChatModel, Reply, Request
 from convogen.models.embedded import EmbeddedModel
 from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Role, Tally, Traffic
+from convogen.models.tally import Tally
+from convogen.models.traffic import Role, Traffic
 from convogen.prompts import load_prompt
 from convogen.types import Experience, Usage
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen import Experiment, run
-from convogen.models.traffic import Tally
+from convogen.models.tally import Tally
 
 SAMPLES = 100
 SMALLEST = 100

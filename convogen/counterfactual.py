@@ -20,7 +20,8 @@ from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Tally, Traffic, open_model
+from convogen.models.tally import Tally
+from convogen.models.traffic import Traffic, open_model
 from convogen.observing import log_outcome, observed
 from convogen.replay import recorded_run
 from convogen.store import Outcome, Run, RunStore, load_run

@@ -29,8 +29,9 @@ from convogen.models.base import ChatModel
 from convogen.models.budget import Budget, Limits
 from convogen.models.gate import Gate
 from convogen.models.spec import ModelSpec
+from convogen.models.tally import Tally
 from convogen.models.tracing import span
-from convogen.models.traffic import Role, Tally, Traffic, open_model
+from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 

@@ -26,8 +26,9 @@ from convogen.log import run_log
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.tally import Tally
 from convogen.models.tracing import span
-from convogen.models.traffic import Role, Tally, Traffic, open_model
+from convogen.models.traffic import Role, Traffic, open_model
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
 from convogen.types import Score

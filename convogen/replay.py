@@ -24,7 +24,8 @@ from convogen.gates import GateLine
 from convogen.inorder import run_to_end
 from convogen.methods.base import RunInputs, Task
 from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
-from convogen.models.traffic import Tally, Traffic
+from convogen.models.tally import Tally
+from convogen.models.traffic import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.store import Outcome, Run, RunStore, differences, load_run
 from convogen.tasklog import complete_lines

@@ -14,7 +14,7 @@ from convogen import Experiment, Run, run
 from convogen.errors import EndpointDown, RunFolderError, TooManyFailures
 from convogen.models.base import Reply, Request, Sampling
 from convogen.models.scripted import ScriptedModel, improvise
-from convogen.models.traffic import Tally
+from convogen.models.tally import Tally
 
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 

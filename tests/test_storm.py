@@ -30,7 +30,8 @@ from convogen.engine import run_async
 from convogen.errors import EndpointDown
 from convogen.models.base import Reply, Request, Transient
 from convogen.models.scripted import ScriptedModel
-from convogen.models.traffic import ATTEMPTS, Tally
+from convogen.models.tally import Tally
+from convogen.models.traffic import ATTEMPTS
 
 STORM: dict[str, tuple[float, Callable[[Asked], Answer]]] = {
     "429": (0.20, lambda _: refuse(429, "slow down")),

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from convogen.experiment import Experiment
-from convogen.models.traffic import Tally
+from convogen.models.tally import Tally
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Conversation

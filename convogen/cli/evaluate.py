@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.models.spec import ModelSpec
-    from convogen.models.traffic import Tally
+    from convogen.models.tally import Tally
     from convogen.reports import Measured
     from convogen.store import Run
 
@@ -127,7 +127,7 @@ def _judge(
 ) -> None:
     from convogen import registry
     from convogen.judging import count_scores, judge_run
-    from convogen.models.traffic import Tally
+    from convogen.models.tally import Tally
 
     judge = registry.load("judges", name)()
     if spec.kind == "embedded":

@@ -97,7 +97,7 @@ def play(
     """Run with the progress shown; Ctrl-C ends it with a line that says how to go on."""
     from convogen.cli.display import live
     from convogen.engine import run
-    from convogen.models.traffic import Tally
+    from convogen.models.tally import Tally
 
     tally = Tally()
     try:

@@ -12,7 +12,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,10 +30,11 @@ from convogen.models.gate import Gate, OnLost
 from convogen.models.journal import Journal
 from convogen.models.pool import Endpoint, Pool
 from convogen.models.spec import ModelSpec
+from convogen.models.tally import Tally
 from convogen.models.tracing import call_span
 from convogen.types import Usage
 
-__all__ = ["Answer", "Role", "Session", "Tally", "Traffic", "open_model"]
+__all__ = ["Answer", "Role", "Session", "Traffic", "open_model"]
 
 ATTEMPTS = 20
 BACKOFF_S = 0.5
@@ -41,27 +42,6 @@ LONGEST_BACKOFF_S = 4.0
 MAX_REPLY_CHARS = 200_000
 
 LOG = logging.getLogger("convogen.traffic")
-
-
-@dataclass
-class Tally:
-    """What a run has done since it was started, for the progress display."""
-
-    counts: Counter[str] = field(default_factory=Counter[str])
-    notice: str = ""
-    """What holds the run up at the moment; empty: nothing."""
-
-    on_notice: Callable[[str], None] = lambda notice: None
-    """Called with each notice."""
-
-    def note(self, notice: str) -> None:
-        """Say what holds the run up; empty: nothing any more."""
-        self.notice = notice
-        self.on_notice(notice)
-
-    def add(self, what: str, n: int = 1) -> None:
-        """Count `n` more of `what`: calls, tokens, retries, turns, experiences, …"""
-        self.counts[what] += n
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from convogen.models.base import Request
 from convogen.models.journal import Journal
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Role, Tally, Traffic
+from convogen.models.tally import Tally
+from convogen.models.traffic import Role, Traffic
 from convogen.store import Outcome, Run
 from convogen.types import Conversation, Experience, Persona, Rejected, Starter, Turn
 

@@ -20,7 +20,7 @@ from convogen.judging import judge_run
 from convogen.models.base import Request, Sampling, TokenLogprob
 from convogen.models.scripted import Script, ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Tally
+from convogen.models.tally import Tally
 from convogen.store import load_run
 from convogen.types import Persona, Score
 

@@ -17,7 +17,8 @@ from convogen.experiment import Experiment
 from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
 from convogen.models.limits import PerMinute
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import ATTEMPTS, Completed, Role, Tally, Traffic
+from convogen.models.tally import Tally
+from convogen.models.traffic import ATTEMPTS, Completed, Role, Traffic
 from convogen.types import Usage
 
 Fault = Callable[[Request, float], Exception | None]
