@@ -36,7 +36,7 @@ from convogen.errors import ExperimentError
 from convogen.gates import Gate, gate_class, parameters, place_gate
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.spec import EMBEDDED_ROOM, EMBEDDED_SAMPLING, ModelSpec
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 from convogen.validation import refuse_unknown, validated
@@ -199,6 +199,9 @@ class Experiment:
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
         if self.model(role).kind == "embedded" and role in EMBEDDED_SAMPLING:
+            if settings.max_tokens:
+                room = {"max_tokens": min(settings.max_tokens, EMBEDDED_ROOM)}
+                settings = settings.model_copy(update=room)
             settings = EMBEDDED_SAMPLING[role].over(settings)
         own = self.common.sampling.get(role)
         return own.over(settings) if own else settings

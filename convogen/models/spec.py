@@ -13,7 +13,7 @@ from convogen.masking import public_url
 from convogen.models.base import Sampling
 from convogen.types import Usage
 
-__all__ = ["EMBEDDED", "SCRIPTED", "ModelSpec", "Price"]
+__all__ = ["EMBEDDED", "EMBEDDED_ROOM", "EMBEDDED_SAMPLING", "SCRIPTED", "ModelSpec", "Price"]
 
 EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
@@ -167,6 +167,10 @@ def _checked_url(value: str) -> str:
 
 _NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}
 """llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
+
+EMBEDDED_ROOM = 160
+"""Tokens of a reply of the embedded model, where it has not more of its own: it does not end by
+itself, and ten longer ones do not fit its context."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}),
