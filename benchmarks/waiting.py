@@ -50,14 +50,21 @@ def chats_in_time(
 
 
 def endpoint_kept_busy(
-    rounds: int, cores: tuple[int, int], chats: int = 512, latency_s: float = 1.0
+    rounds: int,
+    cores: tuple[int, int],
+    chats: int = 512,
+    latency_s: float = 1.0,
+    spread: float = 0.3,
 ) -> list[Figure]:
-    """The share of an endpoint's slots in use while as many chats as it has slots are played."""
+    """The share of an endpoint's slots in use while as many chats as it has slots are played.
+
+    Three times as many are played in all: when one ends the next begins, until none is left.
+    """
     shares, loads, waits = list[float](), list[float](), list[float]()
     for _ in range(rounds):
-        settings = Settings(latency_s=latency_s, slots=chats)
+        settings = Settings(latency_s=latency_s, spread=spread, slots=chats)
         with serving(settings, cores=cores[:1]) as endpoint:
-            order = Order("run", chats, concurrency=chats, core=cores[1])
+            order = Order("run", 3 * chats, concurrency=chats, core=cores[1])
             with started(order.on(endpoint.base_url)) as process:
                 samples = watched(endpoint, process)
                 took = taken(process)
@@ -66,7 +73,7 @@ def endpoint_kept_busy(
             waits.append(took.waited_s / took.wall_s)
     return [
         Figure(
-            f"capacity in use, {chats} chats at {latency_s:g} s",
+            f"capacity in use, {chats} chats at {latency_s:g} s, spread {spread:g}",
             middle(shares),
             "of 1",
             BUSY_SHARE,

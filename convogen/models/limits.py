@@ -33,10 +33,11 @@ NOISE_MOST = 0.5
 class ConcurrencyLimit:
     """Calls in flight an endpoint gets, found by trying.
 
-    A window is as many calls as are in flight at once. While throughput grows with the limit, the
-    limit is doubled; once it does not, it is put back and tried again later in small steps. It is
-    lowered where calls are refused or time out, and where the same calls keep taking longer than
-    they did. Refusals that do not become fewer with fewer calls are the endpoint's own, and borne.
+    A window is as many calls as are in flight at once, half of them while the limit is doubled: as
+    many as were added. While throughput grows with the limit, it is doubled; once it does not, the
+    limit is put back and tried again later in small steps. It is lowered where calls are refused or
+    time out, and where the same calls keep taking longer than they did. Refusals that do not become
+    fewer with fewer calls are the endpoint's own, and borne.
 
     Throughput is calls in flight over how slow calls are (Little's law), each call's seconds
     compared with the quickest of its role: so it does not depend on which roles are asked.
@@ -89,7 +90,8 @@ class ConcurrencyLimit:
 
     def _close_window(self) -> None:
         n = self._answered + self._refused
-        if n < max(self.now, FEWEST_SAMPLES):
+        enough = self.now // 2 if self._doubling else self.now
+        if n < max(enough, FEWEST_SAMPLES):
             return
         share = self._refused / self._started  # a refusal comes sooner than an answer
         spread = 2 * math.sqrt(self._noise * (1 - self._noise) / n)
