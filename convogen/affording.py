@@ -15,7 +15,12 @@ __all__ = ["count_earlier", "role_prices", "told"]
 
 
 def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
-    """What the roles' calls cost; raises `ModelConfigError` where a budget needs more."""
+    """What the roles' calls cost, where a budget asks; else no call is priced while a run goes on.
+
+    Raises `ModelConfigError` where the budget needs a price that is not known.
+    """
+    if limits.usd is None:
+        return {}
     prices: dict[str, Pricer] = {}
     unknown: set[str] = set()
     for role in experiment.roles:
@@ -25,7 +30,7 @@ def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
         known = [price for price in by_model.values() if price is not None]
         if len(known) == len(by_model):
             prices[role] = _dearest(known)
-    if limits.usd is not None and unknown:
+    if unknown:
         raise ModelConfigError(
             f"a budget in USD needs the price of {', '.join(sorted(unknown))}, which is not known; "
             "set it in USD per million tokens, --price INPUT,OUTPUT[,CACHED], or `price` of the "

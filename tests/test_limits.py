@@ -10,11 +10,13 @@ from command_line import convogen
 from endpoint_server import Answer, Asked, EndpointServer, Reset, Silence, converse, refuse, say
 
 from convogen import Experiment, Run, load_run, run
+from convogen.affording import role_prices
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.base import Request
 from convogen.models.budget import Limits
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.spending import spending, total_usd
+from convogen.types import Usage
 
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 
@@ -195,3 +197,16 @@ def test_a_limit_that_is_none_is_refused(tmp_path: Path, option: str, value: str
     assert ended.status == 2
     assert option.strip("-") in ended.complaint
     assert not (tmp_path / "run" / "conversations.jsonl").exists()
+
+
+def test_a_call_that_a_fallback_may_answer_is_reserved_at_the_dearest_price() -> None:
+    url = "http://127.0.0.1:1/v1"
+    dear = {"name": "dear", "base_url": url, "price": {"input": 5, "output": 50}}
+    cheap = {"name": "cheap", "base_url": url, "price": {"input": 1, "output": 10}}
+    experiment = Experiment({"name": "x", "models": {**cheap, "fallback": [dear]}})
+    price = role_prices(experiment, Limits(usd=1))["agent"]
+    assert price(Usage(prompt_tokens=1_000_000)) == pytest.approx(5)
+    assert role_prices(experiment, Limits(tokens=9)) == {}
+    unknown = {**cheap, "fallback": [{"name": "no-such-model", "base_url": url}]}
+    with pytest.raises(ModelConfigError, match="the price of no-such-model"):
+        role_prices(Experiment({"name": "x", "models": unknown}), Limits(usd=1))

@@ -17,7 +17,7 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.shapes import Shape
 from convogen.store import Outcome
-from convogen.types import Conversation, Experience, Failure, Label, Profile
+from convogen.types import Conversation, Experience, Label, Profile
 
 if TYPE_CHECKING:
     from convogen.methods.augment import Augment
@@ -107,16 +107,8 @@ class AugmentPlay(Play):
             stage = "labels"
             labelled = await self._label(task, plan, conversation, shots, rng)
         except ModelFault as fault:
-            failure = Failure(
-                id=f"f-{task.id}",
-                task=task.number,
-                stage=stage,
-                kind=fault.kind,
-                message="; then ".join([str(fault), *reversed(faults)])[:2000],
-                evidence=fault.evidence[:4000],
-                usage=task.session.usage,
-            )
-            return Outcome(experience, failure=failure)
+            message = "; then ".join([str(fault), *reversed(faults)])[:2000]
+            return Outcome(experience, failure=task.failure(stage, fault, message))
         context = {**conversation.context, **({"earlier_attempts": faults} if faults else {})}
         update = {"labelled": labelled, "context": context, "usage": task.session.usage}
         return Outcome(experience, conversation.model_copy(update=update))

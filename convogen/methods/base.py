@@ -15,10 +15,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from convogen.errors import ModelFault
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, load_prompt
 from convogen.store import Outcome, Run
+from convogen.types import Failure
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
 
@@ -32,6 +34,18 @@ class Task:
     seed: int
     session: Session
     count: Callable[[str], None]
+
+    def failure(self, stage: str, fault: ModelFault, message: str | None = None) -> Failure:
+        """The row of a task that gave no conversation, with all it took up to now."""
+        return Failure(
+            id=f"f-{self.id}",
+            task=self.number,
+            stage=stage,
+            kind=fault.kind,
+            message=str(fault) if message is None else message,
+            evidence=fault.evidence[:4000],
+            usage=self.session.usage,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from convogen.hub import FewShotHub
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.shapes import Shape
 from convogen.store import Outcome
-from convogen.types import Conversation, Experience, Failure
+from convogen.types import Conversation, Experience
 
 if TYPE_CHECKING:
     from convogen.methods.convogen import ConvoGen
@@ -73,13 +73,13 @@ class ConvoGenPlay(Play):
             experience = await self._invent(task, shape)
         except ModelFault as fault:
             self._hub.add(task.number, None)
-            return Outcome(failure=_failure(task, "experience", fault))
+            return Outcome(failure=task.failure("experience", fault))
         self._hub.add(task.number, experience if experience.admitted else None)
         task.count("experiences")
         try:
             return Outcome(experience, await self._converse(task, experience, shape))
         except ModelFault as fault:
-            return Outcome(experience, failure=_failure(task, "conversation", fault))
+            return Outcome(experience, failure=task.failure("conversation", fault))
 
     def _shape(self, task: Task) -> Shape | None:
         """The shape the task's conversation is to have; None where nothing is matched."""
@@ -139,15 +139,3 @@ class ConvoGenPlay(Play):
             ended=ended,
             usage=task.session.usage - before,
         )
-
-
-def _failure(task: Task, stage: str, fault: ModelFault) -> Failure:
-    return Failure(
-        id=f"f-{task.id}",
-        task=task.number,
-        stage=stage,
-        kind=fault.kind,
-        message=str(fault),
-        evidence=fault.evidence[:4000],
-        usage=task.session.usage,
-    )
