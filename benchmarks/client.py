@@ -5,7 +5,6 @@ The argument is an `Order`; the line printed says what it took. Imports are warm
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -23,6 +22,7 @@ from benchmarks.peers import PEERS, autogen_alone
 from benchmarks.served import ROOT
 from convogen.engine import run_async
 from convogen.experiment import Experiment
+from convogen.inorder import run_to_end
 from convogen.models.base import Request
 from convogen.models.dialect import Dialect
 from convogen.models.scripted import Script, ScriptedModel, improvise
@@ -173,7 +173,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     if order.core is not None:
         os.sched_setaffinity(0, [order.core])
-    print(json.dumps(asdict(asyncio.run(measured(order)))))
+    print(json.dumps(asdict(run_to_end(measured(order)))))
 
 
 if __name__ == "__main__":

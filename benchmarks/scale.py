@@ -4,11 +4,10 @@
 
 The scripted model, iterative sampling in four lanes, two people and two turns a conversation: what
 is measured is convogen and AutoGen, not a model. The curve has up to a hundred samples, each of a
-thousand conversations where n is 100,000. Rates are compared between five samples at the start and
-five at the end, by their medians, so that another program's burst does not decide; the very first
-and last are left out, in which the window of tasks fills and empties. On a shared machine processor
-time too depends on what the others do: so a fixed piece of work is timed every few conversations,
-and the column `work` is a conversation's processor time in units of that. Linux only.
+thousand conversations where n is 100,000. On a shared machine processor time depends on what the
+others do, so the rates at the start and at the end are not taken from the curve: when the run is
+through, the run made longer and a new run of the same length are timed in turn, each in a process
+of its own, without the conversations with which the window of tasks fills and empties. Linux only.
 """
 
 from __future__ import annotations
@@ -29,8 +28,9 @@ from convogen.models.tally import Tally
 
 SAMPLES = 100
 SMALLEST = 100
-PROBES = 20
-ENDS = 5
+START = 5
+ROUNDS = 5
+SLICE = 2000
 GROWTH_LIMIT = 1.05
 RATE_LIMIT = 0.95
 OPEN_LIMIT_S = 10.0
@@ -55,20 +55,6 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-PIECE = [{"text": f"word {number} " * 9, "number": number} for number in range(200)]
-
-
-def probe_s() -> float:
-    """Processor time of a fixed piece of work, the median of three."""
-    times: list[float] = []
-    for _ in range(3):
-        begin = time.process_time()
-        for _ in range(3):
-            json.loads(json.dumps(PIECE))
-        times.append(time.process_time() - begin)
-    return statistics.median(times)
-
-
 class Curve(Tally):
     """Takes a sample whenever so many more conversations are committed."""
 
@@ -76,7 +62,6 @@ class Curve(Tally):
         super().__init__()
         self._every = max(SMALLEST, n // SAMPLES)
         self._wall, self._cpu = time.perf_counter(), time.process_time()
-        self._probes: list[float] = []
         self.samples: list[dict[str, float]] = []
 
     def add(self, what: str, n: int = 1) -> None:
@@ -84,16 +69,8 @@ class Curve(Tally):
         super().add(what, n)
         if what != "conversations" or not n:
             return
-        if self.counts[what] % (self._every // PROBES) == 0:
-            self._probe()
         if self.counts[what] % self._every == 0:
             self._sample(self.counts[what])
-
-    def _probe(self) -> None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        self._probes.append(probe_s())
-        self._wall += time.perf_counter() - wall
-        self._cpu += time.process_time() - cpu
 
     def _sample(self, done: int) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -102,10 +79,8 @@ class Curve(Tally):
             "rss_mb": rss_mb(),
             "wall_ms": (wall - self._wall) * 1000 / self._every,
             "cpu_ms": (cpu - self._cpu) * 1000 / self._every,
-            "work": (cpu - self._cpu) / self._every / statistics.mean(self._probes),
         }
         self._wall, self._cpu = wall, cpu
-        self._probes.clear()
         self.samples.append(sample)
         print(row(sample), flush=True)
 
@@ -113,7 +88,7 @@ class Curve(Tally):
 def row(sample: dict[str, float]) -> str:
     """A sample as a row of the table."""
     rate = 1000 / sample["wall_ms"]
-    times = f"{sample['wall_ms']:9.2f} {sample['cpu_ms']:9.2f} {sample['work']:7.3f} {rate:9.1f}"
+    times = f"{sample['wall_ms']:9.2f} {sample['cpu_ms']:9.2f} {rate:9.1f}"
     return f"{sample['conversations']:13.0f} {sample['rss_mb']:8.1f} {times}"
 
 
@@ -125,35 +100,64 @@ def measure_open(folder: str, n: int) -> None:
     print(json.dumps(took | {"rss_mb": rss_mb()}))
 
 
-def open_apart(folder: Path, n: int) -> dict[str, float]:
-    """`measure_open` in a process of its own."""
-    argv = [sys.executable, __file__, "--n", str(n), "--open", str(folder)]
+def apart(what: str, folder: Path, n: int) -> dict[str, float]:
+    """`measure_open` or `measure_slice` in a process of its own."""
+    argv = [sys.executable, __file__, "--n", str(n), f"--{what}", str(folder)]
     return json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
-def verdicts(samples: list[dict[str, float]]) -> list[tuple[str, float, float, str]]:
+class Slice(Tally):
+    """The clocks at every conversation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cpu_s: list[float] = []
+
+    def add(self, what: str, n: int = 1) -> None:
+        """Count, and read the clock."""
+        super().add(what, n)
+        if what == "conversations" and n:
+            self.cpu_s.append(time.process_time())
+
+
+def measure_slice(folder: str, n: int) -> None:
+    """Bring the run in a folder to n conversations; print the processor time of one."""
+    tally = Slice()
+    run(experiment(n), folder, tally=tally)
+    edge = len(tally.cpu_s) // 10
+    inside = tally.cpu_s[edge:-edge]
+    print(json.dumps({"cpu_ms": 1000 * (inside[-1] - inside[0]) / (len(inside) - 1)}))
+
+
+def rates_in_turn(folder: Path, n: int) -> list[dict[str, float]]:
+    """Milliseconds of processor time a conversation, at the start of a run and after n, in turn."""
+    size = min(SLICE, n // 5)
+    found: list[dict[str, float]] = []
+    for nth in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as new:
+            start = apart("slice", Path(new) / "run", size)
+        end = apart("slice", folder, n + (nth + 1) * size)
+        found.append({"start_ms": start["cpu_ms"], "end_ms": end["cpu_ms"]})
+    return found
+
+
+def verdicts(
+    samples: list[dict[str, float]], rates: list[dict[str, float]]
+) -> list[tuple[str, float, float, str]]:
     """What is compared with a limit: name, ratio, limit, unit."""
-
-    def median(part: list[dict[str, float]], key: str) -> float:
-        return statistics.median(sample[key] for sample in part)
-
-    start, end, after = samples[1 : ENDS + 1], samples[-ENDS - 1 : -1], samples[ENDS:]
-    settled = samples[ENDS - 1]["rss_mb"]
     return [
         ("largest memory afterwards / memory after the start",
-         max(sample["rss_mb"] for sample in after) / settled, GROWTH_LIMIT, "at most"),
-        ("rate at the end / at the start, by the fixed piece of work",
-         median(start, "work") / median(end, "work"), RATE_LIMIT, "at least"),
-        ("rate at the end / at the start, by processor time",
-         median(start, "cpu_ms") / median(end, "cpu_ms"), RATE_LIMIT, "at least"),
-        ("rate at the end / at the start, by wall clock",
-         median(start, "wall_ms") / median(end, "wall_ms"), RATE_LIMIT, "at least"),
+         max(sample["rss_mb"] for sample in samples[START:]) / samples[START - 1]["rss_mb"],
+         GROWTH_LIMIT, "at most"),
+        ("rate at the end / at the start, median of rounds in turn",
+         statistics.median(pair["start_ms"] / pair["end_ms"] for pair in rates),
+         RATE_LIMIT, "at least"),
     ]  # fmt: skip
 
 
 def slope(samples: list[dict[str, float]]) -> float:
     """Bytes of memory a conversation, over all samples after the start."""
-    after = samples[ENDS:]
+    after = samples[START:]
     x = [sample["conversations"] for sample in after]
     y = [sample["rss_mb"] * 2**20 for sample in after]
     return statistics.linear_regression(x, y).slope
@@ -162,7 +166,7 @@ def slope(samples: list[dict[str, float]]) -> float:
 def measure(n: int, folder: Path) -> dict[str, Any]:
     """Run, print the curve and the ratios, and open the run again."""
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print("conversations   RSS MB   wall ms    cpu ms    work    rate/s   (a conversation)")
+    print("conversations   RSS MB   wall ms    cpu ms    rate/s   (a conversation)")
     curve = Curve(n)
     begin = time.perf_counter()
     run(experiment(n), folder, tally=curve)
@@ -173,31 +177,36 @@ def measure(n: int, folder: Path) -> dict[str, Any]:
     print(f"\n{n} conversations in {whole_s:.0f} s, {size:.0f} MB of rows")
     result["bytes_a_conversation"] = slope(samples)
     print(f"growth after the start: {result['bytes_a_conversation']:.1f} bytes a conversation")
-    result["ratios"] = verdicts(samples)
-    for name, ratio, limit, side in result["ratios"]:
-        print(f"{name}: {ratio:.3f} (limit: {side} {limit})")
     for name, wanted in (("finished", n), ("unfinished", n + 1)):
-        took = result[name] = open_apart(folder, wanted)
+        took = result[name] = apart("open", folder, wanted)
         share = took["wall_s"] / OPEN_LIMIT_S
         print(
             f"opening it {name}: {took['wall_s']:.1f} s (processor {took['cpu_s']:.1f}), "
             f"{took['rss_mb']:.0f} MB; {share:.2f} of the limit of {OPEN_LIMIT_S:.0f} s"
         )
+    result["rates"] = rates_in_turn(folder, n + 1)
+    result["ratios"] = verdicts(samples, result["rates"])
+    for name, ratio, limit, side in result["ratios"]:
+        print(f"{name}: {ratio:.3f} (limit: {side} {limit})")
     return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=100_000, help="conversations, at least 1200")
+    parser.add_argument("--n", type=int, default=100_000, help="conversations, at least 1000")
     parser.add_argument("--out", type=Path, help="run folder, kept; default: a temporary one")
     parser.add_argument("--json", type=Path, help="write all figures to a file as well")
     parser.add_argument("--open", help=argparse.SUPPRESS)
+    parser.add_argument("--slice", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.open:
         measure_open(options.open, options.n)
         return
-    if options.n < (2 * ENDS + 2) * SMALLEST:
-        parser.error(f"--n must be at least {(2 * ENDS + 2) * SMALLEST}")
+    if options.slice:
+        measure_slice(options.slice, options.n)
+        return
+    if options.n < 2 * START * SMALLEST:
+        parser.error(f"--n must be at least {2 * START * SMALLEST}")
     with tempfile.TemporaryDirectory() as temporary:
         result = measure(options.n, options.out or Path(temporary) / "run")
     if options.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import tempfile
 from collections.abc import Callable
@@ -232,3 +233,21 @@ def test_free_text_is_told_to_its_own_agent_and_the_manager() -> None:
 
     play(script, experience, max_turns=4)
     assert len(seen) == 3
+
+
+def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
+    """Nothing of a chat waits for the garbage collector, which halts all other chats."""
+    from convogen import Experiment, run
+    from convogen.groupchat.agent import PersonaAgent
+
+    wanted = {"n": 2, "models": "scripted", "max_turns": 4}
+    before = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        run(Experiment.load("GPFS-s", wanted), tmp_path / "run")
+        # By type: isinstance would ask objects of other libraries for their class, which may warn.
+        assert not [one for one in gc.get_objects() if type(one) is PersonaAgent]
+    finally:
+        gc.enable()
+    assert gc.get_threshold() == before

@@ -87,6 +87,9 @@ async def _run(chat: Chat, opening: TextMessage) -> None:
         await chat.team(runtime).run(task=opening)
     finally:
         await runtime.stop_when_idle()
+        # Agents, team and runtime hold each other: without this a chat is 500 objects that only
+        # the garbage collector frees, which halts all chats to do so.
+        vars(runtime).clear()
 
 
 @dataclass

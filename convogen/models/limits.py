@@ -18,7 +18,7 @@ FLOOR = 8
 """Where only the time that calls take speaks for fewer at once, it is never fewer than this."""
 
 WORTH = 0.3
-"""Share of a larger limit that must come back as throughput for the limit to stay."""
+"""Share of more calls in flight that must come back as throughput for a larger limit to stay."""
 
 SLOWER = 1.5
 """Times as slow as at the last good limit: too much at once."""
@@ -51,7 +51,7 @@ class ConcurrencyLimit:
         self._quickest: dict[str, float] = {}
         self._doubling = True
         self._hold = 0
-        self._before: tuple[int, float] | None = None
+        self._before: tuple[int, float, float] | None = None
         self._good_slowness: float | None = None
         self._slower = False
         self._gave_way: tuple[int, float] | None = None
@@ -121,9 +121,9 @@ class ConcurrencyLimit:
         slower = self._good_slowness is not None and slowness > SLOWER * self._good_slowness
         twice, self._slower = self._slower and slower, slower
         if self._before is not None:
-            limit, had = self._before
+            limit, had, beside = self._before
             self._before = None
-            if throughput < had * (1 + WORTH * (self.now / limit - 1)):
+            if throughput < had * (1 + WORTH * (in_flight / beside - 1)):
                 self.now, self._hold, self._doubling = limit, HOLD, False
                 return
         elif twice:
@@ -136,7 +136,7 @@ class ConcurrencyLimit:
         if self._hold:
             self._hold -= 1
         elif self._full and self.now < self._ceiling:
-            self._before = (self.now, throughput)
+            self._before = (self.now, throughput, in_flight)
             step = self.now if self._doubling else max(1, self.now // 4)
             self.now = min(self._ceiling, self.now + step)
 
