@@ -65,6 +65,11 @@ class _Branch:
         self, run: Run, old: Conversation, from_turn: int, then: Experiment, new: Experiment
     ) -> None:
         openings = sum(turn.origin != "agent" for turn in old.turns)
+        if openings == len(old.turns):
+            raise ExperimentError(
+                f"{run.folder}: conversation {old.id} was written in one reply; only one that was "
+                "played turn by turn can be played again from a turn on"
+            )
         if not openings < from_turn <= len(old.turns):
             raise ExperimentError(
                 f"{run.folder}: conversation {old.id} has replies from turn {openings + 1} to "

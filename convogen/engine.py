@@ -2,7 +2,8 @@
 
 As many tasks are under way as conversations are still missing, up to a window; each that fails or
 is rejected by a gate makes room for one more, so a run ends with exactly n conversations, or at its
-limit of failures or rejections.
+limit of failures or rejections. Where a method's tasks come to an end none makes room for another:
+n of them are played, each once.
 No task is started that might not be needed, and the dataset is the same at any concurrency.
 """
 
@@ -100,7 +101,7 @@ async def run_async(
         with observed(experiment, store):
             async with gate.until_deadline():
                 await _Engine(experiment, store, traffic, tally).run(wanted)
-        if store.n_conversations >= experiment.n:
+        if _done(experiment, store) >= experiment.n or _exhausted(experiment, store):
             store.note({"complete": True, "ended_at": now()})
     except BudgetReached as reached:
         assert store is not None
@@ -132,23 +133,32 @@ class _Engine:
         self._window = WINDOW * experiment.concurrency + 16
 
     async def run(self, n: int) -> None:
-        """Play until n conversations are committed; raises `RunStopped` where that cannot be."""
-        store = self._store
-        if store.n_conversations >= n:
+        """Play until n conversations are committed, or all tasks of the plan.
+
+        Raises `RunStopped` where that cannot be.
+        """
+        store, experiment = self._store, self._experiment
+        if _done(experiment, store) >= n or _exhausted(experiment, store):
             return
         play = self._start()
         self._gates.restore()
         line = InOrder(lambda number: self._play(play, number), store.committed)
         try:
-            while store.n_conversations < n:
+            while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                 self._check_limits()
                 # Never more under way than the conversations that are still missing.
-                played = await line.next(min(n - store.n_conversations, self._window))
+                played = await line.next(min(n - done, self._window, self._left))
                 task = store.committed
                 self._commit(task, played)
                 play.committed(task)
         finally:
             await line.stop()
+
+    @property
+    def _left(self) -> int:
+        """How many tasks of the plan are not committed; the window where it has no end."""
+        tasks = self._experiment.method.tasks()
+        return self._window if tasks is None else tasks - self._store.committed
 
     def _start(self) -> Play:
         experiment, store = self._experiment, self._store
@@ -191,6 +201,14 @@ class _Engine:
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_rejected={rejected + max(50, limit)}"
             )
+
+
+def _done(experiment: Experiment, store: RunStore) -> int:
+    return experiment.counted(store.n_conversations, store.n_failures + store.n_rejected)
+
+
+def _exhausted(experiment: Experiment, store: RunStore) -> bool:
+    return store.committed == experiment.method.tasks()
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:

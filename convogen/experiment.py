@@ -43,6 +43,8 @@ from convogen.validation import refuse_unknown, validated
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
 
+DEFAULT_N = 8
+
 DATA_FORMAT = 2
 """Raised when the same experiment gives other records than it did."""
 
@@ -55,7 +57,12 @@ class Common(BaseModel):
     name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
     about: str = Field(default="", description="one line for `convogen list`")
     method: str = "convogen"
-    n: int = Field(default=8, ge=1, description="how many conversations")
+    n: int | None = Field(
+        default=None,
+        ge=1,
+        description="how many conversations, default 8; of a method whose plan has an end: default "
+        "all of it",
+    )
     seed: int = Field(default=0, ge=0, description="decides every choice that is not the model's")
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec],
@@ -157,10 +164,20 @@ class Experiment:
         """The experiment's name."""
         return self.common.name
 
-    @property
+    @cached_property
     def n(self) -> int:
-        """How many conversations are asked for."""
-        return self.common.n
+        """How many conversations are asked for, no more than the method's plan has tasks.
+
+        Of a method with `each_once`: how many tasks.
+        """
+        given, there = self.common.n, self.method.tasks()
+        if there is None:
+            return given or DEFAULT_N
+        return min(given or there, there)
+
+    def counted(self, conversations: int, others: int) -> int:
+        """How much of n is done; of a method with `each_once`, failed and rejected ones count."""
+        return conversations + others if self.method.each_once else conversations
 
     @property
     def max_failures(self) -> int:
@@ -198,11 +215,12 @@ class Experiment:
         """A role's sampling: the experiment's over the model's over the method's."""
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
-        if self.model(role).kind == "embedded" and role in EMBEDDED_SAMPLING:
+        suits = EMBEDDED_SAMPLING.get(f"{self.method.name}/{role}") or EMBEDDED_SAMPLING.get(role)
+        if self.model(role).kind == "embedded" and suits:
             if settings.max_tokens:
                 room = {"max_tokens": min(settings.max_tokens, EMBEDDED_ROOM)}
                 settings = settings.model_copy(update=room)
-            settings = EMBEDDED_SAMPLING[role].over(settings)
+            settings = suits.over(settings)
         own = self.common.sampling.get(role)
         return own.over(settings) if own else settings
 

@@ -1,40 +1,26 @@
 """The experience generator: asks a model for an experience and checks what comes back.
 
-Structured output where the endpoint has it; in any case the reply is parsed, validated, and
-asked for again with the complaint shown to the model. Source: ConvoGen, section II-C-1.
+Source: ConvoGen, section II-C-1.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    create_model,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, create_model
 
 from convogen import speech
-from convogen.errors import ModelFault
+from convogen.drafts import Draft, Unusable, ask_draft, name_of_a_person, schema_of
 from convogen.experiences import check_experience, encounter_text, person_line, shot_text
-from convogen.models.base import Message, printable
+from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 
-__all__ = ["ExperienceGenerator", "draft_schema", "find_json"]
-
-
-BORROWED = "names: one is that of somebody in an example; invent another"
+__all__ = ["ExperienceGenerator", "draft_schema"]
 
 
 class ExperienceGenerator:
@@ -102,7 +88,7 @@ class ExperienceGenerator:
         self,
         session: Session,
         messages: list[Message],
-        model: type[BaseModel],
+        model: type[Draft],
         personas: Callable[[Any], list[Persona]],
         used: AbstractSet[str] = frozenset(),
     ) -> Experience:
@@ -110,18 +96,13 @@ class ExperienceGenerator:
 
         Nobody may have one of the names `used` in the shots.
         """
-        asking, complaint, answer = messages, "", None
-        for _ in range(1 + self._reasks):
-            answer = await session.ask("generator", asking, schema=_schema(model))
-            experience, complaint = _read(answer, model, personas, used)
-            if experience is not None:
-                return experience
-            again = f"That cannot be used: {complaint}. Write the whole object again."
-            shown = [Message("assistant", answer.text[:4000]), Message("user", again)]
-            # Who took over a shot would take over the same from an answer that did.
-            asking = messages if complaint == BORROWED else [*messages, *shown]
-        assert answer is not None
-        raise ModelFault("experience_invalid", complaint, answer.text)
+
+        def take(draft: Any, answer: Answer) -> Experience:
+            return _taken(draft, personas(draft), answer, used)
+
+        return await ask_draft(
+            session, "generator", messages, model, take, self._reasks, "experience_invalid"
+        )
 
 
 def _fitted(experience: Experience, words: int | None) -> Experience:
@@ -135,28 +116,17 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
     return experience.model_copy(update={"starter": starter, "repairs": repairs})
 
 
-def _read(
-    answer: Answer,
-    model: type[BaseModel],
-    personas: Callable[[Any], list[Persona]],
-    used: AbstractSet[str],
-) -> tuple[Experience | None, str]:
-    """The experience in a reply, or None and what is wrong with it."""
-    data = find_json(answer.text)
-    if data is None:
-        cut = answer.finish_reason == "length"
-        return None, "it was cut off: be shorter" if cut else "it holds no JSON object"
-    try:
-        draft = model.model_validate(data)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        return None, f"{where}: {detail['msg']}"
-    experience = _experience(draft, personas(draft), answer)
-    complaint = check_experience(experience)
-    if complaint is None and any(p.name.casefold() in used for p in experience.personas):
-        complaint = BORROWED
-    return (None, complaint) if complaint else (experience, "")
+def _taken(
+    draft: Any, personas: list[Persona], answer: Answer, used: AbstractSet[str]
+) -> Experience:
+    """The experience of a draft; raises `Unusable` where it is none."""
+    experience = _experience(draft, personas, answer)
+    if complaint := check_experience(experience):
+        raise Unusable(complaint)
+    if any(persona.name.casefold() in used for persona in experience.personas):
+        # Who took over a shot would take over the same from an answer that did.
+        raise Unusable("names: one is that of somebody in an example; invent another", afresh=True)
+    return experience
 
 
 def _invented(draft: Any) -> list[Persona]:
@@ -197,40 +167,7 @@ def _starter_speaker(said: str, names: Sequence[str]) -> tuple[str, list[str]]:
     return names[0], [f"starter.speaker {said[:80]!r} is nobody here: given to {names[0]!r}"]
 
 
-def find_json(text: str) -> dict[str, Any] | None:
-    """The first JSON object in a text, with or without prose or a code fence around it."""
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    for _ in range(20):
-        if at < 0:
-            return None
-        try:
-            found = decoder.raw_decode(text, at)[0]
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return cast("dict[str, Any]", found)
-        at = text.find("{", at + 1)
-    return None
-
-
-class _Loose(BaseModel):
-    """What a model writes: surplus keys, white space around texts and control characters go.
-
-    A reply has none of the latter, but the strings of its JSON may spell them as escapes.
-    """
-
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _readable(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            return [cls._readable(item) for item in cast("list[Any]", value)]
-        return printable(value) if isinstance(value, str) else value
-
-
-class _DraftStarter(_Loose):
+class _DraftStarter(Draft):
     speaker: str = Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 40})
     text: str = Field(min_length=2, max_length=1000, json_schema_extra={"maxLength": 160})
 
@@ -254,41 +191,25 @@ def _scene() -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _draft_model(n: int) -> type[BaseModel]:
+def _draft_model(n: int) -> type[Draft]:
     """What the generator writes for `n` people: the card's fields come from `PersonaCard`."""
     name: Any = (str, Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 30}))
     card: dict[str, Any] = {k: (f.annotation, f) for k, f in PersonaCard.model_fields.items()}
-    persona = create_model("DraftPersona", __base__=_Loose, name=name, **card)
+    persona = create_model("DraftPersona", __base__=Draft, name=name, **card)
     personas: Any = (list[persona], Field(min_length=n, max_length=n))
-    return create_model("DraftExperience", __base__=_Loose, personas=personas, **_scene())
+    return create_model("DraftExperience", __base__=Draft, personas=personas, **_scene())
 
 
 @lru_cache(maxsize=16)
-def _encounter_model(unnamed: int) -> type[BaseModel]:
+def _encounter_model(unnamed: int) -> type[Draft]:
     """What it writes for people who are given: a name for each of those `unnamed`, no persona."""
     short: Any = Field(min_length=2, max_length=40, json_schema_extra={"maxLength": 24})
-    name = Annotated[str, short, AfterValidator(_name_of_a_person)]
+    name = Annotated[str, short, AfterValidator(name_of_a_person)]
     names: Any = (list[name], Field(min_length=unnamed, max_length=unnamed))
     asked = {"names": names} if unnamed else {}
-    return create_model("DraftEncounter", __base__=_Loose, **asked, **_scene())
-
-
-def _name_of_a_person(name: str) -> str:
-    if re.search(r"[\d\n{}\[\]<>|_\\]", name) or not re.search(r"[^\W\d_]", name):
-        raise ValueError(f"{name!r} is no name of a person")
-    return name
+    return create_model("DraftEncounter", __base__=Draft, **asked, **_scene())
 
 
 def draft_schema(n: int) -> dict[str, Any]:
     """The JSON Schema of an experience of `n` people."""
-    return _schema(_draft_model(n))
-
-
-@lru_cache(maxsize=32)
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a draft; every object closed and complete."""
-    schema = model.model_json_schema()
-    for node in [schema, *schema["$defs"].values()]:
-        node["additionalProperties"] = False
-        node["required"] = list(node["properties"])
-    return schema
+    return schema_of(_draft_model(n))

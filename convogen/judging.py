@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen import __version__
+from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import RunFolderError, SourceError
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
@@ -28,7 +29,7 @@ from convogen.models.journal import Journal
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import span
-from convogen.models.traffic import Role, Traffic, open_model
+from convogen.models.traffic import Role, Traffic
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
 from convogen.types import Score
@@ -41,27 +42,31 @@ SCORE_FORMAT = 1
 
 
 def judge_run(
-    folder: str | Path,
+    run: str | Path | Run,
     judge: Judge,
     spec: ModelSpec,
     *,
+    beside: Beside | None = None,
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
     tally: Tally | None = None,
-    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+    open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
     """Score the first `n` conversations of a run (all where None), or go on where it stopped.
 
+    `run` is a run's folder, or a `CorpusFolder`. `beside` has the
+    dialogues to compare them with, for a judge that needs them.
     `concurrency` bounds the calls in flight at one endpoint (default 64, for an embedded model 8);
     `fresh` moves earlier scores of this judge aside; `tally` counts what is done. Raises
     `RunFolderError` where the folder is no run or holds another judge's scores, `SourceError`
-    where a conversation has no experience, `RunStopped` where judging ended early.
+    where a conversation lacks what the judge needs, `RunStopped` where judging ended early.
     """
     arguments = judge_run_async(
-        folder,
+        run,
         judge,
         spec,
+        beside=beside,
         n=n,
         concurrency=concurrency,
         fresh=fresh,
@@ -72,32 +77,37 @@ def judge_run(
 
 
 async def judge_run_async(
-    folder: str | Path,
+    run: str | Path | Run,
     judge: Judge,
     spec: ModelSpec,
     *,
+    beside: Beside | None = None,
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
     tally: Tally | None = None,
-    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+    open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
     """`judge_run` for callers that have an event loop."""
-    run = load_run(folder)
-    total = count_scores(run, judge, n)
+    run = run if isinstance(run, Run) else load_run(run)
+    total = count_scores(run, judge, n, beside)
     if fresh:
         move_scores_aside(run.folder, judge.name)
     tally = tally or Tally()
     in_flight = concurrency or (8 if spec.kind == "embedded" else 64)
     embedded = EMBEDDED_SAMPLING[ROLE] if spec.kind == "embedded" else Sampling()
     role = Role(spec, embedded.over(judge.sampling))
-    manifest = _manifest(judge, role)
-    traffic = Traffic({ROLE: role}, in_flight, tally, open_model)
+    manifest = _manifest(judge, role, _data(run, judge, beside))
+    if isinstance(run, CorpusFolder):
+        manifest["source"] = run.source
+    traffic = Traffic({ROLE: role}, in_flight, tally, open_model or judge.open_model)
     store: ScoreStore | None = None
     try:
+        await judge.check(traffic)
         store = ScoreStore.open(run.folder, judge.name, manifest)
         with _observed(store, judge.name, spec, total):
-            await _Judging(run, judge, store, traffic, manifest["fingerprint"]).run(
+            places = _plan(run, judge, None, beside)
+            await _Judging(run, judge, store, traffic, manifest["fingerprint"], places).run(
                 total, WINDOW * in_flight
             )
     finally:
@@ -107,12 +117,12 @@ async def judge_run_async(
     return run
 
 
-def count_scores(run: Run, judge: Judge, n: int | None = None) -> int:
+def count_scores(run: Run, judge: Judge, n: int | None = None, beside: Beside | None = None) -> int:
     """How many scores the first `n` conversations get.
 
-    Raises `SourceError` where one has no experience to be judged by.
+    Raises `SourceError` where one has no experience, or nothing beside it, to be judged by.
     """
-    return sum(1 for _ in _plan(run, judge, n))
+    return sum(1 for _ in _plan(run, judge, n, beside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +135,31 @@ class _Place:
         return self.judged.conversation.id, self.aspect
 
 
-def _plan(run: Run, judge: Judge, n: int | None) -> Iterator[_Place]:
+def _plan(run: Run, judge: Judge, n: int | None, beside: Beside | None) -> Iterator[_Place]:
     """All scores in order. The experiences are read along, not held: both files are in order."""
+    if judge.needs == "beside" and beside is None:
+        raise SourceError(
+            f"judge {judge.name} compares each conversation with a real one; name the corpus of "
+            "the real ones (--real)"
+        )
     experiences = run.experiences()
     current = None
-    for conversation in islice(run.conversations(), n):
+    for place, conversation in enumerate(islice(run.conversations(), n)):
         while conversation.experience is not None and (
             current is None or current.id != conversation.experience
         ):
             current = next(experiences, None)
             if current is None:
                 break
-        if conversation.experience is None or current is None:
+        experience = None if conversation.experience is None else current
+        if judge.needs == "experience" and experience is None:
             raise SourceError(
                 f"{run.folder}: conversation {conversation.id} has no experience in this run to be "
                 f"judged by; judge {judge.name} scores runs whose conversations have one"
             )
-        for aspect in judge.aspects(current):
-            yield _Place(Judged(conversation, current), aspect)
+        other = beside.of(conversation, place) if beside and judge.needs == "beside" else ()
+        for aspect in judge.aspects(experience):
+            yield _Place(Judged(conversation, experience, other), aspect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +172,25 @@ class _Judging:
     """One start of a judge on a run."""
 
     def __init__(
-        self, run: Run, judge: Judge, store: ScoreStore, traffic: Traffic, fingerprint: str
+        self,
+        run: Run,
+        judge: Judge,
+        store: ScoreStore,
+        traffic: Traffic,
+        fingerprint: str,
+        places: Iterator[_Place],
     ) -> None:
         self._run = run
         self._judge = judge
         self._store = store
         self._traffic = traffic
         self._fingerprint = fingerprint
-        self._places: Iterator[_Place] = iter(())
+        self._places = places
 
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""
         store = self._store
         self._traffic.tally.add("scores", min(store.committed, total))
-        self._places = _plan(self._run, self._judge, None)
         self._skip_committed()
         line = InOrder(self._start, store.committed)
         try:
@@ -225,13 +247,20 @@ def _log_score(task: int, score: Score) -> None:
     LOG.debug("commit", extra=facts)
 
 
-def _manifest(judge: Judge, role: Role) -> dict[str, Any]:
+def _data(run: Run, judge: Judge, beside: Beside | None) -> dict[str, str]:
+    """What is judged, as far as no run folder keeps it as it is."""
+    data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
+    return data | ({"beside": beside.digest} if beside and judge.needs == "beside" else {})
+
+
+def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
     """What judges, and its fingerprint of 16 hexadecimal digits; no key, no address."""
     essence = {
         "format": SCORE_FORMAT,
         "model": role.spec.identity,
         "sampling": role.sampling.model_dump(exclude_none=True),
         **judge.essence,
+        **data,
     }
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
     fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

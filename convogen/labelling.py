@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Any
 
 from convogen import speech
+from convogen.drafts import find_json
 from convogen.errors import ModelFault
-from convogen.generator import find_json
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
@@ -107,11 +107,12 @@ def _words(text: str) -> list[str]:
 
 
 class Labeller:
-    """Gives labels by the prompts `summary`, `choice` and `emotions`."""
+    """Gives labels by the prompts `summary`, `choice` and `emotions`, asking under a role."""
 
-    def __init__(self, prompts: Mapping[str, Prompt], reasks: int) -> None:
+    def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
         self._reasks = reasks
+        self._role = role
 
     async def summarise(
         self,
@@ -131,7 +132,7 @@ class Labeller:
         complaints, summary = list[str](), ""
         for _ in range(1 + self._reasks):
             room = Sampling(max_tokens=2 * rules.high + 8)
-            answer = await session.ask("labeller", _asking(prompt, complaints), sampling=room)
+            answer = await session.ask(self._role, _asking(prompt, complaints), sampling=room)
             summary = _summary(answer)
             fault = rules.complaint(summary, dialogue)
             if fault is None and speech.repeats(summary, [summary for _, summary in examples]):
@@ -157,7 +158,7 @@ class Labeller:
         prompt = self._prompts["choice"].given(dialogue=dialogue, what=what, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask("labeller", prompt.render(), schema=schema)
+            answer = await session.ask(self._role, prompt.render(), schema=schema)
             reply = answer.text
             chosen = _option((find_json(reply) or {}).get("label"), options)
             if chosen is not None:
@@ -187,7 +188,7 @@ class Labeller:
         prompt = self._prompts["emotions"].given(examples=shown, lines=lines, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask("labeller", _asking(prompt, complaints), schema=schema)
+            answer = await session.ask(self._role, _asking(prompt, complaints), schema=schema)
             reply = answer.text
             data = find_json(reply) or {}
             found = [_option(data.get(str(at + 1)), options) for at in range(len(lines))]

@@ -55,7 +55,7 @@ class Prices:
         name, own = str(described.get("name")), described.get("price")
         if own:
             found = (self._own(own), "own")
-        elif described.get("kind") in ("embedded", "scripted"):
+        elif described.get("kind") in ("embedded", "scripted", "transformers"):
             found = (pricer(ModelSpec(name="embedded")), "local")
         else:
             found = (list_price(name), "list")

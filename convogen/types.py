@@ -18,6 +18,7 @@ __all__ = [
     "Label",
     "Persona",
     "PersonaCard",
+    "PlanStep",
     "Profile",
     "Rejected",
     "Score",
@@ -120,12 +121,27 @@ class Starter(Record):
     text: str
 
 
+class PlanStep(Record):
+    """A list that a task asked for and later tasks share: subtopics of a topic, or personas.
+
+    `requests` counts the replies it took, `near_copies` the entries that were left out for being
+    close to another, `unusable` the replies and entries that could not be read.
+    """
+
+    subtopics: list[str] | None = None
+    personas: list[Persona] | None = None
+    requests: int
+    near_copies: int
+    unusable: int
+
+
 class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
     `shots` names the experiences shown to the generator; `admitted` says whether this one entered
     the few-shot hub (None where nothing does) and `similarity` (0 to 1) how close it is to the
-    nearest of its shots. `repairs` lists what had to be mended in the model's reply.
+    nearest of its shots. `repairs` lists what had to be mended in the model's reply. `plan` has
+    what its task found for others as well.
     """
 
     id: str
@@ -139,6 +155,7 @@ class Experience(Record):
     admitted: bool | None = None
     similarity: float | None = None
     repairs: list[str] = []
+    plan: list[PlanStep] | None = None
     model: str | None = None
     usage: Usage | None = None
 
@@ -160,21 +177,24 @@ class Selection(Record):
 class Turn(Record):
     """One utterance, and where it came from.
 
-    `origin` is `starter` for an opening, `agent` for a model's utterance and None for a turn of a
-    foreign corpus. `reasks` lists why other attempts at this turn were not taken. `request` is
-    the hash of the request that was answered with `text`. `target_words` is how many words it was
-    asked to have; None where nothing was said of it.
+    `origin` is `starter` for an opening, `agent` for a model's utterance, `script` for one of a
+    dialogue that was written in one reply, and None for a turn of a foreign corpus. `reasks` lists
+    why other attempts at this turn were not taken. `request` is the hash of the request that was
+    answered with `text`. `target_words` is how many words it was asked to have; None where nothing
+    was said of it. `lapse` says what is wrong with an utterance that was taken because no better
+    one came.
     """
 
     speaker: str
     text: str
-    origin: Literal["starter", "agent"] | None = None
+    origin: Literal["starter", "agent", "script"] | None = None
     model: str | None = None
     request: str | None = None
     usage: Usage | None = None
     selection: Selection | None = None
     reasks: list[str] = []
     target_words: int | None = None
+    lapse: str | None = None
 
 
 class Label(Record):
@@ -197,9 +217,10 @@ class Conversation(Record):
     """A conversation, ours or of a foreign corpus.
 
     `ended` says why it stopped: `max_turns`, `farewell`, `repetition`, `empty_reply`,
-    `role_break`. `context` holds what it is grounded in (topic, situation, relations) or a foreign
-    corpus' own labels. `labelled` has the labels a model gave, by kind. `usage` is the total over
-    the conversation's own calls.
+    `role_break`; `complete` where it was written in one reply, to its end; where a person is
+    simulated also `concluded`, `refusal`, `role_flip`. `context` holds what it is grounded in
+    (topic, situation, relations) or a foreign corpus' own labels. `labelled` has the labels a model
+    gave, by kind. `usage` is the total over the conversation's own calls.
     """
 
     id: str
@@ -215,7 +236,10 @@ class Conversation(Record):
 
 
 class Failure(Record):
-    """A task that gave no conversation: at which stage, what kind of fault, and the evidence."""
+    """A task that gave no conversation: at which stage, what kind of fault, and the evidence.
+
+    `counts` is what a method counted of the task's outputs, where it counts.
+    """
 
     id: str
     task: int
@@ -223,6 +247,7 @@ class Failure(Record):
     kind: str
     message: str
     evidence: str = ""
+    counts: dict[str, int] | None = None
     usage: Usage | None = None
 
 
@@ -248,6 +273,10 @@ class Score(Record):
     (`logprobs`), or the mean of sampled replies (`samples`). `distribution` has the share of each
     score, summing to 1; `mass` is the probability that all score tokens had together, 0 to 1,
     before they were scaled to 1. With a value, `reason` tells what was left out of it.
+
+    Of a protocol that asks for a choice, `choice` is the one made, `index` counts from 1 to the
+    utterance it rests on. Of two dialogues `place` (1 or 2) says where the judged one was shown;
+    the choice is told as if that had been the second (`gteval`) or `A` (`arena`).
     """
 
     conversation: str
@@ -257,5 +286,8 @@ class Score(Record):
     method: Literal["logprobs", "samples"] | None = None
     distribution: dict[str, float] | None = None
     mass: float | None = None
+    choice: str | None = None
+    index: int | None = None
+    place: Literal[1, 2] | None = None
     explanation: str | None = None
     reason: str | None = None

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from convogen.corpora.seeds import INQUIRER, RESPONDER
 from convogen.errors import SourceError
 from convogen.experiences import card_text
 from convogen.exports.base import Column, Container, Exporter, Item
@@ -126,9 +127,15 @@ class ShareGPT(_Chat):
 
 
 def seen_by(viewer: str, item: Item, *, merge: bool, system: bool) -> list[Message]:
-    """A conversation as the messages of a chat in which `viewer` is the assistant."""
+    """A conversation as the messages of a chat in which `viewer` is the assistant.
+
+    A person and a chatbot are a chat as they are: no names, and no scene.
+    """
     found = item.conversation
     names = dict.fromkeys([*found.participants, *(turn.speaker for turn in found.turns)])
+    if set(names) == {INQUIRER, RESPONDER}:
+        pairs = ((turn.speaker == viewer, turn.text) for turn in found.turns)
+        return [Message("assistant" if mine else "user", text) for mine, text in pairs]
     keys = {name: key for key, name in agent_keys(list(names)).items()}
     messages: list[Message] = []
     if system:

@@ -146,6 +146,7 @@ def _provenance_column() -> Column:
         "selection_reply": "string",
         "selection_repair": "string",
         "reasks": ["string"],
+        "lapse": "string",
     }
     return {
         "task": "int64",
@@ -171,6 +172,7 @@ def _provenance(item: Item) -> dict[str, Any]:
             "selection_reply": turn.selection.reply if turn.selection else None,
             "selection_repair": turn.selection.repair if turn.selection else None,
             "reasks": turn.reasks,
+            "lapse": turn.lapse,
         }
         for turn in found.turns
     ]

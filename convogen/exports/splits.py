@@ -57,7 +57,7 @@ def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
 
 
 def _key(item: Item) -> str:
-    """What tells experiences apart: their words, else the context, else the conversation's id."""
+    """What tells experiences apart: their words; of dialogues from seeds those of the opening."""
     if item.experience is not None:
         known = item.experience
         people = [text for persona in known.personas for text in (persona.name, persona.text or "")]
@@ -66,4 +66,6 @@ def _key(item: Item) -> str:
         words = sorted(re.findall(r"\w+", " ".join(parts).casefold()))
         if words:
             return " ".join(words)
+    if "seed" in item.conversation.context:
+        return " ".join(sorted(re.findall(r"\w+", item.conversation.turns[0].text.casefold())))
     return item.conversation.experience or item.conversation.id

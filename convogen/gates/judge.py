@@ -38,6 +38,8 @@ class JudgeGate(Gate):
     def _known(cls, name: str) -> str:
         if name not in (known := registry.names("judges")):
             raise ValueError(f"must be one of {', '.join(known)}")
+        if registry.load("judges", name).needs == "beside":
+            raise ValueError(f"{name} compares two dialogues; a gate has but one")
         return name
 
     @cached_property
@@ -50,7 +52,7 @@ class JudgeGate(Gate):
 
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
         conversation, experience = candidate.conversation, candidate.experience
-        if experience is None:
+        if self.judging.needs == "experience" and experience is None:
             raise ExperimentError(
                 f"gates: judge: {self.judge} scores conversations by their experience, and "
                 f"conversation {conversation.id} has none"

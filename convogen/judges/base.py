@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from convogen.models.base import Sampling
-from convogen.models.traffic import Session
+from convogen.models.base import ChatModel, Sampling
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Session, Traffic, open_model
 from convogen.prompts import Prompt, load_prompt
-from convogen.types import Conversation, Experience, Score
+from convogen.types import Conversation, Experience, Score, Turn
 
 __all__ = ["ROLE", "Judge", "Judged"]
 
@@ -29,10 +30,14 @@ ROLE = "judge"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A conversation and the experience it grew out of."""
+    """A conversation with the experience it grew out of, or the dialogue to compare it with.
+
+    `beside` has the turns of the other dialogue on the same seed; empty where there is none.
+    """
 
     conversation: Conversation
-    experience: Experience
+    experience: Experience | None = None
+    beside: tuple[Turn, ...] = ()
 
 
 class Judge(BaseModel, ABC):
@@ -46,6 +51,9 @@ class Judge(BaseModel, ABC):
 
     sampling: ClassVar[Sampling]
     """How replies are drawn where the model's own settings and the steps' leave it open."""
+
+    needs: ClassVar[Literal["experience", "beside"] | None] = None
+    """What of `Judged` it cannot do without, besides the conversation."""
 
     role: str = Field(default=ROLE, exclude=True, description="the role its calls are made under")
     own_prompts: Mapping[str, str] = Field(
@@ -70,8 +78,18 @@ class Judge(BaseModel, ABC):
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"judge": self.name, **parameters, "prompts": hashes}
 
+    def open_model(self, spec: ModelSpec) -> ChatModel:
+        """The model that is asked; raises `ModelConfigError` where it cannot be used."""
+        return open_model(spec)
+
+    async def check(self, traffic: Traffic) -> None:
+        """Before the first score: raises `ModelConfigError` where the model cannot do what it must.
+
+        By default nothing is asked.
+        """
+
     @abstractmethod
-    def aspects(self, experience: Experience) -> tuple[str, ...]:
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         """What is scored of a conversation on this experience, in order."""
 
     @abstractmethod

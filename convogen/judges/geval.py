@@ -15,7 +15,7 @@ times and the mean is marked as such.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,7 +27,7 @@ from convogen.models.base import Message, Sampling
 from convogen.models.traffic import Answer, Session
 from convogen.types import Conversation, Experience, Score
 
-__all__ = ["GEval", "experience_text", "transcript"]
+__all__ = ["GEval", "GEval3", "experience_text", "grounds", "transcript"]
 
 TOP_LOGPROBS = 20
 """Alternatives asked for at each token: the most that endpoints give."""
@@ -56,12 +56,24 @@ SAMPLED = {
 """Q1 to Q4 of table VI."""
 
 
+QUALITIES = {
+    "engagingness": "how engaging it is: whether one would want to read on or join in",
+    "naturalness": "how natural it sounds: whether people talking to each other would say it so",
+    "coherence": "how coherent it is: whether each turn follows from those before it",
+    "groundedness": "how well grounded it is: whether it keeps to the people and the matter given",
+}
+"""The columns of table 5 of the DiaSynth paper; what each means is ours."""
+
+_CONTEXT = 2_000
+
+
 class GEval(Judge):
     """Parameters of the G-Eval judge: the scale, the questions, how replies are drawn."""
 
     name: ClassVar[str] = "geval"
     prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
     sampling: ClassVar[Sampling] = Sampling(max_tokens=400)
+    needs: ClassVar[Literal["experience", "beside"] | None] = "experience"
 
     scale: Scale = Field(default=(1, 5), description="lowest and highest score, single digits")
     questions_generated: dict[str, str] = Field(
@@ -81,19 +93,19 @@ class GEval(Judge):
             raise ValueError(f"must be two digits, the lower first; found {scale}")
         return scale
 
-    def questions(self, experience: Experience) -> dict[str, str]:
+    def questions(self, experience: Experience | None) -> dict[str, str]:
         """The questions by aspect that suit the experience's personas."""
-        cards = all(persona.card is not None for persona in experience.personas)
+        cards = experience is not None and all(one.card for one in experience.personas)
         return self.questions_generated if cards else self.questions_sampled
 
-    def aspects(self, experience: Experience) -> tuple[str, ...]:
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.questions(experience))
 
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         question = self.questions(judged.experience)[aspect]
         asked = self.prompts["explain"].render(
-            experience=experience_text(judged.experience),
+            experience=grounds(judged),
             transcript=transcript(judged.conversation),
             aspect=question,
         )
@@ -155,10 +167,34 @@ class GEval(Judge):
         return f"no single score from {low} to {high} in the reply: {said!r}"
 
 
+class GEval3(GEval):
+    """Parameters of G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3."""
+
+    name: ClassVar[str] = "geval3"
+    needs: ClassVar[Literal["experience", "beside"] | None] = None
+
+    scale: Scale = Field(default=(1, 3), description="lowest and highest score, single digits")
+    questions_generated: dict[str, str] = Field(
+        default=QUALITIES, min_length=1, description="qualities where all personas are cards"
+    )
+    questions_sampled: dict[str, str] = Field(
+        default=QUALITIES, min_length=1, description="qualities of all other dialogues"
+    )
+
+
 def _scored(told: Score, weighed: Weighed, method: str) -> Score:
     mass = weighed.mass if method == "logprobs" else None
     update = {"value": weighed.value, "method": method, "distribution": weighed.shares}
     return told.model_copy(update={**update, "mass": mass})
+
+
+def grounds(judged: Judged) -> str:
+    """What a conversation is to be grounded in: its experience, else the texts of its context."""
+    if judged.experience is not None:
+        return experience_text(judged.experience)
+    context = judged.conversation.context.items()
+    lines = [f"{key}: {' '.join(text.split())}" for key, text in context if isinstance(text, str)]
+    return "\n".join(lines)[:_CONTEXT] or "(nothing is known of it)"
 
 
 def experience_text(experience: Experience) -> str:

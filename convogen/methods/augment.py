@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, model_validator
@@ -14,7 +12,6 @@ from convogen.errors import SourceError
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.models.base import Sampling
 from convogen.personas import open_hub
-from convogen.prompts import Prompt, load_prompt
 
 __all__ = ["Augment"]
 
@@ -33,6 +30,7 @@ class Augment(Method):
         "choice",
         "emotions",
     )
+    prompt_owners: ClassVar[dict[str, str]] = {"agent": "convogen", "selector": "convogen"}
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=1000),
         "agent": Sampling(temperature=0.9),
@@ -84,16 +82,6 @@ class Augment(Method):
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         return not value.startswith("hf:")
-
-    def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Its own prompts; those of agent and selector are ConvoGen's."""
-        return {
-            step: load_prompt(
-                f"{'convogen' if step in ('agent', 'selector') else self.name}/{step}",
-                Path(chosen[step]) if step in chosen else None,
-            )
-            for step in self.prompt_names
-        }
 
     def sources(self) -> dict[str, str]:
         """The dialogues drawn from, hashed by content, with their name and licence."""

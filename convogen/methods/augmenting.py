@@ -184,21 +184,8 @@ class AugmentPlay(Play):
         if 2 * len(turns) < n_turns:
             said = f"{turns[-1].speaker}: {turns[-1].text}"
             raise ModelFault(ended, f"ended after {len(turns)} of {n_turns} turns", said)
-        return Conversation(
-            id=f"c-{task.id}",
-            task=task.number,
-            method=self._method.name,
-            experience=experience.id,
-            participants=[persona.name for persona in experience.personas],
-            context={
-                "topic": experience.topic,
-                "situation": experience.situation,
-                "relations": experience.relations,
-                **self._data.roles_of(plan.base, turns),
-            },
-            turns=turns,
-            ended=ended,
-        )
+        roles = self._data.roles_of(plan.base, turns)
+        return task.conversation(self._method.name, experience, turns, ended, context=roles)
 
     async def _label(
         self, task: Task, plan: _Plan, conversation: Conversation, shots: list[int], rng: Random

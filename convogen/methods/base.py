@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,7 @@ from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, load_prompt
 from convogen.store import Outcome, Run
-from convogen.types import Failure
+from convogen.types import Conversation, Experience, Failure, Turn, Usage
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
 
@@ -34,6 +34,33 @@ class Task:
     seed: int
     session: Session
     count: Callable[[str], None]
+
+    def conversation(
+        self,
+        method: str,
+        experience: Experience,
+        turns: list[Turn],
+        ended: str,
+        usage: Usage | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Conversation:
+        """The record of an experience as it was played; `context` goes over what it says itself."""
+        return Conversation(
+            id=f"c-{self.id}",
+            task=self.number,
+            method=method,
+            experience=experience.id,
+            participants=[persona.name for persona in experience.personas],
+            context={
+                "topic": experience.topic,
+                "situation": experience.situation,
+                "relations": experience.relations,
+                **(context or {}),
+            },
+            turns=turns,
+            ended=ended,
+            usage=usage,
+        )
 
     def failure(self, stage: str, fault: ModelFault, message: str | None = None) -> Failure:
         """The row of a task that gave no conversation, with all it took up to now."""
@@ -94,6 +121,12 @@ class Method(BaseModel, ABC):
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt: `prompts/<method>/<step>.md`."""
 
+    each_once: ClassVar[bool] = False
+    """True where n counts tasks: one that fails or is rejected is not made up for by another."""
+
+    prompt_owners: ClassVar[dict[str, str]] = {}
+    """The method whose prompt a step takes, where that is another."""
+
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         """False where a value of one of `path_fields` names something else than a path."""
@@ -103,18 +136,29 @@ class Method(BaseModel, ABC):
         """A role's sampling under these parameters."""
         return self.roles[role]
 
+    def notices(self) -> list[str]:
+        """What a user should know of these parameters before the first call, a line each."""
+        return []
+
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
         """The method's prompts, with the user's own files in place of shipped ones."""
         from pathlib import Path
 
         return {
-            step: load_prompt(f"{self.name}/{step}", Path(chosen[step]) if step in chosen else None)
+            step: load_prompt(
+                f"{self.prompt_owners.get(step, self.name)}/{step}",
+                Path(chosen[step]) if step in chosen else None,
+            )
             for step in self.prompt_names
         }
 
     def sources(self) -> dict[str, str]:
         """What files the method reads, by name, with a hash of their content."""
         return {}
+
+    def tasks(self) -> int | None:
+        """How many tasks the plan has, at which a run ends; None where it goes on without end."""
+        return None
 
     @abstractmethod
     def start(self, inputs: RunInputs) -> Play:

@@ -124,18 +124,5 @@ class ConvoGenPlay(Play):
         if len(turns) < 2 and ended != "max_turns":
             first = turns[0]
             raise ModelFault(ended, "nobody replied", f"{first.speaker}: {first.text}")
-        return Conversation(
-            id=f"c-{task.id}",
-            task=task.number,
-            method=self._method.name,
-            experience=experience.id,
-            participants=[persona.name for persona in experience.personas],
-            context={
-                "topic": experience.topic,
-                "situation": experience.situation,
-                "relations": experience.relations,
-            },
-            turns=turns,
-            ended=ended,
-            usage=task.session.usage - before,
-        )
+        usage = task.session.usage - before
+        return task.conversation(self._method.name, experience, turns, ended, usage)

@@ -1,4 +1,4 @@
-"""ROUGE-L over all pairs of a set of texts, fast: the LCS of token ids by rapidfuzz.
+"""ROUGE-L of texts, over all pairs of a set, fast: the LCS of token ids by rapidfuzz.
 
 ROUGE-L: Lin, 2004. Tokens and values are those of the `rouge-score` package without its stemmer.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
-__all__ = ["rouge_l_mean", "rouge_l_pairs"]
+__all__ = ["rouge_l", "rouge_l_mean", "rouge_l_pairs"]
 
 _TOKEN = re.compile(r"[a-z0-9]+")
 _BLOCK = 2**24
@@ -46,6 +46,11 @@ def rouge_l_pairs(texts: Sequence[str], workers: int = 1) -> NDArray[np.float64]
         upper = np.triu_indices(len(rows), k=1, m=len(others))
         parts.append(scores[upper])
     return np.concatenate(parts)
+
+
+def rouge_l(text: str, reference: str) -> float:
+    """ROUGE-L F1 (0 to 1) of a text and its reference."""
+    return float(rouge_l_pairs([text, reference])[0])
 
 
 def rouge_l_mean(texts: Sequence[str]) -> float | None:

@@ -68,6 +68,9 @@ class Request:
 
     `schema` asks for a JSON object of that JSON Schema, `top_logprobs` for the log-probabilities
     of that many alternatives per token. `choices` are the replies the prompt asks to choose from.
+    `dialogue` names the task that asks, for a chatbot that keeps a memory by session.
+    With `continuations` it asks how likely each of them is after the one message, and for no reply
+    to it (`models/likelihood.py`).
     """
 
     role: str
@@ -77,6 +80,8 @@ class Request:
     schema: dict[str, Any] | None = None
     top_logprobs: int | None = None
     choices: tuple[str, ...] = ()
+    dialogue: str = ""
+    continuations: tuple[str, ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -87,6 +92,7 @@ class Request:
             self.sampling.model_dump(exclude_none=True),
             self.schema,
             self.top_logprobs,
+            *([self.continuations] if self.continuations else []),
         ]
         text = json.dumps(key, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -53,7 +53,7 @@ class Endpoint:
         self.down: EndpointDown | None = None
         self.pools: list[Pool] = []
         self._clock = asyncio.get_running_loop().time
-        self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind == "endpoint")
+        self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind in ("endpoint", "http"))
         self.breaker = Breaker(self._clock)
         self._requests = PerMinute(spec.requests_per_minute)
         self._tokens = PerMinute(spec.tokens_per_minute)

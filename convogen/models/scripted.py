@@ -63,14 +63,19 @@ def _certain(text: str) -> tuple[TokenLogprob, ...]:
 
 
 def improvise(request: Request) -> str:
-    """A reply drawn from the request's hash: an object of the schema, a choice or a sentence."""
+    """A reply drawn from the request's hash: an object of the schema, likelihoods, a choice or a
+    sentence, in double quotes where the prompt asks for these."""
     rng = random.Random(request.hash)
     if request.schema is not None:
         return json.dumps(_instance(request.schema, request.schema, rng, "reply"))
+    if request.continuations:
+        return json.dumps([[-rng.uniform(1, 9), 4] for _ in ("", *request.continuations)])
     if request.choices:
         return rng.choice(request.choices)
     words = rng.choices(WORDS, k=rng.randint(5, 14))
-    return " ".join(words).capitalize() + rng.choice(".?!")
+    said = " ".join(words).capitalize() + rng.choice(".?!")
+    asked = request.messages[-1].content if request.messages else ""
+    return f'"{said}"' if "in double quotes" in asked else said
 
 
 def _instance(schema: dict[str, Any], root: dict[str, Any], rng: random.Random, key: str) -> Any:

@@ -11,15 +11,27 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from convogen.masking import public_url
 from convogen.models.base import Sampling
+from convogen.models.http import Http
 from convogen.types import Usage
 
-__all__ = ["EMBEDDED", "EMBEDDED_ROOM", "EMBEDDED_SAMPLING", "SCRIPTED", "ModelSpec", "Price"]
+__all__ = [
+    "EMBEDDED",
+    "EMBEDDED_ROOM",
+    "EMBEDDED_SAMPLING",
+    "SCRIPTED",
+    "TRANSFORMERS",
+    "ModelSpec",
+    "Price",
+]
 
 EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
 
 SCRIPTED = "scripted"
 """Canned replies for tests and dry runs: no language model."""
+
+TRANSFORMERS = "transformers:"
+"""Before the name or folder of a checkpoint that transformers loads into this process."""
 
 
 class Price(BaseModel):
@@ -48,8 +60,10 @@ class Price(BaseModel):
 class ModelSpec(BaseModel):
     """One model: a name alone, or a name with where and how to reach it.
 
-    `name` is `embedded`, `scripted`, the path of a GGUF file, or what the endpoint calls the model.
-    `base_url` and what follows do not change the data and stay out of the fingerprint.
+    `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` and a checkpoint (for
+    likelihoods only), or what the endpoint calls the model; with `http`, what the chatbot is to be
+    called. `base_url`, `http` and what follows do not change the data and stay out of the
+    fingerprint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +72,7 @@ class ModelSpec(BaseModel):
     base_url: str | None = Field(
         default=None, description="an OpenAI-compatible endpoint, ending in /v1"
     )
+    http: Http | None = Field(default=None, description="a chatbot that any HTTP request reaches")
     api_key_env: str = Field(
         default="OPENAI_API_KEY", description="environment variable with the key"
     )
@@ -116,20 +131,29 @@ class ModelSpec(BaseModel):
             object.__setattr__(self, "name", EMBEDDED)
         if self.replicas and self.base_url is None:
             raise ValueError("replicas: need a base_url as well, the first of them")
+        if self.http is not None and self.base_url is not None:
+            raise ValueError("http: is in place of a base_url, give one of the two")
         return self
 
     @property
-    def kind(self) -> Literal["scripted", "embedded", "endpoint"]:
-        """What answers: nothing but a script, a GGUF file in this process, or an endpoint."""
+    def kind(self) -> Literal["scripted", "embedded", "transformers", "endpoint", "http"]:
+        """What answers: a script, a GGUF file or a checkpoint in this process, an endpoint, or a
+        chatbot behind HTTP."""
+        if self.http is not None:
+            return "http"
         if self.base_url is None and self.name == SCRIPTED:
             return "scripted"
         if self.base_url is None and (self.name == EMBEDDED or self.name.endswith(".gguf")):
             return "embedded"
+        if self.base_url is None and self.name.startswith(TRANSFORMERS):
+            return "transformers"
         return "endpoint"
 
     @property
     def identity(self) -> str:
-        """The name under which replies are recorded: a GGUF file's name without its folder."""
+        """The name under which replies are recorded: that of a file or folder without the path."""
+        if self.kind == "transformers" and os.path.isdir(self.name.removeprefix(TRANSFORMERS)):
+            return TRANSFORMERS + os.path.basename(os.path.abspath(self.name))
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
 
     @property
@@ -148,6 +172,7 @@ class ModelSpec(BaseModel):
         return self.model_copy(
             update={
                 "base_url": self.base_url and public_url(self.base_url),
+                "http": self.http and self.http.public(),
                 "replicas": [public_url(url) for url in self.replicas],
                 "fallback": [spec.public() for spec in self.fallback],
             }
@@ -182,7 +207,24 @@ EMBEDDED_SAMPLING = {
         presence_penalty=0.4,
         extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
     ),
+    # One who asks has a line, one who answers a few.
+    "roleplay/inquirer": Sampling(temperature=0.7, max_tokens=60, extra=_NO_LOOPS),
+    "roleplay/responder": Sampling(temperature=0.6, max_tokens=120, extra=_NO_LOOPS),
+    # In a person's place it would go on to answer itself.
+    "dialogueforge/inquirer": Sampling(
+        temperature=0.9,
+        top_p=0.9,
+        max_tokens=60,
+        frequency_penalty=0.5,
+        presence_penalty=0.4,
+        extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
+    ),
+    "dialogueforge/responder": Sampling(top_p=0.9, extra=_NO_LOOPS),
+    "dialogueforge/summarizer": Sampling(
+        extra={**_NO_LOOPS, "grammar": r'root ::= "You want to " [^:\n]+'}
+    ),
     # It goes on for as long as it may, and explains nothing.
     "judge": Sampling(max_tokens=100, extra=_NO_LOOPS),
 }
-"""What suits a model of 135 million parameters, by role; under an experiment's own settings."""
+"""What suits a model of 135 million parameters, by role, or by method and role;
+under an experiment's own settings."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from convogen.errors import EndpointDown, ModelFault
+from convogen.errors import EndpointDown, ModelConfigError, ModelFault
 from convogen.models.base import (
     ChatModel,
     Message,
@@ -228,6 +228,7 @@ class Session:
         schema: dict[str, Any] | None = None,
         top_logprobs: int | None = None,
         choices: Sequence[str] = (),
+        continuations: Sequence[str] = (),
         sampling: Sampling | None = None,
     ) -> Answer:
         """Ask a role's model; `sampling` goes over the role's own settings.
@@ -244,6 +245,8 @@ class Session:
             schema,
             top_logprobs,
             tuple(choices),
+            f"{self.seed:016x}",
+            tuple(continuations),
         )
         self._asked[request.hash] += 1
         nth = self._asked[request.hash]
@@ -304,6 +307,15 @@ def open_model(spec: ModelSpec) -> ChatModel:
         from convogen.models.embedded import EmbeddedModel
 
         return EmbeddedModel(spec)
+    if spec.kind == "http":
+        from convogen.models.chatbot import ChatbotModel
+
+        return ChatbotModel(spec)
+    if spec.kind == "transformers":
+        raise ModelConfigError(
+            f"model {spec.name}: answers no chat, it only says how likely texts are; serve it with "
+            "vLLM and name it with --base-url, or use a .gguf file"
+        )
     from convogen.models.endpoint import EndpointModel
 
     return EndpointModel(spec)

@@ -2,8 +2,8 @@
 
 A file starts with a YAML header between two `---` lines: `variables` (what the text may use),
 `paper` (the section it follows) and `about`. The body is split into messages by lines that hold
-only `[system]` or `[user]`. Loading checks that the text uses the declared variables and no
-other; the file's hash goes into the manifest and the fingerprint.
+only `[system]`, `[user]` or, for an example of a reply, `[assistant]`. Loading checks that the text
+uses the declared variables and no other; the hash goes into the manifest and the fingerprint.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from convogen.resources import PROMPTS
 
 __all__ = ["Prompt", "load_prompt"]
 
+_Speaker = Literal["system", "user", "assistant"]
+
 _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
 )
 _HEADER = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
-_ROLE = re.compile(r"^\[(system|user)\]\n", re.MULTILINE)
+_ROLE = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
 
 
 class Prompt:
@@ -49,8 +51,8 @@ class Prompt:
         if len(pieces) < 3 or pieces[0].strip():
             raise SourceError(f"{path}: the text must start with a line [system] or [user]")
         roles, bodies = pieces[1::2], pieces[2::2]
-        self._parts: list[tuple[Literal["system", "user"], jinja2.Template]] = [
-            ("system" if role == "system" else "user", self._compile(body.strip()))
+        self._parts: list[tuple[_Speaker, jinja2.Template]] = [
+            (cast("_Speaker", role), self._compile(body.strip()))
             for role, body in zip(roles, bodies, strict=True)
         ]
 

@@ -21,6 +21,9 @@ __all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost"]
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """The published table by the aspects; its scale is 1 to 5."""
 
+NOT_AVERAGED = ("fed",)
+"""Judges some of whose aspects are on another scale than the others."""
+
 
 def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
     """The means by aspect with intervals, how they came about, the cost; None where not judged.
@@ -56,7 +59,7 @@ def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
         "conversations": len(conversations),
         **judged_by,
         "aspects": aspects,
-        "average": _average(aspects),
+        "average": None if judge in NOT_AVERAGED else _average(aspects),
         "table": published,
         "methods": dict(methods),
         "mean_mass": sum(mass) / len(mass) if mass else None,
@@ -77,7 +80,8 @@ def _judged_by(run: Run, judge: str) -> dict[str, Any]:
     return {
         "model": essence.get("model", "unknown"),
         "kind": manifest.get("kind", "unknown"),
-        "scale": essence.get("scale", [1, 5]),
+        "scale": essence.get("scale", [1, 5] if judge == "geval" else None),
+        "over": essence.get("over"),
         "fingerprint": manifest.get("fingerprint", "unknown"),
         "prompts": essence.get("prompts", {}),
     }

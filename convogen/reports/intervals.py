@@ -5,6 +5,7 @@ Percentile bootstrap over conversations (Efron, 1979), 2,000 resamples, always t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "difference_interval", "mean_interval", "ratio_interval", "std_interval"]
+__all__ = [
+    "Interval",
+    "difference_interval",
+    "mean_interval",
+    "ratio_interval",
+    "statistic_interval",
+    "std_interval",
+]
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -58,6 +66,21 @@ def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
     return _bootstrap((ours, theirs), _difference, paired=False)
 
 
+def statistic_interval(statistic: Any, *data: NDArray[Any]) -> Interval | None:
+    """A statistic, along `axis`, of columns drawn together, a row a unit; None where undefined.
+
+    No interval where it is undefined for some of the resamples.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of resamples for which it is undefined
+        found = _bootstrap(data, statistic)
+    if np.isnan(found.value):
+        return None
+    if found.low is None or found.high is None or np.isnan(found.low) or np.isnan(found.high):
+        return Interval(found.value, None, None, found.n)
+    return found
+
+
 def _numbers(values: Iterable[float]) -> Numbers:
     numbers = np.fromiter(values, float)
     return numbers[~np.isnan(numbers)]
@@ -79,7 +102,7 @@ def _difference(ours: Numbers, theirs: Numbers, axis: int = -1) -> Any:
     return ours.mean(axis=axis) - theirs.mean(axis=axis)
 
 
-def _bootstrap(data: tuple[Numbers, ...], statistic: Any, paired: bool = True) -> Interval:
+def _bootstrap(data: tuple[NDArray[Any], ...], statistic: Any, paired: bool = True) -> Interval:
     n = min(len(sample) for sample in data)
     value = float(statistic(*data))
     if n < 2:

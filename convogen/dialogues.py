@@ -1,0 +1,173 @@
+"""What judges read: the conversations of a run or of any corpus, and the dialogues beside them.
+
+A corpus' scores are kept in a folder of their own, in the same files as a run's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.corpora import Corpus, open_corpus
+from convogen.errors import SourceError
+from convogen.store import Run
+from convogen.types import Conversation, Turn
+
+__all__ = [
+    "Beside",
+    "CorpusFolder",
+    "PairFolder",
+    "digest_of",
+    "paired",
+    "real_dialogues",
+    "seed_of",
+]
+
+
+class CorpusFolder(Run):
+    """The scores of a corpus: a folder that has nothing else of a run."""
+
+    def __init__(self, source: str, folder: Path, corpus: Corpus | None = None) -> None:
+        super().__init__(folder)
+        self._corpus = corpus or open_corpus(source)
+        self.source = source
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """A corpus was not made here: nothing is known of it but what its dialogues are."""
+        return {"fingerprint": self.digest, "source": self.source}
+
+    def conversations(self) -> Iterator[Conversation]:
+        """The corpus' conversations; rows that are none are left out."""
+        return iter(self._corpus)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for what is said in the corpus."""
+        return digest_of((one.id, one.turns) for one in self.conversations())
+
+
+class PairFolder(Run):
+    """The dialogues of one run that another has a counterpart of, and their scores' folder."""
+
+    def __init__(self, first: Run, beside: Beside, folder: Path) -> None:
+        super().__init__(folder)
+        self._first = first
+        self._beside = beside
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Nothing was made here."""
+        return {}
+
+    def conversations(self) -> Iterator[Conversation]:
+        """The first run's, in their order."""
+        return (conversation for _, conversation in self._found())
+
+    def keys(self) -> dict[str, str]:
+        """What each conversation was begun with, by its id."""
+        return {one.id: f"{_key(one, place)}" for place, one in self._found()}
+
+    def _found(self) -> Iterator[tuple[int, Conversation]]:
+        for place, conversation in enumerate(self._first.conversations()):
+            if self._beside.has(conversation, place):
+                yield place, conversation
+
+
+class Beside:
+    """Dialogues to set beside others: by the id of their seed, or by their place, from 0.
+
+    `digest` stands for what is said in them, where something shorter does so.
+    """
+
+    def __init__(
+        self, name: str, dialogues: Mapping[str | int, Sequence[Turn]], digest: str | None = None
+    ) -> None:
+        self.name = name
+        self._dialogues = dialogues
+        self._digest = digest
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits."""
+        return self._digest or digest_of(self._dialogues.items())
+
+    def has(self, conversation: Conversation, place: int) -> bool:
+        """Whether there is a dialogue on the same seed."""
+        return bool(self._dialogues.get(_key(conversation, place)))
+
+    def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
+        """The dialogue on the same seed; `place` counts the conversations before it.
+
+        Raises `SourceError` where there is none.
+        """
+        if not self.has(conversation, place):
+            seed = seed_of(conversation)
+            which = "no seed, and no counterpart by its place" if seed is None else f"seed {seed!r}"
+            raise SourceError(
+                f"{self.name}: nothing to set beside conversation {conversation.id}, which has "
+                f"{which}; give the dialogues that the seeds are from"
+            )
+        return tuple(self._dialogues[_key(conversation, place)])
+
+
+def real_dialogues(source: str) -> Beside:
+    """The real dialogues in a corpus, all of them held; raises `SourceError` where there is none.
+
+    Their ids are the corpus' own; where a row lists its messages' ids, the last of them.
+    """
+    dialogues: dict[str | int, Sequence[Turn]] = {}
+    for place, one in enumerate(open_corpus(source)):
+        dialogues[place] = one.turns
+        dialogues.setdefault(_id(one), one.turns)
+    if not dialogues:
+        raise SourceError(f"{source}: no dialogue in it")
+    return Beside(source, dialogues)
+
+
+def paired(first: Run, second: Run, out: Path) -> tuple[PairFolder, Beside]:
+    """Two runs' dialogues on the same seeds, those of the second held; scores go to a folder there.
+
+    Raises `SourceError` where no seed is in both, or both are the same.
+    """
+    prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
+    if prints[0] == prints[1]:
+        raise SourceError(f"{first.folder} and {second.folder}: the same dialogues; give others")
+    dialogues: dict[str | int, Sequence[Turn]] = {
+        _key(one, place): one.turns for place, one in enumerate(second.conversations())
+    }
+    beside = Beside(str(second.folder), dialogues, prints[1])
+    pair = PairFolder(first, beside, out / "-".join(prints))
+    if next(pair.conversations(), None) is None:
+        raise SourceError(f"{first.folder} and {second.folder}: no seed in common")
+    pair.folder.mkdir(parents=True, exist_ok=True)
+    return pair, beside
+
+
+def _key(conversation: Conversation, place: int) -> str | int:
+    """What a conversation was begun with: its seed's id, else its task or its place."""
+    known = seed_of(conversation)
+    return known or (place if conversation.task is None else conversation.task)
+
+
+def seed_of(conversation: Conversation) -> str | None:
+    """The id of the real dialogue that a conversation was begun with."""
+    seed = conversation.context.get("seed")
+    return seed if isinstance(seed, str) else None
+
+
+def digest_of(dialogues: Iterable[tuple[str | int, Sequence[Turn]]]) -> str:
+    """16 hexadecimal digits of named dialogues: who says what, in their order."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, turns in dialogues:
+        digest.update(repr((name, [(turn.speaker, turn.text) for turn in turns])).encode())
+    return digest.hexdigest()
+
+
+def _id(conversation: Conversation) -> str:
+    listed = conversation.context.get("conversation_id")
+    last: Any = cast("list[Any]", listed)[-1] if isinstance(listed, list) and listed else None
+    return last if isinstance(last, str) and last else conversation.id

@@ -1,0 +1,94 @@
+"""A chatbot behind HTTP, as `models.http` describes it: a message goes out, an answer comes back.
+
+It is told what is said to it and in which session; what it remembers is its own matter. Retries,
+limits and budgets are those of any model. It says nothing of tokens, so none are counted.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jinja2
+
+from convogen.errors import ModelConfigError
+from convogen.masking import Secrets, public_url, url_secrets
+from convogen.models.base import Reply, Request, Transient, printable
+from convogen.models.completions import read_error
+from convogen.models.http import at_path, fill
+from convogen.models.spec import ModelSpec
+from convogen.models.transport import Advice, Transport
+from convogen.types import Usage
+
+__all__ = ["ChatbotModel"]
+
+MAX_ANSWER_BYTES = 1 << 20
+
+
+class ChatbotModel:
+    """Raises `ModelConfigError` at once where the environment lacks a variable it needs."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        assert spec.http is not None
+        self._name, self._http = spec.name, spec.http
+        try:
+            self._env = spec.http.secrets
+        except KeyError as error:
+            raise ModelConfigError(
+                f"model {spec.name}: http needs {error.args[0]} in the environment; set it"
+            ) from None
+        url = self._filled(spec.http.url, {"session": "x"})
+        self._secrets = Secrets([*self._env.values(), *url_secrets(url)])
+        headers = {name: self._filled(text, {}) for name, text in spec.http.headers.items()}
+        self._transport = Transport(
+            url,
+            self._secrets.mask_error(public_url(url)),
+            {"Accept": "application/json", **headers, "Content-Type": "application/json"},
+            spec.timeout_s,
+            self._secrets,
+            Advice(
+                unreached=f"check http.url of model {spec.name}",
+                refused=f"check http.headers of model {spec.name}, and what they name",
+                missing=f"check http.url of model {spec.name}",
+            ),
+            MAX_ANSWER_BYTES,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def complete(self, request: Request) -> Reply:
+        """Say the last message in the dialogue's session, once."""
+        said = [one for one in request.messages if one.role != "system"]
+        given = {
+            "session": request.dialogue,
+            "message": said[-1].content if said else "",
+            "messages": [{"role": one.role, "content": one.content} for one in said],
+        }
+        url = self._filled(self._http.url, given)
+        body = self._filled(self._http.body, given)
+        status, headers, answer = await self._transport.post(body, url)
+        if not 200 <= status < 300:
+            detail = read_error(answer, self._secrets)
+            raise self._transport.status_error(status, headers, detail)
+        text = self._secrets.mask(printable(self._read(answer)))
+        self._transport.answered = True
+        return Reply(text, Usage(), "stop")
+
+    def _filled(self, value: Any, given: dict[str, Any]) -> Any:
+        try:
+            return fill(value, {"env": self._env, **given})
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise ModelConfigError(f"model {self._name}: http: {error}") from None
+
+    def _read(self, answer: bytes) -> str:
+        """The text in an answer; where none was ever found at the path, the path is wrong."""
+        try:
+            return at_path(json.loads(answer), self._http.answer)
+        except (ValueError, RecursionError, LookupError) as error:
+            said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
+            message = f"model {self._name}: http.answer {self._http.answer}: {said}"
+            if isinstance(error, LookupError) and not self._transport.answered:
+                raise ModelConfigError(message) from None
+            raise Transient(message, kind="unreadable") from None

@@ -1,0 +1,181 @@
+"""How a chatbot is reached over HTTP: the request it takes, and where its answer is.
+
+    http:
+      url: https://bot.example/api/sessions/{{ session }}/messages
+      headers: {Authorization: "Bearer {{ env.BOT_TOKEN }}"}
+      body: {text: "{{ message }}", lang: en}
+      answer: data.replies[0].text
+
+Templates are Jinja's, in a sandbox. `message` is what is said to the chatbot, `session` the
+dialogue it belongs to, `messages` all that was said (`role` and `content` each), `env.NAME` a
+variable of the environment: the only place for a secret. A body is filled in as JSON, text by text;
+a text that is `{{ messages }}` alone becomes a list.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import jinja2
+import jinja2.meta
+import jinja2.sandbox
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from convogen.masking import SECRET_NAME, public_url
+
+__all__ = ["Http", "at_path", "fill"]
+
+IN_BODY = {"message", "messages", "session", "env"}
+IN_URL = {"session", "env"}
+IN_HEADER = {"env"}
+
+_ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, autoescape=False
+)
+_ENV = re.compile(r"\benv\.([A-Za-z_]\w*)")
+_WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
+_STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
+
+
+class Http(BaseModel):
+    """A chatbot's request and answer; no secret stands in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(description="where it takes messages; {{ session }} may be in its path")
+    headers: dict[str, str] = Field(
+        default_factory=dict[str, str], description="its headers, secrets as {{ env.NAME }}"
+    )
+    body: dict[str, Any] = Field(description="the JSON it takes, with {{ message }} in it")
+    answer: str = Field(
+        pattern=r"^[^\s]{1,200}$",
+        description="where its answer is in the JSON: data.replies[0].text",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        _check(value, IN_URL)
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "{" in parts.netloc:
+            raise ValueError("must be a URL such as https://bot.example/chat")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _hold_no_secret(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            _check(text, IN_HEADER)
+            if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", name) or re.search(r"[\r\n]", text):
+                raise ValueError(f"{name!r} is no header")
+            if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
+                raise ValueError(f"{name}: a secret is taken from the environment: {{{{ env.X }}}}")
+        return value
+
+    @field_validator("body")
+    @classmethod
+    def _asks(cls, value: dict[str, Any]) -> dict[str, Any]:
+        texts = list(_texts(value))
+        for text in texts:
+            _check(text, IN_BODY)
+        if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
+            raise ValueError("nothing of it is {{ message }}, or {{ messages }}")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"is no JSON: {error}") from None
+        return value
+
+    @field_validator("answer")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        if "".join(step[0] for step in _STEP.finditer(value)) != value:
+            raise ValueError("must be keys and numbers of items, such as data.replies[0].text")
+        return value
+
+    @property
+    def needs(self) -> list[str]:
+        """The variables of the environment that it names."""
+        texts = [self.url, *self.headers.values(), *_texts(self.body)]
+        return sorted({name for text in texts for name in _ENV.findall(text)})
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Their values; raises `KeyError` naming one that is not set."""
+        found = {name: os.environ.get(name, "").strip() for name in self.needs}
+        for name, value in found.items():
+            if not value:
+                raise KeyError(name)
+        return found
+
+    def public(self) -> Http:
+        """The same without what is secret in its URL."""
+        return self.model_copy(update={"url": public_url(self.url)})
+
+
+def fill(value: Any, given: Mapping[str, Any]) -> Any:
+    """A body, or a text, with its templates filled in; raises `jinja2.TemplateError`."""
+    if isinstance(value, str):
+        if _WHOLE.fullmatch(value.strip()):
+            return given["messages"]
+        return _template(value).render(given)
+    if isinstance(value, dict):
+        return {key: fill(item, given) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [fill(item, given) for item in cast("list[Any]", value)]
+    return value
+
+
+@lru_cache(maxsize=256)
+def _template(text: str) -> jinja2.Template:
+    return _ENVIRONMENT.from_string(text)
+
+
+def at_path(data: Any, path: str) -> str:
+    """The text at a path of an answer; raises `LookupError` saying what is there instead."""
+    for step in _STEP.finditer(path):
+        key, item = step.groups()
+        try:
+            data = data[key] if key is not None else cast("list[Any]", data)[int(item)]
+        except (LookupError, TypeError):
+            wanted = step[0].lstrip(".")
+            raise LookupError(f"no {wanted!r} there, but {_shape(data)}") from None
+    text: Any = data
+    if not isinstance(text, str):
+        raise LookupError(f"{_shape(data)} there, not a text")
+    return text
+
+
+def _shape(value: Any) -> str:
+    """What a value is, in words: the keys of an object, else its type."""
+    kind = type(value).__name__
+    known = list(cast("dict[str, Any]", value))[:12] if kind == "dict" else []
+    return f"the keys {', '.join(known)}" if known else kind
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in cast("dict[str, Any]", value).values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _texts(item)
+
+
+def _check(text: str, allowed: set[str]) -> None:
+    try:
+        used = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
+    except jinja2.TemplateSyntaxError as error:
+        raise ValueError(f"{text[:60]!r}: {error.message}") from None
+    if unknown := sorted(used - allowed):
+        raise ValueError(
+            f"{text[:60]!r} uses {', '.join(unknown)}; allowed: {', '.join(sorted(allowed))}"
+        )

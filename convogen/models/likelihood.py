@@ -1,0 +1,183 @@
+"""How likely given texts are to a model: log-probabilities of continuations after a prefix.
+
+A request with `continuations` is answered by how likely each is after its one message, not by a
+chat. Local models (`transformers:NAME`, GGUF files) are asked directly; an endpoint through its
+`/completions`, where that echoes the prompt's log-probabilities (vLLM, SGLang). What comes back
+is the reply's text, so it is kept in journals and records like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, cast
+
+from convogen.errors import ModelConfigError, ModelFault
+from convogen.models.base import ChatModel, Message, Reply, Request, Sampling
+from convogen.models.spec import ModelSpec
+from convogen.types import Usage
+
+if TYPE_CHECKING:
+    from convogen.models.traffic import Traffic
+
+__all__ = [
+    "Likelihood",
+    "Likelihoods",
+    "check_likelihoods",
+    "completions_body",
+    "open_likelihoods",
+    "read_completions",
+    "read_likelihoods",
+]
+
+WHAT_WOULD_DO = (
+    "what gives them: --model transformers:NAME (a checkpoint or its folder), --model embedded, a "
+    ".gguf file, or an endpoint that echoes a prompt's on /completions (vLLM, SGLang)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """The natural log-probability of a text, summed over its `tokens`."""
+
+    logprob: float
+    tokens: int
+
+    def __add__(self, other: Likelihood) -> Likelihood:
+        return Likelihood(self.logprob + other.logprob, self.tokens + other.tokens)
+
+    @property
+    def per_token(self) -> float:
+        """The mean log-probability of a token; 0 for an empty text."""
+        return self.logprob / self.tokens if self.tokens else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """Those of a prefix and of each continuation given it.
+
+    A model gives none for the first token of all; of a prefix longer than its context only the end
+    is taken.
+    """
+
+    prefix: Likelihood
+    continuations: list[Likelihood]
+
+    def to_reply(self, prompt_tokens: int) -> Reply:
+        """The reply that carries them, log-probabilities rounded to 6 decimals."""
+        pairs = [[round(one.logprob, 6), one.tokens] for one in (self.prefix, *self.continuations)]
+        return Reply(json.dumps(pairs), Usage(prompt_tokens=prompt_tokens), "stop")
+
+
+def read_likelihoods(text: str, n: int) -> Likelihoods:
+    """The likelihoods of `n` continuations in a reply's text.
+
+    Raises `ModelFault` of kind `no_likelihoods` where there are none.
+    """
+    try:
+        pairs = cast("list[Any]", json.loads(text))
+        found = [Likelihood(float(logprob), int(tokens)) for logprob, tokens in pairs]
+    except (ValueError, TypeError, RecursionError):
+        found = []
+    if len(found) != n + 1 or not all(isfinite(one.logprob) for one in found):
+        raise ModelFault("no_likelihoods", "the model gave no likelihoods of given texts", text)
+    return Likelihoods(found[0], found[1:])
+
+
+def open_likelihoods(spec: ModelSpec) -> ChatModel:
+    """The model of a spec that answers how likely texts are.
+
+    Raises `ModelConfigError` where it cannot be used.
+    """
+    if spec.kind in ("embedded", "transformers"):
+        from convogen.models.transformers_model import LocalLikelihoods
+
+        return LocalLikelihoods(spec)
+    if spec.kind == "scripted":
+        from convogen.models.scripted import ScriptedModel
+
+        return ScriptedModel()
+    from convogen.models.endpoint import EndpointModel
+
+    return EndpointModel(spec)
+
+
+async def check_likelihoods(traffic: Traffic, role: str) -> None:
+    """Ask a role's model once; raises `ModelConfigError` where it cannot answer.
+
+    The error says what would do.
+    """
+    spec = traffic.role(role).spec
+    if spec.kind == "scripted":
+        return
+    asked = (Message("user", "One, two,"),)
+    continuations = (" three", " green")
+    probe = Request(role, spec.identity, asked, Sampling(), continuations=continuations)
+    try:
+        read_likelihoods((await traffic.complete(probe, 0)).reply.text, len(continuations))
+    except (ModelFault, ModelConfigError) as error:
+        raise ModelConfigError(f"model {spec.name}: {error}; {WHAT_WOULD_DO}") from error
+
+
+def completions_body(request: Request) -> dict[str, Any]:
+    """The body of a call of `/completions` that echoes all texts with their log-probabilities.
+
+    One token is generated, the least that all endpoints take, and dropped.
+    """
+    prefix = request.messages[0].content
+    prompts = [prefix + continuation for continuation in request.continuations]
+    return {
+        "model": request.model,
+        "prompt": prompts,
+        "echo": True,
+        "logprobs": 1,
+        "max_tokens": 1,
+        "temperature": 0.0,
+    }
+
+
+def read_completions(answer: bytes, continuations: Sequence[str]) -> Reply:
+    """The likelihoods in an endpoint's answer.
+
+    Where a continuation ends is told from the texts of the tokens, counted from the end. Raises
+    `ModelFault` of kind `no_likelihoods` for an answer without them.
+    """
+    try:
+        body: dict[str, Any] = json.loads(answer)
+        choices = sorted(body["choices"], key=lambda choice: choice["index"])
+        read = [_read_choice(choice["logprobs"]) for choice in choices]
+        parts = [_split(one, text) for one, text in zip(read, continuations, strict=True)]
+        usage = cast("dict[str, Any]", body.get("usage") or {})
+        asked = int(usage.get("prompt_tokens") or sum(len(one) for one in read))
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        said = "the endpoint gave no log-probabilities of a given text"
+        raise ModelFault("no_likelihoods", said, repr(error)) from error
+    return Likelihoods(parts[0][0], [after for _, after in parts]).to_reply(asked)
+
+
+def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
+    """Tokens with log-probabilities, without the first, which has none, and the generated one."""
+    tokens = [str(token) for token in logprobs["tokens"]]
+    values = list(logprobs["token_logprobs"])
+    if len(tokens) != len(values) or len(tokens) < 3:
+        raise ValueError("no echo")
+    return [(token, float(value)) for token, value in list(zip(tokens, values, strict=True))[1:-1]]
+
+
+def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Likelihood]:
+    """The likelihoods of what comes before the ending and of the ending."""
+    at, spelt = len(tokens), ""
+    while len(spelt) < len(ending):
+        at -= 1
+        if at < 0:
+            raise ValueError("the echo is shorter than what was asked for")
+        spelt = tokens[at][0] + spelt
+    if not spelt.endswith(ending):
+        raise ValueError("the echo is not what was asked for")
+    return _summed(tokens[:at]), _summed(tokens[at:])
+
+
+def _summed(tokens: Sequence[tuple[str, float]]) -> Likelihood:
+    return Likelihood(sum(value for _, value in tokens), len(tokens))

@@ -1,0 +1,163 @@
+"""Checkpoints that transformers loads into this process, and how likely they find texts.
+
+Loading imports torch (seconds) and happens with the first call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import OrderedDict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import ModelConfigError
+from convogen.models.base import Reply, Request
+from convogen.models.embedded import find_gguf
+from convogen.models.likelihood import Likelihood, Likelihoods
+from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
+
+__all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
+
+PREFIXES = 4
+"""Prefixes whose states are kept: the calls on one conversation come one after the other."""
+
+
+def transformers_class(name: str) -> Any:
+    """A class of transformers; raises `ModelConfigError` where the extra is not installed."""
+    try:
+        import_module("torch")
+        transformers: Any = import_module("transformers")
+    except ImportError as error:
+        raise ModelConfigError(
+            "models loaded by transformers need: pip install 'convogen[train]'"
+        ) from error
+    transformers.utils.logging.disable_progress_bar()
+    return getattr(transformers, name)
+
+
+def load_causal(name: str) -> tuple[Any, Any]:
+    """A causal language model, in 32 bits and evaluation mode, and its tokenizer.
+
+    `name` is a checkpoint's name or folder (safetensors), `embedded`, or a GGUF file, which is
+    dequantised. Raises `ModelConfigError` where it cannot be loaded.
+    """
+    model_class = transformers_class("AutoModelForCausalLM")
+    tokenizer_class = transformers_class("AutoTokenizer")
+    name = name.removeprefix(TRANSFORMERS)
+    place, options = name, dict[str, Any]()
+    if name in (EMBEDDED, "embedded") or name.endswith(".gguf"):
+        path = find_gguf(EMBEDDED if name == "embedded" else name)
+        place, options = str(path.parent), {"gguf_file": path.name}
+    else:
+        options = {"use_safetensors": True}
+    torch: Any = import_module("torch")
+    try:
+        tokenizer = tokenizer_class.from_pretrained(
+            place, **{key: value for key, value in options.items() if key == "gguf_file"}
+        )
+        model = model_class.from_pretrained(place, dtype=torch.float32, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelConfigError(
+            f"model {Path(place).name if options else place}: no checkpoint that transformers "
+            f"loads ({said})"
+        ) from error
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(device).eval(), tokenizer
+
+
+class LocalLikelihoods:
+    """How likely a local checkpoint finds texts; raises `ModelConfigError` at the first call.
+
+    The continuations of a request are one batch after the states of the prefix, which are kept for
+    the next request. What a request is answered does not depend on others.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._name = spec.name
+        self._loaded: tuple[Any, Any] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._known: OrderedDict[str, _Prefix] = OrderedDict()
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request, loading the model on the first."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._answer, request)
+
+    async def close(self) -> None:
+        """Let go of the model."""
+        self._loaded = None
+        self._known.clear()
+
+    def _answer(self, request: Request) -> Reply:
+        if self._loaded is None:
+            self._loaded = load_causal(self._name)
+        model, tokenizer = self._loaded
+        endings = [
+            tokenizer(text, add_special_tokens=False).input_ids for text in request.continuations
+        ]
+        room = _context(model) - max(map(len, endings))
+        prefix = self._prefix(model, tokenizer, request.messages[0].content, room)
+        found = [Likelihood(0.0, 0)] * len(endings)
+        spelt = [at for at, ids in enumerate(endings) if ids]
+        for at, one in zip(spelt, prefix.score(model, [endings[at] for at in spelt]), strict=True):
+            found[at] = one
+        tokens = prefix.likelihood.tokens + 1 + sum(map(len, endings))
+        return Likelihoods(prefix.likelihood, found).to_reply(tokens)
+
+    def _prefix(self, model: Any, tokenizer: Any, text: str, room: int) -> _Prefix:
+        if text not in self._known:
+            first = tokenizer.bos_token_id
+            begin = tokenizer.eos_token_id if first is None else first
+            ids = tokenizer(text, add_special_tokens=False).input_ids
+            self._known[text] = _Prefix(model, [begin, *ids][-room:])
+            while len(self._known) > PREFIXES:
+                self._known.popitem(last=False)
+        self._known.move_to_end(text)
+        return self._known[text]
+
+
+class _Prefix:
+    """A prefix read by a model: its states, its likelihood, and what may come next."""
+
+    def __init__(self, model: Any, ids: list[int]) -> None:
+        torch: Any = import_module("torch")
+        with torch.inference_mode():
+            given = torch.tensor([ids], device=model.device)
+            out = model(given, use_cache=True)
+            self._states = out.past_key_values
+            self._next = out.logits[0, -1].log_softmax(-1)
+            logprobs = out.logits[0, :-1].log_softmax(-1)
+            self.likelihood = Likelihood(
+                float(logprobs.gather(-1, given[0, 1:, None]).double().sum()), len(ids) - 1
+            )
+
+    def score(self, model: Any, endings: list[list[int]]) -> list[Likelihood]:
+        """The likelihoods of endings of one token at least."""
+        if not endings:
+            return []
+        torch: Any = import_module("torch")
+        longest = max(map(len, endings))
+        padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in endings])
+        with torch.inference_mode():
+            states = copy.deepcopy(self._states)
+            states.batch_repeat_interleave(len(endings))
+            out = model(padded.to(model.device), past_key_values=states, use_cache=True)
+            after = out.logits[:, :-1].log_softmax(-1)
+            first = self._next.expand(len(endings), 1, -1)
+            logprobs = torch.cat([first, after], 1)
+            of_tokens = logprobs.gather(-1, padded.to(model.device)[..., None])[..., 0].double()
+        return [
+            Likelihood(float(row[: len(ids)].sum()), len(ids))
+            for row, ids in zip(of_tokens, endings, strict=True)
+        ]
+
+
+def _context(model: Any) -> int:
+    """Tokens a model reads at most."""
+    for name in ("max_position_embeddings", "n_positions"):
+        if isinstance(found := getattr(model.config, name, None), int):
+            return found
+    return 4096
