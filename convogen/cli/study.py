@@ -1,0 +1,202 @@
+"""`convogen study`: the tables of LLM Roleplay for our runs, beside the published ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from convogen.metrics.roleplay import Condition, Measure
+    from convogen.metrics.roleplay_published import Check
+    from convogen.published import Cell
+
+__all__ = ["command"]
+
+
+@click.command("study")
+@click.argument(
+    "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(folders: tuple[Path, ...], as_json: bool) -> None:
+    """Study RUNs of the method roleplay: lengths, failures and lexical diversity over seeds.
+
+    Runs that differ in their seeds alone are one condition; means and standard deviations are over
+    these. The tables stand beside those of the paper, and what the paper's own numbers come to
+    where they can be computed once more is told below them.
+    """
+    from convogen.metrics.roleplay import conditions
+    from convogen.metrics.roleplay_published import checks
+    from convogen.store import load_run
+
+    found = conditions(load_run(folder) for folder in folders)
+    arithmetic = checks()
+    if as_json:
+        whole = {
+            "conditions": [_report(one) for one in found],
+            "published": [asdict(one) for one in arithmetic],
+        }
+        click.echo(json.dumps(whole, ensure_ascii=False))
+        return
+    _print(found, arithmetic)
+
+
+def _report(one: Condition) -> dict[str, Any]:
+    from convogen.metrics.roleplay import DIVERSITY, LENGTHS, RATES
+
+    outputs = ("inquirer_outputs", "responder_outputs", "dialogues", "regenerated")
+    return {
+        "name": one.name,
+        "told": one.told,
+        "runs": [f"{each.run.folder}" for each in one.runs],
+        "seeds": [each.seed for each in one.runs],
+        "failures": [dict(each.failures) for each in one.runs],
+        "lengths": {name: one.length(name)._asdict() for name in LENGTHS},
+        "rates": {name: one.rate(name)._asdict() for name in RATES},
+        "counts": {name: one.count(name)._asdict() for name in (*RATES, *outputs)},
+        "diversity": {name: one.diversity(name)._asdict() for name in DIVERSITY},
+    }
+
+
+def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for nth, one in enumerate(found, 1):
+        seeds = ", ".join(f"{each.seed}" for each in one.runs)
+        console.print(Text(f"({nth}) {one.name}; seeds {seeds}"))
+    for table in (_rates(found), _counts(found), _diversity(found), _lengths(found)):
+        console.print(table)
+    console.print(Text(_told(arithmetic)))
+
+
+def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table.add_column(columns[0])
+    for column in columns[1:]:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _rates(found: Sequence[Condition]) -> Table:
+    from convogen.metrics.roleplay import LENGTHS, RATES
+    from convogen.published import published
+
+    rows = published("roleplay")["1"].rows
+    table = _table(
+        "Table 1: lengths, and failures in percent of outputs",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
+        "Thanks and what could not be saved: percent of the dialogues begun.",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
+    )
+    for name, label in LENGTHS.items():
+        ours = [_text(one.length(name), spread=True) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    table.add_section()
+    for name, (label, _) in RATES.items():
+        ours = [_text(one.rate(name), 100) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    return table
+
+
+def _counts(found: Sequence[Condition]) -> Table:
+    from convogen.metrics.roleplay import RATES
+    from convogen.published import published
+
+    rows = published("roleplay")["7"].rows
+    table = _table(
+        "Table 7: failures and the outputs they are of",
+        "",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
+    )
+    for name, (label, of) in RATES.items():
+        ours = [f"{_text(one.count(name))} of {_number(one.count(of).mean)}" for one in found]
+        printed = [
+            f"{_cell(row, name)} of {row[of]:.2f}" if name in row else "-" for row in rows.values()
+        ]
+        table.add_row(label, *ours, *printed)
+    return table
+
+
+def _diversity(found: Sequence[Condition]) -> Table:
+    from convogen.metrics.roleplay import DIVERSITY
+    from convogen.published import published
+
+    table = _table(
+        "Table 2: the user's language by what is told of a persona",
+        "Ours: of a dialogue's prompts, mean over dialogues, deviation over seeds; the paper does "
+        "not say of what text its own are, and gives variances.",
+        ["Told", *DIVERSITY.values()],
+    )
+    for nth, one in enumerate(found, 1):
+        ours = [_text(one.diversity(name), digits=3) for name in DIVERSITY]
+        table.add_row(f"({nth}) {one.told}", *ours)
+    table.add_section()
+    for name, row in published("roleplay")["2"].rows.items():
+        table.add_row(f"{name}, published", *(_cell(row, key, "_var", 3) for key in DIVERSITY))
+    return table
+
+
+def _lengths(found: Sequence[Condition]) -> Table:
+    from convogen.metrics.roleplay import LENGTHS
+    from convogen.published import published
+
+    table = _table(
+        "Table 4: beside other data sets", "In parentheses: deviation.", ["", *LENGTHS.values()]
+    )
+    for nth, one in enumerate(found, 1):
+        table.add_row(f"({nth})", *(_text(one.length(name), spread=True) for name in LENGTHS))
+    table.add_section()
+    for name, row in published("roleplay")["4"].rows.items():
+        table.add_row(f"{name}, published", *(_cell(row, key) for key in LENGTHS))
+    return table
+
+
+def _told(arithmetic: Sequence[Check]) -> str:
+    """What the published numbers come to: how many agree, and which do not."""
+    lines = ["The published numbers, computed once more from each other:"]
+    for what in dict.fromkeys(one.what for one in arithmetic):
+        own = [one for one in arithmetic if one.what == what]
+        verdicts = dict.fromkeys(("rounded", "truncated", "within the spread", "off"), 0)
+        for one in own:
+            verdicts[one.verdict] += 1
+        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items() if count)
+        lines.append(f"  {what}: {told}")
+        lines += [
+            f"    {one.row}, {one.cell}: printed {one.printed:g}, {one.computed:.4g} comes out"
+            for one in own
+            if one.verdict != "rounded"
+        ]
+    return "\n".join(lines)
+
+
+def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int = 2) -> str:
+    """A mean with its deviation in parentheses."""
+    if found.mean is None:
+        return "-"
+    std = found.spread if spread else found.std
+    shown = f"{found.mean * scale:.{digits}f}"
+    return shown if std is None else f"{shown} ({std * scale:.{digits}f})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _cell(row: dict[str, Cell], name: str, deviation: str = "_std", digits: int = 2) -> str:
+    """A published number with what is printed in parentheses."""
+    value, std = row.get(name), row.get(f"{name}{deviation}")
+    if not isinstance(value, float):
+        return "-"
+    return f"{value:.{digits}f}" + (f" ({std:.{digits}f})" if isinstance(std, float) else "")

@@ -1,0 +1,172 @@
+"""LLM Roleplay: a model plays a persona with a goal and talks to a chatbot (Tamoyan et al.)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from convogen.errors import SourceError
+from convogen.methods.base import Method, Play, RunInputs
+from convogen.methods.roleplay_failures import Family
+from convogen.methods.roleplay_people import (
+    FEATURES,
+    Goal,
+    content_hash,
+    families,
+    goals_of,
+    hub_people,
+    people,
+)
+from convogen.models.base import Sampling
+from convogen.personas import is_named, open_hub
+from convogen.prompts import Prompt, load_prompt
+from convogen.types import Persona
+
+__all__ = ["Roleplay"]
+
+Feature = Literal["age", "race", "gender", "education", "native_english"]
+Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "small"]
+
+
+class Roleplay(Method):
+    """Parameters of the method.
+
+    Its plan is every persona with every goal: task p is of persona p // G and goal p % G, with G
+    goals. A pair that fails is a failure on record; no other takes its place.
+    """
+
+    name: ClassVar[str] = "roleplay"
+    each_once: ClassVar[bool] = True
+    path_fields: ClassVar[tuple[str, ...]] = ("persona_source", "goals_file")
+    prompt_names: ClassVar[tuple[str, ...]] = ("opening", "forward", "responder")
+    roles: ClassVar[dict[str, Sampling]] = {
+        "inquirer": Sampling(temperature=1.0, max_tokens=1000),
+        "responder": Sampling(temperature=1.0, max_tokens=4000),
+    }
+
+    personas: int = Field(default=20, ge=1, le=100_000, description="how many personas")
+    persona_seed: int = Field(
+        default=0, ge=0, description="which personas: the same for all runs that are compared"
+    )
+    features: tuple[Feature, ...] = Field(
+        default=FEATURES, description="what is told of a persona; []: nothing"
+    )
+    persona_source: str | None = Field(
+        default=None,
+        description="a hub in place of features: everyday, a file, or hf:OWNER/NAME[@CONFIG]"
+        "[:SPLIT]",
+    )
+    persona_field: str | None = Field(
+        default=None, description="field of the source with the persona's text; default: guessed"
+    )
+    persona_licence: str | None = Field(
+        default=None, description="terms of the source, where it does not name them"
+    )
+    goals: int | tuple[str, ...] | None = Field(
+        default=None, description="how many goals, the first ones, or their names; default: all"
+    )
+    goals_file: str | None = Field(
+        default=None, description="goals of your own: YAML, `goals:` with `name` and `goal` each"
+    )
+    inquirer_family: Kind = Field(
+        default="gpt", description="the inquirer's kind of model: prompts, parameters of detectors"
+    )
+    responder_family: Kind = Field(
+        default="gpt", description="the responder's: a system message or not, special tokens"
+    )
+    stop_token: str = Field(
+        default="FINISH", pattern=r"^\w[\w-]{0,40}$", description="ends a dialogue"
+    )
+    max_turns: int = Field(
+        default=12, ge=1, le=200, description="most turns; a prompt and its response are one"
+    )
+    regenerations: int = Field(
+        default=2, ge=0, le=10, description="how often an output that cannot be used is made anew"
+    )
+
+    @field_validator("goals")
+    @classmethod
+    def _some(cls, value: int | tuple[str, ...] | None) -> int | tuple[str, ...] | None:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be 1 or more")
+        if value == ():
+            raise ValueError("names no goal; leave it out for all")
+        return value
+
+    @model_validator(mode="after")
+    def _of_a_source(self) -> Roleplay:
+        own = ("persona_field", "persona_licence")
+        if not self.persona_source and (given := next((k for k in own if getattr(self, k)), None)):
+            raise ValueError(f"{given}: is of a persona_source")
+        return self
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        return field != "persona_source" or not is_named(value)
+
+    def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
+        """The prompts of the inquirer's family."""
+        few_shot = families()[self.inquirer_family].few_shot
+        variant = {"opening": "opening-small", "forward": "forward-small"} if few_shot else {}
+        return {
+            step: load_prompt(
+                f"{self.name}/{variant.get(step, step)}",
+                Path(chosen[step]) if step in chosen else None,
+            )
+            for step in self.prompt_names
+        }
+
+    @property
+    def families(self) -> tuple[Family, Family]:
+        """The inquirer's kind of model, and the responder's."""
+        known = families()
+        return known[self.inquirer_family], known[self.responder_family]
+
+    @cached_property
+    def people(self) -> list[Persona]:
+        """The personas in their order, read once."""
+        if self.persona_source is None:
+            return people(self.personas, self.features, self.persona_seed)
+        hub = open_hub(self.persona_source, self.persona_field, self.persona_licence)
+        return hub_people(hub, self.personas, self.persona_seed)
+
+    @cached_property
+    def wanted(self) -> list[Goal]:
+        """The goals in their order, read once.
+
+        Raises `SourceError` for a name that is none, and for a file that holds no goals.
+        """
+        known = goals_of(Path(self.goals_file) if self.goals_file else None)
+        names = [goal.name for goal in known]
+        where = self.goals_file or "shipped"
+        if len(set(names)) < len(names):
+            raise SourceError(f"goals {where}: two goals have the same name")
+        if isinstance(self.goals, int) and self.goals > len(known):
+            raise SourceError(f"goals: {self.goals} asked for, {where} are {len(known)}")
+        if self.goals is None or isinstance(self.goals, int):
+            return known[: self.goals]
+        if unknown := [name for name in self.goals if name not in names]:
+            raise SourceError(f"goals: {unknown[0]!r} is not known; allowed: {', '.join(names)}")
+        return [known[names.index(name)] for name in self.goals]
+
+    def sources(self) -> dict[str, str]:
+        """Personas and goals, hashed by content."""
+        return {"personas": content_hash(self.people), "goals": content_hash(self.wanted)}
+
+    def tasks(self) -> int:
+        """Personas times goals."""
+        return self.personas * len(self.wanted)
+
+    def pair(self, task: int) -> tuple[Persona, Goal]:
+        """Whose task it is, and what for."""
+        person, goal = divmod(task, len(self.wanted))
+        return self.people[person], self.wanted[goal]
+
+    def start(self, inputs: RunInputs) -> Play:
+        from convogen.methods.roleplay_play import RoleplayPlay
+
+        return RoleplayPlay(self, inputs)

@@ -1,0 +1,229 @@
+"""A role play at work: algorithm 1 of LLM Roleplay, with its failures detected and made good.
+
+An output that cannot be used is made anew with changed sampling, a bounded number of times; every
+output counts. A dialogue that cannot be saved is a failure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convogen.errors import ModelFault
+from convogen.experiences import card_text
+from convogen.methods.base import Play, RunInputs, Task
+from convogen.methods.roleplay_failures import (
+    FAILURES,
+    Family,
+    faults_of_prompt,
+    is_incoherent,
+    thanks_without_end,
+)
+from convogen.methods.roleplay_people import SPEAKER, Goal
+from convogen.methods.roleplay_reading import extract_prompt, stops
+from convogen.models.base import Message, Sampling
+from convogen.models.traffic import Answer
+from convogen.prompts import Prompt
+from convogen.store import Outcome
+from convogen.types import Conversation, Experience, Persona, Starter, Turn
+
+if TYPE_CHECKING:
+    from convogen.methods.roleplay import Roleplay
+
+__all__ = ["RESPONDER", "RoleplayPlay", "changed", "usable_prompt", "without_system"]
+
+RESPONDER = "assistant"
+RELATIONS = "a user and a chatbot"
+
+STEP = 0.3
+"""How much cooler (no prompt) or warmer (incoherent) an output is sampled each time anew."""
+
+_UNUSABLE = ("no_prompt", "incoherent_inquirer")
+
+
+class RoleplayPlay(Play):
+    """One run of the method."""
+
+    def __init__(self, method: Roleplay, inputs: RunInputs) -> None:
+        self._method = method
+        self._prompts = inputs.prompts
+
+    async def play(self, task: Task) -> Outcome:
+        persona, goal = self._method.pair(task.number)
+        dialogue = _Dialogue(self._method, self._prompts, task, persona, goal)
+        try:
+            ended = await dialogue.converse()
+        except ModelFault as fault:
+            failure = task.failure(f"turn {len(dialogue.turns) // 2 + 1}", fault)
+            counted = {"counts": dict(dialogue.counts)}
+            return Outcome(failure=failure.model_copy(update=counted))
+        return dialogue.outcome(ended)
+
+
+@dataclass(slots=True)
+class _Dialogue:
+    """One dialogue while it goes on; `counts` has all outputs and what was wrong with them."""
+
+    method: Roleplay
+    prompts: Mapping[str, Prompt]
+    task: Task
+    persona: Persona
+    goal: Goal
+    turns: list[Turn] = field(default_factory=list[Turn])
+    counts: Counter[str] = field(default_factory=Counter[str])
+
+    async def converse(self) -> str:
+        """Algorithm 1; why it ended. Raises `ModelFault` where it cannot be saved."""
+        stop, (asks, answers) = self.method.stop_token, self.method.families
+        opening = self.prompts["opening"].render(
+            persona=card_text(self.persona), goal=self.goal.goal, stop=stop
+        )
+        asking = opening if asks.system else without_system(opening)
+        answering = self.prompts["responder"].render()
+        for turn in range(self.method.max_turns):
+            prompt = await self._prompt(asking)
+            if prompt is None:
+                return "goal"
+            answering.append(Message("user", prompt))
+            if turn == 0 and not answers.system:
+                answering = without_system(answering)
+            response = await self._response(answering)
+            self.task.count("turns")
+            if thanks_without_end([one.text for one in self.turns]):
+                self.counts["thanking"] += 1
+                return "thanking"
+            answering.append(Message("assistant", response))
+            asking.append(Message("assistant", f'"{prompt}"'))
+            asking += self.prompts["forward"].render(response=response, stop=stop)
+        return "max_turns"
+
+    async def _prompt(self, messages: Sequence[Message]) -> str | None:
+        """The inquirer's next prompt; None where it stops. The first turn has no stop."""
+        stop, (asks, answers) = self.method.stop_token, self.method.families
+        reasks: list[str] = []
+        while True:
+            answer = await self._ask("inquirer", messages, reasks)
+            output, begun = answer.text, bool(self.turns)
+            if begun and stops(output, stop):
+                return None
+            faults = faults_of_prompt(output, stop, asks, answers)
+            prompt = usable_prompt(output, faults, answers)
+            if not begun and prompt == stop:
+                prompt = None
+            if prompt is None and not any(name in faults for name in _UNUSABLE):
+                faults = ["no_prompt", *faults]
+            self.counts.update(faults)
+            if prompt is not None:
+                self._add(SPEAKER, prompt, answer, reasks)
+                return prompt
+            self._again(next(name for name in faults if name in _UNUSABLE), answer, reasks)
+
+    async def _response(self, messages: Sequence[Message]) -> str:
+        """The responder's answer to the last prompt."""
+        family = self.method.families[1]
+        reasks: list[str] = []
+        while True:
+            answer = await self._ask("responder", messages, reasks)
+            response, fault = answer.text.strip(), None
+            if not response:
+                fault = "empty_response"
+            elif is_incoherent(response, family.max_n, family.r):
+                fault = "incoherent_responder"
+            if fault is None:
+                self._add(RESPONDER, response, answer, reasks)
+                return response
+            self.counts[fault] += 1
+            self._again(fault, answer, reasks)
+
+    async def _ask(self, role: str, messages: Sequence[Message], reasks: list[str]) -> Answer:
+        self.counts[f"{role}_outputs"] += 1
+        self.counts["regenerated"] += bool(reasks)
+        session = self.task.session
+        own = session.traffic.role(role).sampling
+        sampling = changed(own, reasks[-1], len(reasks)) if reasks else None
+        return await session.ask(role, messages, sampling=sampling)
+
+    def _again(self, fault: str, answer: Answer, reasks: list[str]) -> None:
+        """Note why an output is made anew; raises `ModelFault` where it is not.
+
+        A chatbot with a memory of its own would be asked twice: it never is.
+        """
+        role = "inquirer" if fault in _UNUSABLE else "responder"
+        own_memory = self.task.session.traffic.role(role).spec.kind == "http"
+        reasks.append(fault)
+        if own_memory or len(reasks) > self.method.regenerations:
+            said = f"{FAILURES.get(fault, 'no response')}; after {len(reasks)} outputs"
+            raise ModelFault(fault, said, answer.text)
+
+    def _add(self, speaker: str, text: str, answer: Answer, reasks: list[str]) -> None:
+        self.turns.append(
+            Turn(
+                speaker=speaker,
+                text=text,
+                origin="agent",
+                model=answer.model,
+                request=answer.request,
+                usage=answer.usage,
+                reasks=reasks,
+            )
+        )
+
+    def outcome(self, ended: str) -> Outcome:
+        """The dialogue with what it was played for."""
+        task, goal = self.task, self.goal
+        experience = Experience(
+            id=f"e-{task.id}",
+            task=task.number,
+            personas=[self.persona],
+            relations=RELATIONS,
+            situation=goal.goal,
+            topic=goal.name,
+            starter=Starter(speaker=SPEAKER, text=self.turns[0].text),
+        )
+        conversation = Conversation(
+            id=f"c-{task.id}",
+            task=task.number,
+            method=self.method.name,
+            experience=experience.id,
+            participants=[SPEAKER, RESPONDER],
+            context={
+                "topic": goal.name,
+                "situation": goal.goal,
+                "relations": RELATIONS,
+                "domain": goal.domain,
+                "counts": dict(self.counts),
+            },
+            turns=self.turns,
+            ended=ended,
+            usage=task.session.usage,
+        )
+        return Outcome(experience, conversation)
+
+
+def usable_prompt(output: str, faults: Sequence[str], answers: Family) -> str | None:
+    """The first prompt of an output, before any answer of its own; None where there is none."""
+    if any(name in faults for name in _UNUSABLE):
+        return None
+    if "self_reply" in faults:
+        ends = [at for token in answers.special_tokens if (at := output.find(token)) > 0]
+        output = output[: min(ends)] if ends else output
+    return extract_prompt(output)
+
+
+def changed(sampling: Sampling, fault: str, times: int) -> Sampling:
+    """How an output is sampled anew: cooler where it kept no form, warmer where it went round."""
+    own = 1.0 if sampling.temperature is None else sampling.temperature
+    if fault.startswith("incoherent"):
+        return Sampling(temperature=min(own + STEP * times, 1.5), frequency_penalty=0.5)
+    return Sampling(temperature=round(max(own - STEP * times, 0.1), 2))
+
+
+def without_system(messages: Sequence[Message]) -> list[Message]:
+    """Messages for a model that takes no system message: it goes before the first user's."""
+    system = "\n\n".join(one.content for one in messages if one.role == "system")
+    rest = [one for one in messages if one.role != "system"]
+    if not system or not rest:
+        return list(messages)
+    return [Message(rest[0].role, f"{system}\n\n{rest[0].content}"), *rest[1:]]

@@ -1,0 +1,214 @@
+"""Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7).
+
+A run is one seed. Means and standard deviations (ddof 0, as table 7's counts show the paper's to
+be) are over the runs; a rate is that of one run's outputs. What a run counts is of all its tasks,
+those that failed or that a gate rejected included; lengths and diversity are of its conversations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any, NamedTuple, cast
+
+import yaml
+
+from convogen.errors import SourceError
+from convogen.metrics.diversity import Distinct, lexical, word_hashes
+from convogen.published import published
+from convogen.store import Run
+
+__all__ = [
+    "DIVERSITY",
+    "LENGTHS",
+    "RATES",
+    "Condition",
+    "Measure",
+    "Played",
+    "conditions",
+    "played",
+]
+
+LENGTHS = {
+    "turns": "Turns per dialogue",
+    "prompt_tokens": "Tokens per prompt",
+    "response_tokens": "Tokens per response",
+}
+DIVERSITY = {"ttr": "TTR", "distinct_1": "distinct-1", "distinct_2": "distinct-2"}
+RATES = {
+    "no_prompt": ("No prompt", "inquirer_outputs"),
+    "several_prompts": ("Several prompts", "inquirer_outputs"),
+    "incoherent_inquirer": ("Incoherent inquirer", "inquirer_outputs"),
+    "self_reply": ("Self-replies", "inquirer_outputs"),
+    "stop_missed": ("Stop missed", "inquirer_outputs"),
+    "incoherent_responder": ("Incoherent responder", "responder_outputs"),
+    "thanking": ("Thanks without end", "dialogues"),
+    "unsaved": ("Not saved", "dialogues"),
+}
+"""Failure -> what it is called, and what it is a share of; `dialogues` are all that were begun."""
+
+
+class Measure(NamedTuple):
+    """A mean over runs, its standard deviation over them, and the mean of the runs' own standard
+    deviations over dialogues or utterances; None where there is nothing to measure."""
+
+    mean: float | None
+    std: float | None
+    spread: float | None = None
+
+
+@dataclass(slots=True)
+class Played:
+    """What one run gave.
+
+    `lengths` has turns a conversation and tokens an output, as the models count them (none where
+    a chatbot counts none); `diversity` a conversation's values over all its prompts: its words'
+    type-token ratio, and distinct-n of them, so that distinct-1 is the same up to the counting.
+    """
+
+    run: Run
+    setting: dict[str, Any]
+    seed: int
+    told: str
+    counts: Counter[str] = field(default_factory=Counter[str])
+    failures: Counter[str] = field(default_factory=Counter[str])
+    lengths: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in LENGTHS})
+    diversity: dict[str, list[float]] = field(
+        default_factory=lambda: {name: [] for name in DIVERSITY}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Runs that differ in their seeds alone."""
+
+    name: str
+    told: str
+    runs: list[Played]
+
+    def length(self, name: str) -> Measure:
+        """Of `LENGTHS`."""
+        return _measure([one.lengths[name] for one in self.runs])
+
+    def diversity(self, name: str) -> Measure:
+        """Of `DIVERSITY`."""
+        return _measure([one.diversity[name] for one in self.runs])
+
+    def rate(self, name: str) -> Measure:
+        """Of `RATES`, 0 to 1."""
+        of = RATES[name][1]
+        rates = [one.counts[name] / one.counts[of] for one in self.runs if one.counts[of]]
+        return _over(rates)
+
+    def count(self, name: str) -> Measure:
+        """A failure's, or that of outputs or dialogues."""
+        return _over([one.counts[name] for one in self.runs])
+
+
+def played(run: Run) -> Played:
+    """What a run gave; raises `SourceError` where it is none of the method `roleplay`."""
+    setting = dict(run.manifest.get("experiment") or {})
+    if setting.get("method") != "roleplay":
+        method = setting.get("method", "unknown")
+        raise SourceError(f"{run.folder}: is a run of the method {method}, not of roleplay")
+    seed = setting.pop("seed", 0)
+    found = Played(run, setting, seed, _told(run, setting.get("features") or []))
+    finished = [(one, True) for one in run.conversations()]
+    finished += [(one.conversation, False) for one in run.rejected()]
+    for conversation, accepted in finished:
+        found.counts.update(conversation.context.get("counts", {}))
+        if not accepted:
+            continue
+        turns = conversation.turns
+        found.lengths["turns"].append(len(turns) // 2)
+        for name, side in (("prompt_tokens", turns[::2]), ("response_tokens", turns[1::2])):
+            tokens = [turn.usage.completion_tokens if turn.usage else 0 for turn in side]
+            found.lengths[name] += [count for count in tokens if count]
+        _diversity(found.diversity, [turn.text for turn in turns[::2]])
+    for failure in run.failures():
+        found.counts.update(failure.counts or {})
+        found.failures[failure.kind] += 1
+    found.counts["unsaved"] = found.failures.total()
+    found.counts["dialogues"] = len(finished) + found.failures.total()
+    return found
+
+
+def conditions(runs: Iterable[Run]) -> list[Condition]:
+    """Runs by what they have in common, in the order given: all but the seed.
+
+    Raises `SourceError` where two are of one seed.
+    """
+    together: dict[tuple[str, str], list[Played]] = {}
+    for one in map(played, runs):
+        others = together.setdefault((one.told, repr(one.setting)), [])
+        if same := next((other for other in others if other.seed == one.seed), None):
+            raise SourceError(
+                f"{one.run.folder} and {same.run.folder} are of one seed ({one.seed}): "
+                "each counts once; leave one out"
+            )
+        others.append(one)
+    groups = list(together.values())
+    differing = _differing([group[0].setting for group in groups])
+    return [Condition(_name(group[0], differing), group[0].told, group) for group in groups]
+
+
+def _told(run: Run, features: Sequence[str]) -> str:
+    """What is told of personas: `none`, `all`, features, or the name of a hub."""
+    try:
+        own: Any = yaml.safe_load((run.folder / "experiment.yaml").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SourceError(f"{run.folder}: experiment.yaml cannot be read: {error}") from error
+    keys = cast("dict[str, Any]", own) if isinstance(own, dict) else {}
+    if source := keys.get("persona_source"):
+        return Path(f"{source}").name
+    known = published("roleplay")["2"].rows
+    return (
+        "none" if not features else "all" if len(features) == len(known) - 2 else "+".join(features)
+    )
+
+
+def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """The parameters in which conditions differ, beside models and features."""
+    left_out = {"roles", "features", "prompts", "sources", "format"}
+    return [
+        key
+        for key in settings[0]
+        if key not in left_out and any(one.get(key) != settings[0][key] for one in settings)
+    ]
+
+
+def _name(one: Played, differing: Sequence[str]) -> str:
+    setting = one.setting
+    asks, answers = (setting["roles"][role]["model"] for role in ("inquirer", "responder"))
+    own = [one.told, *(f"{key}={setting.get(key)}" for key in differing)]
+    return f"{asks} → {answers}, {', '.join(own)}"
+
+
+def _diversity(values: dict[str, list[float]], prompts: Sequence[str]) -> None:
+    text = lexical("\n".join(prompts))
+    if math.isnan(text.ttr):
+        return
+    values["ttr"].append(text.ttr)
+    hashes = word_hashes(text.words)
+    for n in (1, 2):
+        counted = Distinct(n)
+        counted.add(hashes)
+        if counted.ratio is not None:
+            values[f"distinct_{n}"].append(counted.ratio)
+
+
+def _measure(values: Sequence[Sequence[float]]) -> Measure:
+    """Of the values of each run."""
+    some = [one for one in values if one]
+    spread = fmean(map(pstdev, some)) if some else None
+    return _over([fmean(one) for one in some])._replace(spread=spread)
+
+
+def _over(runs: Sequence[float]) -> Measure:
+    if not runs:
+        return Measure(None, None)
+    return Measure(fmean(runs), pstdev(runs) if len(runs) > 1 else None)

@@ -1,0 +1,132 @@
+"""What LLM Roleplay prints, computed once more from what it prints elsewhere.
+
+Numbers are taken as rounded: each stands for what lies half a unit of its last digit around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+from typing import Literal, cast
+
+from convogen.published import PublishedTable, published
+
+__all__ = ["Check", "checks"]
+
+Verdict = Literal["rounded", "truncated", "within the spread", "off"]
+
+DIALOGUES = 200
+"""Generated with each inquirer: 20 personas, 10 goals (section 3.1)."""
+
+_HALF = 0.005
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A printed number beside the computed one.
+
+    `verdict` says whether it is what comes out: `rounded`; `truncated`, cut after the last digit;
+    `within the spread`, off by no more than the printed standard deviation over the seeds; `off`.
+    """
+
+    what: str
+    row: str
+    cell: str
+    printed: float
+    computed: float
+    verdict: Verdict
+
+
+def checks() -> list[Check]:
+    """Every number that can be computed from others."""
+    tables = published("roleplay")
+    return [
+        *_rates(tables),
+        *_utterances(tables),
+        *_outputs(tables),
+        *_overall(tables),
+        *_repeated(tables),
+    ]
+
+
+def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
+    """Table 7's counts over outputs, and their standard deviations, as table 1's percentages."""
+    for row, cells in tables["7"].rows.items():
+        counts, percent = _numbers(cells), _numbers(tables["1"].rows[row])
+        for name in (one for one in percent if one in counts):
+            responder = name.startswith("incoherent_responder")
+            outputs = counts["responder_outputs" if responder else "inquirer_outputs"]
+            low = 100 * (counts[name] - _HALF) / (outputs + _HALF)
+            high = 100 * (counts[name] + _HALF) / (outputs - _HALF)
+            spread = 0.0 if name.endswith("_std") else percent[f"{name}_std"]
+            verdict = _verdict(percent[name], low, high, spread)
+            computed = 100 * counts[name] / outputs
+            yield Check("table 1 from table 7", row, name, percent[name], computed, verdict)
+
+
+def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
+    """Two utterances a turn."""
+    for row, cells in tables["7"].rows.items():
+        counts, means = _numbers(cells), _numbers(tables["1"].rows[row])
+        for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
+            low, high = 2 * (means[of] - _HALF), 2 * (means[of] + _HALF)
+            verdict = _verdict(counts[name], low, high)
+            yield Check(
+                "table 7 from table 1's turns", row, name, counts[name], 2 * means[of], verdict
+            )
+
+
+def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
+    """A response a turn, in 200 dialogues."""
+    for row, cells in tables["7"].rows.items():
+        outputs = _numbers(cells)["responder_outputs"]
+        turns = _numbers(tables["1"].rows[row])["turns"]
+        low, high = DIALOGUES * (turns - _HALF), DIALOGUES * (turns + _HALF)
+        verdict = _verdict(outputs, low, high)
+        about = f"table 7 from {DIALOGUES} dialogues of table 1's turns"
+        yield Check(about, row, "responder_outputs", outputs, DIALOGUES * turns, verdict)
+
+
+def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
+    """Table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
+    ours = _numbers(tables["4"].rows["LLM Roleplay"])
+    rows = [_numbers(cells) for cells in tables["1"].rows.values()]
+    for name in ("turns", "prompt_tokens", "response_tokens"):
+        values = [row[name] for row in rows]
+        mean, std = fmean(values), pstdev(values)
+        spreads = fmean(row[f"{name}_std"] for row in rows)
+        said = "table 4 from table 1's means"
+        for cell, computed in ((name, mean), (f"{name}_std", std)):
+            verdict = _verdict(ours[cell], computed - _HALF, computed + _HALF)
+            yield Check(said, "LLM Roleplay", cell, ours[cell], computed, verdict)
+        cell = f"{name}_std"
+        if _verdict(ours[cell], std - _HALF, std + _HALF) == "off":
+            verdict = _verdict(ours[cell], spreads - _HALF, spreads + _HALF)
+            said = "table 4 as the mean of table 1's deviations"
+            yield Check(said, "LLM Roleplay", cell, ours[cell], spreads, verdict)
+
+
+def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
+    """Table 9's numbers once more in table 4."""
+    for row, cells in tables["9"].rows.items():
+        other = _numbers(tables["4"].rows[row])
+        for name, number in _numbers(cells).items():
+            verdict = _verdict(other[name], number, number)
+            yield Check("table 4 from table 9", row, name, other[name], number, verdict)
+
+
+def _verdict(printed: float, low: float, high: float, spread: float = 0.0) -> Verdict:
+    """How a number printed with two decimals fits one that lies between two bounds."""
+    if low - _HALF - _SLACK <= printed <= high + _HALF + _SLACK:
+        return "rounded"
+    if printed - _SLACK <= high and low <= printed + 2 * _HALF + _SLACK:
+        return "truncated"
+    near = low - spread <= printed <= high + spread
+    return "within the spread" if near and spread else "off"
+
+
+def _numbers(cells: object) -> dict[str, float]:
+    known = cast("dict[str, float | None]", cells)
+    return {name: float(cell) for name, cell in known.items() if cell is not None}
