@@ -1,18 +1,25 @@
-"""`convogen verdicts`: what judges said, counted."""
+"""`convogen verdicts`: what judges said, counted; pass rates as a table and as a chart."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.judges.verdicts import Protocol
+
+__all__ = ["command", "verdict_table"]
 
 
 @click.command("verdicts")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="[MODEL[,DATA[,N]]=]FILE...", nargs=-1, required=True)
 @click.option(
     "--protocol",
     required=True,
@@ -24,31 +31,117 @@ __all__ = ["command"]
     type=click.IntRange(1, 2),
     default=2,
     show_default=True,
-    help="GTEval: which of the two was the generated one.",
+    help="GTEval: which of the two was the generated one, in files not made here.",
+)
+@click.option("--table", is_flag=True, help="Set rates of models, data and lengths side by side.")
+@click.option(
+    "--chart", type=click.Path(path_type=Path, dir_okay=False), help="Draw them: .png, .svg, .pdf."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(files: tuple[Path, ...], protocol: str, generated: int, as_json: bool) -> None:
-    """Count the verdicts in FILES: JSON lines with `choice` (and `index`, `reason`).
+def command(
+    sources: tuple[str, ...],
+    protocol: str,
+    generated: int,
+    table: bool,
+    chart: Path | None,
+    as_json: bool,
+) -> None:
+    """Count verdicts: FILES of JSON lines with `choice` (and `index`, `reason`), or judged runs.
 
     The rate is the share of dialogues that pass, in percent: for UniEval those of which the judge
     says that no utterance is a machine's, for GTEval those it does not name as the generated one.
-    """
-    from convogen.judges.verdicts import read_verdicts
 
-    found = [read_verdicts(path, protocol, generated) for path in files]  # type: ignore[arg-type]
+    --table has the change from one length to the next and what fine-tuning gained, beside the
+    published rates. A run says itself what model, data and length it is of; a file is told
+    MODEL,DATA,N before it, such as "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". The model `real`
+    stands for the real dialogues.
+    """
+    from convogen.reports.passrates import compare, read_cell
+
+    known = cast("Protocol", protocol)
+    cells = [read_cell(each, known, cast("Literal[1, 2]", generated)) for each in sources]
+    if table or chart:
+        compared = compare(cells, known)
+        if chart:
+            from convogen.reports.passchart import draw
+
+            draw(compared, chart)
+        if as_json:
+            click.echo(json.dumps(compared, indent=2, ensure_ascii=False))
+        elif table:
+            _print_compared(compared)
+        return
+    found = [cell.counted for cell in cells]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
         return
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(pad_edge=False)
-    table.add_column("file", overflow="fold")
-    for column in ("n", "rate", "95%", *found[0].counts):
+    rows = [(each.name, asdict(each)) for each in found]
+    Console().print(verdict_table(protocol, rows))
+
+
+def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    """Rates and counts, each after its name."""
+    from rich.table import Table
+    from rich.text import Text
+
+    about = {"unieval": "taken for a person's", "gteval": "indistinguishable from real ones"}
+    table = Table(title=f"{protocol}: % {about[protocol]}", title_justify="left", pad_edge=False)
+    table.add_column("Verdicts", overflow="fold")
+    counts = list(rows[0][1]["counts"])
+    for column in ("n", "rate", "95%"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in (*counts, "none"):
         table.add_column(column, justify="right")
-    for each in found:
-        counts = (str(n) for n in each.counts.values())
-        bounds = f"{each.low:.2f} – {each.high:.2f}"
-        table.add_row(escape(each.name), str(each.n), f"{each.rate:.2f}%", bounds, *counts)
-    Console().print(table)
+    for name, found in rows:
+        numbers = (f"{count}" for count in (*found["counts"].values(), found["missing"]))
+        bounds = f"{found['low']:.2f} to {found['high']:.2f}"
+        table.add_row(Text(name), f"{found['n']}", f"{found['rate']:.2f}%", bounds, *numbers)
+    biased = [(name, found["position_bias"]) for name, found in rows if found.get("position_bias")]
+    if biased:
+        table.caption = "; ".join(_bias_text(name, bias) for name, bias in biased)
+    return table
+
+
+def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
+    from rich.markup import escape
+
+    first, gap = bias["first"], bias["gap"]
+    if first["value"] is None:
+        return f"{escape(name)}: no place was named"
+    ends = f"{first['low']:.0%} to {first['high']:.0%}"
+    return (
+        f"{escape(name)}: names the one shown first {first['value']:.0%} of the time ({ends}), "
+        f"shown first {gap['value']:+.2f} points"
+    )
+
+
+def _print_compared(compared: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    def ends(row: Mapping[str, Any]) -> str:
+        return "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
+
+    console = Console()
+    for title, key, columns, value in (
+        ("Pass rate, %", "cells", ("model", "data", "utterances"), "rate"),
+        ("Change with length, points", "degradation", ("model", "data", "from", "to"), "change"),
+        ("Gain by fine-tuning, points", "finetuning", ("model", "data", "utterances"), "gain"),
+    ):
+        if not (rows := compared[key]):
+            continue
+        table = Table(
+            title=f"{compared['protocol']}: {title}", title_justify="left", pad_edge=False
+        )
+        for column in (*columns, "n", value, "95%", "published"):
+            left = column in ("model", "data")
+            table.add_column(column, justify="left" if left else "right", no_wrap=not left)
+        for row in rows:
+            cells = (Text("–" if row[name] is None else f"{row[name]}") for name in columns)
+            beside = "" if row["published"] is None else f"{row['published']:.2f}"
+            sign = "" if value == "rate" else "+"
+            table.add_row(*cells, f"{row['n']}", f"{row[value]:{sign}.2f}", ends(row), beside)
+        console.print(table)

@@ -3,14 +3,15 @@
 Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue holds an utterance that a
 machine made; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
 side by side; a generated one is indistinguishable where the choice does not name it, so `Both` and
-`Neither` count as well.
+`Neither` count as well. A file of our own scores is a verdict file too; there a dialogue may have
+no verdict, which is not passing.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,16 @@ from typing import Any, Literal, cast
 
 from convogen.errors import SourceError
 
-__all__ = ["PROTOCOLS", "Protocol", "Verdicts", "read_verdicts"]
+__all__ = [
+    "PROTOCOLS",
+    "Protocol",
+    "Verdict",
+    "Verdicts",
+    "count_verdicts",
+    "load_verdicts",
+    "read_verdicts",
+    "wilson",
+]
 
 Protocol = Literal["unieval", "gteval"]
 
@@ -30,10 +40,25 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was said of one dialogue; `choice` is None where the judge gave none.
+
+    `place` says where the generated dialogue of a pair was shown, where that was drawn; there the
+    choice is told as if it had been the second. `passed` says whether the dialogue passes.
+    """
+
+    choice: str | None
+    passed: bool
+    conversation: str | None = None
+    place: Literal[1, 2] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdicts:
     """The verdicts of one file: how many there are by choice, and how many pass.
 
-    `low` and `high` bound the rate's 95% Wilson interval; all three are percentages.
+    `n` counts all dialogues, `missing` those without a verdict. `low` and `high` bound the rate's
+    95% Wilson interval; all three are percentages.
     """
 
     name: str
@@ -43,6 +68,7 @@ class Verdicts:
     low: float
     high: float
     counts: dict[str, int]
+    missing: int
 
 
 def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> Verdicts:
@@ -50,34 +76,62 @@ def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
 
     Raises `SourceError` naming the line where one is no verdict, and where there is none.
     """
+    return count_verdicts(path.stem, load_verdicts(path, protocol, generated), protocol)
+
+
+def count_verdicts(name: str, verdicts: Sequence[Verdict], protocol: Protocol) -> Verdicts:
+    """The counts and the rate of at least one verdict."""
     counts = Counter(dict.fromkeys(PROTOCOLS[protocol], 0))
-    counts.update(_choices(path, protocol))
-    n = counts.total()
-    if not n:
-        raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
-    named = counts[f"Conversation {generated}"]
-    passed = counts["No"] if protocol == "unieval" else n - named
-    low, high = _wilson(passed, n)
-    return Verdicts(path.stem, n, passed, 100 * passed / n, low, high, dict(counts))
+    counts.update(one.choice for one in verdicts if one.choice is not None)
+    n, passed = len(verdicts), sum(one.passed for one in verdicts)
+    low, high = wilson(passed, n)
+    missing = n - counts.total()
+    return Verdicts(name, n, passed, 100 * passed / n, 100 * low, 100 * high, dict(counts), missing)
 
 
-def _choices(path: Path, protocol: Protocol) -> Iterator[str]:
-    allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
+def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
+    """A file's verdicts in its order; the rows of our own scores too.
+
+    Raises `SourceError` naming the line where one is no verdict, and where there is none.
+    """
     try:
         with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _choice(line, allowed, f"{path} line {number}")
+            found = list(_verdicts(lines, path, protocol, generated))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from error
+    if not found:
+        raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
+    return found
 
 
-def _choice(line: str, allowed: dict[str, str], where: str) -> str:
+def _verdicts(
+    lines: Iterator[str], path: Path, protocol: Protocol, generated: Literal[1, 2]
+) -> Iterator[Verdict]:
+    allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            row, where = _row(line), f"{path} line {number}"
+            ours = row.get("judge") == protocol and isinstance(row.get("conversation"), str)
+            choice = _choice(row, allowed, where, ours)
+            named = "No" if protocol == "unieval" else f"Conversation {2 if ours else generated}"
+            passed = choice is not None and (choice == named) == (protocol == "unieval")
+            place = row.get("place")
+            said = row["conversation"] if ours else None
+            yield Verdict(choice, passed, said, place if ours and place in (1, 2) else None)
+
+
+def _row(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
         row = None
-    choice = cast("dict[str, Any]", row).get("choice") if isinstance(row, dict) else None
+    return cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+
+
+def _choice(row: dict[str, Any], allowed: dict[str, str], where: str, ours: bool) -> str | None:
+    choice = row.get("choice")
+    if ours and choice is None:
+        return None
     found = allowed.get(" ".join(choice.split()).casefold()) if isinstance(choice, str) else None
     if found is None:
         said = "no JSON object with a `choice`" if choice is None else f"choice {choice!r:.60}"
@@ -85,7 +139,8 @@ def _choice(line: str, allowed: dict[str, str], where: str) -> str:
     return found
 
 
-def _wilson(passed: int, n: int) -> tuple[float, float]:
+def wilson(passed: int, n: int) -> tuple[float, float]:
+    """The 95% Wilson interval of a share (Wilson, 1927); raises ValueError where n is 0."""
     stats: Any = import_module("scipy.stats")
     interval = stats.binomtest(passed, n).proportion_ci(method="wilson")
-    return 100 * float(interval.low), 100 * float(interval.high)
+    return float(interval.low), float(interval.high)

@@ -1,0 +1,143 @@
+"""`convogen agreement`: judges compared with each other and with people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from convogen.judges.verdicts import Protocol
+
+__all__ = ["command"]
+
+
+@click.command("agreement")
+@click.argument("sources", metavar="[JUDGE[,DIALOGUES]=]FILE...", nargs=-1, required=True)
+@click.option("--protocol", required=True, type=click.Choice(["unieval", "gteval"]))
+@click.option(
+    "--own",
+    multiple=True,
+    metavar="JUDGE=DIALOGUES",
+    help="The dialogues that the judge's own model wrote: does it favour them?",
+)
+@click.option(
+    "--human",
+    "humans",
+    multiple=True,
+    metavar="[DIALOGUES=]FILE",
+    help="A few labels by people, to put the judges' pass rates right.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    sources: tuple[str, ...],
+    protocol: str,
+    own: tuple[str, ...],
+    humans: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Compare judges by their verdicts: FILES as `convogen verdicts` reads them, or judged folders.
+
+    Cohen's kappa of each two judges of the same dialogues, Fleiss' kappa and Krippendorff's alpha
+    of all; by how many points a judge favours its own model's dialogues over others', beside the
+    other judges; whether the place decides where the order of two dialogues was drawn. Labels by
+    people are JSON lines with `choice` and `row` (from 1) or `conversation`.
+
+    A path JUDGE/uni_eval/DIALOGUES.jsonl says which judge and dialogues; else name them before it.
+    """
+    from convogen.reports.agreement import (
+        agreements,
+        calibrations,
+        position_biases,
+        read_judgement,
+        self_preference,
+    )
+
+    known = cast("Protocol", protocol)
+    judged = [read_judgement(each, known) for each in sources]
+    mine: dict[str, str] = {}
+    for pair in own:
+        judge, sign, dialogues = pair.partition("=")
+        if not sign:
+            raise click.UsageError(f"--own {pair}: must be JUDGE=DIALOGUES")
+        mine[judge] = dialogues
+    found: dict[str, Any] = {
+        "protocol": protocol,
+        "agreement": agreements(judged, known),
+        "self_preference": self_preference(judged, mine),
+        "position_bias": position_biases(judged),
+        "calibration": calibrations(judged, humans, known),
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    if not any(found[key] for key in found if key != "protocol"):
+        raise click.UsageError(
+            "nothing to compare: give two judges of the same dialogues, --own or --human"
+        )
+    from rich.console import Console
+
+    _print(Console(), found)
+
+
+def _print(console: Console, found: Mapping[str, Any]) -> None:
+    for group in found["agreement"]:
+        of = f" on {group['dialogues']}" if group["dialogues"] else ""
+        table = _table(f"Agreement{of}, {group['n']} dialogues", "measure", "judges")
+        for pair in group["pairs"]:
+            names = " and ".join(pair["judges"])
+            _row(table, ["said the same", names], pair["share"])
+            _row(table, ["Cohen's kappa", names], pair["cohen_kappa"])
+        _row(table, ["Fleiss' kappa", "all"], group["fleiss_kappa"])
+        _row(table, ["Krippendorff's alpha", "all"], group["krippendorff_alpha"])
+        console.print(table)
+    if found["self_preference"]:
+        table = _table("Own model's dialogues favoured, points", "judge", "own", "beside")
+        for one in found["self_preference"]:
+            peers = ", ".join(one["compared_with"]) or "nobody"
+            _row(table, [one["judge"], one["own"], peers], one["points"], 2)
+        console.print(table)
+    if found["position_bias"]:
+        table = _table("Place", "judge", "dialogues", "measure")
+        for one in found["position_bias"]:
+            _row(table, [one["judge"], one["dialogues"], "first one named, share"], one["first"])
+            _row(table, [one["judge"], one["dialogues"], "shown first, points"], one["gap"], 2)
+        console.print(table)
+    if found["calibration"]:
+        table = _table("Pass rate put right, %", "judge", "dialogues", "how")
+        for one in found["calibration"]:
+            names = [one["judge"], one["dialogues"]]
+            _row(table, [*names, f"as judged, n={one['n']}"], one["rate"], 2)
+            _row(table, [*names, f"Rogan-Gladen, {one['labels']} labels"], one["rogan_gladen"], 2)
+            _row(table, [*names, "prediction-powered"], one["prediction_powered"], 2)
+        console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for column in ("value", "95%"):
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _row(
+    table: Table, names: Sequence[str], found: Mapping[str, Any] | None, digits: int = 3
+) -> None:
+    from rich.text import Text
+
+    value = ends = "–"
+    if found is not None and found["value"] is not None:
+        value = f"{found['value']:.{digits}f}"
+        if found["low"] is not None:
+            ends = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
+    table.add_row(*(Text(name) for name in names), value, ends)

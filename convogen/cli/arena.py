@@ -1,0 +1,120 @@
+"""`convogen arena`: runs on the same seeds compared by a judge, two dialogues at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convogen.cli.judged import judge_model, judge_runs
+from convogen.cli.options import base_url_option, model_option, price_option
+
+if TYPE_CHECKING:
+    from convogen.store import Run
+
+__all__ = ["command"]
+
+
+@click.command("arena")
+@click.argument("sources", metavar="SOURCE SOURCE...", nargs=-1, required=True)
+@model_option
+@base_url_option
+@price_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/arena"),
+    show_default=True,
+    help="Folder for what the judge says, a folder in it for each two sources.",
+)
+@click.option("--n", type=click.IntRange(min=1), help="The first N seeds of each two only.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="The judge's calls in flight.")
+@click.option("--fresh", is_flag=True, help="Move earlier verdicts aside first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    sources: tuple[str, ...],
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    out: Path,
+    n: int | None,
+    concurrency: int | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Rank runs (or files of dialogues) by whose person writes more as a human being would.
+
+    A judge is shown two dialogues on the same seed, in an order that is drawn, and names one or
+    says tie. Every two sources are compared; the ranking is Bradley-Terry on Elo's scale, with 95%
+    intervals over seeds. Run again it goes on; with one more source, only its pairs are judged.
+    """
+    from convogen.cli.stats import short_name
+    from convogen.dialogues import paired
+    from convogen.judges.arena import Arena
+    from convogen.reports.arena import Match, standings
+
+    distinct = dict.fromkeys(sources)
+    if len(distinct) < 2:
+        raise click.UsageError("give two sources or more to compare")
+    opened = ((_open(source, out), short_name(source, dict(distinct))) for source in distinct)
+    # In whichever order they are named, two sources meet in the same folder.
+    field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
+    runs, names = [run for run, _ in field], [name for _, name in field]
+    pairs = [(i, j, *paired(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)]
+    model = judge_model(models, base_urls, prices)
+    judge_runs(
+        [(pair, beside) for _, _, pair, beside in pairs], Arena(), model, n, concurrency, fresh
+    )
+    found = standings(names, [Match(i, j, pair) for i, j, pair, _ in pairs])
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _open(source: str, out: Path) -> Run:
+    from convogen.dialogues import CorpusFolder
+    from convogen.store import load_run
+
+    if (Path(source) / "manifest.json").is_file():
+        return load_run(source)
+    return CorpusFolder(source, out)
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    def ends(row: Mapping[str, Any], digits: int) -> str:
+        if row["low"] is None:
+            return "–"
+        return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
+
+    def headed(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
+        table = Table(title=title, title_justify="left", pad_edge=False)
+        for name in names:
+            table.add_column(name, overflow="fold")
+        for number in numbers:
+            table.add_column(number, justify="right", no_wrap=True)
+        return table
+
+    console = Console()
+    table = headed("Ranking", ["who"], ["Elo", "95%", "games", "won"])
+    for row in found["ratings"]:
+        won = "–" if row["won"] is None else f"{row['won']:.0%}"
+        table.add_row(Text(row["name"]), f"{row['elo']:.0f}", ends(row, 0), f"{row['games']}", won)
+    shown = found["first_shown"]
+    if shown["value"] is not None:
+        table.caption = f"the one shown first is named {shown['value']:.0%} ({ends(shown, 2)})"
+    console.print(table)
+    table = headed("Matches", ["first", "second"], ["won", "lost", "tied", "none", "points", "95%"])
+    for row in found["matches"]:
+        counts = (f"{row[key]}" for key in ("wins", "losses", "ties", "missing"))
+        points = "–" if row["won"] is None else f"{row['won']:.2f}"
+        table.add_row(*(Text(name) for name in row["players"]), *counts, points, ends(row, 2))
+    console.print(table)

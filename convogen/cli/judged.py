@@ -1,0 +1,114 @@
+"""Judging as several commands do it: the model, the bar, what is said on the way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from convogen.cli.options import again, models_from
+
+if TYPE_CHECKING:
+    from convogen.dialogues import Beside
+    from convogen.judges import Judge
+    from convogen.models.spec import ModelSpec
+    from convogen.models.tally import Tally
+    from convogen.store import Run
+
+__all__ = ["judge_model", "judge_runs"]
+
+
+def judge_model(
+    models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str]
+) -> ModelSpec:
+    from pydantic import ValidationError
+
+    from convogen.errors import ModelConfigError
+    from convogen.models.spec import ModelSpec
+
+    chosen = models_from({}, models, base_urls, ["judge"], prices)
+    try:
+        return ModelSpec.model_validate(chosen.get("judge") or chosen.get("default", "embedded"))
+    except ValidationError as error:
+        detail = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in detail["loc"])
+        raise ModelConfigError(f"judge: {where}: {detail['msg']}") from error
+
+
+def judge_runs(
+    runs: Iterable[tuple[Run, Beside | None]],
+    judge: Judge,
+    spec: ModelSpec,
+    n: int | None = None,
+    concurrency: int | None = None,
+    fresh: bool = False,
+) -> None:
+    """Judge runs, each with the dialogues beside it, one after the other.
+
+    All are gone through before the first call, so that what is missing is said at once.
+    """
+    from convogen.judging import count_scores, judge_run
+    from convogen.models.tally import Tally
+
+    if spec.kind == "embedded":
+        click.echo("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
+    counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
+    for run, beside, total in counted:
+        tally = Tally()
+        try:
+            with _live(run, total, tally):
+                judge_run(
+                    run,
+                    judge,
+                    spec,
+                    beside=beside,
+                    n=n,
+                    concurrency=concurrency,
+                    fresh=fresh,
+                    tally=tally,
+                )
+        except KeyboardInterrupt:
+            done = f"{tally.counts['scores']} of {total} scores"
+            click.echo(
+                f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True
+            )
+            sys.exit(130)
+
+
+@contextmanager
+def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
+    """A bar of scores while they are made: on a terminal, and nowhere else."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from convogen.cli.display import print_notices
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        print_notices(tally)
+        yield
+        return
+    progress = Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        "scores, left",
+        TimeRemainingColumn(),
+        "{task.fields[tokens]:,} tokens",
+        "{task.fields[notice]}",
+    )
+    bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0, notice="")
+
+    def draw() -> Progress:
+        counts = tally.counts
+        notice = escape(tally.notice)
+        progress.update(bar, completed=counts["scores"], tokens=counts["tokens"], notice=notice)
+        return progress
+
+    with Live(get_renderable=draw, console=console, refresh_per_second=4):
+        yield

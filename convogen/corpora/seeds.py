@@ -1,0 +1,233 @@
+"""Real dialogues of a person and a chatbot as seeds of simulated ones.
+
+A seed is a dialogue's first utterance with the central task of the whole (DialogueForge, sections
+3.1.1 and 3.2.1). What a source holds is cleaned first, by the rules in `RULES`; how many dialogues
+each of them dropped is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from convogen.corpora.chat import arena_vote, oasst_messages, oasst_tree
+from convogen.corpora.corpus import open_corpus
+from convogen.errors import SourceError
+from convogen.store import Run
+from convogen.types import Conversation, Turn
+
+__all__ = ["INQUIRER", "RESPONDER", "RULES", "Seed", "Seeds", "open_seeds", "seed_dialogues"]
+
+INQUIRER, RESPONDER = "user", "assistant"
+"""Who speaks: the person, or the model in that person's place, and the chatbot."""
+
+RULES = {
+    "unreadable": "a row that is not of the source's format",
+    "not_english": "the source says it is in another language",
+    "not_two_parties": "anything but a person and a chatbot who take turns, the person first",
+    "too_short": "fewer utterances than are asked for",
+    "empty_opening": "nothing in the first utterance",
+    "long_opening": "a first utterance too long to be in every prompt",
+    "not_longest": "another thread of the tree, or the other answers to the prompt, are as long",
+    "duplicate": "a dialogue, or its id, that was there before",
+}
+"""The rules of cleaning, in the order they are applied."""
+
+LICENCES: dict[object, str] = {
+    oasst_messages: "Apache-2.0",
+    oasst_tree: "Apache-2.0",
+    arena_vote: "CC-BY-4.0 (what persons wrote), CC-BY-NC-4.0 (what chatbots wrote)",
+}
+"""Under which terms a data set was published whose rows only this reader can read."""
+
+MAX_SEEDS = 20_000
+"""As many seeds of a source are held, the first ones."""
+
+MAX_OPENING_CHARS = 8_000
+MAX_TASK_CHARS = 4_000
+
+_PERSON = {"user", "human", "prompter"}
+_CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"}
+_ENGLISH = {"en", "eng", "english"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A real dialogue; `task` is its summary in the second person, None where it is to be inferred.
+
+    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is that of the dialogue: of a
+    thread of OASST1 the last message's, of Chatbot Arena the question's.
+    """
+
+    id: str
+    task: str | None
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """The seeds of a source in its order; `dropped` has what each rule took, of those it saw.
+
+    `licence` is the one under which its authors published it, None where that is not known.
+    """
+
+    name: str
+    licence: str | None
+    seeds: tuple[Seed, ...]
+    dropped: dict[str, int]
+    hash: str
+
+    @property
+    def about(self) -> str:
+        """What was kept and dropped, in one line."""
+        kept = len(self.seeds)
+        counts = ", ".join(f"{rule} {n:,}" for rule, n in self.dropped.items()) or "none"
+        return (
+            f"{kept:,} of {kept + sum(self.dropped.values()):,} dialogues kept; dropped: {counts}"
+        )
+
+
+def open_seeds(
+    source: str,
+    format: str | None,  # noqa: A002 - the command line's word
+    min_utterances: int,
+) -> Seeds:
+    """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
+
+    Raises `SourceError` where it cannot be read or nothing is left of it.
+    """
+    corpus = open_corpus(source, format)
+    dropped: Counter[str] = Counter()
+    seeds = tuple(islice(_unique(_longest(corpus, min_utterances, dropped), dropped), MAX_SEEDS))
+    dropped["unreadable"] = corpus.bad_rows.count
+    counts = {rule: dropped[rule] for rule in RULES if dropped[rule]}
+    digest = hashlib.blake2b(digest_size=8)
+    for seed in seeds:
+        digest.update(_content(seed).encode())
+    name = source if source.startswith("hf:") else Path(source).name
+    found = Seeds(name, LICENCES.get(corpus.format.convert), seeds, counts, digest.hexdigest())
+    if not seeds:
+        raise SourceError(
+            f"{source}: no seed in it ({found.about}); a seed is a dialogue of at least "
+            f"{min_utterances} utterances between a person and a chatbot"
+        )
+    return found
+
+
+def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
+    """The real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
+
+    `source` says where the seeds are now, where they are no longer where the run read them.
+    Raises `SourceError` where the run has no seeds, or others than these.
+    """
+    path = run.folder / "experiment.yaml"
+    try:
+        keys: Any = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    keys = cast("dict[str, Any]", keys) if isinstance(keys, dict) else {}
+    if not isinstance(keys.get("seeds"), str):
+        raise SourceError(
+            f"{run.folder}: its conversations have no seeds, so no real dialogues stand beside "
+            "them; name a corpus of real ones (--real)"
+        )
+    seeds = open_seeds(source or keys["seeds"], keys.get("seeds_format"), keys["min_utterances"])
+    known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
+    if seeds.hash != known:
+        raise SourceError(
+            f"{source or keys['seeds']}: not the seeds that {run.folder} was played from (hash "
+            f"{seeds.hash}, there {known}); give the source as it was then"
+        )
+    return {seed.id: list(seed.turns) for seed in seeds.seeds}
+
+
+def _longest(
+    dialogues: Iterable[Conversation], min_utterances: int, dropped: Counter[str]
+) -> Iterator[Seed]:
+    """Of each group the first of the longest dialogues that no other rule drops."""
+    for _, group in groupby(dialogues, _group):
+        fit: list[Seed] = []
+        for one in group:
+            rule, turns = _cleaned(one, min_utterances)
+            if rule is None:
+                fit.append(Seed(_seed_id(one), _task(one), turns))
+            else:
+                dropped[rule] += 1
+        if fit:
+            dropped["not_longest"] += len(fit) - 1
+            yield max(fit, key=lambda seed: len(seed.turns))
+
+
+def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
+    ids: set[str] = set()
+    said: set[str] = set()
+    for seed in seeds:
+        text = "\n".join(turn.text for turn in seed.turns)
+        if seed.id in ids or text in said:
+            dropped["duplicate"] += 1
+            continue
+        ids.add(seed.id)
+        said.add(text)
+        yield seed
+
+
+def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[Turn, ...]]:
+    """The rule that drops a dialogue, None where none does, and its turns."""
+    language = one.context.get("lang") or one.context.get("language")
+    if isinstance(language, str) and language.casefold() not in _ENGLISH:
+        return "not_english", ()
+    turns = _two_parties(one.turns)
+    if turns is None:
+        return "not_two_parties", ()
+    if len(turns) < min_utterances:
+        return "too_short", ()
+    if not turns[0].text:
+        return "empty_opening", ()
+    return ("long_opening" if len(turns[0].text) > MAX_OPENING_CHARS else None), turns
+
+
+def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
+    """The turns under the names of the two parties; None where there are not just those."""
+    speakers = [turn.speaker for turn in turns]
+    person, chatbot = (speakers * 2)[:2]
+    pairs = zip(speakers, [person, chatbot] * len(speakers), strict=False)
+    swapped = person.casefold() in _CHATBOT or chatbot.casefold() in _PERSON
+    if person == chatbot or swapped or any(one != other for one, other in pairs):
+        return None
+    return tuple(
+        Turn(speaker=(INQUIRER, RESPONDER)[at % 2], text=turn.text.strip())
+        for at, turn in enumerate(turns)
+    )
+
+
+def _group(one: Conversation) -> str:
+    """What the threads of a tree, and the two sides of a vote, have in common."""
+    tree = one.context.get("message_tree_id")
+    return tree if isinstance(tree, str) else _seed_id(one)
+
+
+def _seed_id(one: Conversation) -> str:
+    messages = one.context.get("conversation_id")
+    if isinstance(messages, list) and messages and messages[-1]:
+        return str(cast("list[Any]", messages)[-1])
+    side = one.context.get("side")
+    return one.id.removesuffix(f"-{side}") if side in ("a", "b") else one.id
+
+
+def _task(one: Conversation) -> str | None:
+    summary = one.context.get("task_summary")
+    if not isinstance(summary, str) or not 0 < len(summary.strip()) <= MAX_TASK_CHARS:
+        return None
+    return " ".join(summary.split())
+
+
+def _content(seed: Seed) -> str:
+    parts = [seed.id, seed.task or "", *(f"{turn.speaker}: {turn.text}" for turn in seed.turns)]
+    return "\0".join([*parts, ""])

@@ -1,0 +1,37 @@
+"""Arena: two generated dialogues on one seed; whose person is rather a person?
+
+`A` is the judged dialogue and `B` the one beside it, in whichever order they were shown; the value
+is what `A` wins: 1, 0, or 0.5 for a tie. After the pairwise arenas of BotChat and Chatbot Arena.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from convogen.judges.base import Judged
+from convogen.judges.turing import Choice, Paired, drawn_place
+
+__all__ = ["Arena"]
+
+_OTHER = {"A": "B", "B": "A", "tie": "tie"}
+_POINTS = {"A": 1.0, "B": 0.0, "tie": 0.5}
+
+
+class Arena(Paired):
+    """Parameters of the arena's judge."""
+
+    name: ClassVar[str] = "arena"
+    choices: ClassVar[tuple[str, ...]] = ("A", "B", "tie")
+    aspect: ClassVar[str] = "more_human"
+
+    order_seed: int = Field(default=0, description="what the order is drawn with")
+
+    def place(self, judged: Judged) -> Literal[1, 2]:
+        return drawn_place(self.order_seed, judged.conversation.id)
+
+    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+        place = self.place(judged)
+        choice = verdict.choice if place == 1 else _OTHER[verdict.choice]
+        return {"value": _POINTS[choice], "choice": choice, "place": place}

@@ -1,0 +1,44 @@
+"""GTEval: a real dialogue and a generated one on the same seed; can they be told apart?
+
+A generated dialogue is indistinguishable where the choice does not name it, so `Both` and `Neither`
+count as well. In the original the real one always comes first (`order: fixed`); by default the
+order is drawn for each dialogue, and the choice told as if the generated one had been the second.
+Source: DialogueForge, section 4.1, after BotChat.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from convogen.judges.base import Judged
+from convogen.judges.turing import Choice, Paired, drawn_place
+
+__all__ = ["GTEval"]
+
+_OTHER = {"Conversation 1": "Conversation 2", "Conversation 2": "Conversation 1"}
+
+
+class GTEval(Paired):
+    """Parameters of the GTEval judge."""
+
+    name: ClassVar[str] = "gteval"
+    choices: ClassVar[tuple[str, ...]] = ("Conversation 1", "Conversation 2", "Both", "Neither")
+    aspect: ClassVar[str] = "indistinguishable"
+
+    order: Literal["shuffled", "fixed"] = Field(
+        default="shuffled", description="which dialogue comes first: drawn, or always the real one"
+    )
+    order_seed: int = Field(default=0, description="what the order is drawn with")
+
+    def place(self, judged: Judged) -> Literal[1, 2]:
+        if self.order == "fixed":
+            return 2
+        return drawn_place(self.order_seed, judged.conversation.id)
+
+    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+        place, choice = self.place(judged), verdict.choice
+        if place == 1:
+            choice = _OTHER.get(choice, choice)
+        return {"value": float(choice != "Conversation 2"), "choice": choice, "place": place}

@@ -1,0 +1,227 @@
+"""What judges of human likeness share: dialogues as they read them, and verdicts out of replies.
+
+The utterances of a person and a chatbot are numbered, a line each, so that nothing said in one can
+pass for another. Of the two only the person's are in question; where no speaker is a chatbot,
+everybody's are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from convogen.drafts import find_json
+from convogen.errors import ModelFault
+from convogen.judges.base import Judge, Judged
+from convogen.models.base import Message, Sampling, printable
+from convogen.models.traffic import Session
+from convogen.types import Experience, Score, Turn
+
+__all__ = [
+    "CHATBOTS",
+    "Choice",
+    "Paired",
+    "TuringJudge",
+    "drawn_place",
+    "in_question",
+    "numbered",
+    "read_choice",
+]
+
+CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
+"""Speakers who are known to be machines, in small letters."""
+
+_SHORTER = 4
+_SHORTEST = 100
+_LONGEST_NAME = 40
+_LONGEST_REASON = 2_000
+_EVIDENCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A reply that is a verdict."""
+
+    choice: str
+    index: int | None
+    reason: str
+
+
+class TuringJudge(Judge):
+    """Base of the judges that answer with a choice and a reason: how they ask and read."""
+
+    sampling: ClassVar[Sampling] = Sampling()
+    prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
+    choices: ClassVar[tuple[str, ...]]
+    """What there is to choose from."""
+
+    aspect: ClassVar[str]
+    """The one thing scored: 1 where it holds, 0 where not."""
+
+    asking: Sampling = Sampling(temperature=0.0, max_tokens=400)
+    reasks: int = Field(default=1, ge=0, le=10, description="how often a bad reply is asked again")
+    utterance_chars: int = Field(
+        default=4_000,
+        ge=_SHORTEST,
+        description="an utterance is shown so far; a quarter of it where the context is too short",
+    )
+
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
+        del experience
+        return (self.aspect,)
+
+    @abstractmethod
+    def shown(self, judged: Judged, longest: int) -> list[Message]:
+        """The question, no utterance longer than `longest` characters."""
+
+    @abstractmethod
+    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+        """The fields of the score that follow from a verdict."""
+
+    def indices(self, judged: Judged) -> list[int]:
+        """The utterances that a choice may rest on; none where the protocol asks for none."""
+        del judged
+        return []
+
+    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+        empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
+        longest, told = self.utterance_chars, {}
+        for _ in range(_SHORTER):
+            try:
+                read = await self._ask(session, self.shown(judged, longest), self.indices(judged))
+            except ModelFault as fault:
+                said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]
+                told = {"reason": f"{fault.kind}: {said}"}
+                if fault.kind != "context_length" or longest == _SHORTEST:
+                    break
+                longest = max(_SHORTEST, longest // 4)
+                continue
+            if isinstance(read, str):
+                told = {"reason": read}
+                break
+            told = {**self.scored(judged, read), "explanation": read.reason or None}
+            if longest < self.utterance_chars:
+                told["reason"] = f"utterances shown up to {longest} characters"
+            break
+        return empty.model_copy(update=told)
+
+    async def _ask(
+        self, session: Session, asked: list[Message], indices: Sequence[int]
+    ) -> Choice | str:
+        """A verdict, or what is wrong with the last reply."""
+        schema = _schema(self.choices, indices)
+        complaint, asking = "", asked
+        for _ in range(1 + self.reasks):
+            answer = await session.ask(self.role, asking, schema=schema, sampling=self.asking)
+            read = read_choice(answer.text, self.choices, indices)
+            if isinstance(read, Choice):
+                return read
+            complaint = read
+            again = Message("user", f"That cannot be used: {read}. Answer with the object alone.")
+            asking = [*asked, Message("assistant", answer.text[:_LONGEST_REASON]), again]
+        return complaint
+
+
+class Paired(TuringJudge):
+    """Base of the judges that are shown two dialogues on one seed."""
+
+    needs: ClassVar[Literal["experience", "beside"] | None] = "beside"
+
+    def place(self, judged: Judged) -> Literal[1, 2]:
+        """Where the judged dialogue is shown."""
+        raise NotImplementedError
+
+    def shown(self, judged: Judged, longest: int) -> list[Message]:
+        both = [judged.beside, judged.conversation.turns]
+        if self.place(judged) == 1:
+            both.reverse()
+        first, second = (numbered(turns, longest) for turns in both)
+        return self.prompts["verdict"].render(first=first, second=second)
+
+
+def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
+    """Where a conversation is shown: as good as by lot, but whoever judges."""
+    digest = hashlib.blake2b(f"{seed}/{conversation}".encode(), digest_size=1).digest()
+    return 1 if digest[0] % 2 else 2
+
+
+def numbered(turns: Sequence[Turn], longest: int) -> str:
+    """A dialogue as judges read it: its utterances numbered from 1, a line each."""
+    lines = zip(_labels(turns), turns, strict=True)
+    return "\n".join(
+        f"[{at}] {label}: {_clipped(turn.text, longest)}"
+        for at, (label, turn) in enumerate(lines, 1)
+    )
+
+
+def in_question(turns: Sequence[Turn]) -> list[int]:
+    """The numbers of the utterances that are said to be a person's."""
+    machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
+    if all(machine):
+        return list(range(1, len(turns) + 1))
+    return [at for at, one in enumerate(machine, 1) if not one]
+
+
+def _labels(turns: Sequence[Turn]) -> list[str]:
+    """Human and Chatbot where a chatbot talks with one person; else the names."""
+    people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
+    if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
+        return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]
+    return ["Human" if turn.speaker in people else "Chatbot" for turn in turns]
+
+
+def _clipped(text: str, longest: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]} […]"
+
+
+def _schema(choices: Sequence[str], indices: Sequence[int]) -> dict[str, Any]:
+    properties: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
+    if indices:
+        number = {"type": "integer", "enum": list(indices)}
+        properties["index"] = {"anyOf": [number, {"type": "null"}]}
+    properties["reason"] = {"type": "string", "maxLength": 300}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Choice | str:
+    """The verdict in a reply, or what is wrong with it.
+
+    The first of `choices` has to name an utterance where there are `indices`; no other has one.
+    """
+    found = find_json(text)
+    if found is None:
+        return f"no JSON object in the reply: {' '.join(text.split())[:_EVIDENCE]!r}"
+    said = found.get("choice")
+    known = {choice.casefold(): choice for choice in choices}
+    choice = known.get(" ".join(said.split()).casefold()) if isinstance(said, str) else None
+    if choice is None:
+        return f"choice {said!r:.60}; allowed: {', '.join(choices)}"
+    index = None
+    if indices and choice == choices[0]:
+        index = _number(found.get("index"))
+        if index not in indices:
+            told: Any = found.get("index")
+            allowed = ", ".join(map(str, indices))
+            return f"index {told!r:.60} with {choice}; allowed: {allowed:.200}"
+    reason = found.get("reason")
+    reason = printable(reason)[:_LONGEST_REASON].strip() if isinstance(reason, str) else ""
+    return Choice(choice, index, reason)
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value.strip()[:9])
+    return value if isinstance(value, int) else None

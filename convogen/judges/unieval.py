@@ -1,0 +1,35 @@
+"""UniEval: does a dialogue hold an utterance that a machine wrote in the person's place?
+
+The judge chooses `Yes` or `No`; with `Yes` it names the first such utterance, and in any case its
+reason. The pass rate is the share of `No`. Source: DialogueForge, section 4.1, after BotChat.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from convogen.judges.base import Judged
+from convogen.judges.turing import Choice, TuringJudge, in_question, numbered
+from convogen.models.base import Message
+
+__all__ = ["UniEval"]
+
+
+class UniEval(TuringJudge):
+    """Parameters of the UniEval judge."""
+
+    name: ClassVar[str] = "unieval"
+    choices: ClassVar[tuple[str, ...]] = ("Yes", "No")
+    aspect: ClassVar[str] = "human_like"
+
+    def indices(self, judged: Judged) -> list[int]:
+        return in_question(judged.conversation.turns)
+
+    def shown(self, judged: Judged, longest: int) -> list[Message]:
+        turns = judged.conversation.turns
+        numbers = ", ".join(map(str, in_question(turns)))
+        return self.prompts["verdict"].render(dialogue=numbered(turns, longest), numbers=numbers)
+
+    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+        passed = verdict.choice == "No"
+        return {"value": float(passed), "choice": verdict.choice, "index": verdict.index}

@@ -1,0 +1,92 @@
+"""DialogueForge: a person and a chatbot simulated from a real dialogue's beginning and its task."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from convogen.corpora.seeds import Seeds, open_seeds
+from convogen.methods.base import Method, Play, RunInputs
+from convogen.models.base import Sampling
+
+__all__ = ["DialogueForge"]
+
+
+class DialogueForge(Method):
+    """Parameters of the DialogueForge method. Task p is seed p: there are as many as seeds."""
+
+    name: ClassVar[str] = "dialogueforge"
+    each_once: ClassVar[bool] = True
+    path_fields: ClassVar[tuple[str, ...]] = ("seeds",)
+    prompt_names: ClassVar[tuple[str, ...]] = (
+        "inquirer",
+        "inquirer_turn",
+        "responder",
+        "task_summary",
+    )
+    roles: ClassVar[dict[str, Sampling]] = {
+        "inquirer": Sampling(temperature=0.9, max_tokens=300),
+        "responder": Sampling(temperature=0.7, max_tokens=800),
+        "summarizer": Sampling(temperature=0.3, max_tokens=200),
+    }
+
+    seeds: str = Field(
+        description="real dialogues of persons and chatbots: a file, a run folder, or "
+        "hf:OWNER/NAME[@CONFIG][:SPLIT]"
+    )
+    seeds_format: str | None = Field(default=None, description="their format; default: guessed")
+    seeds_licence: str | None = Field(
+        default=None,
+        description="their terms; default: the published ones of OASST1 and Chatbot Arena",
+    )
+    min_utterances: int = Field(
+        default=6, ge=1, le=1000, description="dialogues with fewer are no seeds"
+    )
+    utterances: int = Field(
+        default=6,
+        ge=3,
+        le=200,
+        description="most utterances of a dialogue, the seed's included; 6 and 12 in the paper",
+    )
+    opening: Literal[1, 2] = Field(
+        default=1,
+        description="utterances taken from the seed: the first; 2: the chatbot's answer too",
+    )
+    conclude: bool = Field(
+        default=True,
+        description="the inquirer may end the dialogue; off: it goes on to the most utterances",
+    )
+    reasks: int = Field(
+        default=2, ge=0, le=10, description="how often one reply is asked for again"
+    )
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        return not value.startswith("hf:")
+
+    def tasks(self) -> int:
+        return len(self.data.seeds)
+
+    def notices(self) -> list[str]:
+        return [f"seeds of {self.data.name}: {self.data.about}"]
+
+    def sources(self) -> dict[str, str]:
+        """The cleaned seeds, hashed by content, with their name, terms and what was dropped."""
+        return {
+            "seeds": self.data.hash,
+            "seeds_name": self.data.name,
+            "seeds_licence": self.seeds_licence or self.data.licence or "not known",
+            "seeds_cleaned": self.data.about,
+        }
+
+    @cached_property
+    def data(self) -> Seeds:
+        """The cleaned seeds, read once."""
+        return open_seeds(self.seeds, self.seeds_format, self.min_utterances)
+
+    def start(self, inputs: RunInputs) -> Play:
+        from convogen.methods.dialogueforge_play import DialogueForgePlay
+
+        return DialogueForgePlay(self, inputs)

@@ -1,0 +1,253 @@
+"""How a task of the DialogueForge method is played: two models write an utterance in turn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from convogen import speech
+from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
+from convogen.errors import ModelFault
+from convogen.methods.base import Play, RunInputs, Task
+from convogen.models.base import Message
+from convogen.models.traffic import Answer
+from convogen.prompts import Prompt
+from convogen.simulating import deviates, echoes, flips_role, refuses
+from convogen.store import Outcome
+from convogen.types import Conversation, Turn
+
+if TYPE_CHECKING:
+    from convogen.methods.dialogueforge import DialogueForge
+
+__all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
+
+TAKEN = ("echo", "repetition", "topic_deviation")
+"""Faults with which an utterance is taken where no better one comes; others end the dialogue."""
+
+SUMMARY_CHARS = 1_000
+"""How much of each of a person's messages is shown to the summarizer."""
+
+SUMMARY_WORDS = 120
+
+_END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
+_OTHERS = {
+    INQUIRER: (RESPONDER, "chatbot", "bot", "AI"),
+    RESPONDER: (INQUIRER, "human", "person"),
+}
+_COMPLAINTS = {
+    "empty_reply": "Nothing was written. Write something.",
+    "refusal": "You need not be anybody: only write what a person would type next.",
+    "role_flip": "That is what the chatbot would say. Write what the person types.",
+    "echo": "Do not copy the chatbot's answer. Write what the person types.",
+    "repetition": "That was said before. Write something new.",
+    "topic_deviation": "That has nothing to do with what this is about. Stay with it.",
+    "concluded_at_once": "It is too early to end. Write a message first.",
+}
+"""What a speaker is told when asked again, by what was wrong."""
+
+
+class DialogueForgePlay(Play):
+    def __init__(self, method: DialogueForge, inputs: RunInputs) -> None:
+        self._method = method
+        self._data = method.data
+        self._prompts = inputs.prompts
+
+    async def play(self, task: Task) -> Outcome:
+        seed = self._data.seeds[task.number]
+        stage = "task_summary"
+        try:
+            about, model = (seed.task, None) if seed.task else await self._summary(task, seed)
+            stage = "conversation"
+            dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
+            ended = await dialogue.play()
+        except ModelFault as fault:
+            return Outcome(failure=task.failure(stage, fault, f"seed {seed.id}: {fault}"))
+        context = {
+            "seed": seed.id,
+            "task": about,
+            "source": self._data.name,
+            **({"task_by": model} if model else {}),
+        }
+        conversation = Conversation(
+            id=f"c-{task.id}",
+            task=task.number,
+            method=self._method.name,
+            participants=[INQUIRER, RESPONDER],
+            context=context,
+            turns=dialogue.turns,
+            ended=ended,
+            usage=task.session.usage,
+        )
+        return Outcome(conversation=conversation)
+
+    async def _summary(self, task: Task, seed: Seed) -> tuple[str, str]:
+        """The central task of a seed in the second person, and the model that found it."""
+        said = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
+        shown = [text[:SUMMARY_CHARS] for text in said]
+        complaint, found = None, ""
+        for _ in range(1 + self._method.reasks):
+            messages = self._prompts["task_summary"].render(messages=shown, complaint=complaint)
+            answer = await task.session.ask("summarizer", messages)
+            found = " ".join(speech.tidy(_uncut(answer), "Summary").split())
+            if not re.match(r"you\b", found, re.IGNORECASE):
+                complaint = 'Begin with "You".'
+            elif len(found.split()) > SUMMARY_WORDS:
+                complaint = f"Say it in at most {SUMMARY_WORDS} words."
+            elif deviates(found, said, least=1):
+                complaint = "Name what the messages are about."
+            else:
+                return found, answer.model
+        raise ModelFault("summary_invalid", f"no summary of the task: {complaint}", found)
+
+
+def inquirer_chat(
+    prompts: Mapping[str, Prompt],
+    task: str,
+    turns: Sequence[Turn],
+    conclude: bool,
+    complaint: str | None = None,
+) -> list[Message]:
+    """What the inquirer is asked with, and is to be trained on.
+
+    It is the assistant of a chat whose user tells it what the responder answered.
+    """
+    messages = prompts["inquirer"].render(task=task, conclude=conclude)
+    for at, turn in enumerate(turns, 1):
+        if turn.speaker == INQUIRER:
+            messages.append(Message("assistant", turn.text))
+        else:
+            note = complaint if at == len(turns) else None
+            messages += prompts["inquirer_turn"].render(reply=turn.text, complaint=note)
+    return messages
+
+
+def responder_chat(
+    prompts: Mapping[str, Prompt], turns: Sequence[Turn], complaint: str | None = None
+) -> list[Message]:
+    """What the responder is asked with: a chat, the inquirer its user."""
+    messages = prompts["responder"].render()
+    for at, turn in enumerate(turns, 1):
+        note = f"\n\n({complaint})" if complaint and at == len(turns) else ""
+        role = "user" if turn.speaker == INQUIRER else "assistant"
+        messages.append(Message(role, turn.text + note))
+    return messages
+
+
+class _Dialogue:
+    """One dialogue, from the seed's opening on."""
+
+    def __init__(
+        self,
+        method: DialogueForge,
+        prompts: Mapping[str, Prompt],
+        task: Task,
+        seed: Seed,
+        about: str,
+    ) -> None:
+        self._method, self._prompts, self._task, self._about = method, prompts, task, about
+        self.turns: list[Turn] = []
+        for turn in seed.turns[: method.opening]:
+            if not turn.text:
+                break
+            self.turns.append(turn.model_copy(update={"origin": "starter"}))
+        self._ended: str | None = None
+
+    async def play(self) -> str:
+        """Play to the end and return why it ended.
+
+        Raises `ModelFault` where a model gives none, or the inquirer said nothing of its own.
+        """
+        while self._ended is None and len(self.turns) < self._method.utterances:
+            await self._next((INQUIRER, RESPONDER)[len(self.turns) % 2])
+        return self._ended or "max_turns"
+
+    async def _next(self, speaker: str) -> None:
+        """Ask for the next utterance until one can be taken; end the dialogue where none can."""
+        role = "inquirer" if speaker == INQUIRER else "responder"
+        faults: list[str] = []
+        tried: list[tuple[Answer, str]] = []
+        complaint: str | None = None
+        for _ in range(1 + self._method.reasks):
+            answer = await self._task.session.ask(role, self._messages(role, complaint))
+            text, over = self._said(answer, speaker)
+            fault = self._fault(speaker, text, over)
+            if fault is None:
+                if text:
+                    self._take(speaker, answer, text, faults)
+                self._ended = "concluded" if over else None
+                return
+            tried.append((answer, text))
+            faults.append(fault)
+            complaint = _COMPLAINTS[fault]
+        at = next((at for at, fault in enumerate(faults) if fault in TAKEN), None)
+        if at is None:
+            self._end(role, faults, tried[-1][0].text)
+            return
+        self._take(speaker, *tried[at], faults[:at] + faults[at + 1 :], faults[at])
+
+    def _messages(self, role: str, complaint: str | None) -> list[Message]:
+        if role == "responder":
+            return responder_chat(self._prompts, self.turns, complaint)
+        conclude = self._method.conclude
+        return inquirer_chat(self._prompts, self._about, self.turns, conclude, complaint)
+
+    def _said(self, answer: Answer, speaker: str) -> tuple[str, bool]:
+        """The utterance in an answer, and whether the inquirer ends the dialogue with it."""
+        text = _uncut(answer)
+        end = _END.search(text) if speaker == INQUIRER and self._method.conclude else None
+        text = speech.tidy(text[: end.start()] if end else text, speaker)
+        return speech.spoken_part(text, _OTHERS[speaker]), end is not None
+
+    def _fault(self, speaker: str, text: str, over: bool) -> str | None:
+        """Why an utterance is not taken, or not gladly; None where it is."""
+        if over and not self._inquired:
+            return "concluded_at_once"
+        if not text:
+            return None if over else "empty_reply"
+        mine = [turn.text for turn in self.turns if turn.speaker == speaker]
+        if speaker == INQUIRER:
+            theirs = [turn.text for turn in self.turns if turn.speaker != speaker]
+            if refuses(text):
+                return "refusal"
+            if flips_role(text):
+                return "role_flip"
+            if echoes(text, theirs):
+                return "echo"
+        if speech.repeats(text, mine):
+            return "repetition"
+        grounds = [self._about, *(turn.text for turn in self.turns)]
+        off = speaker == INQUIRER and deviates(text, grounds)
+        return "topic_deviation" if off else None
+
+    @property
+    def _inquired(self) -> bool:
+        """Whether the inquirer has said something of its own."""
+        return any(turn.origin == "agent" and turn.speaker == INQUIRER for turn in self.turns)
+
+    def _take(
+        self, speaker: str, answer: Answer, text: str, reasks: list[str], lapse: str | None = None
+    ) -> None:
+        turn = Turn(
+            speaker=speaker,
+            text=text,
+            origin="agent",
+            model=answer.model,
+            request=answer.request,
+            usage=answer.usage,
+            reasks=reasks,
+            lapse=lapse,
+        )
+        self.turns.append(turn)
+        self._task.count("turns")
+
+    def _end(self, role: str, faults: list[str], raw: str) -> None:
+        if not self._inquired:
+            raise ModelFault(faults[-1], f"the {role} said nothing: {', '.join(faults)}", raw)
+        self._ended = faults[-1]
+
+
+def _uncut(answer: Answer) -> str:
+    """A reply, one that was cut off in whole sentences."""
+    text = answer.text.strip()
+    return speech.whole_sentences(text) if answer.finish_reason == "length" else text

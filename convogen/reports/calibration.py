@@ -1,0 +1,91 @@
+"""A judge's pass rate put right with a few human labels.
+
+The labelled dialogues are taken to be a random part of the judged ones. Two ways: `rogan_gladen`
+asks how often the judge is right of those that pass and of those that do not, and turns its rate
+back (Rogan and Gladen, 1978), with the interval of Lang and Reiczigel (2014), which holds for small
+samples; where the judge is hardly better than chance it says next to nothing. `prediction_powered`
+adds the judge's mean error on the labelled dialogues to its rate, the judge weighed by how well it
+predicts (Angelopoulos and others, 2023: PPI++); it is never much worse than the labels alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Corrected", "prediction_powered", "rogan_gladen"]
+
+_Z = 1.959963984540054
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A share and its 95% interval, 0 to 1; `value` is None where it cannot be told."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
+    """The true share of passes: `judged` has all verdicts, `labelled` those beside `truth`.
+
+    None where no label is a pass, or none is not, or the judge is no better than chance.
+    """
+    passing, failing = int(truth.sum()), int((~truth).sum())
+    if not (passing and failing):
+        return Corrected(None, None, None)
+    n, rate = len(judged), float(judged.mean())
+    sensitivity = float(labelled[truth].mean())
+    specificity = float((~labelled[~truth]).mean())
+    told = sensitivity + specificity - 1
+    if told <= 0:
+        return Corrected(None, None, None)
+    value = min(1.0, max(0.0, (rate + specificity - 1) / told))
+    z2 = _Z**2
+    rate = (n * rate + z2 / 2) / (n + z2)
+    sensitivity = (passing * sensitivity + 1) / (passing + 2)
+    specificity = (failing * specificity + 1) / (failing + 2)
+    told = sensitivity + specificity - 1
+    if told <= 0:
+        return Corrected(value, 0.0, 1.0)
+    middle = (rate + specificity - 1) / told
+    of_passing = sensitivity * (1 - sensitivity) / (passing + 2)
+    of_failing = specificity * (1 - specificity) / (failing + 2)
+    spread = rate * (1 - rate) / (n + z2) + middle**2 * of_passing + (1 - middle) ** 2 * of_failing
+    shift = 2 * z2 * (middle * of_passing - (1 - middle) * of_failing)
+    half = _Z * sqrt(spread) / told
+    low, high = (min(1.0, max(0.0, middle + shift + end)) for end in (-half, half))
+    return Corrected(value, min(low, value), max(high, value))
+
+
+def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
+    """The true share of passes out of few labels and many verdicts.
+
+    `judged` has the verdicts without a label, `labelled` those beside `truth`. None where fewer
+    than two are labelled, or none is left; no interval where the labels do not vary.
+    """
+    n, many = len(truth), len(judged)
+    if n < 2 or not many:
+        return Corrected(None, None, None)
+    guesses, known, others = (each.astype(float) for each in (labelled, truth, judged))
+    spread = float(np.concatenate([guesses, others]).var(ddof=1))
+    shared = float(np.cov(known, guesses)[0, 1])
+    weight = min(1.0, max(0.0, shared / ((1 + n / many) * spread))) if spread else 0.0
+    errors = known - weight * guesses
+    value = weight * float(others.mean()) + float(errors.mean())
+    variance = weight**2 * float(others.var(ddof=1)) / many if many > 1 else 0.0
+    variance += float(errors.var(ddof=1)) / n
+    value = min(1.0, max(0.0, value))
+    if not known.var():
+        return Corrected(value, None, None)
+    stats: Any = import_module("scipy.stats")
+    half = float(stats.t.ppf(0.975, n - 1)) * sqrt(variance)
+    return Corrected(value, max(0.0, value - half), min(1.0, value + half))

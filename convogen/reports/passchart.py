@@ -1,0 +1,139 @@
+"""Pass rates as a bar chart: a bar a model and length, a line for the real dialogues.
+
+As DialogueForge's figures 2 to 5; the whiskers are 95% intervals, diamonds the published rates.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import SourceError
+from convogen.files import writing
+from convogen.reports.passrates import REAL
+
+__all__ = ["draw"]
+
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
+_INK, _SOFT, _LINE = "#222222", "#dddddd", "#c1121f"
+_KINDS = (".png", ".svg", ".pdf")
+_TITLES = {"unieval": "UniEval pass rate, %", "gteval": "GTEval indistinguishability rate, %"}
+_LONGEST = 28
+_LEVEL = 3
+"""So many names fit side by side."""
+
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.parse_math": False,
+    "svg.hashsalt": "convogen",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
+Row = Mapping[str, Any]
+
+
+def draw(compared: Mapping[str, Any], path: Path) -> None:
+    """Draw what `compare` found, a panel a data set; the file's ending says which kind it is.
+
+    Raises `SourceError` for another ending or where no model is named, `RunFolderError` where the
+    file cannot be written.
+    """
+    if path.suffix.lower() not in _KINDS:
+        raise SourceError(f"{path}: no chart of that kind; allowed endings: {', '.join(_KINDS)}")
+    models = [row for row in compared["cells"] if row["model"] != REAL]
+    if not models:
+        raise SourceError(f"{path}: only real dialogues to draw; name a model's verdicts too")
+    panels = list(dict.fromkeys(row["data"] for row in models))
+    matplotlib: Any = import_module("matplotlib")
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name's characters that the font lacks
+        widest = max(
+            len({row["model"] for row in models if row["data"] == data}) for data in panels
+        )
+        figure = import_module("matplotlib.figure").Figure(
+            (max(5.0, 1.6 + 0.75 * widest), 3.6 * len(panels)), layout="constrained"
+        )
+        lengths = sorted({row["utterances"] for row in models}, key=lambda n: (n is None, n or 0))
+        named: dict[str, Any] = {}
+        for at, data in enumerate(panels, 1):
+            axes = figure.add_subplot(len(panels), 1, at)
+            _panel(axes, [row for row in models if row["data"] == data], lengths)
+            _real(axes, compared["cells"], data)
+            axes.set_ylabel(_TITLES[compared["protocol"]])
+            axes.set_title("" if data is None else str(data)[:60], loc="left", fontsize=10.5)
+            named.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=2, fontsize=9)
+        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=150, metadata=metadata.get(path.suffix.lower()))
+
+
+def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> None:
+    """The bars of one data set: models in their order, a bar for each of the lengths."""
+    names = list(dict.fromkeys(row["model"] for row in rows))
+    wide = 0.8 / len(lengths)
+    label: str | None = "published"
+    for at, length in enumerate(lengths):
+        group = [row for row in rows if row["utterances"] == length]
+        if not group:
+            continue
+        shift = (at - (len(lengths) - 1) / 2) * wide
+        places = [names.index(row["model"]) + shift for row in group]
+        rates = [row["rate"] for row in group]
+        ends = [_whisker(row) for row in group]
+        axes.bar(
+            places,
+            rates,
+            0.92 * wide,
+            yerr=[[low for low, _ in ends], [high for _, high in ends]],
+            color=_COLOURS[at % len(_COLOURS)],
+            ecolor=_INK,
+            capsize=2.5,
+            error_kw={"linewidth": 1},
+            label="length not told" if length is None else f"{length} utterances",
+        )
+        known = [
+            (place, row["published"])
+            for place, row in zip(places, group, strict=True)
+            if row["published"] is not None
+        ]
+        if known:
+            style = {"s": 22, "marker": "D", "facecolor": "white", "edgecolor": _INK, "zorder": 3}
+            axes.scatter(*zip(*known, strict=True), label=label, **style)
+            label = None
+    turned = {"rotation": 30, "ha": "right"} if len(names) > _LEVEL else {}
+    axes.set_xticks(range(len(names)), [_short(name) for name in names], **turned)
+    axes.set_xlim(-0.6, max(len(names), 2) - 0.4)
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylim(0, 100)
+    axes.grid(axis="y", color=_SOFT)
+
+
+def _whisker(row: Row) -> tuple[float, float]:
+    low = row["rate"] if row["low"] is None else row["low"]
+    high = row["rate"] if row["high"] is None else row["high"]
+    return max(0.0, row["rate"] - low), max(0.0, high - row["rate"])
+
+
+def _real(axes: Any, cells: Sequence[Row], data: str | None) -> None:
+    """The line of the real dialogues of a data set, and the band of its interval."""
+    rows = [row for row in cells if row["model"] == REAL and row["data"] in (data, None)]
+    for row in rows[:1]:
+        axes.axhline(
+            row["rate"], color=_LINE, linestyle="--", linewidth=1.4, label="real dialogues"
+        )
+        if row["low"] is not None:
+            axes.axhspan(row["low"], row["high"], color=_LINE, alpha=0.12, linewidth=0)
+
+
+def _short(name: str) -> str:
+    name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    return f" {name}" if name.startswith("_") else name

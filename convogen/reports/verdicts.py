@@ -1,0 +1,89 @@
+"""What judges of human likeness said of a run: pass rates by protocol, and what biases them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convogen.errors import SourceError
+from convogen.judges.verdicts import (
+    PROTOCOLS,
+    Protocol,
+    Verdict,
+    count_verdicts,
+    load_verdicts,
+    wilson,
+)
+from convogen.reports.intervals import difference_interval
+from convogen.scores import scores_manifest
+from convogen.store import Run
+
+__all__ = ["position_bias", "told_apart", "verdict_file"]
+
+
+def told_apart(run: Run) -> dict[str, Any]:
+    """By protocol the counts, the pass rate in percent and its interval; none where not judged."""
+    found: dict[str, Any] = {}
+    for protocol in PROTOCOLS:
+        path = _scores(run.folder, protocol)
+        if path.is_file() and path.stat().st_size:
+            verdicts = load_verdicts(path, protocol)
+            judged_by: dict[str, Any] = (scores_manifest(path) or {}).get("judged_by", {})
+            found[protocol] = {
+                "model": judged_by.get("model", "unknown"),
+                **asdict(count_verdicts(run.folder.name, verdicts, protocol)),
+                "position_bias": position_bias(verdicts),
+            }
+    return found
+
+
+def verdict_file(path: Path, protocol: Protocol) -> Path:
+    """The file of verdicts that a path means: itself, or that of a run folder.
+
+    Raises `SourceError` where the folder has none.
+    """
+    file = _scores(path, protocol)
+    if path.is_dir() and not file.is_file():
+        raise SourceError(
+            f"{path}: not judged yet; `convogen evaluate {shlex.quote(str(path))} --judge "
+            f"{protocol}` does so"
+        )
+    return file if path.is_dir() else path
+
+
+def _scores(folder: Path, protocol: Protocol) -> Path:
+    return folder / "scores" / f"{protocol}.jsonl"
+
+
+def position_bias(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
+    """Whether the place decides, where it was drawn; None where it never was.
+
+    `first` is the share of verdicts naming the dialogue shown first, of those that name one: half
+    where the place does not matter, since the order is drawn. `gap` is the pass rate of generated
+    dialogues shown first less that of those shown second, in points of percent.
+    """
+    placed = [one for one in verdicts if one.place is not None and one.choice is not None]
+    if {one.place for one in placed} != {1, 2}:
+        return None
+    named = [
+        _named_place(one) for one in placed if one.choice in ("Conversation 1", "Conversation 2")
+    ]
+    n, first = len(named), sum(place == 1 for place in named)
+    low, high = wilson(first, n) if n else (None, None)
+    by_place = [np.array([100.0 * o.passed for o in placed if o.place == at]) for at in (1, 2)]
+    gap = difference_interval(*by_place)
+    return {
+        "first": {"value": first / n if n else None, "low": low, "high": high, "n": n},
+        "gap": asdict(gap) if gap else None,
+    }
+
+
+def _named_place(verdict: Verdict) -> int:
+    """Where the dialogue stood that a verdict names; the generated one is told as the second."""
+    assert verdict.place is not None
+    return verdict.place if verdict.choice == "Conversation 2" else 3 - verdict.place
