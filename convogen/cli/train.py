@@ -1,0 +1,131 @@
+"""`convogen train`: fine-tune a model to speak as people do to chatbots."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from convogen.training.tuning import Progress
+
+__all__ = ["command"]
+
+
+@click.command("train")
+@click.argument("train")
+@click.option("--held-out", required=True, metavar="SOURCE", help="Another corpus, to measure on.")
+@click.option(
+    "--base",
+    default="embedded",
+    show_default=True,
+    help="The model to train: embedded, a .gguf file, a checkpoint's folder or name.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/train-…].")
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A YAML file over the paper's settings (convogen/training/dialogueforge.yaml).",
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any of the settings.")
+@click.option("--n", type=click.IntRange(min=1), help="Dialogues to train on [default: all].")
+@click.option("--n-held-out", type=click.IntRange(min=1), help="To measure [default: all].")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps [default: as epochs say].")
+@click.option("--seed", type=click.IntRange(min=0), help="Decides order, samples, first weights.")
+@click.option("--merge", is_flag=True, help="Write the whole model too, the adapter merged.")
+@click.option("--gguf", is_flag=True, help="Write a .gguf file too, for --model FILE.")
+@click.option("--format", "train_format", help="The format of TRAIN [default: guessed].")
+@click.option("--held-out-format", help="The format of the other [default: guessed].")
+@click.option("--licence", help="The terms of TRAIN, for the manifest.")
+@click.option("--fresh", is_flag=True, help="Move what is in the folder aside first.")
+def command(
+    train: str,
+    held_out: str,
+    base: str,
+    out: Path | None,
+    file: Path | None,
+    settings: tuple[str, ...],
+    fresh: bool,
+    **given: Any,
+) -> None:
+    """Fine-tune a model on the people's turns of TRAIN, and measure it on those of another corpus.
+
+    Both are a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT] with dialogues of a person and
+    a chatbot. No dialogue of the other corpus is trained on: those with the same id or the same
+    first utterance are left out. The same command again goes on from the last checkpoint, or
+    writes what is missing.
+    """
+    from convogen.cli.run import read_settings
+    from convogen.training.settings import Settings
+    from convogen.training.tuning import Plan, fine_tune
+
+    own = {
+        key: given[key] for key in ("n", "n_held_out", "steps", "seed") if given[key] is not None
+    }
+    plan = Plan(
+        base,
+        train,
+        held_out,
+        Settings.load(file, {**read_settings(settings), **own}),
+        (given["train_format"], given["held_out_format"]),
+        given["licence"],
+        given["merge"],
+        given["gguf"],
+    )
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
+    folder = out or Path("runs") / f"train-{stem}"[:80]
+    try:
+        with _shown() as progress:
+            manifest = fine_tune(plan, folder, fresh, progress)
+    except KeyboardInterrupt:
+        from convogen.cli.options import again
+
+        click.echo(f"interrupted; goes on from its last checkpoint with: {again()}", err=True)
+        raise
+    _print(manifest, folder)
+
+
+@contextmanager
+def _shown() -> Generator[Progress]:
+    """A bar for each stage; where there is no terminal, its name."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(
+        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total or None)
+                if not console.is_terminal:
+                    click.echo(stage, err=True)
+            bar.update(tasks[stage], completed=done)
+
+        yield show
+
+
+def _print(manifest: dict[str, Any], folder: Path) -> None:
+    data, found = manifest["data"], manifest["perplexity"]
+    for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
+        click.echo(
+            f"{name}: {part['dialogues']:,} dialogues, {part['tokens']:,} tokens, "
+            f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
+            f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
+        )
+    if data["shared_left_out"]:
+        click.echo(f"not trained on, since held out too: {data['shared_left_out']:,} dialogues")
+    before, after = found["before"]["value"], found["after"]["value"]
+    click.echo(f"held-out perplexity of the person's turns: {before:.3f} before, {after:.3f} after")
+    for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
+        if path.exists():
+            use = f"; use it with --model {path}" if path.suffix == ".gguf" else ""
+            click.echo(f"{path}{use}")

@@ -1,0 +1,170 @@
+"""What a model is trained on and held against: the inquirer's turns of real dialogues, as tokens.
+
+The model plays the person: the person's turns are the assistant's of its chat template, the
+chatbot's are the user's. Only the person's turns are targets.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convogen.corpora.seeds import Seed, Seeds
+from convogen.errors import ModelConfigError, SourceError
+from convogen.methods.dialogueforge_play import inquirer_chat
+from convogen.models.base import Message
+from convogen.prompts import Prompt, load_prompt
+
+__all__ = [
+    "IGNORED",
+    "Encoded",
+    "TokenData",
+    "encode",
+    "encode_all",
+    "messages_of",
+    "prompts",
+    "sample",
+    "unshared",
+]
+
+UNKNOWN_TASK = "You want what your messages ask for."
+
+IGNORED = -100
+"""The label of a token that is no target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A dialogue as tokens, and of each target its token again as the label, else `IGNORED`."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def targets(self) -> int:
+        """How many tokens are targets."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenData:
+    """Dialogues as tokens, and what the block took of them.
+
+    `truncated` dialogues lost `cut_tokens`, `cut_targets` of them targets; `without_target` had
+    no target left and are not among `rows`.
+    """
+
+    rows: list[Encoded]
+    truncated: int
+    cut_tokens: int
+    cut_targets: int
+    without_target: int
+
+    def counts(self) -> dict[str, int]:
+        """All counts, for the manifest."""
+        return {
+            "dialogues": len(self.rows),
+            "tokens": sum(len(row.input_ids) for row in self.rows),
+            "targets": sum(row.targets for row in self.rows),
+            "truncated": self.truncated,
+            "cut_tokens": self.cut_tokens,
+            "cut_targets": self.cut_targets,
+            "without_target": self.without_target,
+        }
+
+
+def prompts() -> dict[str, Prompt]:
+    """The prompts in which the method `dialogueforge` asks its inquirer."""
+    return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
+
+
+def unshared(train: Seeds, held_out: Seeds) -> list[Seed]:
+    """The dialogues to train on that have neither id nor first utterance of a held-out one.
+
+    White space and case aside. Raises `SourceError` where none is left.
+    """
+    ids = {seed.id for seed in held_out.seeds}
+    openings = {_opening(seed) for seed in held_out.seeds}
+    left = [one for one in train.seeds if one.id not in ids and _opening(one) not in openings]
+    if not left:
+        raise SourceError(
+            f"{train.name}: all its dialogues are in {held_out.name} as well; train on one corpus "
+            "and hold out another"
+        )
+    return left
+
+
+def sample(seeds: Sequence[Seed], n: int | None, seed: int) -> list[Seed]:
+    """Some of the dialogues, in their order; the same for the same seed."""
+    if n is None or n >= len(seeds):
+        return list(seeds)
+    return [seeds[at] for at in sorted(random.Random(seed).sample(range(len(seeds)), n))]
+
+
+def messages_of(seed: Seed) -> list[Message]:
+    """A dialogue as the chat in which the method `dialogueforge` asks its inquirer."""
+    return inquirer_chat(prompts(), seed.task or UNKNOWN_TASK, seed.turns, conclude=False)
+
+
+def encode(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
+    """A chat as the tokens of the tokenizer's chat template.
+
+    Targets are the assistant's words and the token that ends the turn, as it is generated. Raises
+    `ModelConfigError` where the template does not let those be told.
+    """
+    chat = [{"role": message.role, "content": message.content} for message in messages]
+    text = _rendered(tokenizer, chat)
+    spans: list[tuple[int, int]] = []
+    for at, message in enumerate(messages):
+        if message.role == "assistant":
+            before = _rendered(tokenizer, chat[:at], add_generation_prompt=True)
+            after = _rendered(tokenizer, chat[: at + 1])
+            if not (text.startswith(after) and after.startswith(before)):
+                raise ModelConfigError(
+                    "the chat template of this tokenizer changes what was said before; give a "
+                    "model whose template only appends"
+                )
+            spans.append((len(before), len(after.rstrip())))
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids: list[int] = list(found["input_ids"])
+    labels = [IGNORED] * len(ids)
+    for at, (start, end) in enumerate(found["offset_mapping"]):
+        if any(first <= start and end <= last for first, last in spans):
+            labels[at] = ids[at]
+    return Encoded(ids, labels)
+
+
+def encode_all(tokenizer: Any, seeds: Sequence[Seed], block: int) -> TokenData:
+    """Dialogues as at most `block` tokens each, the first ones."""
+    rows: list[Encoded] = []
+    truncated = cut_tokens = cut_targets = without_target = 0
+    for seed in seeds:
+        whole = encode(tokenizer, messages_of(seed))
+        row = Encoded(whole.input_ids[:block], whole.labels[:block])
+        if len(whole.input_ids) > block:
+            truncated += 1
+            cut_tokens += len(whole.input_ids) - block
+            cut_targets += whole.targets - row.targets
+        if row.targets:
+            rows.append(row)
+        else:
+            without_target += 1
+    return TokenData(rows, truncated, cut_tokens, cut_targets, without_target)
+
+
+def _rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
+    from jinja2.exceptions import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(chat, tokenize=False, **options))
+    except (TemplateError, ValueError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelConfigError(
+            f"the tokenizer renders no chat ({said}); give an instruction-tuned model"
+        ) from error
+
+
+def _opening(seed: Seed) -> str:
+    return " ".join(seed.turns[0].text.casefold().split())

@@ -1,0 +1,103 @@
+"""A fine-tuned model as a GGUF file: that of its base, with the weights that changed replaced.
+
+Metadata, tokenizer and all other tensors are the base's, byte for byte; what changed is stored in
+8 bits (Q8_0), or 16 where its rows do not divide into blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import ModelConfigError
+from convogen.files import writing
+from convogen.training.loading import library
+
+__all__ = ["check_exportable", "write_gguf"]
+
+ARCHITECTURE = "llama"
+"""llama.cpp's name for Llama, Mistral, SmolLM and their kin, which store their weights alike."""
+
+
+def check_exportable(base: Path | None) -> None:
+    """Raise `ModelConfigError` where `write_gguf` could not write a model of this base."""
+    how = "use --merge, and llama.cpp's convert_hf_to_gguf.py on the folder it writes"
+    if base is None:
+        raise ModelConfigError(f"--gguf: the base is no GGUF file; {how}")
+    found = _text(library("gguf").GGUFReader(base), "general.architecture")
+    if found != ARCHITECTURE:
+        raise ModelConfigError(
+            f"--gguf: {base.name} is of the architecture {found!r}, only {ARCHITECTURE!r} can be "
+            f"written; {how}"
+        )
+
+
+def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> None:
+    """Write `base` to `path` with other weights.
+
+    `changed` has names of transformers, such as `model.layers.0.mlp.up_proj`, and weights as arrays
+    (out, in).
+    """
+    gguf: Any = library("gguf")
+    reader = gguf.GGUFReader(base)
+    new = dict(_as_stored(gguf, reader, changed))
+    beside = path.with_name(path.name + ".new")
+    writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
+    _copy_metadata(gguf, reader, writer)
+    for tensor in reader.tensors:
+        data, kind = new.get(tensor.name, (tensor.data, tensor.tensor_type))
+        writer.add_tensor(tensor.name, data, raw_dtype=kind)
+    with writing(path):
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        beside.replace(path)
+
+
+def _copy_metadata(gguf: Any, reader: Any, writer: Any) -> None:
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name in ("general.architecture", "general.file_type"):
+            continue
+        if name == "general.alignment":
+            writer.add_custom_alignment(field.contents())
+            continue
+        of_items = field.types[-1] if len(field.types) > 1 else None
+        writer.add_key_value(name, field.contents(), field.types[0], of_items)
+
+
+def _as_stored(
+    gguf: Any, reader: Any, changed: Iterable[tuple[str, Any]]
+) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Name, data and type of each changed tensor as the file has them."""
+    kinds = gguf.GGMLQuantizationType
+    blocks = int(reader.fields["llama.block_count"].contents())
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, blocks)
+    heads = int(reader.fields["llama.attention.head_count"].contents())
+    pairs = reader.fields.get("llama.attention.head_count_kv")
+    of_keys = int(pairs.contents()) if pairs else heads
+    known = {tensor.name for tensor in reader.tensors}
+    for name, weights in changed:
+        stored = f"{names.get_name(name)}.weight"
+        if stored not in known:
+            raise ModelConfigError(f"--gguf: the base has no weights for {name}")
+        if stored.endswith("attn_q.weight"):
+            weights = _interleaved(weights, heads)
+        elif stored.endswith("attn_k.weight"):
+            weights = _interleaved(weights, of_keys)
+        kind = kinds.Q8_0 if weights.shape[-1] % 32 == 0 else kinds.F16
+        yield stored, (gguf.quants.quantize(weights, kind), kind)
+
+
+def _interleaved(weights: Any, heads: int) -> Any:
+    """Queries' or keys' rows in llama.cpp's order: the halves of a head's rotation alternate."""
+    rows, width = weights.shape
+    halves = weights.reshape(heads, 2, rows // heads // 2, width)
+    return halves.swapaxes(1, 2).reshape(rows, width)
+
+
+def _text(reader: Any, key: str) -> str:
+    field = reader.fields.get(key)
+    return str(field.contents()) if field else ""

@@ -1,0 +1,66 @@
+"""The model to fine-tune, loaded by transformers, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import ModelConfigError
+from convogen.models.embedded import find_gguf
+from convogen.models.spec import EMBEDDED
+from convogen.models.transformers_model import load_causal
+
+__all__ = ["gguf_of", "identity", "library", "load_trainable"]
+
+
+def library(name: str) -> Any:
+    """A library of the extra; raises `ModelConfigError` where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
+
+
+def gguf_of(name: str) -> Path | None:
+    """The GGUF file of a model's name; None where the name is a checkpoint's."""
+    if name in (EMBEDDED, "embedded"):
+        return find_gguf(EMBEDDED)
+    return find_gguf(name) if name.endswith(".gguf") else None
+
+
+def load_trainable(name: str) -> tuple[Any, Any]:
+    """A model as `load_causal` loads it, ready to be trained, and its tokenizer."""
+    model, tokenizer = load_causal(name)
+    if (quantizer := getattr(model, "hf_quantizer", None)) is not None:
+        quantizer.remove_quantization_config(model)  # a GGUF file's weights are plain by now
+    return model, tokenizer
+
+
+def identity(name: str, model: Any) -> dict[str, str]:
+    """A model's name without its folder, and a hash of its weights.
+
+    Of a checkpoint of the hub it is the commit.
+    """
+    if path := gguf_of(name):
+        return {"name": path.name, "sha256": _sha256([path])}
+    folder = Path(name)
+    if folder.is_dir():
+        return {"name": folder.name, "sha256": _sha256(sorted(folder.glob("*.safetensors")))}
+    return {"name": name, "commit": str(getattr(model.config, "_commit_hash", None))}
+
+
+def _sha256(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        for block in _blocks(path):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block

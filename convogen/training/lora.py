@@ -1,0 +1,181 @@
+"""The training loop: LoRA by PEFT under TRL's `SFTTrainer`, with checkpoints and a log."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from convogen.files import append_line, cut_torn_line, write_whole, writing
+from convogen.training.dialogues import Encoded
+from convogen.training.loading import library
+from convogen.training.settings import Settings
+
+__all__ = ["adapted_modules", "changed_weights", "load_adapter", "save_adapter", "train_adapter"]
+
+Progress = Callable[[int, int], None]
+
+
+def train_adapter(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Encoded],
+    settings: Settings,
+    folder: Path,
+    progress: Progress,
+) -> Any:
+    """Train a new adapter on `rows`; returns the model with it.
+
+    Goes on from the last checkpoint in `folder`, and appends to `log.jsonl` there. `progress` hears
+    the steps done and their number; what it raises ends the training.
+    """
+    last = _last_checkpoint(folder / "checkpoints")
+    _mend_log(folder / "log.jsonl", _step(last) if last else 0)
+    trl, peft, datasets = library("trl"), library("peft"), library("datasets")
+    transformers = library("transformers")
+    data = datasets.Dataset.from_list(
+        [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
+    )
+    adapter = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+    )
+    with _known_warnings():
+        trainer = trl.SFTTrainer(
+            model=model,
+            args=_arguments(trl, settings, folder / "checkpoints", len(rows)),
+            train_dataset=data,
+            processing_class=tokenizer,
+            peft_config=adapter,
+            callbacks=[_log_to(folder / "log.jsonl", progress)],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    return trainer.accelerator.unwrap_model(trainer.model)
+
+
+def save_adapter(model: Any, base: str, folder: Path) -> None:
+    """Save an adapter under the name of its base, for PEFT to load."""
+    model.peft_config["default"].base_model_name_or_path = base
+    with writing(folder):
+        model.save_pretrained(folder, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # a card's empty form
+
+
+def load_adapter(model: Any, folder: Path) -> Any:
+    """The model with an adapter that was saved."""
+    with _known_warnings():
+        return library("peft").PeftModel.from_pretrained(model, folder)
+
+
+def adapted_modules(model: Any) -> list[str]:
+    """The modules that an adapter is on, as the base model names them."""
+    prefix = "base_model.model."
+    names = (name for name, module in model.named_modules() if hasattr(module, "lora_A"))
+    return [str(name).removeprefix(prefix) for name in names]
+
+
+def changed_weights(merged: Any, adapted: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Name and weights, in 32 bits, of the modules that the adapter changed."""
+    modules: dict[str, Any] = dict(merged.named_modules())
+    for name in adapted:
+        yield name, modules[name].weight.detach().float().cpu().numpy()
+
+
+@contextmanager
+def _known_warnings() -> Generator[None]:
+    """Leave out what TRL's own defaults are warned of, and a base that is one GGUF file."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Could not find a config file in", UserWarning)
+        yield
+
+
+def _arguments(trl: Any, settings: Settings, folder: Path, n_rows: int) -> Any:
+    """The arguments of a run; a processor without a GPU trains in fp32 unless told bf16."""
+    on_gpu = bool(library("torch").cuda.is_available())
+    batches = math.ceil(n_rows / settings.batch)
+    total = settings.steps or math.ceil(
+        math.ceil(batches / settings.accumulation) * settings.epochs
+    )
+    return trl.SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.steps or -1,
+        per_device_train_batch_size=settings.batch,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=math.ceil(total * settings.warmup),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim=settings.optimizer,
+        fp16=on_gpu and settings.precision == "fp16",
+        bf16=settings.precision == "bf16",
+        use_cpu=not on_gpu,
+        gradient_checkpointing=on_gpu,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        max_length=settings.block,
+        packing=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        save_strategy="steps",
+        save_steps=settings.save_every,
+        save_total_limit=1,
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+        push_to_hub=False,
+    )
+
+
+def _log_to(path: Path, progress: Progress) -> Any:
+    """What hears of each step: a line of JSON, and the progress."""
+    transformers = library("transformers")
+
+    class Log(transformers.TrainerCallback):
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any
+        ) -> None:
+            del args, control
+            if "loss" in logs:
+                row = {"step": state.global_step, **logs}
+                append_line(path, json.dumps(row, default=float).encode() + b"\n")
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            del args, control
+            progress(state.global_step, state.max_steps)
+
+    return Log()
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The last whole checkpoint; those that a crash left half written are removed."""
+    whole: list[Path] = []
+    for path in folder.glob("checkpoint-*"):
+        if (path / "trainer_state.json").is_file():
+            whole.append(path)
+        else:
+            with writing(path):
+                shutil.rmtree(path)
+    return max(whole, key=_step, default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _mend_log(path: Path, step: int) -> None:
+    """Leave out the lines of steps after the checkpoint, which come again."""
+    if path.exists():
+        cut_torn_line(path)
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        write_whole(path, "".join(line for line in lines if json.loads(line)["step"] <= step))

@@ -1,0 +1,54 @@
+"""How surprised a model is by the targets of held-out dialogues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any
+
+from convogen.training.dialogues import Encoded
+
+__all__ = ["Perplexity", "perplexity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """exp of the mean negative log-likelihood of a target, `nll` nats; over all `targets`."""
+
+    value: float
+    nll: float
+    targets: int
+    dialogues: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain values, rounded to 6 decimals."""
+        return {key: round(value, 6) for key, value in asdict(self).items()}
+
+
+def perplexity(
+    model: Any, rows: Sequence[Encoded], done: Callable[[int], None] = lambda _: None
+) -> Perplexity:
+    """The perplexity of the targets: each token weighs the same, whatever its dialogue.
+
+    One dialogue at a time, so no padding is read; `done` hears how many were.
+    """
+    torch: Any = import_module("torch")
+    was_training = model.training
+    model.eval()
+    total, targets = 0.0, 0
+    with torch.inference_mode():
+        for nth, row in enumerate(rows, 1):
+            ids = torch.tensor([row.input_ids], device=model.device)
+            # A label is predicted from the tokens before it: the first of all never is.
+            labels = torch.tensor(row.labels[1:], device=model.device)
+            wanted = labels >= 0
+            logits = model(input_ids=ids).logits[0, :-1][wanted].float()
+            nll = torch.nn.functional.cross_entropy(logits, labels[wanted], reduction="none")
+            total += float(nll.double().sum())
+            targets += int(wanted.sum())
+            done(nth)
+    model.train(was_training)
+    mean = total / max(targets, 1)
+    return Perplexity(math.exp(min(mean, 700)), mean, targets, len(rows))

@@ -1,0 +1,64 @@
+"""How a model is fine-tuned: a YAML file over the shipped one, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from convogen.errors import ExperimentError
+from convogen.validation import validated
+
+__all__ = ["Settings"]
+
+SHIPPED = Path(__file__).with_name("dialogueforge.yaml")
+
+
+class Settings(BaseModel):
+    """The keys of `dialogueforge.yaml`, which also has what each is by default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    epochs: float = Field(gt=0)
+    learning_rate: float = Field(gt=0, le=1)
+    batch: int = Field(ge=1)
+    accumulation: int = Field(ge=1)
+    block: int = Field(ge=16)
+    optimizer: str = Field(pattern=r"^\w+$")
+    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"]
+    precision: Literal["fp16", "bf16", "fp32"]
+    target_modules: str | list[str]
+    rank: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+    warmup: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    seed: int = Field(ge=0, lt=2**32)
+    steps: int | None = Field(ge=1)
+    n: int | None = Field(ge=1)
+    n_held_out: int | None = Field(ge=1)
+    save_every: int = Field(ge=1)
+
+    @classmethod
+    def load(cls, path: Path | None, overrides: Mapping[str, Any]) -> Settings:
+        """The shipped settings with those of a file over them, and `overrides` over both.
+
+        Raises `ExperimentError` for a file that cannot be read, an unknown key or a wrong value.
+        """
+        merged = {**_read(SHIPPED), **(_read(path) if path else {}), **overrides}
+        return validated(cls, merged, str(path or "train"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise ExperimentError(f"{path}: cannot be read: {said}") from error
+    if not isinstance(data, dict):
+        raise ExperimentError(f"{path}: must be a mapping of keys, such as `epochs: 1`")
+    return cast("dict[str, Any]", data)

@@ -1,0 +1,240 @@
+"""Fine-tuning from start to end: data, perplexity before, training, perplexity after, exports.
+
+manifest.json       base model, data, settings, versions, counts, perplexities
+log.jsonl           a line a step: loss, learning rate, …
+checkpoints/        while it trains; the same call again goes on from the last
+adapter/            the LoRA adapter, for PEFT, vLLM, …
+merged/             the whole model with the adapter in its weights (safetensors)
+<folder>.gguf       the same for llama.cpp and `--model FILE`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from convogen import __version__
+from convogen.corpora.seeds import Seed, Seeds, open_seeds
+from convogen.engine import move_aside
+from convogen.errors import RunFolderError
+from convogen.files import write_whole, writing
+from convogen.store import Run, differences
+from convogen.tasklog import lock
+from convogen.training import gguf_file, lora
+from convogen.training.dialogues import TokenData, encode_all, prompts, sample, unshared
+from convogen.training.loading import gguf_of, identity, library, load_trainable
+from convogen.training.perplexity import perplexity
+from convogen.training.settings import Settings
+
+__all__ = ["Plan", "fine_tune"]
+
+DATA_FORMAT = 1
+"""Raised when the same plan gives another model than it did."""
+
+MIN_UTTERANCES = 2
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "gguf")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train on and to hold against; sources are those of `open_corpus`.
+
+    `licence` is the terms of the data to train on, for the manifest.
+    """
+
+    base: str
+    train: str
+    held_out: str
+    settings: Settings
+    formats: tuple[str | None, str | None] = (None, None)
+    licence: str | None = None
+    merge: bool = False
+    gguf: bool = False
+
+
+@dataclass
+class _Data:
+    train: Seeds
+    held_out: Seeds
+    shared: int
+    chosen: list[Seed] = field(default_factory=list[Seed])
+    measured: list[Seed] = field(default_factory=list[Seed])
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """A progress nobody sees."""
+
+
+def fine_tune(
+    plan: Plan, folder: Path, fresh: bool = False, progress: Progress = _silent
+) -> dict[str, Any]:
+    """Train an adapter in `folder`, or go on with it, and return the manifest.
+
+    What is done already is not done again: neither training nor exports. `progress` hears a stage,
+    how much of it is done and how much there is. Raises `SourceError` and `ModelConfigError` where
+    data or model cannot be used, `RunFolderError` where the folder holds something else.
+    """
+    for name in PACKAGES:
+        library(name)
+    base = gguf_of(plan.base)
+    if plan.gguf:
+        gguf_file.check_exportable(base)
+    data = _read(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    if fresh and move_aside(folder):
+        folder.mkdir()
+    held = lock(folder)
+    try:
+        return _Tuning(plan, folder, data, progress).run()
+    finally:
+        held.release()
+
+
+def _read(plan: Plan) -> _Data:
+    train, held_out = (
+        open_seeds(source, form, MIN_UTTERANCES)
+        for source, form in zip((plan.train, plan.held_out), plan.formats, strict=True)
+    )
+    own = unshared(train, held_out)
+    settings = plan.settings
+    return _Data(
+        train,
+        held_out,
+        shared=len(train.seeds) - len(own),
+        chosen=sample(own, settings.n, settings.seed),
+        measured=sample(list(held_out.seeds), settings.n_held_out, settings.seed),
+    )
+
+
+class _Tuning:
+    def __init__(self, plan: Plan, folder: Path, data: _Data, progress: Progress) -> None:
+        self._plan, self._folder, self._data, self._progress = plan, folder, data, progress
+        self._adapter = folder / "adapter"
+        self._manifest: dict[str, Any] = {}
+
+    def run(self) -> dict[str, Any]:
+        self._progress("loading", 0, 0)
+        model, tokenizer = load_trainable(self._plan.base)
+        block = self._plan.settings.block
+        rows = encode_all(tokenizer, self._data.chosen, block)
+        measured = encode_all(tokenizer, self._data.measured, block)
+        self._begin(model, rows, measured)
+        if not self._manifest["complete"]:
+            model = self._train(model, tokenizer, rows, measured)
+        elif missing := self._missing():
+            self._progress(f"writing {', '.join(missing)}", 0, 0)
+            model = lora.load_adapter(model, self._adapter)
+        self._export(model, tokenizer)
+        return self._manifest
+
+    def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
+        """Take the folder for this plan; raises `RunFolderError` where it is another's."""
+        essence = self._essence(model)
+        text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
+        fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        found: dict[str, Any] = {}
+        if (self._folder / "manifest.json").exists():
+            found = Run(self._folder).manifest
+            if found.get("fingerprint") != fingerprint:
+                changed = differences(found.get("training", {}), essence)
+                raise RunFolderError(
+                    f"{self._folder}: holds something else (fingerprint "
+                    f"{found.get('fingerprint')}, this one is {fingerprint}; {changed}); choose "
+                    "another --out, or --fresh to move it aside"
+                )
+        self._manifest = {"fingerprint": fingerprint, "complete": False, **found}
+        self._note(
+            packages=_packages(),
+            training=essence,
+            data={
+                "licence": self._plan.licence or "not known",
+                "shared_left_out": self._data.shared,
+                "train": {"dropped": self._data.train.dropped, **rows.counts()},
+                "held_out": {"dropped": self._data.held_out.dropped, **measured.counts()},
+            },
+        )
+
+    def _essence(self, model: Any) -> dict[str, Any]:
+        """What decides the weights and their measure."""
+        settings = self._plan.settings.model_dump(exclude={"save_every"})
+        return {
+            "format": DATA_FORMAT,
+            "base": identity(self._plan.base, model),
+            "train": {"name": self._data.train.name, "hash": self._data.train.hash},
+            "held_out": {"name": self._data.held_out.name, "hash": self._data.held_out.hash},
+            "prompts": {step: prompt.hash for step, prompt in prompts().items()},
+            **settings,
+        }
+
+    def _train(self, model: Any, tokenizer: Any, rows: TokenData, measured: TokenData) -> Any:
+        found = self._manifest.get("perplexity", {})
+        if "before" not in found:
+            before = self._measure("held-out perplexity before", model, measured)
+            self._note(perplexity={"before": before})
+        model = lora.train_adapter(
+            model,
+            tokenizer,
+            rows.rows,
+            self._plan.settings,
+            self._folder,
+            partial(self._progress, "training"),
+        )
+        gguf = gguf_of(self._plan.base)
+        lora.save_adapter(model, gguf.name if gguf else self._plan.base, self._adapter)
+        after = self._measure("held-out perplexity after", model, measured)
+        self._note(perplexity={**self._manifest["perplexity"], "after": after}, complete=True)
+        shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
+        return model
+
+    def _measure(self, stage: str, model: Any, data: TokenData) -> dict[str, float]:
+        rows = data.rows
+        self._progress(stage, 0, len(rows))
+        found = perplexity(model, rows, lambda done: self._progress(stage, done, len(rows)))
+        return found.as_dict()
+
+    def _missing(self) -> list[str]:
+        wanted = {"merged": self._plan.merge, self._gguf.name: self._plan.gguf}
+        return [name for name, asked in wanted.items() if asked and not self._there(name)]
+
+    def _there(self, name: str) -> bool:
+        path = self._folder / name
+        return (path / "config.json").exists() if name == "merged" else path.exists()
+
+    @property
+    def _gguf(self) -> Path:
+        return self._folder / f"{self._folder.resolve().name}.gguf"
+
+    def _export(self, model: Any, tokenizer: Any) -> None:
+        missing = self._missing()
+        if not missing:
+            return
+        adapted = lora.adapted_modules(model)
+        merged = model.merge_and_unload()
+        if "merged" in missing:
+            path = self._folder / "merged"
+            with writing(path):
+                merged.save_pretrained(path)
+                tokenizer.save_pretrained(path)
+        base = gguf_of(self._plan.base)
+        if self._gguf.name in missing and base:
+            gguf_file.write_gguf(base, lora.changed_weights(merged, adapted), self._gguf)
+
+    def _note(self, **entries: Any) -> None:
+        self._manifest |= entries
+        text = json.dumps(self._manifest, indent=2, ensure_ascii=False)
+        write_whole(self._folder / "manifest.json", text + "\n")
+
+
+def _packages() -> dict[str, str]:
+    found = {"convogen": __version__, "python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
