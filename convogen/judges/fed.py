@@ -1,0 +1,134 @@
+"""FED: qualities of a dialogue by what would be said next (Mehri and Eskenazi, 2020, section 4).
+
+For each quality a few short follow-ups that a listener would say if the dialogue had it, and a few
+if it had not. The score is how likely the ones are to a dialogue model less how likely the others
+are: mean log-probability a token, mean over the follow-ups.
+
+With `over: follow_up` the mean is over the follow-up's own tokens, given the dialogue. The code
+that the authors released takes it over the dialogue and the follow-up together, and so do the
+numbers of table 3 of the DiaSynth paper: that is `over: dialogue`. There, six of the ten qualities
+have unfavourable follow-ups only, so that they score the dialogue's own cross-entropy (in table 3,
+near 0.95) and the other four what the follow-ups change in it (near 0.01): the two kinds cannot be
+compared, nor averaged, and only with `over: dialogue` do ours stand beside table 3.
+
+The qualities are theirs, the wording of the follow-ups is ours; numbers by other wordings are other
+numbers. The published ones can be given as `follow_ups`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from convogen.errors import ModelFault
+from convogen.judges.base import ROLE, Judge, Judged
+from convogen.models.base import ChatModel, Message, Sampling
+from convogen.models.likelihood import (
+    Likelihood,
+    Likelihoods,
+    check_likelihoods,
+    open_likelihoods,
+    read_likelihoods,
+)
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Session, Traffic
+from convogen.types import Conversation, Experience, Score
+
+__all__ = ["FOLLOW_UPS", "Fed", "FollowUps"]
+
+
+class FollowUps(BaseModel):
+    """What is said next where a dialogue has a quality, and where it has not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = Field(min_length=1)
+
+
+FOLLOW_UPS = {
+    "coherent": FollowUps(negative=("None of this fits together.", "You jump around a lot.")),
+    "error_recovery": FollowUps(negative=("You have lost me.", "Now I am even more confused.")),
+    "consistent": FollowUps(
+        negative=("Just now you said the opposite.", "That contradicts what you told me.")
+    ),
+    "diverse": FollowUps(negative=("You have told me that already.", "Not the same thing again.")),
+    "depth": FollowUps(negative=("Can we stay with one thing?", "You never get to the point.")),
+    "likeable": FollowUps(
+        positive=("It was lovely to talk to you.", "You are good company."),
+        negative=("You are rude.", "I would rather not talk to you."),
+    ),
+    "understand": FollowUps(negative=("That is not what I meant.", "You do not get me at all.")),
+    "flexible": FollowUps(
+        positive=("One can talk about anything with you.", "You are so easy to talk to."),
+        negative=("Do you have no other topic?", "I have no wish to speak about that."),
+    ),
+    "informative": FollowUps(
+        positive=("I have learned a lot from you.", "You know so much about this."),
+        negative=("You know very little about this.", "That tells me nothing."),
+    ),
+    "inquisitive": FollowUps(
+        positive=("You are full of questions.", "So many questions!"),
+        negative=("You never ask me anything.", "You do not seem to care."),
+    ),
+}
+"""The ten qualities of whole dialogues, favourable follow-ups where the authors have some."""
+
+
+class Fed(Judge):
+    """Parameters of the FED judge."""
+
+    name: ClassVar[str] = "fed"
+    prompt_names: ClassVar[tuple[str, ...]] = ()
+    sampling: ClassVar[Sampling] = Sampling()
+
+    follow_ups: dict[str, FollowUps] = Field(default=FOLLOW_UPS, min_length=1)
+    over: Literal["follow_up", "dialogue"] = Field(
+        default="follow_up", description="the tokens over which the mean is taken"
+    )
+    separator: str = Field(
+        default="\n",
+        min_length=1,
+        max_length=40,
+        description="between utterances; for DialoGPT its end of text, <|endoftext|>",
+    )
+
+    def open_model(self, spec: ModelSpec) -> ChatModel:
+        return open_likelihoods(spec)
+
+    async def check(self, traffic: Traffic) -> None:
+        await check_likelihoods(traffic, ROLE)
+
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
+        return tuple(self.follow_ups)
+
+    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+        empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
+        said = self.follow_ups[aspect]
+        texts = (*said.positive, *said.negative)
+        try:
+            asked = [Message("user", _dialogue(judged.conversation, self.separator))]
+            answer = await session.ask(self.role, asked, continuations=texts)
+            found = read_likelihoods(answer.text, len(texts))
+        except ModelFault as fault:
+            evidence = " ".join((fault.evidence or str(fault)).split())[:200]
+            return empty.model_copy(update={"reason": f"{fault.kind}: {evidence}"})
+        means = [self._mean(found, one) for one in found.continuations]
+        n = len(said.positive)
+        value = _average(means[:n]) - _average(means[n:])
+        return empty.model_copy(update={"value": value, "method": "logprobs"})
+
+    def _mean(self, found: Likelihoods, one: Likelihood) -> float:
+        return (one if self.over == "follow_up" else found.prefix + one).per_token
+
+
+def _dialogue(conversation: Conversation, separator: str) -> str:
+    """The utterances without their speakers, each ended by the separator."""
+    utterances = (" ".join(turn.text.split()) for turn in conversation.turns)
+    return "".join(f"{utterance}{separator}" for utterance in utterances)
+
+
+def _average(means: Sequence[float]) -> float:
+    return sum(means) / len(means) if means else 0.0

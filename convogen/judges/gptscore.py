@@ -1,0 +1,133 @@
+"""GPTScore: how probable a model holds it that a dialogue has a quality.
+
+Fu et al., 2024, whose score is the probability of a text; for a dialogue's qualities, as in table 4
+of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of
+Yes at the first token that is an answer, not scaled to what Yes and No have together (that is
+`mass`). Where an endpoint has no log-probabilities it is the share of Yes among `samples` replies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from math import exp, isnan
+from typing import ClassVar
+
+from pydantic import Field
+
+from convogen.errors import ModelFault
+from convogen.judges.base import Judge, Judged
+from convogen.judges.geval import transcript
+from convogen.models.base import Message, Reply, Sampling
+from convogen.models.traffic import Answer, Session
+from convogen.types import Experience, Score
+
+__all__ = ["QUESTIONS", "GPTScore"]
+
+TOP_LOGPROBS = 20
+ANSWERS = ("Yes", "No")
+
+QUESTIONS = {
+    "coherence": "Do all turns of this conversation belong together?",
+    "diversity": "Do the speakers say different things in different words?",
+    "flexibility": "Do the speakers adapt to what the others bring up?",
+    "understandability": "Do the speakers seem to understand each other?",
+    "inquisitiveness": "Do the speakers ask about what the others say?",
+    "consistency": "Is the conversation free of contradictions?",
+    "informativeness": "Does one learn something from what the speakers say?",
+    "likeability": "Are the speakers likeable?",
+    "depth": "Does the conversation go into its topic in depth?",
+    "error_recovery": "Do the speakers clear up misunderstandings where there are any?",
+}
+"""The columns of table 4 of the DiaSynth paper; the questions are ours."""
+
+_WORD = re.compile(r"[a-z]+")
+
+
+class GPTScore(Judge):
+    """Parameters of the GPTScore judge."""
+
+    name: ClassVar[str] = "gptscore"
+    prompt_names: ClassVar[tuple[str, ...]] = ("ask",)
+    sampling: ClassVar[Sampling] = Sampling(temperature=1.0, max_tokens=4)
+
+    questions: dict[str, str] = Field(
+        default=QUESTIONS, min_length=1, description="a question by aspect, to be answered Yes"
+    )
+    samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
+
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
+        return tuple(self.questions)
+
+    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+        empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
+        asked = self.prompts["ask"].render(
+            transcript=transcript(judged.conversation), aspect=self.questions[aspect]
+        )
+        try:
+            first = await self._ask(session, asked)
+            if (found := _weigh(first.reply)) is not None:
+                return empty.model_copy(update=found)
+            if first.reply.logprobs:
+                return empty.model_copy(update={"reason": _no_answer(first.text)})
+            answers = [first.text]
+            while len(answers) < self.samples:
+                answers.append((await self._ask(session, asked)).text)
+        except ModelFault as fault:
+            said = " ".join((fault.evidence or str(fault)).split())[:200]
+            return empty.model_copy(update={"reason": f"{fault.kind}: {said}"})
+        return empty.model_copy(update=_average(answers))
+
+    async def _ask(self, session: Session, asked: Sequence[Message]) -> Answer:
+        return await session.ask(
+            self.role, asked, top_logprobs=TOP_LOGPROBS, choices=ANSWERS, sampling=self.sampling
+        )
+
+
+def _answer(text: str) -> str | None:
+    """Yes or No, where a text begins with it, white space, marks and case aside."""
+    word = _WORD.search(text.casefold())
+    return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
+
+
+def _weigh(reply: Reply) -> dict[str, object] | None:
+    """The probability of Yes at the first token with letters; None where no answer is there."""
+    for token in reply.logprobs or ():
+        if not _WORD.search(token.token.casefold()):
+            continue
+        shares: dict[str, float] = dict.fromkeys(ANSWERS, 0.0)
+        for text, logprob in dict([(token.token, token.logprob), *token.top]).items():
+            if (answer := _answer(text)) and not isnan(logprob):
+                shares[answer] += exp(min(logprob, 0.0))
+        mass = sum(shares.values())
+        if mass <= 0:
+            return None
+        scaled = {answer: share / mass for answer, share in shares.items()}
+        return {
+            "value": min(shares["Yes"], 1.0),
+            "method": "logprobs",
+            "distribution": scaled,
+            "mass": min(mass, 1.0),
+        }
+    return None
+
+
+def _average(answers: Sequence[str]) -> dict[str, object]:
+    counts = Counter(_answer(text) for text in answers)
+    answered = counts["Yes"] + counts["No"]
+    if not answered:
+        return {"reason": _no_answer(answers[0])}
+    shares = {answer: counts[answer] / answered for answer in ANSWERS}
+    found: dict[str, object] = {
+        "value": shares["Yes"],
+        "method": "samples",
+        "distribution": shares,
+    }
+    if answered < len(answers):
+        found["reason"] = f"{len(answers) - answered} of {len(answers)} replies were no answer"
+    return found
+
+
+def _no_answer(text: str) -> str:
+    return f"neither Yes nor No in the reply: {' '.join(text.split())[:200]!r}"

@@ -1,0 +1,207 @@
+"""A reasoned dialogue in one structured call: what kind of conversation it is, then its turns.
+
+Source: DiaSynth, section 3.3; the characteristics are those of table 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, create_model
+
+from convogen import speech
+from convogen.drafts import Draft, Unusable, ask_draft
+from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
+from convogen.models.traffic import Answer, Session
+from convogen.prompts import Prompt
+from convogen.types import Persona, Starter, Turn
+
+__all__ = ["Asked", "Writer", "Written"]
+
+COPY_WORDS = 6
+"""Words from which an utterance that is also in an example counts as copied."""
+
+WANTED_CHARS, WANTED_TURN_CHARS = 60, 160
+"""Characters asked for at most: of a characteristic, of a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a dialogue is to be: about what, among whom, and of how many turns."""
+
+    topic: str
+    subtopic: str | None
+    people: Sequence[Persona]
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A dialogue, or how it begins: `characteristics` are empty where none were asked for.
+
+    `ended` is `complete`, or `repetition` where it was cut before something that is said again.
+    """
+
+    characteristics: dict[str, str]
+    turns: list[Turn]
+    ended: str
+    repairs: list[str]
+    answer: Answer
+
+    @property
+    def starter(self) -> Starter:
+        """The first turn."""
+        return Starter(speaker=self.turns[0].speaker, text=self.turns[0].text)
+
+
+class Writer:
+    """Asks for dialogues. With `reasoning` the characteristics come first."""
+
+    def __init__(self, prompt: Prompt, reasoning: bool, reasks: int) -> None:
+        self._prompt = prompt
+        self._reasoning = reasoning
+        self._reasks = reasks
+
+    async def write(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
+        """The whole dialogue.
+
+        Raises `ModelFault` of kind `dialogue_invalid` where no reply could be used.
+        """
+        return await self._ask(session, asked, examples, opening=False)
+
+    async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
+        """Its characteristics and first turn alone. Raises as `write`."""
+        return await self._ask(session, asked, examples, opening=True)
+
+    async def _ask(
+        self, session: Session, asked: Asked, examples: Sequence[Example], opening: bool
+    ) -> Written:
+        names = [person.name for person in asked.people]
+        told = CHARACTERISTICS if self._reasoning else {}
+        messages = self._prompt.render(
+            topic=asked.topic,
+            subtopic=asked.subtopic,
+            people=[_line(person) for person in asked.people],
+            characteristics=list(told.items()),
+            examples=[_shown(example, self._reasoning, opening) for example in examples],
+            low=asked.low,
+            high=asked.high,
+            opening=opening,
+        )
+        shown = [text for example in examples for _, text in example.turns]
+
+        def take(draft: Draft, answer: Answer) -> Written:
+            return _written(draft, answer, names, asked, shown)
+
+        model = _draft_model(names, asked, self._reasoning, opening)
+        return await ask_draft(
+            session, "generator", messages, model, take, self._reasks, "dialogue_invalid"
+        )
+
+
+def _line(person: Persona) -> str:
+    return f"{person.name}: {' '.join(person.text.split())}" if person.text else person.name
+
+
+def _shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
+    """An example as the prompt shows it: its people, its topic, the object that is asked for."""
+    turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
+    said = {"starter": turns[0]} if opening else {"turns": turns}
+    settled = {"characteristics": example.characteristics} if reasoning else {}
+    answer = {key: value for key, value in {**settled, **said}.items() if value}
+    return {
+        "people": [f"{name}: {about}" if about else name for name, about in example.people.items()],
+        "topic": example.topic,
+        "answer": json.dumps(answer, ensure_ascii=False),
+    }
+
+
+class _Line(Draft):
+    speaker: str = Field(min_length=1, max_length=80)
+    text: str = Field(max_length=2000, json_schema_extra={"maxLength": WANTED_TURN_CHARS})
+
+
+def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: bool) -> type[Draft]:
+    """What is asked for: the characteristics, then the turns or the first of them."""
+    speaker: Any = (str, Field(min_length=1, max_length=80, json_schema_extra={"enum": [*names]}))
+    line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
+    fields: dict[str, Any] = {}
+    if reasoning:
+        wanted: Any = {"maxLength": WANTED_CHARS}
+        settled: dict[str, Any] = {
+            name: (str, Field(min_length=2, max_length=500, json_schema_extra=wanted))
+            for name in CHARACTERISTICS
+        }
+        model = create_model("DraftCharacteristics", __base__=Draft, **settled)
+        fields["characteristics"] = (model, Field())
+    if opening:
+        fields["starter"] = (line, Field())
+    else:
+        bounds: Any = {"minItems": asked.low, "maxItems": asked.high}
+        turns = Field(min_length=2, max_length=4 * asked.high, json_schema_extra=bounds)
+        fields["turns"] = (list[line], turns)
+    return create_model("DraftDialogue", __base__=Draft, **fields)
+
+
+def _written(
+    draft: Draft, answer: Answer, names: Sequence[str], asked: Asked, shown: Sequence[str]
+) -> Written:
+    """The dialogue of a draft; raises `Unusable` where it is none."""
+    data = draft.model_dump()
+    opening = "starter" in data
+    lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
+    turns = [_turn(line, names, answer, opening) for line in lines]
+    turns = [turn for turn in turns if turn.text]
+    kept = _until_repetition(turns)
+    repairs = [f"cut from {len(turns)} turns: one is said again"] if len(kept) < len(turns) else []
+    ended = "repetition" if repairs else "complete"
+    if len(kept) > asked.high:
+        repairs.append(f"cut from {len(kept)} turns: at most {asked.high} were asked for")
+        kept, ended = kept[: asked.high], "max_turns"
+    if complaint := _complaint(kept, names, 1 if opening else asked.low):
+        raise Unusable(complaint)
+    if any(len(t.text.split()) >= COPY_WORDS and speech.repeats(t.text, shown) for t in kept):
+        raise Unusable("turns: one is of an example; write a conversation of your own", afresh=True)
+    return Written(data.get("characteristics", {}), kept, ended, repairs, answer)
+
+
+def _turn(line: Mapping[str, str], names: Sequence[str], answer: Answer, opening: bool) -> Turn:
+    folded = line["speaker"].casefold()
+    exact = [name for name in names if name.casefold() == folded]
+    first = [name for name in names if name.split()[0].casefold() == folded.split(" ")[0]]
+    if not exact and len(first) != 1:
+        raise Unusable(f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}")
+    speaker = (exact or first)[0]
+    return Turn(
+        speaker=speaker,
+        text=speech.tidy(" ".join(line["text"].split()), speaker),
+        origin="starter" if opening else "script",
+        model=answer.model,
+        request=answer.request,
+    )
+
+
+def _until_repetition(turns: list[Turn]) -> list[Turn]:
+    """The turns before the first that says again, at some length, what was said."""
+    said: list[str] = []
+    for nth, turn in enumerate(turns):
+        if len(turn.text.split()) > 2 and speech.repeats(turn.text, said):
+            return turns[:nth]
+        said.append(turn.text)
+    return turns
+
+
+def _complaint(turns: Sequence[Turn], names: Sequence[str], least: int) -> str | None:
+    """What is wrong with the turns, in words; None where nothing is."""
+    if len(turns) < least:
+        return f"turns: {len(turns)} before one is empty or said again, {least} at least are needed"
+    if any(speech.breaks_role(turn.text) for turn in turns):
+        return "turns: somebody speaks as an AI; they are people"
+    silent = [name for name in names if all(turn.speaker != name for turn in turns)]
+    if silent and least > 1:
+        return f"turns: {silent[0]} says nothing"
+    return None

@@ -1,0 +1,168 @@
+"""Subtopics and personas: lists a model is asked for, without near-copies, filled up again.
+
+Source: DiaSynth, sections 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import Field, create_model
+from rapidfuzz import fuzz
+
+from convogen.drafts import Draft, Unusable, name_of_a_person, read_draft, schema_of
+from convogen.errors import ModelFault
+from convogen.models.traffic import Answer, Session
+from convogen.prompts import Prompt
+from convogen.types import Persona, PlanStep
+
+__all__ = ["SIMILARITIES", "Lister"]
+
+T = TypeVar("T")
+
+SIMILARITIES: dict[str, Callable[[str, str], float]] = {
+    "token_sort": fuzz.token_sort_ratio,
+    "token_set": fuzz.token_set_ratio,
+}
+"""How alike two texts are, 0 to 100, by name."""
+
+EMBEDDING = "embedding:"
+"""Before the name of a sentence encoder."""
+
+MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
+"""Words that a subtopic and a name may have, and that what is said about a persona must have."""
+
+
+def _measure(similarity: str) -> Callable[[str, str], float]:
+    if not similarity.startswith(EMBEDDING):
+        return SIMILARITIES[similarity]
+    from convogen.models.sentences import sentence_similarity
+
+    return sentence_similarity(similarity.removeprefix(EMBEDDING))
+
+
+class Lister:
+    """Asks for lists, each with the prompt of its step.
+
+    What has a `similarity` (a name of `SIMILARITIES`, or `embedding:` and an encoder) of
+    `near_copy`, 0 to 1, or more to an entry before it (or to the topic itself) is left out and
+    asked for again, in `tries` requests; a list that is shorter then is taken as it is.
+    """
+
+    def __init__(
+        self, subtopics: Prompt, personas: Prompt, similarity: str, near_copy: float, tries: int
+    ) -> None:
+        self._subtopics = subtopics
+        self._personas = personas
+        self._similarity = _measure(similarity)
+        self._near_copy = 100 * near_copy
+        self._tries = tries
+
+    async def subtopics(
+        self, session: Session, topic: str, known: Sequence[str], n: int
+    ) -> PlanStep:
+        """Up to `n` more subtopics of a topic. Raises `ModelFault` where there is none."""
+        prompt = self._subtopics.given(topic=topic)
+        found, step = await self._fill(
+            session, prompt, "subtopics", known, n, _subtopic, self._alike, taken=[topic]
+        )
+        return step.model_copy(update={"subtopics": found})
+
+    async def personas(
+        self, session: Session, topic: str, subtopic: str | None, known: Sequence[Persona], n: int
+    ) -> PlanStep:
+        """Up to `n` more personas for a subtopic, no two of one name. Raises as `subtopics`."""
+        prompt = self._personas.given(topic=topic, subtopic=subtopic)
+        found, step = await self._fill(
+            session, prompt, "personas", known, n, _persona, self._same_person
+        )
+        return step.model_copy(update={"personas": found})
+
+    def _alike(self, one: str, other: str) -> bool:
+        return self._similarity(one.casefold(), other.casefold()) >= self._near_copy
+
+    def _same_person(self, one: Persona, other: Persona) -> bool:
+        names = {person.name.split()[0].casefold() for person in (one, other)}
+        return len(names) == 1 or self._alike(one.text or "", other.text or "")
+
+    async def _fill(
+        self,
+        session: Session,
+        prompt: Prompt,
+        step: str,
+        known: Sequence[T],
+        n: int,
+        read: Callable[[Any], T | None],
+        same: Callable[[T, T], bool],
+        taken: Sequence[T] = (),
+    ) -> tuple[list[T], PlanStep]:
+        """What was found, and the counts of how; nothing may be as what is `known` or `taken`."""
+        found: list[T] = []
+        requests = copies = unusable = 0
+        text, copied = "", False
+        while len(found) < n and requests < self._tries:
+            missing = n - len(found)
+            model = _list_model(step, missing)
+            # Who gave nothing but copies of what was shown is not shown it again.
+            asked = prompt.render(n=missing, known=[] if copied else [*known, *found])
+            before = len(found)
+            answer = await session.ask("generator", asked, schema=schema_of(model))
+            text = answer.text
+            requests += 1
+            for entry in _entries(answer, model, step) or [None]:
+                one = None if entry is None else read(entry)
+                if len(found) == n:
+                    break
+                if one is None:
+                    unusable += 1
+                elif any(same(one, other) for other in [*taken, *known, *found]):
+                    copies += 1
+                else:
+                    found.append(one)
+            copied = len(found) == before
+        if not found:
+            message = f"no {step} in {requests} replies: {copies} near-copies, {unusable} unusable"
+            raise ModelFault(f"{step}_missing", message, text)
+        return found, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
+
+
+def _entries(answer: Answer, model: type[Draft], step: str) -> list[Any]:
+    """The entries of a reply; none where it cannot be read."""
+    try:
+        return cast("list[Any]", read_draft(answer, model).model_dump()[step])
+    except Unusable:
+        return []
+
+
+def _subtopic(entry: str) -> str | None:
+    text = re.sub(r"^\d+[.)]\s+", "", " ".join(entry.split())).strip(" .,\"'“”-*•")
+    named = any(letter.isalpha() for letter in text) and len(text.split()) <= MOST_WORDS
+    return text if named else None
+
+
+def _persona(entry: dict[str, str]) -> Persona | None:
+    about = " ".join(entry["about"].split()).rstrip(" ,")
+    try:
+        name = name_of_a_person(entry["name"])
+    except ValueError:
+        return None
+    told = len(name.split()) <= MOST_NAMES and len(about.split()) >= LEAST_ABOUT
+    return Persona(name=name, text=about) if told else None
+
+
+class _Person(Draft):
+    name: str = Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 24})
+    about: str = Field(min_length=10, max_length=1000, json_schema_extra={"maxLength": 180})
+
+
+@lru_cache(maxsize=64)
+def _list_model(step: str, n: int) -> type[Draft]:
+    """The object asked for: `n` subtopics or personas; longer and shorter lists are read."""
+    wanted: Any = {"minItems": n, "maxItems": n}
+    text = Field(min_length=3, max_length=300, json_schema_extra={"maxLength": 70})
+    entry: Any = _Person if step == "personas" else Annotated[str, text]
+    entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))
+    return create_model("DraftList", __base__=Draft, **{step: entries})

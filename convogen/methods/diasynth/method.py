@@ -1,0 +1,173 @@
+"""DiaSynth: topics, their subtopics, personas for each, and a reasoned dialogue of every pair."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from convogen.errors import SourceError
+from convogen.methods.base import Method, Play, RunInputs
+from convogen.methods.diasynth.examples import Examples, open_examples, shipped_examples
+from convogen.methods.diasynth.plan import Plan
+from convogen.models.base import Sampling
+
+__all__ = ["DiaSynth"]
+
+TOPICS = Path(__file__).with_name("topics.txt")
+MAX_TOPIC_CHARS = 200
+
+Turns = Annotated[int, Field(ge=2, le=100)]
+
+
+def _as_range(value: Any) -> Any:
+    return [value, value] if isinstance(value, int) else value
+
+
+class DiaSynth(Method):
+    """Parameters of the DiaSynth method."""
+
+    name: ClassVar[str] = "diasynth"
+    path_fields: ClassVar[tuple[str, ...]] = ("topics", "examples")
+    prompt_names: ClassVar[tuple[str, ...]] = (
+        "subtopics",
+        "personas",
+        "dialogue",
+        "opening",
+        "agent",
+        "selector",
+    )
+    prompt_owners: ClassVar[dict[str, str]] = {"agent": "convogen", "selector": "convogen"}
+    roles: ClassVar[dict[str, Sampling]] = {
+        "generator": Sampling(temperature=1.0, max_tokens=3000),
+        "agent": Sampling(temperature=0.9),
+        "selector": Sampling(temperature=0.0, max_tokens=16),
+    }
+
+    topics: str | None = Field(
+        default=None, description="a file with a topic a line; default: the paper's sixteen"
+    )
+    n_subtopics: int = Field(default=6, ge=1, le=1000, description="m, subtopics of each topic")
+    n_personas: int = Field(default=6, ge=2, le=100, description="p, personas for each subtopic")
+    group_size: int = Field(
+        default=2, ge=2, le=6, description="how many meet; 2 is the paper: every pair of personas"
+    )
+    similarity: str = Field(
+        default="token_sort",
+        pattern="^(token_sort|token_set|embedding:.+)$",
+        description="how alike two subtopics or personas are, by their words: in any order; "
+        "token_set: all words of one in the other is the same; or embedding:NAME, by the vectors "
+        "of a sentence encoder (pip install 'convogen[train]')",
+    )
+    near_copy: float = Field(
+        default=0.8, gt=0, le=1, description="similarity from which one of two is left out"
+    )
+    tries: int = Field(
+        default=4, ge=1, le=20, description="requests a task may make for a list that is not full"
+    )
+    examples: str = Field(
+        default="dialogsum",
+        description="few-shot examples: dialogsum, samsum, a YAML file like theirs, or a file of "
+        "conversations",
+    )
+    shots: int = Field(default=2, ge=0, le=8, description="examples that are shown")
+    turns: Annotated[
+        tuple[Turns, Turns],
+        BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
+    ] = Field(default=(6, 16), description="turns of a dialogue: a number, or [fewest, most]")
+    reasoning: bool = Field(
+        default=True, description="the characteristics of a dialogue are settled before it"
+    )
+    personas: bool = Field(
+        default=True, description="off: nobody is told who they are, the plan keeps its size"
+    )
+    subtopics: bool = Field(
+        default=True, description="off: all is about the topic itself, the plan keeps its size"
+    )
+    mode: Literal["script", "groupchat"] = Field(
+        default="script",
+        description="script: a dialogue in one reply; groupchat: turn by turn, by agents",
+    )
+    max_words: int = Field(default=25, ge=3, description="groupchat: guideline on a reply's words")
+    reasks: int = Field(
+        default=2, ge=0, le=10, description="how often one reply is asked for again"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> DiaSynth:
+        low, high = self.turns
+        if low > high:
+            raise ValueError(f"turns: the fewest ({low}) are more than the most ({high})")
+        if high < self.group_size:
+            raise ValueError(f"turns: {high} are too few for {self.group_size} who all speak")
+        if self.group_size > self.n_personas:
+            raise ValueError(
+                f"group_size: {self.group_size} cannot meet where there are {self.n_personas} "
+                "personas for a subtopic; n_personas says how many"
+            )
+        return self
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        return field != "examples" or value not in shipped_examples()
+
+    @cached_property
+    def topic_list(self) -> list[str]:
+        """The topics, read once; raises `SourceError` where there is none or one is there twice."""
+        path = Path(self.topics) if self.topics else TOPICS
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"topics {path}: cannot be read: {error}") from error
+        topics = [" ".join(line.split()) for line in lines if line.strip() and line[0] != "#"]
+        if not topics:
+            raise SourceError(f"topics {path}: there is none in it; write a topic a line")
+        for nth, topic in enumerate(topics):
+            if len(topic) > MAX_TOPIC_CHARS:
+                raise SourceError(
+                    f"topics {path}: {topic[:40]!r}… has {len(topic)} characters; a topic may have "
+                    f"{MAX_TOPIC_CHARS}"
+                )
+            if topic.casefold() in (other.casefold() for other in topics[:nth]):
+                raise SourceError(f"topics {path}: {topic!r} is there twice; take one out")
+        return topics
+
+    @cached_property
+    def example_list(self) -> Examples:
+        """The few-shot examples, read once."""
+        return open_examples(self.examples)
+
+    def sources(self) -> dict[str, str]:
+        """Topics and examples, hashed by content: where they lie does not matter."""
+        text = "\n".join(self.topic_list)
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return {"topics": digest, "examples": self.example_list.hash}
+
+    @property
+    def dialogues(self) -> Plan:
+        """The plan: which dialogue each task is."""
+        n_topics = len(self.topic_list)
+        return Plan(n_topics, self.n_subtopics, self.n_personas, self.group_size)
+
+    def tasks(self) -> int:
+        return len(self.dialogues)
+
+    def notices(self) -> list[str]:
+        """The plan, before the first call."""
+        return [f"plan: {self.plan()}"]
+
+    def plan(self) -> str:
+        plan = self.dialogues
+        who = "pairs" if plan.group_size == 2 else f"groups of {plan.group_size}"
+        return (
+            f"{plan.n_topics} topics × {plan.n_subtopics} subtopics × {plan.n_groups} {who} of "
+            f"{plan.n_personas} personas = {len(plan)} dialogues"
+        )
+
+    def start(self, inputs: RunInputs) -> Play:
+        from convogen.methods.diasynth.play import DiaSynthPlay
+
+        return DiaSynthPlay(self, inputs)

@@ -1,0 +1,101 @@
+"""Which dialogue a task is, and the lists that tasks share.
+
+Topics vary fastest, then subtopics, then who meets: so the first dialogues of a run are spread over
+all topics, and the first task of each topic and subtopic is early in the plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import comb
+from typing import Generic, TypeVar
+
+__all__ = ["Place", "Plan", "SharedList"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A task's topic, subtopic, and who of the subtopic's personas meet, each from 0.
+
+    `topic_turn` and `subtopic_turn` number the tasks of the same topic and of the same subtopic.
+    """
+
+    topic: int
+    subtopic: int
+    group: tuple[int, ...]
+    topic_turn: int
+    subtopic_turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """n topics, m subtopics of each, p personas for each, and every group of `group_size` of them.
+
+    With groups of two there are n m p (p - 1) / 2 dialogues (DiaSynth, appendix A).
+    """
+
+    n_topics: int
+    n_subtopics: int
+    n_personas: int
+    group_size: int = 2
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of each subtopic."""
+        return comb(self.n_personas, self.group_size)
+
+    def __len__(self) -> int:
+        return self.n_topics * self.n_subtopics * self.n_groups
+
+    def place(self, task: int) -> Place:
+        """Where a task stands in the plan."""
+        topic_turn, topic = divmod(task, self.n_topics)
+        nth, subtopic = divmod(topic_turn, self.n_subtopics)
+        return Place(topic, subtopic, self._group(nth), topic_turn, nth)
+
+    def _group(self, nth: int) -> tuple[int, ...]:
+        """The nth group in lexicographic order."""
+        group: list[int] = []
+        for person in range(self.n_personas):
+            missing = self.group_size - len(group)
+            with_them = comb(self.n_personas - person - 1, missing - 1) if missing else 0
+            if nth < with_them:
+                group.append(person)
+            else:
+                nth -= with_them
+        return tuple(group)
+
+
+class SharedList(Generic[T]):
+    """A list that the first task in need of it makes, for all that come after it in the plan.
+
+    The tasks that share it have a turn each, from 0. Whoever finds too little in it waits until all
+    before have had their turn and may then add to it, so what is in it never depends on which task
+    came first.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self._turn = 0
+        self._ended: set[int] = set()
+        self._changed = asyncio.Event()
+
+    async def has(self, n: int, turn: int) -> bool:
+        """True once it holds `n` items; False where it does not and this turn has come."""
+        while len(self.items) < n and self._turn < turn:
+            await self._changed.wait()
+        return len(self.items) >= n
+
+    def end(self, turn: int, found: Iterable[T] = ()) -> None:
+        """End a turn that added what it `found`."""
+        self.items.extend(found)
+        self._ended.add(turn)
+        while self._turn in self._ended:
+            self._ended.remove(self._turn)
+            self._turn += 1
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,208 @@
+"""DiaSynth at work: a task finds its subtopic and its personas, then writes or plays its dialogue.
+
+The first task of a topic asks for its subtopics, the first of a subtopic for its personas, each
+among its own calls. What it found is in the record of its experience; a run that goes on reads it
+there. Where it fails, the next task of the topic or subtopic asks in its place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from convogen.errors import ModelFault
+from convogen.methods.base import Play, RunInputs, Task
+from convogen.methods.diasynth.dialogue import Asked, Writer, Written
+from convogen.methods.diasynth.listing import Lister
+from convogen.methods.diasynth.plan import Place, SharedList
+from convogen.store import Outcome
+from convogen.types import Experience, Persona, PlanStep, Starter, Turn
+
+if TYPE_CHECKING:
+    from convogen.methods.diasynth.method import DiaSynth
+
+__all__ = ["DiaSynthPlay"]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a task talks about and who meets, and what it had to ask for."""
+
+    subtopic: str | None = None
+    people: list[Persona] = field(default_factory=list[Persona])
+    steps: list[PlanStep] = field(default_factory=list[PlanStep])
+
+
+class DiaSynthPlay(Play):
+    """One run of the method."""
+
+    def __init__(self, method: DiaSynth, inputs: RunInputs) -> None:
+        self._method = method
+        self._run = inputs.run
+        self._prompts = inputs.prompts
+        self._plan = method.dialogues
+        self._topics = method.topic_list
+        self._lister = Lister(
+            inputs.prompts["subtopics"],
+            inputs.prompts["personas"],
+            method.similarity,
+            method.near_copy,
+            method.tries,
+        )
+        self._writer = Writer(inputs.prompts["dialogue"], method.reasoning, method.reasks)
+        self._subtopics: dict[int, SharedList[str]] = {}
+        self._personas: dict[tuple[int, int], SharedList[Persona]] = {}
+
+    def restore(self, committed: int) -> None:
+        """Read what the first tasks found for others."""
+        found: dict[int, list[PlanStep]] = {}
+        for experience in self._run.experiences():
+            if experience.plan and experience.task is not None:
+                found[experience.task] = experience.plan
+        for task in range(committed):
+            self._share(self._plan.place(task), found.get(task, []))
+
+    async def play(self, task: Task) -> Outcome:
+        place = self._plan.place(task.number)
+        try:
+            found = await self._find(task, place)
+        except ModelFault as fault:
+            self._share(place, [])
+            return Outcome(failure=task.failure("plan", fault))
+        self._share(place, found.steps)
+        experience = Experience(
+            id=f"e-{task.id}",
+            task=task.number,
+            personas=found.people,
+            relations="",
+            situation="",
+            topic=found.subtopic or self._topics[place.topic],
+            starter=Starter(speaker=found.people[0].name, text=""),
+            plan=found.steps or None,
+        )
+        try:
+            return await self._talk(task, place, found, experience)
+        except ModelFault as fault:
+            return Outcome(experience, failure=task.failure("dialogue", fault))
+
+    def _lists(self, place: Place) -> tuple[SharedList[str], SharedList[Persona]]:
+        key = (place.topic, place.subtopic)
+        return (
+            self._subtopics.setdefault(place.topic, SharedList()),
+            self._personas.setdefault(key, SharedList()),
+        )
+
+    def _share(self, place: Place, steps: list[PlanStep]) -> None:
+        """End a task's turn with its topic and subtopic: what it found is there for others."""
+        subtopics, personas = self._lists(place)
+        subtopics.end(place.topic_turn, (one for step in steps for one in step.subtopics or ()))
+        personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
+
+    async def _find(self, task: Task, place: Place) -> _Found:
+        """The subtopic and the people of a task; raises `ModelFault` where they are missing."""
+        method, topic = self._method, self._topics[place.topic]
+        subtopics, personas = self._lists(place)
+        found = _Found()
+        if method.subtopics:
+            known = subtopics.items
+            if not await subtopics.has(place.subtopic + 1, place.topic_turn):
+                n = method.n_subtopics - len(known)
+                step = await self._lister.subtopics(task.session, topic, known, n)
+                found.steps.append(step)
+                known = [*known, *(step.subtopics or ())]
+            found.subtopic = _entry(known, place.subtopic, "subtopics")
+        if not method.personas:
+            found.people = [Persona(name=f"Person {at + 1}") for at in range(method.group_size)]
+            return found
+        people = personas.items
+        if not await personas.has(place.group[-1] + 1, place.subtopic_turn):
+            n = method.n_personas - len(people)
+            step = await self._lister.personas(task.session, topic, found.subtopic, people, n)
+            found.steps.append(step)
+            people = [*people, *(step.personas or ())]
+        found.people = [_entry(people, at, "personas") for at in place.group]
+        return found
+
+    async def _talk(
+        self, task: Task, place: Place, found: _Found, experience: Experience
+    ) -> Outcome:
+        """The dialogue, written or played, and the experience with what was settled for it."""
+        method, before = self._method, task.session.usage
+        rng = random.Random(task.seed)
+        low, high = method.turns
+        topic = self._topics[place.topic]
+        asked = Asked(topic, found.subtopic, found.people, max(low, method.group_size), high)
+        examples = method.example_list.draw(rng, method.shots)
+        if method.mode == "script":
+            written = await self._writer.write(task.session, asked, examples)
+            turns, ended = written.turns, written.ended
+            experience = _settled(experience, written)
+            for what in ("experiences", *("turns" for _ in turns)):
+                task.count(what)
+        else:
+            written = await self._writer.open(task.session, asked, examples)
+            experience = _settled(experience, written)
+            task.count("experiences")
+            turns, ended = await self._chat(task, experience, written, rng.randint(asked.low, high))
+        context = {
+            "topic": topic,
+            "subtopic": found.subtopic,
+            "characteristics": written.characteristics,
+        }
+        context = {key: value for key, value in context.items() if value}
+        usage = task.session.usage - before
+        conversation = task.conversation(method.name, experience, turns, ended, usage, context)
+        return Outcome(experience, conversation)
+
+    async def _chat(
+        self, task: Task, experience: Experience, written: Written, n_turns: int
+    ) -> tuple[list[Turn], str]:
+        """The dialogue played turn by turn, each person by an agent of its own."""
+        from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
+
+        rules = ChatRules(
+            max_turns=n_turns,
+            speaker_selection="auto",
+            allow_repeats=False,
+            max_words=self._method.max_words,
+            reasks=self._method.reasks,
+        )
+        told = [(name.replace("_", " "), v) for name, v in written.characteristics.items()]
+        prompts = ChatPrompts(
+            opening=self._prompts["opening"].given(characteristics=told),
+            agent=self._prompts["agent"],
+            selector=self._prompts["selector"],
+        )
+        turns, ended = await play_group_chat(
+            experience, rules, prompts, task.session, lambda: task.count("turns")
+        )
+        if len(turns) < 2:
+            raise ModelFault(ended, "nobody replied", f"{turns[0].speaker}: {turns[0].text}")
+        return turns, ended
+
+
+def _entry(items: Sequence[T], at: int, step: str) -> T:
+    if at < len(items):
+        return items[at]
+    message = f"{step}: there are {len(items)}, this dialogue is about number {at + 1}"
+    raise ModelFault(f"{step}_missing", message)
+
+
+def _settled(experience: Experience, written: Written) -> Experience:
+    """The experience with what was settled for its dialogue, and how that begins."""
+    told = written.characteristics
+    where = [told[key] for key in ("location", "medium", "emotional_states") if key in told]
+    return experience.model_copy(
+        update={
+            "relations": told.get("familiarity", ""),
+            "situation": "; ".join(where),
+            "starter": written.starter,
+            "repairs": written.repairs,
+            "model": written.answer.model,
+            "usage": written.answer.usage,
+        }
+    )
