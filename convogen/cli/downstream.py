@@ -1,0 +1,230 @@
+"""`convogen downstream`: what generated dialogues are worth to a model trained on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convogen.cli.options import base_url_option, model_option, models_from, price_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.models.spec import ModelSpec
+
+__all__ = ["command"]
+
+ROLES = ("summarizer", "questioner", "answerer")
+"""Those of `convogen.downstream.summarization`, which is loaded only when it is called."""
+
+
+@click.group("downstream")
+def command() -> None:
+    """Train models on a RUN's dialogues and evaluate them on held-out ones.
+
+    Three models at most are compared with the one as it is: fine-tuned on synthetic dialogues, on
+    as many in-domain ones, and on both.
+    """
+
+
+held_out_option = click.option(
+    "--held-out", required=True, metavar="FILE", help="Dialogues to evaluate on; never trained on."
+)
+in_domain_option = click.option(
+    "--in-domain", metavar="FILE", help="Dialogues of the same kind to train on, for coverage."
+)
+n_option = click.option("--n", type=click.IntRange(min=1), help="The first N generated dialogues.")
+n_held_out_option = click.option(
+    "--n-held-out", type=click.IntRange(min=1), help="The first N held-out dialogues."
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Results as JSON [default: RUN/downstream/<task>.json].",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@command.command("summarization")
+@click.argument("run", type=click.Path(path_type=Path))
+@held_out_option
+@click.option(
+    "--checkpoint",
+    required=True,
+    help="A seq2seq checkpoint's name or folder, such as sshleifer/distilbart-cnn-12-6.",
+)
+@in_domain_option
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, learning_rate, …"
+)
+@click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Several: a mean.")
+@click.option(
+    "--bertscore", metavar="MODEL[@LAYER]", help="BERTScore's encoder, such as roberta-large@17."
+)
+@click.option(
+    "--questions", type=click.IntRange(min=0), default=0, help="Questions a dialogue, for QAGS."
+)
+@click.option("--column", default="summary", help="The files' column with the summary.")
+@n_option
+@n_held_out_option
+@model_option
+@base_url_option
+@price_option
+@click.option("--concurrency", type=click.IntRange(min=1), default=8, help="Calls in flight.")
+@out_option
+@json_option
+def summarization_command(
+    run: Path,
+    held_out: str,
+    checkpoint: str,
+    settings: tuple[str, ...],
+    seeds: tuple[int, ...],
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    concurrency: int,
+    out: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Fine-tune CHECKPOINT to summarise, on RUN's dialogues; ROUGE-L, BERTScore, QAGS.
+
+    The run's dialogues get their summaries from the model of the role summarizer, unless the run
+    has some; questioner and answerer are QAGS's. The same command again asks and trains only what
+    is missing.
+    """
+    from convogen.cli.evaluate import open_run
+    from convogen.downstream.asking import Asking
+    from convogen.downstream.summarization import Summarization, summarization
+    from convogen.models.tally import Tally
+
+    open_run(str(run))
+    task = Summarization(
+        run=run,
+        held_out=held_out,
+        training=_training(checkpoint, settings),
+        seeds=seeds or (0,),
+        models=_models(models, base_urls, prices),
+        **given,
+    )
+    tally = Tally()
+    asking = Asking(run / "downstream", concurrency, tally)
+    found = summarization(task, asking, lambda line: click.echo(line, err=True))
+    if calls := tally.counts["calls"]:
+        click.echo(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)
+    _show(found, out or run / "downstream" / f"summarization-{task.training.name}.json", as_json)
+
+
+@command.command("classification")
+@click.argument("run", type=click.Path(path_type=Path))
+@held_out_option
+@in_domain_option
+@click.option("--label", default="topic", help="What is classified: a column of the files.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Draws the in-domain dialogues."
+)
+@n_option
+@n_held_out_option
+@out_option
+@json_option
+def classification_command(run: Path, out: Path | None, as_json: bool, **given: Any) -> None:
+    """Train a classifier of topics or intents on RUN's dialogues; accuracy and macro-F1."""
+    from convogen.cli.evaluate import open_run
+    from convogen.downstream.classification import Classification, classification
+
+    open_run(str(run))
+    task = Classification(run=run, **given)
+    found = classification(task)
+    _show(found, out or run / "downstream" / f"classification-{task.label}.json", as_json)
+
+
+def _training(checkpoint: str, settings: tuple[str, ...]) -> Any:
+    from pydantic import ValidationError
+
+    from convogen.cli.run import read_settings
+    from convogen.downstream.seq2seq import Training
+    from convogen.errors import ExperimentError
+
+    given = {**read_settings(settings), "checkpoint": checkpoint}
+    try:
+        return Training.model_validate(given)
+    except ValidationError as error:
+        detail = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in detail["loc"])
+        allowed = ", ".join(key for key in Training.model_fields if key != "checkpoint")
+        raise ExperimentError(f"--set {where}: {detail['msg']}; keys: {allowed}") from error
+
+
+def _models(
+    models: tuple[str, ...], base_urls: tuple[str, ...], prices: tuple[str, ...]
+) -> dict[str, ModelSpec]:
+    from pydantic import ValidationError
+
+    from convogen.errors import ModelConfigError
+    from convogen.models.spec import ModelSpec
+
+    chosen = models_from({}, models, base_urls, ROLES, prices)
+    try:
+        return {role: ModelSpec.model_validate(spec) for role, spec in chosen.items()}
+    except ValidationError as error:
+        detail = error.errors(include_input=False)[0]
+        raise ModelConfigError(f"--model: {detail['msg']}") from error
+
+
+def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:
+    from convogen.errors import RunFolderError
+    from convogen.files import write_whole
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{out.parent}: cannot be made: {error.strerror}") from error
+    write_whole(out, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(_table(found))
+    console.print(f"{out}", style="dim", soft_wrap=True)
+
+
+def _table(found: dict[str, Any]) -> Table:
+    """Means by arm, then improvement and coverage, each with its interval."""
+    from rich.table import Table
+    from rich.text import Text
+
+    held_out = found["held_out"]
+    title = f"{found['task'].capitalize()}, {held_out['dialogues']} held-out dialogues"
+    table = Table(title=Text(f"{title} of {held_out['source']}"), title_justify="left")
+    metrics = list(next(iter(found["arms"].values())))
+    table.add_column("Trained on")
+    for metric in [*metrics, "average"]:
+        table.add_column(metric, justify="right")
+    for arm, row in found["arms"].items():
+        table.add_row(_name(arm), *(_cell(row[metric], ".4f") for metric in metrics), "")
+    for what, of in (("improvement", "over the model as it is"), ("coverage", "of in-domain data")):
+        table.add_section()
+        for arm, row in found[what].items():
+            if row:
+                cells = (_cell(row[metric], ".2f") for metric in [*metrics, "average"])
+                table.add_row(f"{_name(arm)}: % {what} {of}", *cells)
+    table.caption = "95% bootstrap intervals over the held-out dialogues"
+    return table
+
+
+def _name(arm: str) -> str:
+    return {"base": "nothing (as it is)", "in_domain": "in-domain"}.get(arm, arm)
+
+
+def _cell(interval: dict[str, Any] | None, form: str) -> str:
+    if interval is None:
+        return "–"
+    if interval["low"] is None:
+        return format(interval["value"], form)
+    low, high = (format(interval[end], form) for end in ("low", "high"))
+    return f"{format(interval['value'], form)}\n({low}, {high})"

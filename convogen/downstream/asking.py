@@ -1,0 +1,131 @@
+"""Questions to models outside a run, kept so that no answered call is paid for twice.
+
+    <name>-<fingerprint>/rows.jsonl      one row an item, in order
+    <name>-<fingerprint>/manifest.json   what was asked of which models
+    <name>-<fingerprint>/ledger.jsonl calls.jsonl journal/   as in a run folder
+
+Another model, prompt or set of items is another fingerprint, and so another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import RunFolderError
+from convogen.files import parse_row, write_whole
+from convogen.inorder import WINDOW, InOrder, run_to_end
+from convogen.models.base import ChatModel, Sampling
+from convogen.models.journal import Journal
+from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.tally import Tally
+from convogen.models.traffic import Role, Session, Traffic, open_model
+from convogen.tasklog import TaskLog, complete_lines, lock
+
+__all__ = ["Asking", "fingerprint", "role_of"]
+
+Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
+"""One item's row, from its number and a session of model calls."""
+
+
+def fingerprint(essence: Any) -> str:
+    """16 hexadecimal digits of plain values."""
+    text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
+    """A role's model, with what suits it where the sampling leaves it open."""
+    suits = EMBEDDED_SAMPLING["judge"] if spec.kind == "embedded" else Sampling()
+    return Role(spec, sampling.over(suits))
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Items asked about one by one, concurrently, their rows written in order.
+
+    `folder` holds the folders of all askings; `concurrency` bounds the calls in flight at one
+    endpoint; `tally` counts what is done.
+    """
+
+    folder: Path
+    concurrency: int = 8
+    tally: Tally | None = None
+    open_model: Callable[[ModelSpec], ChatModel] = open_model
+
+    def rows(
+        self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
+    ) -> list[dict[str, Any]]:
+        """The rows of `n` items, those that are missing asked for.
+
+        `essence` says what is asked besides the models. Raises `RunFolderError` where the folder
+        cannot be written, `RunStopped` where asking ended early: it goes on from there.
+        """
+        whole = {
+            **essence,
+            "models": {
+                role: [one.spec.identity, one.sampling.model_dump(exclude_none=True)]
+                for role, one in roles.items()
+            },
+        }
+        mark = fingerprint(whole)
+        return run_to_end(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
+
+    async def _rows(
+        self, folder: Path, whole: Mapping[str, Any], roles: Mapping[str, Role], n: int, ask: Ask
+    ) -> list[dict[str, Any]]:
+        try:
+            (folder / "journal").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        held, path = lock(folder), folder / "rows.jsonl"
+        tally = self.tally or Tally()
+        try:
+            log = TaskLog(folder, [], [path])
+            done = log.mend(lambda: complete_lines(path))
+            if done < n:
+                write_whole(folder / "manifest.json", json.dumps(whole, ensure_ascii=False) + "\n")
+                traffic = Traffic(roles, self.concurrency, tally, self.open_model)
+                try:
+                    await _Asked(log, path, traffic, folder.name, ask).run(
+                        done, n, WINDOW * self.concurrency
+                    )
+                finally:
+                    await traffic.close()
+                    log.sync()
+        finally:
+            held.release()
+        lines = path.read_bytes().split(b"\n")[:n]
+        return [parse_row(path, line, "item") for line in lines if line]
+
+
+class _Asked:
+    """One start of an asking."""
+
+    def __init__(self, log: TaskLog, path: Path, traffic: Traffic, mark: str, ask: Ask) -> None:
+        self._log = log
+        self._path = path
+        self._traffic = traffic
+        self._mark = mark
+        self._ask = ask
+
+    async def run(self, done: int, n: int, window: int) -> None:
+        line = InOrder(self._start, done)
+        try:
+            for number in range(done, n):
+                row, journal = await line.next(min(n - number, window))
+                text = json.dumps({"item": number, **row}, ensure_ascii=False)
+                self._log.commit(number, journal, [(self._path, text.encode() + b"\n")])
+                self._traffic.tally.add("items")
+        finally:
+            await line.stop()
+
+    async def _start(self, number: int) -> tuple[dict[str, Any], Journal]:
+        digest = hashlib.blake2b(f"{self._mark}/{number}".encode(), digest_size=8).digest()
+        journal = self._log.journal(number)
+        session = self._traffic.session(number, int.from_bytes(digest), journal)
+        return await self._ask(number, session), journal

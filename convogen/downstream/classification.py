@@ -1,0 +1,111 @@
+"""Topic or intent classification: a linear classifier on TF-IDF, trained on generated dialogues.
+
+ConvoGen (section I) names intent classification among the uses of generated conversations. Word
+uni- and bigrams, logistic regression (scikit-learn), nothing tuned: what differs between the arms
+is the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.results import Drawn, drawn_macro_f1, drawn_mean, results
+from convogen.errors import ModelConfigError, SourceError
+from convogen.store import load_run
+from convogen.types import Conversation
+
+__all__ = ["Classification", "classification"]
+
+MAX_WORDS = 50_000
+MAX_ITERATIONS = 1_000
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What is compared: a run, the held-out dialogues, in-domain ones; `label` names the column.
+
+    Of a run the label is what its labeller gave, else what the conversations' context has.
+    """
+
+    run: Path
+    held_out: str
+    label: str = "topic"
+    in_domain: str | None = None
+    seed: int = 0
+    n: int | None = None
+    n_held_out: int | None = None
+
+
+def classification(task: Classification) -> dict[str, Any]:
+    """Train and evaluate; returns accuracy and macro-F1 by arm, and coverage, with intervals.
+
+    Raises `SourceError` where data is missing, `ModelConfigError` without scikit-learn.
+    """
+    held_out = read_examples(task.held_out, task.label, task.n_held_out)
+    conversations = list(islice(load_run(task.run).conversations(), task.n))
+    labels = [_label(one, task.label) for one in conversations]
+    arms = {"synthetic": examples_of(conversations, labels)}
+    if task.in_domain is not None:
+        in_domain = unseen(read_examples(task.in_domain, task.label), held_out)
+        arms["in_domain"] = matched(in_domain, len(arms["synthetic"]), task.seed)
+        arms["both"] = [*arms["synthetic"], *arms["in_domain"]]
+    for arm, examples in arms.items():
+        if len({one.target for one in examples}) < 2:
+            where = task.in_domain if arm == "in_domain" else task.run
+            raise SourceError(
+                f"{where}: fewer than two values of {task.label} in {len(examples)} dialogues; "
+                "name another column with --label, or generate more"
+            )
+    cells = {arm: _evaluated(examples, held_out, task.seed) for arm, examples in arms.items()}
+    return {
+        "task": "classification",
+        "run": str(task.run),
+        "label": task.label,
+        "held_out": {
+            "source": Path(task.held_out).name,
+            "dialogues": len(held_out),
+            "labels": len({one.target for one in held_out}),
+        },
+        "trained_on": {arm: len(examples) for arm, examples in arms.items()},
+        "unknown": {arm: _unknown(examples, held_out) for arm, examples in arms.items()},
+        **results(cells),
+    }
+
+
+def _label(one: Conversation, name: str) -> str:
+    known = (one.labelled or {}).get(name)
+    value = known.value if known else one.context.get(name)
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:
+    """The share of the held-out dialogues whose label is in no example: they cannot be right."""
+    known = {one.target for one in examples}
+    return sum(one.target not in known for one in held_out) / len(held_out)
+
+
+def _evaluated(
+    examples: Sequence[Example], held_out: Sequence[Example], seed: int
+) -> dict[str, Drawn | None]:
+    """Accuracy and macro-F1 of a classifier trained on the examples."""
+    try:
+        text: Any = import_module("sklearn.feature_extraction.text")
+        linear: Any = import_module("sklearn.linear_model")
+        pipeline: Any = import_module("sklearn.pipeline")
+    except ImportError as error:
+        raise ModelConfigError("classification needs: pip install 'convogen[train]'") from error
+    classifier = pipeline.make_pipeline(
+        text.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=MAX_WORDS),
+        linear.LogisticRegression(max_iter=MAX_ITERATIONS, random_state=seed),
+    )
+    classifier.fit([one.dialogue for one in examples], [one.target for one in examples])
+    predicted = [str(label) for label in classifier.predict([one.dialogue for one in held_out])]
+    labels = [one.target for one in held_out]
+    right = [float(ours == theirs) for ours, theirs in zip(predicted, labels, strict=True)]
+    return {"accuracy": drawn_mean(right), "macro-F1": drawn_macro_f1(labels, predicted)}

@@ -1,0 +1,61 @@
+"""Dialogues with what is to be learned of them: a summary or a label."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from convogen.corpora import open_corpus
+from convogen.corpora.labelled import in_roles, script
+from convogen.errors import SourceError
+from convogen.types import Conversation
+
+__all__ = ["Example", "examples_of", "matched", "read_examples", "unseen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A dialogue as a script, a turn a line, and its target: a summary or a label."""
+
+    dialogue: str
+    target: str
+
+
+def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
+    """The first `n` dialogues of a file or data set that have a text in a column.
+
+    Raises `SourceError` where there is none.
+    """
+    found, columns = list[Example](), dict[str, None]()
+    for one in open_corpus(source):
+        columns.update(dict.fromkeys(one.context))
+        target = one.context.get(column)
+        if one.turns and isinstance(target, str) and target.strip():
+            found.append(Example(script(one), " ".join(target.split())))
+        if n is not None and len(found) == n:
+            break
+    if not found:
+        there = ", ".join(columns) or "none"
+        raise SourceError(f"{source}: no dialogue with a {column}; its columns are: {there}")
+    return found
+
+
+def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:
+    """Generated conversations with their targets, those without one left out."""
+    pairs = zip(conversations, targets, strict=True)
+    return [Example(script(in_roles(one)), target) for one, target in pairs if target]
+
+
+def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
+    """Those whose dialogue is none of the held-out ones."""
+    known = {one.dialogue for one in held_out}
+    return [one for one in examples if one.dialogue not in known]
+
+
+def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
+    """`n` of the examples, drawn (all where there are fewer): as many as are synthetic.
+
+    DiaSynth, section 5.2: so that the comparison is not one of sizes.
+    """
+    return random.Random(seed).sample(list(examples), min(n, len(examples)))

@@ -1,0 +1,167 @@
+"""QAGS: does a summary answer questions as its dialogue does? (Wang et al., 2020)
+
+As in DiaSynth (section 4.2) the questions come from the source dialogue, not from the summary, so
+that the summaries of different models are held to the same. A question counts where the dialogue
+itself answers it; its score is the F1 of the words of the two answers (as SQuAD has it: case,
+articles and punctuation aside), a summary's the mean over its questions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from convogen.downstream.asking import Asking, fingerprint, role_of
+from convogen.drafts import find_json
+from convogen.errors import ModelFault
+from convogen.models.base import Sampling, printable
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic import Session
+from convogen.prompts import Prompt, load_prompt
+
+__all__ = ["ANSWERER", "QUESTIONER", "Questions", "answer_f1", "ask_questions", "qags"]
+
+QUESTIONER, ANSWERER = "questioner", "answerer"
+MAX_CHARS = 300
+UNSAID = "not said"
+
+_PUNCTUATION = re.compile(r"[^\w\s]")
+_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_EXACT = Sampling(temperature=0.0, max_tokens=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The questions on one dialogue that it answers itself, and its answers."""
+
+    questions: list[str]
+    answers: list[str]
+
+
+def ask_questions(
+    dialogues: Sequence[str], n: int, models: Mapping[str, ModelSpec], asking: Asking
+) -> list[Questions]:
+    """Up to `n` questions on each dialogue; none where the models gave none that can be used."""
+    question, answer = (load_prompt(f"downstream/{name}") for name in ("questions", "answers"))
+    roles = {role: role_of(models[role], _EXACT) for role in (QUESTIONER, ANSWERER)}
+
+    async def ask(number: int, session: Session) -> dict[str, Any]:
+        prompt = question.render(dialogue=dialogues[number], n=n)
+        try:
+            said = await session.ask(QUESTIONER, prompt, schema=_questions_schema(n))
+            found = _questions(find_json(said.text) or {}, n)
+            answers = await _answers(session, answer, dialogues[number], found) if found else []
+        except ModelFault as fault:
+            return {"questions": [], "answers": [], "fault": fault.kind}
+        return {"questions": found, "answers": answers}
+
+    essence = {"dialogues": fingerprint(list(dialogues)), "n": n, **_hashes(question, answer)}
+    rows = asking.rows("questions", roles, essence, len(dialogues), ask)
+    return [_answered(row) for row in rows]
+
+
+def qags(
+    asked: Sequence[Questions],
+    summaries: Sequence[str],
+    models: Mapping[str, ModelSpec],
+    asking: Asking,
+) -> list[float | None]:
+    """The score of each summary, 0 to 1; None where its dialogue has no question."""
+    prompt = load_prompt("downstream/answers")
+
+    async def ask(number: int, session: Session) -> dict[str, Any]:
+        questions = asked[number].questions
+        if not questions or not summaries[number]:
+            return {"answers": [UNSAID] * len(questions)}
+        try:
+            return {"answers": await _answers(session, prompt, summaries[number], questions)}
+        except ModelFault as fault:
+            return {"answers": [UNSAID] * len(questions), "fault": fault.kind}
+
+    known = fingerprint([[one.questions, one.answers] for one in asked])
+    essence = {"summaries": fingerprint(list(summaries)), "questions": known, **_hashes(prompt)}
+    roles = {ANSWERER: role_of(models[ANSWERER], _EXACT)}
+    rows = asking.rows("answers", roles, essence, len(summaries), ask)
+    return [_score(one, row["answers"]) for one, row in zip(asked, rows, strict=True)]
+
+
+def answer_f1(given: str, wanted: str) -> float:
+    """F1 of the words of two answers, 0 to 1; 1 where both have none."""
+    ours, theirs = _words(given), _words(wanted)
+    if not (ours and theirs):
+        return float(ours == theirs)
+    common = (ours & theirs).total()
+    return 2 * common / (ours.total() + theirs.total())
+
+
+async def _answers(
+    session: Session, prompt: Prompt, text: str, questions: Sequence[str]
+) -> list[str]:
+    """An answer to each question, by one call; `not said` where there is none."""
+    fields = [str(at) for at in range(1, len(questions) + 1)]
+    asked = prompt.render(text=text, questions=questions)
+    said = await session.ask(ANSWERER, asked, schema=_answers_schema(fields))
+    data = find_json(said.text) or {}
+    return [_line(data.get(field)) or UNSAID for field in fields]
+
+
+def _answered(row: dict[str, Any]) -> Questions:
+    """The questions that the dialogue answers."""
+    pairs = zip(row["questions"], row["answers"], strict=True)
+    kept = [(question, answer) for question, answer in pairs if _said(answer)]
+    return Questions([question for question, _ in kept], [answer for _, answer in kept])
+
+
+def _score(asked: Questions, answers: Sequence[str]) -> float | None:
+    if not asked.questions:
+        return None
+    pairs = zip(answers, asked.answers, strict=True)
+    scores = [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
+    return sum(scores) / len(scores)
+
+
+def _said(answer: str) -> bool:
+    return bool(_words(answer)) and _words(answer) != _words(UNSAID)
+
+
+def _words(text: str) -> Counter[str]:
+    plain = _PUNCTUATION.sub(" ", text.casefold())
+    return Counter(_ARTICLE.sub(" ", plain).split())
+
+
+def _questions(data: dict[str, Any], n: int) -> list[str]:
+    found = data.get("questions")
+    items = cast("list[Any]", found) if isinstance(found, list) else []
+    lines = [_line(item) for item in items]
+    return list(dict.fromkeys(line for line in lines if line))[:n]
+
+
+def _line(said: Any) -> str:
+    """A model's text as one bounded line; empty for what is no text."""
+    return " ".join(printable(said).split())[:MAX_CHARS] if isinstance(said, str) else ""
+
+
+def _questions_schema(n: int) -> dict[str, Any]:
+    text = {"type": "string", "maxLength": 120}
+    questions = {"type": "array", "items": text, "minItems": 1, "maxItems": n}
+    return _object({"questions": questions})
+
+
+def _answers_schema(fields: Sequence[str]) -> dict[str, Any]:
+    return _object({field: {"type": "string", "maxLength": 60} for field in fields})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _hashes(*prompts: Prompt) -> dict[str, list[str]]:
+    return {"prompts": [prompt.hash for prompt in prompts]}

@@ -1,0 +1,138 @@
+"""What fine-tuning on synthetic data brings, and how much of in-domain data's worth it has.
+
+DiaSynth, section 5.2, equations 1 and 2. A cell is the mean of a metric of a model over the
+held-out dialogues. Intervals are percentile bootstraps over these dialogues, the same resample in
+all cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.metrics.downstream_arithmetic import coverage, percentage_improvement
+from convogen.reports.intervals import LEVEL, RESAMPLES, Interval
+
+__all__ = [
+    "ARMS",
+    "Cells",
+    "Drawn",
+    "drawn_macro_f1",
+    "drawn_mean",
+    "results",
+]
+
+ARMS = ("base", "synthetic", "in_domain", "both")
+"""What a model was fine-tuned on; `base` on nothing."""
+
+_SEED = 20_241
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A number of `n` dialogues, and what it is in every resample of them."""
+
+    value: float
+    draws: Numbers
+    n: int
+
+    def shown(self) -> dict[str, Any]:
+        """As an `Interval`'s fields; no interval for fewer than two dialogues."""
+        if self.n < 2 or not np.isfinite(self.draws).all():
+            return asdict(Interval(self.value, None, None, self.n))
+        tail = 50 * (1 - LEVEL)
+        low, high = np.percentile(self.draws, [tail, 100 - tail])
+        return asdict(Interval(self.value, float(low), float(high), self.n))
+
+
+Cells = Mapping[str, Mapping[str, Drawn | None]]
+"""By arm and metric, all of the same held-out dialogues in the same order."""
+
+
+def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
+    """The mean over the dialogues that have a score; None where none has."""
+    numbers = np.array([np.nan if value is None else value for value in values], float)
+    there = ~np.isnan(numbers)
+    if not there.any():
+        return None
+    counts = _counts(len(numbers))
+    sums, weights = counts @ np.where(there, numbers, 0.0), counts @ there.astype(float)
+    drawn = np.divide(sums, weights, out=np.full(len(counts), np.nan), where=weights > 0)
+    return Drawn(float(numbers[there].mean()), drawn, int(there.sum()))
+
+
+def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
+    """The mean F1 over the labels that occur or are predicted, 0 to 1."""
+    known = sorted({*labels, *predicted})
+    rows = np.array(known)
+    true = np.asarray(np.array(labels)[:, None] == rows, float)
+    said = np.asarray(np.array(predicted)[:, None] == rows, float)
+    counts = np.concatenate([np.ones((1, len(labels))), _counts(len(labels))])
+    both, either = counts @ (true * said), counts @ (true + said)
+    f1 = np.divide(2 * both, either, out=np.zeros(both.shape), where=either > 0)
+    means = f1.sum(axis=1) / (either > 0).sum(axis=1)
+    return Drawn(float(means[0]), means[1:], len(labels))
+
+
+def _counts(n: int) -> Numbers:
+    """How often each of n dialogues is in each resample; shape (resamples, n)."""
+    drawn = np.random.default_rng(_SEED).integers(0, n, (RESAMPLES, n))
+    counts = np.zeros((RESAMPLES, n))
+    np.add.at(counts, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
+    return counts
+
+
+def results(cells: Cells) -> dict[str, Any]:
+    """The cells, improvement over `base` and coverage of `in_domain`, by arm.
+
+    Each a value with its 95% interval, comparisons in percent with an `average` over the metrics.
+    None where an arm is missing or its mean is 0.
+    """
+    others = [arm for arm in cells if arm != "base"]
+    ours = [arm for arm in others if arm != "in_domain"]
+    return {
+        "arms": {
+            arm: {metric: one.shown() if one else None for metric, one in row.items()}
+            for arm, row in cells.items()
+        },
+        "improvement": {
+            arm: _compared(cells[arm], cells.get("base"), percentage_improvement) for arm in others
+        },
+        "coverage": {arm: _compared(cells[arm], cells.get("in_domain"), coverage) for arm in ours},
+    }
+
+
+def _compared(
+    row: Mapping[str, Drawn | None],
+    base: Mapping[str, Drawn | None] | None,
+    formula: Callable[[Any, Any], Any],
+) -> dict[str, Any] | None:
+    """A formula of every metric and its base, and the average over them."""
+    if base is None:
+        return None
+    found: dict[str, Drawn | None] = {}
+    for metric, one in row.items():
+        other = base.get(metric)
+        found[metric] = None
+        if one is not None and other is not None and other.value:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                draws = formula(one.draws, other.draws)
+            value = float(formula(one.value, other.value))
+            found[metric] = Drawn(value, draws, min(one.n, other.n))
+    found["average"] = _average([*found.values()])
+    return {metric: one.shown() if one else None for metric, one in found.items()}
+
+
+def _average(cells: Sequence[Drawn | None]) -> Drawn | None:
+    """The mean over cells; None where one is missing."""
+    known = [one for one in cells if one is not None]
+    if not known or len(known) < len(cells):
+        return None
+    value = sum(one.value for one in known) / len(known)
+    return Drawn(value, np.mean([one.draws for one in known], axis=0), min(one.n for one in known))

@@ -1,0 +1,143 @@
+"""Fine-tuning a seq2seq checkpoint on summaries, and summarising with it (transformers).
+
+Any encoder-decoder that transformers knows: BART and DistilBART, T5, LED. Its own settings of
+generation hold, but for the number of beams and the length.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from convogen.downstream.data import Example
+from convogen.errors import ModelConfigError
+from convogen.models.transformers_model import transformers_class
+
+__all__ = ["Training", "load_seq2seq", "summarise_with"]
+
+
+class Training(BaseModel):
+    """How a checkpoint is fine-tuned and how it writes; all of it decides the summaries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
+    epochs: float = Field(default=3, gt=0)
+    steps: int | None = Field(default=None, ge=1, description="in place of epochs")
+    batch: int = Field(default=8, ge=1, description="dialogues a step")
+    learning_rate: float = Field(default=5e-5, gt=0)
+    dialogue_tokens: int = Field(default=1024, ge=16, description="longer dialogues are cut")
+    summary_tokens: int = Field(default=128, ge=4, description="the most that are written")
+    beams: int = Field(default=4, ge=1)
+
+    @property
+    def name(self) -> str:
+        """The checkpoint without the folders before it."""
+        return Path(self.checkpoint).name
+
+
+def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
+    """An encoder-decoder model and its tokenizer.
+
+    Raises `ModelConfigError` where there is none that transformers loads.
+    """
+    model_class = transformers_class("AutoModelForSeq2SeqLM")
+    tokenizer_class = transformers_class("AutoTokenizer")
+    try:
+        tokenizer = tokenizer_class.from_pretrained(checkpoint)
+        return model_class.from_pretrained(checkpoint, use_safetensors=True), tokenizer
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelConfigError(
+            f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
+            f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
+        ) from error
+
+
+def summarise_with(
+    training: Training, examples: Sequence[Example], dialogues: Sequence[str], seed: int
+) -> list[str]:
+    """Fine-tune on examples (none: the checkpoint as it is) and summarise the dialogues.
+
+    The same seed on the same machine gives the same summaries.
+    """
+    transformers_class("set_seed")(seed)
+    model, tokenizer = load_seq2seq(training.checkpoint)
+    arguments = transformers_class("Seq2SeqTrainingArguments")
+    with tempfile.TemporaryDirectory(prefix="convogen-") as folder:
+        trainer = transformers_class("Seq2SeqTrainer")(
+            model=model,
+            args=arguments(
+                output_dir=folder,
+                num_train_epochs=training.epochs,
+                max_steps=training.steps or -1,
+                per_device_train_batch_size=training.batch,
+                learning_rate=training.learning_rate,
+                seed=seed,
+                save_strategy="no",
+                logging_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                dataloader_pin_memory=False,
+            ),
+            train_dataset=_rows(training, model, tokenizer, examples) if examples else None,
+            data_collator=transformers_class("DataCollatorForSeq2Seq")(tokenizer, model=model),
+        )
+        trainer.remove_callback(transformers_class("PrinterCallback"))
+        if examples:
+            trainer.train()
+    return _write(training, model.eval(), tokenizer, dialogues)
+
+
+def _rows(
+    training: Training, model: Any, tokenizer: Any, examples: Sequence[Example]
+) -> list[dict[str, Any]]:
+    read = _read(training, model, tokenizer, [one.dialogue for one in examples])
+    targets = tokenizer(
+        text_target=[one.target for one in examples],
+        max_length=training.summary_tokens,
+        truncation=True,
+    ).input_ids
+    end = tokenizer.eos_token_id
+    ended = [ids if ids[-1:] == [end] else [*ids, end] for ids in targets]
+    return [
+        {**{name: values[at] for name, values in read.items()}, "labels": ended[at]}
+        for at in range(len(examples))
+    ]
+
+
+def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> Any:
+    """Token ids and masks of dialogues, cut to what fits, by name."""
+    kind = model.config.model_type
+    limit = getattr(model.config, "max_encoder_position_embeddings", None) or getattr(
+        model.config, "max_position_embeddings", training.dialogue_tokens
+    )
+    texts = [f"summarize: {one}" if kind == "t5" else one for one in dialogues]
+    length = min(training.dialogue_tokens, limit)
+    read = dict(tokenizer(texts, max_length=length, truncation=True))
+    found = {name: read[name] for name in ("input_ids", "attention_mask")}
+    if kind == "led":  # its first token sees all others
+        found["global_attention_mask"] = [[1] + [0] * (len(ids) - 1) for ids in found["input_ids"]]
+    return found
+
+
+def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> list[str]:
+    torch: Any = import_module("torch")
+    summaries: list[str] = []
+    for start in range(0, len(dialogues), training.batch):
+        part = dialogues[start : start + training.batch]
+        read = tokenizer.pad(_read(training, model, tokenizer, part), return_tensors="pt")
+        with torch.inference_mode():
+            written = model.generate(
+                **{name: values.to(model.device) for name, values in read.items()},
+                max_new_tokens=training.summary_tokens,
+                num_beams=training.beams,
+            )
+        texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+        summaries.extend(" ".join(text.split()) for text in texts)
+    return summaries

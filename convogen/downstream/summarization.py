@@ -1,0 +1,196 @@
+"""Dialogue summarization: a seq2seq model fine-tuned on generated dialogues (DiaSynth, 5.2).
+
+    RUN/downstream/summaries-…/    summaries of the run's dialogues, as they were asked for
+    RUN/downstream/questions-…/    QAGS: questions on the held-out dialogues
+    RUN/downstream/answers-…/      QAGS: answers of summaries
+    RUN/downstream/predictions-…/  summaries of the held-out dialogues, a file an arm and seed
+
+All of it is kept: the same command again asks and trains only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from convogen.downstream.asking import Asking, fingerprint
+from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
+from convogen.downstream.results import Drawn, drawn_mean, results
+from convogen.downstream.scoring import bert_scores, rouge_l_scores
+from convogen.downstream.seq2seq import Training, summarise_with
+from convogen.downstream.summaries import ROLE, summaries_of
+from convogen.errors import RunFolderError, SourceError
+from convogen.files import parse_row, write_whole
+from convogen.models.spec import EMBEDDED, ModelSpec
+from convogen.store import load_run
+
+__all__ = ["ROLES", "Summarization", "summarization"]
+
+ROLES = (ROLE, QUESTIONER, ANSWERER)
+
+
+@dataclass(frozen=True)
+class Summarization:
+    """What is compared: a run, the held-out dialogues, in-domain ones, a checkpoint.
+
+    `questions` a dialogue are asked for QAGS, none for 0; `bertscore` names its encoder. `n` bounds
+    the generated and `n_held_out` the held-out dialogues. Without `in_domain` there is no coverage.
+    """
+
+    run: Path
+    held_out: str
+    training: Training
+    in_domain: str | None = None
+    seeds: Sequence[int] = (0,)
+    questions: int = 0
+    bertscore: str | None = None
+    n: int | None = None
+    n_held_out: int | None = None
+    column: str = "summary"
+    models: Mapping[str, ModelSpec] = field(default_factory=dict[str, ModelSpec])
+
+    def model(self, role: str) -> ModelSpec:
+        """The model of a role."""
+        return self.models.get(role) or self.models.get("default") or ModelSpec(name=EMBEDDED)
+
+
+def summarization(
+    task: Summarization, asking: Asking, say: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Fine-tune and evaluate; returns means, improvement and coverage with what they are of.
+
+    `say` is told of each step. Raises `SourceError` where data is missing, `ModelConfigError` where
+    a model is, `RunStopped` where asking ended early.
+    """
+    held_out = read_examples(task.held_out, task.column, task.n_held_out)
+    in_domain = list[Example]()
+    if task.in_domain is not None:
+        in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
+        if not in_domain:
+            raise SourceError(f"{task.in_domain}: all its dialogues are held out; give others")
+    run = load_run(task.run)
+    conversations = list(islice(run.conversations(), task.n))
+    say(f"{len(conversations)} generated dialogues, {len(held_out)} held out")
+    texts, counts = summaries_of(conversations, task.model(ROLE), asking, in_domain)
+    synthetic = examples_of(conversations, texts)
+    if not synthetic:
+        raise SourceError(f"{task.run}: no dialogue with a summary that can be used: {counts}")
+    say(f"{counts['summaries']} summaries of them, {counts['refused']} refused")
+    arms = _arms(synthetic, in_domain, task.seeds)
+    written = _written(task, arms, held_out, asking.folder, say)
+    scores = _scores(task, written, held_out, asking, say)
+    return {
+        "task": "summarization",
+        "run": str(task.run),
+        "training": task.training.model_dump() | {"checkpoint": task.training.name},
+        "seeds": list(task.seeds),
+        "held_out": {"source": Path(task.held_out).name, "dialogues": len(held_out)},
+        "trained_on": {arm: [len(part) for part in parts] for arm, parts in arms.items()},
+        "summaries": counts,
+        "bertscore": task.bertscore,
+        "questions": task.questions,
+        **results(scores),
+    }
+
+
+def _arms(
+    synthetic: Sequence[Example], in_domain: Sequence[Example], seeds: Sequence[int]
+) -> dict[str, list[list[Example]]]:
+    """What each arm is fine-tuned on, by seed: as much in-domain data as there is synthetic."""
+    arms: dict[str, list[list[Example]]] = {
+        "base": [[] for _ in seeds],
+        "synthetic": [list(synthetic) for _ in seeds],
+    }
+    if in_domain:
+        drawn = [matched(in_domain, len(synthetic), seed) for seed in seeds]
+        arms["in_domain"] = drawn
+        arms["both"] = [[*synthetic, *part] for part in drawn]
+    return arms
+
+
+def _written(
+    task: Summarization,
+    arms: Mapping[str, Sequence[Sequence[Example]]],
+    held_out: Sequence[Example],
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, list[list[str]]]:
+    """The held-out dialogues' summaries by arm and seed; those of `base` are the same for all."""
+    dialogues = [one.dialogue for one in held_out]
+    written: dict[str, list[list[str]]] = {}
+    for arm, parts in arms.items():
+        seeds = task.seeds[:1] if arm == "base" else task.seeds
+        written[arm] = []
+        for seed, examples in zip(seeds, parts, strict=False):
+            say(f"{arm}, seed {seed}: {len(examples)} dialogues to learn from")
+            written[arm].append(_kept(task.training, examples, dialogues, seed, folder, arm))
+    return written
+
+
+def _kept(
+    training: Training,
+    examples: Sequence[Example],
+    dialogues: Sequence[str],
+    seed: int,
+    folder: Path,
+    arm: str,
+) -> list[str]:
+    """The summaries of a fine-tuned model, from the file where they were written before."""
+    learned = [[one.dialogue, one.target] for one in examples]
+    mark = fingerprint([training.model_dump(), learned, list(dialogues), seed])
+    path = folder / f"predictions-{training.name}" / f"{arm}-{seed}-{mark}.jsonl"
+    if path.exists():
+        return [
+            str(parse_row(path, line, "summary")["summary"])
+            for line in path.read_bytes().splitlines()
+        ]
+    summaries = summarise_with(training, examples, dialogues, seed)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    lines = [json.dumps({"summary": one}, ensure_ascii=False) + "\n" for one in summaries]
+    write_whole(path, "".join(lines))
+    return summaries
+
+
+def _scores(
+    task: Summarization,
+    written: Mapping[str, Sequence[Sequence[str]]],
+    held_out: Sequence[Example],
+    asking: Asking,
+    say: Callable[[str], None],
+) -> dict[str, dict[str, Drawn | None]]:
+    """Scores by arm and metric; a held-out dialogue's is its mean over the seeds."""
+    references = [one.target for one in held_out]
+    models = {role: task.model(role) for role in ROLES}
+    asked: list[Questions] = []
+    if task.questions:
+        say("QAGS: questions on the held-out dialogues")
+        dialogues = [one.dialogue for one in held_out]
+        asked = ask_questions(dialogues, task.questions, models, asking)
+    scores: dict[str, dict[str, Drawn | None]] = {}
+    for arm, by_seed in written.items():
+        say(f"scoring {arm}")
+        row: dict[str, list[list[float | None]]] = {}
+        for summaries in by_seed:
+            if asked:
+                row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking))
+            if task.bertscore:
+                found = bert_scores(summaries, references, task.bertscore)
+                row.setdefault("BERTScore", []).append([*found])
+            row.setdefault("ROUGE-L", []).append([*rouge_l_scores(summaries, references)])
+        scores[arm] = {metric: drawn_mean(_over_seeds(values)) for metric, values in row.items()}
+    return scores
+
+
+def _over_seeds(by_seed: Sequence[Sequence[float | None]]) -> list[float | None]:
+    return [
+        None if None in of_one else sum(value or 0.0 for value in of_one) / len(of_one)
+        for of_one in zip(*by_seed, strict=True)
+    ]
