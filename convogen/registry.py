@@ -19,8 +19,18 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {
         "convogen": "convogen.methods.convogen:ConvoGen",
         "augment": "convogen.methods.augment:Augment",
+        "diasynth": "convogen.methods.diasynth:DiaSynth",
+        "dialogueforge": "convogen.methods.dialogueforge:DialogueForge",
+        "roleplay": "convogen.methods.roleplay:Roleplay",
     },
-    "judges": {"geval": "convogen.judges.geval:GEval"},
+    "judges": {
+        "geval": "convogen.judges.geval:GEval",
+        "geval3": "convogen.judges.geval:GEval3",
+        "gptscore": "convogen.judges.gptscore:GPTScore",
+        "fed": "convogen.judges.fed:Fed",
+        "unieval": "convogen.judges.unieval:UniEval",
+        "gteval": "convogen.judges.gteval:GTEval",
+    },
     "gates": {
         "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",
         "safety": "convogen.gates.safety:Safety",

@@ -64,14 +64,14 @@ def test_the_example_experiment_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_make_targets_exist() -> None:
-    named = set(re.findall(r"`?make ([a-z-]+)`?", README))
+    named = set(re.findall(r"`?make ([a-z0-9-]+)`?", README))
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
-    assert named <= {line.split()[0] for line in listed.splitlines()}
+    assert named <= {line.split()[0] for line in listed.splitlines()} | set(shipped_experiments())
 
 
 def test_every_experiment_is_a_make_target() -> None:
     names = [name for name in shipped_experiments() if name != "demo"]
-    options = ["N=20", "MODEL=gpt-4o", "OUT=a b", "PERSONAS=hub.jsonl"]
+    options = ["N=20", "MODEL=gpt-4o", "OUT=a b", "PERSONAS=hub.jsonl", "SEEDS=mine.jsonl"]
     made = subprocess.run(
         ["make", "-n", *names, *options], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -81,7 +81,8 @@ def test_every_experiment_is_a_make_target() -> None:
     found = next(line for line in commands.splitlines() if " GPIS-s " in line)
     assert [*shlex.split(found)[2:]] == [
         "GPIS-s",
-        *("--n", "20", "--model", "gpt-4o", "--out", "a b", "--set", "persona_source=hub.jsonl"),
+        *("--n", "20", "--model", "gpt-4o", "--out", "a b"),
+        *("--set", "persona_source=hub.jsonl", "--set", "seeds=mine.jsonl"),
     ]
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -56,7 +56,7 @@ class _View:
     """One line of figures under a bar; drawn again by `Live` several times a second."""
 
     def __init__(self, experiment: Experiment, tally: Tally) -> None:
-        self._tally = tally
+        self._experiment, self._tally = experiment, tally
         self._started = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -69,7 +69,9 @@ class _View:
 
     def __rich__(self) -> Table:
         counts = self._tally.counts
-        self._progress.update(self._bar, completed=counts["conversations"])
+        others = counts["failures"] + counts["rejected"]
+        done = self._experiment.counted(counts["conversations"], others)
+        self._progress.update(self._bar, completed=done)
         seconds = max(time.monotonic() - self._started, 1e-3)
         figures = [
             f"{counts['experiences']} experiences",
@@ -117,15 +119,20 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     turns, n = summary["turns"], max(summary["conversations"], 1)
     return [
-        ("experiences", _experiences(summary)),
+        *([("experiences", _experiences(summary))] if summary["experiences"] else []),
         ("turns", f"{turns}, {turns / n:.1f} a conversation"),
         ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} a turn"),
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
-        ("selector repaired", f"{summary['selector_repairs']} of {summary['selections']}"),
+        *([("taken with", _counted(summary["lapses"]))] if summary["lapses"] else []),
+        *([("selector repaired", _repaired(summary))] if summary["selections"] else []),
         ("rejected", _rejected(summary)),
         ("failures", _counted(summary["failures"])),
     ]
+
+
+def _repaired(summary: dict[str, Any]) -> str:
+    return f"{summary['selector_repairs']} of {summary['selections']}"
 
 
 def _rejected(summary: dict[str, Any]) -> str:
@@ -138,6 +145,11 @@ def _rejected(summary: dict[str, Any]) -> str:
 def _experiences(summary: dict[str, Any]) -> str:
     text = f"{summary['experiences']}, {summary['repaired']} of them mended"
     admitted, copies = summary["admitted"], summary["near_copies"]
+    if plan := summary["plan"]:
+        text += (
+            f"; {plan['subtopics']} subtopics and {plan['personas']} personas found in "
+            f"{plan['requests']} replies, {plan['near_copies']} near-copies left out"
+        )
     if admitted or copies:
         text += f"; {admitted} entered the hub, {copies} near-copies of a shot did not"
     return text
@@ -196,6 +208,7 @@ def summarise(run: Run) -> dict[str, Any]:
     """Counts over a run, plain values only."""
     ended: Counter[str] = Counter()
     reasks: Counter[str] = Counter()
+    lapses: Counter[str] = Counter()
     n = turns = words = selections = repairs = 0
     for conversation in run.conversations():
         n += 1
@@ -204,15 +217,25 @@ def summarise(run: Run) -> dict[str, Any]:
         for turn in conversation.turns:
             words += len(turn.text.split())
             reasks.update(turn.reasks)
+            lapses.update([turn.lapse] if turn.lapse else [])
             if turn.selection is not None:
                 selections += 1
                 repairs += turn.selection.repair is not None
     experiences: Counter[str] = Counter()
+    plan: Counter[str] = Counter()
     for experience in run.experiences():
         experiences["all"] += 1
         experiences["admitted"] += experience.admitted is True
         experiences["refused"] += experience.admitted is False
         experiences["repaired"] += bool(experience.repairs)
+        for step in experience.plan or ():
+            plan.update(
+                subtopics=len(step.subtopics or ()),
+                personas=len(step.personas or ()),
+                requests=step.requests,
+                near_copies=step.near_copies,
+                unusable=step.unusable,
+            )
     rejected = Counter(one.gate for one in run.rejected())
     return {
         "conversations": n,
@@ -222,10 +245,12 @@ def summarise(run: Run) -> dict[str, Any]:
         "admitted": experiences["admitted"],
         "near_copies": experiences["refused"],
         "repaired": experiences["repaired"],
+        "plan": dict(plan),
         "turns": turns,
         "words": words,
         "ended": dict(ended.most_common()),
         "reasks": dict(reasks.most_common()),
+        "lapses": dict(lapses.most_common()),
         "selections": selections,
         "selector_repairs": repairs,
         "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),
@@ -241,6 +266,9 @@ def print_conversation(
     experience = next((e for e in run.experiences() if e.id == conversation.experience), None)
     console.print(f"[bold]{escape(conversation.id)}[/] {conversation.ended}")
     for key, value in conversation.context.items():
+        if isinstance(value, dict):
+            about = cast("dict[str, Any]", value).items()
+            value = "; ".join(f"{name.replace('_', ' ')}: {one}" for name, one in about)
         console.print(f"[dim]{escape(key)}:[/] {escape(str(value))}")
     for persona in experience.personas if experience else ():
         card = persona.card

@@ -53,8 +53,8 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
 
 async def examine(spec: Any) -> dict[str, Any]:
     """What a model answers to small calls; raises what the model raises where it is not there."""
+    from convogen.drafts import find_json
     from convogen.errors import EndpointDown, ModelFault
-    from convogen.generator import find_json
     from convogen.models.base import Message, Request, Sampling, Transient
     from convogen.models.traffic import open_model
 

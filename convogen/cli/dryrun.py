@@ -37,7 +37,7 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
                 f"{folder}: holds another experiment (fingerprint {found}, this one is "
                 f"{experiment.fingerprint}); choose another --out, or --fresh to move it aside"
             )
-        held = sum(1 for _ in run.conversations())
+        held = experiment.counted(*_rows(run))
     missing = max(wanted - held, 0)
     if missing:
         click.echo(
@@ -48,6 +48,19 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
     else:
         click.echo(f"dry run: {held} conversations are in {folder}; no call is made", err=True)
     return missing
+
+
+def _rows(run: Run) -> tuple[int, int]:
+    """How many conversations are in a run, and how many tasks that gave none."""
+    others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
+    return sum(1 for _ in run.conversations()), others
+
+
+def _conversations(experiment: Experiment, run: Run) -> int:
+    """How many conversations the whole run is to have, if tasks fail as often as so far."""
+    accepted, others = _rows(run)
+    done = experiment.counted(accepted, others)
+    return round(experiment.n * accepted / done) if done else experiment.n
 
 
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
@@ -66,7 +79,7 @@ def print_forecast(
 ) -> None:
     """A table by role, or JSON; `before_usd` is what the folder had cost before the pilot."""
     prices = _prices(experiment, run)
-    found = forecast(run, experiment.n, prices)
+    found = forecast(run, _conversations(experiment, run), prices)
     wall_s = _wall_s(found, experiment.concurrency)
     after_usd = spent_usd(experiment, run)
     pilot_usd = None if before_usd is None or after_usd is None else after_usd - before_usd

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import again, base_url_option, model_option, models_from, price_option
+from convogen.cli.judged import judge_model, judge_runs
+from convogen.cli.options import base_url_option, model_option, price_option
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.models.spec import ModelSpec
-    from convogen.models.tally import Tally
+    from convogen.dialogues import Beside
+    from convogen.judges import Judge
     from convogen.reports import Measured
     from convogen.store import Run
 
@@ -26,8 +25,10 @@ __all__ = ["command", "open_run"]
 
 
 @click.command("evaluate")
-@click.argument("folders", metavar="RUN...", nargs=-1, required=True)
-@click.option("--judge", "judge_name", metavar="JUDGE", help="Score each conversation: geval.")
+@click.argument("folders", metavar="SOURCE...", nargs=-1, required=True)
+@click.option("--judge", "judge_name", metavar="JUDGE", help="Score each: see `convogen list`.")
+@click.option("--real", metavar="CORPUS", help="The real dialogues that gteval shows beside ours.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="The judge's keys.")
 @model_option
 @base_url_option
 @price_option
@@ -37,10 +38,17 @@ __all__ = ["command", "open_run"]
 @click.option("--concurrency", type=click.IntRange(min=1), help="The judge's calls in flight.")
 @click.option("--n", type=click.IntRange(min=1), help="Judge the first N conversations only.")
 @click.option("--fresh", is_flag=True, help="Move a judge's earlier scores aside first.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the scores, of a corpus or of a run that another judge has scored.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     folders: tuple[str, ...],
     judge_name: str | None,
+    real: str | None,
+    settings: tuple[str, ...],
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
@@ -48,27 +56,33 @@ def command(
     concurrency: int | None,
     n: int | None,
     fresh: bool,
+    out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure RUN folders: statistics, diversity, group chat; with --judge, groundedness too.
+    """Measure run folders: statistics, diversity, group chat; with --judge, what a judge says.
 
     What is measured goes to scores/statistics.json in each folder, a judge's scores to
     scores/<judge>.jsonl. The same command again goes on with judging that was stopped; no answered
-    call is paid for twice.
+    call is paid for twice. With --out a SOURCE may be any conversation data.
     """
+    from convogen.judges.verdicts import PROTOCOLS
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, measure_source, write_statistics
     from convogen.reports.matching import matched_corpora
+    from convogen.reports.verdicts import told_apart
 
-    if judge_name is None and (models or base_urls or prices or concurrency or n or fresh):
+    judges = (models, base_urls, prices, concurrency, n, fresh, real, settings)
+    if judge_name is None and any(judges):
         raise click.UsageError(
-            "--model, --base-url, --price, --concurrency, --n and --fresh are a judge's; "
-            "add --judge geval"
+            "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set are a "
+            "judge's; add --judge geval"
         )
-    runs = {folder: open_run(folder) for folder in dict.fromkeys(folders)}
+    runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
-        model = _judge_model(models, base_urls, prices)
-        _judge(list(runs.values()), judge_name, model, n, concurrency, fresh)
+        judge = _judge(judge_name, settings)
+        model = judge_model(models, base_urls, prices)
+        judged = [(run, _beside(run, judge, real)) for run in runs.values()]
+        judge_runs(judged, judge, model, n, concurrency, fresh)
     cores = available_cores()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
     human = {name: measure_source(name, cores) for name in beside}
@@ -77,7 +91,10 @@ def command(
     for name, run in runs.items():
         statistics = ours[name].as_dict(human)
         write_statistics(run.folder, statistics)
-        reports.append({**statistics, "groundedness": groundedness(run, judge_name or "geval")})
+        scoring = judge_name if judge_name and judge_name not in PROTOCOLS else "geval"
+        told = {"groundedness": groundedness(run, scoring), "verdicts": told_apart(run)}
+        first = next(run.conversations(), None)
+        reports.append({**statistics, "method": first.method if first else None, **told})
     if as_json:
         beside = {name: found.as_dict({}) for name, found in human.items()}
         click.echo(json.dumps({"runs": reports, "against": beside}, ensure_ascii=False))
@@ -96,92 +113,48 @@ def open_run(folder: str) -> Run:
         return run
     raise RunFolderError(
         f"{folder}: no run folder (it has no manifest.json); `convogen stats {shlex.quote(folder)}`"
-        " measures any conversation data"
+        " measures any conversation data, --judge with --out FOLDER judges it"
     )
 
 
-def _judge_model(
-    models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str]
-) -> ModelSpec:
+def _open(source: str, out: Path | None) -> Run:
+    """A run folder; where `out` is given, any conversation data, its scores in a folder there."""
+    from convogen.dialogues import CorpusFolder
+
+    if out is None:
+        return open_run(source)
+    corpus = CorpusFolder(source, out / (Path(source).name.split(".")[0] or "corpus"))
+    corpus.folder.mkdir(parents=True, exist_ok=True)
+    return corpus
+
+
+def _judge(name: str, settings: tuple[str, ...]) -> Judge:
     from pydantic import ValidationError
 
-    from convogen.errors import ModelConfigError
-    from convogen.models.spec import ModelSpec
+    from convogen import registry
+    from convogen.cli.run import read_settings
+    from convogen.errors import ExperimentError
 
-    chosen = models_from({}, models, base_urls, ["judge"], prices)
+    kind: type[Judge] = registry.load("judges", name)
     try:
-        return ModelSpec.model_validate(chosen.get("judge") or chosen.get("default", "embedded"))
+        return kind(**read_settings(settings))
     except ValidationError as error:
         detail = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in detail["loc"])
-        raise ModelConfigError(f"judge: {where}: {detail['msg']}") from error
+        known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
+        raise ExperimentError(f"judge {name}: {where}: {detail['msg']}; keys: {known}") from error
 
 
-def _judge(
-    runs: Sequence[Run],
-    name: str,
-    spec: ModelSpec,
-    n: int | None,
-    concurrency: int | None,
-    fresh: bool,
-) -> None:
-    from convogen import registry
-    from convogen.judging import count_scores, judge_run
-    from convogen.models.tally import Tally
+def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
+    """The real dialogues that a judge needs; None where it needs none."""
+    from convogen.corpora.seeds import seed_dialogues
+    from convogen.dialogues import Beside, real_dialogues
 
-    judge = registry.load("judges", name)()
-    if spec.kind == "embedded":
-        click.echo("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
-    totals = [count_scores(run, judge, n) for run in runs]
-    for run, total in zip(runs, totals, strict=True):
-        tally = Tally()
-        try:
-            with _live(run, total, tally):
-                judge_run(
-                    run.folder, judge, spec, n=n, concurrency=concurrency, fresh=fresh, tally=tally
-                )
-        except KeyboardInterrupt:
-            done = f"{tally.counts['scores']} of {total} scores"
-            click.echo(
-                f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True
-            )
-            sys.exit(130)
-
-
-@contextmanager
-def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
-    """A bar of scores while they are made: on a terminal, and nowhere else."""
-    from rich.console import Console
-    from rich.live import Live
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from convogen.cli.display import print_notices
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        print_notices(tally)
-        yield
-        return
-    progress = Progress(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        "scores, left",
-        TimeRemainingColumn(),
-        "{task.fields[tokens]:,} tokens",
-        "{task.fields[notice]}",
-    )
-    bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0, notice="")
-
-    def draw() -> Progress:
-        counts = tally.counts
-        notice = escape(tally.notice)
-        progress.update(bar, completed=counts["scores"], tokens=counts["tokens"], notice=notice)
-        return progress
-
-    with Live(get_renderable=draw, console=console, refresh_per_second=4):
-        yield
+    if judge.needs != "beside":
+        return None
+    if real:
+        return real_dialogues(real)
+    return Beside(f"seeds of {run.folder}", {**seed_dialogues(run)})
 
 
 def _print(
@@ -189,7 +162,9 @@ def _print(
 ) -> None:
     from rich.console import Console
 
-    from convogen.cli.stats import more_table, paper_table, repetition_table, short_name
+    from convogen.cli.diasynth_tables import diasynth_tables
+    from convogen.cli.stats import more_tables, paper_table, repetition_table, short_name
+    from convogen.cli.verdicts import verdict_table
 
     named = {short_name(name, dict(ours)): found for name, found in ours.items()}
     others = {short_name(name, dict(human)): found for name, found in human.items()}
@@ -197,7 +172,8 @@ def _print(
     paper = {name: found.paper for name, found in (named | others).items()}
     console.print(paper_table(paper, "paper"))
     texts = {name: found.text for name, found in named.items()}
-    console.print(more_table(texts, {name: found.text for name, found in others.items()}))
+    for table in more_tables(texts, {name: found.text for name, found in others.items()}):
+        console.print(table)
     for name, found in texts.items():
         if found.repetition:
             console.print(repetition_table(name, found))
@@ -209,7 +185,13 @@ def _print(
         of = {name: found for name, found in judged.items() if found and found["table"] == number}
         if of:
             console.print(_published_table(number, of))
-    if not any(judged.values()):
+    for table in diasynth_tables(named, dict(zip(named, reports, strict=True))):
+        console.print(table)
+    for protocol in ("unieval", "gteval"):
+        of = {n: r["verdicts"] for n, r in zip(named, reports, strict=True)}
+        if rows := {name: found[protocol] for name, found in of.items() if protocol in found}:
+            console.print(verdict_table(protocol, list(rows.items())))
+    if not any(judged.values()) and not any(report["verdicts"] for report in reports):
         console.print("No judge's scores yet (tables IV and VI): --judge geval", style="dim")
 
 
@@ -243,8 +225,9 @@ def _judge_table(name: str, found: dict[str, Any]) -> Table:
 
     from convogen.cli.stats import number_text
 
-    low, high = found["scale"]
-    title = f"Groundedness of {name}, {low} to {high}, judged by {found['model']}"
+    what = "Groundedness" if found["judge"] == "geval" else found["judge"]
+    scale = ", {} to {}".format(*found["scale"]) if found["scale"] else ""
+    title = f"{what} of {name}{scale}, judged by {found['model']}"
     table = Table(title=Text(title), title_justify="left")
     table.add_column("Aspect")
     for label in ("Mean", "95% interval", "Scores", "None"):

@@ -170,4 +170,7 @@ def notices(experiment: Any) -> list[str]:
         )
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
+    lines += experiment.method.notices()
+    if (tasks := experiment.method.tasks()) and tasks > experiment.n:
+        lines.append(f"asked for: {experiment.n} of {tasks}")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "command",
-    "more_table",
+    "more_tables",
     "number_text",
     "paper_table",
     "published_text",
@@ -108,7 +109,8 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
             "Published numbers count labels as words: --render paper measures as they do.\n",
             style="dim",
         )
-    console.print(more_table(ours, human))
+    for table in more_tables(ours, human):
+        console.print(table)
     for name, found in ours.items():
         if found.repetition:
             console.print(repetition_table(name, found))
@@ -145,7 +147,16 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
     return table
 
 
-def more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
+def more_tables(
+    ours: dict[str, Statistics], human: dict[str, Statistics], columns: int = 4
+) -> Iterator[Table]:
+    """Diversity and group chat, some data sets at a time, so that a terminal can hold them."""
+    named = list((ours | human).items())
+    for start in range(0, len(named), columns):
+        yield _more_table(dict(named[start : start + columns]), human)
+
+
+def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -154,7 +165,6 @@ def more_table(ours: dict[str, Statistics], human: dict[str, Statistics]) -> Tab
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
-    columns = ours | human
     for name in columns:
         table.add_column(Text(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():

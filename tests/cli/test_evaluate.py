@@ -62,6 +62,35 @@ def test_judged_with_tables_and_cost(folder: Path) -> None:
     assert [row["calls"] for row in judge] == [18]
 
 
+@pytest.mark.parametrize(
+    ("judge", "table", "published"),
+    [
+        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3"),
+        ("gptscore", "4: GPTScore", "0.0039 to 0.0286"),
+        ("fed", "3: FED scores", "0.8439 to 0.9684"),
+    ],
+)
+def test_other_judges_stand_beside_the_tables_of_diasynth(
+    judge: str, table: str, published: str, folder: Path
+) -> None:
+    keys = ("--set", "over=dialogue") if judge == "fed" else ()
+    judging = ("--judge", judge, "--model", "scripted", "--n", "1", "--fresh", *keys)
+    ended = convogen("evaluate", folder, *judging)
+    assert ended.status == 0, ended.err
+    assert f"DiaSynth, table {table}" in ended.out
+    assert published in ended.out
+
+
+def test_a_judges_keys_are_checked(folder: Path) -> None:
+    judging = ("evaluate", folder, "--judge", "fed", "--model", "scripted", "--n", "1")
+    ended = convogen(*judging, "--set", "over=follow_up", "--fresh")
+    assert ended.status == 0
+    assert "table 3" not in ended.out
+    wrong = convogen(*judging, "--set", "over=turn")
+    assert (wrong.status, "judge fed: over: " in wrong.complaint) == (2, True)
+    assert "keys: own_prompts, follow_ups, over, separator" in wrong.complaint
+
+
 def test_another_model_is_refused_until_fresh(folder: Path) -> None:
     arguments = ("evaluate", folder, "--judge", "geval", "--n", "1", "--model")
     assert convogen(*arguments, "scripted").status == 0

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from convogen import Experiment, registry, run
+from convogen.dialogues import Beside
 from convogen.judging import judge_run
 from convogen.models.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
@@ -24,6 +25,13 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def beside(generated: Path) -> Beside:
+    """Of each conversation all but the last utterance."""
+    shorter = {one.task: one.turns[:-1] for one in load_run(generated).conversations()}
+    return Beside("shorter", shorter)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", registry.names("judges"))
 class TestJudge:
     def test_unknown_parameters_are_refused(self, name: str) -> None:
@@ -37,13 +45,13 @@ class TestJudge:
         assert all(prompt.hash in str(judge.essence) for prompt in judge.prompts.values())
 
     def test_every_aspect_is_scored_once_and_in_order(
-        self, name: str, generated: Path, tmp_path: Path
+        self, name: str, generated: Path, beside: Beside, tmp_path: Path
     ) -> None:
         judge = registry.load("judges", name)()
         texts: list[bytes] = []
         for concurrency in (1, 16):
             folder = Path(shutil.copytree(generated, tmp_path / f"{concurrency}"))
-            judge_run(folder, judge, SCRIPTED, concurrency=concurrency)
+            judge_run(folder, judge, SCRIPTED, beside=beside, concurrency=concurrency)
             texts.append((folder / "scores" / f"{name}.jsonl").read_bytes())
             found = load_run(folder)
             pairs = zip(found.conversations(), found.experiences(), strict=True)
@@ -54,12 +62,12 @@ class TestJudge:
         assert texts[0] == texts[1]
 
     def test_a_model_that_says_nothing_useful_gives_none_with_the_reason(
-        self, name: str, generated: Path, tmp_path: Path
+        self, name: str, generated: Path, beside: Beside, tmp_path: Path
     ) -> None:
         folder = Path(shutil.copytree(generated, tmp_path / "run"))
         model = ScriptedModel(lambda _: "well, well")
         judge = registry.load("judges", name)()
-        judge_run(folder, judge, SCRIPTED, n=1, open_model=lambda _: model)
+        judge_run(folder, judge, SCRIPTED, beside=beside, n=1, open_model=lambda _: model)
         for score in load_run(folder).scores(name):
             assert score.value is None
             assert score.reason

@@ -21,7 +21,11 @@ METHODS = registry.names("methods")
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
 SMALL = {"n": 3, "models": "scripted"}
 DIALOGUES = Path(__file__).parent / "dialogues.jsonl"
-NEEDED = {"augment": {"source": str(DIALOGUES)}}
+SIMULATED_FROM = Path(__file__).parent / "seeds.jsonl"
+NEEDED = {
+    "augment": {"source": str(DIALOGUES)},
+    "dialogueforge": {"seeds": str(SIMULATED_FROM)},
+}
 
 
 def minimal(method: str, **overrides: object) -> Experiment:
@@ -72,6 +76,8 @@ def test_shipped_experiments_run(name: str, tmp_path: Path) -> None:
         pair = {"speaker persona": ["i bake."], "listener persona": ["i fly."]}
         (tmp_path / "hub.json").write_text(json.dumps([pair] * 2), "utf-8")
         overrides["persona_source"] = str(tmp_path / "hub.json")
+    if name.startswith("dialogueforge"):
+        overrides["seeds"] = str(SIMULATED_FROM)
     experiment = Experiment.load(name, overrides)
     assert experiment.name == name
     assert experiment.common.about

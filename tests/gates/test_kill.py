@@ -38,7 +38,7 @@ def test_two_hundred_accepted_killed_again_and_again(tmp_path: Path) -> None:
     killed.parent.mkdir()
     assert start(whole, 200, 64) == 0
     starts = 0
-    while start(killed, 200, 16, 900) != 0:
+    while start(killed, 200, 16, 700) != 0:
         starts += 1
         assert starts < 20
     assert starts > 2

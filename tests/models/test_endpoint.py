@@ -26,8 +26,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
+from convogen.drafts import find_json
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault, RunStopped
-from convogen.generator import draft_schema, find_json
+from convogen.generator import draft_schema
 from convogen.models.base import UNPRINTABLE, Message, Reply, Request, Sampling, Transient
 from convogen.models.endpoint import EndpointModel
 from convogen.models.spec import ModelSpec

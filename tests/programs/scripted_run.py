@@ -23,7 +23,7 @@ from convogen.models.scripted import Script, ScriptedModel, improvise
 def script(request: Request) -> str:
     """Now and then a reply that has to be asked for again, or an experience that is none."""
     rng = random.Random(request.hash)
-    if request.role == "generator" and rng.random() < 0.4:
+    if request.role == "generator" and rng.random() < 0.5:
         return "no object here"
     if request.role == "agent" and rng.random() < 0.1:
         return rng.choice(["", "As an AI, I have no opinion.", "Goodbye!"])

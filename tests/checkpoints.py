@@ -1,0 +1,103 @@
+"""Small checkpoints of random weights, with a tokenizer trained on a few sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["causal", "encoder", "seq2seq"]
+
+SENTENCES = [
+    "Anna: Have you seen my keys? I left them on the table this morning.",
+    "Ben: They are in the kitchen, next to the bread.",
+    "Anna looks for her keys and Ben tells her where they are.",
+    "What did the shop ask for the blue coat? Forty, and no less than that!",
+]
+
+
+def _tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = {"pad_token": "<pad>", "eos_token": "</s>"}
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=list(special.values()),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    trained.train_from_iterator(SENTENCES, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=trained, **special)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _save(folder: Path, model_class: str, config: Any) -> Path:
+    import torch
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(7)
+    torch.set_num_threads(1)  # so small a model gains nothing by more
+    model = getattr(transformers, model_class)(config)
+    model.save_pretrained(folder)
+    return folder
+
+
+def causal(folder: Path) -> Path:
+    """A LLaMA of two layers."""
+    from transformers import LlamaConfig
+
+    tokenizer = _tokenizer(folder)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return _save(folder, "LlamaForCausalLM", config)
+
+
+def seq2seq(folder: Path) -> Path:
+    """A T5 of one layer."""
+    from transformers import T5Config
+
+    tokenizer = _tokenizer(folder)
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=1,
+        num_heads=4,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )
+    return _save(folder, "T5ForConditionalGeneration", config)
+
+
+def encoder(folder: Path) -> Path:
+    """A BERT of two layers."""
+    from transformers import BertConfig
+
+    tokenizer = _tokenizer(folder)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return _save(folder, "BertModel", config)

@@ -1,0 +1,177 @@
+"""`convogen evaluate --judge unieval`, `agreement` and `arena` as the user meets them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import convogen
+
+from convogen import Experiment, run
+
+JUDGED = Path(__file__).parents[3] / "shared/data/dialogueforge/judgements"
+REAL = "oasst1_en_min_6_turns_summary.jsonl"
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("judges")
+    for name in ("GPFS-s", "GPIS-s"):
+        chosen = Experiment.load(name, {"n": 3, "models": "scripted", "max_turns": 4})
+        run(chosen, folder / name)
+    return folder
+
+
+@pytest.fixture
+def folder(generated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(generated, tmp_path / "runs"))
+
+
+def verdicts(path: Path, marks: str) -> Path:
+    """A `+` passes; a blank was given no verdict."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for at, mark in enumerate(marks):
+        row = {"conversation": f"c{at}", "judge": "unieval", "aspect": "human_like"}
+        rows.append(row | ({} if mark == " " else {"choice": "No" if mark == "+" else "Yes"}))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
+    source = folder / "GPFS-s"
+    evaluated = ("evaluate", source, "--model", "scripted", "--judge")
+    assert convogen(*evaluated, "unieval").status == 0
+    ended = convogen(*evaluated, "gteval", "--real", folder / "GPIS-s", "--set", "order=fixed")
+    assert ended.status == 0, ended.err
+    assert "unieval: % taken for a person's" in ended.out
+    assert "gteval: % indistinguishable" in ended.out
+    ended = convogen(*evaluated, "unieval", "--out", tmp_path / "out", "--json")
+    [report] = json.loads(ended.out)["runs"]
+    found = report["verdicts"]["unieval"]
+    assert (found["n"], found["model"], found["missing"]) == (3, "scripted", 0)
+    assert found["rate"] == pytest.approx(100 * found["counts"]["No"] / 3)
+    rows = [(tmp_path / "out/GPFS-s/scores/unieval.jsonl"), source / "scores/unieval.jsonl"]
+    assert [path.read_text().count('"choice"') for path in rows] == [3, 3]
+    counted = convogen("verdicts", source, "--protocol", "gteval", "--json")
+    assert [row["n"] for row in json.loads(counted.out)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--judge", "gteval"), "name a corpus of real ones (--real)"),
+        (("--judge", "gteval", "--real", "nowhere.jsonl"), "no such file"),
+        (("--judge", "gteval", "--set", "order=random"), "judge gteval: order: "),
+        (("--judge", "unieval", "--set", "surprise=1"), "surprise: Extra inputs"),
+        (("--set", "reasks=1"), "are a judge's"),
+    ],
+)
+def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    ended = convogen("evaluate", folder / "GPFS-s", "--model", "scripted", *arguments)
+    assert ended.status == 2
+    assert said in ended.err
+    assert not (folder / "GPFS-s" / "scores").exists()
+
+
+@pytest.mark.skipif(not JUDGED.exists(), reason="the DialogueForge verdicts are not here")
+def test_two_judges_of_the_real_dialogues(tmp_path: Path) -> None:
+    """The expected values are scikit-learn's."""
+    human = tmp_path / "human.jsonl"
+    human.write_text("".join(f'{{"row": {at}, "choice": "No"}}\n' for at in range(5, 45)))
+    ended = convogen(
+        "agreement",
+        *(JUDGED / judge / "uni_eval" / REAL for judge in ("claude", "gpt-4o")),
+        *("--protocol", "unieval", "--human", human, "--json"),
+    )
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    [group] = found["agreement"]
+    [pair] = group["pairs"]
+    assert (group["n"], pair["judges"]) == (413, ["claude", "gpt-4o"])
+    assert pair["share"]["value"] == pytest.approx(0.8595641646489)
+    kappa = pair["cohen_kappa"]
+    assert kappa["value"] == pytest.approx(0.3308938547)
+    assert kappa["low"] < 0.33 < kappa["high"]
+    assert group["krippendorff_alpha"]["value"] < kappa["value"]
+    assert {one["judge"]: one["labels"] for one in found["calibration"]} == {
+        "claude": 40,
+        "gpt-4o": 40,
+    }
+
+
+def test_a_judge_that_favours_its_own(tmp_path: Path) -> None:
+    """Mild judges and good models make no preference; what is beyond both does."""
+    marks = {
+        ("biased", "own"): "+" * 20,
+        ("biased", "other"): "+" * 10 + "-" * 10,
+        ("fair", "own"): "+" * 10 + "-" * 10,
+        ("fair", "other"): "+" * 10 + "-" * 10,
+        ("harsh", "own"): "+" * 4 + "-" * 16,
+        ("harsh", "other"): "+" * 4 + "-" * 16,
+    }
+    files = [
+        verdicts(tmp_path / judge / "unieval" / f"{data}.jsonl", text)
+        for (judge, data), text in marks.items()
+    ]
+    own = ("--own", "biased=own", "--own", "harsh=own")
+    ended = convogen("agreement", *files, "--protocol", "unieval", *own, "--json")
+    biased, harsh = json.loads(ended.out)["self_preference"]
+    assert biased["compared_with"] == ["fair", "harsh"]
+    assert biased["points"]["value"] == pytest.approx(50)
+    assert 0 < biased["points"]["low"] < 50 < biased["points"]["high"]
+    assert harsh["points"]["value"] == pytest.approx(-25)
+    assert "favoured" in convogen("agreement", *files, "--protocol", "unieval", *own).out
+    ended = convogen("agreement", files[0], "--protocol", "unieval", "--own", "biased=own")
+    assert "verdicts on own and on another set" in ended.complaint
+
+
+def test_a_dialogue_without_a_verdict_is_left_out_of_agreement(tmp_path: Path) -> None:
+    files = [verdicts(tmp_path / "a.jsonl", "++--+ "), verdicts(tmp_path / "b.jsonl", "++--  ")]
+    named = [f"{path.stem},d={path}" for path in files]
+    [group] = json.loads(convogen("agreement", *named, "--protocol", "unieval", "--json").out)[
+        "agreement"
+    ]
+    assert (group["judges"], group["n"]) == (["a", "b"], 6)
+    assert group["pairs"][0]["cohen_kappa"]["value"] == pytest.approx(1)
+
+
+def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
+    for name, n in (("a", 3), ("b", 4)):
+        (tmp_path / f"{name}.jsonl").write_text('{"choice": "No"}\n' * n)
+    files = sorted(tmp_path.iterdir())
+    ended = convogen("agreement", *files, "--protocol", "unieval")
+    assert "not of the same dialogues: [3, 4] verdicts" in ended.complaint
+    assert "nothing to compare" in convogen("agreement", files[0], "--protocol", "unieval").err
+    labels = tmp_path / "labels.jsonl"
+    for text, said in (("No", "line 1: no label"), ('{"row": 9, "choice": "No"}', "label of 9")):
+        labels.write_text(text)
+        ended = convogen("agreement", files[0], "--protocol", "unieval", "--human", labels)
+        assert said in ended.complaint
+
+
+def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Path) -> None:
+    runs = (folder / "GPFS-s", folder / "GPIS-s")
+    arena = ("--model", "scripted", "--out", tmp_path / "arena")
+    first = json.loads(convogen("arena", *runs, *arena, "--n", 2, "--json").out)
+    assert sum(first["matches"][0][key] for key in ("wins", "losses", "ties")) == 2
+    [pair] = (tmp_path / "arena").iterdir()
+    calls = (pair / "scores/arena/calls.jsonl").read_bytes()
+    ended = convogen("arena", *reversed(runs), *arena)
+    assert ended.status == 0, ended.err
+    for text in ("Ranking", "GPFS-s", "GPIS-s"):
+        assert text in ended.out
+    more = (pair / "scores/arena/calls.jsonl").read_bytes()
+    assert more.startswith(calls)
+    assert more.count(b"\n") == 3
+    source = tmp_path / "third.jsonl"
+    source.write_text(json.dumps({"turns": [{"speaker": "a", "text": "Hello"}]}) + "\n")
+    found = json.loads(convogen("arena", *runs, source, *arena, "--json").out)
+    assert [len(found[key]) for key in ("ratings", "matches")] == [3, 3]
+    assert (pair / "scores/arena/calls.jsonl").read_bytes() == more
+    assert "two sources or more" in convogen("arena", runs[0], *arena).err
+    copy = Path(shutil.copytree(runs[0], tmp_path / "copy"))
+    assert "the same dialogues" in convogen("arena", runs[0], copy, *arena).complaint

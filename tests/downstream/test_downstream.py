@@ -1,0 +1,203 @@
+"""Fine-tuning and evaluating for real: small random models, a few steps."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import checkpoints
+import downstream_data
+import pytest
+from command_line import Ended, convogen
+from endpoint_server import Answer, Asked, EndpointServer, refuse, say
+
+from convogen import Experiment, run
+from convogen.downstream.asking import Asking
+from convogen.downstream.scoring import bert_scores
+from convogen.downstream.seq2seq import Training
+from convogen.downstream.summarization import Summarization, summarization
+from convogen.errors import EndpointDown
+from convogen.models.spec import ModelSpec
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+DIALOGSUM = SHARED / "dialogsum" / "dialogsum.dev.jsonl"
+SMALL = "steps=3 batch=4 beams=1 dialogue_tokens=64 summary_tokens=8 learning_rate=0.1"
+FEW = [part for setting in SMALL.split() for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoints.seq2seq(tmp_path_factory.mktemp("t5"))
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoints.encoder(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    experiment = {"n": 3, "models": "scripted", "max_turns": 4}
+    run(Experiment.load("GPFS-s", experiment), tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def held_out(tmp_path: Path) -> Path:
+    return downstream_data.write(tmp_path / "held-out.jsonl", 5)
+
+
+@pytest.fixture
+def in_domain(tmp_path: Path) -> Path:
+    return downstream_data.write(tmp_path / "in-domain.jsonl", 9, first=3)
+
+
+def helpful(asked: Asked) -> Answer:
+    """A summary in the dialogue's own words; a question, and the text's first words as answer."""
+    text = asked.body["messages"][-1]["content"]
+    if "questions that this conversation answers" in text:
+        return say('{"questions": ["What is it about?"]}')
+    if text.startswith("Text:"):
+        return say(json.dumps({"1": " ".join(text.split()[1:4])}))
+    low = int(re.findall(r"In (\d+) to \d+ words", text)[0])
+    said = re.findall(r"^[^:\n]+: (.+)$", text, re.MULTILINE)
+    return say(" ".join(" ".join(said).split()[:low]))
+
+
+def summarise(
+    folder: Path, held_out: Path, checkpoint: Path, endpoint: EndpointServer, *more: object
+) -> Ended:
+    model = ("--model", "m", "--base-url", endpoint.base_url)
+    files = ("--held-out", held_out, "--checkpoint", checkpoint)
+    return convogen("downstream", "summarization", folder, *files, *model, *FEW, *more)
+
+
+class TestSummarization:
+    def test_end_to_end_and_again(
+        self,
+        folder: Path,
+        held_out: Path,
+        in_domain: Path,
+        t5: Path,
+        bert: Path,
+        endpoint: EndpointServer,
+    ) -> None:
+        endpoint.script = helpful
+        options = ("--in-domain", in_domain, "--bertscore", bert, "--questions", "1", "--json")
+        ended = summarise(folder, held_out, t5, endpoint, *options)
+        assert ended.status == 0, ended.err
+        found = json.loads(ended.out)
+        assert set(found["arms"]) == {"base", "synthetic", "in_domain", "both"}
+        assert found["trained_on"] == {
+            "base": [0],
+            "synthetic": [3],
+            "in_domain": [3],
+            "both": [6],
+        }
+        for row in found["arms"].values():
+            assert list(row) == ["QAGS", "BERTScore", "ROUGE-L"]
+            assert row["ROUGE-L"]["n"] == 5
+        assert set(found["coverage"]) == {"synthetic", "both"}
+        assert found["training"]["checkpoint"] == t5.name
+        out = folder / "downstream" / f"summarization-{t5.name}.json"
+        assert json.loads(out.read_text("utf-8")) == found
+
+        n_asked = len(endpoint.asked)
+        predictions = sorted((folder / "downstream").glob("predictions-*/*.jsonl"))
+        written = [path.stat().st_mtime_ns for path in predictions]
+        assert len(written) == 4
+        texts = {path.name.split("-")[0]: path.read_text("utf-8") for path in predictions}
+        assert len(set(texts.values())) == 4, "what it learned from shows in what it writes"
+        assert json.loads(summarise(folder, held_out, t5, endpoint, *options).out) == found
+        assert len(endpoint.asked) == n_asked
+        assert [path.stat().st_mtime_ns for path in predictions] == written
+
+    def test_stopped_and_taken_up_again_no_summary_is_paid_for_twice(
+        self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer
+    ) -> None:
+        allowed = [1]
+
+        def script(asked: Asked) -> Answer:
+            return helpful(asked) if asked.nth <= allowed[0] else refuse(401, "no such key")
+
+        endpoint.script = script
+        task = Summarization(
+            run=folder,
+            held_out=str(held_out),
+            training=Training(checkpoint=str(t5), steps=1, beams=1, summary_tokens=4),
+            models={"default": ModelSpec(name="m", base_url=endpoint.base_url)},
+        )
+        with pytest.raises(EndpointDown):
+            summarization(task, Asking(folder / "downstream", 1))
+        refused, allowed[0] = len(endpoint.asked) - 1, 1000
+        found = summarization(task, Asking(folder / "downstream", 1))
+        assert len(endpoint.asked) == 3 + refused
+        assert found["summaries"] == {"summaries": 3, "refused": 0}
+
+    @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
+    def test_on_the_development_split_of_dialogsum(
+        self, folder: Path, t5: Path, endpoint: EndpointServer
+    ) -> None:
+        endpoint.script = helpful
+        options = ("--in-domain", DIALOGSUM, "--n-held-out", "12")
+        ended = summarise(folder, DIALOGSUM, t5, endpoint, *options)
+        assert ended.status == 0, ended.err
+        assert "12 held-out dialogues of dialogsum.dev.jsonl" in ended.out
+        assert "coverage of in-domain data" in " ".join(ended.out.split())
+
+    def test_what_the_user_can_mend(
+        self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer, tmp_path: Path
+    ) -> None:
+        endpoint.script = helpful
+        wrong = summarise(folder, held_out, t5, endpoint, "--column", "gist")
+        assert wrong.status == 2
+        assert "its columns are: summary, topic" in wrong.complaint
+        wrong = summarise(folder, held_out, t5, endpoint, "--in-domain", held_out)
+        assert "all its dialogues are held out" in wrong.complaint
+        wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")
+        assert "keys: epochs" in wrong.complaint
+        wrong = summarise(folder, held_out, tmp_path, endpoint)
+        assert wrong.status == 2
+        assert "no seq2seq checkpoint" in wrong.err.splitlines()[-1]
+
+
+def test_bertscore_of_the_same_text_is_1_and_of_none_is_0(bert: Path) -> None:
+    texts = ["They are in the kitchen.", "", "Anna looks for her keys."]
+    references = ["They are in the kitchen.", "Something else.", "Ben tells her where."]
+    for model in (f"{bert}", f"{bert}@1"):
+        same, none, other = bert_scores(texts, references, model)
+        assert same == pytest.approx(1.0, abs=1e-5)
+        assert none == 0.0
+        assert 0.0 < other < 1.0
+
+
+class TestClassification:
+    @pytest.fixture
+    def topical(self, folder: Path) -> Path:
+        """The run's conversations, on the topics of the held-out data in turns."""
+        path = folder / "conversations.jsonl"
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        for number, row in enumerate(rows):
+            row["context"] = {"topic": list(downstream_data.TALKS)[number % 2]}
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        return folder
+
+    def test_synthetic_in_domain_and_both(
+        self, topical: Path, held_out: Path, in_domain: Path
+    ) -> None:
+        files = ("--held-out", held_out, "--in-domain", in_domain)
+        ended = convogen("downstream", "classification", topical, *files, "--json")
+        assert ended.status == 0, ended.err
+        found = json.loads(ended.out)
+        assert found["trained_on"] == {"synthetic": 3, "in_domain": 3, "both": 6}
+        for row in found["arms"].values():
+            assert list(row) == ["accuracy", "macro-F1"]
+        assert found["arms"]["both"]["accuracy"]["value"] >= 0.5
+        assert found["unknown"] == {"synthetic": 0.0, "in_domain": 0.0, "both": 0.0}
+        shown = convogen("downstream", "classification", topical, *files)
+        assert "macro-F1" in shown.out
+
+    def test_one_topic_is_nothing_to_tell_apart(self, folder: Path, held_out: Path) -> None:
+        ended = convogen("downstream", "classification", folder, "--held-out", held_out, "--n", "1")
+        assert "fewer than two values of topic" in ended.complaint

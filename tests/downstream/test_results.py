@@ -1,0 +1,129 @@
+"""Equations 1 and 2, F1 and their intervals; QAGS by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
+from sklearn.metrics import f1_score
+
+from convogen.downstream.asking import Asking
+from convogen.downstream.qags import Questions, answer_f1, ask_questions, qags
+from convogen.downstream.results import (
+    drawn_macro_f1,
+    drawn_mean,
+    results,
+)
+from convogen.downstream.scoring import rouge_l_scores
+from convogen.models.base import Request
+from convogen.models.scripted import ScriptedModel
+from convogen.models.spec import ModelSpec
+from convogen.models.tally import Tally
+
+SCRIPTED = ModelSpec(name="scripted")
+MODELS = {"questioner": SCRIPTED, "answerer": SCRIPTED}
+
+
+def test_improvement_and_coverage_with_intervals() -> None:
+    cells = {
+        "base": {"A": drawn_mean([0.1, 0.2, 0.3]), "B": drawn_mean([0.4, None, 0.4])},
+        "synthetic": {"A": drawn_mean([0.2, 0.4, 0.6]), "B": drawn_mean([0.6, None, 0.6])},
+        "in_domain": {"A": drawn_mean([0.4, 0.8, 1.2]), "B": drawn_mean([0.3, None, 0.3])},
+    }
+    found = results(cells)
+    assert found["arms"]["base"]["B"]["n"] == 2
+    gained = found["improvement"]["synthetic"]
+    assert gained["A"] == pytest.approx({"value": 100, "low": 100, "high": 100, "n": 3})
+    assert (gained["B"]["value"], gained["average"]["value"]) == pytest.approx((50, 75))
+    covered = found["coverage"]["synthetic"]
+    assert (covered["A"]["value"], covered["B"]["value"]) == pytest.approx((50, 200))
+    assert covered["average"]["value"] == pytest.approx(125)
+    assert set(found["coverage"]) == {"synthetic"}
+
+
+def test_an_interval_holds_the_value_and_narrows_with_the_number_of_dialogues() -> None:
+    widths: list[float] = []
+    for n in (20, 500):
+        shown = drawn_mean([at % 2 for at in range(n)]).shown()
+        assert shown["low"] < shown["value"] < shown["high"]
+        widths.append(shown["high"] - shown["low"])
+    assert widths[1] < widths[0] / 3
+
+
+def test_nothing_is_compared_with_what_is_missing_or_zero() -> None:
+    zero = {"base": {"A": drawn_mean([0.0, 0.0])}, "synthetic": {"A": drawn_mean([0.5, 0.5])}}
+    found = results(zero)
+    assert found["improvement"]["synthetic"] == {"A": None, "average": None}
+    assert found["coverage"]["synthetic"] is None
+    assert drawn_mean([None, None]) is None
+
+
+PAIR = st.tuples(st.sampled_from("abc"), st.sampled_from("abcd"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(PAIR, min_size=1, max_size=20))
+def test_macro_f1_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    labels, predicted = ([pair[at] for pair in pairs] for at in (0, 1))
+    expected = f1_score(labels, predicted, average="macro", zero_division=0)
+    assert drawn_macro_f1(labels, predicted).value == pytest.approx(expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(alphabet="ab cD,", max_size=20), st.text(alphabet="ab cD,", max_size=20))
+def test_rouge_l_is_that_of_rouge_score(text: str, reference: str) -> None:
+    expected = RougeScorer(["rougeL"]).score(reference, text)["rougeL"].fmeasure
+    assert rouge_l_scores([text], [reference]) == [pytest.approx(expected)]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "f1"),
+    [
+        ("The blue coat!", "blue coat", 1.0),
+        ("a coat", "blue coat", 2 / 3),
+        ("nine", "forty", 0.0),
+        ("", "forty", 0.0),
+        ("coat coat", "coat", 2 / 3),
+    ],
+)
+def test_answers_are_compared_by_their_words(given: str, wanted: str, f1: float) -> None:
+    assert answer_f1(given, wanted) == pytest.approx(f1)
+
+
+ANSWERS = {"DIALOGUE": {"1": "forty", "2": "not said"}, "GOOD": {"1": "Forty."}, "BAD": {}}
+
+
+class TestQags:
+    def script(self, request: Request) -> str:
+        text = request.messages[-1].content
+        if "questions that this conversation answers" in text:
+            return json.dumps({"questions": ["How much?", "Who?", "How much?", 3]})
+        return json.dumps(next(said for key, said in ANSWERS.items() if key in text))
+
+    def asking(self, folder: Path, tally: Tally | None = None) -> Asking:
+        return Asking(folder, 4, tally, lambda _: ScriptedModel(self.script))
+
+    def test_questions_count_that_the_dialogue_answers(self, tmp_path: Path) -> None:
+        found = ask_questions(["DIALOGUE"], 5, MODELS, self.asking(tmp_path))
+        assert found == [Questions(["How much?"], ["forty"])]
+        scores = qags([*found, *found, *found], ["GOOD", "BAD", ""], MODELS, self.asking(tmp_path))
+        assert scores == [1.0, 0.0, 0.0]
+
+    def test_a_dialogue_without_questions_has_no_score(self, tmp_path: Path) -> None:
+        assert qags([Questions([], [])], ["GOOD"], MODELS, self.asking(tmp_path)) == [None]
+
+    def test_asked_again_it_costs_nothing(self, tmp_path: Path) -> None:
+        first = ask_questions(["DIALOGUE"], 5, MODELS, self.asking(tmp_path))
+        tally = Tally()
+        assert ask_questions(["DIALOGUE"], 5, MODELS, self.asking(tmp_path, tally)) == first
+        assert tally.counts["calls"] == 0
+        ask_questions(["DIALOGUE, another"], 5, MODELS, self.asking(tmp_path, tally))
+        assert tally.counts["calls"] == 2
+
+    def test_a_model_that_says_nothing_useful(self, tmp_path: Path) -> None:
+        asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(lambda _: "well"))
+        assert ask_questions(["DIALOGUE"], 5, MODELS, asking) == [Questions([], [])]

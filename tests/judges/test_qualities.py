@@ -1,0 +1,115 @@
+"""FED, GPTScore and G-Eval from 1 to 3: what their values are, of any dialogue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from math import log
+from pathlib import Path
+
+import pytest
+
+from convogen import Experiment, run
+from convogen.judges.base import Judge
+from convogen.judges.fed import FOLLOW_UPS, Fed, FollowUps
+from convogen.judges.geval import QUALITIES, GEval3
+from convogen.judges.gptscore import QUESTIONS, GPTScore
+from convogen.judging import judge_run
+from convogen.models.base import Request, TokenLogprob
+from convogen.models.scripted import Script, ScriptedModel
+from convogen.models.spec import ModelSpec
+from convogen.published import published
+from convogen.store import load_run
+from convogen.types import Score
+
+SCRIPTED = ModelSpec(name="scripted")
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("qualities") / "run"
+    run(Experiment.load("GPFS-s", {"n": 1, "models": "scripted", "max_turns": 4}), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(generated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(generated, tmp_path / "run"))
+
+
+def scores(folder: Path, judge: Judge, script: Script, logprobs: bool = True) -> list[Score]:
+    model = ScriptedModel(script, logprobs=logprobs)
+    judge_run(folder, judge, SCRIPTED, open_model=lambda _: model, fresh=True)
+    return list(load_run(folder).scores(judge.name))
+
+
+class TestFed:
+    JUDGE = Fed(follow_ups={"kind": FollowUps(positive=("Good.",), negative=("Bad.", "Worse."))})
+
+    @staticmethod
+    def script(request: Request) -> str:
+        assert request.continuations == ("Good.", "Bad.", "Worse.")
+        assert request.messages[0].content.endswith("\n")
+        return json.dumps([[-30.0, 10], [-2.0, 2], [-8.0, 2], [-12.0, 4]])
+
+    def test_favourable_less_unfavourable_follow_ups(self, folder: Path) -> None:
+        (score,) = scores(folder, self.JUDGE, self.script)
+        assert score.value == pytest.approx(-1.0 - (-4.0 + -3.0) / 2)
+
+    def test_over_the_whole_dialogue_as_in_the_authors_code(self, folder: Path) -> None:
+        judge = self.JUDGE.model_copy(update={"over": "dialogue"})
+        (score,) = scores(folder, judge, self.script)
+        assert score.value == pytest.approx(-32 / 12 - (-38 / 12 + -42 / 14) / 2)
+
+    def test_without_favourable_ones_it_is_the_cross_entropy(self, folder: Path) -> None:
+        judge = Fed(follow_ups={"kind": FollowUps(negative=("Bad.",))}, over="dialogue")
+        (score,) = scores(folder, judge, lambda _: "[[-19.0, 18], [-1.0, 2]]")
+        assert score.value == pytest.approx(1.0)
+
+
+class TestGPTScore:
+    JUDGE = GPTScore(questions={"depth": QUESTIONS["depth"]}, samples=4)
+
+    def test_the_probability_of_yes(self, folder: Path) -> None:
+        top = ((" Yes", log(0.02)), ("yes", log(0.01)), ("No", log(0.9)), ("It", log(0.07)))
+        tokens = [TokenLogprob("\n", 0.0), TokenLogprob("No", log(0.9), top)]
+        (score,) = scores(folder, self.JUDGE, lambda _: tokens)
+        assert score.value == pytest.approx(0.03)
+        assert score.mass == pytest.approx(0.93)
+        assert score.method == "logprobs"
+
+    def test_the_share_of_yes_where_there_are_no_log_probabilities(self, folder: Path) -> None:
+        replies = iter(["Yes.", "no", "YES, it does", "Perhaps"])
+        (score,) = scores(folder, self.JUDGE, lambda _: next(replies), logprobs=False)
+        assert score.value == pytest.approx(2 / 3)
+        assert (score.method, score.reason) == ("samples", "1 of 4 replies were no answer")
+
+
+def test_geval_asks_of_four_qualities_from_1_to_3(folder: Path) -> None:
+    asked: list[str] = []
+
+    def script(request: Request) -> str:
+        asked.append(request.messages[-1].content)
+        return "3" if request.choices else "It is lively."
+
+    found = scores(folder, GEval3(), script)
+    assert [(score.aspect, score.value) for score in found] == [(name, 3.0) for name in QUALITIES]
+    assert sum("from 1 (poor) to 3 (good)" in text for text in asked) == len(QUALITIES)
+
+
+@pytest.mark.parametrize("judge", [Fed(), GPTScore(), GEval3()])
+def test_conversations_without_an_experience_are_scored(judge: Judge, folder: Path) -> None:
+    path = folder / "conversations.jsonl"
+    row = json.loads(path.read_text("utf-8")) | {"experience": None}
+    path.write_text(json.dumps(row) + "\n", "utf-8")
+    judge_run(folder, judge, SCRIPTED)
+    found = list(load_run(folder).scores(judge.name))
+    assert len(found) == len(judge.aspects(None))
+    assert all(score.value is not None for score in found)
+
+
+def test_the_aspects_are_the_columns_of_the_published_tables() -> None:
+    tables = published("diasynth")
+    for number, aspects in {"3": FOLLOW_UPS, "4": QUESTIONS, "5": QUALITIES}.items():
+        assert list(tables[number].columns) == list(aspects)
+        assert len(tables[number].rows) == 8

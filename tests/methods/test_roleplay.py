@@ -1,0 +1,320 @@
+"""Algorithm 1 as it is played: who is told what, when it ends, what is made anew, what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convogen import Experiment, Run, run
+from convogen.errors import ExperimentError, SourceError
+from convogen.methods.roleplay import Roleplay
+from convogen.methods.roleplay_people import FEATURES, goals_of, people
+from convogen.models.base import Request
+from convogen.models.scripted import ScriptedModel
+
+Script = Callable[[Request], str]
+
+
+def experiment(**overrides: object) -> Experiment:
+    small = {"personas": 1, "goals": ["unicorn"], "max_turns": 4, "n": 20, "models": "scripted"}
+    return Experiment({"name": "t", "method": "roleplay", **small, **overrides})
+
+
+class Told:
+    """A script for one dialogue, the lines of each role in turn; keeps what it is asked."""
+
+    def __init__(self, inquirer: Sequence[str], responder: Sequence[str] = ()) -> None:
+        self.lines = {"inquirer": list(inquirer), "responder": list(responder)}
+        self.asked: dict[str, list[Request]] = {"inquirer": [], "responder": []}
+
+    def __call__(self, request: Request) -> str:
+        nth = len(self.asked[request.role])
+        self.asked[request.role].append(request)
+        said = self.lines[request.role]
+        return said[nth] if nth < len(said) else f"Answer {nth + 1}."
+
+    def contents(self, role: str, nth: int) -> list[tuple[str, str]]:
+        return [(one.role, one.content) for one in self.asked[role][nth].messages]
+
+    def temperatures(self, role: str) -> list[float | None]:
+        return [one.sampling.temperature for one in self.asked[role]]
+
+
+def play(folder: Path, script: Script, **overrides: object) -> Run:
+    model = ScriptedModel(script)
+    return run(experiment(**overrides), folder, open_model=lambda _: model)
+
+
+def test_a_dialogue_is_algorithm_1(tmp_path: Path) -> None:
+    told = Told(['Sure: "First?"', '"Second?" as I said', "FINISH"])
+    result = play(tmp_path, told)
+    (dialogue,) = result.conversations()
+    assert [(turn.speaker, turn.text) for turn in dialogue.turns] == [
+        ("user", "First?"),
+        ("assistant", "Answer 1."),
+        ("user", "Second?"),
+        ("assistant", "Answer 2."),
+    ]
+    assert dialogue.ended == "goal"
+    counts = dialogue.context["counts"]
+    assert (counts["inquirer_outputs"], counts["responder_outputs"]) == (3, 2)
+    assert (counts["regenerated"], dialogue.context["topic"]) == (0, "unicorn")
+    assert dialogue.context["domain"] == "coding"
+    (experience,) = result.experiences()
+    goal = next(one.goal for one in goals_of(None) if one.name == "unicorn")
+    assert (experience.situation, experience.starter.text) == (goal, "First?")
+
+    last = told.contents("inquirer", 2)
+    assert [role for role, _ in last] == ["system", "user", *["assistant", "user"] * 2]
+    assert (experience.personas[0].text or "no text") in last[0][1]
+    assert "FINISH" in last[0][1]
+    assert goal in last[1][1]
+    assert [text for role, text in last if role == "assistant"] == ['"First?"', '"Second?"']
+    assert ["Answer 1." in last[3][1], "Answer 2." in last[5][1]] == [True, True]
+
+    memory = told.contents("responder", 1)
+    assert memory[1:] == [("user", "First?"), ("assistant", "Answer 1."), ("user", "Second?")]
+    assert memory[0][0] == "system"
+    assert all(goal not in text and "FINISH" not in text for _, text in memory)
+
+
+@pytest.mark.parametrize("last", ["FINISH. I know it all", '"Good." FINISH', "**FINISH**"])
+def test_the_token_at_the_beginning_or_the_end_stops_it(last: str, tmp_path: Path) -> None:
+    (dialogue,) = play(tmp_path, Told(['"One?"', last])).conversations()
+    assert (len(dialogue.turns), dialogue.ended) == (2, "goal")
+
+
+def test_the_token_within_does_not_stop_it_and_a_limit_of_turns_does(tmp_path: Path) -> None:
+    told = Told([f'"How do I FINISH part {n}?"' for n in range(9)])
+    (dialogue,) = play(tmp_path, told, max_turns=3).conversations()
+    assert (len(dialogue.turns), dialogue.ended) == (6, "max_turns")
+    assert len(told.asked["inquirer"]) == 3
+
+
+def test_outputs_are_made_anew_a_bounded_number_of_times_and_counted(tmp_path: Path) -> None:
+    told = Told(["no quotes", "FINISH", '"Now?"', "FINISH"], ["so it goes " * 9, "Fine."])
+    (dialogue,) = play(tmp_path, told).conversations()
+    assert [turn.text for turn in dialogue.turns] == ["Now?", "Fine."]
+    assert dialogue.turns[0].reasks == ["no_prompt", "no_prompt"]
+    assert dialogue.turns[1].reasks == ["incoherent_responder"]
+    counts = dialogue.context["counts"]
+    assert counts["inquirer_outputs"] == 4
+    assert counts["responder_outputs"] == 2
+    assert (counts["no_prompt"], counts["incoherent_responder"]) == (2, 1)
+    assert counts["regenerated"] == 3
+    assert told.temperatures("inquirer") == [1.0, 0.7, 0.4, 1.0]
+    assert told.temperatures("responder") == [1.0, 1.3]
+
+
+@pytest.mark.parametrize(
+    ("inquirer", "responder", "kind", "stage"),
+    [
+        (["no quotes"] * 3, [], "no_prompt", "turn 1"),
+        (['"One?"', *["and so on " * 9] * 3], [], "no_prompt", "turn 2"),
+        (['"One?"', *['"' + "and so on " * 9 + '"'] * 3], [], "incoherent_inquirer", "turn 2"),
+        (['"One?"'], ["and so on " * 9] * 3, "incoherent_responder", "turn 1"),
+        (['"One?"'], [" "] * 3, "empty_response", "turn 1"),
+    ],
+)
+def test_a_dialogue_that_cannot_be_saved_is_a_failure_on_record(
+    inquirer: list[str], responder: list[str], kind: str, stage: str, tmp_path: Path
+) -> None:
+    result = play(tmp_path, Told(inquirer, responder))
+    assert not list(result.conversations())
+    (failure,) = result.failures()
+    assert (failure.kind, failure.stage) == (kind, stage)
+    assert failure.counts is not None
+    assert (failure.counts[kind], failure.counts["regenerated"]) == (3, 2)
+    assert failure.message.endswith("after 3 outputs")
+    assert failure.usage is not None
+    assert result.manifest["complete"] is True
+
+
+def test_without_regenerations_the_first_failure_ends_it(tmp_path: Path) -> None:
+    told = Told(["no quotes"])
+    (failure,) = play(tmp_path, told, regenerations=0).failures()
+    assert failure.counts == {"inquirer_outputs": 1, "regenerated": 0, "no_prompt": 1}
+    assert len(told.asked["inquirer"]) == 1
+
+
+def test_what_can_be_used_is_used_and_counted(tmp_path: Path) -> None:
+    said = ['"How?" or "Why?"', '"When?" [/INST] "Now."', '"Thanks, you\'re a lifesaver!"']
+    (dialogue,) = play(
+        tmp_path, Told([*said, "FINISH"]), responder_family="llama-2"
+    ).conversations()
+    prompts = [turn.text for turn in dialogue.turns if turn.speaker == "user"]
+    assert prompts == ["How?", "When?", "Thanks, you're a lifesaver!"]
+    counts = dialogue.context["counts"]
+    found = {name: counts[name] for name in ("several_prompts", "self_reply", "stop_missed")}
+    assert found == {"several_prompts": 2, "self_reply": 1, "stop_missed": 1}
+    assert counts["regenerated"] == 0
+
+
+def test_thanks_without_end_are_ended(tmp_path: Path) -> None:
+    told = Told(['"How?"', *['"Thank you!"'] * 5], ["So.", *["You're welcome!"] * 5])
+    (dialogue,) = play(tmp_path, told, max_turns=9).conversations()
+    assert (len(dialogue.turns), dialogue.ended) == (6, "thanking")
+    assert dialogue.context["counts"]["thanking"] == 1
+
+
+def test_a_family_without_a_system_message_is_told_in_its_first_message(tmp_path: Path) -> None:
+    told = Told(['"One?"', '"Two?"', "FINISH"])
+    play(tmp_path, told, inquirer_family="mixtral", responder_family="vicuna")
+    asks, answers = told.contents("inquirer", 2), told.contents("responder", 1)
+    assert [role for role, _ in asks] == ["user", *["assistant", "user"] * 2]
+    assert [role for role, _ in answers] == ["user", "assistant", "user"]
+    assert answers[0][1].endswith("\n\nOne?")
+    assert answers[2][1] == "Two?"
+
+
+def test_a_small_model_is_shown_examples(tmp_path: Path) -> None:
+    told = Told(['"One?"', "FINISH"])
+    play(tmp_path, told, inquirer_family="small")
+    assert any(role == "assistant" for role, _ in told.contents("inquirer", 0))
+
+
+@pytest.mark.parametrize(
+    ("inquirer", "responder", "reason"),
+    [
+        (['"One?"', '"Oh sh1t, two?"', "FINISH"], [], "turn 3, user: 'shit' of the word list"),
+        (['"One?"', "FINISH"], ["$hit happens."], "turn 2, assistant: 'shit' of the word list"),
+        (['"One?"', "FINISH"], ["Yes."], None),
+    ],
+)
+def test_the_guard_reads_both_sides(
+    inquirer: list[str], responder: list[str], reason: str | None, tmp_path: Path
+) -> None:
+    result = play(tmp_path, Told(inquirer, responder), gates=["safety"])
+    assert [one.reason for one in result.rejected()] == ([reason] if reason else [])
+    assert len(list(result.conversations())) == (0 if reason else 1)
+    assert result.manifest["complete"] is True
+
+
+@pytest.mark.parametrize(("side", "unsafe"), [("user", "One?"), ("assistant", "Answer 1.")])
+def test_a_guard_model_is_shown_both_sides(side: str, unsafe: str, tmp_path: Path) -> None:
+    told = Told(['"One?"', "FINISH"])
+
+    def script(request: Request) -> str:
+        if request.role != "guard":
+            return told(request)
+        return "unsafe\nS1" if unsafe in request.messages[-1].content else "safe"
+
+    (rejected,) = play(tmp_path, script, gates=["guard"]).rejected()
+    assert unsafe in [turn.text for turn in rejected.conversation.turns if turn.speaker == side]
+
+
+def test_the_plan_is_every_persona_with_every_goal_and_failures_take_no_other_place(
+    tmp_path: Path,
+) -> None:
+    def script(request: Request) -> str:
+        if request.role == "responder":
+            return "Well."
+        poem = any("poem" in one.content for one in request.messages)
+        return "none" if poem else '"One?"'
+
+    plan = {"personas": 3, "goals": ["cat-poem", "unicorn"], "n": 50, "max_turns": 1}
+    result = play(tmp_path, script, **plan)
+    assert [one.task for one in result.conversations()] == [1, 3, 5]
+    assert [one.task for one in result.failures()] == [0, 2, 4]
+    assert len({one.personas[0].text for one in result.experiences()}) == 3
+    assert result.manifest["complete"] is True
+    assert experiment(**plan).n == 6
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(1, 30),
+    features=st.lists(st.sampled_from(FEATURES), unique=True),
+    seed=st.integers(0, 9),
+)
+def test_fewer_features_tell_less_of_the_same_people(
+    n: int, features: list[str], seed: int
+) -> None:
+    told = [one.text or "" for one in people(n, features, seed)]
+    whole = [one.text or "" for one in people(n, FEATURES, seed)]
+    assert len(set(whole)) == n
+    for some, full in zip(told, whole, strict=True):
+        assert set(some.removeprefix("a person").strip(" ,").split(", ")) <= {
+            "",
+            *full.removeprefix("a person").strip(" ,").split(", "),
+        }
+    assert told == [one.text for one in people(n + 5, features, seed)][:n]
+    if not features:
+        assert set(told) == {"a person"}
+
+
+def test_a_persona_is_one_sentence_of_its_features() -> None:
+    (one,) = people(1, ("age", "native_english"), 0)
+    assert one.text is not None
+    assert one.text.startswith("a person aged ")
+    assert one.text.endswith(("as a first language", "whose first language is not English"))
+
+
+def test_people_may_be_of_a_hub(tmp_path: Path) -> None:
+    (tmp_path / "hub.jsonl").write_text('{"persona": "a baker"}\n{"persona": "a pilot"}\n', "utf-8")
+    hub = {"persona_source": str(tmp_path / "hub.jsonl"), "personas": 2}
+    told = Told(['"One?"', "FINISH"] * 2)
+    result = play(tmp_path / "run", told, concurrency=1, max_turns=1, **hub)
+    assert {one.personas[0].text for one in result.experiences()} == {"a baker", "a pilot"}
+    with pytest.raises(SourceError, match="has 2 personas, personas: asks for 3"):
+        _ = experiment(**{**hub, "personas": 3}).fingerprint
+
+
+def test_goals_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "goals.yaml"
+    own.write_text(
+        "goals: [{name: tea, goal: You want tea.}, {name: rum, goal: And rum.}]", "utf-8"
+    )
+    told = Told(['"One?"', "FINISH"])
+    result = play(tmp_path / "run", told, goals_file=str(own), goals=("rum",))
+    assert [one.situation for one in result.experiences()] == ["And rum."]
+
+
+@pytest.mark.parametrize(
+    ("text", "goals", "said"),
+    [
+        (None, ["tea"], "goals: 'tea' is not known; allowed: race-times, run-walk-skip"),
+        (None, 11, "goals: 11 asked for, shipped are 10"),
+        ("goals: [{name: a}]", None, "goal 1: goal: Field required"),
+        ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
+        ("goals: 3", None, "must have a list `goals`"),
+        ("{", None, "cannot be read"),
+    ],
+)
+def test_goals_that_are_none_are_named(
+    text: str | None, goals: object, said: str, tmp_path: Path
+) -> None:
+    given: dict[str, object] = {"goals": goals}
+    if text is not None:
+        (tmp_path / "own.yaml").write_text(text, "utf-8")
+        given["goals_file"] = str(tmp_path / "own.yaml")
+    with pytest.raises(SourceError) as error:
+        _ = experiment(**given).fingerprint
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("goals", 0, "must be 1 or more"),
+        ("goals", [], "names no goal"),
+        ("features", ["hair"], "'age'"),
+        ("inquirer_family", "bard", "'vicuna'"),
+        ("persona_field", "text", "is of a persona_source"),
+        ("stop_token", "", "stop_token"),
+    ],
+)
+def test_wrong_parameters_are_refused(key: str, value: object, said: str) -> None:
+    with pytest.raises(ExperimentError) as error:
+        experiment(**{key: value})
+    assert said in str(error.value)
+
+
+def test_the_shipped_goals_are_ten_over_three_domains() -> None:
+    goals = Roleplay().wanted
+    assert len({one.name for one in goals}) == 10
+    assert {one.domain for one in goals} == {"maths", "coding", "general knowledge"}

@@ -1,0 +1,266 @@
+"""What is read of an inquirer's output, and each failure, on cases made by hand and at random."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from convogen.methods.roleplay_failures import (
+    Family,
+    faults_of_prompt,
+    is_incoherent,
+    is_self_reply,
+    is_thanks,
+    misses_stop,
+    thanks_without_end,
+)
+from convogen.methods.roleplay_people import families
+from convogen.methods.roleplay_play import changed, usable_prompt, without_system
+from convogen.methods.roleplay_reading import extract_prompt, quoted_texts, stops
+from convogen.models.base import Message, Sampling
+
+LLAMA = families()["llama-2"]
+GPT = families()["gpt"]
+untimed = settings(deadline=None)
+PLAIN = st.text(
+    st.characters(exclude_characters='"“”„«»`\x00', exclude_categories=["Cs"]), max_size=40
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "prompts"),
+    [
+        ('Sure, here it is: "How fast did I run?".', ["How fast did I run?"]),
+        ("“How fast did I run?”", ["How fast did I run?"]),
+        ("„Wie schnell lief ich?“", ["Wie schnell lief ich?"]),
+        ("“It’s a ‘test’ of “nested” marks” and so on", ["It’s a ‘test’ of “nested” marks"]),
+        ("\"Don't say that it's fine\"", ["Don't say that it's fine"]),
+        ('"Why does print("hi") fail?"', ['Why does print("hi") fail?']),
+        ('"What is f("x", "y") or a["b"]?"', ['What is f("x", "y") or a["b"]?']),
+        ('"Is "recursive" the right word?"', ['Is "recursive" the right word?']),
+        ('"Mend this: ```\nprint("x")\n``` please"', ['Mend this: ```\nprint("x")\n``` please']),
+        ('```\nsay("no")\n```\n"Mend it"', ["Mend it"]),
+        ('""How fast did I run?""', ["How fast did I run?"]),
+        ('"First?" or rather "Second?"', ["First?", "Second?"]),
+        ('“First?” then "Second?"', ["First?", "Second?"]),
+        ('"One", "two", "three"', ["One", "two", "three"]),
+        ("How fast did I run?", []),
+        ('The screen has 5" and 6" across', []),
+        ('"cut off in the middle of', []),
+        ('Nothing in "" or “”', []),
+        ("'single quotes do not count'", []),
+        ("”backwards“", []),
+    ],
+)
+def test_the_texts_in_double_quotes(output: str, prompts: list[str]) -> None:
+    assert quoted_texts(output) == prompts
+    assert extract_prompt(output) == (prompts[0] if prompts else None)
+
+
+@untimed
+@given(before=PLAIN, prompt=PLAIN, after=PLAIN, marks=st.sampled_from(['""', "“”", "«»"]))
+def test_one_text_in_quotes_is_found_whatever_is_around_it(
+    before: str, prompt: str, after: str, marks: str
+) -> None:
+    output = f"{before} {marks[0]}{prompt}{marks[1]} {after}"
+    assert quoted_texts(output) == ([prompt.strip()] if prompt.strip() else [])
+
+
+@untimed
+@given(st.text(alphabet="\"“”„«»`'(= ax\n", max_size=200))
+@example("“" * 60_000)
+@example('"(' * 40_000)
+@example("``" * 60_000 + '"x"')
+def test_any_output_is_read_and_what_is_found_stands_in_it(output: str) -> None:
+    found = quoted_texts(output)
+    assert len(found) <= 100
+    assert all(text and text in output for text in found)
+
+
+@pytest.mark.parametrize(
+    ("output", "stopped"),
+    [
+        ("FINISH", True),
+        ("  FINISH.\n", True),
+        ('"FINISH"', True),
+        ("**FINISH**", True),
+        ("FINISH - I know all I wanted", True),
+        ('"One more thing?" FINISH', True),
+        ("That is all.\nFINISH", True),
+        ("Finish my poem", False),
+        ("FINISHED", False),
+        ("UNFINISH", False),
+        ("How do I reach the FINISH line?", False),
+        ("", False),
+    ],
+)
+def test_an_output_stops_where_it_begins_or_ends_with_the_token(output: str, stopped: bool) -> None:
+    assert stops(output, "FINISH") is stopped
+
+
+def transcription(text: str, max_n: int, r: int) -> bool:
+    """Algorithm 2 line by line; line 12 is read as: r n-grams at distances of n, back from now."""
+    words = text.split()
+    for n in range(2, max_n + 1):
+        n_grams: list[tuple[str, ...]] = []
+        for i in range(len(words) - n + 1):
+            n_gram = tuple(words[i : i + n])
+            if (
+                n_grams
+                and len(n_grams) >= max(r, n)
+                and (n_grams[-1] == n_gram or n_grams[-n] == n_gram)
+            ):
+                last_rs = n_grams[-r:]
+                if len(set(last_rs)) == 1:
+                    return True
+                last_rs = [n_grams[-n * k] for k in range(1, r + 1) if n * k <= len(n_grams)]
+                if len(last_rs) == r and len(set(last_rs)) == 1:
+                    return True
+            n_grams.append(n_gram)
+    return False
+
+
+@untimed
+@given(
+    words=st.lists(st.sampled_from(["a", "b", "c"]), max_size=40),
+    max_n=st.integers(1, 8),
+    r=st.integers(1, 4),
+)
+def test_incoherence_is_algorithm_2(words: list[str], max_n: int, r: int) -> None:
+    text = " ".join(words)
+    assert is_incoherent(text, max_n, r) == transcription(text, max_n, r)
+
+
+@untimed
+@given(
+    head=st.lists(st.from_regex(r"h[0-9]{1,4}", fullmatch=True), max_size=10),
+    cycle=st.lists(st.from_regex(r"c[0-9]{1,2}", fullmatch=True), min_size=2, max_size=8),
+    r=st.integers(1, 3),
+)
+def test_a_phrase_said_again_and_again_is_incoherent(
+    head: list[str], cycle: list[str], r: int
+) -> None:
+    assert is_incoherent(" ".join([*head, *cycle * (r + 2)]), 8, r)
+
+
+@untimed
+@given(st.lists(st.integers(0, 10_000), unique=True, max_size=60))
+def test_a_text_in_which_no_word_comes_again_is_coherent(numbers: list[int]) -> None:
+    assert not is_incoherent(" ".join(map(str, numbers)), 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "incoherent"),
+    [
+        ("Fine! Let's start now! Let's start now! Let's start now! Let's start now!", "gpt", True),
+        ("well well well well well", "gpt", True),
+        ("The cat sat on the mat, and the dog sat on the rug.", "llama-2", False),
+        ("one two three four five six one two three four five six " * 3, "vicuna", False),
+        ("one two three four five six one two three four five six " * 3, "llama-2", True),
+        ("", "gpt", False),
+    ],
+)
+def test_how_far_back_it_looks_is_the_models_own(text: str, family: str, incoherent: bool) -> None:
+    kind = families()[family]
+    assert is_incoherent(text, kind.max_n, kind.r) is incoherent
+
+
+def test_the_parameters_of_algorithm_2_are_the_published_ones() -> None:
+    found = {name: (kind.max_n, kind.r) for name, kind in families().items()}
+    published = {"llama-2": (8, 2), "vicuna": (5, 2), "mixtral": (4, 2), "gpt": (4, 2)}
+    assert {name: found[name] for name in published} == published
+
+
+@pytest.mark.parametrize(
+    ("output", "family", "found"),
+    [
+        ('"How fast?" [/INST] "Very fast."', "llama-2", True),
+        ('"How fast?"\n### Human: very fast', "vicuna", True),
+        ('"How fast?"<|im_end|>', "chatml", True),
+        ('"How fast?"\nAssistant: very fast', "gpt", True),
+        ('"Is it said of an Assistant: fast?"', "gpt", False),
+        ('"How fast?"', "llama-2", False),
+        ('"How fast?" [/INST]', "vicuna", False),
+    ],
+)
+def test_an_inquirer_that_answers_itself(output: str, family: str, found: bool) -> None:
+    assert is_self_reply(output, families()[family].special_tokens) is found
+
+
+@pytest.mark.parametrize(
+    ("output", "missed"),
+    [
+        ('"Thanks a lot, you\'re a lifesaver!"', True),
+        ("I've achieved my goal.", True),
+        ('"Great, I have got everything I need now."', True),
+        ('"Thanks. FINISH"', False),
+        ('"Thanks, but how many calories is that?"', False),
+        ('"Tell me the calories of each race."', False),
+    ],
+)
+def test_a_stopping_criterion_that_is_missed(output: str, missed: bool) -> None:
+    assert misses_stop(output, "FINISH") is missed
+
+
+def test_thanks_without_end_are_two_turns_of_nothing_else() -> None:
+    thanks = ["Thank you so much!", "You're welcome! Have a great day!"]
+    assert all(is_thanks(text) for text in thanks)
+    assert not is_thanks("Thanks! And what is the speed?")
+    assert not is_thanks("Thanks to " + "a long proof " * 20)
+    assert thanks_without_end(["How fast?", "Very.", *thanks, *thanks])
+    assert not thanks_without_end([*thanks, "How fast?", "Very fast."])
+    assert not thanks_without_end(thanks)
+
+
+@pytest.mark.parametrize(
+    ("output", "faults"),
+    [
+        ('"How fast?"', []),
+        ("FINISH", []),
+        ("How fast?", ["no_prompt"]),
+        ('"How fast?" "How far?"', ["several_prompts"]),
+        ('"go on and on and on and on and on"', ["incoherent_inquirer"]),
+        ('"How fast?" [/INST] "Very."', ["several_prompts", "self_reply"]),
+        ('"Thank you!"', ["stop_missed"]),
+    ],
+)
+def test_every_failure_of_an_output_is_named(output: str, faults: list[str]) -> None:
+    assert faults_of_prompt(output, "FINISH", GPT, LLAMA) == faults
+
+
+@untimed
+@given(st.text(max_size=80), st.sampled_from(sorted(families())))
+def test_a_usable_prompt_is_a_text_of_the_output(output: str, family: str) -> None:
+    kind = families()[family]
+    faults = faults_of_prompt(output, "FINISH", kind, kind)
+    prompt = usable_prompt(output, faults, kind)
+    assert prompt is None or (prompt and prompt in output)
+    if prompt is None and "self_reply" not in faults and not stops(output, "FINISH"):
+        assert faults
+
+
+def test_of_a_self_reply_the_prompt_before_it_is_used() -> None:
+    output = '[INST] "How fast?" [/INST] "Very."'
+    assert usable_prompt(f"Well: {output[7:]}", ["self_reply"], LLAMA) == "How fast?"
+    assert usable_prompt('Well [/INST] "Very."', ["self_reply"], LLAMA) is None
+
+
+def test_an_output_is_made_anew_cooler_for_its_form_warmer_where_it_goes_round() -> None:
+    own = Sampling(temperature=0.9, max_tokens=60)
+    cooler = [changed(own, "no_prompt", times).temperature for times in (1, 2, 3, 4)]
+    assert cooler == [0.6, 0.3, 0.1, 0.1]
+    again = changed(own, "incoherent_responder", 1).over(own)
+    assert (again.temperature, again.frequency_penalty, again.max_tokens) == (1.2, 0.5, 60)
+    assert changed(Sampling(), "incoherent_inquirer", 9).temperature == 1.5
+
+
+def test_a_model_without_a_system_message_gets_it_before_the_first_words() -> None:
+    messages = [Message("system", "Be a cook."), Message("user", "Hello?")]
+    assert without_system(messages) == [Message("user", "Be a cook.\n\nHello?")]
+    assert without_system(messages[1:]) == messages[1:]
+
+
+def test_a_family_is_told_by_its_tokens_alone() -> None:
+    own = Family(True, ("<end>",), 3, 2)
+    assert faults_of_prompt('"Hi"<end>', "FINISH", own, own) == ["self_reply"]

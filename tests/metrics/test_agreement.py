@@ -1,0 +1,76 @@
+"""Agreement beyond chance, against published values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from convogen.metrics.agreement import (
+    agreement_share,
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+)
+
+FLEISS = """
+0 0 0 0 14/0 2 6 4 2/0 0 3 5 6/0 3 9 2 0/2 2 8 1 1/7 7 0 0 0/3 2 6 3 0/2 5 3 2 2/6 5 2 1 0/0 2 2 3 7
+"""
+"""Fourteen raters on ten subjects: votes by category; kappa is 0.210."""
+
+KRIPPENDORFF = """
+1 2 3 3 2 1 4 1 2 . . ./1 2 3 3 2 2 4 1 2 5 . 3/. 3 3 3 2 3 4 2 2 5 1 ./1 2 3 3 2 4 4 1 2 5 1 .
+"""
+"""Four observers, twelve units, some not rated (Krippendorff, 2011, section C); alpha is 0.743."""
+
+
+def test_cohen_by_hand() -> None:
+    first = np.repeat([1, 1, 0, 0], [20, 5, 10, 15])
+    second = np.repeat([1, 0, 1, 0], [20, 5, 10, 15])
+    assert agreement_share(first, second) == pytest.approx(0.7)
+    assert cohen_kappa(first, second) == pytest.approx(0.4)
+
+
+def test_fleiss_published() -> None:
+    subjects = [[int(votes) for votes in row.split()] for row in FLEISS.strip().split("/")]
+    rows = [[code for code, votes in enumerate(row) for _ in range(votes)] for row in subjects]
+    assert fleiss_kappa(*np.array(rows).T) == pytest.approx(0.210, abs=5e-4)
+
+
+def test_krippendorff_published() -> None:
+    rows = [
+        [-1 if cell == "." else int(cell) for cell in row.split()]
+        for row in KRIPPENDORFF.strip().split("/")
+    ]
+    assert krippendorff_alpha(*np.array(rows)) == pytest.approx(0.743, abs=5e-4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(arrays(np.int64, (3, 12), elements=st.integers(-1, 3)))
+def test_names_and_order_of_the_raters_do_not_matter(ratings: np.ndarray) -> None:
+    renamed = np.where(ratings >= 0, 3 - ratings, -1)
+    for statistic in (fleiss_kappa, krippendorff_alpha):
+        value = statistic(*ratings)
+        assert statistic(*ratings[::-1]) == pytest.approx(value, nan_ok=True)
+        assert statistic(*renamed) == pytest.approx(value, nan_ok=True)
+        assert not value > 1 + 1e-9
+
+
+def test_resamples_are_taken_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    ratings = rng.integers(-1, 3, (3, 5, 40))
+    for statistic in (fleiss_kappa, krippendorff_alpha):
+        together = statistic(*ratings)
+        assert together == pytest.approx([float(statistic(*ratings[:, at])) for at in range(5)])
+    pair = cohen_kappa(ratings[0], ratings[1])
+    assert pair == pytest.approx([float(cohen_kappa(*ratings[:2, at])) for at in range(5)])
+
+
+def test_nothing_rated_by_two_is_undefined() -> None:
+    first, second = np.array([0, -1, 1]), np.array([-1, 0, -1])
+    for statistic in (agreement_share, cohen_kappa, fleiss_kappa, krippendorff_alpha):
+        assert math.isnan(statistic(first, second))

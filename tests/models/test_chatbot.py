@@ -1,0 +1,224 @@
+"""Any chatbot behind HTTP can be talked to: what it is sent, what is read, what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from command_line import convogen
+from pydantic import ValidationError
+
+from convogen import Experiment, load_run, run
+from convogen.errors import ModelConfigError
+from convogen.models.http import Http, at_path
+from convogen.models.spec import ModelSpec
+
+Answer = Callable[["Shop", str, str], web.Response]
+
+
+def counts(shop: Shop, session: str, text: str) -> web.Response:
+    """What a shop's bot says: it remembers how often it was spoken to in a session."""
+    nth = len(shop.heard[session])
+    return web.json_response({"data": {"replies": [{"text": f"Message {nth}: {text}"}]}})
+
+
+class Shop:
+    """A chatbot with a protocol of its own: a path with the session, a token, nested answers."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.heard: dict[str, list[str]] = {}
+        self.tokens: set[str | None] = set()
+        self.bodies: list[dict[str, Any]] = []
+        self.url = ""
+
+    async def _talk(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        session = request.match_info["session"]
+        self.tokens.add(request.headers.get("X-Bot-Token"))
+        self.bodies.append(body)
+        self.heard.setdefault(session, []).append(body["text"])
+        return self.answer(self, session, body["text"])
+
+    async def serve(self, ready: threading.Event) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application()
+        app.router.add_post("/sessions/{session}/say", self._talk)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        ready.set()
+        await self._closing.wait()
+        await runner.cleanup()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+
+
+@contextmanager
+def open_shop(answer: Answer = counts) -> Iterator[Shop]:
+    shop, ready = Shop(answer), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(shop.serve(ready)))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield shop
+    finally:
+        shop.close()
+        thread.join(10)
+
+
+def described(shop: Shop, folder: Path, **over: str) -> Path:
+    path = folder / "shop.yaml"
+    answer = over.get("answer", "data.replies[0].text")
+    path.write_text(
+        f"""
+name: shop
+method: roleplay
+personas: 2
+goals: [cat-poem, unicorn]
+max_turns: 3
+models:
+  inquirer: scripted
+  responder:
+    name: shop-bot
+    http:
+      url: {shop.url}/sessions/{{{{ session }}}}/say
+      headers: {{X-Bot-Token: "{{{{ env.SHOP_TOKEN }}}}"}}
+      body: {{text: "{{{{ message }}}}", lang: en, history: "{{{{ messages }}}}"}}
+      answer: {answer}
+""",
+        "utf-8",
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "very-secret-token")
+
+
+def test_a_chatbot_described_in_yaml_is_talked_to_in_a_session_a_dialogue(tmp_path: Path) -> None:
+    with open_shop() as shop:
+        done = convogen("run", described(shop, tmp_path), "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    dialogues = list(load_run(tmp_path / "run").conversations())
+    assert len(dialogues) == 4
+    assert {one.id.removeprefix("c-") for one in dialogues} == set(shop.heard)
+    for one in dialogues:
+        prompts = [turn.text for turn in one.turns if turn.speaker == "user"]
+        responses = [turn.text for turn in one.turns if turn.speaker == "assistant"]
+        assert prompts == shop.heard[one.id.removeprefix("c-")]
+        assert responses == [f"Message {nth}: {text}" for nth, text in enumerate(prompts, 1)]
+    assert shop.tokens == {"very-secret-token"}
+    assert shop.bodies[0]["lang"] == "en"
+    assert max(len(body["history"]) for body in shop.bodies) == 5
+    assert all(set(one) == {"role", "content"} for b in shop.bodies for one in b["history"])
+
+
+def test_no_secret_is_in_any_file_and_what_the_bot_quotes_of_it_is_masked(tmp_path: Path) -> None:
+    def quotes(shop: Shop, session: str, text: str) -> web.Response:
+        return web.json_response({"data": {"replies": [{"text": "Is it very-secret-token?"}]}})
+
+    with open_shop(quotes) as shop:
+        convogen("run", described(shop, tmp_path), "--out", tmp_path / "run")
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"very-secret-token" in path.read_bytes()]
+    first = next(iter(load_run(tmp_path / "run").conversations()))
+    assert first.turns[1].text == "Is it ***?"
+
+
+def test_what_the_inquirer_says_cannot_change_the_request(tmp_path: Path) -> None:
+    """Quotes, braces and line ends of a message are text in the JSON, not a template."""
+    nasty = 'a "quoted" {{ env.SHOP_TOKEN }} \\ {% raw %} line\nend'
+    spec = ModelSpec.model_validate(
+        {"name": "b", "http": {"url": "http://h/", "body": {"m": "{{ message }}"}, "answer": "a"}}
+    )
+    from convogen.models.http import fill
+
+    assert spec.http is not None
+    assert fill(spec.http.body, {"message": nasty, "env": {}}) == {"m": nasty}
+
+
+def test_a_bot_that_fails_is_asked_again_and_one_that_refuses_ends_the_run(tmp_path: Path) -> None:
+    failed: list[str] = []
+
+    def stumbles(shop: Shop, session: str, text: str) -> web.Response:
+        if len(failed) < 2:
+            failed.append(session)
+            return web.json_response({"error": "busy"}, status=503, headers={"Retry-After": "0"})
+        return counts(shop, session, text)
+
+    with open_shop(stumbles) as shop:
+        result = run(Experiment.load(described(shop, tmp_path)), tmp_path / "run")
+    assert len(list(result.conversations())) == 4
+    assert sum(row["attempts"] - 1 for row in result.ledger() if row["attempts"]) == 2
+
+    with open_shop(lambda *_: web.json_response({"error": "no"}, status=401)) as shop:
+        ended = convogen("run", described(shop, tmp_path), "--out", tmp_path / "refused")
+    assert ended.status == 2
+    assert "401" in ended.complaint
+    assert "http.headers of model shop-bot" in ended.complaint
+
+
+def test_an_answer_that_is_elsewhere_is_told_with_what_is_there(tmp_path: Path) -> None:
+    with open_shop() as shop:
+        path = described(shop, tmp_path, answer="data.reply")
+        ended = convogen("run", path, "--out", tmp_path / "run")
+    assert ended.status == 2
+    assert "http.answer data.reply: no 'reply' there, but the keys replies" in ended.complaint
+
+
+def test_a_bot_is_never_told_the_same_thing_twice(tmp_path: Path) -> None:
+    """An incoherent answer ends the dialogue: the bot's memory has the message already."""
+
+    def rambles(shop: Shop, session: str, text: str) -> web.Response:
+        return web.json_response({"data": {"replies": [{"text": "and so on " * 9}]}})
+
+    with open_shop(rambles) as shop:
+        result = run(Experiment.load(described(shop, tmp_path)), tmp_path / "run")
+    assert [one.kind for one in result.failures()] == ["incoherent_responder"] * 4
+    assert all(len(said) == 1 for said in shop.heard.values())
+
+
+def test_a_missing_variable_of_the_environment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_TOKEN")
+    with open_shop() as shop, pytest.raises(ModelConfigError, match="needs SHOP_TOKEN"):
+        run(Experiment.load(described(shop, tmp_path)), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("url", "ftp://bot/x", "must be a URL"),
+        ("url", "https://{{ session }}.bot/x", "must be a URL"),
+        ("url", "https://bot/{{ message }}", "uses message; allowed: env, session"),
+        ("headers", {"Authorization": "Bearer abc"}, "from the environment"),
+        ("headers", {"X\nY": "1"}, "is no header"),
+        ("body", {"text": "hello"}, "nothing of it is"),
+        ("body", {"text": "{{ message", "n": 1}, "unexpected|end"),
+        ("body", {"text": "{{ message }} {{ secret }}"}, "uses secret"),
+        ("answer", "data..text", "keys and numbers"),
+    ],
+)
+def test_a_wrong_description_is_refused(key: str, value: object, said: str) -> None:
+    good = {"url": "https://bot/x", "body": {"m": "{{ message }}"}, "answer": "a[0].b"}
+    assert Http.model_validate(good).answer == "a[0].b"
+    with pytest.raises(ValidationError, match=said):
+        Http.model_validate({**good, key: value})
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"a": 3}', '{"a": [{"b": null}]}', '"a"', "7"])
+def test_any_other_json_has_no_text_at_the_path(text: str) -> None:
+    with pytest.raises(LookupError, match="there"):
+        at_path(json.loads(text), "a[0].b")

@@ -1,0 +1,279 @@
+"""Dialogues of a simulated person and a chatbot: what is asked, how they end, what is counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import convogen
+
+from convogen import Experiment, Run, load_run, run
+from convogen.corpora.seeds import open_seeds, seed_dialogues
+from convogen.errors import SourceError
+from convogen.models.base import Request
+from convogen.models.scripted import ScriptedModel
+from convogen.replay import replay_run
+
+SEEDS = Path(__file__).parent / "contract" / "seeds.jsonl"
+ALL = 6
+"""Its seeds; a seventh dialogue is too short for one."""
+
+Script = Callable[[Request], str]
+
+
+def experiment(**keys: object) -> Experiment:
+    given = {"name": "forge", "method": "dialogueforge", "models": "scripted", "seeds": str(SEEDS)}
+    return Experiment({**given, **keys})
+
+
+def play(folder: Path, script: Script | None = None, **keys: object) -> Run:
+    return run(experiment(**keys), folder / "run", open_model=lambda _: ScriptedModel(script))
+
+
+def saying(*inquirer: str) -> Script:
+    """An inquirer that says these in turn, a responder that counts; summaries of slugs."""
+
+    def script(request: Request) -> str:
+        at = sum(message.role == "assistant" for message in request.messages)
+        if request.role == "summarizer":
+            return "You want your sourdough bread less flat."
+        return inquirer[at - 1] if request.role == "inquirer" else f"Answer {at}."
+
+    return script
+
+
+ON = "does the first one work", "and is it dear", "where can I get it", "how often", "who says so"
+
+
+def test_two_agents_write_in_turn_up_to_the_cap(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def listening(request: Request) -> str:
+        asked.append(request)
+        return saying(*ON)(request)
+
+    [one] = play(tmp_path, listening, n=1).conversations()
+    assert [turn.speaker for turn in one.turns] == ["user", "assistant"] * 3 == one.participants * 3
+    said = ["How do I keep slugs off lettuce?", "Answer 0.", ON[0], "Answer 1.", ON[1], "Answer 2."]
+    assert [turn.text for turn in one.turns] == said
+    assert one.ended == "max_turns"
+    assert [request.role for request in asked] == ["responder", "inquirer"] * 2 + ["responder"]
+    assert [m.content for m in asked[-1].messages if m.role != "system"] == said[:5]
+    inquirer = asked[3].messages
+    assert [m.role for m in inquirer] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert "without hurting them" in inquirer[0].content
+    assert [inquirer[2].content, inquirer[4].content] == [said[0], said[2]]
+    assert all(f'"{said[at]}"' in inquirer[at + 2].content for at in (1, 3))
+    assert all("hurting" not in m.content for m in asked[0].messages)
+
+
+def test_a_record_says_where_it_comes_from(tmp_path: Path) -> None:
+    done = play(tmp_path, saying(*ON))
+    summaries = {seed.id: seed.task for seed in open_seeds(str(SEEDS), None, 6).seeds}
+    for one in done.conversations():
+        assert one.context["source"] == "seeds.jsonl"
+        known = summaries[one.context["seed"]]
+        assert one.context["task"] == known or one.context["task_by"] == "scripted"
+    assert [one.context["seed"] for one in done.conversations()] == list(summaries)
+    sources = done.manifest["experiment"]["sources"]
+    assert sources["seeds_cleaned"] == "6 of 7 dialogues kept; dropped: too_short 1"
+
+
+def test_the_opening_may_take_the_real_answer_too(tmp_path: Path) -> None:
+    [one] = play(tmp_path, saying(*ON), n=1, opening=2, utterances=5).conversations()
+    assert [turn.origin for turn in one.turns] == ["starter"] * 2 + ["agent"] * 3
+    assert one.turns[1].text == "Try copper tape."
+
+
+@pytest.mark.parametrize(
+    ("last", "turns"), [("[END]", 4), ("thanks, that is all [end]", 5), ("user: ok\n[END]", 5)]
+)
+def test_the_inquirer_concludes(last: str, turns: int, tmp_path: Path) -> None:
+    [one] = play(tmp_path, saying(ON[0], last), n=1, utterances=12).conversations()
+    assert (one.ended, len(one.turns)) == ("concluded", turns)
+    assert "[" not in one.turns[-1].text
+    assert not one.turns[-1].text.startswith("user")
+
+
+def test_without_conclude_only_the_cap_ends_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def script(request: Request) -> str:
+        told.extend(m.content for m in request.messages if m.role == "system")
+        return saying(ON[0], "is [END] a token of yours")(request)
+
+    [one] = play(tmp_path, script, n=1, conclude=False).conversations()
+    assert (one.ended, len(one.turns)) == ("max_turns", 6)
+    assert not any("[END]" in text for text in told)
+
+
+FAULTS = {
+    "refusal": "I'm sorry, but I can't simulate a user.",
+    "role_flip": "Certainly! Copper keeps slugs away.",
+    "echo": "The tape around the bed keeps the slugs away from it",
+    "topic_deviation": "Which orchestra recorded Mahler's symphony?",
+    "empty_reply": " ",
+    "concluded_at_once": "[END]",
+}
+
+
+def stubborn(fault: str, until: int) -> Script:
+    """An inquirer with this fault up to a number of attempts at its first turn."""
+    tried = 0
+
+    def script(request: Request) -> str:
+        nonlocal tried
+        if request.role == "responder":
+            return "The tape around the bed keeps the slugs away."
+        tried += 1
+        return FAULTS[fault] if tried <= until else ON[tried % 5]
+
+    return script
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_asked_about_again_and_recorded(fault: str, tmp_path: Path) -> None:
+    [one] = play(tmp_path, stubborn(fault, 2), n=1, utterances=3, concurrency=1).conversations()
+    assert one.turns[2].reasks == [fault, fault]
+    assert one.turns[2].text in ON
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_stays_is_a_failure_or_recorded_with_the_turn(
+    fault: str, tmp_path: Path
+) -> None:
+    done = play(tmp_path, stubborn(fault, 99), n=1, utterances=3)
+    if fault in ("echo", "topic_deviation"):
+        [one] = done.conversations()
+        assert (one.turns[2].text, one.turns[2].lapse) == (FAULTS[fault], fault)
+        assert one.turns[2].reasks == [fault, fault]
+        return
+    [failure] = done.failures()
+    assert (failure.stage, failure.kind) == ("conversation", fault)
+    assert failure.message.startswith("seed s0: the inquirer said nothing")
+    assert failure.evidence.strip() == FAULTS[fault].strip()
+
+
+def test_a_refusal_later_on_ends_the_dialogue(tmp_path: Path) -> None:
+    [one] = play(tmp_path, saying(ON[0], FAULTS["refusal"]), n=1).conversations()
+    assert (one.ended, len(one.turns)) == ("refusal", 4)
+
+
+def test_as_many_come_out_as_seeds_go_in(tmp_path: Path) -> None:
+    """One in two inquirers refuses; none of their seeds is played again in another's place."""
+
+    def script(request: Request) -> str:
+        refusing = "slugs" in str(request.messages) or "poems" in str(request.messages)
+        return (
+            FAULTS["refusal"] if refusing and request.role == "inquirer" else saying(*ON)(request)
+        )
+
+    done = play(tmp_path, script)
+    assert [failure.task for failure in done.failures()] == [0, 1]
+    assert [one.task for one in done.conversations()] == [2, 3, 4, 5]
+    assert done.manifest["complete"] is True
+    assert done.manifest["n"] == ALL
+    assert (replay_run(done.folder).n_failures, replay_run(done.folder).difference) == (2, None)
+
+
+def test_what_gates_reject_is_not_replaced(tmp_path: Path) -> None:
+    gate = [{"gate": "min_turns", "turns": 7}]
+    done = play(tmp_path, saying(*ON), gates=gate)
+    assert len(list(done.rejected())) == ALL
+    assert done.manifest["complete"] is True
+
+
+def test_no_more_are_played_than_there_are() -> None:
+    assert experiment().n == ALL
+    assert experiment(n=ALL + 1).n == ALL
+
+
+def test_a_seed_without_summary_has_it_inferred_and_held_to_the_dialogue(tmp_path: Path) -> None:
+    replies = iter(["The user asks.", "You like jazz.", "Summary: You want risen\nsourdough."])
+    seen: list[str] = []
+
+    def script(request: Request) -> str:
+        if request.role == "summarizer":
+            seen.append(request.messages[-1].content)
+            return next(replies)
+        return saying(*ON)(request)
+
+    done = play(tmp_path, script)
+    [one] = [found for found in done.conversations() if "task_by" in found.context]
+    assert (one.context["seed"], one.context["task"]) == ("s5", "You want risen sourdough.")
+    assert "- it is from this morning" in seen[0]
+    assert 'Begin with "You".' in seen[1]
+    assert "Name what the messages are about." in seen[2]
+    assert one.usage is not None
+    assert [call["role"] for call in done.calls(4)][:3] == ["summarizer"] * 3
+
+
+def test_no_summary_is_a_failure_of_that_seed(tmp_path: Path) -> None:
+    def script(request: Request) -> str:
+        return "Jazz." if request.role == "summarizer" else saying(*ON)(request)
+
+    done = play(tmp_path, script)
+    [failure] = done.failures()
+    assert (failure.task, failure.stage, failure.kind) == (4, "task_summary", "summary_invalid")
+
+
+def test_the_real_dialogues_are_found_again(tmp_path: Path) -> None:
+    done = play(tmp_path, saying(*ON), n=2)
+    real = seed_dialogues(load_run(done.folder))
+    for one in done.conversations():
+        assert real[one.context["seed"]][0].text == one.turns[0].text
+        assert [turn.speaker for turn in real[one.context["seed"]]] == ["user", "assistant"] * 3
+    moved = tmp_path / "moved.jsonl"
+    moved.write_bytes(SEEDS.read_bytes())
+    assert seed_dialogues(done, str(moved)) == real
+    moved.write_text(SEEDS.read_text("utf-8").replace("copper", "silver"), "utf-8")
+    with pytest.raises(SourceError, match=r"not the seeds that .* was played from"):
+        seed_dialogues(done, str(moved))
+
+
+def test_a_run_without_seeds_has_no_real_dialogues(tmp_path: Path) -> None:
+    small = {"n": 1, "models": "scripted", "max_turns": 2, "participants": 2}
+    done = run(Experiment.load("demo", small), tmp_path / "run")
+    with pytest.raises(SourceError, match="have no seeds"):
+        seed_dialogues(done)
+
+
+def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_path: Path) -> None:
+    words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", "--model", "scripted"]
+    played = convogen(*words, "--n", "2", "--out", tmp_path / "run")
+    assert played.status == 0
+    assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
+    assert "complete, 2 of 2" in " ".join(played.out.split())
+    assert "asked for: 2 of 6" in played.err
+
+
+def test_a_dry_run_counts_the_seeds_that_failed(tmp_path: Path) -> None:
+    """Task 4 fails, the scripted model's summary is none: five of six are to be expected."""
+    words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", "--model", "scripted"]
+    words += ["--out", str(tmp_path / "run"), "--dry-run", "--pilot", "6", "--json"]
+    found = json.loads(convogen(*words).out)
+    assert (found["n"], found["seen"]) == (5, 5)
+    assert "no call is made" in convogen(*words).err
+
+
+def test_exported_it_is_a_chat_and_the_card_says_whose_words_it_begins_with(tmp_path: Path) -> None:
+    done = play(tmp_path, saying(*ON), n=1, seeds_licence="CC0-1.0")
+    options = ("--to", "messages", "--perspective", "assistant", "--out", tmp_path / "out")
+    assert convogen("export", done.folder, *options).status == 0
+    [row] = map(
+        json.loads, (tmp_path / "out" / "data" / "train.jsonl").read_text("utf-8").splitlines()
+    )
+    assert [m["role"] for m in row["messages"]] == ["user", "assistant"] * 3
+    assert row["messages"][1]["content"] == "Answer 0."
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "begins with what a person wrote, taken from seeds.jsonl\n(licence: CC0\\-1.0)" in card
+    assert "No person said any of this" not in card

@@ -1,0 +1,267 @@
+"""Fine-tuning for real, on a tiny model of random weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import convogen
+from gguf_model import write_tiny_gguf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convogen.corpora.seeds import Seed, Seeds, open_seeds
+from convogen.errors import ModelConfigError, RunFolderError, SourceError
+from convogen.models.base import Message
+from convogen.training.dialogues import IGNORED, encode, encode_all, messages_of, unshared
+from convogen.training.loading import load_trainable
+from convogen.training.perplexity import perplexity
+from convogen.training.settings import Settings
+from convogen.training.tuning import Plan, fine_tune
+from convogen.types import Turn
+
+pytest.importorskip("trl", reason="needs convogen[train]")
+
+STEPS = 6
+QUICK = {"steps": STEPS, "accumulation": 1, "learning_rate": 0.02, "save_every": 2, "block": 2048}
+
+
+def dialogue(key: str, *said: str) -> dict[str, Any]:
+    turns = [{"role": ("human", "bot")[at % 2], "content": text} for at, text in enumerate(said)]
+    return {"conversation_id": key, "conversation": turns, "task_summary": "You want to cook."}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+TRAIN = [
+    dialogue(f"t{at}", f"how do i cook {at} eggs", "Boil them.", "how long?", "Six minutes.")
+    for at in range(6)
+]
+HELD_OUT = [
+    dialogue(f"h{at}", f"how do i bake {at} loaves", "In an oven.", "how hot?", "Very.")
+    for at in range(3)
+]
+SHARED = dialogue("x", "how do i bake 1 loaves", "In a pan.")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gguf(tmp_path_factory.mktemp("base") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base: Path) -> Any:
+    return load_trainable(str(base))[1]
+
+
+@pytest.fixture(scope="module")
+def plan(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    folder = tmp_path_factory.mktemp("data")
+    train = write(folder / "train.jsonl", [*TRAIN, SHARED])
+    held_out = write(folder / "held.jsonl", HELD_OUT)
+    return Plan(str(base), train, held_out, Settings.load(None, QUICK))
+
+
+@pytest.fixture(scope="module")
+def trained(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out") / "eggs"
+    fine_tune(replace(plan, merge=True, gguf=True, licence="CC-BY-4.0"), folder)
+    return folder
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=30).map(
+    lambda text: text.strip()
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(said=st.lists(words, min_size=1, max_size=5))
+def test_only_the_persons_words_and_their_end_are_targets(tokenizer: Any, said: list[str]) -> None:
+    turns = tuple(
+        Turn(speaker=("user", "assistant")[at % 2], text=text) for at, text in enumerate(said)
+    )
+    encoded = encode(tokenizer, messages_of(Seed("s", "You want bread.", turns)))
+    pairs = list(zip(encoded.input_ids, encoded.labels, strict=True))
+    assert all(label in (token, IGNORED) for token, label in pairs)
+    targets = [token for token, label in pairs if label != IGNORED]
+    others = tokenizer.decode([token for token, label in pairs if label == IGNORED])
+    assert tokenizer.decode(targets) == "".join(f"{text}<|im_end|>" for text in said[::2])
+    assert "You want bread." in others
+    assert all(text in others for text in said[1::2])
+
+
+def test_before_a_target_is_what_the_served_model_is_asked_with(tokenizer: Any) -> None:
+    chat = [Message("system", "s"), Message("user", "u"), Message("assistant", "mine")]
+    encoded = encode(tokenizer, chat)
+    asked = tokenizer.apply_chat_template(
+        [{"role": message.role, "content": message.content} for message in chat[:-1]],
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    first = next(at for at, label in enumerate(encoded.labels) if label != IGNORED)
+    assert encoded.input_ids[:first] == asked
+
+
+def test_a_template_that_rewrites_what_was_said_is_refused(tokenizer: Any) -> None:
+    whole = tokenizer.chat_template
+    tokenizer.chat_template = "{{ messages | length }}: {{ messages[-1]['content'] }}"
+    try:
+        with pytest.raises(ModelConfigError, match="only appends"):
+            encode(
+                tokenizer, [Message("user", "u"), Message("assistant", "a"), Message("user", "b")]
+            )
+    finally:
+        tokenizer.chat_template = whole
+
+
+def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: Plan) -> None:
+    seeds = open_seeds(plan.train, None, 2).seeds
+    whole = encode_all(tokenizer, seeds, 10**6)
+    assert whole.truncated == whole.without_target == whole.cut_targets == 0
+    block = max(at for row in whole.rows for at, label in enumerate(row.labels) if label >= 0)
+    cut = encode_all(tokenizer, seeds, block)
+    assert cut.truncated > 0
+    assert cut.cut_targets > 0
+    assert all(len(row.input_ids) <= block for row in cut.rows)
+    assert cut.counts()["targets"] + cut.cut_targets == whole.counts()["targets"]
+    assert cut.counts()["tokens"] + cut.cut_tokens == whole.counts()["tokens"]
+    assert encode_all(tokenizer, seeds, 20).without_target == len(seeds)
+
+
+def seeds_of(*seeds: tuple[str, str]) -> Seeds:
+    made = tuple(
+        Seed(key, None, (Turn(speaker="user", text=said), Turn(speaker="assistant", text="a")))
+        for key, said in seeds
+    )
+    return Seeds("made", None, made, {}, "0")
+
+
+def test_no_dialogue_of_the_held_out_corpus_is_trained_on() -> None:
+    train = seeds_of(("a", "one"), ("b", "Two  words"), ("c", "three"))
+    left = unshared(train, seeds_of(("a", "other"), ("z", "two words")))
+    assert [seed.id for seed in left] == ["c"]
+    with pytest.raises(SourceError, match="hold out another"):
+        unshared(train, train)
+
+
+def test_perplexity_weighs_tokens_not_dialogues(base: Path, plan: Plan) -> None:
+    import torch
+
+    model, tokenizer = load_trainable(str(base))
+    rows = encode_all(tokenizer, open_seeds(plan.train, None, 2).seeds, 4096).rows
+    total = 0.0
+    for row in rows:
+        ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
+        total += model(input_ids=ids, labels=labels).loss.item() * row.targets
+    targets = sum(row.targets for row in rows)
+    found = perplexity(model, rows)
+    assert found.targets == targets
+    assert found.value == pytest.approx(math.exp(total / targets), rel=1e-4)
+
+
+def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> None:
+    manifest = json.loads((trained / "manifest.json").read_text("utf-8"))
+    assert manifest["complete"] is True
+    before, after = (manifest["perplexity"][when] for when in ("before", "after"))
+    assert after["value"] < 0.9 * before["value"]
+    assert before["targets"] == after["targets"] > 0
+    assert manifest["data"]["shared_left_out"] == 1
+    assert manifest["data"]["train"]["dialogues"] == len(TRAIN)
+    assert manifest["data"]["licence"] == "CC-BY-4.0"
+    assert len(manifest["training"]["base"]["sha256"]) == 64
+    log = [json.loads(line) for line in (trained / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [row["step"] for row in log] == list(range(1, STEPS + 1))
+    assert all(row["loss"] > 0 for row in log)
+    assert not (trained / "checkpoints").exists()
+
+
+def test_training_that_was_interrupted_ends_with_the_same_adapter(
+    plan: Plan, trained: Path, tmp_path: Path
+) -> None:
+    steps: list[int] = []
+    stages: list[str] = []
+
+    def follow(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+        if stage == "training":
+            steps.append(done)
+            if steps == [1, 2, 3, 4, 5]:
+                raise KeyboardInterrupt
+
+    folder = tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(plan, folder, progress=follow)
+    fine_tune(plan, folder, progress=follow)
+    assert steps == [1, 2, 3, 4, 5, 5, 6]
+    weights = "adapter/adapter_model.safetensors"
+    assert (folder / weights).read_bytes() == (trained / weights).read_bytes()
+    log = (folder / "log.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in log] == [1, 2, 3, 4, 5, 6]
+
+    stages.clear()
+    fine_tune(replace(plan, gguf=True), folder, progress=follow)
+    assert stages == ["loading", "writing again.gguf"]
+    assert (folder / "again.gguf").read_bytes() == (trained / "eggs.gguf").read_bytes()
+    with pytest.raises(RunFolderError, match="learning_rate"):
+        fine_tune(replace(plan, settings=Settings.load(None, {})), folder)
+
+
+def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="needs convogen[embedded]")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from convogen.models.embedded import serve
+
+    merged = AutoModelForCausalLM.from_pretrained(trained / "merged")
+    tokenizer = AutoTokenizer.from_pretrained(trained / "merged")
+    prompt = "<|im_start|>user\nhow long do the eggs boil<|im_end|>\n<|im_start|>assistant\n"
+    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
+    with torch.inference_mode():
+        expected = merged(input_ids=ids).logits[0, -1].softmax(-1)
+        untrained = load_trainable(str(base))[0](input_ids=ids).logits[0, -1].softmax(-1)
+    found = first_token(serve(trained / "eggs.gguf"), prompt, len(expected))
+    served = torch.tensor([math.exp(found.get(at, -math.inf)) for at in range(len(expected))])
+    off, moved = (float((one - expected).abs().sum()) / 2 for one in (served, untrained))
+    assert moved > 0.2
+    assert off < 0.06  # 8 bits cost so much on random weights; in 32 bits it is 0.0006
+
+
+def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
+    """The log-probability of each token as the first of a reply."""
+    body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": n}
+    asked = urllib.request.Request(
+        f"{url.removesuffix('/v1')}/completion",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(asked) as answer:
+        (first,) = json.load(answer)["completion_probabilities"]
+    return {one["id"]: one["logprob"] for one in first["top_logprobs"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "learning_rte=1"], "unknown key 'learning_rte'; allowed: epochs"),
+        (["--set", "precision=int8"], "precision: Input should be 'fp16', 'bf16' or 'fp32'"),
+        (["--base", "missing.gguf"], "model missing.gguf: no such file"),
+        (["--base", "a/folder", "--gguf"], "convert_hf_to_gguf"),
+        (["--settings", "none.yaml"], "none.yaml: cannot be read"),
+    ],
+)
+def test_the_command_line_says_what_can_be_mended(
+    plan: Plan, tmp_path: Path, more: list[str], said: str
+) -> None:
+    data = [plan.train, "--held-out", plan.held_out, "--out", str(tmp_path / "out")]
+    ended = convogen("train", *data, *more)
+    assert ended.status == 2
+    assert said in ended.complaint
