@@ -207,6 +207,15 @@ EMBEDDED_SAMPLING = {
         presence_penalty=0.4,
         extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
     ),
+    "diasynth/planner": Sampling(
+        temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}
+    ),
+    # A dialogue in one reply: what was said long before must not come again either.
+    "diasynth/writer": Sampling(
+        temperature=0.9,
+        max_tokens=1200,
+        extra={**_NO_LOOPS, "dry_penalty_last_n": 1024, "top_k": 30},
+    ),
     # One who asks has a line, one who answers a few.
     "roleplay/inquirer": Sampling(temperature=0.7, max_tokens=60, extra=_NO_LOOPS),
     "roleplay/responder": Sampling(temperature=0.6, max_tokens=120, extra=_NO_LOOPS),

@@ -99,7 +99,7 @@ class Writer:
 
         model = _draft_model(names, asked, self._reasoning, opening)
         return await ask_draft(
-            session, "generator", messages, model, take, self._reasks, "dialogue_invalid"
+            session, "writer", messages, model, take, self._reasks, "dialogue_invalid"
         )
 
 

@@ -109,7 +109,7 @@ class Lister:
             # Who gave nothing but copies of what was shown is not shown it again.
             asked = prompt.render(n=missing, known=[] if copied else [*known, *found])
             before = len(found)
-            answer = await session.ask("generator", asked, schema=schema_of(model))
+            answer = await session.ask("planner", asked, schema=schema_of(model))
             text = answer.text
             requests += 1
             for entry in _entries(answer, model, step) or [None]:
@@ -155,7 +155,9 @@ def _persona(entry: dict[str, str]) -> Persona | None:
 
 class _Person(Draft):
     name: str = Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 24})
-    about: str = Field(min_length=10, max_length=1000, json_schema_extra={"maxLength": 180})
+    about: str = Field(
+        min_length=10, max_length=1000, json_schema_extra={"minLength": 40, "maxLength": 180}
+    )
 
 
 @lru_cache(maxsize=64)

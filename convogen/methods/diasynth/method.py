@@ -42,7 +42,8 @@ class DiaSynth(Method):
     )
     prompt_owners: ClassVar[dict[str, str]] = {"agent": "convogen", "selector": "convogen"}
     roles: ClassVar[dict[str, Sampling]] = {
-        "generator": Sampling(temperature=1.0, max_tokens=3000),
+        "planner": Sampling(temperature=1.0, max_tokens=3000),
+        "writer": Sampling(temperature=1.0, max_tokens=3000),
         "agent": Sampling(temperature=0.9),
         "selector": Sampling(temperature=0.0, max_tokens=16),
     }
