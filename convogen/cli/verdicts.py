@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "verdict_table"]
 
+_SHORT = {"Conversation 1": "1st", "Conversation 2": "2nd"}
+
 
 @click.command("verdicts")
 @click.argument("sources", metavar="[MODEL[,DATA[,N]]=]FILE...", nargs=-1, required=True)
@@ -87,17 +89,18 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
     from rich.text import Text
 
     about = {"unieval": "taken for a person's", "gteval": "indistinguishable from real ones"}
-    table = Table(title=f"{protocol}: % {about[protocol]}", title_justify="left", pad_edge=False)
-    table.add_column("Verdicts", overflow="fold")
+    title = f"{protocol}: % {about[protocol]}"
+    table = Table(title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Verdicts", overflow="fold", min_width=15)
     counts = list(rows[0][1]["counts"])
     for column in ("n", "rate", "95%"):
         table.add_column(column, justify="right", no_wrap=True)
     for column in (*counts, "none"):
-        table.add_column(column, justify="right")
+        table.add_column(_SHORT.get(column, column), justify="right", no_wrap=True)
     for name, found in rows:
         numbers = (f"{count}" for count in (*found["counts"].values(), found["missing"]))
-        bounds = f"{found['low']:.2f} to {found['high']:.2f}"
-        table.add_row(Text(name), f"{found['n']}", f"{found['rate']:.2f}%", bounds, *numbers)
+        bounds = f"{found['low']:.1f} to {found['high']:.1f}"
+        table.add_row(Text(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
     biased = [(name, found["position_bias"]) for name, found in rows if found.get("position_bias")]
     if biased:
         table.caption = "; ".join(_bias_text(name, bias) for name, bias in biased)

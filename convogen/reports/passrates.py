@@ -1,7 +1,8 @@
 """Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 to 5.
 
-One file of verdicts is one cell. Rates are percentages, intervals 95% bootstraps over dialogues;
-where two cells are of the same seeds, their difference is resampled by seed.
+One file of verdicts is one cell. Rates are percentages, intervals 95% bootstraps over dialogues,
+or Wilson's where all verdicts are alike and resampling knows no spread; where two cells are of the
+same seeds, their difference is resampled by seed.
 """
 
 from __future__ import annotations
@@ -137,17 +138,18 @@ def compare(cells: Sequence[RateCell], protocol: Protocol) -> dict[str, Any]:
 
 
 def _rate(cell: RateCell, protocol: Protocol) -> dict[str, Any]:
-    found = mean_interval(cell.passes)
+    found, counted = mean_interval(cell.passes), cell.counted
     assert found is not None
+    ends = (counted.low, counted.high) if np.ptp(cell.passes) == 0 else (found.low, found.high)
     return {
         "model": cell.model,
         "data": cell.data,
         "utterances": cell.utterances,
-        "n": cell.counted.n,
-        "missing": cell.counted.missing,
+        "n": counted.n,
+        "missing": counted.missing,
         "rate": found.value,
-        "low": found.low,
-        "high": found.high,
+        "low": ends[0],
+        "high": ends[1],
         "published": published_rate(protocol, cell.model, cell.data, cell.utterances),
     }
 

@@ -135,3 +135,15 @@ def test_labels_that_are_none(tmp_path: Path) -> None:
             read_cell(f"{label}={path}", "unieval")
     with pytest.raises(SourceError, match="not judged yet; `convogen evaluate"):
         read_cell(str(tmp_path), "unieval")
+
+
+def test_a_rate_of_all_or_nothing_is_not_said_to_be_certain(tmp_path: Path) -> None:
+    ended = convogen(
+        *("verdicts", verdicts(tmp_path / "none.jsonl", 0), verdicts(tmp_path / "all.jsonl", 40)),
+        *("--protocol", "unieval", "--table", "--json"),
+    )
+    none, every = json.loads(ended.out)["cells"]
+    assert none["low"] == 0.0
+    assert 5 < none["high"] < 12, "Wilson's for 0 of 40 ends at 8.76"
+    assert every["high"] == 100.0
+    assert 88 < every["low"] < 95
