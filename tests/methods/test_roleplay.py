@@ -154,6 +154,27 @@ def test_what_can_be_used_is_used_and_counted(tmp_path: Path) -> None:
     assert counts["regenerated"] == 0
 
 
+def test_an_answer_of_its_own_does_not_stop_it_and_what_stops_it_is_counted(
+    tmp_path: Path,
+) -> None:
+    told = Told(['"One?"', '"Two?" [/INST] "Two. FINISH"', 'FINISH [/INST] "No" or "yes" FINISH'])
+    (dialogue,) = play(tmp_path, told, responder_family="llama-2").conversations()
+    assert [turn.text for turn in dialogue.turns[::2]] == ["One?", "Two?"]
+    assert dialogue.ended == "goal"
+    counts = dialogue.context["counts"]
+    assert (counts["inquirer_outputs"], counts["self_reply"]) == (3, 2)
+    assert counts["several_prompts"] == 2
+    assert not {"no_prompt", "stop_missed"} & set(counts)
+
+
+@pytest.mark.parametrize("token", ['"FINISH."', '"FINISH!" then', '"*FINISH*"'])
+def test_no_chatbot_is_told_the_token_first(token: str, tmp_path: Path) -> None:
+    told = Told([token, '"One?"', "FINISH"])
+    (dialogue,) = play(tmp_path, told).conversations()
+    assert [turn.text for turn in dialogue.turns[::2]] == ["One?"]
+    assert dialogue.turns[0].reasks == ["no_prompt"]
+
+
 def test_thanks_without_end_are_ended(tmp_path: Path) -> None:
     told = Told(['"How?"', *['"Thank you!"'] * 5], ["So.", *["You're welcome!"] * 5])
     (dialogue,) = play(tmp_path, told, max_turns=9).conversations()
