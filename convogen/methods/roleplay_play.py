@@ -85,6 +85,8 @@ class _Dialogue:
         )
         asking = opening if asks.system else without_system(opening)
         answering = self.prompts["responder"].render()
+        if self._has_memory("responder"):
+            answering = [one for one in answering if one.role != "system"]
         for turn in range(self.method.max_turns):
             prompt = await self._prompt(asking)
             if prompt is None:
@@ -155,11 +157,14 @@ class _Dialogue:
         A chatbot with a memory of its own would be asked twice: it never is.
         """
         role = "inquirer" if fault in _UNUSABLE else "responder"
-        own_memory = self.task.session.traffic.role(role).spec.kind == "http"
         reasks.append(fault)
-        if own_memory or len(reasks) > self.method.regenerations:
+        if self._has_memory(role) or len(reasks) > self.method.regenerations:
             said = f"{FAILURES.get(fault, 'no response')}; after {len(reasks)} outputs"
             raise ModelFault(fault, said, answer.text)
+
+    def _has_memory(self, role: str) -> bool:
+        """Whether a role is played by a chatbot that remembers, and is itself: no model to set."""
+        return self.task.session.traffic.role(role).spec.kind == "http"
 
     def _add(self, speaker: str, text: str, answer: Answer, reasks: list[str]) -> None:
         self.turns.append(

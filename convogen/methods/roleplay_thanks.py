@@ -24,15 +24,16 @@ _LEAD = (
 _THANKS = (
     r"(?:(?:i |we )?(?:really |truly |just |(?:want(?:ed)?|would like|['’]d like) to )*"
     r"(?:thank you|thanks)\b(?! to (?!you\b))|much appreciated|(?:i|we) (?:really )?appreciate\b|"
-    rf"{_YOURE} (?:\w+ )?welcome\b|{_YOURE} (?:an? |such a |\w+ )*life ?saver|"
+    rf"{_YOURE} (?:\w+ )?welcome\b|{_YOURE} (?:\w+ ){0, 3}life ?saver|"
     r"(?:it['’]?s |it was )?my pleasure|no problem\b|no worries\b|any ?time\b|"
     rf"(?:{_IM} )?(?:\w+ )?(?:glad|happy|pleased) (?:i|to|that|we|you)\b.*"
     r"\b(?:help|hear|assist|useful|like|enjoy)\w*|"
     r"don['’]?t mention it|(?:the )?best of luck\b|good luck\b)"
 )
 _LEAVE = (
-    r"(?:good ?bye|bye|farewell|see (?:you|ya)(?: (?:soon|later|tomorrow|again|around|next)\b|$)|so long\b|"
-    r"take care\b(?! of (?!your))|good ?night|talk (?:to you )?(?:soon|later)|until next time|"
+    r"(?:good ?bye|bye|farewell|see (?:you|ya)(?: (?:soon|later|tomorrow|again|around|next)\b|$)|"
+    r"so long\b|take care\b(?! of (?!your))|good ?night|"
+    r"talk (?:to you )?(?:soon|later)|until next time|"
     r"(?:i hope you )?have (?:a|an) (?:\w+ )?(?:good|great|nice|lovely|wonderful|amazing)\b|"
     r"have fun\b)"
 )
