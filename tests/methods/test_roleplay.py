@@ -303,6 +303,9 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
         ("goals: [{name: a}]", None, "goal 1: goal: Field required"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
         ("goals: 3", None, "must have a list `goals`"),
+        ("goals: [7]", None, "own.yaml: goal 1: 7 is none; a goal has `name` and `goal`"),
+        ("goals: [tea, [rum]]", None, "goal 2: ['rum'] is none; a goal has `name` and `goal`"),
+        ("goals: [tea, ru]", None, "goal 2: goal: String should have at least 3 characters"),
         ("{", None, "cannot be read"),
     ],
 )
@@ -333,6 +336,13 @@ def test_wrong_parameters_are_refused(key: str, value: object, said: str) -> Non
     with pytest.raises(ExperimentError) as error:
         experiment(**{key: value})
     assert said in str(error.value)
+
+
+def test_features_are_a_set() -> None:
+    given = experiment(features=["race", "age", "race"])
+    assert isinstance(given.method, Roleplay)
+    assert given.method.features == ("age", "race")
+    assert given.fingerprint == experiment(features=["age", "race"]).fingerprint
 
 
 def test_the_shipped_goals_are_ten_over_three_domains() -> None:
