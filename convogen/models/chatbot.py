@@ -72,7 +72,8 @@ class ChatbotModel:
             return await self._say(request)
         except Transient as fault:
             if fault.billed:
-                raise ModelFault("endpoint_fault", f"model {self._name}: {fault}") from fault
+                said = f"model {self._name}: {fault}"
+                raise ModelFault("endpoint_fault", said, billed=True) from fault
             raise
 
     async def _say(self, request: Request) -> Reply:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from command_line import convogen
+from flask import Flask, request
 from pydantic import ValidationError
+from werkzeug.serving import make_server
 
 from convogen import Experiment, load_run, run
 from convogen.errors import EndpointDown, ModelConfigError
@@ -80,6 +82,20 @@ def open_shop(answer: Answer = counts) -> Iterator[Shop]:
         thread.join(10)
 
 
+@contextmanager
+def flask_serving(app: Flask) -> Iterator[str]:
+    """A Flask application on this machine, while the block runs; its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
 def described(shop: Shop, folder: Path, **over: str) -> Path:
     path = folder / "shop.yaml"
     answer = over.get("answer", "data.replies[0].text")
@@ -127,6 +143,53 @@ def test_a_chatbot_described_in_yaml_is_talked_to_in_a_session_a_dialogue(tmp_pa
     assert shop.bodies[0]["lang"] == "en"
     assert max(len(body["history"]) for body in shop.bodies) == 5
     assert all(set(one) == {"role", "content"} for b in shop.bodies for one in b["history"])
+
+
+def test_a_bot_made_with_flask_is_talked_to_and_remembers(tmp_path: Path) -> None:
+    """Its session is in the body, its answer in a list; it says what it was told before."""
+    memory: dict[str, list[str]] = {}
+    app = Flask("bot")
+
+    @app.post("/chat")
+    def chat() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        asked: dict[str, str] = request.get_json()
+        told = memory.setdefault(asked["conversation"], [])
+        before = told[-1] if told else "nothing"
+        told.append(asked["text"])
+        return {"choices": [{"say": f"After {before!r} you said {asked['text']!r}."}]}
+
+    path = tmp_path / "flask.yaml"
+    with flask_serving(app) as url:
+        path.write_text(
+            f"""
+name: flask
+method: roleplay
+personas: 1
+goals: [cat-poem, unicorn]
+max_turns: 3
+models:
+  inquirer: scripted
+  responder:
+    name: flask-bot
+    http:
+      url: {url}/chat
+      body: {{conversation: "{{{{ session }}}}", text: "{{{{ message }}}}"}}
+      answer: choices[0].say
+""",
+            "utf-8",
+        )
+        done = convogen("run", path, "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    dialogues = list(load_run(tmp_path / "run").conversations())
+    assert (len(dialogues), len(memory)) == (2, 2)
+    assert max(len(told) for told in memory.values()) > 1
+    for one in dialogues:
+        prompts = [turn.text for turn in one.turns[::2]]
+        assert prompts in memory.values()
+        assert [turn.text for turn in one.turns[1::2]] == [
+            f"After {before!r} you said {text!r}."
+            for before, text in zip(["nothing", *prompts], prompts, strict=False)
+        ]
 
 
 def test_a_run_goes_on_in_its_own_sessions_and_another_has_others(tmp_path: Path) -> None:
