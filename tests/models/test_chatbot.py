@@ -338,15 +338,15 @@ def test_what_it_may_have_heard_is_not_said_again(
 
 def test_what_it_does_not_answer_in_time_is_not_said_again(tmp_path: Path) -> None:
     with open_shop() as shop:
-        shop.pause_s = 1.0
+        shop.pause_s = 1.5
         path = described(shop, tmp_path)
         text = path.read_text("utf-8").replace(
-            "name: shop-bot", "name: shop-bot\n    timeout_s: 0.2"
+            "name: shop-bot", "name: shop-bot\n    timeout_s: 0.5"
         )
         path.write_text(text, "utf-8")
         result = run(Experiment.load(path), tmp_path / "run")
-    assert ["no answer within 0.2 s" in one.message for one in result.failures()] == [True] * 4
-    assert [len(heard) for heard in shop.heard.values()] == [1] * 4
+    assert ["no answer within 0.5 s" in one.message for one in result.failures()] == [True] * 4
+    assert max(len(heard) for heard in shop.heard.values()) == 1
 
 
 def test_no_redirect_is_followed(tmp_path: Path) -> None:
