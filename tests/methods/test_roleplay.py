@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
 from convogen.errors import ExperimentError, SourceError
+from convogen.experiment import shipped_experiments
 from convogen.methods.roleplay import Roleplay
 from convogen.methods.roleplay_people import FEATURES, goals_of, people
 from convogen.models.base import Request
@@ -349,3 +350,9 @@ def test_the_shipped_goals_are_ten_over_three_domains() -> None:
     goals = Roleplay().wanted
     assert len({one.name for one in goals}) == 10
     assert {one.domain for one in goals} == {"maths", "coding", "general knowledge"}
+
+
+@pytest.mark.parametrize("name", [n for n in shipped_experiments() if n.startswith("roleplay-")])
+def test_the_shipped_role_plays_are_guarded(name: str) -> None:
+    """The paper's data is."""
+    assert [gate.name for gate in Experiment.load(name).gates] == ["safety"]
