@@ -129,7 +129,7 @@ class _Branch:
         )
         play.restore(number)
         name, seed = name_task(self._source, number)
-        session = then.session(number, seed, journal)
+        session = then.session(number, seed, journal, f"{store.manifest.get('started_at', '')}")
         if not self._kept and self._old.experience is None:
             go_live()
         try:

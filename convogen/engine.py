@@ -15,6 +15,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ class _Engine:
         self._store = store
         self._traffic = traffic
         self._tally = tally
+        self._begun = f"{store.manifest.get('started_at', '')}"
         self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
 
@@ -170,7 +172,7 @@ class _Engine:
     async def _play(self, play: Play, number: int) -> _Played:
         journal = self._store.journal(number)
         name, seed = name_task(self._experiment.fingerprint, number)
-        session = self._traffic.session(number, seed, journal)
+        session = self._traffic.session(number, seed, journal, self._begun)
         task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
             outcome = await play.play(task)
@@ -269,4 +271,5 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
 
 
 def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    """The time of day in UTC, to the millisecond: two runs do not begin at the same one."""
+    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

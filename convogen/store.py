@@ -201,7 +201,8 @@ class RunStore(Run):
             store._admit(manifest)
             store._log.mend(store._count)
             write_whole(folder / "experiment.yaml", experiment)
-            store.note(manifest)
+            first = store.manifest if (folder / "manifest.json").exists() else {}
+            store.note({**manifest, **{k: first[k] for k in ("started_at",) if k in first}})
         except BaseException:
             store.close()
             raise

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from convogen.metrics.roleplay import Condition, Measure
+    from convogen.metrics.roleplay import Condition, Measure, Played
     from convogen.metrics.roleplay_published import Check
     from convogen.published import Cell
 
@@ -58,6 +58,8 @@ def _report(one: Condition) -> dict[str, Any]:
         "told": one.told,
         "runs": [f"{each.run.folder}" for each in one.runs],
         "seeds": [each.seed for each in one.runs],
+        "dialogues": [each.counts["dialogues"] for each in one.runs],
+        "complete": [each.run.manifest.get("complete") is True for each in one.runs],
         "failures": [dict(each.failures) for each in one.runs],
         "lengths": {name: one.length(name)._asdict() for name in LENGTHS},
         "rates": {name: one.rate(name)._asdict() for name in RATES},
@@ -72,11 +74,17 @@ def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
 
     console = Console()
     for nth, one in enumerate(found, 1):
-        seeds = ", ".join(f"{each.seed}" for each in one.runs)
-        console.print(Text(f"({nth}) {one.name}; seeds {seeds}"))
+        seeds = ", ".join(map(_seed, one.runs))
+        console.print(Text(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
     for table in (_rates(found), _counts(found), _diversity(found), _lengths(found)):
         console.print(table)
     console.print(Text(_told(arithmetic)))
+
+
+def _seed(one: Played) -> str:
+    """A run's seed and how many dialogues were begun with it."""
+    whole = "" if one.run.manifest.get("complete") is True else " (incomplete)"
+    return f"{one.seed}: {one.counts['dialogues']}{whole}"
 
 
 def _table(title: str, caption: str, columns: Sequence[str]) -> Table:

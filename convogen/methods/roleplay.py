@@ -88,6 +88,12 @@ class Roleplay(Method):
         default=2, ge=0, le=10, description="how often an output that cannot be used is made anew"
     )
 
+    @field_validator("features")
+    @classmethod
+    def _in_order(cls, value: tuple[Feature, ...]) -> tuple[Feature, ...]:
+        """Each once, in the order of `FEATURES`: the same set is the same experiment."""
+        return tuple(name for name in FEATURES if name in value)
+
     @field_validator("goals")
     @classmethod
     def _some(cls, value: int | tuple[str, ...] | None) -> int | tuple[str, ...] | None:

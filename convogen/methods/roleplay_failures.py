@@ -10,18 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from convogen.methods.roleplay_reading import extract_prompt, quoted_texts, stops
-from convogen.speech import is_farewell
+from convogen.methods.roleplay_reading import extract_prompt, quoted_spans, stops
+from convogen.methods.roleplay_thanks import is_thanks, says_done
 
 __all__ = [
     "FAILURES",
     "Family",
+    "before_reply",
     "faults_of_prompt",
     "is_incoherent",
-    "is_self_reply",
-    "is_thanks",
     "misses_stop",
+    "self_reply_at",
+    "special_tokens",
     "thanks_without_end",
 ]
 
@@ -39,18 +41,7 @@ FAILURES = {
 THANKING_TURNS = 2
 """Turns in a row of nothing but thanks, by both, from which a dialogue is over."""
 
-_THANKS = re.compile(
-    r"\b(thank(?:s| you)|much appreciated|i (?:really )?appreciate|you(?:'|’)?(?: a)?re welcome|"
-    r"my pleasure|no problem|any ?time|glad (?:i|to|that i|we)\b[^.!?]*\b(?:help|hear|useful)\w*|"
-    r"life ?saver|happy to help|don(?:'|’)t mention it|best of luck|good luck)\b",
-    re.IGNORECASE,
-)
-_REACHED = re.compile(
-    r"\b(?:i(?:'|’)?(?:ve| have)|we(?:'|’)?(?:ve| have)|my goal (?:is|has been)|goal)\b"
-    r"[^.!?\n]{0,40}\b(?:accomplished|achieved|reached|met|got (?:all|everything) i need)",
-    re.IGNORECASE,
-)
-_THANKS_WORDS = 40
+_LABEL_EDGES = " *#_\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +81,45 @@ def _alike(items: Sequence[Hashable]) -> bool:
     return len(set(items)) == 1
 
 
-def is_self_reply(output: str, special_tokens: Sequence[str]) -> bool:
-    """True where the responder's special tokens stand in the inquirer's output.
+def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
+    """What both chat templates put around messages: an inquirer answers itself in its own as well.
 
-    A token that ends in a colon is a label: it counts at the beginning of a line alone.
+    So it is in the paper, where Llama-2 answers and Vicuna's self-replies are told by "### Human:".
     """
-    lines = [line.lstrip(" *#_") for line in output.splitlines()]
-    return any(
-        any(line.startswith(token) for line in lines)
-        if token[0].isalpha() and token.endswith(":")
-        else token in output
-        for token in special_tokens
+    return tuple(dict.fromkeys((*answers.special_tokens, *asks.special_tokens)))
+
+
+def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
+    """Where an inquirer begins to answer itself: at the first special token after its prompt.
+
+    What stands in the first quoted text is said to the chatbot. A token that ends in a colon is a
+    label: it counts at the beginning of a line alone, and not where the output begins with it.
+    """
+    begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
+    first = len(output) - len(output.lstrip(_LABEL_EDGES))
+    found = (
+        match.start()
+        for token in tokens
+        for match in _place_of(token).finditer(output)
+        if not begin <= match.start("token") < end
+        and not (_is_label(token) and match.start("token") == first)
     )
+    return min(found, default=None)
+
+
+def before_reply(output: str, tokens: Sequence[str]) -> str:
+    """An output up to where it answers itself; all of it where nothing stands before."""
+    return output[: self_reply_at(output, tokens)].strip() or output
+
+
+def _is_label(token: str) -> bool:
+    return token[0].isalpha() and token.endswith(":")
+
+
+@lru_cache(maxsize=64)
+def _place_of(token: str) -> re.Pattern[str]:
+    before = rf"(?m:^)[{re.escape(_LABEL_EDGES[:-2])}]*" if _is_label(token) else ""
+    return re.compile(f"{before}(?P<token>{re.escape(token)})")
 
 
 def misses_stop(output: str, token: str) -> bool:
@@ -109,14 +127,7 @@ def misses_stop(output: str, token: str) -> bool:
     said = extract_prompt(output) or output
     if stops(output, token) or "?" in said:
         return False
-    return is_thanks(said) or _REACHED.search(said) is not None
-
-
-def is_thanks(text: str) -> bool:
-    """True where a short text thanks, takes thanks or takes leave, and asks nothing."""
-    if "?" in text or len(text.split()) > _THANKS_WORDS:
-        return False
-    return _THANKS.search(text) is not None or is_farewell(text)
+    return is_thanks(said) or says_done(said)
 
 
 def thanks_without_end(utterances: Sequence[str]) -> bool:
@@ -130,12 +141,13 @@ def faults_of_prompt(output: str, token: str, asks: Family, answers: Family) -> 
 
     `asks` is the inquirer's kind, `answers` the responder's. One that stops is none.
     """
-    texts = quoted_texts(output)
+    tokens = special_tokens(asks, answers)
+    own, n_texts = before_reply(output, tokens), len(quoted_spans(output))
     found = {
-        "no_prompt": not texts and not stops(output, token),
-        "several_prompts": len(texts) > 1,
+        "no_prompt": not n_texts and not stops(own, token),
+        "several_prompts": n_texts > 1,
         "incoherent_inquirer": is_incoherent(output, asks.max_n, asks.r),
-        "self_reply": is_self_reply(output, answers.special_tokens),
-        "stop_missed": misses_stop(output, token),
+        "self_reply": self_reply_at(output, tokens) is not None,
+        "stop_missed": misses_stop(own, token),
     }
     return [name for name, failed in found.items() if failed]

@@ -90,9 +90,13 @@ def goals_of(path: Path | None) -> list[Goal]:
 
 
 def _goal(path: Path, nth: int, given: Any) -> Goal:
+    if isinstance(given, str):
+        given = {"name": f"goal-{nth}", "goal": given}
+    if not isinstance(given, dict):
+        raise SourceError(
+            f"goals {path}: goal {nth}: {given!r:.60} is none; a goal has `name` and `goal`"
+        )
     try:
-        if isinstance(given, str):
-            return Goal(name=f"goal-{nth}", goal=given)
         return Goal.model_validate(given)
     except ValidationError as error:
         detail = error.errors()[0]

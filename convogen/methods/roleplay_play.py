@@ -17,8 +17,10 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.roleplay_failures import (
     FAILURES,
     Family,
+    before_reply,
     faults_of_prompt,
     is_incoherent,
+    special_tokens,
     thanks_without_end,
 )
 from convogen.methods.roleplay_people import SPEAKER, Goal
@@ -41,6 +43,7 @@ STEP = 0.3
 """How much cooler (no prompt) or warmer (incoherent) an output is sampled each time anew."""
 
 _UNUSABLE = ("no_prompt", "incoherent_inquirer")
+_OF_GOING_ON = ("no_prompt", "stop_missed")
 
 
 class RoleplayPlay(Play):
@@ -82,6 +85,8 @@ class _Dialogue:
         )
         asking = opening if asks.system else without_system(opening)
         answering = self.prompts["responder"].render()
+        if self._has_memory("responder"):
+            answering = [one for one in answering if one.role != "system"]
         for turn in range(self.method.max_turns):
             prompt = await self._prompt(asking)
             if prompt is None:
@@ -106,11 +111,12 @@ class _Dialogue:
         while True:
             answer = await self._ask("inquirer", messages, reasks)
             output, begun = answer.text, bool(self.turns)
-            if begun and stops(output, stop):
-                return None
             faults = faults_of_prompt(output, stop, asks, answers)
-            prompt = usable_prompt(output, faults, answers)
-            if not begun and prompt == stop:
+            if begun and stops(before_reply(output, special_tokens(asks, answers)), stop):
+                self.counts.update(name for name in faults if name not in _OF_GOING_ON)
+                return None
+            prompt = usable_prompt(output, faults, asks, answers)
+            if not begun and prompt and len(prompt.split()) == 1 and stops(prompt, stop):
                 prompt = None
             if prompt is None and not any(name in faults for name in _UNUSABLE):
                 faults = ["no_prompt", *faults]
@@ -151,11 +157,14 @@ class _Dialogue:
         A chatbot with a memory of its own would be asked twice: it never is.
         """
         role = "inquirer" if fault in _UNUSABLE else "responder"
-        own_memory = self.task.session.traffic.role(role).spec.kind == "http"
         reasks.append(fault)
-        if own_memory or len(reasks) > self.method.regenerations:
+        if self._has_memory(role) or len(reasks) > self.method.regenerations:
             said = f"{FAILURES.get(fault, 'no response')}; after {len(reasks)} outputs"
             raise ModelFault(fault, said, answer.text)
+
+    def _has_memory(self, role: str) -> bool:
+        """Whether a role is played by a chatbot that remembers, and is itself: no model to set."""
+        return self.task.session.traffic.role(role).spec.kind == "http"
 
     def _add(self, speaker: str, text: str, answer: Answer, reasks: list[str]) -> None:
         self.turns.append(
@@ -202,14 +211,12 @@ class _Dialogue:
         return Outcome(experience, conversation)
 
 
-def usable_prompt(output: str, faults: Sequence[str], answers: Family) -> str | None:
+def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Family) -> str | None:
     """The first prompt of an output, before any answer of its own; None where there is none."""
     if any(name in faults for name in _UNUSABLE):
         return None
-    if "self_reply" in faults:
-        ends = [at for token in answers.special_tokens if (at := output.find(token)) > 0]
-        output = output[: min(ends)] if ends else output
-    return extract_prompt(output)
+    own = before_reply(output, special_tokens(asks, answers))
+    return extract_prompt(own) or extract_prompt(output)
 
 
 def changed(sampling: Sampling, fault: str, times: int) -> Sampling:

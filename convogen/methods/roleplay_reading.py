@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["extract_prompt", "quoted_texts", "stops"]
+__all__ = ["extract_prompt", "quoted_spans", "quoted_texts", "stops"]
 
 MOST_CHARS = 50_000
 """How much of an output is read."""
@@ -18,6 +18,8 @@ DEEPEST = 20
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _TYPOGRAPHIC = {"“": "”", "„": "“”", "«": "»", "»": "«"}
 _MARKS = re.compile('["“”„«»]')
+_CLOSING = re.compile('["“”]')
+_LATER = re.compile(r'[^"\n]*"')
 _NESTS_AFTER = "([{=,"
 _EDGES = " \t\r\n\"'“”„«»‘’*_`.,!?:;()[]<>"
 
@@ -33,28 +35,33 @@ def quoted_texts(output: str, most: int = 100) -> list[str]:
     What is in code (`…` or a fence) neither opens nor closes a quotation; nor do the quotes of a
     call (`print("x")`) or of a word that is quoted within.
     """
+    return [output[begin:end].strip() for begin, end in quoted_spans(output, most)]
+
+
+def quoted_spans(output: str, most: int = 100) -> list[tuple[int, int]]:
+    """Where the texts in double quotes begin and end, the marks left out."""
     output = output[:MOST_CHARS]
     hidden = _CODE.sub(lambda code: "\x00" * len(code[0]), output)
-    return _texts(output, hidden, most) or _texts(output, output, most)
+    return _spans(output, hidden, most) or _spans(output, output, most)
 
 
-def _texts(output: str, shown: str, most: int) -> list[str]:
-    found: list[str] = []
+def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
     at = 0
     while len(found) < most and (mark := _MARKS.search(shown, at)):
         begin = mark.end()
-        if mark[0] == "”" or (mark.start() and shown[mark.start() - 1].isalnum()):
+        straight = mark[0] == '"'
+        if mark[0] == "”" or (straight and shown[: mark.start()][-1:].isalnum()):
             at = begin  # it closes, or stands for inches
             continue
-        straight = mark[0] == '"'
         while straight and shown[begin : begin + 1] == '"':
             begin += 1
         end = _end(shown, begin) if straight else _end_of(shown, begin, mark[0])
         if end is None:
             at = begin
             continue
-        if text := output[begin:end].strip():
-            found.append(text)
+        if output[begin:end].strip():
+            found.append((begin, end))
         at = end + 1
         while straight and shown[at : at + 1] == '"':
             at += 1
@@ -62,20 +69,37 @@ def _texts(output: str, shown: str, most: int) -> list[str]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Where a straight quotation that begins there ends; None where it does not."""
-    inside = False
+    """Where a quotation ends that a straight mark opened before `begin`; None where it does not.
+
+    A typographic mark may close it, one that no such mark within has opened.
+    """
+    inside, depth = False, 0
     last: int | None = None
-    at = shown.find('"', begin)
-    while at >= 0:
-        last = at
-        if inside:
-            inside = False
-        elif _nests(shown, at) and shown.find('"', at + 1) >= 0:
-            inside = True
-        else:
+    for mark in _CLOSING.finditer(shown, begin):
+        at = mark.start()
+        if mark[0] == '"':
+            last = at
+            if inside:
+                inside = False
+            elif _nests(shown, at) and shown.find('"', at + 1) >= 0:
+                inside = True
+            elif not _is_inches(shown, at):
+                return at
+        elif mark[0] == "“" or shown[at - 1].isspace():
+            depth += 1
+        elif depth:
+            depth -= 1
+        elif not inside:
             return at
-        at = shown.find('"', at + 1)
     return last
+
+
+def _is_inches(shown: str, at: int) -> bool:
+    """True where a straight mark stands for inches: the quotation ends later in its line."""
+    if not shown[at - 1].isdigit():
+        return False
+    following = _LATER.match(shown, at + 1)
+    return following is not None and not _nests(shown, following.end() - 1)
 
 
 def _nests(shown: str, at: int) -> bool:

@@ -67,7 +67,8 @@ class Played:
 
     `lengths` has turns a conversation and tokens an output, as the models count them (none where
     a chatbot counts none); `diversity` a conversation's values over all its prompts: its words'
-    type-token ratio, and distinct-n of them, so that distinct-1 is the same up to the counting.
+    type-token ratio, and distinct-n of them, so that distinct-1 is the same up to the counting;
+    no n-gram is of two prompts.
     """
 
     run: Run
@@ -165,10 +166,10 @@ def _told(run: Run, features: Sequence[str]) -> str:
     keys = cast("dict[str, Any]", own) if isinstance(own, dict) else {}
     if source := keys.get("persona_source"):
         return Path(f"{source}").name
-    known = published("roleplay")["2"].rows
-    return (
-        "none" if not features else "all" if len(features) == len(known) - 2 else "+".join(features)
-    )
+    if not features:
+        return "none"
+    known = [name for name in published("roleplay")["2"].rows if name not in ("none", "all")]
+    return "all" if set(known) <= set(features) else "+".join(features)
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
@@ -193,10 +194,11 @@ def _diversity(values: dict[str, list[float]], prompts: Sequence[str]) -> None:
     if math.isnan(text.ttr):
         return
     values["ttr"].append(text.ttr)
-    hashes = word_hashes(text.words)
+    words = [word_hashes(lexical(prompt).words) for prompt in prompts]
     for n in (1, 2):
         counted = Distinct(n)
-        counted.add(hashes)
+        for hashes in words:
+            counted.add(hashes)
         if counted.ratio is not None:
             values[f"distinct_{n}"].append(counted.ratio)
 

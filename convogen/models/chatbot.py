@@ -1,7 +1,12 @@
 """A chatbot behind HTTP, as `models.http` describes it: a message goes out, an answer comes back.
 
-It is told what is said to it and in which session; what it remembers is its own matter. Retries,
-limits and budgets are those of any model. It says nothing of tokens, so none are counted.
+It is told what is said to it and in which session; what it remembers is its own matter. Limits and
+budgets are those of any model. It says nothing of tokens, so none are counted.
+
+It is told nothing twice: where it may have heard a message and no answer is read (a time-out, a
+connection that breaks, an answer that is none), the call fails. It is retried where the chatbot was
+not reached, was busy (429, 503) or says that it failed (500): then it should have forgotten the
+message. One that was being answered when a run was killed is sent again by the next start.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from typing import Any
 
 import jinja2
 
-from convogen.errors import ModelConfigError
+from convogen.errors import ModelConfigError, ModelFault
 from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import Reply, Request, Transient, printable
 from convogen.models.completions import read_error
@@ -59,7 +64,19 @@ class ChatbotModel:
         await self._transport.close()
 
     async def complete(self, request: Request) -> Reply:
-        """Say the last message in the dialogue's session, once."""
+        """Say the last message in the dialogue's session, once.
+
+        Raises `ModelFault` rather than `Transient` where the chatbot may have heard it.
+        """
+        try:
+            return await self._say(request)
+        except Transient as fault:
+            if fault.billed:
+                said = f"model {self._name}: {fault}"
+                raise ModelFault("endpoint_fault", said, billed=True) from fault
+            raise
+
+    async def _say(self, request: Request) -> Reply:
         said = [one for one in request.messages if one.role != "system"]
         given = {
             "session": request.dialogue,
@@ -88,7 +105,7 @@ class ChatbotModel:
             return at_path(json.loads(answer), self._http.answer)
         except (ValueError, RecursionError, LookupError) as error:
             said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
-            message = f"model {self._name}: http.answer {self._http.answer}: {said}"
+            message = f"http.answer {self._http.answer}: {said}"
             if isinstance(error, LookupError) and not self._transport.answered:
-                raise ModelConfigError(message) from None
+                raise ModelConfigError(f"model {self._name}: {message}") from None
             raise Transient(message, kind="unreadable") from None

@@ -38,6 +38,11 @@ IN_HEADER = {"env"}
 _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, autoescape=False
 )
+SECRET_KEY = re.compile(
+    r"(?:api|access|private)[-_]?key|token$|secret|passw|authorization|credential", re.IGNORECASE
+)
+"""Names under which a body's text is a secret; fewer than a header's, for a body says more."""
+
 _ENV = re.compile(r"\benv\.([A-Za-z_]\w*)")
 _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
@@ -84,6 +89,13 @@ class Http(BaseModel):
         texts = list(_texts(value))
         for text in texts:
             _check(text, IN_BODY)
+        for key, text in _keys(value):
+            if "{{" in key or "{%" in key:
+                raise ValueError(f"{key[:60]!r}: a template is a value's, not a key's")
+            if SECRET_KEY.search(key) and text.strip() and "{{" not in text:
+                raise ValueError(
+                    f"{key}: a secret is taken from the environment: {{{{ env.NAME }}}}"
+                )
         if not any(re.search(r"\{\{.*\bmessages?\b", text) for text in texts):
             raise ValueError("nothing of it is {{ message }}, or {{ messages }}")
         try:
@@ -142,8 +154,10 @@ def at_path(data: Any, path: str) -> str:
     for step in _STEP.finditer(path):
         key, item = step.groups()
         try:
-            data = data[key] if key is not None else cast("list[Any]", data)[int(item)]
-        except (LookupError, TypeError):
+            if not isinstance(data, list if key is None else dict):
+                raise LookupError
+            data = cast("Any", data)[int(item) if key is None else key]
+        except LookupError:
             wanted = step[0].lstrip(".")
             raise LookupError(f"no {wanted!r} there, but {_shape(data)}") from None
     text: Any = data
@@ -168,6 +182,19 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
             yield from _texts(item)
+
+
+def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
+    """The keys of a body, each with every text right under it; empty where there is none."""
+    if isinstance(value, str):
+        yield under, value
+    elif isinstance(value, dict):
+        for key, item in cast("dict[Any, Any]", value).items():
+            yield f"{key}", ""
+            yield from _keys(item, f"{key}")
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _keys(item, under)
 
 
 def _check(text: str, allowed: set[str]) -> None:

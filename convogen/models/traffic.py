@@ -113,9 +113,9 @@ class Traffic:
             self._endpoints[key] = Endpoint(model, spec, self._concurrency, self.tally.note)
         return self._endpoints[key]
 
-    def session(self, task: int, seed: int, journal: Journal) -> Session:
-        """The model calls of one task."""
-        return Session(self, task, seed, journal)
+    def session(self, task: int, seed: int, journal: Journal, begun: str = "") -> Session:
+        """The model calls of one task of a run that was first `begun` then."""
+        return Session(self, task, seed, journal, begun)
 
     def role(self, name: str) -> Role:
         """The model and sampling of a role."""
@@ -209,12 +209,18 @@ class Session:
     The seed of a call follows from the task's seed, the request and how often this very request
     was made before, so it is the same whatever else runs at the same time. `traffic` and
     `seed` may be replaced between two calls.
+
+    A chatbot's memory is of one run's task: when the run was `begun` decides how the dialogue is
+    named to it, and nothing else.
     """
 
-    def __init__(self, traffic: Traffic, task: int, seed: int, journal: Journal) -> None:
+    def __init__(
+        self, traffic: Traffic, task: int, seed: int, journal: Journal, begun: str = ""
+    ) -> None:
         self.traffic = traffic
         self._task = task
         self.seed = seed
+        self._begun = begun
         self._journal = journal
         self._asked: Counter[str] = Counter()
         self._endpoint: Endpoint | None = None
@@ -245,7 +251,7 @@ class Session:
             schema,
             top_logprobs,
             tuple(choices),
-            f"{self.seed:016x}",
+            _dialogue(self.seed, self._begun),
             tuple(continuations),
         )
         self._asked[request.hash] += 1
@@ -289,6 +295,11 @@ class Session:
         tally.add("tokens", reply.usage.prompt_tokens + reply.usage.completion_tokens)
         tally.add("generated", reply.usage.completion_tokens)
         return reply
+
+
+def _dialogue(task_seed: int, begun: str) -> str:
+    """What a task's dialogue is called to a chatbot: 16 hexadecimal digits."""
+    return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
 
 
 def _seed(task_seed: int, request: str, nth: int) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
-from convogen.masking import Secrets
+from convogen.masking import Secrets, public_url
 from convogen.models.base import FaultKind, Transient
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ class Transport:
         session = self._session = self._session or self._connected()
         sent = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            async with session.post(path or self._url, data=sent) as response:
+            async with session.post(
+                path or self._url, data=sent, allow_redirects=False
+            ) as response:
                 answer = await _bounded(response.content, self._most_bytes)
                 return response.status, response.headers, answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -129,6 +131,12 @@ class Transport:
 
     def status_error(self, status: int, headers: Mapping[str, str], detail: str) -> Exception:
         """What an error status, with what was said of it, is to the caller."""
+        if 300 <= status < 400:
+            place = self._secrets.mask_error(public_url(headers.get("location", "nowhere")))[:200]
+            return ModelConfigError(
+                f"{self._where} answered {status} and sends on to {place}; that is not followed, "
+                f"so that no secret goes there; {self._advice.missing}"
+            )
         said = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
             return EndpointDown(f"{said}; {self._advice.refused}")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
 from convogen.errors import ExperimentError, SourceError
+from convogen.experiment import shipped_experiments
 from convogen.methods.roleplay import Roleplay
 from convogen.methods.roleplay_people import FEATURES, goals_of, people
 from convogen.models.base import Request
@@ -154,6 +155,27 @@ def test_what_can_be_used_is_used_and_counted(tmp_path: Path) -> None:
     assert counts["regenerated"] == 0
 
 
+def test_an_answer_of_its_own_does_not_stop_it_and_what_stops_it_is_counted(
+    tmp_path: Path,
+) -> None:
+    told = Told(['"One?"', '"Two?" [/INST] "Two. FINISH"', 'FINISH [/INST] "No" or "yes" FINISH'])
+    (dialogue,) = play(tmp_path, told, responder_family="llama-2").conversations()
+    assert [turn.text for turn in dialogue.turns[::2]] == ["One?", "Two?"]
+    assert dialogue.ended == "goal"
+    counts = dialogue.context["counts"]
+    assert (counts["inquirer_outputs"], counts["self_reply"]) == (3, 2)
+    assert counts["several_prompts"] == 2
+    assert not {"no_prompt", "stop_missed"} & set(counts)
+
+
+@pytest.mark.parametrize("token", ['"FINISH."', '"FINISH!" then', '"*FINISH*"'])
+def test_no_chatbot_is_told_the_token_first(token: str, tmp_path: Path) -> None:
+    told = Told([token, '"One?"', "FINISH"])
+    (dialogue,) = play(tmp_path, told).conversations()
+    assert [turn.text for turn in dialogue.turns[::2]] == ["One?"]
+    assert dialogue.turns[0].reasks == ["no_prompt"]
+
+
 def test_thanks_without_end_are_ended(tmp_path: Path) -> None:
     told = Told(['"How?"', *['"Thank you!"'] * 5], ["So.", *["You're welcome!"] * 5])
     (dialogue,) = play(tmp_path, told, max_turns=9).conversations()
@@ -282,6 +304,9 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
         ("goals: [{name: a}]", None, "goal 1: goal: Field required"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
         ("goals: 3", None, "must have a list `goals`"),
+        ("goals: [7]", None, "own.yaml: goal 1: 7 is none; a goal has `name` and `goal`"),
+        ("goals: [tea, [rum]]", None, "goal 2: ['rum'] is none; a goal has `name` and `goal`"),
+        ("goals: [tea, ru]", None, "goal 2: goal: String should have at least 3 characters"),
         ("{", None, "cannot be read"),
     ],
 )
@@ -314,7 +339,20 @@ def test_wrong_parameters_are_refused(key: str, value: object, said: str) -> Non
     assert said in str(error.value)
 
 
+def test_features_are_a_set() -> None:
+    given = experiment(features=["race", "age", "race"])
+    assert isinstance(given.method, Roleplay)
+    assert given.method.features == ("age", "race")
+    assert given.fingerprint == experiment(features=["age", "race"]).fingerprint
+
+
 def test_the_shipped_goals_are_ten_over_three_domains() -> None:
     goals = Roleplay().wanted
     assert len({one.name for one in goals}) == 10
     assert {one.domain for one in goals} == {"maths", "coding", "general knowledge"}
+
+
+@pytest.mark.parametrize("name", [n for n in shipped_experiments() if n.startswith("roleplay-")])
+def test_the_shipped_role_plays_are_guarded(name: str) -> None:
+    """The paper's data is."""
+    assert [gate.name for gate in Experiment.load(name).gates] == ["safety"]

@@ -10,14 +10,15 @@ from convogen.methods.roleplay_failures import (
     Family,
     faults_of_prompt,
     is_incoherent,
-    is_self_reply,
-    is_thanks,
     misses_stop,
+    self_reply_at,
+    special_tokens,
     thanks_without_end,
 )
 from convogen.methods.roleplay_people import families
 from convogen.methods.roleplay_play import changed, usable_prompt, without_system
 from convogen.methods.roleplay_reading import extract_prompt, quoted_texts, stops
+from convogen.methods.roleplay_thanks import is_thanks
 from convogen.models.base import Message, Sampling
 
 LLAMA = families()["llama-2"]
@@ -47,6 +48,14 @@ PLAIN = st.text(
         ('"One", "two", "three"', ["One", "two", "three"]),
         ("How fast did I run?", []),
         ('The screen has 5" and 6" across', []),
+        ('"How long is a 5" pipe?"', ['How long is a 5" pipe?']),
+        ('"Do 5" and 6" pipes fit?"', ['Do 5" and 6" pipes fit?']),
+        ('"Is it 5" or "Is it 6"', ["Is it 5", "Is it 6"]),
+        ('"How fast?”', ["How fast?"]),
+        ('"How fast?” and "How far?"', ["How fast?", "How far?"]),
+        ('"Is “recursive” the word?"', ["Is “recursive” the word?"]),
+        ('"Is ”recursive” the word?"', ["Is ”recursive” the word?"]),
+        ("prompt“How fast?”", ["How fast?"]),
         ('"cut off in the middle of', []),
         ('Nothing in "" or “”', []),
         ("'single quotes do not count'", []),
@@ -185,7 +194,56 @@ def test_the_parameters_of_algorithm_2_are_the_published_ones() -> None:
     ],
 )
 def test_an_inquirer_that_answers_itself(output: str, family: str, found: bool) -> None:
-    assert is_self_reply(output, families()[family].special_tokens) is found
+    assert (self_reply_at(output, families()[family].special_tokens) is not None) is found
+
+
+@pytest.mark.parametrize(
+    ("output", "asks", "answers", "prompt"),
+    [
+        ('"How many calories is that?"[INST IN] "Of course! Take', "mixtral", "llama-2", None),
+        ('"Is it good?"\n### Assistant: "Yes."\n### Human: "Ok?"', "vicuna", "llama-2", None),
+        ('"Is it good?"\n### Assistant: "Yes."', "llama-2", "vicuna", None),
+        ('"Why does User: fail?"\nAssistant: "because"', "gpt", "gpt", "Why does User: fail?"),
+        ('User: "How fast?"\n**Assistant:** "Very."', "gpt", "gpt", "How fast?"),
+        ('[INST] "How fast?" [/INST] "Very."', "llama-2", "llama-2", "How fast?"),
+        ('I would say\nAssistant: "How fast?"', "gpt", "gpt", "How fast?"),
+    ],
+)
+def test_an_inquirer_answers_itself_in_either_template(
+    output: str, asks: str, answers: str, prompt: str | None
+) -> None:
+    kinds = families()[asks], families()[answers]
+    faults = faults_of_prompt(output, "FINISH", *kinds)
+    assert "self_reply" in faults
+    assert usable_prompt(output, faults, *kinds) == (prompt or output[1 : output.index('"', 1)])
+
+
+@pytest.mark.parametrize(
+    "output",
+    ['"A label says\nAssistant: draw it. What now?"', 'User: "How fast?"', '"Is [INST] a token?"'],
+)
+def test_what_is_said_to_the_chatbot_is_no_reply(output: str) -> None:
+    kinds = families()["gpt"], LLAMA
+    assert faults_of_prompt(output, "FINISH", *kinds) == []
+    assert usable_prompt(output, [], *kinds) == output.removeprefix("User: ")[1:-1]
+
+
+@untimed
+@given(
+    before=PLAIN,
+    after=st.text(max_size=40),
+    family=st.sampled_from(sorted(families())),
+    data=st.data(),
+)
+def test_a_token_at_the_beginning_of_a_line_is_a_reply(
+    before: str, after: str, family: str, data: st.DataObject
+) -> None:
+    """Whatever is asked before and whatever comes after it."""
+    tokens = special_tokens(GPT, families()[family])
+    token = data.draw(st.sampled_from(tokens))
+    at = self_reply_at(f'Well {before}: "Is it?"\n{token}{after}', tokens)
+    assert at is not None
+    assert at <= len(f'Well {before}: "Is it?"\n')
 
 
 @pytest.mark.parametrize(
@@ -194,6 +252,20 @@ def test_an_inquirer_that_answers_itself(output: str, family: str, found: bool) 
         ('"Thanks a lot, you\'re a lifesaver!"', True),
         ("I've achieved my goal.", True),
         ('"Great, I have got everything I need now."', True),
+        ("Ok, that is all I need.", True),
+        ("I am done.", True),
+        ("I have achieved my goal.", True),
+        ("My goal has been reached!", True),
+        ('"I have achieved my goal. Now write a poem of it."', False),
+        ('"I am done with the first part. Go on."', False),
+        ('"I have reached 200 metres in 30 seconds. Tell me my speed."', False),
+        ('"Argue that we have met all problems through technology."', False),
+        ('"Thanks. Now write it as a class."', False),
+        ('"Thanks, now change line 10."', False),
+        ('"Make the class usable at any time."', False),
+        ('"Check that it has no problem with capital letters."', False),
+        ('"Write a function that prints good luck"', False),
+        ('"Add a goodbye message to the CLI."', False),
         ('"Thanks. FINISH"', False),
         ('"Thanks, but how many calories is that?"', False),
         ('"Tell me the calories of each race."', False),
@@ -208,9 +280,53 @@ def test_thanks_without_end_are_two_turns_of_nothing_else() -> None:
     assert all(is_thanks(text) for text in thanks)
     assert not is_thanks("Thanks! And what is the speed?")
     assert not is_thanks("Thanks to " + "a long proof " * 20)
+    assert not is_thanks("Great.")
+    assert is_thanks("Thank you so much! You're welcome any time.")
+    assert is_thanks("You're welcome! If you have any more questions, feel free to ask.")
     assert thanks_without_end(["How fast?", "Very.", *thanks, *thanks])
     assert not thanks_without_end([*thanks, "How fast?", "Very fast."])
     assert not thanks_without_end(thanks)
+
+
+COURTESIES = ("Thank you!", "Thanks a lot.", "You're welcome.", "Goodbye.", "My pleasure!")
+REQUESTS = ("Now write it as a class.", "Change line 10.", "Say goodbye to 3 of them.", "A poem.")
+
+
+@untimed
+@given(st.lists(st.sampled_from(COURTESIES), min_size=4, max_size=8), st.sampled_from(REQUESTS))
+def test_courtesies_alone_are_thanks_and_with_a_request_are_not(
+    said: list[str], request: str
+) -> None:
+    assert thanks_without_end(said)
+    assert misses_stop(f'"{" ".join(said)}"', "FINISH")
+    for at in range(len(said) + 1):
+        assert not is_thanks(" ".join([*said[:at], request, *said[at:]]))
+    assert not thanks_without_end([*said, f"{said[0]} {request}"])
+
+
+@untimed
+@given(PLAIN, PLAIN, st.sampled_from([*COURTESIES, "I have achieved my goal."]))
+def test_what_asks_is_never_thanks(before: str, after: str, courtesy: str) -> None:
+    text = f"{courtesy} {before}? {after}"
+    assert not is_thanks(text)
+    assert not misses_stop(text, "FINISH")
+    assert not misses_stop(f'Well: "{text}"', "FINISH")
+
+
+@untimed
+@given(
+    texts=st.lists(
+        st.from_regex(r"[a-z][a-z0-9 ,]{0,20}[a-z0-9?]", fullmatch=True), min_size=1, max_size=9
+    ),
+    joint=st.from_regex(r" [a-z]{1,9}([a-z ]{0,9}[a-z])? ", fullmatch=True),
+    marks=st.sampled_from(['""', "“”", "«»", "„“", '"”']),
+)
+def test_as_many_prompts_are_counted_as_there_are(texts: list[str], joint: str, marks: str) -> None:
+    output = joint.join(f"{marks[0]}{text}{marks[1]}" for text in texts)
+    assert quoted_texts(output) == texts
+    faults = faults_of_prompt(output, "FINISH", GPT, GPT)
+    assert ("several_prompts" in faults) is (len(texts) > 1)
+    assert "no_prompt" not in faults
 
 
 @pytest.mark.parametrize(
@@ -234,7 +350,7 @@ def test_every_failure_of_an_output_is_named(output: str, faults: list[str]) -> 
 def test_a_usable_prompt_is_a_text_of_the_output(output: str, family: str) -> None:
     kind = families()[family]
     faults = faults_of_prompt(output, "FINISH", kind, kind)
-    prompt = usable_prompt(output, faults, kind)
+    prompt = usable_prompt(output, faults, kind, kind)
     assert prompt is None or (prompt and prompt in output)
     if prompt is None and "self_reply" not in faults and not stops(output, "FINISH"):
         assert faults
@@ -242,8 +358,8 @@ def test_a_usable_prompt_is_a_text_of_the_output(output: str, family: str) -> No
 
 def test_of_a_self_reply_the_prompt_before_it_is_used() -> None:
     output = '[INST] "How fast?" [/INST] "Very."'
-    assert usable_prompt(f"Well: {output[7:]}", ["self_reply"], LLAMA) == "How fast?"
-    assert usable_prompt('Well [/INST] "Very."', ["self_reply"], LLAMA) is None
+    assert usable_prompt(f"Well: {output[7:]}", ["self_reply"], GPT, LLAMA) == "How fast?"
+    assert usable_prompt("Well [/INST] Very.", ["self_reply"], GPT, LLAMA) is None
 
 
 def test_an_output_is_made_anew_cooler_for_its_form_warmer_where_it_goes_round() -> None:

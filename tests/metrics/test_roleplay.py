@@ -84,6 +84,7 @@ def test_what_failed_or_was_rejected_counts_among_the_outputs(tmp_path: Path) ->
 
 
 def test_diversity_is_of_a_dialogues_prompts(tmp_path: Path) -> None:
+    """tea and, and tea, and rum are three of four pairs; that of two prompts, tea tea, is none."""
     said = iter(['"tea and tea"', '"tea and rum"'])
 
     def script(request: Request) -> str:
@@ -93,7 +94,7 @@ def test_diversity_is_of_a_dialogues_prompts(tmp_path: Path) -> None:
     (condition,) = conditions([load_run(folder)])
     assert condition.diversity("ttr").mean == pytest.approx(3 / 6)
     assert condition.diversity("distinct_1").mean == pytest.approx(3 / 6)
-    assert condition.diversity("distinct_2").mean == pytest.approx(4 / 5)
+    assert condition.diversity("distinct_2").mean == pytest.approx(3 / 4)
     assert condition.length("prompt_tokens").mean == 3
 
 
@@ -113,6 +114,9 @@ def test_runs_are_together_that_differ_in_the_seed_alone(tmp_path: Path) -> None
     ]
     assert [each.told for each in found] == ["none", "age+race", "all"]
     assert found[2].name == "scripted → scripted, all, max_turns=1"
+    whole = ["native_english", "age", "education", "gender", "race", "age"]
+    (shuffled,) = conditions([load_run(play(tmp_path / "e", features=whole))])
+    assert shuffled.told == "all"
     with pytest.raises(SourceError, match=r"are of one seed \(1\)"):
         conditions([*runs, runs[0]])
 
@@ -123,12 +127,23 @@ def test_the_command_prints_the_four_tables_and_what_does_not_agree(tmp_path: Pa
     assert ended.status == 0, ended.err
     for words in ("Table 1", "Table 2", "Table 4", "Table 7", "5.48 (0.09)", "WildChat"):
         assert words in ended.out
+    assert "dialogues by seed: 1: 6, 2: 6" in " ".join(ended.out.split())
     told = json.loads(convogen("study", *folders, "--json").out)
     (condition,) = told["conditions"]
     (same,) = conditions(map(load_run, folders))
     assert condition["rates"]["no_prompt"]["mean"] == same.rate("no_prompt").mean
-    assert condition["seeds"] == [1, 2]
+    assert (condition["seeds"], condition["dialogues"]) == ([1, 2], [6, 6])
+    assert condition["complete"] == [True, True]
     assert len(told["published"]) == len(checks())
+
+
+def test_a_run_that_did_not_end_is_told_of(tmp_path: Path) -> None:
+    experiment = Experiment({"name": "t", "method": "roleplay", **SMALL})
+    run(experiment, tmp_path / "run", pilot=2, open_model=lambda _: ScriptedModel(every(99)))
+    ended = convogen("study", tmp_path / "run")
+    assert "dialogues by seed: 0: 2 (incomplete)" in " ".join(ended.out.split())
+    (condition,) = json.loads(convogen("study", tmp_path / "run", "--json").out)["conditions"]
+    assert condition["complete"] == [False]
 
 
 def test_a_run_of_another_method_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 from command_line import convogen
+from flask import Flask, request
 from pydantic import ValidationError
+from werkzeug.serving import make_server
 
 from convogen import Experiment, load_run, run
-from convogen.errors import ModelConfigError
+from convogen.errors import EndpointDown, ModelConfigError
 from convogen.models.http import Http, at_path
 from convogen.models.spec import ModelSpec
 
@@ -34,7 +36,9 @@ class Shop:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
+        self.pause_s = 0.0
         self.heard: dict[str, list[str]] = {}
+        self.roles: set[str] = set()
         self.tokens: set[str | None] = set()
         self.bodies: list[dict[str, Any]] = []
         self.url = ""
@@ -44,7 +48,9 @@ class Shop:
         session = request.match_info["session"]
         self.tokens.add(request.headers.get("X-Bot-Token"))
         self.bodies.append(body)
+        self.roles |= {one["role"] for one in body["history"]}
         self.heard.setdefault(session, []).append(body["text"])
+        await asyncio.sleep(self.pause_s)
         return self.answer(self, session, body["text"])
 
     async def serve(self, ready: threading.Event) -> None:
@@ -74,6 +80,20 @@ def open_shop(answer: Answer = counts) -> Iterator[Shop]:
     finally:
         shop.close()
         thread.join(10)
+
+
+@contextmanager
+def flask_serving(app: Flask) -> Iterator[str]:
+    """A Flask application on this machine, while the block runs; its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
 
 
 def described(shop: Shop, folder: Path, **over: str) -> Path:
@@ -112,16 +132,107 @@ def test_a_chatbot_described_in_yaml_is_talked_to_in_a_session_a_dialogue(tmp_pa
     assert done.status == 0, done.err
     dialogues = list(load_run(tmp_path / "run").conversations())
     assert len(dialogues) == 4
-    assert {one.id.removeprefix("c-") for one in dialogues} == set(shop.heard)
+    assert len(shop.heard) == 4
+    assert not {one.id.removeprefix("c-") for one in dialogues} & set(shop.heard)
     for one in dialogues:
         prompts = [turn.text for turn in one.turns if turn.speaker == "user"]
         responses = [turn.text for turn in one.turns if turn.speaker == "assistant"]
-        assert prompts == shop.heard[one.id.removeprefix("c-")]
+        assert prompts in shop.heard.values()
         assert responses == [f"Message {nth}: {text}" for nth, text in enumerate(prompts, 1)]
     assert shop.tokens == {"very-secret-token"}
     assert shop.bodies[0]["lang"] == "en"
     assert max(len(body["history"]) for body in shop.bodies) == 5
     assert all(set(one) == {"role", "content"} for b in shop.bodies for one in b["history"])
+
+
+def test_a_bot_made_with_flask_is_talked_to_and_remembers(tmp_path: Path) -> None:
+    """Its session is in the body, its answer in a list; it says what it was told before."""
+    memory: dict[str, list[str]] = {}
+    app = Flask("bot")
+
+    @app.post("/chat")
+    def chat() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        asked: dict[str, str] = request.get_json()
+        told = memory.setdefault(asked["conversation"], [])
+        before = told[-1] if told else "nothing"
+        told.append(asked["text"])
+        return {"choices": [{"say": f"After {before!r} you said {asked['text']!r}."}]}
+
+    path = tmp_path / "flask.yaml"
+    with flask_serving(app) as url:
+        path.write_text(
+            f"""
+name: flask
+method: roleplay
+personas: 1
+goals: [cat-poem, unicorn]
+max_turns: 3
+models:
+  inquirer: scripted
+  responder:
+    name: flask-bot
+    http:
+      url: {url}/chat
+      body: {{conversation: "{{{{ session }}}}", text: "{{{{ message }}}}"}}
+      answer: choices[0].say
+""",
+            "utf-8",
+        )
+        done = convogen("run", path, "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    dialogues = list(load_run(tmp_path / "run").conversations())
+    assert (len(dialogues), len(memory)) == (2, 2)
+    assert max(len(told) for told in memory.values()) > 1
+    for one in dialogues:
+        prompts = [turn.text for turn in one.turns[::2]]
+        assert prompts in memory.values()
+        assert [turn.text for turn in one.turns[1::2]] == [
+            f"After {before!r} you said {text!r}."
+            for before, text in zip(["nothing", *prompts], prompts, strict=False)
+        ]
+
+
+def test_a_run_goes_on_in_its_own_sessions_and_another_has_others(tmp_path: Path) -> None:
+    """The same experiment in two folders: the same records, but no session that was talked in."""
+    with open_shop() as shop:
+        experiment = Experiment.load(described(shop, tmp_path))
+        run(experiment, tmp_path / "one", pilot=2)
+        begun = load_run(tmp_path / "one").manifest["started_at"]
+        run(experiment, tmp_path / "one")
+        assert load_run(tmp_path / "one").manifest["started_at"] == begun
+        assert len(shop.heard) == 4
+        first = dict(shop.heard)
+        run(experiment, tmp_path / "two")
+        assert len(shop.heard) == 8
+    assert {name: shop.heard[name] for name in first} == first
+    one, two = (tmp_path / name / "conversations.jsonl" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_resumed_dialogue_is_in_the_session_it_began_in(tmp_path: Path) -> None:
+    def refuses_late(shop: Shop, session: str, text: str) -> web.Response:
+        if len(shop.bodies) > 5:
+            return web.json_response({"error": "no"}, status=403)
+        return counts(shop, session, text)
+
+    with open_shop(refuses_late) as shop:
+        experiment = Experiment.load(described(shop, tmp_path), {"concurrency": 1})
+        with pytest.raises(EndpointDown):
+            run(experiment, tmp_path / "run")
+        shop.answer, cut_off = counts, dict(shop.heard)
+        run(experiment, tmp_path / "run")
+    assert len(shop.heard) == 4
+    assert set(cut_off) < set(shop.heard)
+
+
+def test_a_bot_is_told_what_is_said_to_it_and_no_more(tmp_path: Path) -> None:
+    """Whatever its family: instructions are for models, a bot has its own."""
+    with open_shop() as shop:
+        path = described(shop, tmp_path)
+        result = run(Experiment.load(path, {"responder_family": "vicuna"}), tmp_path / "run")
+    assert shop.roles == {"user", "assistant"}
+    said = {turn.text for one in result.conversations() for turn in one.turns[::2]}
+    assert {text for texts in shop.heard.values() for text in texts} == said
 
 
 def test_no_secret_is_in_any_file_and_what_the_bot_quotes_of_it_is_masked(tmp_path: Path) -> None:
@@ -189,6 +300,73 @@ def test_a_bot_is_never_told_the_same_thing_twice(tmp_path: Path) -> None:
     assert all(len(said) == 1 for said in shop.heard.values())
 
 
+def answers_late(shop: Shop, session: str, text: str) -> web.Response:
+    return web.json_response({"error": "upstream"}, status=504)
+
+
+def answers_nonsense(shop: Shop, session: str, text: str) -> web.Response:
+    return web.Response(text="<html>")
+
+
+class Breaking(web.Response):
+    """A response whose connection ends before it does."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        assert request.transport is not None
+        request.transport.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (answers_late, "answered 504"),
+        (answers_nonsense, "http.answer data.replies[0].text: Expecting value"),
+        (lambda *_: Breaking(), "cannot be reached"),
+    ],
+    ids=["gateway", "nonsense", "broken"],
+)
+def test_what_it_may_have_heard_is_not_said_again(
+    answer: Answer, said: str, tmp_path: Path
+) -> None:
+    with open_shop(answer) as shop:
+        result = run(Experiment.load(described(shop, tmp_path)), tmp_path / "run")
+    failures = list(result.failures())
+    assert [one.kind for one in failures] == ["endpoint_fault"] * 4
+    assert all(said in one.message and "\n" not in one.message for one in failures)
+    assert [len(heard) for heard in shop.heard.values()] == [1] * 4
+
+
+def test_what_it_does_not_answer_in_time_is_not_said_again(tmp_path: Path) -> None:
+    with open_shop() as shop:
+        shop.pause_s = 1.5
+        path = described(shop, tmp_path)
+        text = path.read_text("utf-8").replace(
+            "name: shop-bot", "name: shop-bot\n    timeout_s: 0.5"
+        )
+        path.write_text(text, "utf-8")
+        result = run(Experiment.load(path), tmp_path / "run")
+    assert ["no answer within 0.5 s" in one.message for one in result.failures()] == [True] * 4
+    assert max(len(heard) for heard in shop.heard.values()) == 1
+
+
+def test_no_redirect_is_followed(tmp_path: Path) -> None:
+    """The second host hears nothing, least of all the token."""
+    with open_shop() as other:
+        place = f"{other.url}/sessions/x/say?key=hidden"
+
+        def sends_on(shop: Shop, session: str, text: str) -> web.Response:
+            return web.Response(status=307, headers={"Location": place})
+
+        with open_shop(sends_on) as shop:
+            ended = convogen("run", described(shop, tmp_path), "--out", tmp_path / "run")
+    assert ended.status == 2
+    assert f"answered 307 and sends on to {other.url}/sessions/x/say; that is" in ended.complaint
+    assert "check http.url of model shop-bot" in ended.complaint
+    assert "hidden" not in ended.complaint
+    assert (len(other.bodies), other.tokens) == (0, set())
+    assert len(shop.bodies) > 0
+
+
 def test_a_missing_variable_of_the_environment_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +386,9 @@ def test_a_missing_variable_of_the_environment_is_named(
         ("body", {"text": "hello"}, "nothing of it is"),
         ("body", {"text": "{{ message", "n": 1}, "unexpected|end"),
         ("body", {"text": "{{ message }} {{ secret }}"}, "uses secret"),
+        ("body", {"text": "{{ message }}", "api_key": "abc"}, r"api_key: .*{{ env.NAME }}"),
+        ("body", {"text": "{{ message }}", "a": [{"Password": ["abc"]}]}, "Password: a secret"),
+        ("body", {"{{ session }}": 1, "text": "{{ message }}"}, "is a value's, not a key's"),
         ("answer", "data..text", "keys and numbers"),
     ],
 )
@@ -218,7 +399,32 @@ def test_a_wrong_description_is_refused(key: str, value: object, said: str) -> N
         Http.model_validate({**good, key: value})
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"a": 3}', '{"a": [{"b": null}]}', '"a"', "7"])
+def test_a_body_may_have_templated_secrets_and_other_texts() -> None:
+    body = {
+        "m": "{{ message }}",
+        "token": "{{ env.X }}",
+        "session_token": "{{ session }}",
+        "max_tokens": 5,
+        "keyboard": "none",
+        "password": "",
+    }
+    assert Http.model_validate({"url": "https://b/x", "body": body, "answer": "a"}).body == body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"a": 3}',
+        '{"a": [{"b": null}]}',
+        '"a"',
+        "7",
+        '{"a": {"0": {"b": "x"}}}',
+        '{"a": "b"}',
+        '{"a": ["b"]}',
+    ],
+)
 def test_any_other_json_has_no_text_at_the_path(text: str) -> None:
     with pytest.raises(LookupError, match="there"):
         at_path(json.loads(text), "a[0].b")
