@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from endpoint_server import EndpointServer, serving
+from hypothesis import settings
+
+# Machines are shared: how long an example takes says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture
