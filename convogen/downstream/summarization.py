@@ -21,7 +21,7 @@ from convogen.downstream.asking import Asking, fingerprint
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
 from convogen.downstream.results import Drawn, drawn_mean, results
-from convogen.downstream.scoring import bert_scores, rouge_l_scores
+from convogen.downstream.scoring import BertScore, rouge_l_scores
 from convogen.downstream.seq2seq import Training, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
 from convogen.errors import RunFolderError, SourceError
@@ -174,6 +174,7 @@ def _scores(
         say("QAGS: questions on the held-out dialogues")
         dialogues = [one.dialogue for one in held_out]
         asked = ask_questions(dialogues, task.questions, models, asking)
+    encoder = BertScore(task.bertscore) if task.bertscore else None
     scores: dict[str, dict[str, Drawn | None]] = {}
     for arm, by_seed in written.items():
         say(f"scoring {arm}")
@@ -181,8 +182,8 @@ def _scores(
         for summaries in by_seed:
             if asked:
                 row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking))
-            if task.bertscore:
-                found = bert_scores(summaries, references, task.bertscore)
+            if encoder is not None:
+                found = encoder.scores(summaries, references)
                 row.setdefault("BERTScore", []).append([*found])
             row.setdefault("ROUGE-L", []).append([*rouge_l_scores(summaries, references)])
         scores[arm] = {metric: drawn_mean(_over_seeds(values)) for metric, values in row.items()}
