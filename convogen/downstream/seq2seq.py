@@ -27,10 +27,10 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
-    epochs: float = Field(default=3, gt=0)
+    epochs: float = Field(default=3, gt=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, ge=1, description="in place of epochs")
     batch: int = Field(default=8, ge=1, description="dialogues a step")
-    learning_rate: float = Field(default=5e-5, gt=0)
+    learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
     dialogue_tokens: int = Field(default=1024, ge=16, description="longer dialogues are cut")
     summary_tokens: int = Field(default=128, ge=4, description="the most that are written")
     beams: int = Field(default=4, ge=1)
@@ -69,6 +69,7 @@ def summarise_with(
     transformers_class("set_seed")(seed)
     model, tokenizer = load_seq2seq(training.checkpoint)
     arguments = transformers_class("Seq2SeqTrainingArguments")
+    collator = transformers_class("DataCollatorForSeq2Seq")(tokenizer, model=model)
     with tempfile.TemporaryDirectory(prefix="convogen-") as folder:
         trainer = transformers_class("Seq2SeqTrainer")(
             model=model,
@@ -86,7 +87,7 @@ def summarise_with(
                 dataloader_pin_memory=False,
             ),
             train_dataset=_rows(training, model, tokenizer, examples) if examples else None,
-            data_collator=transformers_class("DataCollatorForSeq2Seq")(tokenizer, model=model),
+            data_collator=lambda rows: _seeing_all(model, collator(rows)),
         )
         trainer.remove_callback(transformers_class("PrinterCallback"))
         if examples:
@@ -120,10 +121,16 @@ def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[st
     texts = [f"summarize: {one}" if kind == "t5" else one for one in dialogues]
     length = min(training.dialogue_tokens, limit)
     read = dict(tokenizer(texts, max_length=length, truncation=True))
-    found = {name: read[name] for name in ("input_ids", "attention_mask")}
-    if kind == "led":  # its first token sees all others
-        found["global_attention_mask"] = [[1] + [0] * (len(ids) - 1) for ids in found["input_ids"]]
-    return found
+    return {name: read[name] for name in ("input_ids", "attention_mask")}
+
+
+def _seeing_all(model: Any, padded: Any) -> Any:
+    """A padded batch; of LED the first token sees all others, which the tokenizer cannot pad."""
+    if model.config.model_type == "led":
+        mask = padded["input_ids"].new_zeros(padded["input_ids"].shape)
+        mask[:, 0] = 1
+        padded["global_attention_mask"] = mask
+    return padded
 
 
 def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> list[str]:
@@ -131,7 +138,8 @@ def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[s
     summaries: list[str] = []
     for start in range(0, len(dialogues), training.batch):
         part = dialogues[start : start + training.batch]
-        read = tokenizer.pad(_read(training, model, tokenizer, part), return_tensors="pt")
+        padded = tokenizer.pad(_read(training, model, tokenizer, part), return_tensors="pt")
+        read = _seeing_all(model, padded)
         with torch.inference_mode():
             written = model.generate(
                 **{name: values.to(model.device) for name, values in read.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import checkpoints
@@ -14,8 +15,9 @@ from endpoint_server import Answer, Asked, EndpointServer, refuse, say
 
 from convogen import Experiment, run
 from convogen.downstream.asking import Asking
-from convogen.downstream.scoring import bert_scores
-from convogen.downstream.seq2seq import Training
+from convogen.downstream.data import Example
+from convogen.downstream.scoring import BertScore
+from convogen.downstream.seq2seq import Training, summarise_with
 from convogen.downstream.summarization import Summarization, summarization
 from convogen.errors import EndpointDown
 from convogen.models.spec import ModelSpec
@@ -157,19 +159,46 @@ class TestSummarization:
         assert "all its dialogues are held out" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")
         assert "keys: epochs" in wrong.complaint
+        for setting in ("epochs=.inf", "learning_rate=.inf"):
+            wrong = summarise(folder, held_out, t5, endpoint, "--set", setting)
+            assert (wrong.status, "finite number" in wrong.complaint) == (2, True)
         wrong = summarise(folder, held_out, tmp_path, endpoint)
         assert wrong.status == 2
         assert "no seq2seq checkpoint" in wrong.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("make", [checkpoints.seq2seq_bart, checkpoints.seq2seq_led])
+def test_other_encoder_decoders_read_dialogues_of_different_lengths(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    short, long = checkpoints.SENTENCES[1], "\n".join(checkpoints.SENTENCES)
+    checkpoint = str(make(tmp_path / "checkpoint"))
+    training = Training(checkpoint=checkpoint, steps=1, batch=2, beams=1, summary_tokens=4)
+    examples = [Example(text, "Anna looks for her keys.") for text in (short, long)]
+    for learned in ([], examples):
+        assert len(summarise_with(training, learned, [short, long], 0)) == 2
 
 
 def test_bertscore_of_the_same_text_is_1_and_of_none_is_0(bert: Path) -> None:
     texts = ["They are in the kitchen.", "", "Anna looks for her keys."]
     references = ["They are in the kitchen.", "Something else.", "Ben tells her where."]
     for model in (f"{bert}", f"{bert}@1"):
-        same, none, other = bert_scores(texts, references, model)
+        same, none, other = BertScore(model).scores(texts, references)
         assert same == pytest.approx(1.0, abs=1e-5)
         assert none == 0.0
         assert 0.0 < other < 1.0
+
+
+def test_the_bertscore_of_a_pair_does_not_depend_on_the_others(bert: Path) -> None:
+    words = " ".join(checkpoints.SENTENCES).split()
+    texts = [" ".join(words[at : at + 1 + at * 7 % 12]) for at in range(20)]
+    references = [" ".join(words[at : at + 1 + at * 5 % 11]) for at in range(1, 21)]
+    scorer = BertScore(str(bert))
+    alone = [
+        scorer.scores([ours], [theirs])[0] for ours, theirs in zip(texts, references, strict=True)
+    ]
+    assert scorer.scores(texts, references) == pytest.approx(alone, abs=1e-5)
+    assert len({round(one, 4) for one in alone}) > 10
 
 
 class TestClassification:
