@@ -70,6 +70,10 @@ def summarise_with(
     model, tokenizer = load_seq2seq(training.checkpoint)
     arguments = transformers_class("Seq2SeqTrainingArguments")
     collator = transformers_class("DataCollatorForSeq2Seq")(tokenizer, model=model)
+
+    def collate(rows: list[dict[str, Any]]) -> Any:
+        return _seeing_all(model, collator(rows))
+
     with tempfile.TemporaryDirectory(prefix="convogen-") as folder:
         trainer = transformers_class("Seq2SeqTrainer")(
             model=model,
@@ -87,7 +91,7 @@ def summarise_with(
                 dataloader_pin_memory=False,
             ),
             train_dataset=_rows(training, model, tokenizer, examples) if examples else None,
-            data_collator=lambda rows: _seeing_all(model, collator(rows)),
+            data_collator=collate,
         )
         trainer.remove_callback(transformers_class("PrinterCallback"))
         if examples:
