@@ -100,6 +100,7 @@ def summarization_command(
     is missing.
     """
     from convogen.cli.evaluate import open_run
+    from convogen.cli.run import NO_MODEL
     from convogen.downstream.asking import Asking
     from convogen.downstream.summarization import Summarization, summarization
     from convogen.models.tally import Tally
@@ -113,6 +114,8 @@ def summarization_command(
         models=_models(models, base_urls, prices),
         **given,
     )
+    if not task.models:
+        click.echo(NO_MODEL, err=True)
     tally = Tally()
     asking = Asking(run / "downstream", concurrency, tally)
     found = summarization(task, asking, lambda line: click.echo(line, err=True))
@@ -140,7 +143,7 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 
     open_run(str(run))
     task = Classification(run=run, **given)
-    found = classification(task)
+    found = classification(task, lambda line: click.echo(line, err=True))
     _show(found, out or run / "downstream" / f"classification-{task.label}.json", as_json)
 
 
@@ -248,6 +251,10 @@ def _table(found: dict[str, Any]) -> Table:
         table.add_column(metric, justify="right")
     for arm, row in found["arms"].items():
         table.add_row(_name(arm), *(_cell(row[metric], ".4f") for metric in metrics), "")
+    if any(found.get("unknown", {}).values()):
+        table.add_section()
+        for arm, share in found["unknown"].items():
+            table.add_row(f"{_name(arm)}: label never seen", f"{share:.1%} of held-out", "", "")
     for what, of in (("improvement", "over the model as it is"), ("coverage", "of in-domain data")):
         table.add_section()
         for arm, row in found[what].items():

@@ -18,7 +18,7 @@ from convogen.downstream.data import Example
 from convogen.errors import ModelConfigError
 from convogen.models.transformers_model import transformers_class
 
-__all__ = ["Training", "load_seq2seq", "summarise_with"]
+__all__ = ["Training", "check_seq2seq", "load_seq2seq", "summarise_with"]
 
 
 class Training(BaseModel):
@@ -41,6 +41,20 @@ class Training(BaseModel):
         return Path(self.checkpoint).name
 
 
+def check_seq2seq(checkpoint: str) -> None:
+    """Raise `ModelConfigError` where a checkpoint could not be trained, without loading it."""
+    config_class = transformers_class("AutoConfig")
+    try:
+        import_module("accelerate")
+    except ImportError as error:
+        raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
+    try:
+        if not config_class.from_pretrained(checkpoint).is_encoder_decoder:
+            raise ValueError("it is no encoder-decoder")
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise _unusable(checkpoint, error) from error
+
+
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
     """An encoder-decoder model and its tokenizer.
 
@@ -52,11 +66,15 @@ def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
         tokenizer = tokenizer_class.from_pretrained(checkpoint)
         return model_class.from_pretrained(checkpoint, use_safetensors=True), tokenizer
     except (OSError, ValueError, KeyError, ImportError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ModelConfigError(
-            f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
-            f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
-        ) from error
+        raise _unusable(checkpoint, error) from error
+
+
+def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
+    said = " ".join(str(error).split())[:200]
+    return ModelConfigError(
+        f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
+        f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
+    )
 
 
 def summarise_with(
