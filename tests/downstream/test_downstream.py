@@ -137,6 +137,19 @@ class TestSummarization:
         assert len(endpoint.asked) == 3 + refused
         assert found["summaries"] == {"summaries": 3, "refused": 0}
 
+    def test_summaries_kept_of_other_dialogues_are_refused(
+        self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer
+    ) -> None:
+        endpoint.script = helpful
+        assert summarise(folder, held_out, t5, endpoint).status == 0
+        path = folder / "conversations.jsonl"
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        rows[2]["id"] = "another"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        wrong = summarise(folder, held_out, t5, endpoint)
+        assert wrong.status == 2
+        assert "of other dialogues" in wrong.err.splitlines()[-1]
+
     @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
     def test_on_the_development_split_of_dialogsum(
         self, folder: Path, t5: Path, endpoint: EndpointServer
