@@ -12,6 +12,9 @@ RUNS = $(foreach e,$(EXPERIMENTS),$(if $(shell test -s runs/$(e)/conversations.j
 # Only what stands on make's own command line counts: a variable of the shell changes no run.
 given = $(if $(filter command,$(origin $(1))),$(2)"$($(1))")
 
+# Two experiments of one target do not share a folder.
+apart = $(if $(call given,OUT),$(if $(filter diasynth,$(MAKECMDGOALS)),/$@))
+
 comma := ,
 ablate = $(BIN)/convogen ablate $(1) $(call given,N,--n ) $(call given,MODEL,--model ) \
   --out $(if $(call given,OUT),$(call given,OUT),runs/$@)
@@ -40,7 +43,7 @@ demo: $(STAMP) ## generate 8 conversations with the embedded model into runs/dem
 
 $(EXPERIMENTS): $(STAMP)
 	$(BIN)/convogen run $@ $(call given,N,--n ) $(call given,MODEL,--model ) \
-	  $(call given,OUT,--out ) $(call given,PERSONAS,--set persona_source=) \
+	  $(call given,OUT,--out )$(apart) $(call given,PERSONAS,--set persona_source=) \
 	  $(call given,SEEDS,--set seeds=)
 
 table: $(STAMP) ## measure what has run and print the paper's tables III to VI beside it [RUNS=...]
@@ -54,7 +57,7 @@ ablation-personas: $(STAMP) ## compare sources of personas: generated, sampled, 
 ablation-sampling: $(STAMP) ## compare fixed and iterative, short and chatty, one shot and two [N=20]
 	$(call ablate,GPIS) --vary iterative=false,true --vary style=short,chatty --vary shots=1,2
 
-diasynth: diasynth-dialogsum diasynth-samsum ## run both experiments of the DiaSynth paper [N=20] [MODEL=gpt-4o]
+diasynth: diasynth-dialogsum diasynth-samsum ## run both experiments of the DiaSynth paper [N=20] [MODEL=gpt-4o] [OUT=folder]
 
 roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's tables of them [N=20] [MODEL=...]
 	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479

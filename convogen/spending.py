@@ -66,15 +66,18 @@ class Prices:
         return self._found.get((role, model)) or (list_price(model), "list")
 
 
-def spending(run: Run, prices: Prices | None = None) -> list[dict[str, Any]]:
+def spending(
+    run: Run, prices: Prices | None = None, judge: str | None = None
+) -> list[dict[str, Any]]:
     """The ledger by role and model, the judges' last; a cost that is not known is None.
 
-    `attempts` are those of answered calls; `price` says whose it is: own, list or local.
+    Where a `judge` is named, only of its calls. `attempts` are those of answered calls; `price`
+    says whose it is: own, list or local.
     """
     prices = prices or Prices(run)
     totals: dict[tuple[str, str], Counter[str]] = {}
     usd: dict[tuple[str, str], list[float]] = {}
-    for row in run.ledger():
+    for row in run.ledger(judge):
         key = (row["role"], row["model"])
         total, cost = totals.setdefault(key, Counter()), usd.setdefault(key, [0.0, 0.0])
         usage, lost = usage_of(row), usage_of(row, "lost_")

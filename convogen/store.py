@@ -114,10 +114,15 @@ class Run:
         """A judge's scores, by conversation and aspect; none where it has not judged yet."""
         return self._rows(f"scores/{judge}.jsonl", Score)
 
-    def ledger(self) -> Iterator[dict[str, Any]]:
-        """One row a call: committed ones, then those of tasks under way; then the judges'."""
+    def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
+        """One row a call: committed ones, then those of tasks under way; then the judges'.
+
+        Where a judge is named, only its rows.
+        """
         judges = [path for path in sorted(self.folder.glob("scores/*/")) if "." not in path.name]
-        for folder in (self.folder, *judges):  # a dot: scores that were moved aside
+        alone = [path for path in judges if path.name == judge]
+        # A dot: scores that were moved aside.
+        for folder in [self.folder, *judges] if judge is None else alone:
             last = -1
             for row in _json_rows(folder / "ledger.jsonl", "task"):
                 last = row["task"]

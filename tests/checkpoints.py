@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["causal", "encoder", "seq2seq"]
+__all__ = ["causal", "causal_absolute", "encoder", "seq2seq", "seq2seq_bart", "seq2seq_led"]
 
 SENTENCES = [
     "Anna: Have you seen my keys? I left them on the table this morning.",
@@ -84,6 +84,60 @@ def seq2seq(folder: Path) -> Path:
         decoder_start_token_id=tokenizer.pad_token_id,
     )
     return _save(folder, "T5ForConditionalGeneration", config)
+
+
+def causal_absolute(folder: Path) -> Path:
+    """A GPT-2 of two layers: a vector for each of 64 positions, and none beyond."""
+    from transformers import GPT2Config
+
+    tokenizer = _tokenizer(folder)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        n_positions=64,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return _save(folder, "GPT2LMHeadModel", config)
+
+
+def _bart_like(folder: Path, family: str, config_class: Any, **more: Any) -> Path:
+    """An encoder-decoder of one layer each, its positions learned."""
+    tokenizer = _tokenizer(folder)
+    config = config_class(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        bos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.eos_token_id,
+        forced_eos_token_id=tokenizer.eos_token_id,
+        **more,
+    )
+    return _save(folder, f"{family}ForConditionalGeneration", config)
+
+
+def seq2seq_bart(folder: Path) -> Path:
+    """A BART of one layer."""
+    from transformers import BartConfig
+
+    return _bart_like(folder, "Bart", BartConfig, max_position_embeddings=128)
+
+
+def seq2seq_led(folder: Path) -> Path:
+    """A LED of one layer, whose tokens see 16 others and its first all."""
+    from transformers import LEDConfig
+
+    positions = {"max_encoder_position_embeddings": 256, "max_decoder_position_embeddings": 64}
+    return _bart_like(folder, "LED", LEDConfig, attention_window=16, **positions)
 
 
 def encoder(folder: Path) -> Path:

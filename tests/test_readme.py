@@ -86,6 +86,15 @@ def test_every_experiment_is_a_make_target() -> None:
     ]
 
 
+def test_the_experiments_of_diasynth_share_no_folder() -> None:
+    command = ["make", "-n", "diasynth", "OUT=a b"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = made.stdout.replace("\\\n", " ").splitlines()
+    runs = [shlex.split(line)[2:] for line in lines if "convogen run" in line]
+    names = ("diasynth-dialogsum", "diasynth-samsum")
+    assert runs == [[name, "--out", f"a b/{name}"] for name in names]
+
+
 def test_the_ablations_are_make_targets() -> None:
     targets = ["ablation-sampling", "ablation-personas"]
     made = subprocess.run(

@@ -24,7 +24,6 @@ def diasynth_tables(
 ) -> Iterator[Table]:
     """Table 2 for runs of the method diasynth; a judge's table for those it has scored."""
     known = published("diasynth")
-    judged = {name: report["groundedness"] for name, report in reports.items()}
     rows = {
         name: _statistics(measured[name])
         for name, report in reports.items()
@@ -33,7 +32,7 @@ def diasynth_tables(
     if rows:
         yield _table(known["2"], "words in place of tokens", rows)
     for judge, number in TABLES.items():
-        of = [(name, one) for name, one in judged.items() if one and one["judge"] == judge]
+        of = [(name, r["judged"][judge]) for name, r in reports.items() if judge in r["judged"]]
         same = [pair for pair in of if _comparable(pair[1], known[number])]
         if same:
             rows = {name: [row["value"] for row in one["aspects"].values()] for name, one in same}

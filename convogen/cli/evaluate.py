@@ -67,7 +67,7 @@ def command(
     """
     from convogen.judges.verdicts import PROTOCOLS
     from convogen.metrics import available_cores
-    from convogen.reports import groundedness, measure_source, write_statistics
+    from convogen.reports import groundedness, judged_by_all, measure_source, write_statistics
     from convogen.reports.matching import matched_corpora
     from convogen.reports.verdicts import told_apart
 
@@ -92,7 +92,11 @@ def command(
         statistics = ours[name].as_dict(human)
         write_statistics(run.folder, statistics)
         scoring = judge_name if judge_name and judge_name not in PROTOCOLS else "geval"
-        told = {"groundedness": groundedness(run, scoring), "verdicts": told_apart(run)}
+        told = {
+            "groundedness": groundedness(run, scoring),
+            "judged": judged_by_all(run),
+            "verdicts": told_apart(run),
+        }
         first = next(run.conversations(), None)
         reports.append({**statistics, "method": first.method if first else None, **told})
     if as_json:
@@ -178,11 +182,12 @@ def _print(
         if found.repetition:
             console.print(repetition_table(name, found))
     for name, report in zip(named, reports, strict=True):
-        if report["groundedness"]:
-            console.print(_judge_table(name, report["groundedness"]))
-    judged = {name: r["groundedness"] for name, r in zip(named, reports, strict=True)}
+        for found in report["judged"].values():
+            console.print(_judge_table(name, found))
+    judged = {name: r["judged"] for name, r in zip(named, reports, strict=True)}
+    geval = {name: found["geval"] for name, found in judged.items() if "geval" in found}
     for number in ("IV", "VI"):
-        of = {name: found for name, found in judged.items() if found and found["table"] == number}
+        of = {name: found for name, found in geval.items() if found["table"] == number}
         if of:
             console.print(_published_table(number, of))
     for table in diasynth_tables(named, dict(zip(named, reports, strict=True))):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convogen.models.budget import Limits
     from convogen.store import Run
 
-__all__ = ["command", "load_with", "notices", "play", "read_settings"]
+__all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings"]
 
 
 @click.command("run")
@@ -159,15 +159,18 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return read
 
 
+NO_MODEL = (
+    "no model named: running on the embedded SmolLM2-135M, which writes poor prose; "
+    "name another with --model or --base-url"
+)
+
+
 def notices(experiment: Any) -> list[str]:
     """What a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     if not experiment.common.models:
-        lines.append(
-            "no model named: running on the embedded SmolLM2-135M, which writes poor prose; "
-            "name another with --model or --base-url"
-        )
+        lines.append(NO_MODEL)
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
     lines += experiment.method.notices()

@@ -7,7 +7,7 @@ is the data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.leaks import not_shown
 from convogen.downstream.results import Drawn, drawn_macro_f1, drawn_mean, results
 from convogen.errors import ModelConfigError, SourceError
 from convogen.store import load_run
@@ -42,15 +43,20 @@ class Classification:
     n_held_out: int | None = None
 
 
-def classification(task: Classification) -> dict[str, Any]:
+def classification(
+    task: Classification, say: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
     """Train and evaluate; returns accuracy and macro-F1 by arm, and coverage, with intervals.
 
+    `unknown` has the share of the held-out dialogues whose label an arm never saw. `say` is told of
+    held-out dialogues that are left out.
     Raises `SourceError` where data is missing, `ModelConfigError` without scikit-learn.
     """
-    held_out = read_examples(task.held_out, task.label, task.n_held_out)
-    conversations = list(islice(load_run(task.run).conversations(), task.n))
+    run = load_run(task.run)
+    held_out = not_shown(run, read_examples(task.held_out, task.label, task.n_held_out), say)
+    conversations = list(islice(run.conversations(), task.n))
     labels = [_label(one, task.label) for one in conversations]
-    arms = {"synthetic": examples_of(conversations, labels)}
+    arms = {"synthetic": unseen(examples_of(conversations, labels), held_out)}
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.label), held_out)
         arms["in_domain"] = matched(in_domain, len(arms["synthetic"]), task.seed)
@@ -61,6 +67,14 @@ def classification(task: Classification) -> dict[str, Any]:
             raise SourceError(
                 f"{where}: fewer than two values of {task.label} in {len(examples)} dialogues; "
                 "name another column with --label, or generate more"
+            )
+    unknown = {arm: _unknown(examples, held_out) for arm, examples in arms.items()}
+    for arm, share in unknown.items():
+        if share == 1:
+            raise SourceError(
+                f"{task.held_out}: no {task.label} in it is among those learned from ({arm}: "
+                f"{_few(arms[arm])}; held out: {_few(held_out)}); name another column with "
+                "--label, or data with the same values"
             )
     cells = {arm: _evaluated(examples, held_out, task.seed) for arm, examples in arms.items()}
     return {
@@ -73,7 +87,7 @@ def classification(task: Classification) -> dict[str, Any]:
             "labels": len({one.target for one in held_out}),
         },
         "trained_on": {arm: len(examples) for arm, examples in arms.items()},
-        "unknown": {arm: _unknown(examples, held_out) for arm, examples in arms.items()},
+        "unknown": unknown,
         **results(cells),
     }
 
@@ -82,6 +96,10 @@ def _label(one: Conversation, name: str) -> str:
     known = (one.labelled or {}).get(name)
     value = known.value if known else one.context.get(name)
     return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _few(examples: Sequence[Example]) -> str:
+    return ", ".join([*dict.fromkeys(one.target for one in examples)][:3])
 
 
 def _unknown(examples: Sequence[Example], held_out: Sequence[Example]) -> float:

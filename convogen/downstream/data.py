@@ -11,7 +11,7 @@ from convogen.corpora.labelled import in_roles, script
 from convogen.errors import SourceError
 from convogen.types import Conversation
 
-__all__ = ["Example", "examples_of", "matched", "read_examples", "unseen"]
+__all__ = ["Example", "examples_of", "matched", "read_examples", "said", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,15 @@ def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -
 
 
 def unseen(examples: Sequence[Example], held_out: Sequence[Example]) -> list[Example]:
-    """Those whose dialogue is none of the held-out ones."""
-    known = {one.dialogue for one in held_out}
-    return [one for one in examples if one.dialogue not in known]
+    """Those whose dialogue is none of the held-out ones, whoever is said to speak."""
+    known = {said(one.dialogue) for one in held_out}
+    return [one for one in examples if said(one.dialogue) not in known]
+
+
+def said(dialogue: str) -> str:
+    """What is said in a script, without the speakers' names, white space and case aside."""
+    turns = (line.partition(": ")[2] for line in dialogue.splitlines())
+    return " ".join(" ".join(turns).casefold().split())
 
 
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:

@@ -30,7 +30,11 @@ UNSAID = "not said"
 
 _PUNCTUATION = re.compile(r"[^\w\s]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
-_EXACT = Sampling(temperature=0.0, max_tokens=400)
+
+
+def _exact(n: int) -> Sampling:
+    """Sampling with room for `n` questions or answers."""
+    return Sampling(temperature=0.0, max_tokens=60 + 40 * n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def ask_questions(
 ) -> list[Questions]:
     """Up to `n` questions on each dialogue; none where the models gave none that can be used."""
     question, answer = (load_prompt(f"downstream/{name}") for name in ("questions", "answers"))
-    roles = {role: role_of(models[role], _EXACT) for role in (QUESTIONER, ANSWERER)}
+    roles = {role: role_of(models[role], _exact(n)) for role in (QUESTIONER, ANSWERER)}
 
     async def ask(number: int, session: Session) -> dict[str, Any]:
         prompt = question.render(dialogue=dialogues[number], n=n)
@@ -69,7 +73,7 @@ def qags(
     models: Mapping[str, ModelSpec],
     asking: Asking,
 ) -> list[float | None]:
-    """The score of each summary, 0 to 1; None where its dialogue has no question."""
+    """The score of each summary, 0 to 1; None without questions or an answer that can be read."""
     prompt = load_prompt("downstream/answers")
 
     async def ask(number: int, session: Session) -> dict[str, Any]:
@@ -79,11 +83,12 @@ def qags(
         try:
             return {"answers": await _answers(session, prompt, summaries[number], questions)}
         except ModelFault as fault:
-            return {"answers": [UNSAID] * len(questions), "fault": fault.kind}
+            return {"answers": None, "fault": fault.kind}
 
     known = fingerprint([[one.questions, one.answers] for one in asked])
     essence = {"summaries": fingerprint(list(summaries)), "questions": known, **_hashes(prompt)}
-    roles = {ANSWERER: role_of(models[ANSWERER], _EXACT)}
+    most = max((len(one.questions) for one in asked), default=0)
+    roles = {ANSWERER: role_of(models[ANSWERER], _exact(most))}
     rows = asking.rows("answers", roles, essence, len(summaries), ask)
     return [_score(one, row["answers"]) for one, row in zip(asked, rows, strict=True)]
 
@@ -100,11 +105,15 @@ def answer_f1(given: str, wanted: str) -> float:
 async def _answers(
     session: Session, prompt: Prompt, text: str, questions: Sequence[str]
 ) -> list[str]:
-    """An answer to each question, by one call; `not said` where there is none."""
+    """An answer to each question, by one call; `not said` where there is none.
+
+    Raises `ModelFault` where the reply cannot be read.
+    """
     fields = [str(at) for at in range(1, len(questions) + 1)]
     asked = prompt.render(text=text, questions=questions)
     said = await session.ask(ANSWERER, asked, schema=_answers_schema(fields))
-    data = find_json(said.text) or {}
+    if (data := find_json(said.text)) is None:
+        raise ModelFault("answers_unreadable", "no JSON object of answers", said.text)
     return [_line(data.get(field)) or UNSAID for field in fields]
 
 
@@ -115,8 +124,8 @@ def _answered(row: dict[str, Any]) -> Questions:
     return Questions([question for question, _ in kept], [answer for _, answer in kept])
 
 
-def _score(asked: Questions, answers: Sequence[str]) -> float | None:
-    if not asked.questions:
+def _score(asked: Questions, answers: Sequence[str] | None) -> float | None:
+    if answers is None or not asked.questions:
         return None
     pairs = zip(answers, asked.answers, strict=True)
     scores = [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]

@@ -36,11 +36,15 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Drawn:
-    """A number of `n` dialogues, and what it is in every resample of them."""
+    """A number of `n` dialogues, and what it is in every resample of them.
+
+    Of a mean also the `scores` of all dialogues, None where one has none.
+    """
 
     value: float
     draws: Numbers
     n: int
+    scores: tuple[float | None, ...] | None = None
 
     def shown(self) -> dict[str, Any]:
         """As an `Interval`'s fields; no interval for fewer than two dialogues."""
@@ -64,7 +68,7 @@ def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
     counts = _counts(len(numbers))
     sums, weights = counts @ np.where(there, numbers, 0.0), counts @ there.astype(float)
     drawn = np.divide(sums, weights, out=np.full(len(counts), np.nan), where=weights > 0)
-    return Drawn(float(numbers[there].mean()), drawn, int(there.sum()))
+    return Drawn(float(numbers[there].mean()), drawn, int(there.sum()), tuple(values))
 
 
 def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
@@ -113,12 +117,15 @@ def _compared(
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
 ) -> dict[str, Any] | None:
-    """A formula of every metric and its base, and the average over them."""
+    """A formula of every metric and its base, and the average over them.
+
+    Each over the dialogues that have both scores.
+    """
     if base is None:
         return None
     found: dict[str, Drawn | None] = {}
     for metric, one in row.items():
-        other = base.get(metric)
+        one, other = _in_common(one, base.get(metric))
         found[metric] = None
         if one is not None and other is not None and other.value:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -127,6 +134,20 @@ def _compared(
             found[metric] = Drawn(value, draws, min(one.n, other.n))
     found["average"] = _average([*found.values()])
     return {metric: one.shown() if one else None for metric, one in found.items()}
+
+
+def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:
+    """Two means, over the dialogues that both have a score of."""
+    if one is None or other is None or one.scores is None or other.scores is None:
+        return one, other
+    lacking = [at for at, score in enumerate(one.scores) if score is None]
+    if lacking == [at for at, score in enumerate(other.scores) if score is None]:
+        return one, other
+    pairs = list(zip(one.scores, other.scores, strict=True))
+    return (
+        drawn_mean([None if theirs is None else ours for ours, theirs in pairs]),
+        drawn_mean([None if ours is None else theirs for ours, theirs in pairs]),
+    )
 
 
 def _average(cells: Sequence[Drawn | None]) -> Drawn | None:

@@ -1,7 +1,7 @@
 """Summaries beside their references: ROUGE-L and BERTScore, one number a summary.
 
-ROUGE-L (Lin, 2004): F1 without stemming, as by `rouge-score`. BERTScore (Zhang et al., 2020): F1 by
-torchmetrics, without idf weights and rescaling, at the layer named or the model's last.
+ROUGE-L (Lin, 2004): F1 without stemming, as by `rouge-score`. BERTScore (Zhang et al., 2020): F1
+without idf weights and rescaling, at the layer named or the model's last.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from convogen.errors import ModelConfigError
 from convogen.metrics.rouge import rouge_l
 from convogen.models.transformers_model import transformers_class
 
-__all__ = ["bert_scores", "rouge_l_scores"]
+__all__ = ["BertScore", "check_encoder", "rouge_l_scores"]
+
+BATCH = 32
+MOST_TOKENS = 510
+"""Longer texts are cut: what an encoder of 512 positions reads besides its special tokens."""
 
 
 def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[float]:
@@ -24,34 +26,90 @@ def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[
     return [rouge_l(*pair) for pair in zip(summaries, references, strict=True)]
 
 
-def bert_scores(summaries: Sequence[str], references: Sequence[str], model: str) -> list[float]:
-    """BERTScore F1 of each summary and its reference; 0 for an empty summary.
-
-    `model` is the name or folder of an encoder, and after an @ the layer that is compared:
-    `roberta-large@17`. Raises `ModelConfigError` where it cannot be loaded.
-    """
-    name, _, layer = model.rpartition("@")
-    if not (name and layer.isdecimal()):
-        name, layer = model, ""
-    transformers_class("AutoModel")
-    said = [at for at, summary in enumerate(summaries) if summary.strip()]
-    scores = np.zeros(len(summaries))
-    if not said:
-        return scores.tolist()
+def check_encoder(model: str) -> None:
+    """Raise `ModelConfigError` where what BERTScore is to use is no encoder, without loading it."""
+    name, layer = _named(model)
     try:
-        score: Any = import_module("torchmetrics.functional.text.bert").bert_score
-        found = score(
-            [summaries[at] for at in said],
-            [references[at] for at in said],
-            model_name_or_path=name,
-            num_layers=int(layer) if layer else None,
+        config = transformers_class("AutoConfig").from_pretrained(name)
+        if config.is_encoder_decoder:
+            raise ValueError("it is an encoder-decoder")
+        layers = getattr(config, "num_hidden_layers", None)
+        if layer is not None and isinstance(layers, int) and layer > layers:
+            raise ValueError(f"it has {layers} layers")
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise _unusable(model, error) from error
+
+
+class BertScore:
+    """BERTScore with one encoder: its name or folder, and after an @ the layer: `roberta-large@17`.
+
+    Computed here rather than by torchmetrics, which sorts summaries and references by length apart
+    and then scores summaries against the references of others (its issue 2728).
+    Raises `ModelConfigError` where the encoder cannot be loaded.
+    """
+
+    def __init__(self, model: str) -> None:
+        name, layer = _named(model)
+        check_encoder(model)
+        try:
+            self._tokenizer: Any = transformers_class("AutoTokenizer").from_pretrained(name)
+            encoder = transformers_class("AutoModel").from_pretrained(name)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise _unusable(model, error) from error
+        torch: Any = import_module("torch")
+        self._encoder = encoder.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self._layer = -1 if layer is None else layer
+        room = getattr(encoder.config, "max_position_embeddings", None) or MOST_TOKENS + 2
+        self._most = min(MOST_TOKENS, room - 2, self._tokenizer.model_max_length)
+
+    def scores(self, summaries: Sequence[str], references: Sequence[str]) -> list[float]:
+        """The F1 of each summary and its reference; 0 where one of them is empty."""
+        found: list[float] = []
+        for start in range(0, len(summaries), BATCH):
+            ours = self._vectors(summaries[start : start + BATCH])
+            theirs = self._vectors(references[start : start + BATCH])
+            found.extend(_f1(*pair) for pair in zip(ours, theirs, strict=True))
+        return found
+
+    def _vectors(self, texts: Sequence[str]) -> list[Any]:
+        """Of each text the unit vectors of its tokens, those added around it left out."""
+        torch: Any = import_module("torch")
+        read = self._tokenizer(
+            [text.strip() or "." for text in texts],
+            return_tensors="pt",
+            padding=True,
             truncation=True,
-        )
-    except (OSError, ValueError, ImportError) as error:
-        fault = " ".join(str(error).split())[:200]
-        raise ModelConfigError(
-            f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers "
-            "loads, such as roberta-large@17, or leave BERTScore out"
-        ) from error
-    scores[said] = np.nan_to_num(np.atleast_1d(np.asarray(found["f1"], float)))
-    return scores.tolist()
+            max_length=self._most,
+            return_special_tokens_mask=True,
+        ).to(self._encoder.device)
+        inputs = {key: read[key] for key in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            states = self._encoder(**inputs, output_hidden_states=True).hidden_states[self._layer]
+        units = torch.nn.functional.normalize(states.float(), dim=-1)
+        said = (read["attention_mask"] == 1) & (read["special_tokens_mask"] == 0)
+        return [
+            units[at][said[at]] if text.strip() else units[at][:0] for at, text in enumerate(texts)
+        ]
+
+
+def _f1(ours: Any, theirs: Any) -> float:
+    """Each token with the one most like it on the other side."""
+    if not (len(ours) and len(theirs)):
+        return 0.0
+    alike = ours @ theirs.T
+    precision, recall = float(alike.amax(1).mean()), float(alike.amax(0).mean())
+    total = precision + recall
+    return 2 * precision * recall / total if total else 0.0
+
+
+def _named(model: str) -> tuple[str, int | None]:
+    name, _, layer = model.rpartition("@")
+    return (name, int(layer)) if name and layer.isdecimal() else (model, None)
+
+
+def _unusable(model: str, error: Exception) -> ModelConfigError:
+    fault = " ".join(str(error).split())[:200]
+    return ModelConfigError(
+        f"--bertscore {model}: cannot be used ({fault}); name an encoder that transformers "
+        "loads, such as roberta-large@17, or leave BERTScore out"
+    )

@@ -18,7 +18,7 @@ from convogen.downstream.data import Example
 from convogen.errors import ModelConfigError
 from convogen.models.transformers_model import transformers_class
 
-__all__ = ["Training", "load_seq2seq", "summarise_with"]
+__all__ = ["Training", "check_seq2seq", "load_seq2seq", "summarise_with"]
 
 
 class Training(BaseModel):
@@ -27,10 +27,10 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
-    epochs: float = Field(default=3, gt=0)
+    epochs: float = Field(default=3, gt=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, ge=1, description="in place of epochs")
     batch: int = Field(default=8, ge=1, description="dialogues a step")
-    learning_rate: float = Field(default=5e-5, gt=0)
+    learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
     dialogue_tokens: int = Field(default=1024, ge=16, description="longer dialogues are cut")
     summary_tokens: int = Field(default=128, ge=4, description="the most that are written")
     beams: int = Field(default=4, ge=1)
@@ -39,6 +39,20 @@ class Training(BaseModel):
     def name(self) -> str:
         """The checkpoint without the folders before it."""
         return Path(self.checkpoint).name
+
+
+def check_seq2seq(checkpoint: str) -> None:
+    """Raise `ModelConfigError` where a checkpoint could not be trained, without loading it."""
+    config_class = transformers_class("AutoConfig")
+    try:
+        import_module("accelerate")
+    except ImportError as error:
+        raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
+    try:
+        if not config_class.from_pretrained(checkpoint).is_encoder_decoder:
+            raise ValueError("it is no encoder-decoder")
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise _unusable(checkpoint, error) from error
 
 
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
@@ -52,11 +66,15 @@ def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
         tokenizer = tokenizer_class.from_pretrained(checkpoint)
         return model_class.from_pretrained(checkpoint, use_safetensors=True), tokenizer
     except (OSError, ValueError, KeyError, ImportError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ModelConfigError(
-            f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
-            f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
-        ) from error
+        raise _unusable(checkpoint, error) from error
+
+
+def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
+    said = " ".join(str(error).split())[:200]
+    return ModelConfigError(
+        f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
+        f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
+    )
 
 
 def summarise_with(
@@ -69,6 +87,11 @@ def summarise_with(
     transformers_class("set_seed")(seed)
     model, tokenizer = load_seq2seq(training.checkpoint)
     arguments = transformers_class("Seq2SeqTrainingArguments")
+    collator = transformers_class("DataCollatorForSeq2Seq")(tokenizer, model=model)
+
+    def collate(rows: list[dict[str, Any]]) -> Any:
+        return _seeing_all(model, collator(rows))
+
     with tempfile.TemporaryDirectory(prefix="convogen-") as folder:
         trainer = transformers_class("Seq2SeqTrainer")(
             model=model,
@@ -86,7 +109,7 @@ def summarise_with(
                 dataloader_pin_memory=False,
             ),
             train_dataset=_rows(training, model, tokenizer, examples) if examples else None,
-            data_collator=transformers_class("DataCollatorForSeq2Seq")(tokenizer, model=model),
+            data_collator=collate,
         )
         trainer.remove_callback(transformers_class("PrinterCallback"))
         if examples:
@@ -120,10 +143,16 @@ def _read(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[st
     texts = [f"summarize: {one}" if kind == "t5" else one for one in dialogues]
     length = min(training.dialogue_tokens, limit)
     read = dict(tokenizer(texts, max_length=length, truncation=True))
-    found = {name: read[name] for name in ("input_ids", "attention_mask")}
-    if kind == "led":  # its first token sees all others
-        found["global_attention_mask"] = [[1] + [0] * (len(ids) - 1) for ids in found["input_ids"]]
-    return found
+    return {name: read[name] for name in ("input_ids", "attention_mask")}
+
+
+def _seeing_all(model: Any, padded: Any) -> Any:
+    """A padded batch; of LED the first token sees all others, which the tokenizer cannot pad."""
+    if model.config.model_type == "led":
+        mask = padded["input_ids"].new_zeros(padded["input_ids"].shape)
+        mask[:, 0] = 1
+        padded["global_attention_mask"] = mask
+    return padded
 
 
 def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> list[str]:
@@ -131,7 +160,8 @@ def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[s
     summaries: list[str] = []
     for start in range(0, len(dialogues), training.batch):
         part = dialogues[start : start + training.batch]
-        read = tokenizer.pad(_read(training, model, tokenizer, part), return_tensors="pt")
+        padded = tokenizer.pad(_read(training, model, tokenizer, part), return_tensors="pt")
+        read = _seeing_all(model, padded)
         with torch.inference_mode():
             written = model.generate(
                 **{name: values.to(model.device) for name, values in read.items()},

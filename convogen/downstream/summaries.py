@@ -13,7 +13,7 @@ from typing import Any
 from convogen.corpora.labelled import in_roles, script
 from convogen.downstream.asking import Asking, fingerprint, role_of
 from convogen.downstream.data import Example
-from convogen.errors import ModelFault
+from convogen.errors import ModelFault, RunFolderError
 from convogen.labelling import Labeller, SummaryRules
 from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec
@@ -40,7 +40,8 @@ def summaries_of(
 ) -> tuple[list[str], dict[str, int]]:
     """A summary of each conversation, empty where none could be used, and why not, counted.
 
-    The rules a summary must keep to are learned from in-domain data where there is enough.
+    The rules a summary must keep to are learned from in-domain data where there is enough. Raises
+    `RunFolderError` where what was kept is of other conversations.
     """
     pairs = [(one.dialogue, one.target) for one in in_domain]
     rules = SummaryRules.learn(pairs) if len(pairs) >= ENOUGH else DEFAULT_RULES
@@ -70,6 +71,12 @@ def summaries_of(
         role = role_of(spec, Sampling(temperature=0.3))
         rows = asking.rows("summaries", {ROLE: role}, essence, len(missing), ask)
         for at, row in zip(missing, rows, strict=True):
+            if row["conversation"] != conversations[at].id:
+                raise RunFolderError(
+                    f"{asking.folder}: the summaries kept in it are of other dialogues "
+                    f"({row['conversation']} in place of {conversations[at].id}); move its "
+                    "summaries-… aside"
+                )
             known[at] = row["summary"]
     refused = sum(not summary for summary in known)
     return known, {"summaries": len(known) - refused, "refused": refused}

@@ -19,10 +19,11 @@ from typing import Any
 
 from convogen.downstream.asking import Asking, fingerprint
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
 from convogen.downstream.results import Drawn, drawn_mean, results
-from convogen.downstream.scoring import bert_scores, rouge_l_scores
-from convogen.downstream.seq2seq import Training, summarise_with
+from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
+from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import parse_row, write_whole
@@ -67,17 +68,18 @@ def summarization(
     `say` is told of each step. Raises `SourceError` where data is missing, `ModelConfigError` where
     a model is, `RunStopped` where asking ended early.
     """
-    held_out = read_examples(task.held_out, task.column, task.n_held_out)
+    _check(task)
+    run = load_run(task.run)
+    held_out = not_shown(run, read_examples(task.held_out, task.column, task.n_held_out), say)
     in_domain = list[Example]()
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
         if not in_domain:
             raise SourceError(f"{task.in_domain}: all its dialogues are held out; give others")
-    run = load_run(task.run)
     conversations = list(islice(run.conversations(), task.n))
     say(f"{len(conversations)} generated dialogues, {len(held_out)} held out")
     texts, counts = summaries_of(conversations, task.model(ROLE), asking, in_domain)
-    synthetic = examples_of(conversations, texts)
+    synthetic = unseen(examples_of(conversations, texts), held_out)
     if not synthetic:
         raise SourceError(f"{task.run}: no dialogue with a summary that can be used: {counts}")
     say(f"{counts['summaries']} summaries of them, {counts['refused']} refused")
@@ -96,6 +98,13 @@ def summarization(
         "questions": task.questions,
         **results(scores),
     }
+
+
+def _check(task: Summarization) -> None:
+    """Refuse what could not be trained or scored with, before anything is paid for."""
+    check_seq2seq(task.training.checkpoint)
+    if task.bertscore:
+        check_encoder(task.bertscore)
 
 
 def _arms(
@@ -174,6 +183,7 @@ def _scores(
         say("QAGS: questions on the held-out dialogues")
         dialogues = [one.dialogue for one in held_out]
         asked = ask_questions(dialogues, task.questions, models, asking)
+    encoder = BertScore(task.bertscore) if task.bertscore else None
     scores: dict[str, dict[str, Drawn | None]] = {}
     for arm, by_seed in written.items():
         say(f"scoring {arm}")
@@ -181,8 +191,8 @@ def _scores(
         for summaries in by_seed:
             if asked:
                 row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking))
-            if task.bertscore:
-                found = bert_scores(summaries, references, task.bertscore)
+            if encoder is not None:
+                found = encoder.scores(summaries, references)
                 row.setdefault("BERTScore", []).append([*found])
             row.setdefault("ROUGE-L", []).append([*rouge_l_scores(summaries, references)])
         scores[arm] = {metric: drawn_mean(_over_seeds(values)) for metric, values in row.items()}

@@ -3,7 +3,8 @@
 Fu et al., 2024, whose score is the probability of a text; for a dialogue's qualities, as in table 4
 of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of
 Yes at the first token that is an answer, not scaled to what Yes and No have together (that is
-`mass`). Where an endpoint has no log-probabilities it is the share of Yes among `samples` replies.
+`mass`). Where an endpoint has no log-probabilities, or none of alternatives, it is the share of Yes
+among `samples` replies.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import Field
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
 from convogen.judges.geval import transcript
+from convogen.judges.scoring import token_at
 from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic import Answer, Session
 from convogen.types import Experience, Score
@@ -27,6 +29,8 @@ __all__ = ["QUESTIONS", "GPTScore"]
 
 TOP_LOGPROBS = 20
 ANSWERS = ("Yes", "No")
+CERTAIN = 0.99
+"""Where No has less than this and nothing else is told of, the probability of Yes is not known."""
 
 QUESTIONS = {
     "coherence": "Do all turns of this conversation belong together?",
@@ -42,7 +46,7 @@ QUESTIONS = {
 }
 """The columns of table 4 of the DiaSynth paper; the questions are ours."""
 
-_WORD = re.compile(r"[a-z]+")
+_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 
 
 class GPTScore(Judge):
@@ -69,7 +73,7 @@ class GPTScore(Judge):
             first = await self._ask(session, asked)
             if (found := _weigh(first.reply)) is not None:
                 return empty.model_copy(update=found)
-            if first.reply.logprobs:
+            if first.reply.logprobs and _answer(first.text) is None:
                 return empty.model_copy(update={"reason": _no_answer(first.text)})
             answers = [first.text]
             while len(answers) < self.samples:
@@ -87,30 +91,46 @@ class GPTScore(Judge):
 
 def _answer(text: str) -> str | None:
     """Yes or No, where a text begins with it, white space, marks and case aside."""
-    word = _WORD.search(text.casefold())
+    word = _WORD.search(text)
     return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
 
 
 def _weigh(reply: Reply) -> dict[str, object] | None:
-    """The probability of Yes at the first token with letters; None where no answer is there."""
-    for token in reply.logprobs or ():
-        if not _WORD.search(token.token.casefold()):
-            continue
-        shares: dict[str, float] = dict.fromkeys(ANSWERS, 0.0)
-        for text, logprob in dict([(token.token, token.logprob), *token.top]).items():
-            if (answer := _answer(text)) and not isnan(logprob):
-                shares[answer] += exp(min(logprob, 0.0))
-        mass = sum(shares.values())
-        if mass <= 0:
-            return None
-        scaled = {answer: share / mass for answer, share in shares.items()}
-        return {
-            "value": min(shares["Yes"], 1.0),
-            "method": "logprobs",
-            "distribution": scaled,
-            "mass": min(mass, 1.0),
-        }
-    return None
+    """The probability of Yes where the reply has its first word; None where it is not known."""
+    word = _WORD.search(reply.text)
+    token = token_at(reply, word.start()) if word else None
+    if word is None or token is None or not token.top:
+        return None
+    said = _answer(word[0])
+    # A tokenizer may spell an answer in pieces: then its first piece stands for it.
+    in_pieces = said is not None and len(_letters(token.token)) < len(word[0])
+    alternatives = dict([(token.token, token.logprob), *token.top])
+    shares: dict[str, float] = dict.fromkeys(ANSWERS, 0.0)
+    for text, logprob in alternatives.items():
+        answer = _answer(text) or (_begun(text) if in_pieces else None)
+        if answer and not isnan(logprob):
+            shares[answer] += exp(min(logprob, 0.0))
+    mass = sum(shares.values())
+    alone = len(alternatives) == 1 and said == "No" and mass < CERTAIN
+    if mass <= 0 or alone:
+        return None
+    return {
+        "value": min(shares["Yes"], 1.0),
+        "method": "logprobs",
+        "distribution": {answer: share / mass for answer, share in shares.items()},
+        "mass": min(mass, 1.0),
+    }
+
+
+def _letters(text: str) -> str:
+    word = _WORD.search(text)
+    return word[0] if word else ""
+
+
+def _begun(text: str) -> str | None:
+    """The answer that a piece of a word begins."""
+    letters = _letters(text).capitalize()
+    return next((one for one in ANSWERS if letters and one.startswith(letters)), None)
 
 
 def _average(answers: Sequence[str]) -> dict[str, object]:

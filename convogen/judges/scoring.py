@@ -14,7 +14,16 @@ from math import exp, isnan
 
 from convogen.models.base import Reply, TokenLogprob
 
-__all__ = ["Found", "Scale", "Weighed", "find_score", "mean_score", "token_score", "weigh"]
+__all__ = [
+    "Found",
+    "Scale",
+    "Weighed",
+    "find_score",
+    "mean_score",
+    "token_at",
+    "token_score",
+    "weigh",
+]
 
 Scale = tuple[int, int]
 """The lowest and the highest score, both single digits."""
@@ -68,7 +77,7 @@ def weigh(reply: Reply, found: Found, scale: Scale) -> Weighed | None:
 
     None where the endpoint gave no probabilities of alternatives there.
     """
-    token = _token_at(reply, found.at)
+    token = token_at(reply, found.at)
     if token is None or not token.top:
         return None
     alternatives = list(token.top)
@@ -86,7 +95,7 @@ def weigh(reply: Reply, found: Found, scale: Scale) -> Weighed | None:
     return Weighed(sum(int(k) * p for k, p in shares.items()), shares, min(mass, 1.0))
 
 
-def _token_at(reply: Reply, at: int) -> TokenLogprob | None:
+def token_at(reply: Reply, at: int) -> TokenLogprob | None:
     """The token of the character `at` of a reply's text.
 
     The tokens may begin with what is no part of the text: a reasoning model's thoughts.

@@ -23,7 +23,10 @@ __all__ = [
     "mean_improvement",
     "percentage_improvement",
     "published_cells",
+    "published_sums",
 ]
+
+GENERATORS = ("Phi-3", "InternLM-2.5", "LLaMA-3", "GPT-4o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,17 @@ def published_cells(generator: str = "LLaMA-3") -> list[Cell]:
             synthetic = after[f"{generator}.{measure}"]
             cells.append(Cell(model, data, measure, before, in_domain, synthetic))
     return cells
+
+
+def published_sums() -> dict[str, dict[str, float]]:
+    """By generator how many cells there are, and the means over them in percent."""
+    found: dict[str, dict[str, float]] = {}
+    for generator in GENERATORS:
+        cells = published_cells(generator)
+        found[generator] = {
+            "cells": len(cells),
+            "improvement": mean_improvement(cells),
+            "coverage": mean_coverage(cells),
+            "coverage_without_qags": mean_coverage([c for c in cells if c.measure != "qags"]),
+        }
+    return found

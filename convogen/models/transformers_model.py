@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from convogen.errors import ModelConfigError
+from convogen.errors import ModelConfigError, ModelFault
 from convogen.models.base import Reply, Request
 from convogen.models.embedded import find_gguf
 from convogen.models.likelihood import Likelihood, Likelihoods
@@ -79,7 +79,7 @@ class LocalLikelihoods:
         self._name = spec.name
         self._loaded: tuple[Any, Any] | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._known: OrderedDict[str, _Prefix] = OrderedDict()
+        self._known: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, loading the model on the first."""
@@ -108,15 +108,22 @@ class LocalLikelihoods:
         return Likelihoods(prefix.likelihood, found).to_reply(tokens)
 
     def _prefix(self, model: Any, tokenizer: Any, text: str, room: int) -> _Prefix:
-        if text not in self._known:
-            first = tokenizer.bos_token_id
-            begin = tokenizer.eos_token_id if first is None else first
-            ids = tokenizer(text, add_special_tokens=False).input_ids
-            self._known[text] = _Prefix(model, [begin, *ids][-room:])
+        """The end of a text that fits into `room` tokens, read before where these were the same."""
+        if room < 1:
+            raise ModelFault(
+                "continuation_too_long",
+                f"a text to score fills the {_context(model)} tokens that the model reads",
+            )
+        first = tokenizer.bos_token_id
+        begin = tokenizer.eos_token_id if first is None else first
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        key = tuple([begin, *ids][-room:])
+        if key not in self._known:
+            self._known[key] = _Prefix(model, [*key])
             while len(self._known) > PREFIXES:
                 self._known.popitem(last=False)
-        self._known.move_to_end(text)
-        return self._known[text]
+        self._known.move_to_end(key)
+        return self._known[key]
 
 
 class _Prefix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convogen.reports.groundedness import groundedness
+from convogen.reports.groundedness import groundedness, judged_by_all
 from convogen.reports.measured import Measured, measure_source, write_statistics
 
-__all__ = ["Measured", "groundedness", "measure_source", "write_statistics"]
+__all__ = ["Measured", "groundedness", "judged_by_all", "measure_source", "write_statistics"]

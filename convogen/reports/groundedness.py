@@ -10,19 +10,34 @@ from dataclasses import asdict
 from typing import Any
 
 from convogen.judges.geval import GENERATED, SAMPLED
+from convogen.judges.verdicts import PROTOCOLS
 from convogen.reports.intervals import mean_interval
 from convogen.scores import scores_manifest
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Usage
 
-__all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost"]
+__all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost", "judged_by_all"]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """The published table by the aspects; its scale is 1 to 5."""
 
 NOT_AVERAGED = ("fed",)
 """Judges some of whose aspects are on another scale than the others."""
+
+
+COMPARING = (*PROTOCOLS, "arena")
+"""Judges that make a choice, which has no mean."""
+
+
+def judged_by_all(run: Run) -> dict[str, dict[str, Any]]:
+    """What `groundedness` says of each judge that has scored the run; geval first."""
+    names = [path.stem for path in run.folder.glob("scores/*.jsonl")]
+    # A dot: scores that were moved aside.
+    judges = [name for name in names if name not in COMPARING and "." not in name]
+    ordered = sorted(judges, key=lambda name: (name != "geval", name))
+    found = ((judge, groundedness(run, judge)) for judge in ordered)
+    return {judge: one for judge, one in found if one is not None}
 
 
 def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
@@ -64,7 +79,7 @@ def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
         "methods": dict(methods),
         "mean_mass": sum(mass) / len(mass) if mass else None,
         "missing": dict(reasons),
-        "cost": judge_cost(run),
+        "cost": judge_cost(run, judge),
     }
 
 
@@ -92,9 +107,9 @@ def _average(aspects: dict[str, dict[str, Any]]) -> float | None:
     return sum(means) / len(means) if means else None
 
 
-def judge_cost(run: Run) -> dict[str, Any]:
-    """Calls, tokens and cost of the judges' calls; the cost None where a price is not known."""
-    rows = [row for row in spending(run) if row["role"] == JUDGE]
+def judge_cost(run: Run, judge: str) -> dict[str, Any]:
+    """Calls, tokens and cost of a judge's calls; the cost None where a price is not known."""
+    rows = [row for row in spending(run, judge=judge) if row["role"] == JUDGE]
     counted = ("calls", *Usage.model_fields)
     return {
         **{key: sum(row[key] for row in rows) for key in counted},

@@ -73,8 +73,18 @@ def limits_of_run(run: dict[str, Any]) -> list[str]:
 
 def _of_judge(run: dict[str, Any]) -> list[str]:
     found = run["groundedness"]
-    if found is None:
-        return ["not judged; `convogen evaluate RUN --judge geval` adds groundedness."]
+    said = ["not judged; `convogen evaluate RUN --judge geval` adds groundedness."]
+    if found is not None:
+        said = _of_scores(run, found)
+    others = {judge: one for judge, one in run.get("judged", {}).items() if judge != "geval"}
+    if others and found is None:
+        said = ["its groundedness is not judged; `convogen evaluate RUN --judge geval` does that."]
+    return said + [
+        f"{judge}: {line}" for judge, one in others.items() for line in _of_scores(run, one)
+    ]
+
+
+def _of_scores(run: dict[str, Any], found: dict[str, Any]) -> list[str]:
     said: list[str] = []
     if found["conversations"] < run["conversations"]:
         said.append(

@@ -12,7 +12,7 @@ from convogen import __version__
 from convogen.metrics import Tally
 from convogen.published import PublishedTable, published
 from convogen.reports.course import course
-from convogen.reports.groundedness import groundedness
+from convogen.reports.groundedness import groundedness, judged_by_all
 from convogen.reports.intervals import Interval, mean_interval, ratio_interval, std_interval
 from convogen.reports.limits import limits
 from convogen.reports.matching import matching
@@ -81,6 +81,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "distances": found.as_dict(human)["distances"],
         "matching": matching(run),
         "groundedness": groundedness(run),
+        "judged": judged_by_all(run),
         "course": asdict(course(run.experiences(), found.tally.mtld)),
         "failures": sum(1 for _ in run.failures()),
         **accepted(run, found.paper.conversations),

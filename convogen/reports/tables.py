@@ -48,6 +48,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
             table for name in ("IV", "VI") if (table := _groundedness(numbers, name)) is not None
         ]
         + _other_aspects(numbers),
+        "judges": _other_judges(numbers),
         "diversity": [_measures(numbers), _repetition(numbers)],
         "group_chat": [_group_chat(numbers)],
         "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
@@ -133,6 +134,26 @@ def _other_aspects(numbers: Mapping[str, Any]) -> list[Table]:
             low, high = judged["scale"]
             title = f"Groundedness of {name}, {low} to {high}"
             found.append(Table(title, f"Judged by {judged['model']}.", ["Aspect", name], rows))
+    return found
+
+
+def _other_judges(numbers: Mapping[str, Any]) -> list[Table]:
+    """A table a judge besides geval: an aspect a row, a run a column."""
+    runs: Mapping[str, Any] = numbers["runs"]
+    found: list[Table] = []
+    for judge in dict.fromkeys(judge for run in runs.values() for judge in run["judged"]):
+        if judge == "geval":
+            continue
+        of = {name: run["judged"][judge] for name, run in runs.items() if judge in run["judged"]}
+        aspects = dict.fromkeys(aspect for one in of.values() for aspect in one["aspects"])
+        rows = [
+            Row("ours", aspect, [_cell(one["aspects"].get(aspect), 4) for one in of.values()])
+            for aspect in aspects
+        ]
+        scales = {tuple(one["scale"] or ()) for one in of.values()}
+        scale = ", {} to {}".format(*scales.pop()) if len(scales) == 1 and all(scales) else ""
+        how = "; ".join(f"{name} by {one['model']}" for name, one in of.items())
+        found.append(Table(f"{judge}{scale}", f"Judged: {how}.", ["Aspect", *of], rows))
     return found
 
 

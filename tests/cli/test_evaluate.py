@@ -81,6 +81,22 @@ def test_other_judges_stand_beside_the_tables_of_diasynth(
     assert published in ended.out
 
 
+def test_all_judges_of_a_run_stand_together_each_with_its_own_calls(folder: Path) -> None:
+    for judge, keys in {"geval3": (), "gptscore": (), "fed": ("--set", "over=dialogue")}.items():
+        judging = ("--judge", judge, "--model", "scripted", "--n", "1", *keys)
+        assert convogen("evaluate", folder, *judging).status == 0
+    ended = convogen("evaluate", folder)
+    for table in ("3: FED scores", "4: GPTScore", "5: G-Eval, 1 to 3"):
+        assert f"DiaSynth, table {table}" in ended.out
+    (report,) = json.loads(convogen("evaluate", folder, "--json").out)["runs"]
+    calls = {judge: found["cost"]["calls"] for judge, found in report["judged"].items()}
+    assert calls == {"fed": 10, "geval3": 8, "gptscore": 10}
+    assert convogen("report", folder, "--out", folder / "page").status == 0
+    page = (folder / "page" / "report.md").read_text("utf-8")
+    assert all(f"{judge}" in page for judge in calls)
+    assert "Other judges" in page
+
+
 def test_a_judges_keys_are_checked(folder: Path) -> None:
     judging = ("evaluate", folder, "--judge", "fed", "--model", "scripted", "--n", "1")
     ended = convogen(*judging, "--set", "over=follow_up", "--fresh")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import checkpoints
@@ -14,8 +15,9 @@ from endpoint_server import Answer, Asked, EndpointServer, refuse, say
 
 from convogen import Experiment, run
 from convogen.downstream.asking import Asking
-from convogen.downstream.scoring import bert_scores
-from convogen.downstream.seq2seq import Training
+from convogen.downstream.data import Example
+from convogen.downstream.scoring import BertScore
+from convogen.downstream.seq2seq import Training, summarise_with
 from convogen.downstream.summarization import Summarization, summarization
 from convogen.errors import EndpointDown
 from convogen.models.spec import ModelSpec
@@ -135,6 +137,19 @@ class TestSummarization:
         assert len(endpoint.asked) == 3 + refused
         assert found["summaries"] == {"summaries": 3, "refused": 0}
 
+    def test_summaries_kept_of_other_dialogues_are_refused(
+        self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer
+    ) -> None:
+        endpoint.script = helpful
+        assert summarise(folder, held_out, t5, endpoint).status == 0
+        path = folder / "conversations.jsonl"
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        rows[2]["id"] = "another"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        wrong = summarise(folder, held_out, t5, endpoint)
+        assert wrong.status == 2
+        assert "of other dialogues" in wrong.err.splitlines()[-1]
+
     @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
     def test_on_the_development_split_of_dialogsum(
         self, folder: Path, t5: Path, endpoint: EndpointServer
@@ -147,7 +162,13 @@ class TestSummarization:
         assert "coverage of in-domain data" in " ".join(ended.out.split())
 
     def test_what_the_user_can_mend(
-        self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer, tmp_path: Path
+        self,
+        folder: Path,
+        held_out: Path,
+        t5: Path,
+        bert: Path,
+        endpoint: EndpointServer,
+        tmp_path: Path,
     ) -> None:
         endpoint.script = helpful
         wrong = summarise(folder, held_out, t5, endpoint, "--column", "gist")
@@ -157,19 +178,57 @@ class TestSummarization:
         assert "all its dialogues are held out" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")
         assert "keys: epochs" in wrong.complaint
+        for setting in ("epochs=.inf", "learning_rate=.inf"):
+            wrong = summarise(folder, held_out, t5, endpoint, "--set", setting)
+            assert (wrong.status, "finite number" in wrong.complaint) == (2, True)
+        asked = len(endpoint.asked)
+        for checkpoint, encoder, option in ((bert, bert, "checkpoint"), (t5, t5, "bertscore")):
+            wrong = summarise(folder, held_out, checkpoint, endpoint, "--bertscore", encoder)
+            assert (wrong.status, f"--{option}" in wrong.complaint) == (2, True)
+        assert len(endpoint.asked) == asked
         wrong = summarise(folder, held_out, tmp_path, endpoint)
         assert wrong.status == 2
         assert "no seq2seq checkpoint" in wrong.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("make", [checkpoints.seq2seq_bart, checkpoints.seq2seq_led])
+def test_other_encoder_decoders_read_dialogues_of_different_lengths(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    short, long = checkpoints.SENTENCES[1], "\n".join(checkpoints.SENTENCES)
+    checkpoint = str(make(tmp_path / "checkpoint"))
+    training = Training(checkpoint=checkpoint, steps=1, batch=2, beams=1, summary_tokens=4)
+    examples = [Example(text, "Anna looks for her keys.") for text in (short, long)]
+    for learned in ([], examples):
+        assert len(summarise_with(training, learned, [short, long], 0)) == 2
+
+
+def test_that_no_model_was_named_is_said(folder: Path, held_out: Path, tmp_path: Path) -> None:
+    files = ("--held-out", held_out, "--checkpoint", tmp_path)
+    ended = convogen("downstream", "summarization", folder, *files)
+    assert "no model named: running on the embedded" in ended.err
 
 
 def test_bertscore_of_the_same_text_is_1_and_of_none_is_0(bert: Path) -> None:
     texts = ["They are in the kitchen.", "", "Anna looks for her keys."]
     references = ["They are in the kitchen.", "Something else.", "Ben tells her where."]
     for model in (f"{bert}", f"{bert}@1"):
-        same, none, other = bert_scores(texts, references, model)
+        same, none, other = BertScore(model).scores(texts, references)
         assert same == pytest.approx(1.0, abs=1e-5)
         assert none == 0.0
         assert 0.0 < other < 1.0
+
+
+def test_the_bertscore_of_a_pair_does_not_depend_on_the_others(bert: Path) -> None:
+    words = " ".join(checkpoints.SENTENCES).split()
+    texts = [" ".join(words[at : at + 1 + at * 7 % 12]) for at in range(20)]
+    references = [" ".join(words[at : at + 1 + at * 5 % 11]) for at in range(1, 21)]
+    scorer = BertScore(str(bert))
+    alone = [
+        scorer.scores([ours], [theirs])[0] for ours, theirs in zip(texts, references, strict=True)
+    ]
+    assert scorer.scores(texts, references) == pytest.approx(alone, abs=1e-5)
+    assert len({round(one, 4) for one in alone}) > 10
 
 
 class TestClassification:
@@ -197,6 +256,50 @@ class TestClassification:
         assert found["unknown"] == {"synthetic": 0.0, "in_domain": 0.0, "both": 0.0}
         shown = convogen("downstream", "classification", topical, *files)
         assert "macro-F1" in shown.out
+
+    @pytest.mark.parametrize("key", ["examples", "seeds", "source"])
+    def test_held_out_dialogues_that_the_run_was_shown_are_left_out(
+        self, key: str, topical: Path, held_out: Path, tmp_path: Path
+    ) -> None:
+        shown = downstream_data.write(tmp_path / "shown.jsonl", 2, first=3)
+        experiment = topical / "experiment.yaml"
+        plain = experiment.read_text("utf-8")
+        command = ("downstream", "classification", topical, "--held-out", held_out, "--json")
+        experiment.write_text(f"{plain}\n{key}: {shown}\n", "utf-8")
+        ended = convogen(*command)
+        assert json.loads(ended.out)["held_out"]["dialogues"] == 3
+        assert f"2 held-out dialogues are left out: {key}" in ended.err
+        experiment.write_text(f"{plain}\n{key}: {held_out}\n", "utf-8")
+        assert "has all held-out dialogues" in convogen(*command).complaint
+        experiment.write_text(f"{plain}\n{key}: {tmp_path / 'gone.jsonl'}\n", "utf-8")
+        assert "cannot be read any more" in convogen(*command).err
+
+    def test_a_generated_dialogue_that_is_held_out_is_not_learned_from(
+        self, topical: Path, held_out: Path
+    ) -> None:
+        rows = (topical / "conversations.jsonl").read_text("utf-8").splitlines()
+        turns = [(turn["speaker"], turn["text"]) for turn in json.loads(rows[2])["turns"]]
+        dialogue = "\n".join(f"#{who}#: {text}" for who, text in turns)
+        copy = {"fname": "copy", "dialogue": dialogue, "summary": "None.", "topic": "travel"}
+        held_out.write_text(held_out.read_text("utf-8") + json.dumps(copy) + "\n", "utf-8")
+        command = ("downstream", "classification", topical, "--held-out", held_out, "--json")
+        ended = convogen(*command)
+        assert json.loads(ended.out)["trained_on"] == {"synthetic": 2}
+
+    def test_labels_never_seen_are_told_of(self, topical: Path, held_out: Path) -> None:
+        rows = [json.loads(line) for line in held_out.read_text("utf-8").splitlines()]
+        command = ("downstream", "classification", topical, "--held-out", held_out)
+        held_out.write_text(
+            "".join(json.dumps(row | {"topic": "law"}) + "\n" for row in rows[:2])
+            + "".join(json.dumps(row) + "\n" for row in rows[2:]),
+            "utf-8",
+        )
+        assert "label never seen" in convogen(*command).out
+        assert "40.0%" in convogen(*command).out
+        laws = [json.dumps(row | {"topic": "law"}) + "\n" for row in rows]
+        held_out.write_text("".join(laws), "utf-8")
+        wrong = convogen(*command)
+        assert (wrong.status, "no topic in it is among those" in wrong.complaint) == (2, True)
 
     def test_one_topic_is_nothing_to_tell_apart(self, folder: Path, held_out: Path) -> None:
         ended = convogen("downstream", "classification", folder, "--held-out", held_out, "--n", "1")

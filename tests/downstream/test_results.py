@@ -62,6 +62,19 @@ def test_nothing_is_compared_with_what_is_missing_or_zero() -> None:
     assert drawn_mean([None, None]) is None
 
 
+def test_two_arms_are_compared_over_the_dialogues_that_both_have_scores_of() -> None:
+    cells = {
+        "base": {"A": drawn_mean([0.1, 0.2, 0.9])},
+        "synthetic": {"A": drawn_mean([0.2, 0.4, None])},
+        "in_domain": {"A": drawn_mean([None, None, 0.5])},
+    }
+    found = results(cells)
+    gained = found["improvement"]["synthetic"]["A"]
+    assert (gained["value"], gained["n"]) == (pytest.approx(100), 2)
+    assert found["coverage"]["synthetic"] == {"A": None, "average": None}
+    assert found["arms"]["base"]["A"]["value"] == pytest.approx(0.4)
+
+
 PAIR = st.tuples(st.sampled_from("abc"), st.sampled_from("abcd"))
 
 
@@ -115,6 +128,23 @@ class TestQags:
 
     def test_a_dialogue_without_questions_has_no_score(self, tmp_path: Path) -> None:
         assert qags([Questions([], [])], ["GOOD"], MODELS, self.asking(tmp_path)) == [None]
+
+    def test_a_reply_that_cannot_be_read_is_no_score_and_not_0(self, tmp_path: Path) -> None:
+        asked = [Questions(["How much?"], ["forty"])]
+        asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(lambda _: '{"1": "for'))
+        assert qags(asked, ["GOOD"], MODELS, asking) == [None]
+
+    def test_many_questions_get_room_for_their_answers(self, tmp_path: Path) -> None:
+        most: list[int | None] = []
+
+        def script(request: Request) -> str:
+            most.append(request.sampling.max_tokens)
+            return "{}"
+
+        asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(script))
+        ask_questions(["DIALOGUE"], 30, MODELS, asking)
+        qags([Questions(["Who?"] * 30, ["he"] * 30)], ["GOOD"], MODELS, asking)
+        assert most == [1260, 1260]
 
     def test_asked_again_it_costs_nothing(self, tmp_path: Path) -> None:
         first = ask_questions(["DIALOGUE"], 5, MODELS, self.asking(tmp_path))

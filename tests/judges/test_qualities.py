@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from convogen.judges.fed import FOLLOW_UPS, Fed, FollowUps
 from convogen.judges.geval import QUALITIES, GEval3
 from convogen.judges.gptscore import QUESTIONS, GPTScore
 from convogen.judging import judge_run
-from convogen.models.base import Request, TokenLogprob
+from convogen.models.base import Reply, Request, TokenLogprob
 from convogen.models.scripted import Script, ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.published import published
@@ -77,6 +78,32 @@ class TestGPTScore:
         assert score.value == pytest.approx(0.03)
         assert score.mass == pytest.approx(0.93)
         assert score.method == "logprobs"
+
+    def test_without_alternatives_it_is_asked_for_again(self, folder: Path) -> None:
+        alone = TokenLogprob("No", log(0.6), (("No", log(0.6)),))
+        for tokens in ([TokenLogprob("No", log(0.6))], [alone]):
+            replies = iter([tokens, "Yes.", "No.", "Yes."])
+            (score,) = scores(folder, self.JUDGE, lambda _, replies=replies: next(replies))
+            assert (score.value, score.method) == (0.5, "samples")
+
+    def test_an_answer_in_pieces(self, folder: Path) -> None:
+        top = (("Y", log(0.8)), ("N", log(0.1)), ("It", log(0.1)))
+        tokens = [TokenLogprob("Y", log(0.8), top), TokenLogprob("es", 0.0, (("es", 0.0),))]
+        (score,) = scores(folder, self.JUDGE, lambda _: tokens)
+        assert (score.value, score.mass) == (pytest.approx(0.8), pytest.approx(0.9))
+
+    def test_thoughts_before_the_answer_are_not_the_answer(self, folder: Path) -> None:
+        thought = TokenLogprob("No way around", 0.0, (("No way around", 0.0),))
+        answer = TokenLogprob("Yes", log(0.9), (("Yes", log(0.9)), ("No", log(0.1))))
+
+        class Thinking(ScriptedModel):
+            async def complete(self, request: Request) -> Reply:
+                return replace(await super().complete(request), text="Yes")
+
+        model = Thinking(lambda _: [thought, answer])
+        judge_run(folder, self.JUDGE, SCRIPTED, open_model=lambda _: model, fresh=True)
+        (score,) = load_run(folder).scores("gptscore")
+        assert score.value == pytest.approx(0.9)
 
     def test_the_share_of_yes_where_there_are_no_log_probabilities(self, folder: Path) -> None:
         replies = iter(["Yes.", "no", "YES, it does", "Perhaps"])

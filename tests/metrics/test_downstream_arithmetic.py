@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from command_line import convogen
 
 from convogen.metrics.downstream_arithmetic import (
     coverage,
@@ -42,6 +45,22 @@ def test_the_printed_tables_do_not_give_the_papers_improvement_of_16_47() -> Non
         "DialogSum": 7.49,
         "SAMSum": 16.8,
     }
+
+
+def test_the_command_prints_both_beside_what_the_paper_says() -> None:
+    ended = convogen("downstream", "published")
+    assert ended.status == 0, ended.err
+    rows = {line.split()[1]: line.split() for line in ended.out.splitlines() if line[:1] == "│"}
+    assert [part for part in rows["LLaMA-3"] if part != "│"][1:] == [
+        "24",
+        "12.15",
+        "90.48",
+        "77.07",
+    ]
+    assert [part for part in rows["the"] if "." in part] == ["16.47", "90.48", "77.07"]
+    found = json.loads(convogen("downstream", "published", "--json").out)
+    assert round(found["generators"]["LLaMA-3"]["improvement"], 2) == 12.15
+    assert found["paper"]["improvement"] == 16.47
 
 
 def test_other_generators_have_cells_too() -> None:

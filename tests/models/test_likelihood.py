@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,21 @@ def ask(spec: ModelSpec, prefix: str, *continuations: str) -> Likelihoods:
         reply = await model.complete(request)
         await model.close()
         return read_likelihoods(reply.text, len(continuations))
+
+    return asyncio.run(asking())
+
+
+def ask_in_turn(spec: ModelSpec, prefix: str, *asked: tuple[str, ...]) -> list[str]:
+    """The replies of one model to requests on the same prefix."""
+
+    async def asking() -> list[str]:
+        model, message = open_likelihoods(spec), (Message("user", prefix),)
+        requests = [
+            Request("judge", "m", message, Sampling(), continuations=these) for these in asked
+        ]
+        replies = [(await model.complete(request)).text for request in requests]
+        await model.close()
+        return replies
 
     return asyncio.run(asking())
 
@@ -84,6 +100,21 @@ class TestCheckpoint:
         longer = ask(spec, "Good morning.\n" + DIALOGUE * 60, "Thank you!")
         assert long == longer
         assert long.prefix.tokens < 256
+
+    @pytest.mark.parametrize("make", [checkpoints.causal, checkpoints.causal_absolute])
+    @pytest.mark.parametrize("times", [1, 60])
+    def test_an_answer_does_not_depend_on_an_earlier_one_with_shorter_endings(
+        self, make: Callable[[Path], Path], times: int, tmp_path: Path
+    ) -> None:
+        spec = ModelSpec(name=f"transformers:{make(tmp_path / 'checkpoint')}")
+        short, long = ("No.",), ("Thank you!", "I do not believe that they are in the kitchen.")
+        (alone,) = ask_in_turn(spec, DIALOGUE * times, long)
+        assert ask_in_turn(spec, DIALOGUE * times, short, long, short)[1] == alone
+
+    def test_an_ending_that_fills_the_context_is_the_models_fault(self, tmp_path: Path) -> None:
+        spec = ModelSpec(name=f"transformers:{checkpoints.causal_absolute(tmp_path)}")
+        with pytest.raises(ModelFault, match="fills the 64 tokens"):
+            ask(spec, DIALOGUE, "Thank you! " * 60)
 
     def test_it_answers_no_chat(self, folder: Path) -> None:
         with pytest.raises(ModelConfigError, match="answers no chat"):

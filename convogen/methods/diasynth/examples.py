@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -63,6 +64,9 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self._examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self._examples)
 
     def draw(self, rng: random.Random, n: int) -> list[Example]:
         """`n` different ones, or as many as there are."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, create_model
@@ -36,6 +36,10 @@ MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
 """Words that a subtopic and a name may have, and that what is said about a persona must have."""
 
 
+TITLES = frozenset("dr mr mrs ms miss prof sir".split())
+"""What stands before a name and is none."""
+
+
 def _measure(similarity: str) -> Callable[[str, str], float]:
     if not similarity.startswith(EMBEDDING):
         return SIMILARITIES[similarity]
@@ -49,7 +53,8 @@ class Lister:
 
     What has a `similarity` (a name of `SIMILARITIES`, or `embedding:` and an encoder) of
     `near_copy`, 0 to 1, or more to an entry before it (or to the topic itself) is left out and
-    asked for again, in `tries` requests; a list that is shorter then is taken as it is.
+    asked for again, in `tries` requests; a list that is shorter then is taken as it is. With the
+    topic words are compared in their order alone: a subtopic may well contain it.
     """
 
     def __init__(
@@ -67,7 +72,14 @@ class Lister:
         """Up to `n` more subtopics of a topic. Raises `ModelFault` where there is none."""
         prompt = self._subtopics.given(topic=topic)
         found, step = await self._fill(
-            session, prompt, "subtopics", known, n, _subtopic, self._alike, taken=[topic]
+            session,
+            prompt,
+            "subtopics",
+            known,
+            n,
+            _subtopic,
+            self._alike,
+            partial(self._repeats, topic),
         )
         return step.model_copy(update={"subtopics": found})
 
@@ -84,8 +96,12 @@ class Lister:
     def _alike(self, one: str, other: str) -> bool:
         return self._similarity(one.casefold(), other.casefold()) >= self._near_copy
 
+    def _repeats(self, topic: str, subtopic: str) -> bool:
+        ratio = SIMILARITIES["token_sort"](topic.casefold(), subtopic.casefold())
+        return ratio >= self._near_copy
+
     def _same_person(self, one: Persona, other: Persona) -> bool:
-        names = {person.name.split()[0].casefold() for person in (one, other)}
+        names = {_first_name(person.name) for person in (one, other)}
         return len(names) == 1 or self._alike(one.text or "", other.text or "")
 
     async def _fill(
@@ -97,9 +113,9 @@ class Lister:
         n: int,
         read: Callable[[Any], T | None],
         same: Callable[[T, T], bool],
-        taken: Sequence[T] = (),
+        taken: Callable[[T], bool] = lambda _: False,
     ) -> tuple[list[T], PlanStep]:
-        """What was found, and the counts of how; nothing may be as what is `known` or `taken`."""
+        """What was found, and the counts of how; nothing may be `taken` or as what is `known`."""
         found: list[T] = []
         requests = copies = unusable = 0
         text, copied = "", False
@@ -108,7 +124,7 @@ class Lister:
             model = _list_model(step, missing)
             # Who gave nothing but copies of what was shown is not shown it again.
             asked = prompt.render(n=missing, known=[] if copied else [*known, *found])
-            before = len(found)
+            before, copies_before = len(found), copies
             answer = await session.ask("planner", asked, schema=schema_of(model))
             text = answer.text
             requests += 1
@@ -118,11 +134,11 @@ class Lister:
                     break
                 if one is None:
                     unusable += 1
-                elif any(same(one, other) for other in [*taken, *known, *found]):
+                elif taken(one) or any(same(one, other) for other in [*known, *found]):
                     copies += 1
                 else:
                     found.append(one)
-            copied = len(found) == before
+            copied = len(found) == before and copies > copies_before
         if not found:
             message = f"no {step} in {requests} replies: {copies} near-copies, {unusable} unusable"
             raise ModelFault(f"{step}_missing", message, text)
@@ -141,6 +157,11 @@ def _subtopic(entry: str) -> str | None:
     text = re.sub(r"^\d+[.)]\s+", "", " ".join(entry.split())).strip(" .,\"'“”-*•")
     named = any(letter.isalpha() for letter in text) and len(text.split()) <= MOST_WORDS
     return text if named else None
+
+
+def _first_name(name: str) -> str:
+    words = [word.strip(".").casefold() for word in name.split()]
+    return next((word for word in words if word not in TITLES), words[0])
 
 
 def _persona(entry: dict[str, str]) -> Persona | None:

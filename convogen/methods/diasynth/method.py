@@ -123,7 +123,8 @@ class DiaSynth(Method):
             lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SourceError(f"topics {path}: cannot be read: {error}") from error
-        topics = [" ".join(line.split()) for line in lines if line.strip() and line[0] != "#"]
+        told = [" ".join(line.split()) for line in lines]
+        topics = [line for line in told if line and line[0] != "#"]
         if not topics:
             raise SourceError(f"topics {path}: there is none in it; write a topic a line")
         for nth, topic in enumerate(topics):

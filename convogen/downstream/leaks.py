@@ -1,0 +1,69 @@
+"""Held-out dialogues that a run was shown: what it says of them is no measure.
+
+A method may be shown real dialogues: few-shot examples (`examples`), first utterances (`seeds`), a
+data set to augment (`source`). Those of them that are held out are left out of the evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import yaml
+
+from convogen.corpora import open_corpus
+from convogen.corpora.labelled import script
+from convogen.downstream.data import Example, said
+from convogen.errors import SourceError
+from convogen.methods.diasynth.examples import open_examples
+from convogen.store import Run
+
+__all__ = ["not_shown"]
+
+
+def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
+    """The held-out dialogues that the run was not shown; `say` is told of what is left out.
+
+    Raises `SourceError` where none is left.
+    """
+    left = list(held_out)
+    for key, source, dialogues in _shown(run):
+        try:
+            shown = {said(dialogue) for dialogue in dialogues}
+        except SourceError:
+            say(f"{key} {source}: cannot be read any more, so not held against the held-out ones")
+            continue
+        known, left = len(left), [one for one in left if said(one.dialogue) not in shown]
+        if not left:
+            raise SourceError(
+                f"{run.folder}: its {key} {source} has all held-out dialogues; name others with "
+                "--held-out"
+            )
+        if len(left) < known:
+            say(f"{known - len(left)} held-out dialogues are left out: {key} {source} has them too")
+    return left
+
+
+def _shown(run: Run) -> Iterator[tuple[str, str, Iterator[str]]]:
+    """The sources of dialogues that an experiment names: the key, the source and its scripts."""
+    path = run.folder / "experiment.yaml"
+    try:
+        found: Any = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    keys = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if isinstance(source := keys.get("examples"), str):
+        yield "examples", source, _examples(source)
+    for key in ("seeds", "source"):
+        if isinstance(source := keys.get(key), str):
+            yield key, source, _corpus(source, keys.get(f"{key}_format"))
+
+
+def _examples(source: str) -> Iterator[str]:
+    for one in open_examples(source):
+        yield "\n".join(f"{speaker}: {text}" for speaker, text in one.turns)
+
+
+def _corpus(source: str, kind: Any) -> Iterator[str]:
+    for one in open_corpus(source, kind):
+        yield script(one)
