@@ -5,6 +5,7 @@ What models and sources wrote is escaped; no path and nothing secret is in it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -148,7 +149,8 @@ def _front_matter(manifest: Mapping[str, Any], plan: Plan, exported: Exported) -
         matter["license"] = licence
     from_hub = sorted({source for source, _ in exported.licences.given if source.startswith("hf:")})
     if from_hub:
-        matter["source_datasets"] = [source.removeprefix("hf:") for source in from_hub]
+        names = (re.split(r"[@:]", source.removeprefix("hf:"))[0] for source in from_hub)
+        matter["source_datasets"] = list(dict.fromkeys(names))
     if exporter.container != "hf":
         files = [
             {"split": split, "path": f"data/{split}.{exporter.container}"}

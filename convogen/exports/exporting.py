@@ -95,6 +95,8 @@ def export_run(run: Run, out: Path, plan: Plan, workers: int = 1) -> Exported:
     with staged(out, plan.overwrite) as folder:
         exported = Exported(out, columns)
         _write(run, contents, labels, plan, folder, exported)
+        sources = run.manifest.get("experiment", {}).get("sources", {})
+        exported.licences.add_dialogues(sources, exported.conversations.total())
         facts = CardFacts.gather(run, contents.conversations, workers)
         write_whole(folder / "README.md", card_text(facts, plan, exported))
         write_whole(folder / DESCRIPTION, _description(run, plan, exported))

@@ -268,6 +268,37 @@ def test_the_strictest_licence() -> None:
     assert found("CC-BY-SA-4.0", "CC-BY-NC-4.0").hub_id == "other"
     assert found("CC-BY-ND-4.0").conditions[0].startswith("no derivatives")
     assert found().hub_id is None
+    assert found("GPL-3.0", "Apache-2.0").hub_id == "gpl-3.0"
+    assert found("GPL-3.0-or-later").conditions[0].startswith("share-alike")
+    assert found("GPL-3.0", "CC-BY-SA-4.0").hub_id == "other"
+
+
+@pytest.mark.parametrize("use", ["source", "seeds"])
+def test_the_licence_of_dialogues_that_were_used_is_carried_through(
+    use: str, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    named = {f"{use}_name": "hf:some/chats@all:train", f"{use}_licence": "CC-BY-NC-ND-4.0"}
+    manifest["experiment"]["sources"] = named
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "experiences.jsonl").write_bytes(
+        b"".join(
+            experience(task).model_copy(update={"personas": []}).to_line() for task in range(6)
+        )
+    )
+    ended = convogen("export", run, "--to", "jsonl", "--out", tmp_path / "out")
+    assert "CC-BY-NC-ND-4.0 (no derivatives" in ended.err
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["licence"] == (
+        "cc-by-nc-nd-4.0"
+    )
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    front = yaml.safe_load(text.split("---\n")[1])
+    assert (front["license"], front["source_datasets"]) == ("cc-by-nc-nd-4.0", ["some/chats"])
+    (row,) = [line for line in text.splitlines() if "| hf:some/chats" in line]
+    assert row.replace("\\", "").split(" | ")[1] == "CC-BY-NC-ND-4.0"
+    assert "6 conversations" in row
+    assert ("were shown to the models" in text.replace("\n", " ")) == (use == "source")
 
 
 def test_an_export_is_replaced_only_where_that_is_asked_for(hostile: Path, tmp_path: Path) -> None:
