@@ -19,7 +19,7 @@ import yaml
 
 from convogen import __version__
 from convogen.corpora import Batch, Corpus, open_corpus
-from convogen.exports.base import Column, Item, without_folders
+from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.masking import masked
@@ -128,6 +128,7 @@ def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
             failures=facts.failures,
             limits=facts.limits,
             example=_example(exported.example),
+            labelled=[name for name in exported.columns if name.startswith(LABEL)],
             columns={name: _shown(kind) for name, kind in exported.columns.items()},
         )
     )

@@ -21,7 +21,7 @@ from convogen.exports import Item, parse_splits
 from convogen.exports.chat import seen_by
 from convogen.exports.licences import Licences
 from convogen.exports.splits import split_of
-from convogen.types import Conversation, Experience, Failure, Persona, Score, Starter, Turn
+from convogen.types import Conversation, Experience, Failure, Label, Persona, Score, Starter, Turn
 
 HOSTILE = [
     "=1+1",
@@ -149,6 +149,29 @@ def test_csv_is_a_turn_a_row_and_loads_back_equal(hostile: Path, tmp_path: Path)
         (turn.speaker, turn.text) for turn in conversation(0).turns
     ]
     assert first.participants == conversation(0).participants
+
+
+@pytest.mark.parametrize("to", ["jsonl", "parquet", "csv"])
+def test_labels_that_a_model_gave_are_columns(to: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", n=2)
+    emotions = [f"mood {at}" for at in range(len(HOSTILE))]
+    labelled = {
+        "topic": Label(value="found", planned=HOSTILE[5], check="chosen"),
+        "emotion": Label(value=emotions, check="one a turn"),
+    }
+    first = conversation(0).model_copy(update={"labelled": labelled})
+    lines = first.to_line() + conversation(1).to_line()
+    (run / "conversations.jsonl").write_bytes(lines)
+    export(run, tmp_path / "out", to)
+    loaded: Any = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    rows = list(loaded["train"])
+    assert (rows[0]["topic"], rows[0]["label_topic"]) == (HOSTILE[5], "found")
+    assert not rows[-1]["label_topic"], "that one has none"
+    if to == "csv":
+        assert [row["label_emotion"] for row in rows[: len(HOSTILE)]] == emotions
+    else:
+        assert [row["label_emotion"] for row in rows] == [emotions, None]
+    assert "label_topic" in (tmp_path / "out" / "README.md").read_text().replace("\\", "")
 
 
 def test_one_perspective_and_nobody_of_that_name(hostile: Path, tmp_path: Path) -> None:
