@@ -324,7 +324,7 @@ def test_waiting_for_the_budget_is_not_the_endpoint_s_time() -> None:
     async def main() -> None:
         asked = request()
         most = Budget().estimate(asked)
-        one_by_one = Limits(tokens=2 * (most.prompt_tokens + most.completion_tokens))
+        one_by_one = Limits(tokens=int(1.5 * (most.prompt_tokens + most.completion_tokens)))
         setup = Setup(spec(), 2, of(spec().base_url, Simulated()))
         setup.traffic._gate = Gate(Budget(one_by_one))
         done = await asyncio.gather(*(setup.traffic.complete(request(), n) for n in range(2)))
