@@ -133,7 +133,7 @@ class Endpoint:
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
         opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s)
-        asked_s = fault.retry_after_s or 0.0
+        asked_s, left_alone = fault.retry_after_s or 0.0, self.paused
         self._not_before = max(self._not_before, self._clock() + asked_s)
         wait_s = max(self.breaker.until if opened else 0.0, self._not_before) - self._clock()
         if asked_s > self.spec.patience_s:
@@ -146,7 +146,7 @@ class Endpoint:
                 f"model {self.spec.name}: {fault}; no call was answered for "
                 f"{self.breaker.failing_s:.0f} s, and patience_s is {self.spec.patience_s:g}"
             )
-        elif opened or asked_s > TOLD_S:
+        elif opened or (asked_s > TOLD_S and not left_alone):
             self._noticed = True
             self._notice(f"paused: {fault}; trying again in {wait_s:.0f} s")
             LOG.warning(
