@@ -137,11 +137,11 @@ class _Engine:
         tally: Tally,
         budget: Budget,
     ) -> None:
+        self._budget = budget
         self._experiment = experiment
         self._store = store
         self._traffic = traffic
         self._tally = tally
-        self._budget = budget
         self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
 
