@@ -46,9 +46,9 @@ $(EXPERIMENTS): $(STAMP)
 	  $(call given,OUT,--out )$(apart) $(call given,PERSONAS,--set persona_source=) \
 	  $(call given,SEEDS,--set seeds=)
 
-table: $(STAMP) ## measure what has run and print the paper's tables III to VI beside it [RUNS=...]
+table: $(STAMP) ## measure what has run and print the paper's tables III to VI beside it [RUNS=...] [JUDGE=geval] [MODEL=...]
 	$(if $(RUNS),,$(error nothing has run yet; try: make GPIS-s N=20))
-	$(BIN)/convogen evaluate $(RUNS)
+	$(BIN)/convogen evaluate $(RUNS) $(call given,JUDGE,--judge ) $(call given,MODEL,--model )
 
 ablation-personas: $(STAMP) ## compare sources of personas: generated, sampled, a file [N=20] [PERSONAS=file]
 	$(call ablate,GPIS-s) --vary \

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.experiment import Experiment
 from convogen.models.budget import Budget, Limits
 from convogen.models.prices import Pricer, pricer
 from convogen.spending import spending, total_usd
-from convogen.store import RunStore
+from convogen.store import Run, RunStore
 
-__all__ = ["count_earlier", "role_prices", "told"]
+__all__ = ["count_earlier", "left", "role_prices", "told"]
 
 
 def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
@@ -46,32 +47,52 @@ def _dearest(prices: Sequence[Pricer]) -> Pricer:
 
 def count_earlier(budget: Budget, store: RunStore) -> None:
     """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
-    if budget.limits.usd is None and budget.limits.tokens is None:
-        return
-    rows = spending(store)
+    budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
+
+
+def left(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
+    """What a run may take of limits that it shares with other runs, after so many seconds."""
+    spent = [_spent(limits, run) for run in others]
+    usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
+    return Limits(
+        None if usd is None else max(0.0, usd - sum(one for one, _ in spent)),
+        None if tokens is None else max(0, tokens - sum(one for _, one in spent)),
+        None if ends is None else ends - elapsed_s,
+    )
+
+
+def _spent(limits: Limits, run: Run) -> tuple[float, int]:
+    """US dollars and tokens that a folder has cost, as far as limits ask; at most, where lost."""
+    if limits.usd is None and limits.tokens is None:
+        return 0.0, 0
+    rows = spending(run)
     usd = total_usd(rows, lost=True)
-    if usd is None and budget.limits.usd is not None:
+    if usd is None and limits.usd is not None:
         unknown = ", ".join(sorted({row["model"] for row in rows if row["cost_usd"] is None}))
         raise ModelConfigError(
-            f"{store.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
+            f"{run.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
             "which judged here, is not known; run evaluate again with --price, or use "
             "--budget-tokens"
         )
-    budget.spent_usd = usd or 0.0
+    return usd or 0.0, _tokens(rows)
+
+
+def _tokens(rows: Iterable[Mapping[str, Any]]) -> int:
     kinds = ("prompt_tokens", "completion_tokens")
-    budget.spent_tokens = sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+    return sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
 
 
 def told(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
     """The end of a run in one line: why, what is done, what was spent, how to go on."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
-    tokens = sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
+    lost = any(row["lost_attempts"] for row in rows)
+    cut = ", calls cut off counted at their most" if lost else ""
     more = "later" if reached.option == "--deadline" else "larger"
     return BudgetReached(
         f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{tokens:,} tokens, {cost}; all answers are kept; to go on: the same command with a "
-        f"{more} {reached.option}",
+        f"{_tokens(rows):,} tokens, {cost}{cut}; all answers are kept; to go on: the same command "
+        f"with a {more} {reached.option}",
         reached.option,
     )

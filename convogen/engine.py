@@ -2,8 +2,9 @@
 
 As many tasks are under way as conversations are still missing, up to a window; each that fails or
 is rejected by a gate makes room for one more, so a run ends with exactly n conversations, or at its
-limit of failures or rejections. Where a method's tasks come to an end none makes room for another:
-n of them are played, each once.
+limit of failures or rejections. Under a budget no more are under way than the rest of it will pay,
+so that it buys finished conversations. Where a method's tasks come to an end none makes room for
+another: n of them are played, each once.
 No task is started that might not be needed, and the dataset is the same at any concurrency.
 """
 
@@ -38,6 +39,12 @@ from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
 
 __all__ = ["run", "run_async"]
+
+PRICED = 2
+"""Tasks that must have ended before their cost tells how many more a budget will pay."""
+
+UNPRICED = 8
+"""Tasks under way at most until then, where there is a budget."""
 
 PACKAGES = ("aiohttp", "autogen-agentchat", "pydantic", "xllamacpp")
 
@@ -101,7 +108,7 @@ async def run_async(
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observed(experiment, store):
             async with gate.until_deadline():
-                await _Engine(experiment, store, traffic, tally).run(wanted)
+                await _Engine(experiment, store, traffic, tally, gate.budget).run(wanted)
         if _done(experiment, store) >= experiment.n or _exhausted(experiment, store):
             store.note({"complete": True, "ended_at": now()})
     except BudgetReached as reached:
@@ -124,8 +131,14 @@ class _Engine:
     """One start of a run."""
 
     def __init__(
-        self, experiment: Experiment, store: RunStore, traffic: Traffic, tally: Tally
+        self,
+        experiment: Experiment,
+        store: RunStore,
+        traffic: Traffic,
+        tally: Tally,
+        budget: Budget,
     ) -> None:
+        self._budget = budget
         self._experiment = experiment
         self._store = store
         self._traffic = traffic
@@ -149,12 +162,25 @@ class _Engine:
             while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                 self._check_limits()
                 # Never more under way than the conversations that are still missing.
-                played = await line.next(min(n - done, self._window, self._left))
+                played = await line.next(min(n - done, self._most, self._left))
                 task = store.committed
                 self._commit(task, played)
                 play.committed(task)
         finally:
             await line.stop()
+
+    @property
+    def _most(self) -> int:
+        """How many tasks may be under way: up to the window, fewer where a limit is set."""
+        limits, store = self._budget.limits, self._store
+        most = self._window
+        if limits.deadline_s is not None:
+            most = min(most, self._experiment.concurrency)
+        if limits.usd is None and limits.tokens is None:
+            return most
+        if store.committed < PRICED:
+            return min(most, UNPRICED)
+        return max(1, int(min(most, self._budget.affords(store.committed))))
 
     @property
     def _left(self) -> int:

@@ -29,7 +29,8 @@ COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_c
 class Prices:
     """What the calls in a run's ledger cost: by its models' own prices, else by list price.
 
-    `models` goes over what the run's manifest says of its roles.
+    `models` goes over what the run's manifest says of its roles, but for a price of one's own
+    where it has none.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
@@ -42,6 +43,11 @@ class Prices:
             if judge := scores_manifest(path):
                 self._take(JUDGE, {**judge, "name": judge.get("judged_by", {}).get("model")})
         for role, spec in (models or {}).items():
+            if (
+                spec.price is None
+                and self._found.get((role, spec.identity), (None, ""))[1] == "own"
+            ):
+                continue
             whose = "list" if spec.kind == "endpoint" else "local"
             self._found[role, spec.identity] = (pricer(spec), "own" if spec.price else whose)
 
@@ -58,7 +64,7 @@ class Prices:
         elif described.get("kind") in ("embedded", "scripted", "transformers"):
             found = (pricer(ModelSpec(name="embedded")), "local")
         else:
-            found = (list_price(name), "list")
+            found = (None if described.get("kind") == "http" else list_price(name), "list")
         self._found[role, name] = found
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:

@@ -125,6 +125,14 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
         assert within(Range(**found["total"][key]), total)
 
 
+def test_a_dry_run_minds_the_price_that_the_run_was_begun_with(tmp_path: Path) -> None:
+    arguments = ["run", "GPFS-s", "--model", "scripted", "--set", "max_turns=3"]
+    arguments += ["--out", tmp_path / "run"]
+    assert convogen(*arguments, "--n", "2", "--price", "1000,2000").status == 0
+    dry = convogen(*arguments, "--n", "4", "--dry-run", "--pilot", "2", "--json")
+    assert json.loads(dry.out)["total"]["cost_usd"]["so_far"] > 0
+
+
 def test_a_dry_run_says_what_has_no_price_and_minds_what_is_there(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:

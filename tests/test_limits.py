@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from command_line import convogen
 from endpoint_server import Answer, Asked, EndpointServer, Reset, Silence, converse, refuse, say
+from virtual_time import run_virtually
 
 from convogen import Experiment, Run, load_run, run
 from convogen.affording import role_prices
+from convogen.engine import run_async
 from convogen.errors import BudgetReached, ModelConfigError
-from convogen.models.base import Request
+from convogen.models.base import Reply, Request
 from convogen.models.budget import Limits
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.spending import spending, total_usd
@@ -64,6 +67,32 @@ def test_a_budget_stops_the_run_and_a_larger_one_goes_on(tmp_path: Path) -> None
     play(tmp_path / "run", rest, Limits(usd=limit * 10))
     made = len(first) + len(again) + len(rest)
     assert made == len(list(load_run(tmp_path / "whole").ledger()))
+    for name in ROWS:
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+class Slow(ScriptedModel):
+    """Takes a second a call, so that all that may be under way is."""
+
+    async def complete(self, request: Request) -> Reply:
+        await asyncio.sleep(1)
+        return await super().complete(request)
+
+
+@pytest.mark.parametrize("kind", ["usd", "tokens"])
+def test_a_budget_buys_finished_conversations(kind: str, tmp_path: Path) -> None:
+    wide = experiment(n=60, max_turns=10, concurrency=64)
+
+    def start(folder: Path, limits: Limits) -> Run:
+        return run_virtually(run_async(wide, folder, limits=limits, open_model=lambda _: Slow()))
+
+    start(tmp_path / "whole", Limits())
+    cost = {"usd": usd, "tokens": tokens}[kind](tmp_path / "whole")
+    half = Limits(usd=cost / 2) if kind == "usd" else Limits(tokens=int(cost / 2))
+    with pytest.raises(BudgetReached):
+        start(tmp_path / "run", half)
+    assert 20 <= len(list(load_run(tmp_path / "run").conversations())) <= 30
+    start(tmp_path / "run", Limits())
     for name in ROWS:
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

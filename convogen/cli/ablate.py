@@ -6,10 +6,12 @@ import json
 import re
 from itertools import product
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli.limits import limit_options
 from convogen.cli.options import base_url_option, model_option, price_option
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.experiment import Experiment
+    from convogen.models.budget import Limits
 
 __all__ = ["command"]
 
@@ -43,6 +46,7 @@ __all__ = ["command"]
 )
 @click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of every cell.")
+@limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
     experiment: str,
@@ -55,6 +59,7 @@ def command(
     settings: tuple[str, ...],
     concurrency: int | None,
     seed: int | None,
+    limits: Limits,
     as_json: bool,
 ) -> None:
     """Run EXPERIMENT once for each combination of the varied values, and compare the cells.
@@ -62,13 +67,14 @@ def command(
     Each cell is a run folder in --out; the same command again goes on where it stopped, and plays
     nothing twice. Differences are to the first cell: the first value of every key. The comparison
     goes to ablation.json there as well; `convogen evaluate` on the folders, then the same command
-    again, adds a judge's scores.
+    again, adds a judge's scores. A budget or a deadline is that of all cells together.
     """
+    from convogen.affording import left
     from convogen.cli.run import load_with, play, read_settings
     from convogen.errors import ExperimentError
     from convogen.files import write_whole
-    from convogen.models.budget import Limits
     from convogen.reports.ablation import compare
+    from convogen.store import load_run
 
     given = {"n": n, "seed": seed, "concurrency": concurrency}
     common = read_settings(settings) | {k: v for k, v in given.items() if v is not None}
@@ -83,9 +89,13 @@ def command(
             raise ExperimentError(f"--vary: {name} and {other} are the same; vary something else")
     wanted = min(cell.n for cell in cells.values())
     runs: dict[str, Any] = {}
+    began = monotonic()
     for at, (name, cell) in enumerate(cells.items(), 1):
         click.echo(f"cell {at} of {len(cells)}: {name}", err=True)
-        runs[name] = play(cell, out / cell.name, False, Limits())
+        others = [out / other.name for other in cells.values() if other is not cell]
+        begun = [load_run(one) for one in others if (one / "manifest.json").exists()]
+        rest = left(limits, begun, monotonic() - began)
+        runs[name] = play(cell, out / cell.name, False, rest)
     found = compare(runs, wanted)
     text = json.dumps(found, indent=1, ensure_ascii=False)
     write_whole(out / "ablation.json", text + "\n")
@@ -155,7 +165,10 @@ def _print(found: Mapping[str, Any]) -> None:
     for at, name in enumerate(found["cells"], 1):
         console.print(Text(f"cell {at}: {name}"))
     console.print(_means(found))
-    console.print(_differences(found))
+    if found["differences"]:
+        console.print(_differences(found))
+    else:
+        console.print("One cell: nothing is compared; --vary a key over more values", style="dim")
 
 
 def _label(metric: str) -> str:

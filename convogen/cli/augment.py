@@ -38,7 +38,11 @@ KINDS = ("summary", "topic", "intent", "emotion")
     type=click.Choice(KINDS),
     help="A label to give; several are possible [default: all that the data set has].",
 )
-@click.option("--balance", type=click.Choice(KINDS[1:]), help="A label whose values come evenly.")
+@click.option(
+    "--balance",
+    type=click.Choice(KINDS[1:]),
+    help="A label whose values come evenly; a task that fails is not made up for.",
+)
 @click.option(
     "--field",
     "fields",

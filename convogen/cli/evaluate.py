@@ -186,22 +186,24 @@ def _print(
             console.print(_judge_table(name, found))
     judged = {name: r["judged"] for name, r in zip(named, reports, strict=True)}
     geval = {name: found["geval"] for name, found in judged.items() if "geval" in found}
+    unjudged = not any(judged.values()) and not any(report["verdicts"] for report in reports)
+    groups = any(report["method"] == "convogen" for report in reports)
     for number in ("IV", "VI"):
         of = {name: found for name, found in geval.items() if found["table"] == number}
-        if of:
-            console.print(_published_table(number, of))
+        if of or (unjudged and groups):
+            console.print(_published_table(number, of or dict.fromkeys(named)))
     for table in diasynth_tables(named, dict(zip(named, reports, strict=True))):
         console.print(table)
     for protocol in ("unieval", "gteval"):
         of = {n: r["verdicts"] for n, r in zip(named, reports, strict=True)}
         if rows := {name: found[protocol] for name, found in of.items() if protocol in found}:
             console.print(verdict_table(protocol, list(rows.items())))
-    if not any(judged.values()) and not any(report["verdicts"] for report in reports):
+    if unjudged:
         console.print("No judge's scores yet (tables IV and VI): --judge geval", style="dim")
 
 
-def _published_table(number: str, judged: Mapping[str, dict[str, Any]]) -> Table:
-    """Table IV or VI: ours above, the published rows below."""
+def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -> Table:
+    """Table IV or VI: ours above, empty where not judged, the published rows below."""
     from rich.table import Table
     from rich.text import Text
 
@@ -209,18 +211,21 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any]]) -> Table
     from convogen.published import published
 
     known = published("convogen")[number]
-    table = Table(title=f"Groundedness, 1 to 5 (table {number})", title_justify="left")
-    table.add_column("Data set", overflow="fold")
+    title = f"Groundedness, 1 to 5 (table {number})"
+    table = Table(title=title, title_justify="left", padding=(0, 0, 0, 1))
+    table.add_column("Data set", overflow="fold", min_width=12)
     for column in known.columns:
         table.add_column(column, justify="right", no_wrap=True)
     for name, found in judged.items():
-        means = [*(row["value"] for row in found["aspects"].values()), found["average"]]
+        means: list[float | None] = [None] * len(known.columns)
+        if found is not None:
+            means = [*(row["value"] for row in found["aspects"].values()), found["average"]]
         table.add_row(Text(name), *map(number_text, means), style="bold")
     table.add_section()
     for name, row in known.rows.items():
-        table.add_row(f"{name}, published", *map(published_text, row.values()), style="dim")
-    about = list(next(iter(judged.values()))["aspects"])
-    table.caption = ", ".join(f"Q{at} {aspect}" for at, aspect in enumerate(about, 1))
+        table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
+    about = (f"{column} {aspect}" for column, aspect in known.columns.items())
+    table.caption = f"* published. {', '.join(about)}"
     return table
 
 

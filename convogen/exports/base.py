@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,12 +20,14 @@ from convogen.types import Conversation, Experience, Score
 
 __all__ = [
     "CONTEXT",
+    "LABEL",
     "TURN",
     "Column",
     "Container",
     "Exporter",
     "Item",
     "context_values",
+    "given_labels",
     "without_folders",
 ]
 
@@ -39,6 +41,10 @@ TURN: Column = {"speaker": "string", "text": "string"}
 
 CONTEXT = "context_"
 """Put before a label of a conversation's context where a column has its name."""
+
+
+LABEL = "label_"
+"""Put before the kind of a label that a model gave a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,10 @@ class Exporter(BaseModel, ABC):
     name: ClassVar[str]
     container: ClassVar[Container]
     with_context: ClassVar[bool] = True
-    """Whether the labels of a conversation's context are columns of their own."""
+    """Whether the labels of a conversation, given or of its context, are columns of their own."""
+
+    row_per_turn: ClassVar[bool] = False
+    """Whether a row is a turn: of a label per turn it has its own."""
 
     about_rows: ClassVar[str]
     """What a row is, for the card."""
@@ -87,8 +96,29 @@ def context_values(
     """
     for label, column in labels.items():
         value = conversation.context.get(label)
-        plain = value is None or isinstance(value, str)
-        yield column, value if plain else json.dumps(value, ensure_ascii=False)
+        yield column, None if value is None else _text(value)
+
+
+def given_labels(
+    conversation: Conversation, kinds: Mapping[str, Column], turn: int | None = None
+) -> Iterator[tuple[str, Any]]:
+    """The labels that a model gave a conversation, by column; with `turn` those of this turn.
+
+    `kinds` has the types of the columns: text, or a list of texts for a label per turn.
+    """
+    for column, kind in kinds.items():
+        label = (conversation.labelled or {}).get(column.removeprefix(LABEL))
+        value: Any = None if label is None else label.value
+        if value is not None and isinstance(kind, list):
+            texts = [_text(one) for one in cast("list[Any]", value)]
+            value = texts if turn is None else next(iter(texts[turn : turn + 1]), None)
+        elif value is not None:
+            value = _text(value)
+        yield column, value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 _PATH = re.compile(r"(?:^|(?<=[\s('\"]))(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\]+[/\\])*([^\s/\\]+)")

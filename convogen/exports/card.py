@@ -5,6 +5,7 @@ What models and sources wrote is escaped; no path and nothing secret is in it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ import yaml
 
 from convogen import __version__
 from convogen.corpora import Batch, Corpus, open_corpus
-from convogen.exports.base import Column, Item, without_folders
+from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.masking import masked
@@ -127,6 +128,7 @@ def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
             failures=facts.failures,
             limits=facts.limits,
             example=_example(exported.example),
+            labelled=[name for name in exported.columns if name.startswith(LABEL)],
             columns={name: _shown(kind) for name, kind in exported.columns.items()},
         )
     )
@@ -148,7 +150,8 @@ def _front_matter(manifest: Mapping[str, Any], plan: Plan, exported: Exported) -
         matter["license"] = licence
     from_hub = sorted({source for source, _ in exported.licences.given if source.startswith("hf:")})
     if from_hub:
-        matter["source_datasets"] = [source.removeprefix("hf:") for source in from_hub]
+        names = (re.split(r"[@:]", source.removeprefix("hf:"))[0] for source in from_hub)
+        matter["source_datasets"] = list(dict.fromkeys(names))
     if exporter.container != "hf":
         files = [
             {"split": split, "path": f"data/{split}.{exporter.container}"}

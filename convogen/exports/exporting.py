@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from convogen import __version__, registry
 from convogen.errors import SourceError
-from convogen.exports.base import Column, Exporter, Item, context_values
+from convogen.exports.base import Column, Exporter, Item, context_values, given_labels
 from convogen.exports.card import CardFacts, card_text
 from convogen.exports.containers import Writer, finish, open_writer
 from convogen.exports.folder import DESCRIPTION, staged
@@ -89,12 +89,16 @@ def export_run(run: Run, out: Path, plan: Plan, workers: int = 1) -> Exported:
     contents = look_through(run, [*own, *joined])
     exporter.check(contents.speakers)
     labels = contents.labels if exporter.with_context else {}
-    columns: dict[str, Column] = {**own, **dict.fromkeys(labels.values(), "string"), **joined}
+    kinds = contents.kinds if exporter.with_context else {}
+    of_context = dict.fromkeys(labels.values(), "string")
+    columns: dict[str, Column] = {**own, **of_context, **kinds, **joined}
     if exporter.container == "csv":
         columns |= {name: "string" for name, kind in columns.items() if not isinstance(kind, str)}
     with staged(out, plan.overwrite) as folder:
         exported = Exported(out, columns)
-        _write(run, contents, labels, plan, folder, exported)
+        _write(run, contents, labels, kinds, plan, folder, exported)
+        sources = run.manifest.get("experiment", {}).get("sources", {})
+        exported.licences.add_dialogues(sources, exported.conversations.total())
         facts = CardFacts.gather(run, contents.conversations, workers)
         write_whole(folder / "README.md", card_text(facts, plan, exported))
         write_whole(folder / DESCRIPTION, _description(run, plan, exported))
@@ -105,6 +109,7 @@ def _write(
     run: Run,
     contents: Contents,
     labels: Mapping[str, str],
+    kinds: Mapping[str, Column],
     plan: Plan,
     folder: Path,
     exported: Exported,
@@ -119,11 +124,13 @@ def _write(
             shared |= joined_values(item, plan.joins)
             rows = 0
             for row in plan.exporter.rows(item):
+                turn = rows if plan.exporter.row_per_turn else None
+                given = given_labels(item.conversation, kinds, turn)
                 if split not in writers:
                     writer = open_writer(container, folder, split, exported.columns)
                     writers[split] = writer
                     stack.callback(writer.close)
-                writers[split].write({**row, **shared})
+                writers[split].write({**row, **dict(given), **shared})
                 rows += 1
             _count(exported, item, split, rows)
     if not writers:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, get_args, get_origin
 
 from convogen.errors import RunFolderError, SourceError
-from convogen.exports.base import CONTEXT, Column, Item, without_folders
+from convogen.exports.base import CONTEXT, LABEL, Column, Item, without_folders
 from convogen.store import Run
 from convogen.types import PersonaCard, Score
 
@@ -29,12 +29,13 @@ class Contents:
     """What a run holds, as far as a pass over its conversations tells.
 
     `speakers` has the number of conversations in which each name speaks, `labels` the columns of
-    the context's labels, `judges` who scored.
+    the context's labels, `kinds` those of the labels that a model gave, `judges` who scored.
     """
 
     conversations: int
     speakers: Counter[str]
     labels: dict[str, str]
+    kinds: dict[str, Column]
     judges: list[str]
 
 
@@ -45,6 +46,7 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
     """
     speakers: Counter[str] = Counter()
     labels: dict[str, str] = {}
+    kinds: dict[str, Column] = {}
     count = 0
     for conversation in run.conversations():
         count += 1
@@ -52,12 +54,15 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
         for label in conversation.context:
             if label not in labels:
                 taken = {*reserved, *labels.values()}
-                labels[label] = CONTEXT + label if label in taken else label
+                clash = label in taken or label.startswith(LABEL)
+                labels[label] = CONTEXT + label if clash else label
+        for kind, label in (conversation.labelled or {}).items():
+            kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
         raise RunFolderError(f"{run.folder}: no conversation is committed in this run yet")
     scores = sorted((run.folder / "scores").glob("*.jsonl"))
     judges = [path.stem for path in scores if "." not in path.stem]
-    return Contents(count, speakers, labels, judges)
+    return Contents(count, speakers, labels, kinds, judges)
 
 
 def items(run: Run, contents: Contents, joins: Sequence[str]) -> Iterator[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from convogen.types import Experience
@@ -15,7 +16,15 @@ GENERATED = "generated"
 
 _PERMISSIVE = re.compile(r"apache-2\.0|mit|bsd-\d-clause|isc|unlicense|cc0(-1\.0)?|public domain")
 _CREATIVE = re.compile(r"cc-by(-nc)?(-sa|-nd)?(-\d\.\d)?")
-_HUB_ID = re.compile(r"apache-2\.0|mit|bsd-[23]-clause|isc|unlicense|cc0-1\.0|cc-by[\w.-]*-\d\.\d")
+_COPYLEFT = re.compile(r"[al]?gpl-[23]\.[01]")
+_HUB_ID = re.compile(
+    r"apache-2\.0|mit|bsd-[23]-clause|isc|unlicense|cc0-1\.0|cc-by[\w.-]*-\d\.\d|[al]?gpl-[23]\.[01]"
+)
+
+SHOWN = "source"
+SEEDS = "seeds"
+"""What the manifest calls the dialogues shown to the models, and those whose first words begin
+ours: `<key>_name` and `<key>_licence`."""
 
 CONDITIONS = {
     "nd": "no derivatives: what was made from it may not be passed on",
@@ -23,15 +32,21 @@ CONDITIONS = {
     "sa": "share-alike: what is made from it stays under the same licence",
     "by": "attribution",
 }
-"""The conditions of Creative Commons licences, the strictest first."""
+"""The conditions of licences, the strictest first."""
 
 
 @dataclass
 class Licences:
-    """How many personas came from which source under which licence (None where not recorded)."""
+    """How many personas came from which source under which licence (None where not recorded).
+
+    `dialogues` has the sources and licences of dialogues, with how many conversations used them.
+    """
 
     counts: Counter[tuple[str, str | None]] = field(
         default_factory=Counter[tuple[str, "str | None"]]
+    )
+    dialogues: dict[tuple[str, str | None], str] = field(
+        default_factory=dict[tuple[str, "str | None"], str]
     )
 
     def add(self, experience: Experience) -> None:
@@ -39,10 +54,32 @@ class Licences:
         for persona in experience.personas:
             self.counts[persona.source, persona.licence] += 1
 
+    def add_dialogues(self, sources: Mapping[str, str], n: int) -> None:
+        """Take up the dialogues that a manifest's sources name, used by `n` conversations."""
+        uses = {SHOWN: "examples for", SEEDS: "the first words of"}
+        for key, use in uses.items():
+            if name := sources.get(f"{key}_name"):
+                licence = sources.get(f"{key}_licence")
+                known = None if licence == "not known" else licence
+                plural = "s" if n != 1 else ""
+                self.dialogues[name, known] = f"{use} {n} conversation{plural}"
+
     @property
-    def given(self) -> dict[tuple[str, str | None], int]:
-        """The sources that are not a model, the most frequent first."""
-        return {key: n for key, n in self.counts.most_common() if key[0] != GENERATED}
+    def rows(self) -> list[tuple[str, str | None, str]]:
+        """Each source, its licence and what it is used in, the most frequent persona's first."""
+        people = {
+            key: f"{n} persona{'s' if n != 1 else ''}" for key, n in self.counts.most_common()
+        }
+        keys = dict.fromkeys([*people, *self.dialogues])
+        used = {
+            key: [uses[key] for uses in (people, self.dialogues) if key in uses] for key in keys
+        }
+        return [(*key, ", ".join(uses)) for key, uses in used.items()]
+
+    @property
+    def given(self) -> list[tuple[str, str | None]]:
+        """The sources that are not a model, with their licences."""
+        return [(source, licence) for source, licence, _ in self.rows if source != GENERATED]
 
     @property
     def unknown(self) -> list[str]:
@@ -83,13 +120,16 @@ def _conditions(licence: str | None) -> set[str] | None:
     name = _plain(licence)
     if _PERMISSIVE.fullmatch(name):
         return set() if name.startswith(("cc0", "public", "unlicense")) else {"by"}
+    if _COPYLEFT.fullmatch(name):
+        return {"sa", "by"}
     if _CREATIVE.fullmatch(name):
         return set(name.split("-")) & set(CONDITIONS)
     return None
 
 
 def _plain(licence: str | None) -> str:
-    return " ".join((licence or "").casefold().split())
+    name = " ".join((licence or "").casefold().split())
+    return re.sub(r"(?<=gpl-\d\.\d)-(only|or-later)$", "", name)
 
 
 def _strictness(licence: str) -> tuple[int, ...]:

@@ -68,6 +68,7 @@ class Csv(Exporter):
 
     name: ClassVar[str] = "csv"
     container: ClassVar[Container] = "csv"
+    row_per_turn: ClassVar[bool] = True
     about_rows: ClassVar[str] = (
         "a row is a turn; the rows of a conversation are together, in order, and repeat its columns"
     )

@@ -65,7 +65,8 @@ class _Earlier(Filter):
         for task in self._alike(words):
             row = next(rows_of_task(self._path, task))
             other = _words([turn["text"] for turn in row["turns"]])
-            similarity = fuzz.ratio(words, other) / 100
+            needed = 100 * max(best, self._threshold)  # what is below it is given up early
+            similarity = fuzz.ratio(words, other, score_cutoff=needed - 1e-6) / 100
             if similarity > best:
                 best, like = similarity, row["id"]
         if best < self._threshold:

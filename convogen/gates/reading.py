@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from convogen import registry
+from convogen.errors import ExperimentError
 from convogen.gates.base import Gate
 
 __all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
@@ -14,6 +15,17 @@ __all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
 
 def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
     """The class of an entry; raises `ExperimentError` naming those that exist."""
+    if "gate" not in entry:
+        alone = str(next(iter(entry), ""))
+        name, key = "NAME", "KEY"
+        if alone in registry.names("gates"):
+            name = alone
+            key = next(iter(registry.load("gates", name).model_fields), key)
+        raise ExperimentError(
+            f"gates: an entry without `gate`: {dict(entry)!r}; write the name alone, or with its "
+            f"parameters `- {{gate: {name}, {key}: VALUE}}`; allowed names: "
+            f"{', '.join(registry.names('gates'))}"
+        )
     return registry.load("gates", str(entry.get("gate", "")))
 
 

@@ -9,6 +9,7 @@ is the bound from then on. Spent and reserved together never pass a limit.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -142,6 +143,21 @@ class Budget:
                 f"another call may take {_total(estimate):,}"
             )
         return None
+
+    def affords(self, tasks: int) -> float:
+        """How many more tasks what is left will pay, where `tasks` of them ended so far.
+
+        What all have cost, those under way too, is taken for the cost of these: too much rather
+        than too little. Infinite where nothing is spent, or neither money nor tokens are limited.
+        """
+        limits = self.limits
+        bounds = ((limits.usd, self.spent_usd), (limits.tokens, self.spent_tokens))
+        paid = [
+            (limit - spent) * tasks / spent
+            for limit, spent in bounds
+            if limit is not None and spent > 0
+        ]
+        return min(paid, default=math.inf)
 
     def estimate(self, request: Request) -> Usage:
         """The most tokens an attempt can take."""

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from convogen.errors import EndpointDown
+from convogen.errors import EndpointDown, ModelConfigError
 from convogen.masking import public_url
 from convogen.models.base import ChatModel, Request, Transient
 from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
@@ -24,6 +24,10 @@ LOG = logging.getLogger("convogen.traffic")
 
 FAVOUR = 0.25
 """How much fuller, as a share of its limit, the endpoint a task was last answered by may be."""
+
+
+TOLD_S = 5.0
+"""A wait that the endpoint asks for is told to the user, and gives way to fallbacks, from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Endpoint:
         self.spec = spec
         self.where = public_url(spec.base_url) if spec.base_url else spec.identity
         self.in_flight = 0
-        self.down: EndpointDown | None = None
+        self.down: EndpointDown | ModelConfigError | None = None
         self.pools: list[Pool] = []
         self._clock = asyncio.get_running_loop().time
         self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind in ("endpoint", "http"))
@@ -58,6 +62,8 @@ class Endpoint:
         self._requests = PerMinute(spec.requests_per_minute)
         self._tokens = PerMinute(spec.tokens_per_minute)
         self._notice = notice
+        self._noticed = False
+        self._not_before = 0.0
 
     def worded(self, request: Request) -> Request:
         """A request under the name this endpoint has for the model."""
@@ -75,7 +81,12 @@ class Endpoint:
             return None
         if not self.breaker.admits(now):
             return self.breaker.until if now < self.breaker.until else None
-        return max(self._requests.free_at(now), self._tokens.free_at(now))
+        return max(self._not_before, self._requests.free_at(now), self._tokens.free_at(now))
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is left alone for a while: calls go to another meanwhile, if there is one."""
+        return self.breaker.open or self._not_before > self._clock() + TOLD_S
 
     def enter(self, tokens: int) -> Permit:
         """Take a place for a call of about so many tokens."""
@@ -85,22 +96,32 @@ class Endpoint:
         self._tokens.take(tokens, now)
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
+    def begun(self, permit: Permit) -> Permit:
+        """A permit of a call that begins only now, after it had to wait for the budget."""
+        return replace(permit, started=self._clock())
+
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
         """Give the place back after an answer; the seconds it took."""
         now = self._clock()
         seconds = now - permit.started
         self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
         self.limit.answered(permit.epoch, role, seconds, self.in_flight)
-        if self.breaker.answered():
-            LOG.info("endpoint back", extra={"endpoint": self.where})
-            self._notice("")
+        self._back()
         self._leave()
         return seconds
 
     def refused(self, permit: Permit) -> None:
         """Give the place back after an answer that the request is at fault."""
-        self.breaker.answered()
+        self._back()
         self._leave()
+
+    def _back(self) -> None:
+        """It answers."""
+        if self.breaker.answered():
+            LOG.info("endpoint back", extra={"endpoint": self.where})
+        if self._noticed and self._clock() >= self._not_before:
+            self._noticed = False
+            self._notice("")
 
     def given_up(self, permit: Permit) -> None:
         """Give the place back of a call that was cancelled."""
@@ -112,13 +133,21 @@ class Endpoint:
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
         opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s)
-        wait_s = self.breaker.until - self._clock()
-        if opened and self.breaker.failing_s + wait_s > self.spec.patience_s:
+        asked_s, left_alone = fault.retry_after_s or 0.0, self.paused
+        self._not_before = max(self._not_before, self._clock() + asked_s)
+        wait_s = max(self.breaker.until if opened else 0.0, self._not_before) - self._clock()
+        if asked_s > self.spec.patience_s:
+            self.down = EndpointDown(
+                f"model {self.spec.name}: {fault}; it asks to wait for {asked_s:.0f} s, and "
+                f"patience_s is {self.spec.patience_s:g}"
+            )
+        elif opened and self.breaker.failing_s + wait_s > self.spec.patience_s:
             self.down = EndpointDown(
                 f"model {self.spec.name}: {fault}; no call was answered for "
                 f"{self.breaker.failing_s:.0f} s, and patience_s is {self.spec.patience_s:g}"
             )
-        elif opened:
+        elif opened or (asked_s > TOLD_S and not left_alone):
+            self._noticed = True
             self._notice(f"paused: {fault}; trying again in {wait_s:.0f} s")
             LOG.warning(
                 "endpoint paused",
@@ -126,7 +155,7 @@ class Endpoint:
             )
         self._leave()
 
-    def close_for_good(self, permit: Permit, reason: EndpointDown) -> None:
+    def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
         """Give the place back; nothing more is asked of an endpoint that refuses us."""
         self.down = reason
         LOG.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
@@ -155,7 +184,7 @@ class Pool:
         """A place at an endpoint for a call of about so many tokens, by priority, lowest first.
 
         The endpoint that answered `before` holds the prompt's beginning in its cache and is
-        favoured. Raises `EndpointDown` where no endpoint is left.
+        favoured. Raises `EndpointDown` where no endpoint is left, or what else keeps all away.
         """
         if not self._waiting:
             chosen = self._choose(before)
@@ -180,7 +209,7 @@ class Pool:
             if not turn.done():
                 try:
                     chosen = self._choose(before)
-                except EndpointDown as down:
+                except (EndpointDown, ModelConfigError) as down:
                     turn.set_exception(down)
                 else:
                     if chosen is None:
@@ -201,7 +230,7 @@ class Pool:
                     load = endpoint.load - (FAVOUR if endpoint is before else 0.0)
                     best = min(best or (load, endpoint), (load, endpoint), key=lambda each: each[0])
                     continue
-                busy |= endpoint.down is None and not endpoint.breaker.open
+                busy |= endpoint.down is None and not endpoint.paused
                 if at is not None:
                     wake = at if wake is None else min(wake, at)
             if best is not None:

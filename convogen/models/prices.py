@@ -17,6 +17,9 @@ priced one by one, never their sum."""
 
 FREE = Price(input=0, output=0)
 
+LOCAL = ("scripted", "embedded", "transformers")
+"""Kinds of models that run here; what another's chatbot costs only its user knows."""
+
 
 def pricer(spec: ModelSpec) -> Pricer | None:
     """What a model's calls cost: its own price, nothing where it runs here, else the list price.
@@ -25,7 +28,9 @@ def pricer(spec: ModelSpec) -> Pricer | None:
     """
     if spec.price is not None:
         return spec.price.usd
-    return FREE.usd if spec.kind != "endpoint" else list_price(spec.identity)
+    if spec.kind in LOCAL:
+        return FREE.usd
+    return list_price(spec.identity) if spec.kind == "endpoint" else None
 
 
 @lru_cache(maxsize=64)

@@ -87,8 +87,15 @@ class ModelSpec(BaseModel):
         default_factory=list["ModelSpec"],
         description="models to ask instead, in this order, while the endpoint is down",
     )
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    tokens_per_minute: int | None = Field(default=None, ge=1)
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="calls that each endpoint, each replica, takes in a minute"
+    )
+    tokens_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens, prompt and completion, that each endpoint, each replica, takes in a "
+        "minute",
+    )
     patience_s: float = Field(
         default=900, ge=0, description="seconds an endpoint may be down before the run stops"
     )

@@ -140,7 +140,8 @@ class Traffic:
         A fault is retried after a while, `ATTEMPTS` times where the endpoint answers other calls;
         then `ModelFault` is raised. While it answers none the call waits, and does not count.
         `on_lost` is told of each attempt that may have been billed for nothing. Raises
-        `EndpointDown` where no endpoint is left to ask, `BudgetReached` where no attempt fits.
+        `EndpointDown` or `ModelConfigError` where no endpoint is left to ask, `BudgetReached` where
+        no attempt fits.
         """
         pool = self._pools[request.role]
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
@@ -151,21 +152,22 @@ class Traffic:
             attempts += 1
             try:
                 async with self._gate.attempt(request, priority, on_lost) as reservation:
+                    permit = endpoint.begun(permit)
                     reply = await endpoint.model.complete(endpoint.worded(request))
                     reservation.settle(reply.usage)
             except Transient as fault:
                 endpoint.failed(permit, fault)
                 self.tally.add("retries")
-                if endpoint.breaker.open:
+                if endpoint.breaker.open or endpoint.down:
                     continue
                 counted += 1
-                wait_s = _wait_s(fault, counted)
+                wait_s = _wait_s(counted)
                 _log_retry(request, endpoint, fault, attempts, wait_s)
                 if counted == ATTEMPTS:
                     message = f"model {request.model}: {fault}; gave up after {attempts} attempts"
                     raise ModelFault("endpoint_fault", message) from fault
                 await asyncio.sleep(wait_s)
-            except EndpointDown as down:
+            except (EndpointDown, ModelConfigError) as down:
                 endpoint.close_for_good(permit, down)
             except ModelFault:
                 endpoint.refused(permit)
@@ -182,10 +184,9 @@ class Traffic:
                 return Completed(replace(reply, text=text), endpoint, attempts, seconds)
 
 
-def _wait_s(fault: Transient, attempt: int) -> float:
-    """Jittered exponential back-off in seconds, never shorter than the endpoint's Retry-After."""
-    wait_s = random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (attempt - 1), LONGEST_BACKOFF_S)
-    return max(wait_s, fault.retry_after_s or 0.0)
+def _wait_s(attempt: int) -> float:
+    """Jittered exponential back-off in seconds; the endpoint itself is held for its Retry-After."""
+    return random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (attempt - 1), LONGEST_BACKOFF_S)
 
 
 def _log_retry(

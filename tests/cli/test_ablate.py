@@ -12,6 +12,7 @@ from scipy import stats
 
 from convogen import load_run
 from convogen.reports.ablation import holm
+from convogen.spending import spending
 
 SCRIPTED = ("demo", "--model", "scripted", "--set", "max_turns=4")
 
@@ -97,6 +98,34 @@ def test_keys_that_vary_together_and_the_table(tmp_path: Path) -> None:
     assert "cell 2: personas=sampled,persona_source=everyday" in ended.out
     assert "MTLD" in ended.out
     assert "Holm, over" in " ".join(ended.out.split())
+
+
+def test_a_single_cell_is_said_to_be_compared_with_nothing(tmp_path: Path) -> None:
+    ended = convogen("ablate", *SCRIPTED, "--n", 1, "--out", tmp_path, "--vary", "style=short")
+    assert ended.status == 0, ended.err
+    assert "nothing is compared" in ended.out
+    assert "Differences" not in ended.out
+
+
+def test_a_budget_is_that_of_all_cells(tmp_path: Path) -> None:
+    vary = ("--vary", "style=short,chatty", "--n", 4, "--set", "sampling.generator.max_tokens=300")
+    cells = ablated(tmp_path / "whole", *vary)["cells"].values()
+
+    def tokens(run: Path) -> int:
+        rows = spending(load_run(run))
+        return sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
+
+    first, second = (tokens(cell["run"]) for cell in cells)
+    limit = first + second // 2
+    args = ("ablate", *SCRIPTED, *vary, "--out", tmp_path / "run")
+    for _ in range(2):
+        ended = convogen(*args, "--budget-tokens", limit)
+        assert ended.status == 1
+        assert "with a larger --budget-tokens" in ended.err
+        played = [path.parent for path in (tmp_path / "run").glob("*/manifest.json")]
+        assert len(played) == 2
+        assert first <= sum(map(tokens, played)) <= limit
+    assert convogen(*args, "--budget-tokens", 10 * limit).status == 0
 
 
 @pytest.mark.parametrize(

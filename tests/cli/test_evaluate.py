@@ -53,6 +53,8 @@ def test_judged_with_tables_and_cost(folder: Path) -> None:
     assert "GPIS-s, published" in ended.out
     assert "table VI" not in ended.out
     assert "speech_style" in ended.out
+    table = ended.out[ended.out.index("(table IV)") :].splitlines()[1:]
+    assert any(line.split()[1:3] == ["GPIS-s", "*"] for line in table), "no name is folded"
     assert "18 calls" in ended.out
     assert "PERSONA-CHAT, published" in ended.out
     rows = (folder / "scores" / "geval.jsonl").read_text().splitlines()
@@ -60,6 +62,16 @@ def test_judged_with_tables_and_cost(folder: Path) -> None:
     shown = convogen("show", folder, "--json")
     judge = [row for row in json.loads(shown.out)["ledger"] if row["role"] == "judge"]
     assert [row["calls"] for row in judge] == [18]
+
+
+def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None:
+    out = convogen("evaluate", folder).out
+    for title, row in (("(table IV)", "GPFS-s *"), ("(table VI)", "PCIS-s *")):
+        table = out[out.index(title) :]
+        assert row in table
+        ours = next(line for line in table.splitlines() if line.startswith("│ run "))
+        assert set(ours) <= set("│ run-")
+    assert "--judge geval" in out
 
 
 @pytest.mark.parametrize(

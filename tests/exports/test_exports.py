@@ -21,7 +21,7 @@ from convogen.exports import Item, parse_splits
 from convogen.exports.chat import seen_by
 from convogen.exports.licences import Licences
 from convogen.exports.splits import split_of
-from convogen.types import Conversation, Experience, Failure, Persona, Score, Starter, Turn
+from convogen.types import Conversation, Experience, Failure, Label, Persona, Score, Starter, Turn
 
 HOSTILE = [
     "=1+1",
@@ -151,6 +151,29 @@ def test_csv_is_a_turn_a_row_and_loads_back_equal(hostile: Path, tmp_path: Path)
     assert first.participants == conversation(0).participants
 
 
+@pytest.mark.parametrize("to", ["jsonl", "parquet", "csv"])
+def test_labels_that_a_model_gave_are_columns(to: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", n=2)
+    emotions = [f"mood {at}" for at in range(len(HOSTILE))]
+    labelled = {
+        "topic": Label(value="found", planned=HOSTILE[5], check="chosen"),
+        "emotion": Label(value=emotions, check="one a turn"),
+    }
+    first = conversation(0).model_copy(update={"labelled": labelled})
+    lines = first.to_line() + conversation(1).to_line()
+    (run / "conversations.jsonl").write_bytes(lines)
+    export(run, tmp_path / "out", to)
+    loaded: Any = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    rows = list(loaded["train"])
+    assert (rows[0]["topic"], rows[0]["label_topic"]) == (HOSTILE[5], "found")
+    assert not rows[-1]["label_topic"], "that one has none"
+    if to == "csv":
+        assert [row["label_emotion"] for row in rows[: len(HOSTILE)]] == emotions
+    else:
+        assert [row["label_emotion"] for row in rows] == [emotions, None]
+    assert "label_topic" in (tmp_path / "out" / "README.md").read_text().replace("\\", "")
+
+
 def test_one_perspective_and_nobody_of_that_name(hostile: Path, tmp_path: Path) -> None:
     export(hostile, tmp_path / "out", "messages", "--perspective", "|Eve|")
     rows = rows_of(tmp_path / "out" / "data" / "train.jsonl")
@@ -268,6 +291,37 @@ def test_the_strictest_licence() -> None:
     assert found("CC-BY-SA-4.0", "CC-BY-NC-4.0").hub_id == "other"
     assert found("CC-BY-ND-4.0").conditions[0].startswith("no derivatives")
     assert found().hub_id is None
+    assert found("GPL-3.0", "Apache-2.0").hub_id == "gpl-3.0"
+    assert found("GPL-3.0-or-later").conditions[0].startswith("share-alike")
+    assert found("GPL-3.0", "CC-BY-SA-4.0").hub_id == "other"
+
+
+@pytest.mark.parametrize("use", ["source", "seeds"])
+def test_the_licence_of_dialogues_that_were_used_is_carried_through(
+    use: str, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    named = {f"{use}_name": "hf:some/chats@all:train", f"{use}_licence": "CC-BY-NC-ND-4.0"}
+    manifest["experiment"]["sources"] = named
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "experiences.jsonl").write_bytes(
+        b"".join(
+            experience(task).model_copy(update={"personas": []}).to_line() for task in range(6)
+        )
+    )
+    ended = convogen("export", run, "--to", "jsonl", "--out", tmp_path / "out")
+    assert "CC-BY-NC-ND-4.0 (no derivatives" in ended.err
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["licence"] == (
+        "cc-by-nc-nd-4.0"
+    )
+    text = (tmp_path / "out" / "README.md").read_text("utf-8")
+    front = yaml.safe_load(text.split("---\n")[1])
+    assert (front["license"], front["source_datasets"]) == ("cc-by-nc-nd-4.0", ["some/chats"])
+    (row,) = [line for line in text.splitlines() if "| hf:some/chats" in line]
+    assert row.replace("\\", "").split(" | ")[1] == "CC-BY-NC-ND-4.0"
+    assert "6 conversations" in row
+    assert ("were shown to the models" in text.replace("\n", " ")) == (use == "source")
 
 
 def test_an_export_is_replaced_only_where_that_is_asked_for(hostile: Path, tmp_path: Path) -> None:

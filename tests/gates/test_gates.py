@@ -234,7 +234,8 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
     ("entries", "message"),
     [
         (["no_such"], "gate: 'no_such' is not known; allowed: near_duplicate, safety"),
-        ([{"turns": 3}], "gate: '' is not known"),
+        ([{"turns": 3}], "without `gate`: {'turns': 3}; write"),
+        ([{"min_turns": 2}], "`- {gate: min_turns, turns: VALUE}`"),
         ([3], "valid dictionary"),
         (["min_turns"], r"gates\[0\]: turns: Field required"),
         ([{"gate": "judge", "min_score": 3, "judge": "x"}], "must be one of geval"),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from convogen.models.http import Http
 from convogen.models.prices import list_price, pricer
 from convogen.models.spec import ModelSpec, Price
 from convogen.types import Usage
@@ -42,6 +43,13 @@ def test_what_runs_here_costs_nothing(model: str) -> None:
 @pytest.mark.parametrize("model", ["my-own-finetune-of-something", "scripted", "a.gguf"])
 def test_a_model_behind_an_endpoint_without_a_list_price_has_none(model: str) -> None:
     assert pricer(ModelSpec(name=model, base_url="http://127.0.0.1/v1")) is None
+
+
+def test_another_s_chatbot_is_not_taken_for_free() -> None:
+    chatbot = Http(url="http://127.0.0.1/ask", body={"q": "{{ message }}"}, answer="a")
+    assert pricer(ModelSpec(name="gpt-4o", http=chatbot)) is None
+    own = ModelSpec(name="bot", price=Price(input=1, output=1), http=chatbot)
+    assert (pricer(own) or MILLION)(MILLION) == 2
 
 
 @given(

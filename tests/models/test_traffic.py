@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import run_virtually
 
-from convogen.errors import EndpointDown, ExperimentError, ModelFault
+from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, ModelFault
 from convogen.experiment import Experiment
 from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
+from convogen.models.budget import Budget, Limits
+from convogen.models.gate import Gate
 from convogen.models.limits import PerMinute
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
@@ -259,6 +261,74 @@ def test_retry_after_is_kept_to_the_second() -> None:
         done = await setup.traffic.complete(request(), 0)
         assert done.attempts == 2
         assert model.started[1] - model.started[0] >= 47
+
+    run_virtually(main())
+
+
+def test_retry_after_holds_all_calls_and_is_told() -> None:
+    async def main() -> None:
+        model = Simulated(fault=lambda asked, now: throttled(47.0) if now == 1 else None)
+        setup = Setup(spec(), 8, of(spec().base_url, model))
+        results = await setup.ask(60, workers=8)
+        assert all(isinstance(each, Completed) for each in results)
+        assert not [at for at in model.started if 1.02 < at < 48], "all of the endpoint's calls"
+        assert setup.notices[0] == "paused: answered 429: slow down; trying again in 47 s"
+        assert setup.notices[-1] == ""
+
+    run_virtually(main())
+
+
+def test_a_retry_after_past_our_patience_ends_it_or_goes_to_the_fallback() -> None:
+    async def main(fallback: bool) -> list[Completed | BaseException]:
+        other = ModelSpec(name="other", base_url="http://127.0.0.1:2/v1")
+        models = {
+            spec().base_url: Simulated(fault=lambda *_: throttled(7200.0)),
+            other.base_url: Simulated(),
+        }
+        setup = Setup(spec(patience_s=600, fallback=[other] if fallback else []), 16, models)
+        results = await setup.ask(40, workers=20)
+        assert asyncio.get_running_loop().time() < 60
+        return results
+
+    assert all(isinstance(each, Completed) for each in run_virtually(main(True)))
+    told = "asks to wait for 7200 s, and patience_s is 600"
+    assert all(told in str(each) for each in run_virtually(main(False)))
+
+
+def test_a_model_that_one_endpoint_lacks_is_asked_of_the_fallback() -> None:
+    async def main(fallback: bool) -> list[Completed | BaseException]:
+        other = ModelSpec(name="other", base_url="http://127.0.0.1:2/v1")
+        lacking: Fault = lambda *_: ModelConfigError("404: no such model")  # noqa: E731
+        models = {spec().base_url: Simulated(fault=lacking), other.base_url: Simulated()}
+        return await Setup(spec(fallback=[other] if fallback else []), 16, models).ask(40)
+
+    assert all(isinstance(each, Completed) for each in run_virtually(main(True)))
+    with pytest.raises(ModelConfigError, match="404: no such model"):
+        run_virtually(main(False))
+
+
+def test_a_pause_is_no_longer_told_once_the_endpoint_answers_that_a_request_is_at_fault() -> None:
+    async def main() -> None:
+        def fault(asked: Request, now: float) -> Exception | None:
+            return Transient("reset") if now < 1 else ModelFault("refused", "too long")
+
+        setup = Setup(spec(), 16, of(spec().base_url, Simulated(fault=fault)))
+        await setup.ask(30, workers=16)
+        assert setup.notices[0].startswith("paused: ")
+        assert setup.notices[-1] == ""
+
+    run_virtually(main())
+
+
+def test_waiting_for_the_budget_is_not_the_endpoint_s_time() -> None:
+    async def main() -> None:
+        asked = request()
+        most = Budget().estimate(asked)
+        one_by_one = Limits(tokens=int(1.5 * (most.prompt_tokens + most.completion_tokens)))
+        setup = Setup(spec(), 2, of(spec().base_url, Simulated()))
+        setup.traffic._gate = Gate(Budget(one_by_one))
+        done = await asyncio.gather(*(setup.traffic.complete(request(), n) for n in range(2)))
+        assert [each.seconds for each in done] == [1.0, 1.0]
 
     run_virtually(main())
 
