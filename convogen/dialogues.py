@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from convogen.corpora import Corpus, open_corpus
+from convogen.corpora.seeds import opening, seed_id
 from convogen.errors import SourceError
 from convogen.store import Run
 from convogen.types import Conversation, Turn
@@ -25,6 +26,10 @@ __all__ = [
     "real_dialogues",
     "seed_of",
 ]
+
+
+_SHOWN = 60
+"""Characters of an utterance in a message."""
 
 
 class CorpusFolder(Run):
@@ -80,15 +85,21 @@ class PairFolder(Run):
 class Beside:
     """Dialogues to set beside others: by the id of their seed, or by their place, from 0.
 
-    `digest` stands for what is said in them, where something shorter does so.
+    `digest` stands for what is said in them, where something shorter does so. With `same_opening`
+    what is found by its place has to begin as the other does, white space and case aside.
     """
 
     def __init__(
-        self, name: str, dialogues: Mapping[str | int, Sequence[Turn]], digest: str | None = None
+        self,
+        name: str,
+        dialogues: Mapping[str | int, Sequence[Turn]],
+        digest: str | None = None,
+        same_opening: bool = False,
     ) -> None:
         self.name = name
         self._dialogues = dialogues
         self._digest = digest
+        self._same_opening = same_opening
 
     @cached_property
     def digest(self) -> str:
@@ -102,7 +113,7 @@ class Beside:
     def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
         """The dialogue on the same seed; `place` counts the conversations before it.
 
-        Raises `SourceError` where there is none.
+        Raises `SourceError` where there is none, or one that begins with something else.
         """
         if not self.has(conversation, place):
             seed = seed_of(conversation)
@@ -111,21 +122,35 @@ class Beside:
                 f"{self.name}: nothing to set beside conversation {conversation.id}, which has "
                 f"{which}; give the dialogues that the seeds are from"
             )
-        return tuple(self._dialogues[_key(conversation, place)])
+        key = _key(conversation, place)
+        found = tuple(self._dialogues[key])
+        here, there = opening(conversation.turns), opening(found)
+        if self._same_opening and isinstance(key, int) and here != there:
+            raise SourceError(
+                f"{self.name}: its dialogue {key + 1} is not the one of conversation "
+                f"{conversation.id}: it begins {there[:_SHOWN]!r}, that {here[:_SHOWN]!r}; give "
+                "dialogues with the ids of their seeds, or the real ones in the same order"
+            )
+        return found
 
 
 def real_dialogues(source: str) -> Beside:
     """The real dialogues in a corpus, all of them held; raises `SourceError` where there is none.
 
-    Their ids are the corpus' own; where a row lists its messages' ids, the last of them.
+    Their ids are those of the seeds they are; of the two sides of a vote the longer one is taken,
+    as the seed is.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
     for place, one in enumerate(open_corpus(source)):
         dialogues[place] = one.turns
-        dialogues.setdefault(_id(one), one.turns)
+        name = seed_id(one)
+        if name not in dialogues or (
+            "side" in one.context and len(one.turns) > len(dialogues[name])
+        ):
+            dialogues[name] = one.turns
     if not dialogues:
         raise SourceError(f"{source}: no dialogue in it")
-    return Beside(source, dialogues)
+    return Beside(source, dialogues, same_opening=True)
 
 
 def paired(first: Run, second: Run, out: Path) -> tuple[PairFolder, Beside]:
@@ -165,9 +190,3 @@ def digest_of(dialogues: Iterable[tuple[str | int, Sequence[Turn]]]) -> str:
     for name, turns in dialogues:
         digest.update(repr((name, [(turn.speaker, turn.text) for turn in turns])).encode())
     return digest.hexdigest()
-
-
-def _id(conversation: Conversation) -> str:
-    listed = conversation.context.get("conversation_id")
-    last: Any = cast("list[Any]", listed)[-1] if isinstance(listed, list) and listed else None
-    return last if isinstance(last, str) and last else conversation.id

@@ -65,6 +65,8 @@ def command(
         judge, sign, dialogues = pair.partition("=")
         if not sign:
             raise click.UsageError(f"--own {pair}: must be JUDGE=DIALOGUES")
+        if judge in mine:
+            raise click.UsageError(f"--own {pair}: {judge} has {mine[judge]} already")
         mine[judge] = dialogues
     found: dict[str, Any] = {
         "protocol": protocol,

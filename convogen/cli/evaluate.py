@@ -152,12 +152,21 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
 def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
     """The real dialogues that a judge needs; None where it needs none."""
     from convogen.corpora.seeds import seed_dialogues
-    from convogen.dialogues import Beside, real_dialogues
+    from convogen.dialogues import Beside, CorpusFolder, real_dialogues
+    from convogen.errors import SourceError
+    from convogen.store import load_run
 
     if judge.needs != "beside":
         return None
     if real:
         return real_dialogues(real)
+    if isinstance(run, CorpusFolder):
+        if not (Path(run.source) / "experiment.yaml").is_file():
+            raise SourceError(
+                f"{run.source}: judge {judge.name} compares each conversation with a real one; "
+                "name the corpus of the real ones (--real)"
+            )
+        run = load_run(run.source)
     return Beside(f"seeds of {run.folder}", {**seed_dialogues(run)})
 
 

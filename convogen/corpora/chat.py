@@ -175,7 +175,13 @@ def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Ite
             turns = [_oasst_turn(message) for message in thread]
             name = thread[-1].get("message_id")
             name = name if isinstance(name, str) else f"{fallback}-{number}"
-            yield conversation(name, turns, shared | labels({"lang": root.get("lang")}, ()))
+            yield conversation(name, turns, shared | labels({"lang": _language(thread)}, ()))
+
+
+def _language(thread: Sequence[dict[str, Any]]) -> str | None:
+    """What a thread is written in; `mixed` where its messages are of several languages."""
+    said = {lang for message in thread if isinstance(lang := message.get("lang"), str)}
+    return "mixed" if len(said) > 1 else next(iter(said), None)
 
 
 def _oasst_turn(message: dict[str, Any]) -> Turn:

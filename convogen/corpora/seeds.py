@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -23,7 +23,17 @@ from convogen.errors import SourceError
 from convogen.store import Run
 from convogen.types import Conversation, Turn
 
-__all__ = ["INQUIRER", "RESPONDER", "RULES", "Seed", "Seeds", "open_seeds", "seed_dialogues"]
+__all__ = [
+    "INQUIRER",
+    "RESPONDER",
+    "RULES",
+    "Seed",
+    "Seeds",
+    "open_seeds",
+    "opening",
+    "seed_dialogues",
+    "seed_id",
+]
 
 INQUIRER, RESPONDER = "user", "assistant"
 """Who speaks: the person, or the model in that person's place, and the chatbot."""
@@ -157,7 +167,7 @@ def _longest(
         for one in group:
             rule, turns = _cleaned(one, min_utterances)
             if rule is None:
-                fit.append(Seed(_seed_id(one), _task(one), turns))
+                fit.append(Seed(seed_id(one), _task(one), turns))
             else:
                 dropped[rule] += 1
         if fit:
@@ -210,10 +220,16 @@ def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
 def _group(one: Conversation) -> str:
     """What the threads of a tree, and the two sides of a vote, have in common."""
     tree = one.context.get("message_tree_id")
-    return tree if isinstance(tree, str) else _seed_id(one)
+    return tree if isinstance(tree, str) else seed_id(one)
 
 
-def _seed_id(one: Conversation) -> str:
+def opening(turns: Sequence[Turn]) -> str:
+    """A dialogue's first utterance to compare by: in small letters, white space as one blank."""
+    return " ".join(turns[0].text.casefold().split()) if turns else ""
+
+
+def seed_id(one: Conversation) -> str:
+    """The id of the seed that a dialogue is: its own, its last message's, or its vote's."""
     messages = one.context.get("conversation_id")
     if isinstance(messages, list) and messages and messages[-1]:
         return str(cast("list[Any]", messages)[-1])

@@ -8,6 +8,7 @@ everybody's are.
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _SHORTEST = 100
 _LONGEST_NAME = 40
 _LONGEST_REASON = 2_000
 _EVIDENCE = 200
+_AROUND = " .!*\"'`"
+_PLACE = re.compile(r"(?:utterance )?[\[(#]?(\d{1,9})(?:\.0+)?[\])]?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,8 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
         return f"no JSON object in the reply: {' '.join(text.split())[:_EVIDENCE]!r}"
     said = found.get("choice")
     known = {choice.casefold(): choice for choice in choices}
-    choice = known.get(" ".join(said.split()).casefold()) if isinstance(said, str) else None
+    word = " ".join(said.strip(_AROUND).split()).casefold() if isinstance(said, str) else ""
+    choice = known.get(word)
     if choice is None:
         return f"choice {said!r:.60}; allowed: {', '.join(choices)}"
     index = None
@@ -222,6 +226,9 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 def _number(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value.strip()[:9])
+    if isinstance(value, str):
+        place = _PLACE.fullmatch(" ".join(value.strip(_AROUND).split()))
+        return int(place[1]) if place else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int) else None

@@ -203,13 +203,21 @@ def calibrations(
 
     A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
     `conversation`; without either its place is that of the dialogue. Raises `SourceError` where a
-    label is of no judged dialogue.
+    label is of no judged dialogue, or where it is not told which of several sets is meant.
     """
     found: list[dict[str, Any]] = []
+    sets = dict.fromkeys(one.dialogues for one in judgements)
+    there = ", ".join(name or "a set without a name" for name in sets)
     for human in humans:
         name, sign, rest = human.partition("=")
         named = bool(sign) and not Path(human).exists()
         path = Path(rest if named else human)
+        if named and name not in sets:
+            raise SourceError(f"--human {human}: no verdicts on {name!r}; there are: {there}")
+        if not named and len(sets) > 1:
+            raise SourceError(
+                f"--human {human}: of which dialogues? DIALOGUES=FILE; there are: {there}"
+            )
         labels = _labels(path, protocol)
         meant = [one for one in judgements if not named or one.dialogues == name]
         found += [_calibration(one, labels, path) for one in meant]

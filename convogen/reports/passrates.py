@@ -165,7 +165,9 @@ def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict
         for short, long in pairwise(group):
             if short.utterances == long.utterances:
                 continue
-            table = published("dialogueforge")["3"].rows.get(model, {})
+            base = _TUNED.sub("", model)
+            row = base if base == model else f"{base} (FT)"
+            table = _named(published("dialogueforge")["3"].rows, row)
             papers = data == "OASST1" and (short.utterances, long.utterances) == (6, 12)
             yield {
                 "model": model,

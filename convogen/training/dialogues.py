@@ -1,7 +1,8 @@
 """What a model is trained on and held against: the inquirer's turns of real dialogues, as tokens.
 
 The model plays the person: the person's turns are the assistant's of its chat template, the
-chatbot's are the user's. Only the person's turns are targets.
+chatbot's are the user's. Only the person's turns are targets. Where a template has no system
+message, or moves it, what it would say stands before the user's first message.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convogen.corpora.seeds import Seed, Seeds
+from convogen.corpora.seeds import Seed, Seeds, opening
 from convogen.errors import ModelConfigError, SourceError
 from convogen.methods.dialogueforge_play import inquirer_chat
 from convogen.models.base import Message
@@ -23,6 +24,7 @@ __all__ = [
     "TokenData",
     "encode",
     "encode_all",
+    "folds_system",
     "messages_of",
     "prompts",
     "sample",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 UNKNOWN_TASK = "You want what your messages ask for."
+
+_PROBE = ("system", "user", "assistant", "user", "assistant")
 
 IGNORED = -100
 """The label of a token that is no target."""
@@ -53,7 +57,7 @@ class TokenData:
     """Dialogues as tokens, and what the block took of them.
 
     `truncated` dialogues lost `cut_tokens`, `cut_targets` of them targets; `without_target` had
-    no target left and are not among `rows`.
+    no target left and are not among `rows`. `system_folded`: see `folds_system`.
     """
 
     rows: list[Encoded]
@@ -61,6 +65,7 @@ class TokenData:
     cut_tokens: int
     cut_targets: int
     without_target: int
+    system_folded: bool
 
     def counts(self) -> dict[str, int]:
         """All counts, for the manifest."""
@@ -86,8 +91,8 @@ def unshared(train: Seeds, held_out: Seeds) -> list[Seed]:
     White space and case aside. Raises `SourceError` where none is left.
     """
     ids = {seed.id for seed in held_out.seeds}
-    openings = {_opening(seed) for seed in held_out.seeds}
-    left = [one for one in train.seeds if one.id not in ids and _opening(one) not in openings]
+    openings = {opening(seed.turns) for seed in held_out.seeds}
+    left = [one for one in train.seeds if one.id not in ids and opening(one.turns) not in openings]
     if not left:
         raise SourceError(
             f"{train.name}: all its dialogues are in {held_out.name} as well; train on one corpus "
@@ -136,12 +141,38 @@ def encode(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
     return Encoded(ids, labels)
 
 
+def folds_system(tokenizer: Any) -> bool:
+    """Whether the system message goes before the user's first one in this tokenizer's template.
+
+    So where the template refuses it, leaves it out, or moves it to the last of the user's messages.
+    Raises `ModelConfigError` where the template is not to be used that way either.
+    """
+    chat = [Message(role, f"{role} {at}") for at, role in enumerate(_PROBE)]
+    try:
+        encode(tokenizer, chat)
+    except ModelConfigError:
+        pass
+    else:
+        plain = [{"role": message.role, "content": message.content} for message in chat]
+        if chat[0].content in _rendered(tokenizer, plain):
+            return False
+    encode(tokenizer, _folded(chat))
+    return True
+
+
+def _folded(chat: Sequence[Message]) -> list[Message]:
+    """A chat whose first two messages, the system's and the user's, are one of the user's."""
+    return [Message("user", f"{chat[0].content}\n\n{chat[1].content}"), *chat[2:]]
+
+
 def encode_all(tokenizer: Any, seeds: Sequence[Seed], block: int) -> TokenData:
     """Dialogues as at most `block` tokens each, the first ones."""
     rows: list[Encoded] = []
     truncated = cut_tokens = cut_targets = without_target = 0
+    fold = folds_system(tokenizer)
     for seed in seeds:
-        whole = encode(tokenizer, messages_of(seed))
+        messages = messages_of(seed)
+        whole = encode(tokenizer, _folded(messages) if fold else messages)
         row = Encoded(whole.input_ids[:block], whole.labels[:block])
         if len(whole.input_ids) > block:
             truncated += 1
@@ -151,7 +182,7 @@ def encode_all(tokenizer: Any, seeds: Sequence[Seed], block: int) -> TokenData:
             rows.append(row)
         else:
             without_target += 1
-    return TokenData(rows, truncated, cut_tokens, cut_targets, without_target)
+    return TokenData(rows, truncated, cut_tokens, cut_targets, without_target, fold)
 
 
 def _rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
@@ -164,7 +195,3 @@ def _rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str
         raise ModelConfigError(
             f"the tokenizer renders no chat ({said}); give an instruction-tuned model"
         ) from error
-
-
-def _opening(seed: Seed) -> str:
-    return " ".join(seed.turns[0].text.casefold().split())

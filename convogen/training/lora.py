@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,14 +12,52 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from convogen.errors import ExperimentError, ModelConfigError
 from convogen.files import append_line, cut_torn_line, write_whole, writing
 from convogen.training.dialogues import Encoded
 from convogen.training.loading import library
 from convogen.training.settings import Settings
 
-__all__ = ["adapted_modules", "changed_weights", "load_adapter", "save_adapter", "train_adapter"]
+__all__ = [
+    "adapted_modules",
+    "changed_weights",
+    "check_settings",
+    "load_adapter",
+    "save_adapter",
+    "train_adapter",
+]
 
 Progress = Callable[[int, int], None]
+
+
+def check_settings(model: Any, settings: Settings, folder: Path) -> None:
+    """Raise `ModelConfigError` or `ExperimentError` for what only a library knows to be wrong.
+
+    That is modules the model has not, tried on its shape without weights, and an optimizer or a
+    precision that cannot be had here. Nothing is written to `folder`.
+    """
+    torch, transformers = library("torch"), library("transformers")
+    with torch.device("meta"):
+        shape = type(model)(model.config)
+    try:
+        with _known_warnings():
+            library("peft").get_peft_model(shape, _adapter(settings))
+    except (ValueError, re.error) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelConfigError(
+            f"target_modules {settings.target_modules!r}: not for this model ({said}); such as "
+            "all-linear, or [q_proj, v_proj]"
+        ) from error
+    try:
+        with _known_warnings():
+            arguments = _arguments(library("trl"), settings, folder, 1)
+        transformers.Trainer.get_optimizer_cls_and_kwargs(arguments, shape)
+    except (ValueError, ImportError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ExperimentError(
+            f"optimizer {settings.optimizer}, precision {settings.precision}: cannot be used here "
+            f"({said})"
+        ) from error
 
 
 def train_adapter(
@@ -36,17 +75,10 @@ def train_adapter(
     """
     last = _last_checkpoint(folder / "checkpoints")
     _mend_log(folder / "log.jsonl", _step(last) if last else 0)
-    trl, peft, datasets = library("trl"), library("peft"), library("datasets")
+    trl, datasets = library("trl"), library("datasets")
     transformers = library("transformers")
     data = datasets.Dataset.from_list(
         [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
-    )
-    adapter = peft.LoraConfig(
-        task_type="CAUSAL_LM",
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
     )
     with _known_warnings():
         trainer = trl.SFTTrainer(
@@ -54,12 +86,13 @@ def train_adapter(
             args=_arguments(trl, settings, folder / "checkpoints", len(rows)),
             train_dataset=data,
             processing_class=tokenizer,
-            peft_config=adapter,
+            peft_config=_adapter(settings),
             callbacks=[_log_to(folder / "log.jsonl", progress)],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return trainer.accelerator.unwrap_model(trainer.model)
+    # Without the wrapper that casts: perplexity is measured as it was before, in 32 bits.
+    return trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
 
 
 def save_adapter(model: Any, base: str, folder: Path) -> None:
@@ -97,6 +130,16 @@ def _known_warnings() -> Generator[None]:
         warnings.filterwarnings("ignore", ".*gradient_checkpointing` is deprecated", FutureWarning)
         warnings.filterwarnings("ignore", "Could not find a config file in", UserWarning)
         yield
+
+
+def _adapter(settings: Settings) -> Any:
+    return library("peft").LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+    )
 
 
 def _arguments(trl: Any, settings: Settings, folder: Path, n_rows: int) -> Any:

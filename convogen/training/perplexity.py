@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
+from convogen.errors import SourceError
 from convogen.training.dialogues import Encoded
 
 __all__ = ["Perplexity", "perplexity"]
@@ -32,7 +33,8 @@ def perplexity(
 ) -> Perplexity:
     """The perplexity of the targets: each token weighs the same, whatever its dialogue.
 
-    One dialogue at a time, so no padding is read; `done` hears how many were.
+    One dialogue at a time, so no padding is read; `done` hears how many were. Raises `SourceError`
+    where there is no target.
     """
     torch: Any = import_module("torch")
     was_training = model.training
@@ -50,5 +52,7 @@ def perplexity(
             targets += int(wanted.sum())
             done(nth)
     model.train(was_training)
-    mean = total / max(targets, 1)
+    if not targets:
+        raise SourceError("perplexity: no target in the dialogues to measure")
+    mean = total / targets
     return Perplexity(math.exp(min(mean, 700)), mean, targets, len(rows))

@@ -24,7 +24,7 @@ from typing import Any
 from convogen import __version__
 from convogen.corpora.seeds import Seed, Seeds, open_seeds
 from convogen.engine import move_aside
-from convogen.errors import RunFolderError
+from convogen.errors import RunFolderError, SourceError
 from convogen.files import write_whole, writing
 from convogen.store import Run, differences
 from convogen.tasklog import lock
@@ -128,6 +128,13 @@ class _Tuning:
         block = self._plan.settings.block
         rows = encode_all(tokenizer, self._data.chosen, block)
         measured = encode_all(tokenizer, self._data.measured, block)
+        for source, data in ((self._data.train, rows), (self._data.held_out, measured)):
+            if not data.rows:
+                raise SourceError(
+                    f"{source.name}: block {block} ends before the person's first word in all its "
+                    f"dialogues; give more (--set block={Settings.load(None, {}).block})"
+                )
+        lora.check_settings(model, self._plan.settings, self._folder / "checkpoints")
         self._begin(model, rows, measured)
         if not self._manifest["complete"]:
             model = self._train(model, tokenizer, rows, measured)
@@ -156,6 +163,7 @@ class _Tuning:
         self._note(
             packages=_packages(),
             training=essence,
+            system_folded=rows.system_folded,
             data={
                 "licence": self._plan.licence or "not known",
                 "shared_left_out": self._data.shared,

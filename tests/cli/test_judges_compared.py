@@ -45,7 +45,8 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
     source = folder / "GPFS-s"
     evaluated = ("evaluate", source, "--model", "scripted", "--judge")
     assert convogen(*evaluated, "unieval").status == 0
-    ended = convogen(*evaluated, "gteval", "--real", folder / "GPIS-s", "--set", "order=fixed")
+    real = ("--real", folder / "GPFS-s/conversations.jsonl")
+    ended = convogen(*evaluated, "gteval", *real, "--set", "order=fixed")
     assert ended.status == 0, ended.err
     assert "unieval: % taken for a person's" in ended.out
     assert "gteval: % indistinguishable" in ended.out
@@ -151,6 +152,36 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
         labels.write_text(text)
         ended = convogen("agreement", files[0], "--protocol", "unieval", "--human", labels)
         assert said in ended.complaint
+
+
+def test_labels_are_of_one_set_of_dialogues_that_is_there(tmp_path: Path) -> None:
+    files = [verdicts(tmp_path / "a" / "unieval" / f"{name}.jsonl", "++-") for name in "xy"]
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"row": 1, "choice": "No"}')
+    agreement = ("agreement", *files, "--protocol", "unieval", "--json", "--human")
+    ended = convogen(*agreement, f"nosuch={labels}")
+    assert ended.status == 2
+    assert "no verdicts on 'nosuch'; there are: x, y" in ended.complaint
+    assert "of which dialogues? DIALOGUES=FILE" in convogen(*agreement, labels).complaint
+    found = json.loads(convogen(*agreement, f"y={labels}").out)
+    assert [one["dialogues"] for one in found["calibration"]] == ["y"]
+
+
+def test_a_judge_has_dialogues_of_its_own_once(tmp_path: Path) -> None:
+    files = [verdicts(tmp_path / "a" / "unieval" / f"{name}.jsonl", "++-") for name in "xy"]
+    own = ("--own", "a=x", "--own", "a=y")
+    ended = convogen("agreement", *files, "--protocol", "unieval", *own)
+    assert ended.status == 2
+    assert "a has x already" in ended.err
+
+
+def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
+    source = tmp_path / "corpus.jsonl"
+    source.write_text(json.dumps({"turns": [{"speaker": "a", "text": "Hello"}]}) + "\n")
+    judge = ("--judge", "gteval", "--model", "scripted", "--out", tmp_path / "jj")
+    ended = convogen("evaluate", source, *judge)
+    assert ended.status == 2
+    assert "name the corpus of the real ones (--real)" in ended.complaint
 
 
 def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Path) -> None:

@@ -69,6 +69,15 @@ def test_the_longest_thread_of_a_tree_is_its_seed(tmp_path: Path) -> None:
     assert seeds.dropped == {"too_short": 1, "not_longest": 1}
 
 
+def test_the_longest_english_thread_of_a_tree_of_several_languages(tmp_path: Path) -> None:
+    """The first messages are all that the tree's language tells of."""
+    rows = tree(["a", "ab", "abc", "abcd", "abce", "abcef"])
+    rows += [message(name, name[:-1], lang="de") for name in ("abcdf", "abcdfg")]
+    seeds = open_seeds(written(tmp_path / "oasst.jsonl", rows), None, 2)
+    assert [seed.id for seed in seeds.seeds] == ["abcef"]
+    assert seeds.dropped == {"not_english": 1}
+
+
 def test_both_answers_to_a_prompt_of_the_arena_are_one_seed(tmp_path: Path) -> None:
     said = chat(*SIX)["messages"]
     row = {"question_id": "q1", "conversation_a": said, "conversation_b": said, "winner": "tie"}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from convogen.corpora.seeds import open_seeds
 from convogen.dialogues import CorpusFolder, real_dialogues
 from convogen.errors import ModelFault, SourceError
 from convogen.gates.judge import JudgeGate
@@ -105,6 +106,19 @@ def test_what_is_no_verdict_is_none_with_the_reason(tmp_path: Path, reply: str, 
     assert score.reason is not None
     assert score.reason.startswith(said)
     assert len(score.reason) < 400
+
+
+@pytest.mark.parametrize("index", ["3", "[3]", "#3", "Utterance 3", "utterance [3].", "3.0", 3.0])
+@pytest.mark.parametrize("choice", ["Yes", "Yes.", "**yes**"])
+def test_a_verdict_may_be_dressed_up(choice: str, index: object) -> None:
+    read = read_choice(json.dumps({"choice": choice, "index": index}), ("Yes", "No"), [1, 3])
+    assert read == Choice("Yes", 3, "")
+
+
+@pytest.mark.parametrize("index", ["-3", "1 or 3", "3.5", 3.5, "13"])
+def test_a_place_is_one_number(index: object) -> None:
+    read = read_choice(json.dumps({"choice": "Yes", "index": index}), ("Yes", "No"), [1, 3])
+    assert isinstance(read, str)
 
 
 def test_a_bad_reply_is_asked_for_again_once(tmp_path: Path) -> None:
@@ -207,6 +221,35 @@ def test_the_real_dialogue_is_that_of_the_seed(tmp_path: Path) -> None:
     real.write_text(named.replace('"s1"', '"s7"'))
     with pytest.raises(SourceError, match=r"conversation d1, which has seed 's1'"):
         judged(tmp_path, GTEval(), script, source, real)
+
+
+def test_by_its_place_a_dialogue_is_found_only_where_it_begins_alike(tmp_path: Path) -> None:
+    """A row that cannot be read is left out, and those after it move up."""
+    real = corpus(tmp_path / "r.jsonl", *((f"Question {at}", "A") for at in range(3)))
+    source = corpus(tmp_path / "g.jsonl", *((f"question  {at}", "B") for at in range(3)))
+    assert len(judged(tmp_path, GTEval(), says("Both"), source, real)) == 3
+    first, _, last = source.read_text().splitlines(keepends=True)
+    source.write_text(f'{first}{{"turns": []}}\n{last}')
+    (tmp_path / "b").mkdir()
+    said = r"r\.jsonl: its dialogue 2 is not the one of conversation d2: it begins 'question 1'"
+    with pytest.raises(SourceError, match=said):
+        judged(tmp_path / "b", GTEval(), says("Both"), source, real)
+
+
+def test_the_real_dialogue_of_a_vote_is_the_side_the_seed_took(tmp_path: Path) -> None:
+    sides = {}
+    for side, texts in (("a", ("Hi", "short")), ("b", ("Hi", "long", "more", "end"))):
+        roles = ("user", "assistant") * 2
+        said = [{"role": who, "content": text} for who, text in zip(roles, texts, strict=False)]
+        sides |= {f"conversation_{side}": said, f"model_{side}": side}
+    votes = tmp_path / "votes.jsonl"
+    votes.write_text(json.dumps({"question_id": "q", "winner": "tie", **sides}) + "\n")
+    [seed] = open_seeds(str(votes), None, 2).seeds
+    source = corpus(tmp_path / "g.jsonl", ("Hi", "made"), seeds=True)
+    source.write_text(source.read_text().replace('"s0"', f'"{seed.id}"'))
+    [made] = CorpusFolder(str(source), tmp_path).conversations()
+    found = real_dialogues(str(votes)).of(made, 0)
+    assert [turn.text for turn in found] == [turn.text for turn in seed.turns]
 
 
 def test_without_real_dialogues_it_says_what_to_name(tmp_path: Path) -> None:

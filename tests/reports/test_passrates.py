@@ -76,6 +76,18 @@ def test_a_run_says_what_it_is_of_and_is_compared_by_seed(tmp_path: Path) -> Non
     assert found["finetuning"] == []
 
 
+@pytest.mark.parametrize(
+    "name", ["Llama-3.2-3B (FT)", "llama-3.2-3b-ft", "Llama-3.2-3B (finetuned)"]
+)
+def test_a_fine_tuned_model_is_found_under_any_of_its_names(tmp_path: Path, name: str) -> None:
+    cells = [
+        read_cell(f"{name},OASST1,{cap}={verdicts(tmp_path / f'{cap}.jsonl', cap)}", "unieval")
+        for cap in (6, 12)
+    ]
+    [change] = compare(cells, "unieval")["degradation"]
+    assert change["published"] == -25.18
+
+
 def test_tables_are_printed_with_the_published_numbers(tmp_path: Path) -> None:
     cells = [
         f"Mistral-7B,arena,6={verdicts(tmp_path / 'a.jsonl', 9)}",

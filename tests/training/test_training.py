@@ -122,6 +122,42 @@ def test_a_template_that_rewrites_what_was_said_is_refused(tokenizer: Any) -> No
         tokenizer.chat_template = whole
 
 
+HEAD = (
+    "{% set system = messages[0]['content'] if messages[0]['role'] == 'system' else '' %}"
+    "{% set turns = messages[1:] if system else messages %}"
+)
+TURNS = (
+    "{% for message in turns %}{% if message['role'] == 'user' %}[INST] "
+    "{% if loop.WHERE and system %}{{ system }}\n\n{% endif %}{{ message['content'] }}[/INST]"
+    "{% else %} {{ message['content'] }}<|im_end|>{% endif %}{% endfor %}"
+)
+MOVES = HEAD + TURNS.replace("WHERE", "last")
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}" + MOVES
+LEAVES_OUT = HEAD + TURNS.replace("loop.WHERE", "false")
+KEEPS = HEAD + TURNS.replace("WHERE", "first")
+
+
+@pytest.mark.parametrize(
+    ("template", "folded"), [(MOVES, True), (REFUSES, True), (LEAVES_OUT, True), (KEEPS, False)]
+)
+def test_a_template_without_a_system_message_has_it_in_the_first(
+    tokenizer: Any, plan: Plan, template: str, folded: bool
+) -> None:
+    whole = tokenizer.chat_template
+    tokenizer.chat_template = template
+    try:
+        data = encode_all(tokenizer, open_seeds(plan.train, None, 2).seeds, 10**6)
+    finally:
+        tokenizer.chat_template = whole
+    assert data.system_folded is folded
+    row = data.rows[0]
+    text = tokenizer.decode(row.input_ids)
+    assert text.index("You want to cook.") < text.index("Type your first message")
+    assert text.count("You want to cook.") == 1
+    said = tokenizer.decode([label for label in row.labels if label != IGNORED])
+    assert said == " how do i cook 0 eggs<|im_end|> how long?<|im_end|>"
+
+
 def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: Plan) -> None:
     seeds = open_seeds(plan.train, None, 2).seeds
     whole = encode_all(tokenizer, seeds, 10**6)
@@ -167,9 +203,35 @@ def test_perplexity_weighs_tokens_not_dialogues(base: Path, plan: Plan) -> None:
     assert found.value == pytest.approx(math.exp(total / targets), rel=1e-4)
 
 
+def test_nothing_has_no_perplexity(base: Path) -> None:
+    with pytest.raises(SourceError, match="no target"):
+        perplexity(load_trainable(str(base))[0], [])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("block=16", "train.jsonl: block 16 ends before the person's first word"),
+        ("target_modules=nosuch", "target_modules 'nosuch': not for this model"),
+        ("target_modules=(", "target_modules '(': not for this model"),
+        ("optimizer=nosuch", "optimizer nosuch, precision fp16: cannot be used here"),
+    ],
+)
+def test_a_mistake_leaves_the_folder_free(
+    plan: Plan, tmp_path: Path, wrong: str, said: str
+) -> None:
+    data = [plan.train, "--held-out", plan.held_out, "--base", plan.base, "--out", tmp_path / "out"]
+    ended = convogen("train", *data, "--set", wrong)
+    assert ended.status == 2
+    assert said in ended.err.splitlines()[-1]
+    assert list((tmp_path / "out").glob("*.json*")) == []
+    assert not (tmp_path / "out/checkpoints").exists()
+
+
 def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text("utf-8"))
     assert manifest["complete"] is True
+    assert manifest["system_folded"] is False
     before, after = (manifest["perplexity"][when] for when in ("before", "after"))
     assert after["value"] < 0.9 * before["value"]
     assert before["targets"] == after["targets"] > 0
@@ -181,6 +243,12 @@ def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> No
     assert [row["step"] for row in log] == list(range(1, STEPS + 1))
     assert all(row["loss"] > 0 for row in log)
     assert not (trained / "checkpoints").exists()
+
+
+def test_both_perplexities_are_measured_in_the_same_precision(plan: Plan, tmp_path: Path) -> None:
+    still = QUICK | {"steps": 1, "learning_rate": 1e-12, "precision": "bf16"}
+    told = fine_tune(replace(plan, settings=Settings.load(None, still)), tmp_path / "still")
+    assert told["perplexity"]["after"] == told["perplexity"]["before"]
 
 
 def test_training_that_was_interrupted_ends_with_the_same_adapter(
