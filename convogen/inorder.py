@@ -17,6 +17,9 @@ WINDOW = 4
 GRACE_S = 1.0
 """Seconds that tasks get to end when a run is interrupted."""
 
+ANSWERS_S = 5.0
+"""Seconds that calls in flight get to be answered, and kept, when another task ends the run."""
+
 COLLECTOR = 10_000, 20, 100
 """Thresholds of the garbage collector (gc.set_threshold) while tasks are played: with hundreds of
 chats under way a full collection halts all of them for half a second, and finds next to nothing."""
@@ -59,8 +62,11 @@ class InOrder(Generic[T]):
             self._broken.set_exception(task.exception() or AssertionError)
 
     async def stop(self) -> None:
-        """End what is still under way, within the grace period."""
+        """End what is still under way, within the grace period; where a task broke, once what is
+        on its way to the others has had time to come."""
         tasks = list(self._under_way.values())
+        if tasks and self._broken is not None and self._broken.done():
+            await asyncio.wait(tasks, timeout=ANSWERS_S)
         for task in tasks:
             task.cancel()
         if tasks:
