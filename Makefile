@@ -54,8 +54,8 @@ ablation-personas: $(STAMP) ## compare sources of personas: generated, sampled, 
 	$(call ablate,GPIS-s) --vary \
 	  'personas,persona_source=[generated,null],[sampled,everyday]$(call given,PERSONAS,$(comma)[sampled$(comma))$(if $(call given,PERSONAS),])'
 
-ablation-sampling: $(STAMP) ## compare fixed and iterative, short and chatty, one shot and two [N=20]
-	$(call ablate,GPIS) --vary iterative=false,true --vary style=short,chatty --vary shots=1,2
+ablation-sampling: $(STAMP) ## compare fixed, rotated and iterative shots, short and chatty, one and two [N=20]
+	$(call ablate,GPIS) --vary iterative=false,rotate,true --vary style=short,chatty --vary shots=1,2
 
 diasynth: diasynth-dialogsum diasynth-samsum ## run both experiments of the DiaSynth paper [N=20] [MODEL=gpt-4o] [OUT=folder]
 

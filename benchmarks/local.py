@@ -16,14 +16,12 @@ from convogen.engine import run_async
 from convogen.experiences import load_experiences
 from convogen.experiment import Experiment
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
-from convogen.methods.convogen import ConvoGen
 from convogen.models.base import ChatModel, Reply, Request
 from convogen.models.embedded import EmbeddedModel
 from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic
-from convogen.prompts import load_prompt
 from convogen.types import Experience, Usage
 
 __all__ = ["cached_prefix", "embedded_rate"]
@@ -91,13 +89,17 @@ def cached_prefix(turns: int = 12) -> list[Figure]:
 
 async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
     """Play a chat; how many turns it had."""
-    method, prompts = ConvoGen(), ("opening", "agent", "selector")
-    roles = {name: Role(ModelSpec(name="embedded"), method.sampling(name)) for name in prompts[1:]}
+    experiment = Experiment({"name": "cache", "models": "embedded"})
+    method: Any = experiment.method
+    roles = {
+        name: Role(experiment.model(name), experiment.sampling(name))
+        for name in ("agent", "selector")
+    }
     traffic = Traffic(roles, 1, Tally(), lambda _: model)
     rules = ChatRules(turns, "auto", False, method.max_words, method.reasks)
     with tempfile.TemporaryDirectory() as folder:
         session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))
-        loaded = ChatPrompts(*(load_prompt(f"convogen/{step}") for step in prompts))
+        loaded = ChatPrompts.of(experiment.prompts)
         said, _ = await play_group_chat(experience, rules, loaded, session, lambda: None)
     await traffic.close()
     return len(said)

@@ -124,9 +124,8 @@ class _Branch:
             if told == self._kept and what in ("turns", "experiences"):
                 go_live()
 
-        play = self._then.method.start(
-            RunInputs(int(self._source, 16), self._then.prompts, self._run)
-        )
+        seeds = int(self._source, 16), self._then.common.seed
+        play = self._then.method.start(RunInputs(*seeds, self._then.prompts, self._run))
         play.restore(number)
         name, seed = name_task(self._source, number)
         session = then.session(number, seed, journal, f"{store.manifest.get('started_at', '')}")

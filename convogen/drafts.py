@@ -1,7 +1,8 @@
 """Drafts: JSON objects that a model is asked for, read, validated and asked for again.
 
-Structured output where the endpoint has it; in any case a reply is parsed and validated, and asked
-for again with the complaint shown to the model.
+Structured output if the endpoint has it; in any case a reply is parsed and validated, and asked for
+again with the complaint shown to the model. A text that stops at its schema's bound was cut off,
+and is asked for again too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
+from convogen.lengths import BoundedText, cut_texts
 from convogen.models.base import Message, printable
 from convogen.models.traffic import Answer, Session
 
@@ -23,10 +25,20 @@ __all__ = [
     "Unusable",
     "ask_draft",
     "find_json",
+    "first_name",
     "name_of_a_person",
+    "parse_draft",
     "read_draft",
     "schema_of",
 ]
+
+_SHOWN_CHARS = 12_000
+"""How much of a reply that was refused the model is shown again."""
+
+_COMPLAINTS = 3
+"""Texts that were cut off which one complaint names."""
+
+_TITLES = frozenset("dr mr mrs ms miss prof sir".split())
 
 T = TypeVar("T")
 D = TypeVar("D", bound="Draft")
@@ -49,11 +61,16 @@ class Draft(BaseModel):
 
 
 class Unusable(Exception):
-    """What is wrong with a draft, in words for the model; with `afresh` it is asked again without
-    being shown what it wrote."""
+    """What is wrong with a draft, in words for the model.
 
-    def __init__(self, complaint: str, *, afresh: bool = False) -> None:
+    Attributes:
+        kind: The fault in a word or two, for the record.
+        afresh: The model is asked again without being shown what it wrote.
+    """
+
+    def __init__(self, complaint: str, *, kind: str = "invalid", afresh: bool = False) -> None:
         super().__init__(complaint)
+        self.kind = kind
         self.afresh = afresh
 
 
@@ -65,41 +82,65 @@ async def ask_draft(
     take: Callable[[D, Answer], T],
     reasks: int,
     kind: str,
-) -> T:
-    """Ask until `take` makes something of a draft; it raises `Unusable` where it cannot.
+) -> tuple[T, list[str]]:
+    """Ask until `take` makes something of a draft; it raises `Unusable` if it cannot.
 
-    Raises `ModelFault` of `kind` where none of 1 + `reasks` replies could be used.
+    Returns:
+        What `take` made, and the kinds of fault of the replies before, in their order.
+
+    Raises:
+        ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used.
     """
-    asking, complaint, answer = list(messages), "", None
+    asking, complaint, kinds = list(messages), "", list[str]()
+    answer: Answer | None = None
     for _ in range(1 + reasks):
         answer = await session.ask(role, asking, schema=schema_of(model))
         try:
-            return take(read_draft(answer, model), answer)
+            return take(read_draft(answer, model), answer), kinds
         except Unusable as fault:
             complaint = str(fault)
+            kinds.append(fault.kind)
+            shown = "" if fault.afresh else answer.text[:_SHOWN_CHARS].strip()
+        asking = list(messages)
+        if shown:  # Some endpoints refuse an empty message.
             again = f"That cannot be used: {complaint}. Write the whole object again."
-            shown = [Message("assistant", answer.text[:4000]), Message("user", again)]
-            asking = list(messages) if fault.afresh else [*messages, *shown]
+            asking += [Message("assistant", shown), Message("user", again)]
     assert answer is not None
     raise ModelFault(kind, complaint, answer.text)
 
 
 def read_draft(answer: Answer, model: type[D]) -> D:
-    """The draft in a reply; raises `Unusable` saying what is wrong with it."""
+    """Return the draft in a reply; raises `Unusable` saying what is wrong with it."""
+    draft, cut = parse_draft(answer, model)
+    if cut:
+        complaint = "; ".join(text.complaint() for text in cut[:_COMPLAINTS])
+        raise Unusable(complaint, kind="cut_off")
+    return draft
+
+
+def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
+    """Return the draft in a reply and those of its texts that were cut off.
+
+    Raises:
+        Unusable: If the reply holds no draft.
+    """
     data = find_json(answer.text)
-    if data is None:
-        cut = answer.finish_reason == "length"
-        raise Unusable("it was cut off: be shorter" if cut else "it holds no JSON object")
     try:
-        return model.model_validate(data)
+        draft = model.model_validate(data or {})
     except ValidationError as error:
+        if answer.finish_reason == "length":
+            complaint = "it was cut off before its end; keep each text to the words asked for"
+            raise Unusable(complaint, kind="cut_off") from error
+        if data is None:
+            raise Unusable("it holds no JSON object") from error
         detail = error.errors()[0]
         where = ".".join(str(part) for part in detail["loc"])
         raise Unusable(f"{where}: {detail['msg']}") from error
+    return draft, cut_texts(data, schema_of(model), answer.finish_reason)
 
 
 def find_json(text: str) -> dict[str, Any] | None:
-    """The first JSON object in a text, with or without prose or a code fence around it."""
+    """Return the first JSON object in a text, with or without prose or a code fence around it."""
     decoder = json.JSONDecoder()
     at = text.find("{")
     for _ in range(20):
@@ -115,8 +156,14 @@ def find_json(text: str) -> dict[str, Any] | None:
     return None
 
 
+def first_name(name: str) -> str:
+    """Return the first word of a name that is no title, in small letters."""
+    words = [word.strip(".").casefold() for word in name.split()]
+    return next((word for word in words if word not in _TITLES), words[0])
+
+
 def name_of_a_person(name: str) -> str:
-    """The name; raises `ValueError` where it is none."""
+    """Return the name; raises `ValueError` if it is none."""
     if re.search(r"[\d\n{}\[\]<>|_\\]", name) or not re.search(r"[^\W\d_]", name):
         raise ValueError(f"{name!r} is no name of a person")
     return name
@@ -124,9 +171,11 @@ def name_of_a_person(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a draft; every object closed and complete."""
+    """Return the JSON Schema of a draft; every object closed and complete."""
     schema = model.model_json_schema()
     for node in [schema, *schema.get("$defs", {}).values()]:
         node["additionalProperties"] = False
         node["required"] = list(node["properties"])
+        for field in node["properties"].values():
+            field.pop("default", None)
     return schema

@@ -191,7 +191,8 @@ class _Engine:
     def _start(self) -> Play:
         experiment, store = self._experiment, self._store
         seed = int(experiment.fingerprint, 16)
-        play = experiment.method.start(RunInputs(seed, experiment.prompts, Run(store.folder)))
+        inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, Run(store.folder))
+        play = experiment.method.start(inputs)
         play.restore(store.committed)
         return play
 

@@ -21,15 +21,18 @@ from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 __all__ = [
     "card_text",
     "check_experience",
+    "description",
     "encounter_text",
+    "free_text",
+    "know_each_other",
     "load_experiences",
-    "memories_text",
+    "memories",
     "person_line",
-    "public_line",
+    "public_card",
     "shot_text",
 ]
 
-KEYS = ("personas", "relations", "situation", "topic", "starter")
+KEYS = ("personas", "relations", "situation", "topic", "starter", "acquainted")
 """What a file holds; the other fields of an `Experience` say how one was generated."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -125,22 +128,38 @@ def _lines(card: PersonaCard) -> dict[str, str]:
     return lines
 
 
-def public_line(persona: Persona) -> str:
-    """What all in a chat are told of a persona: its name, and its card but the memories.
+def public_card(persona: Persona) -> list[str]:
+    """Return the lines of a persona's card that others may know: all but the memories."""
+    lines = _lines(persona.card) if persona.card else {}
+    return [line for key, line in lines.items() if not _private(key)]
 
-    Free text is told to none but the persona's own agent and the manager.
+
+def memories(persona: Persona) -> list[str]:
+    """Return the memories of a persona's card, which only the persona knows; free text has none."""
+    card = persona.card.model_dump() if persona.card else {}
+    return [value for key, value in card.items() if _private(key)]
+
+
+def free_text(persona: Persona | Profile) -> str:
+    """Return a persona's free text on one line; empty if it has none."""
+    return " ".join((persona.text or "").split())
+
+
+def description(persona: Persona) -> str:
+    """Return a persona's public description on one line: its card without memories, or its text."""
+    return "; ".join(public_card(persona)) or free_text(persona)
+
+
+def know_each_other(experience: Experience) -> bool:
+    """Return whether the people know one another's public cards.
+
+    An experience may say so itself (`acquainted`). Otherwise people who were invented together,
+    by a model or in a file of experiences, do; those of a hub or a data set know only names.
     """
-    if persona.card is None:
-        return persona.name
-    told = [line for key, line in _lines(persona.card).items() if not _private(key)]
-    return f"{persona.name}: {'; '.join(told)}"
-
-
-def memories_text(persona: Persona) -> str:
-    """What only a persona's own agent is told: the memories of its card, or its free text."""
-    if persona.card is None:
-        return " ".join((persona.text or "").split())
-    return " ".join(line for key, line in persona.card.model_dump().items() if _private(key))
+    if experience.acquainted is not None:
+        return experience.acquainted
+    sources = (persona.source for persona in experience.personas)
+    return all(source == "generated" or source.startswith("experiences/") for source in sources)
 
 
 def _private(key: str) -> bool:
@@ -148,7 +167,7 @@ def _private(key: str) -> bool:
 
 
 def shot_text(experience: Experience) -> str:
-    """An experience as the JSON object that the generator is asked for."""
+    """Return an experience as the JSON object that the generator is asked for."""
     return json.dumps(
         {
             "personas": [_flat(persona) for persona in experience.personas],
@@ -174,9 +193,14 @@ def person_line(persona: Persona | Profile, named: bool) -> str:
 
 
 def encounter_text(experience: Experience, named: bool) -> str:
-    """An experience as the JSON object asked for where the people are given."""
-    names = {} if named else {"names": [persona.name for persona in experience.personas]}
-    return json.dumps({**names, **_invented(experience)}, ensure_ascii=False)
+    """Return an experience as the JSON object that is asked for if the people are given."""
+    answer: dict[str, Any] = {}
+    if not named:
+        answer["names"] = [persona.name for persona in experience.personas]
+    answer |= _invented(experience)
+    starter = answer.pop("starter")
+    answer |= {"acquainted": know_each_other(experience), "starter": starter}
+    return json.dumps(answer, ensure_ascii=False)
 
 
 def _invented(experience: Experience) -> dict[str, Any]:

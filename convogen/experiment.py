@@ -39,14 +39,12 @@ from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_ROOM, EMBEDDED_SAMPLING, ModelSpec
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
+from convogen.store import DATA_FORMAT
 from convogen.validation import refuse_unknown, validated
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
 
 DEFAULT_N = 8
-
-DATA_FORMAT = 2
-"""Raised when the same experiment gives other records than it did."""
 
 
 class Common(BaseModel):
@@ -216,7 +214,7 @@ class Experiment:
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
         suits = EMBEDDED_SAMPLING.get(f"{self.method.name}/{role}") or EMBEDDED_SAMPLING.get(role)
-        if self.model(role).kind == "embedded" and suits:
+        if self.model(role).is_shipped and suits:
             if settings.max_tokens:
                 room = {"max_tokens": min(settings.max_tokens, EMBEDDED_ROOM)}
                 settings = settings.model_copy(update=room)

@@ -6,21 +6,31 @@ Source: ConvoGen, section II-C-1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
-from convogen import speech
-from convogen.drafts import Draft, Unusable, ask_draft, name_of_a_person, schema_of
+from convogen.drafts import Draft, Unusable, ask_draft, first_name, name_of_a_person, schema_of
 from convogen.experiences import check_experience, encounter_text, person_line, shot_text
+from convogen.lengths import Words
 from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.text import Scene, complaint, nearest_sentences, read_utterance
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
+from convogen.variations import Variation
 
-__all__ = ["ExperienceGenerator", "draft_schema"]
+__all__ = ["WORDS", "ExperienceGenerator", "draft_schema"]
+
+WORDS = {
+    "name": Words(4),
+    "relations": Words(45, least=20),
+    "situation": Words(50, least=25),
+    "topic": Words(12),
+    "starter": Words(30),
+}
+"""How long the texts of an experience should be, besides those of `PersonaCard`."""
 
 
 class ExperienceGenerator:
@@ -39,21 +49,37 @@ class ExperienceGenerator:
         n: int,
         shots: Sequence[Experience],
         starter_words: int | None = None,
+        variation: Variation | None = None,
     ) -> Experience:
-        """An experience of `n` people, shown `shots` as examples.
+        """Return an experience of `n` people, none of them with a name of the shots.
 
-        `starter_words` is how long the starter should be, where that matters.
-        Raises `ModelFault` of kind `experience_invalid` where no reply could be used.
+        Args:
+            session: The task's model calls.
+            n: How many people it has.
+            shots: The examples shown.
+            starter_words: How long the starter should be; None if that does not matter.
+            variation: The tie, place and mood that are suggested.
+
+        Raises:
+            ModelFault: Of kind `experience_invalid`, if no reply could be used.
         """
         fields = [(name, about.description) for name, about in PersonaCard.model_fields.items()]
         messages = self._prompt.render(
             n=n,
             shots=[shot_text(shot) for shot in shots],
             fields=fields,
+            words=WORDS,
             starter_words=starter_words,
+            variation=variation,
         )
-        found = await self._ask(session, messages, _draft_model(n), lambda draft: _invented(draft))
-        return _fitted(found, starter_words)
+
+        def take(draft: Any, answer: Answer) -> Experience:
+            personas = _invented(draft)
+            _refuse_names([persona.name for persona in personas], shots)
+            return _experience(draft, personas, answer, shots)
+
+        model = _draft_model(n, _starter_length(starter_words))
+        return await self._ask(session, messages, model, take, starter_words)
 
     async def match(
         self,
@@ -61,10 +87,12 @@ class ExperienceGenerator:
         people: Sequence[Profile],
         shots: Sequence[Experience],
         starter_words: int | None = None,
+        variation: Variation | None = None,
     ) -> Experience:
-        """An experience of given people; those without a name get one that no shot has.
+        """Return an experience of given people; those without a name get one that no shot has.
 
-        All else about them stays as it is given. Raises `ModelFault` as `invent`.
+        All else about them stays as it is given. Of a variation only the place and the mood are
+        suggested. Raises `ModelFault` as `invent`.
         """
         unnamed = sum(person.name is None for person in people)
         shown = [
@@ -74,41 +102,41 @@ class ExperienceGenerator:
             }
             for shot in shots
         ]
-        lines = [person_line(person, named=person.name is not None) for person in people]
         messages = self._prompt.render(
-            people=lines, unnamed=unnamed, shots=shown, starter_words=starter_words
+            people=[person_line(person, named=person.name is not None) for person in people],
+            unnamed=unnamed,
+            shots=shown,
+            words=WORDS,
+            starter_words=starter_words,
+            variation=variation and variation.scene(),
         )
-        own = {person.name.casefold() for person in people if person.name}
-        used = {persona.name.casefold() for shot in shots for persona in shot.personas} - own
-        model = _encounter_model(unnamed)
-        found = await self._ask(session, messages, model, lambda draft: _named(people, draft), used)
-        return _fitted(found, starter_words)
+
+        def take(draft: Any, answer: Answer) -> Experience:
+            _refuse_names(getattr(draft, "names", []), shots)
+            return _experience(draft, _named(people, draft), answer, shots)
+
+        model = _encounter_model(unnamed, _starter_length(starter_words))
+        return await self._ask(session, messages, model, take, starter_words)
 
     async def _ask(
         self,
         session: Session,
         messages: list[Message],
         model: type[Draft],
-        personas: Callable[[Any], list[Persona]],
-        used: AbstractSet[str] = frozenset(),
+        take: Callable[[Any, Answer], Experience],
+        starter_words: int | None,
     ) -> Experience:
-        """Ask until a reply can be used; `personas` takes its people out of a draft.
-
-        Nobody may have one of the names `used` in the shots.
-        """
-
-        def take(draft: Any, answer: Answer) -> Experience:
-            return _taken(draft, personas(draft), answer, used)
-
-        return await ask_draft(
+        """Ask until `take` makes an experience of a reply; its starter is fitted to the words."""
+        experience, reasks = await ask_draft(
             session, "generator", messages, model, take, self._reasks, "experience_invalid"
         )
+        return _fitted(experience.model_copy(update={"reasks": reasks}), starter_words)
 
 
 def _fitted(experience: Experience, words: int | None) -> Experience:
-    """The experience, its starter cut after the sentence that brings it nearest to the words."""
+    """Return the experience, its starter ended after the sentence nearest to the words."""
     starter = experience.starter
-    text = starter.text if words is None else speech.nearest_sentences(starter.text, words)
+    text = starter.text if words is None else nearest_sentences(starter.text, words)
     if text == starter.text:
         return experience
     repairs = [*experience.repairs, f"starter cut from {len(starter.text.split())} words"]
@@ -116,17 +144,17 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
     return experience.model_copy(update={"starter": starter, "repairs": repairs})
 
 
-def _taken(
-    draft: Any, personas: list[Persona], answer: Answer, used: AbstractSet[str]
-) -> Experience:
-    """The experience of a draft; raises `Unusable` where it is none."""
-    experience = _experience(draft, personas, answer)
-    if complaint := check_experience(experience):
-        raise Unusable(complaint)
-    if any(persona.name.casefold() in used for persona in experience.personas):
-        # Who took over a shot would take over the same from an answer that did.
-        raise Unusable("names: one is that of somebody in an example; invent another", afresh=True)
-    return experience
+def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
+    """Raise `Unusable` if an invented name, or its first name, is that of somebody in a shot.
+
+    The model is not shown what it wrote: who took over a name would take over more.
+    """
+    shown = {persona.name.casefold() for shot in shots for persona in shot.personas}
+    taken = shown | {first_name(name) for name in shown}
+    for name in names:
+        if not taken.isdisjoint((name.casefold(), first_name(name))):
+            objection = f"names: {name!r} has the name of somebody in an example; invent another"
+            raise Unusable(objection, kind="name_of_a_shot", afresh=True)
 
 
 def _invented(draft: Any) -> list[Persona]:
@@ -137,28 +165,59 @@ def _invented(draft: Any) -> list[Persona]:
 
 
 def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
-    """The given people, those without a name under the draft's."""
+    """Return the given people, those without a name under the draft's."""
     names: Iterator[str] = iter(getattr(draft, "names", []))
     return [person.named(person.name or next(names)) for person in people]
 
 
-def _experience(draft: Any, personas: list[Persona], answer: Answer) -> Experience:
-    speaker, repairs = _starter_speaker(draft.starter.speaker, [p.name for p in personas])
-    return Experience(
+def _experience(
+    draft: Any, personas: list[Persona], answer: Answer, shots: Sequence[Experience]
+) -> Experience:
+    """Return the experience of a draft; raises `Unusable` if it is none.
+
+    People who were invented together are acquainted; of given people the draft says so.
+    """
+    starter, repairs = _starter(draft.starter, [persona.name for persona in personas], shots)
+    experience = Experience(
         id="",
         personas=personas,
         relations=draft.relations,
         situation=draft.situation,
         topic=draft.topic,
-        starter=Starter(speaker=speaker, text=speech.tidy(draft.starter.text, speaker)),
+        starter=starter,
+        acquainted=getattr(draft, "acquainted", True),
         repairs=repairs,
         model=answer.model,
         usage=answer.usage,
     )
+    if objection := check_experience(experience):
+        raise Unusable(objection)
+    return experience
+
+
+def _starter(
+    draft: Any, names: Sequence[str], shots: Sequence[Experience]
+) -> tuple[Starter, list[str]]:
+    """Return the starter of a draft, and what was corrected in it.
+
+    Raises:
+        Unusable: Of kind `starter_` and the fault, if it is nothing that one of them says.
+    """
+    speaker, repairs = _starter_speaker(draft.speaker, names)
+    others = tuple(name for name in names if name != speaker)
+    scene = Scene(speaker, others, earlier=[shot.starter.text for shot in shots])
+    said = read_utterance(draft.text, scene)
+    if said.fault == "empty_reply":
+        raise Unusable("starter.text: it holds no words that are spoken", kind="starter_empty")
+    if said.fault is not None:
+        objection = f"starter.text: {complaint(said.fault).removesuffix('.')}"
+        raise Unusable(objection, kind=f"starter_{said.fault}", afresh=said.fault == "echo")
+    repairs += [f"starter: {kind} removed" for kind in said.tidied]
+    return Starter(speaker=speaker, text=said.text), repairs
 
 
 def _starter_speaker(said: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """Whom the starter belongs to: the persona named, else the first, with a note."""
+    """Return whom the starter belongs to: the persona named, else the first, with a note."""
     folded = said.strip().casefold()
     exact = [name for name in names if name.casefold() == folded]
     first = [name for name in names if name.split()[0].casefold() == folded.split(" ")[0]]
@@ -167,49 +226,51 @@ def _starter_speaker(said: str, names: Sequence[str]) -> tuple[str, list[str]]:
     return names[0], [f"starter.speaker {said[:80]!r} is nobody here: given to {names[0]!r}"]
 
 
-class _DraftStarter(Draft):
-    speaker: str = Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 40})
-    text: str = Field(min_length=2, max_length=1000, json_schema_extra={"maxLength": 160})
+def _starter_length(words: int | None) -> Words:
+    """Return how long a starter may be: half as long again as is asked for, if anything is."""
+    usual = WORDS["starter"]
+    return usual if words is None else Words(max(usual.most, words + words // 2))
 
 
-def _text(longest: int, wanted: int, about: str) -> Any:
-    """A text field: taken up to `longest` characters, asked for with `wanted` at most."""
-    extra: Any = {"maxLength": wanted}
-    return (
-        str,
-        Field(min_length=3, max_length=longest, description=about, json_schema_extra=extra),
-    )
-
-
-def _scene() -> dict[str, Any]:
+def _scene(starter: Words) -> dict[str, Any]:
+    """Return the fields that all drafts share."""
+    speaker: Any = (str, WORDS["name"].field(shortest=1, longest=80))
+    text: Any = (str, starter.field("the words spoken aloud", shortest=2))
+    opening = create_model("DraftStarter", __base__=Draft, speaker=speaker, text=text)
     return {
-        "relations": _text(1500, 180, "what they are to each other"),
-        "situation": _text(1500, 240, "where they are and what has just happened"),
-        "topic": _text(300, 80, "what they talk about"),
-        "starter": (_DraftStarter, Field()),
+        "relations": (str, WORDS["relations"].field("what they are to each other")),
+        "situation": (str, WORDS["situation"].field("where they are and what has just happened")),
+        "topic": (str, WORDS["topic"].field("what they talk about")),
+        "starter": (opening, Field()),
     }
 
 
-@lru_cache(maxsize=16)
-def _draft_model(n: int) -> type[Draft]:
-    """What the generator writes for `n` people: the card's fields come from `PersonaCard`."""
-    name: Any = (str, Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 30}))
+@lru_cache(maxsize=64)
+def _draft_model(n: int, starter: Words) -> type[Draft]:
+    """Return what is written for `n` people: the card's fields come from `PersonaCard`."""
+    name: Any = (str, WORDS["name"].field(shortest=1, longest=80))
     card: dict[str, Any] = {k: (f.annotation, f) for k, f in PersonaCard.model_fields.items()}
     persona = create_model("DraftPersona", __base__=Draft, name=name, **card)
     personas: Any = (list[persona], Field(min_length=n, max_length=n))
-    return create_model("DraftExperience", __base__=Draft, personas=personas, **_scene())
+    return create_model("DraftExperience", __base__=Draft, personas=personas, **_scene(starter))
 
 
-@lru_cache(maxsize=16)
-def _encounter_model(unnamed: int) -> type[Draft]:
-    """What it writes for people who are given: a name for each of those `unnamed`, no persona."""
-    short: Any = Field(min_length=2, max_length=40, json_schema_extra={"maxLength": 24})
+@lru_cache(maxsize=64)
+def _encounter_model(unnamed: int, starter: Words) -> type[Draft]:
+    """Return what is written for given people: a name for each of those `unnamed`, no persona.
+
+    A reply to a prompt that does not ask for `acquainted` leaves it open.
+    """
+    short: Any = WORDS["name"].field(shortest=2, longest=80)
     name = Annotated[str, short, AfterValidator(name_of_a_person)]
     names: Any = (list[name], Field(min_length=unnamed, max_length=unnamed))
-    asked = {"names": names} if unnamed else {}
-    return create_model("DraftEncounter", __base__=Draft, **asked, **_scene())
+    asked: dict[str, Any] = {"names": names} if unnamed else {}
+    scene = _scene(starter)
+    opening = scene.pop("starter")
+    scene["acquainted"] = (bool, Field(default=None, description="whether they know one another"))
+    return create_model("DraftEncounter", __base__=Draft, **asked, **scene, starter=opening)
 
 
 def draft_schema(n: int) -> dict[str, Any]:
-    """The JSON Schema of an experience of `n` people."""
-    return schema_of(_draft_model(n))
+    """Return the JSON Schema of an experience of `n` people."""
+    return schema_of(_draft_model(n, _starter_length(None)))

@@ -1,12 +1,15 @@
 """The few-shot hub: shots for the experience generator, fed by its own output.
 
-A lane is one lineage. Within it rounds are sequential: all prompts of a round get the same
-shots, drawn from what the earlier rounds left; what the round gives enters the hub in the order
-of the plan, so the hub never depends on which call came back first. Source: ConvoGen, sections
-II-C-1 and III (eight experiences a round from the same shot).
+A lane is one lineage. Within it rounds are sequential: all prompts of a round get the same shots,
+drawn from what the earlier rounds left. Source: ConvoGen, sections II-C-1 and III (eight
+experiences per round from the same shot).
 
-Of a member the hub holds the number of its task, 8 bytes; the experience itself only until it is
-committed. After that it is read from the run folder when it is drawn.
+Within a lane tasks report in the order of the plan: an experience is compared with the seeds, the
+members and the earlier experiences of its own round before it may enter. So neither the hub nor a
+record ever depends on which call came back first.
+
+Per member the hub holds 80 bytes: the number of its task and a MinHash signature. The experience
+itself is held only until it is committed; after that it is read from the run folder.
 """
 
 from __future__ import annotations
@@ -14,52 +17,42 @@ from __future__ import annotations
 import asyncio
 import random
 from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from rapidfuzz import fuzz
 
+from convogen.minhash import NearCopyIndex
 from convogen.types import Experience
 
-__all__ = ["Admission", "FewShotHub", "similarity"]
+__all__ = ["FewShotHub", "Place", "similarity"]
 
 Policy = Literal["uniform", "newest"]
+
+_COMPARED = 3
+"""Candidates among the seeds, and among the members, that an experience is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a task stands: which lane, which round of it, which place in the round."""
+    """The place of a task: its lane, its round in the lane, and its index in the round."""
 
     lane: int
     round: int
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Whether an experience enters the hub (None: nothing does), and its similarity, 0 to 1, to
-    the nearest of its shots."""
-
-    admitted: bool | None
-    similarity: float
-
-
-@dataclass
-class _Round:
-    """Which tasks of a round gave a member, by place; complete once every place is filled."""
-
-    given: dict[int, bool] = field(default_factory=dict[int, bool])
-    complete: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class FewShotHub:
     """The hub of one run.
 
-    `policy` names how shots are drawn: `uniform` over the lane's hub, or the `newest`. With
-    `iterative` off every prompt gets the same shots, and nothing enters the hub. An experience
-    whose similarity to one of its shots is `near_copy` or more does not enter. `recall` gives the
-    committed experience of a task.
+    `iterative` says where shots come from: True, from the lane's hub by `policy` (`uniform`, or the
+    `newest` of it); False, one draw of seeds for the whole run; `rotate`, the seeds in turn, others
+    in each round. Only with True does anything enter the hub. Round 0 of lane 0 has the same shots
+    in all three cases.
+
+    An experience whose similarity to a shot, a seed or a member of its lane is `near_copy` or more
+    does not enter. `recall` returns the committed experience of a task.
     """
 
     def __init__(
@@ -67,7 +60,7 @@ class FewShotHub:
         seeds: Sequence[Experience],
         *,
         seed: int,
-        iterative: bool,
+        iterative: bool | Literal["rotate"],
         lanes: int,
         per_round: int,
         shots: int,
@@ -78,101 +71,198 @@ class FewShotHub:
         self._seeds = list(seeds)
         self._seed = seed
         self._iterative = iterative
-        self._lanes = lanes
         self._per_round = per_round
+        self._n_shots = min(shots, len(self._seeds))
         self._shots = shots
         self._policy = policy
         self._near_copy = near_copy
         self._recall = recall
-        self._members = [array("Q") for _ in range(lanes)]
+        self._lanes = [_Lane(per_round, near_copy) for _ in range(lanes)]
         self._uncommitted: dict[int, Experience] = {}
-        self._rounds: dict[tuple[int, int], _Round] = {}
-        self._drawn: dict[tuple[int, int], list[Experience]] = {}
+        self._seed_index = NearCopyIndex(near_copy)
+        for at, own in enumerate(self._seeds):
+            self._seed_index.add(at, _words(own))
 
     def place(self, task: int) -> Place:
-        """Tasks go round by round over all lanes, `per_round` a lane."""
-        in_round = task // self._per_round
-        return Place(in_round % self._lanes, in_round // self._lanes, task % self._per_round)
+        """Return a task's place: tasks go round by round over all lanes, `per_round` per lane."""
+        lanes, in_round = len(self._lanes), task // self._per_round
+        return Place(in_round % lanes, in_round // lanes, task % self._per_round)
 
     async def shots(self, task: int) -> list[Experience]:
-        """The shots for a task's prompt, once the rounds before it in its lane are complete."""
+        """Return the shots for a task's prompt, once all earlier rounds of its lane reported."""
         place = self.place(task)
+        if self._iterative == "rotate":
+            return self._in_turn(place.lane, place.round)
         if not self._iterative:
-            n = min(self._shots, len(self._seeds))
-            return random.Random(f"{self._seed}/fixed").sample(self._seeds, n)
-        key = (place.lane, place.round)
-        if place.round > 0 and key not in self._drawn:
-            await self._round(place.lane, place.round - 1).complete.wait()
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(place.lane, place.round)
-            self._drawn.pop((place.lane, place.round - 2), None)
-        return self._drawn[key]
+            return self._in_turn(0, 0)
+        lane = self._lanes[place.lane]
+        await lane.turn(place.round * self._per_round)
+        if lane.drawn is None:
+            lane.drawn = self._draw(lane, place)
+        return lane.drawn
 
-    def _draw(self, lane: int, number: int) -> list[Experience]:
-        """Shots from a lane's hub: the seeds, then its members."""
-        seeds, members = self._seeds, self._members[lane]
-        hub = range(len(seeds) + len(members))
+    async def admit(
+        self, task: int, experience: Experience, shots: Sequence[Experience]
+    ) -> Experience:
+        """Return a task's experience with its `admitted` and `similarity`.
+
+        Waits until all earlier tasks of its lane have reported, then reports in its turn.
+        `similarity` (0 to 1) is that to the nearest of its shots and of the candidates among the
+        seeds and the lane's members; MinHash finds these with the recall that `NearCopyIndex`
+        states. `admitted` is None if nothing enters the hub.
+        """
+        lane = await self._turn(task)
+        words = _words(experience)
+        near = [self._seeds[at] for at in self._seed_index.candidates(words, _COMPARED)]
+        near += map(self._member, lane.index.candidates(words, _COMPARED))
+        nearest = max((_alike(words, _words(other)) for other in (*shots, *near)), default=0.0)
+        admitted = nearest < self._near_copy if self._iterative is True else None
+        update = {"admitted": admitted, "similarity": round(nearest, 4)}
+        experience = experience.model_copy(update=update)
+        if admitted is not None:
+            if admitted:
+                self._uncommitted[task] = experience
+            lane.report(task, words if admitted else None)
+        return experience
+
+    async def skip(self, task: int) -> None:
+        """Report that a task has no experience; waits as `admit` does."""
+        lane = await self._turn(task)
+        if self._iterative is True:
+            lane.report(task, None)
+
+    def committed(self, task: int) -> None:
+        """Note that a task's rows are on disk: from now on its experience is read from there."""
+        self._uncommitted.pop(task, None)
+
+    def restore(self, committed: int, admitted: Iterable[Experience]) -> None:
+        """Restore what the first `committed` tasks reported.
+
+        `admitted` has the committed experiences that entered the hub, in the order of the plan; it
+        is read once, and none of them is kept.
+        """
+        if self._iterative is not True:
+            return
+        members = iter(admitted)
+        member = next(members, None)
+        for task in range(committed):
+            lane = self._lanes[self.place(task).lane]
+            if member is not None and member.task == task:
+                lane.report(task, _words(member))
+                member = next(members, None)
+            else:
+                lane.report(task, None)
+
+    def stop(self) -> None:
+        """Cancel whoever waits for a turn: a task broke, so the run ends and no turn will come."""
+        for lane in self._lanes:
+            lane.stop()
+
+    async def _turn(self, task: int) -> _Lane:
+        """Return a task's lane, once all earlier tasks of the lane reported if anything enters."""
+        place = self.place(task)
+        lane = self._lanes[place.lane]
+        if self._iterative is True:
+            await lane.turn(place.round * self._per_round + place.index)
+        return lane
+
+    def _draw(self, lane: _Lane, place: Place) -> list[Experience]:
+        """Return the shots of a round from the lane's hub: the seeds, then the members."""
+        if place.round == 0:
+            return self._in_turn(place.lane, 0)
+        seeds = self._seeds
+        hub = range(len(seeds) + lane.shown)
         n = min(self._shots, len(hub))
         if self._policy == "newest":
             chosen = list(hub[len(hub) - n :])
         else:
-            chosen = random.Random(f"{self._seed}/{lane}/{number}").sample(hub, n)
+            draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}")
+            chosen = draws.sample(hub, n)
         return [
-            seeds[at] if at < len(seeds) else self._member(members[at - len(seeds)])
+            seeds[at] if at < len(seeds) else self._member(lane.members[at - len(seeds)])
             for at in chosen
         ]
+
+    def _in_turn(self, lane: int, number: int) -> list[Experience]:
+        """Return the shots of a round if the seeds are shown in turn.
+
+        They go round a shuffled circle; after as many rounds as there are seeds each was shown
+        equally often, and the circle is shuffled again. Consecutive rounds never have the same
+        shots unless all seeds are shown at once.
+        """
+        n, size = self._n_shots, len(self._seeds)
+        again, at = divmod(number, size)
+        if size <= 2 * n:  # too few for another order that surely begins with other shots
+            again = 0
+        order = self._shuffled(lane, again)
+        if again and set(order[:n]) == set(self._shuffled(lane, again - 1)[-n:]):
+            order[0], order[n] = order[n], order[0]
+        return [self._seeds[order[(at * n + nth) % size]] for nth in range(n)]
+
+    def _shuffled(self, lane: int, again: int) -> list[int]:
+        size = len(self._seeds)
+        return random.Random(f"{self._seed}/seeds/{lane}/{again}").sample(range(size), size)
 
     def _member(self, task: int) -> Experience:
         return self._uncommitted.get(task) or self._recall(task)
 
-    def judge(self, experience: Experience, shots: Sequence[Experience]) -> Admission:
-        """Whether an experience is different enough from its shots to enter the hub."""
-        nearest = max((similarity(experience, shot) for shot in shots), default=0.0)
-        admitted = nearest < self._near_copy if self._iterative else None
-        return Admission(admitted, round(nearest, 4))
 
-    def add(self, task: int, experience: Experience | None) -> None:
-        """Say what a task gave: an experience, or None where it failed or was not admitted."""
-        if self._iterative:
-            if experience is not None:
-                self._uncommitted[task] = experience
-            self._fill(task, experience is not None)
+class _Lane:
+    """One lineage: the tasks whose experiences entered, and how many of its tasks have reported.
 
-    def committed(self, task: int) -> None:
-        """Say that what a task gave is on disk: from now on it is read from there."""
-        self._uncommitted.pop(task, None)
+    `shown` members were there when the current round began; its prompts show none but these.
+    `drawn` has the current round's shots, None until they are drawn.
+    """
 
-    def restore(self, task: int, member: bool) -> None:
-        """Take up a committed task; `member` says whether its experience entered the hub."""
-        if self._iterative:
-            self._fill(task, member)
+    def __init__(self, per_round: int, near_copy: float) -> None:
+        self._per_round = per_round
+        self.members = array("Q")
+        self.index = NearCopyIndex(near_copy)
+        self.shown = 0
+        self.drawn: list[Experience] | None = None
+        self._reported = 0
+        self._turns: dict[int, asyncio.Event] = {}
+        self._stopped = False
 
-    def _fill(self, task: int, member: bool) -> None:
-        place = self.place(task)
-        current = self._round(place.lane, place.round)
-        current.given[place.index] = member
-        if len(current.given) == self._per_round:
-            first = task - place.index
-            entered = (first + at for at in range(self._per_round) if current.given[at])
-            self._members[place.lane].extend(entered)
-            current.given.clear()
-            current.complete.set()
-            self._rounds.pop((place.lane, place.round - 1), None)
+    async def turn(self, position: int) -> None:
+        """Wait until the first `position` tasks of the lane have reported."""
+        if self._reported < position and not self._stopped:
+            await self._turns.setdefault(position, asyncio.Event()).wait()
+        if self._reported < position:
+            raise asyncio.CancelledError
 
-    def _round(self, lane: int, number: int) -> _Round:
-        return self._rounds.setdefault((lane, number), _Round())
+    def report(self, task: int, words: str | None) -> None:
+        """Note what the next task of the lane gave: the words of a member, or None."""
+        if words is not None:
+            self.members.append(task)
+            self.index.add(task, words)
+        self._reported += 1
+        if self._reported % self._per_round == 0:
+            self.shown, self.drawn = len(self.members), None
+        if turn := self._turns.pop(self._reported, None):
+            turn.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        for turn in self._turns.values():
+            turn.set()
 
 
 def similarity(one: Experience, other: Experience) -> float:
-    """How close two experiences are, 0 to 1: token-sort ratio of their words.
+    """Return how close two experiences are, 0 to 1: the token-sort ratio of their words.
 
-    Names do not count, nor the free text of personas: that was given, not invented.
+    Names do not count, nor does the free text of personas: that was given, not invented.
     """
-    return fuzz.token_sort_ratio(_words(one), _words(other)) / 100
+    return _alike(_words(one), _words(other))
+
+
+def _alike(words: str, others: str) -> float:
+    return fuzz.ratio(words, others) / 100
 
 
 def _words(experience: Experience) -> str:
+    """Return the words that count, sorted."""
     parts = [experience.relations, experience.situation, experience.topic, experience.starter.text]
     for card in (persona.card for persona in experience.personas if persona.card):
-        parts += [str(value) for value in card.model_dump().values()]
-    return " ".join(parts).casefold()
+        parts += map(str, vars(card).values())
+    return " ".join(sorted(" ".join(parts).casefold().split()))

@@ -95,7 +95,7 @@ async def judge_run_async(
         move_scores_aside(run.folder, judge.name)
     tally = tally or Tally()
     in_flight = concurrency or (8 if spec.kind == "embedded" else 64)
-    embedded = EMBEDDED_SAMPLING[ROLE] if spec.kind == "embedded" else Sampling()
+    embedded = EMBEDDED_SAMPLING[ROLE] if spec.is_shipped else Sampling()
     role = Role(spec, embedded.over(judge.sampling))
     manifest = _manifest(judge, role, _data(run, judge, beside))
     if isinstance(run, CorpusFolder):

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from convogen import speech
 from convogen.drafts import find_json
 from convogen.errors import ModelFault
+from convogen.lengths import lacks_end
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.text import repeats, whole_sentences, without_label
 from convogen.types import Label
 
 __all__ = ["Labeller", "SummaryRules", "content_share", "shuffled", "unknown_names"]
@@ -135,7 +136,9 @@ class Labeller:
             answer = await session.ask(self._role, _asking(prompt, complaints), sampling=room)
             summary = _summary(answer)
             fault = rules.complaint(summary, dialogue)
-            if fault is None and speech.repeats(summary, [summary for _, summary in examples]):
+            if _is_cut(answer, summary):
+                fault = f"it was cut off; say it in at most {rules.high} words"
+            if fault is None and repeats(summary, [summary for _, summary in examples]):
                 fault = "it is the summary of an example"
             if fault is None:
                 check = (
@@ -216,8 +219,14 @@ def _summary(answer: Answer) -> str:
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
-    text = speech.tidy(text, "Summary")
-    return speech.whole_sentences(text) if answer.finish_reason == "length" else text
+    text = without_label(text, "Summary")
+    return whole_sentences(text) if answer.finish_reason == "length" else text
+
+
+def _is_cut(answer: Answer, summary: str) -> bool:
+    """Return True if a reply ended for its length within the summary, before its first sentence."""
+    only_paragraph = "\n\n" not in answer.text.strip()
+    return answer.finish_reason == "length" and only_paragraph and lacks_end(summary)
 
 
 def _option(said: Any, options: Sequence[str]) -> str | None:

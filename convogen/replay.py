@@ -124,7 +124,8 @@ class _Replay:
         self._run, self._store, self._tally = run, store, tally
         self._fingerprint = fingerprint
         self._traffic = Traffic(open_roles(experiment), 1, tally, lambda _: NoModel())
-        inputs = RunInputs(int(fingerprint, 16), experiment.prompts, Run(store.folder))
+        seeds = int(fingerprint, 16), experiment.common.seed
+        inputs = RunInputs(*seeds, experiment.prompts, Run(store.folder))
         self._play = experiment.method.start(inputs)
         self._gates = GateLine(experiment.gates, inputs.run)
         self._rows = {name: _Rows(run.folder / name) for name in DATA}

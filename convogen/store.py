@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import parse_row, rows_of_task, write_whole
@@ -28,7 +28,11 @@ from convogen.models.journal import Journal, check_answer
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
 
-__all__ = ["Journal", "Outcome", "Run", "RunStore", "load_run"]
+__all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "load_run"]
+
+DATA_FORMAT = 3
+"""Raised when the same experiment gives other records than it did. Records only ever gain optional
+fields, so folders of earlier formats can be read, but not continued."""
 
 ROWS = ("experiences", "conversations", "failures", "rejected")
 R = TypeVar("R", bound=Record)
@@ -53,15 +57,6 @@ class Outcome:
             return "rejected", self.rejected
         assert self.failure is not None, "a task gives a conversation or a failure"
         return "failures", self.failure
-
-
-class _ExperienceHead(Record):
-    """What is read of an experience without reading the whole of it."""
-
-    model_config = ConfigDict(extra="ignore", title="Experience")
-
-    task: int
-    admitted: bool | None = None
 
 
 class Run:
@@ -93,10 +88,9 @@ class Run:
             raise RunFolderError(f"{path}: the row of task {task} is missing")
         return _parse(path, json.dumps(row).encode(), Experience)
 
-    def admitted(self) -> Iterator[int]:
-        """The tasks whose committed experiences entered the few-shot hub, in their order."""
-        heads = self._rows("experiences.jsonl", _ExperienceHead)
-        return (head.task for head in heads if head.admitted)
+    def admitted(self) -> Iterator[Experience]:
+        """The committed experiences that entered the few-shot hub, in the order of the plan."""
+        return (experience for experience in self.experiences() if experience.admitted)
 
     def conversations(self) -> Iterator[Conversation]:
         """The committed conversations in the order of the plan."""
@@ -167,13 +161,26 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Open a run folder for reading; raises `RunFolderError` where it is none."""
+    """Open a run folder for reading.
+
+    Raises `RunFolderError` if it is none, if a later version of the data format wrote it, or if the
+    first record of a kind cannot be read; further ones are checked as they are read.
+    """
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
             f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
         )
-    return Run(path)
+    run = Run(path)
+    written = _data_format(run.manifest)
+    if written is not None and written > DATA_FORMAT:
+        raise RunFolderError(
+            f"{path}: written in data format {written}, this version reads 1 to {DATA_FORMAT}; "
+            "read it with the version of convogen in its manifest.json, or a later one"
+        )
+    for records in (run.experiences(), run.conversations(), run.failures(), run.rejected()):
+        next(records, None)
+    return run
 
 
 class RunStore(Run):
@@ -274,6 +281,12 @@ class RunStore(Run):
         found = self.manifest
         if found.get("fingerprint") == self.fingerprint:
             return
+        there, here = _data_format(found), _data_format(manifest)
+        if there != here and there is not None:
+            raise RunFolderError(
+                f"{self.folder}: written in data format {there}, this version writes {here}, so it "
+                "cannot be continued; choose another --out, or --fresh to move the old run aside"
+            )
         changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
         raise RunFolderError(
             f"{self.folder}: holds another experiment (fingerprint {found.get('fingerprint')}, "
@@ -294,7 +307,17 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
     try:
         return record.model_validate_json(line)
     except ValidationError as error:
-        raise RunFolderError(f"{where}: no {error.title}: {_first(error)}") from error
+        raise RunFolderError(
+            f"{where}: no {error.title} as in data formats 1 to {DATA_FORMAT}: {_first(error)}; "
+            "restore the row, or read the folder with the version of convogen in its manifest.json"
+        ) from error
+
+
+def _data_format(manifest: Mapping[str, Any]) -> int | None:
+    """Return the data format of the version that wrote a manifest; None if it does not say."""
+    experiment = manifest.get("experiment")
+    found = cast("dict[str, Any]", experiment) if isinstance(experiment, dict) else {}
+    return found["format"] if isinstance(found.get("format"), int) else None
 
 
 def differences(found: Any, new: Mapping[str, Any]) -> str:

@@ -11,7 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from convogen.lengths import Words
+
 __all__ = [
+    "PROPER_ENDS",
     "Conversation",
     "Experience",
     "Failure",
@@ -27,6 +30,10 @@ __all__ = [
     "Turn",
     "Usage",
 ]
+
+
+PROPER_ENDS = frozenset(("max_turns", "farewell", "complete", "concluded", "goal", "thanking"))
+"""Why a conversation may end that was not broken off by a fault."""
 
 
 class Record(BaseModel):
@@ -61,28 +68,28 @@ class Usage(Record):
         )
 
 
-def _line(wanted: int, about: str) -> Any:
-    """A text of a card: taken up to 500 characters, asked for with `wanted` at most."""
-    extra: Any = {"maxLength": wanted}
-    return Field(min_length=3, max_length=500, description=about, json_schema_extra=extra)
+def _line(most: int, about: str) -> Any:
+    """A text of a card: asked for with `most` words, taken up to 500 characters."""
+    return Words(most).field(about, longest=500)
 
 
 class PersonaCard(Record):
     """What makes a person who they are (ConvoGen, section II-C-1).
 
     To add a field, add it here with its description and to the cards in `experiences/`: the
-    generator's prompt and schema, the shots and the agents all pick it up from this class.
+    generator's prompt and schema, the shots and the agents all pick it up from this class. A
+    description ends in the words that are asked for.
     """
 
     age: int = Field(ge=1, le=110, description="age in years")
-    gender: str = _line(20, "gender")
-    qualities: list[Annotated[str, _line(24, "a trait")]] = Field(
-        min_length=2, max_length=4, description="two to four traits of character"
+    gender: str = _line(3, "gender")
+    qualities: list[Annotated[str, _line(3, "a trait")]] = Field(
+        min_length=2, max_length=4, description=f"two to four traits of character, each {Words(3)}"
     )
-    lifestyle: str = _line(100, "work and hobbies")
-    speech_style: str = _line(70, "how they talk")
-    recent_memory: str = _line(110, "something of the last days that is on their mind")
-    long_term_memory: str = _line(110, "something that shaped them long ago")
+    lifestyle: str = _line(20, "what fills their days: work or school, home, a habit or hobby")
+    speech_style: str = _line(15, "how they talk: rhythm, pet words, how direct they are")
+    recent_memory: str = _line(25, "something of the last few days that is on their mind")
+    long_term_memory: str = _line(25, "something from long ago that still shapes what they do")
 
 
 class Persona(Record):
@@ -138,10 +145,12 @@ class PlanStep(Record):
 class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
-    `shots` names the experiences shown to the generator; `admitted` says whether this one entered
-    the few-shot hub (None where nothing does) and `similarity` (0 to 1) how close it is to the
-    nearest of its shots. `repairs` lists what had to be mended in the model's reply. `plan` has
-    what its task found for others as well.
+    `acquainted` says whether the people know one another before it begins; None leaves that to who
+    they are: generated people do, those of a hub or a data set do not. `shots` names the
+    experiences shown to the generator; `admitted` says whether this one entered the few-shot hub
+    (None if nothing does) and `similarity` (0 to 1) how close it is to the nearest one it was
+    compared with. `repairs` lists what was corrected in the model's reply, `reasks` why earlier
+    replies were not used. `plan` has what its task found for others as well.
     """
 
     id: str
@@ -151,10 +160,12 @@ class Experience(Record):
     situation: str
     topic: str
     starter: Starter
+    acquainted: bool | None = None
     shots: list[str] = []
     admitted: bool | None = None
     similarity: float | None = None
     repairs: list[str] = []
+    reasks: list[str] = []
     plan: list[PlanStep] | None = None
     model: str | None = None
     usage: Usage | None = None
@@ -179,10 +190,10 @@ class Turn(Record):
 
     `origin` is `starter` for an opening, `agent` for a model's utterance, `script` for one of a
     dialogue that was written in one reply, and None for a turn of a foreign corpus. `reasks` lists
-    why other attempts at this turn were not taken. `request` is the hash of the request that was
-    answered with `text`. `target_words` is how many words it was asked to have; None where nothing
-    was said of it. `lapse` says what is wrong with an utterance that was taken because no better
-    one came.
+    the faults of the attempts at this turn that were not taken, `tidied` what was removed from the
+    reply to get `text`. `request` is the hash of the request that was answered with `text`.
+    `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
+    is the fault of an utterance that was taken because no better one came.
     """
 
     speaker: str
@@ -193,6 +204,7 @@ class Turn(Record):
     usage: Usage | None = None
     selection: Selection | None = None
     reasks: list[str] = []
+    tidied: list[str] = []
     target_words: int | None = None
     lapse: str | None = None
 
@@ -216,10 +228,10 @@ class Label(Record):
 class Conversation(Record):
     """A conversation, ours or of a foreign corpus.
 
-    `ended` says why it stopped: `max_turns`, `farewell`, `repetition`, `empty_reply`,
-    `role_break`; `complete` where it was written in one reply, to its end; where a person is
-    simulated also `concluded`, `refusal`, `role_flip`. `context` holds what it is grounded in
-    (topic, situation, relations) or a foreign corpus' own labels. `labelled` has the labels a model
+    `ended` says why it stopped: one of `PROPER_ENDS` (`complete` if it was written in one reply, to
+    its end; `concluded` or `goal` if a simulated person had what it wanted), or the fault that
+    broke it off, such as `refusal` or `echo`. `context` holds what it is grounded in (topic,
+    situation, relations) or a foreign corpus' own labels. `labelled` has the labels that a model
     gave, by kind. `usage` is the total over the conversation's own calls.
     """
 

@@ -382,20 +382,26 @@ AWKWARD = [
 ]
 
 
+SAID = "So we and {x, y} and %s %(z)s {0}, well:"
+OTHERS = [f"{name} Vo" for name in "Quin Zed Hale Ira Jem Kip Lou Max".split()]
+"""The people of the second experience: nobody may have a name of the first, its shot."""
+
+
 def script_for(names: list[str], seen: list[Request]) -> Callable[[Request], str]:
     """Experiences of people with these names, whose cards and lines hold what the names do."""
+    casts = iter([names])
 
     def script(request: Request) -> str:
         seen.append(request)
         if request.role == "agent":
-            return f"So {names[0]} and {{x}} {{{{ y }}}} {{% z %}}: {improvise(request)}"
+            return f"{SAID} {improvise(request)}"
         if request.role == "selector":
             return improvise(request)
-        experience = json.loads(improvise(request))
-        for persona, name in zip(experience["personas"], names, strict=True):
+        experience, cast = json.loads(improvise(request)), next(casts, OTHERS[: len(names)])
+        for persona, name in zip(experience["personas"], cast, strict=True):
             persona |= {"name": name, "lifestyle": f"works as {name}", "speech_style": f"«{name}»"}
         experience["situation"] += f" with {names[-1]}"
-        experience["starter"] = {"speaker": names[-1], "text": f"Hello, {names[0]} {{}}!"}
+        experience["starter"] = {"speaker": cast[-1], "text": "Hello, all {}!"}
         return json.dumps(experience)
 
     return script
@@ -422,24 +428,26 @@ def check(names: list[str], result: Run, seen: list[Request]) -> None:
     """Names, cards and lines are as they were given: in records, prompts and shots."""
     experiences, conversations = list(result.experiences()), list(result.conversations())
     assert len(conversations) == 2
-    for experience, conversation in zip(experiences, conversations, strict=True):
-        assert [persona.name for persona in experience.personas] == names
+    casts = (names, OTHERS[: len(names)])
+    for cast, experience, conversation in zip(casts, experiences, conversations, strict=True):
+        assert [persona.name for persona in experience.personas] == cast
         for persona in experience.personas:
             assert persona.card is not None
             assert persona.card.lifestyle == f"works as {persona.name}"
-        assert conversation.participants == names
-        assert conversation.turns[0].speaker == names[-1]
-        assert conversation.turns[0].text == f"Hello, {names[0]} {{}}!"
+        assert conversation.participants == cast
+        assert conversation.turns[0].speaker == cast[-1]
+        assert conversation.turns[0].text == "Hello, all {}!"
         assert len(conversation.turns) == 5
         for turn in conversation.turns[1:]:
-            assert turn.speaker in names
-            assert turn.text.startswith(f"So {names[0]} and {{x}} {{{{ y }}}} {{% z %}}: ")
+            assert turn.speaker in cast
+            assert turn.text.startswith(SAID)
     second = [request for request in seen if request.role == "generator"][1]
     shot = json.loads(next(t for t in second.messages[-1].content.split("\n") if t[:1] == "{"))
     assert [persona["name"] for persona in shot["personas"]] == names
     for request in seen:
         if request.role == "agent":
-            assert any(f"works as {name}" in request.messages[0].content for name in names)
+            told = request.messages[0].content
+            assert any(f"works as {name}" in told for cast in casts for name in cast)
 
 
 @pytest.mark.parametrize("selection", ["auto", "round_robin"])

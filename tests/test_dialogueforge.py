@@ -118,7 +118,7 @@ def test_without_conclude_only_the_cap_ends_it(tmp_path: Path) -> None:
 
 FAULTS = {
     "refusal": "I'm sorry, but I can't simulate a user.",
-    "role_flip": "Certainly! Copper keeps slugs away.",
+    "assistant_offer": "Certainly! Copper keeps slugs away.",
     "echo": "The tape around the bed keeps the slugs away from it",
     "topic_deviation": "Which orchestra recorded Mahler's symphony?",
     "empty_reply": " ",

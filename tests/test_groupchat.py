@@ -14,21 +14,21 @@ import pytest
 from convogen.errors import ModelFault
 from convogen.experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
-from convogen.models.base import Request, Sampling
+from convogen.models.base import Message, Reply, Request, Sampling
 from convogen.models.journal import Journal
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic
 from convogen.prompts import load_prompt
-from convogen.types import Experience, Persona, Starter, Turn
+from convogen.types import Experience, Turn, Usage
 
 EXPERIENCES = {len(e.personas): e for e in load_experiences()}
-PROMPTS = ChatPrompts(*(load_prompt(f"convogen/{s}") for s in ("opening", "agent", "selector")))
+PROMPTS = ChatPrompts.of({step: load_prompt(f"convogen/{step}") for step in ChatPrompts.STEPS})
 
 
 def play(
-    script: Callable[[Request], str] = improvise,
+    script: Callable[[Request], str | Reply] = improvise,
     experience: Experience = EXPERIENCES[3],
     **changes: object,
 ) -> tuple[list[Turn], str]:
@@ -117,26 +117,84 @@ def test_a_selector_that_names_nobody_is_repaired_by_the_longest_silent() -> Non
     ("bad", "why"),
     [
         ("", "empty_reply"),
-        ("As an AI language model I have no feelings.", "role_break"),
-        ("{others}: It was me.", "role_break"),
+        ("I'm sorry, but I can't assist with that request.", "refusal"),
+        ("{others}: It was me.", "other_speaker"),
+        ("My own words.\n{others}: Not mine.", "other_speaker"),
+        ("*shrugs and walks away*", "stage_direction"),
+        ('{"speaker": "me", "text": "It was me."}', "json"),
+        ("{starter}", "echo"),
+        ("word " * 80 + "end.", "loop"),
     ],
 )
 def test_a_bad_reply_is_asked_for_again_with_the_reason_recorded(bad: str, why: str) -> None:
-    bad = bad.replace("{others}", EXPERIENCES[2].starter.speaker)
+    starter = EXPERIENCES[2].starter
+    bad = bad.replace("{others}", starter.speaker).replace("{starter}", starter.text)
     turns, ended = play(says(bad, "A good answer."), EXPERIENCES[2], max_turns=3)
     assert (turns[1].text, turns[1].reasks, ended) == ("A good answer.", [why], "max_turns")
 
 
-def test_the_complaint_is_shown_to_the_model() -> None:
-    prompts: list[str] = []
+def test_a_reply_far_longer_than_the_guideline_is_asked_for_again() -> None:
+    words = " ".join(f"word{at}" for at in range(60)) + "."
+    turns, _ = play(says(words, "Short enough."), EXPERIENCES[2], max_turns=2)
+    assert (turns[1].text, turns[1].reasks) == ("Short enough.", ["too_long"])
+    turns, _ = play(says(words), EXPERIENCES[2], max_turns=2, max_words=None)
+    assert (turns[1].text, turns[1].reasks) == (words, [])
+    turns, _ = play(says(words + " Yes.", words, words + " No."), EXPERIENCES[2], max_turns=2)
+    assert (turns[1].text, turns[1].lapse) == (words, "too_long")
+    assert turns[1].reasks == ["too_long", "too_long"]
+
+
+def test_a_refusal_that_an_endpoint_reports_as_such_is_asked_for_again() -> None:
+    left = [ModelFault("refusal", "the model refused", "no", billed=True)]
 
     def script(request: Request) -> str:
-        prompts.append(request.messages[-1].content)
+        if request.role == "agent" and left:
+            raise left.pop()
+        return improvise(request)
+
+    turns, _ = play(script, EXPERIENCES[2], max_turns=2)
+    assert turns[1].reasks == ["refusal"]
+
+
+def test_a_turn_of_a_length_is_cut_after_whole_sentences_alone() -> None:
+    def cut(request: Request) -> Reply:
+        return Reply("We saw it on the hill and then we", Usage(), "length")
+
+    turns, ended = play(cut, EXPERIENCES[2], max_turns=2, turn_words=(9, 8))
+    assert (len(turns), ended) == (1, "cut_off")
+
+
+def test_what_is_certain_is_tidied_and_recorded_without_asking_again() -> None:
+    other = next(p for p in EXPERIENCES[2].personas if p.name != EXPERIENCES[2].starter.speaker)
+    label = other.name.split()[0]
+    said = f'<think>They want an answer.</think>{label}: "I never saw it."<|eot_id|>'
+    turns, _ = play(says(said), EXPERIENCES[2], max_turns=2)
+    assert (turns[1].text, turns[1].reasks) == ("I never saw it.", [])
+    assert {"thinking", "label", "quotes", "template_tokens"} == set(turns[1].tidied)
+
+
+def test_a_reply_that_is_cut_off_is_asked_for_again_and_in_the_end_taken_whole() -> None:
+    def cut(request: Request) -> Reply:
+        return Reply("I saw it. Then the oth", Usage(), "length")
+
+    turns, ended = play(cut, EXPERIENCES[2], max_turns=2)
+    assert (turns[1].text, turns[1].tidied, ended) == ("I saw it.", ["cut_off"], "max_turns")
+    assert turns[1].reasks == ["cut_off", "cut_off"]
+
+
+def test_the_complaint_is_shown_to_the_model_in_its_last_message() -> None:
+    prompts: list[list[Message]] = []
+
+    def script(request: Request) -> str:
+        prompts.append(list(request.messages))
         return "" if len(prompts) == 1 else improvise(request)
 
     play(script, EXPERIENCES[2], max_turns=2)
-    assert "Nothing was said" not in prompts[0]
-    assert "Nothing was said" in prompts[1]
+    first, again = prompts
+    assert again[:-1] == first[:-1]
+    assert again[-1].role == "user"
+    assert again[-1].content.startswith(first[-1].content)
+    assert len(again[-1].content) > len(first[-1].content)
 
 
 def test_a_chat_that_cannot_go_on_ends_with_the_reason() -> None:
@@ -144,10 +202,10 @@ def test_a_chat_that_cannot_go_on_ends_with_the_reason() -> None:
     assert (len(turns), ended) == (1, "empty_reply")
 
 
-def test_repeating_oneself_ends_the_chat_when_asking_again_does_not_help() -> None:
-    turns, ended = play(lambda r: "Same old story." if r.role == "agent" else improvise(r))
-    assert ended == "repetition"
-    assert len({turn.speaker for turn in turns[1:]}) == len(turns) - 1
+def test_saying_again_what_anyone_said_ends_the_chat_if_asking_again_does_not_help() -> None:
+    same = "It is the same old story again."
+    turns, ended = play(lambda r: same if r.role == "agent" else improvise(r))
+    assert (len(turns), ended) == (2, "echo")
 
 
 def test_a_farewell_loop_ends_the_chat() -> None:
@@ -155,10 +213,19 @@ def test_a_farewell_loop_ends_the_chat() -> None:
     assert (ended, len(turns)) == ("farewell", 5)
 
 
-def test_another_persons_line_is_cut_off_the_reply() -> None:
-    speaker = EXPERIENCES[2].starter.speaker
-    turns, _ = play(says(f"My own words.\n{speaker}: Not mine."), EXPERIENCES[2], max_turns=2)
-    assert turns[1].text == "My own words."
+def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
+    """With repeats allowed a speaker may come twice; the last message is still the user's."""
+    asked: list[list[Message]] = []
+
+    def stubborn(request: Request) -> str:
+        if request.choices:
+            return request.choices[0]
+        asked.append(list(request.messages))
+        return improvise(request)
+
+    play(stubborn, allow_repeats=True, max_turns=4)
+    assert all(messages[-1].role == "user" for messages in asked)
+    assert [messages[-2].role for messages in asked][1:] == ["assistant", "assistant"]
 
 
 def test_a_fault_of_the_model_comes_out_with_its_type() -> None:
@@ -174,65 +241,20 @@ def test_a_fault_of_the_model_comes_out_with_its_type() -> None:
         assert fault.value.kind == "content_filter"
 
 
-def test_every_prompt_of_a_chat_starts_with_nearly_all_of_the_one_before() -> None:
-    """Whoever is asked, agent or selector: so an endpoint's prompt cache holds."""
-    prompts: list[str] = []
+def test_an_agents_request_begins_with_all_of_its_last_one() -> None:
+    """So the prompt cache of an endpoint holds for each agent."""
+    asked: dict[str, list[str]] = {}
 
     def script(request: Request) -> str:
-        prompts.append("\n".join(message.content for message in request.messages))
+        if request.role == "agent":
+            text = "\n\n".join(message.content for message in request.messages)
+            asked.setdefault(request.messages[0].content, []).append(text)
         return improvise(request)
 
-    experience = EXPERIENCES[3]
-    play(script, experience, max_turns=6)
-    assert len(prompts) == 10
-    for earlier, later in itertools.pairwise(prompts):
-        said = earlier[: earlier.rindex("\n\n")]
-        assert experience.topic in said
-        assert experience.starter.text in said
-        assert later.startswith(said)
-
-
-def test_memories_are_told_to_their_own_agent_alone() -> None:
-    told: dict[str, list[bool]] = {"own": [], "other": [], "selector": []}
-    experience = EXPERIENCES[3]
-
-    def script(request: Request) -> str:
-        text = "\n".join(message.content for message in request.messages)
-        for persona in experience.personas:
-            assert persona.card is not None
-            assert persona.card.lifestyle in text
-            own = text.endswith(f"\n{persona.name}:")
-            kind = request.role if request.role == "selector" else ("own" if own else "other")
-            memories = persona.card.recent_memory, persona.card.long_term_memory
-            told[kind] += [memory in text for memory in memories]
-        return improvise(request)
-
-    play(script, experience, max_turns=4)
-    assert all(told["own"])
-    assert not any(told["other"] + told["selector"])
-    assert len(told["own"]) == 6
-
-
-def test_free_text_is_told_to_its_own_agent_and_the_manager() -> None:
-    people = [
-        Persona(name=name, text=f"I am {name} and like {what}.")
-        for name, what in (("Ada", "kites"), ("Bo", "rain"), ("Cy", "salt"))
-    ]
-    experience = EXPERIENCES[3].model_copy(
-        update={"personas": people, "starter": Starter(speaker="Ada", text="Hello?")}
-    )
-    seen: list[str] = []
-
-    def script(request: Request) -> str:
-        text = request.messages[-1].content
-        found = [each.name for each in people if each.text and each.text in text]
-        asked = [each.name for each in people if text.endswith(f"\n{each.name}:")]
-        assert found == (asked or ["Ada", "Bo", "Cy"])
-        seen.extend(asked)
-        return improvise(request)
-
-    play(script, experience, max_turns=4)
-    assert len(seen) == 3
+    play(script, EXPERIENCES[3], max_turns=10)
+    assert len(asked) == 3
+    for own in asked.values():
+        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(own))
 
 
 def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_path: Path) -> None:

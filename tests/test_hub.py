@@ -2,19 +2,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
+import string
 import weakref
+from collections.abc import Coroutine, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convogen import Experiment, Run, run
 from convogen.experiences import load_experiences
 from convogen.hub import FewShotHub, Policy, similarity
-from convogen.types import Experience
+from convogen.types import Experience, Persona, Starter
 
 SEEDS = load_experiences()
+N = 18
+
+Gives = list[int | None]
+"""What each task gives: None fails, its own number is new, an earlier one a near-copy of that."""
 
 
-def hub(**changes: object) -> FewShotHub:
+def hub(seeds: Sequence[Experience] = SEEDS, **changes: object) -> FewShotHub:
     settings: dict[str, object] = {
         "seed": 7,
         "iterative": True,
@@ -23,13 +35,64 @@ def hub(**changes: object) -> FewShotHub:
         "shots": 1,
         "policy": "uniform",
         "near_copy": 0.8,
-        "recall": lambda task: named(f"e{task}"),
+        "recall": new,
     }
-    return FewShotHub(SEEDS, **(settings | changes))  # type: ignore[arg-type]
+    return FewShotHub(seeds, **(settings | changes))  # type: ignore[arg-type]
 
 
-def named(name: str) -> Experience:
-    return SEEDS[0].model_copy(update={"id": name})
+def new(task: int, like: int | None = None) -> Experience:
+    """An experience like no other, or nearly the words of that of an earlier task."""
+    rng = random.Random(task if like is None else like)
+    words = ["".join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 9))) for _ in range(60)]
+    if like is not None:
+        words[task % 50] = f"copied{task}"
+    return Experience(
+        id=f"e{task}",
+        task=task,
+        personas=[Persona(name="Ada", text="knits"), Persona(name="Bo", text="sails")],
+        relations=" ".join(words[:20]),
+        situation=" ".join(words[20:50]),
+        topic=" ".join(words[50:]),
+        starter=Starter(speaker="Ada", text="Hello there!"),
+    )
+
+
+def finished(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result, unless it waits for what never comes."""
+    return asyncio.run(asyncio.wait_for(work, 20))
+
+
+async def admit_all(h: FewShotHub, experiences: Sequence[Experience]) -> list[Experience]:
+    """One task after the other, each from its shots."""
+    return [await h.admit(at, one, await h.shots(at)) for at, one in enumerate(experiences)]
+
+
+async def play(h: FewShotHub, gives: Gives, order: list[int], first: int = 0) -> list[Any]:
+    """Play tasks from `first` on at once, the model's answers coming in an order."""
+    answered = [asyncio.Event() for _ in gives]
+
+    async def task(number: int) -> Any:
+        shots = await h.shots(number)
+        await answered[number].wait()
+        like = gives[number]
+        if like is None:
+            return await h.skip(number)
+        experience = new(number) if like == number else new(number, like)
+        shown = {"shots": [shot.id for shot in shots]}
+        return await h.admit(number, experience.model_copy(update=shown), shots)
+
+    under_way = [asyncio.ensure_future(task(number)) for number in range(first, len(gives))]
+    for number in order:
+        answered[number].set()
+        await asyncio.sleep(0)
+    return await asyncio.gather(*under_way)
+
+
+@st.composite
+def given_by_tasks(draw: st.DrawFn) -> Gives:
+    """Fresh experiences, failures, and near-copies of anything earlier."""
+    options = [[None, task, task, *range(task)] for task in range(N)]
+    return [draw(st.sampled_from(each)) for each in options]
 
 
 def test_tasks_go_round_by_round_over_the_lanes() -> None:
@@ -42,99 +105,205 @@ def test_tasks_go_round_by_round_over_the_lanes() -> None:
 
 
 def test_a_round_waits_for_the_round_before_it_in_its_lane_and_no_other() -> None:
-    async def scenario() -> tuple[bool, bool]:
+    async def scenario() -> list[bool]:
         h = hub()
         waiting = asyncio.ensure_future(h.shots(6))
-        await asyncio.sleep(0)
-        early = waiting.done()
-        for task in (2, 0, 1):  # lane 0, round 0, out of order; lane 1 gives nothing
-            h.add(task, named(f"e{task}"))
-        await asyncio.wait_for(waiting, 5)
-        return early, waiting.done()
+        done: list[bool] = []
+        for task in range(3):  # lane 0, round 0; lane 1 gives nothing
+            await asyncio.sleep(0)
+            done.append(waiting.done())
+            await h.admit(task, new(task), [])
+        await waiting
+        return done
 
-    assert asyncio.run(scenario()) == (False, True)
+    assert finished(scenario()) == [False, False, False]
 
 
-@given(st.permutations(range(12)), st.sampled_from(["uniform", "newest"]), st.integers(0, 99))
-def test_the_shots_never_depend_on_what_came_back_first(
-    order: list[int], policy: Policy, seed: int
+@given(given_by_tasks(), st.permutations(range(N)), st.sampled_from(["uniform", "newest"]))
+def test_no_record_depends_on_which_answer_came_first(
+    gives: Gives, order: list[int], policy: Policy
 ) -> None:
-    async def drawn(order: list[int]) -> list[list[str]]:
-        h = hub(policy=policy, seed=seed, shots=3)
-        shots: list[list[str]] = []
-        for number in range(3):
-            tasks = [task for task in order if task // 6 == number]
-            shots += [
-                [s.id for s in await h.shots(task)] for task in range(6 * number, 6 * number + 6)
-            ]
-            for task in tasks:
-                h.add(task, named(f"e{task}") if task % 5 else None)
-        return shots
-
-    assert asyncio.run(drawn(order)) == asyncio.run(drawn(list(range(12))))
+    expected = finished(play(hub(policy=policy), gives, list(range(N))))
+    assert finished(play(hub(policy=policy), gives, order)) == expected
 
 
-@given(st.integers(0, 12), st.booleans(), st.integers(0, 99))
-def test_the_shots_are_the_same_wherever_a_member_is_held(
-    committed: int, restored: bool, seed: int
+@given(given_by_tasks(), st.integers(0, N), st.sampled_from(["uniform", "newest"]))
+def test_a_resumed_run_admits_and_shows_the_same(
+    gives: Gives, committed: int, policy: Policy
 ) -> None:
-    """Of 12 tasks the first are committed, by this start of the run or by an earlier one."""
+    whole = finished(play(hub(policy=policy), gives, list(range(N))))
+    rows = {row.task: row for row in whole[:committed] if row}
+    h = hub(policy=policy, recall=lambda task: rows[task])
+    h.restore(committed, (row for row in rows.values() if row.admitted))
+    assert finished(play(h, gives, list(range(N)), committed)) == whole[committed:]
 
-    async def drawn(committed: int, restored: bool) -> list[str]:
-        h = hub(shots=4, lanes=1, seed=seed)
-        for task in range(12):
-            if restored and task < committed:
-                h.restore(task, task % 5 > 0)
-            else:
-                h.add(task, named(f"e{task}") if task % 5 else None)
-        for task in range(committed):
+
+@given(given_by_tasks())
+def test_no_two_members_of_a_lane_are_near_copies(gives: Gives) -> None:
+    h = hub()
+    given_ones = [one for one in finished(play(h, gives, list(range(N)))) if one]
+    for lane in range(2):
+        own = [one for one in given_ones if h.place(one.task).lane == lane]
+        members: list[Experience] = []
+        for one in own:
+            nearest = max((similarity(one, other) for other in members), default=0.0)
+            assert one.admitted == (nearest < 0.8)
+            members += [one] * one.admitted
+            assert one.similarity == pytest.approx(nearest, abs=1e-4) or nearest < 0.8
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_of_near_copies_in_a_round_the_first_of_the_plan_enters(order: list[int]) -> None:
+    records = finished(play(hub(), [0, 0, 2], order))
+    assert [record.admitted for record in records] == [True, False, True]
+    assert records[1].similarity > 0.9
+
+
+def test_a_near_copy_of_an_old_member_that_was_no_shot_does_not_enter() -> None:
+    async def scenario() -> tuple[list[str], bool]:
+        h = hub(lanes=1, policy="newest")
+        await admit_all(h, [new(task) for task in range(30)])
+        for task in range(30):
             h.committed(task)
-        return [shot.id for shot in await h.shots(12)]
+        shots = await h.shots(30)
+        return [shot.id for shot in shots], (await h.admit(30, new(30, like=4), shots)).admitted
 
-    assert asyncio.run(drawn(committed, restored)) == asyncio.run(drawn(0, False))
+    assert finished(scenario()) == (["e29"], False)
+
+
+def test_a_near_copy_in_another_lane_enters() -> None:
+    records = finished(play(hub(), [0, 1, 2, 0], [0, 1, 2, 3]))
+    assert records[3].admitted
+
+
+def test_a_near_copy_of_a_seed_does_not_enter_whether_it_was_shown_or_not() -> None:
+    async def scenario() -> None:
+        for seed in SEEDS:
+            h = hub()
+            copy = seed.model_copy(update={"topic": seed.topic + " again"})
+            for shots in ([seed], await h.shots(0)):
+                judged = await hub().admit(0, copy, shots)
+                assert not judged.admitted
+                assert judged.similarity > 0.95
+
+    finished(scenario())
+
+
+def test_a_run_that_breaks_leaves_nobody_waiting() -> None:
+    async def scenario() -> list[bool]:
+        h = hub()
+        waiting = [h.shots(6), h.admit(2, new(2), []), h.skip(1), h.shots(9)]
+        tasks = [asyncio.ensure_future(one) for one in waiting]
+        await asyncio.sleep(0)
+        h.stop()  # task 0 broke
+        tasks.append(asyncio.ensure_future(h.shots(6)))
+        await asyncio.wait(tasks)
+        return [task.cancelled() for task in tasks]
+
+    assert finished(scenario()) == [True] * 5
 
 
 def test_only_what_is_not_committed_is_held() -> None:
-    h = hub()
-    experiences = [named(f"e{task}") for task in range(20)]
-    held = [weakref.ref(experience) for experience in experiences]
-    for task, experience in enumerate(experiences):
-        h.add(task, experience)
-    for task in range(17):
-        h.committed(task)
-    del experience, experiences
-    gc.collect()
-    assert [ref() is None for ref in held] == [True] * 17 + [False] * 3
+    async def scenario() -> list[bool]:
+        h = hub(lanes=1)
+        records = await admit_all(h, [new(task) for task in range(20)])
+        held = [weakref.ref(record) for record in records]
+        for task in range(17):
+            h.committed(task)
+        del records
+        gc.collect()
+        return [ref() is None for ref in held]
+
+    assert finished(scenario()) == [True] * 17 + [False] * 3
 
 
-def test_newest_first_takes_what_was_made_last() -> None:
+def test_newest_takes_what_was_made_last() -> None:
     async def scenario() -> list[str]:
         h = hub(policy="newest", lanes=1, shots=2)
-        for task in range(3):
-            h.add(task, named(f"e{task}"))
+        await admit_all(h, [new(task) for task in range(3)])
         return [shot.id for shot in await h.shots(3)]
 
-    assert asyncio.run(scenario()) == ["e1", "e2"]
+    assert finished(scenario()) == ["e1", "e2"]
 
 
-def test_a_fixed_shot_is_the_same_for_every_task_and_nothing_enters() -> None:
-    async def scenario() -> set[str]:
-        h = hub(iterative=False)
-        ids: set[str] = set()
-        for task in range(40):
-            ids |= {shot.id for shot in await h.shots(task)}
-            h.add(task, named(f"e{task}"))
-        return ids
+@given(st.integers(1, len(SEEDS)), st.integers(1, 8), st.integers(0, 99))
+def test_rotation_shows_each_seed_equally_often_and_never_the_same_twice_in_turn(
+    size: int, shots: int, seed: int
+) -> None:
+    async def scenario() -> list[list[str]]:
+        h = hub(SEEDS[:size], iterative="rotate", lanes=1, shots=shots, seed=seed, per_round=1)
+        return [[shot.id for shot in await h.shots(task)] for task in range(4 * size)]
 
-    assert len(asyncio.run(scenario())) == 1
+    rounds = finished(scenario())
+    for cycle in range(4):
+        shown = [one for each in rounds[cycle * size : (cycle + 1) * size] for one in each]
+        assert {shown.count(one.id) for one in SEEDS[:size]} == {min(shots, size)}
+    for before, after in pairwise(rounds):
+        assert len(set(after)) == len(after)
+        assert size <= shots or set(before) != set(after)
 
 
-def test_a_near_copy_of_a_shot_does_not_enter() -> None:
-    shot = SEEDS[0]
-    copy = shot.model_copy(update={"topic": shot.topic + " again"})
-    assert not hub().judge(copy, [SEEDS[1], shot]).admitted
-    assert hub().judge(SEEDS[2], [SEEDS[1], shot]).admitted
-    assert hub().judge(copy, [shot]).similarity > 0.95
+def test_rotation_is_shuffled_again() -> None:
+    async def scenario() -> list[str]:
+        h = hub(iterative="rotate", lanes=1, per_round=1)
+        return [(await h.shots(task))[0].id for task in range(2 * len(SEEDS))]
+
+    shown = finished(scenario())
+    assert shown[: len(SEEDS)] != shown[len(SEEDS) :]
+
+
+@pytest.mark.parametrize("iterative", [False, "rotate"])
+def test_without_iterative_sampling_nothing_enters_and_nobody_waits(iterative: object) -> None:
+    async def scenario() -> None:
+        h = hub(iterative=iterative)
+        for task in (40, 3, 0, 41):  # in any order
+            judged = await h.admit(task, new(task), await h.shots(task))
+            assert judged.admitted is None
+            assert judged.similarity is not None
+            await h.skip(task + 50)
+
+    finished(scenario())
+
+
+@given(st.integers(0, 99), st.integers(1, 4), st.sampled_from(["uniform", "newest"]))
+def test_all_ways_of_sampling_begin_with_the_same_shots(
+    seed: int, shots: int, policy: Policy
+) -> None:
+    async def scenario() -> list[list[Experience]]:
+        hubs = [
+            hub(iterative=iterative, policy=policy, seed=seed, shots=shots)
+            for iterative in (False, "rotate", True)
+        ]
+        return [await h.shots(0) for h in hubs]
+
+    fixed, rotated, iterated = finished(scenario())
+    assert fixed == rotated == iterated
+
+
+def sampled(folder: Path, iterative: object) -> Run:
+    settings = {
+        "n": 12,
+        "models": "scripted",
+        "max_turns": 2,
+        "per_round": 2,
+        "shot_policy": "newest",
+    }
+    return run(Experiment.load("GPIS-s", settings | {"iterative": iterative}), folder)
+
+
+def test_of_three_runs_only_the_iterative_one_shows_what_was_generated(tmp_path: Path) -> None:
+    first: set[str] = set()
+    shown: dict[object, set[str]] = {}
+    for iterative in (False, "rotate", True):
+        experiences = list(sampled(tmp_path / f"{iterative}", iterative).experiences())
+        first.add(experiences[0].shots[0])
+        shown[iterative] = {shot for one in experiences for shot in one.shots}
+        assert {one.admitted is None for one in experiences} == {iterative is not True}
+    seeds = {seed.id for seed in SEEDS}
+    assert len(first) == len(shown[False]) == 1
+    assert len(shown["rotate"]) == 6
+    assert shown["rotate"] < seeds
+    assert not shown[True] <= seeds
 
 
 def test_similarity_is_one_for_itself_and_symmetric() -> None:

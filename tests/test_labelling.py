@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from convogen.labelling import (
     shuffled,
     unknown_names,
 )
-from convogen.models.base import Request, Sampling
+from convogen.models.base import Reply, Request, Sampling
 from convogen.models.journal import Journal
 from convogen.models.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
@@ -34,7 +35,10 @@ PROMPTS = {step: load_prompt(f"augment/{step}") for step in ("summary", "choice"
 
 
 def labelled(
-    tmp_path: Path, replies: list[str], ask: Callable[[Labeller, Session], Awaitable[Label]]
+    tmp_path: Path,
+    replies: list[str],
+    ask: Callable[[Labeller, Session], Awaitable[Label]],
+    finish_reason: str = "stop",
 ) -> tuple[Label, list[Request]]:
     """What a labeller gives where the model says `replies` in turn, and what it was asked."""
     asked: list[Request] = []
@@ -43,9 +47,13 @@ def labelled(
         asked.append(request)
         return replies[len(asked) - 1]
 
+    class Model(ScriptedModel):
+        async def complete(self, request: Request) -> Reply:
+            return replace(await super().complete(request), finish_reason=finish_reason)
+
     async def go() -> Label:
         roles = {"labeller": Role(ModelSpec(name="scripted"), Sampling())}
-        traffic = Traffic(roles, 1, Tally(), lambda _: ScriptedModel(script))
+        traffic = Traffic(roles, 1, Tally(), lambda _: Model(script))
         try:
             session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
             return await ask(Labeller(PROMPTS, 2), session)
@@ -96,6 +104,19 @@ def test_a_summary_is_asked_for_again_with_the_complaint(tmp_path: Path) -> None
     assert len(label.reasks) == 2
     assert "1.00 of its content words" in label.check
     assert "'Zoe' is not in the conversation" in asked[2].messages[-1].content
+
+
+def test_a_summary_that_was_cut_off_is_asked_for_again(tmp_path: Path) -> None:
+    rest = "He said that the"
+    label, asked = labelled(
+        tmp_path,
+        ["Ben will repair the broken library prin", f"{GOOD} {rest}"],
+        lambda labeller, session: labeller.summarise(session, DIALOGUE, RULES, []),
+        finish_reason="length",
+    )
+    assert label.value == GOOD
+    assert label.reasks == ["it was cut off; say it in at most 12 words"]
+    assert "it was cut off" in asked[1].messages[-1].content
 
 
 def test_a_summary_of_an_example_is_refused(tmp_path: Path) -> None:

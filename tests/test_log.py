@@ -34,7 +34,7 @@ def test_it_says_what_happened(tmp_path: Path) -> None:
         spoiled = int(request.hash, 16) % 3 == 0
         return "nobody" if spoiled and request.role != "agent" else improvise(request)
 
-    play(tmp_path, ScriptedModel(clumsy), n=6)
+    play(tmp_path, ScriptedModel(clumsy), n=6, participants=3)
     found = events(tmp_path)
     assert [row["event"] for row in found if row["event"] in ("start", "end")] == [
         "start",

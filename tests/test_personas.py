@@ -410,7 +410,7 @@ def test_the_model_cannot_change_a_given_persona(tmp_path: Path) -> None:
         (["Ana", "Rosa Delgado"], "in an example"),
         (["Ana"], "names"),
         (["Ana", "{name}"], "names.1"),
-        (["Ana", "x" * 41], "names.1"),
+        (["Ana", "x" * 81], "names.1"),
     ],
 )
 def test_names_that_cannot_be_used(names: list[str], complaint: str, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
 def test_the_example_experiment_is_valid(tmp_path: Path) -> None:
     data = yaml.safe_load(BLOCKS["yaml"])
     prompt = tmp_path / "my-agent.md"
-    prompt.write_text("---\nvariables: [transcript]\n---\n[user]\n{{ transcript }}", "utf-8")
+    prompt.write_text("---\nvariables: [name]\n---\n[system]\nYou are {{ name }}.", "utf-8")
     experiment = Experiment(
         data | {"prompts": {"agent": str(prompt)}, "experiences": str(ROOT / "experiences")}
     )
@@ -108,7 +108,7 @@ def test_the_ablations_are_make_targets() -> None:
     sampling, personas = (shlex.split(line) for line in lines if "convogen ablate" in line)
     assert sampling[2:7] == ["GPIS", "--n", "4", "--out", "runs/ablation-sampling"]
     assert sampling[7:] == shlex.split(
-        "--vary iterative=false,true --vary style=short,chatty --vary shots=1,2"
+        "--vary iterative=false,rotate,true --vary style=short,chatty --vary shots=1,2"
     )
     assert personas[-1].endswith('=[generated,null],[sampled,everyday],[sampled,"a b.jsonl"]')
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convogen.speakers import agent_keys, longest_silent, resolve_speaker
+from convogen.speakers import agent_keys, longest_silent, resolve_speaker, silence
 
 
 def test_names_of_all_scripts_stay_readable() -> None:
@@ -40,9 +40,14 @@ def test_any_names_get_ascii_identifiers_of_their_own(names: list[str]) -> None:
         ("Rosa_Delgado", "Rosa_Delgado"),
         ("rosa delgado", "Rosa_Delgado"),
         ("I think **Rosa** should speak.", "Rosa_Delgado"),
-        ("Person_3", "Person_3"),
         ("李雷", "Person_3"),
+        ("我觉得李雷应该说话", "Person_3"),
         ("Tom\nbecause Rosa spoke", "Tom_Whitlock"),
+        ("Rosa asked, and Tom has not answered.\n\n**Tom Whitlock**", "Tom_Whitlock"),
+        ('{"speaker": "Tom Whitlock", "reason": "Rosa asked him"}', "Tom_Whitlock"),
+        ("1. Rosa Delgado.", "Rosa_Delgado"),
+        ("RÓSA DELGADÓ", "Rosa_Delgado"),
+        ("Next: tom whitlock", "Tom_Whitlock"),
         ("Rosa or Tom", None),
         ("nobody", None),
         ("", None),
@@ -56,6 +61,17 @@ def test_a_selectors_reply_is_resolved(reply: str, chosen: str | None) -> None:
         "Person_3": "李雷",
     }
     assert resolve_speaker(reply, candidates) == chosen
+
+
+def test_a_first_name_that_two_share_names_nobody_and_a_name_within_another_counts_once() -> None:
+    candidates = {"a": "Ana Ruiz", "b": "Ana Maria Ruiz", "c": "Ben"}
+    assert resolve_speaker("Ana", candidates) is None
+    assert resolve_speaker("I would say Ana Maria Ruiz.", candidates) == "b"
+    assert resolve_speaker("ana ruiz", candidates) == "a"
+
+
+def test_how_long_somebody_has_been_silent_is_counted_in_turns() -> None:
+    assert [silence(name, ["a", "b", "a"]) for name in ("a", "b", "c")] == [0, 1, None]
 
 
 @given(st.text(), st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=5, unique=True))

@@ -137,7 +137,7 @@ def test_a_committed_experience_is_found_by_its_task(
     lines = [experience.to_line() for experience in expected.values()]
     (folder / "experiences.jsonl").write_bytes(b"".join(lines))
     run = Run(folder)
-    assert list(run.admitted()) == [task for task, e in expected.items() if e.admitted]
+    assert list(run.admitted()) == [e for e in expected.values() if e.admitted]
     for task in range(-1, len(has_one) + 1):
         if task in expected:
             assert run.experience(task) == expected[task]

@@ -34,7 +34,7 @@ def test_the_wheel_carries_all_it_needs(tmp_path: Path) -> None:
     where = call(python, "-c", "import convogen; print(convogen.__file__)", cwd=tmp_path)
     assert where.startswith(str(tmp_path))
     listing = call(convogen, "list", cwd=tmp_path)
-    assert "10 example experiences" in listing
+    assert "16 example experiences" in listing
     assert "everyday" in listing
     call(convogen, "run", "GPIS-s", "--n", "2", "--model", "scripted", cwd=tmp_path)
     from_wheel = (tmp_path / "runs" / "GPIS-s" / "conversations.jsonl").read_bytes()

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from convogen.experiment import Experiment
+from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.tally import Tally
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
@@ -108,6 +109,8 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     for label, value in _lines(summary):
         table.add_row(label, value)
     console.print(table)
+    for warning in _warnings(summary):
+        console.print(warning, style="yellow")
     own = [row for row in summary["ledger"] if row["role"] != JUDGE]
     judges = [row for row in summary["ledger"] if row["role"] == JUDGE]
     console.print(_ledger_table(own))
@@ -120,15 +123,37 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     turns, n = summary["turns"], max(summary["conversations"], 1)
     return [
         *([("experiences", _experiences(summary))] if summary["experiences"] else []),
-        ("turns", f"{turns}, {turns / n:.1f} a conversation"),
-        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} a turn"),
+        ("turns", f"{turns}, {turns / n:.1f} per conversation"),
+        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} per turn"),
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
+        *([("tidied", _counted(summary["tidied"]))] if summary["tidied"] else []),
         *([("taken with", _counted(summary["lapses"]))] if summary["lapses"] else []),
+        *([("broken off by", _counted(summary["broken_off"]))] if summary["broken_off"] else []),
         *([("selector repaired", _repaired(summary))] if summary["selections"] else []),
         ("rejected", _rejected(summary)),
         ("failures", _counted(summary["failures"])),
+        *([("per conversation", _per_conversation(summary))] if summary["conversations"] else []),
     ]
+
+
+def _per_conversation(summary: dict[str, Any]) -> str:
+    """Return what a conversation took, failed and rejected tasks included, without judging."""
+    rows = [row for row in summary["ledger"] if row["role"] != JUDGE]
+    tokens = sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
+    usd, n = total_usd(rows), summary["conversations"]
+    return f"{tokens / n:,.0f} tokens, {usd_text(None if usd is None else usd / n)}"
+
+
+def _warnings(summary: dict[str, Any]) -> Generator[str]:
+    """Warn of a chat that its manager does not lead."""
+    if silent := summary["silent"]:
+        yield f"{silent} of {summary['participants']} participants never spoke."
+    if 2 * summary["selector_repairs"] > summary["selections"]:
+        yield (
+            f"{_repaired(summary)} selections named nobody and were repaired: the selector's model "
+            "does not follow its prompt, name another with --model selector=NAME."
+        )
 
 
 def _repaired(summary: dict[str, Any]) -> str:
@@ -143,7 +168,9 @@ def _rejected(summary: dict[str, Any]) -> str:
 
 
 def _experiences(summary: dict[str, Any]) -> str:
-    text = f"{summary['experiences']}, {summary['repaired']} of them mended"
+    text = f"{summary['experiences']}, {summary['repaired']} of them repaired"
+    if again := summary["experiences_asked_again"]:
+        text += f", {again} replies asked for again"
     admitted, copies = summary["admitted"], summary["near_copies"]
     if plan := summary["plan"]:
         text += (
@@ -151,7 +178,7 @@ def _experiences(summary: dict[str, Any]) -> str:
             f"{plan['requests']} replies, {plan['near_copies']} near-copies left out"
         )
     if admitted or copies:
-        text += f"; {admitted} entered the hub, {copies} near-copies of a shot did not"
+        text += f"; {admitted} entered the hub, {copies} near-copies did not"
     return text
 
 
@@ -207,17 +234,17 @@ def usd_text(usd: float | None) -> str:
 def summarise(run: Run) -> dict[str, Any]:
     """Counts over a run, plain values only."""
     ended: Counter[str] = Counter()
-    reasks: Counter[str] = Counter()
-    lapses: Counter[str] = Counter()
-    n = turns = words = selections = repairs = 0
+    checks = TurnChecks()
+    n = turns = words = selections = repairs = participants = silent = 0
     for conversation in run.conversations():
         n += 1
         turns += len(conversation.turns)
         ended[conversation.ended or "unknown"] += 1
+        checks.add(conversation)
+        participants += len(conversation.participants)
+        silent += len({*conversation.participants} - {turn.speaker for turn in conversation.turns})
         for turn in conversation.turns:
             words += len(turn.text.split())
-            reasks.update(turn.reasks)
-            lapses.update([turn.lapse] if turn.lapse else [])
             if turn.selection is not None:
                 selections += 1
                 repairs += turn.selection.repair is not None
@@ -228,6 +255,7 @@ def summarise(run: Run) -> dict[str, Any]:
         experiences["admitted"] += experience.admitted is True
         experiences["refused"] += experience.admitted is False
         experiences["repaired"] += bool(experience.repairs)
+        experiences["asked_again"] += len(experience.reasks)
         for step in experience.plan or ():
             plan.update(
                 subtopics=len(step.subtopics or ()),
@@ -237,6 +265,7 @@ def summarise(run: Run) -> dict[str, Any]:
                 unusable=step.unusable,
             )
     rejected = Counter(one.gate for one in run.rejected())
+    kinds = checks.by_kind()
     return {
         "conversations": n,
         "rejected": dict(rejected.most_common()),
@@ -245,12 +274,17 @@ def summarise(run: Run) -> dict[str, Any]:
         "admitted": experiences["admitted"],
         "near_copies": experiences["refused"],
         "repaired": experiences["repaired"],
+        "experiences_asked_again": experiences["asked_again"],
         "plan": dict(plan),
         "turns": turns,
         "words": words,
         "ended": dict(ended.most_common()),
-        "reasks": dict(reasks.most_common()),
-        "lapses": dict(lapses.most_common()),
+        "reasks": kinds["asked_again"],
+        "tidied": kinds["tidied"],
+        "lapses": kinds["taken_with"],
+        "broken_off": kinds["broken_off"],
+        "participants": participants,
+        "silent": silent,
         "selections": selections,
         "selector_repairs": repairs,
         "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),

@@ -176,7 +176,13 @@ def _print(
     from rich.console import Console
 
     from convogen.cli.diasynth_tables import diasynth_tables
-    from convogen.cli.stats import more_tables, paper_table, repetition_table, short_name
+    from convogen.cli.stats import (
+        checks_tables,
+        more_tables,
+        paper_table,
+        repetition_table,
+        short_name,
+    )
     from convogen.cli.verdicts import verdict_table
 
     named = {short_name(name, dict(ours)): found for name, found in ours.items()}
@@ -185,7 +191,8 @@ def _print(
     paper = {name: found.paper for name, found in (named | others).items()}
     console.print(paper_table(paper, "paper"))
     texts = {name: found.text for name, found in named.items()}
-    for table in more_tables(texts, {name: found.text for name, found in others.items()}):
+    human_texts = {name: found.text for name, found in others.items()}
+    for table in (*more_tables(texts, human_texts), *checks_tables(texts)):
         console.print(table)
     for name, found in texts.items():
         if found.repetition:

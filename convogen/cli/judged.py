@@ -53,7 +53,7 @@ def judge_runs(
     from convogen.judging import count_scores, judge_run
     from convogen.models.tally import Tally
 
-    if spec.kind == "embedded":
+    if spec.is_shipped:
         click.echo("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
     for run, beside, total in counted:

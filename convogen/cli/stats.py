@@ -184,6 +184,25 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     return table
 
 
+def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
+    """Yield a table of what was asked again, tidied and taken with a fault, unless nothing was."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from convogen.metrics.labels import TURN_CHECKS
+
+    table = Table(title="Turn checks", title_justify="left")
+    table.add_column("Kind")
+    for name in columns:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for key, label in TURN_CHECKS.items():
+        counts = [found.turn_checks[key] for found in columns.values()]
+        for kind in dict.fromkeys(kind for found in counts for kind in found):
+            table.add_row(Text(f"{label}: {kind}"), *(f"{found.get(kind, 0)}" for found in counts))
+    if table.rows:
+        yield table
+
+
 def repetition_table(name: str, found: Statistics) -> Table:
     from rich.table import Table
     from rich.text import Text

@@ -40,7 +40,7 @@ def fingerprint(essence: Any) -> str:
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
     """A role's model, with what suits it where the sampling leaves it open."""
-    suits = EMBEDDED_SAMPLING["judge"] if spec.kind == "embedded" else Sampling()
+    suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
     return Role(spec, sampling.over(suits))
 
 

@@ -17,16 +17,19 @@ from typing import Any, cast
 from convogen.downstream.asking import Asking, fingerprint, role_of
 from convogen.drafts import find_json
 from convogen.errors import ModelFault
+from convogen.lengths import Words, cut_texts, trimmed
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Session
+from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt, load_prompt
 
 __all__ = ["ANSWERER", "QUESTIONER", "Questions", "answer_f1", "ask_questions", "qags"]
 
 QUESTIONER, ANSWERER = "questioner", "answerer"
-MAX_CHARS = 300
 UNSAID = "not said"
+
+QUESTION, ANSWER = Words(20), Words(8)
+"""How long a question and an answer should be."""
 
 _PUNCTUATION = re.compile(r"[^\w\s]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
@@ -53,10 +56,10 @@ def ask_questions(
     roles = {role: role_of(models[role], _exact(n)) for role in (QUESTIONER, ANSWERER)}
 
     async def ask(number: int, session: Session) -> dict[str, Any]:
-        prompt = question.render(dialogue=dialogues[number], n=n)
+        prompt = question.render(dialogue=dialogues[number], n=n, words=QUESTION)
         try:
             said = await session.ask(QUESTIONER, prompt, schema=_questions_schema(n))
-            found = _questions(find_json(said.text) or {}, n)
+            found = _questions(said, n)
             answers = await _answers(session, answer, dialogues[number], found) if found else []
         except ModelFault as fault:
             return {"questions": [], "answers": [], "fault": fault.kind}
@@ -105,15 +108,21 @@ def answer_f1(given: str, wanted: str) -> float:
 async def _answers(
     session: Session, prompt: Prompt, text: str, questions: Sequence[str]
 ) -> list[str]:
-    """An answer to each question, by one call; `not said` where there is none.
+    """Return an answer to each question, by one call; `not said` if there is none.
 
-    Raises `ModelFault` where the reply cannot be read.
+    Of an answer that was cut off the whole words count.
+
+    Raises:
+        ModelFault: If the reply cannot be read.
     """
     fields = [str(at) for at in range(1, len(questions) + 1)]
-    asked = prompt.render(text=text, questions=questions)
-    said = await session.ask(ANSWERER, asked, schema=_answers_schema(fields))
+    asked = prompt.render(text=text, questions=questions, words=ANSWER)
+    schema = _answers_schema(fields)
+    said = await session.ask(ANSWERER, asked, schema=schema)
     if (data := find_json(said.text)) is None:
         raise ModelFault("answers_unreadable", "no JSON object of answers", said.text)
+    for cut in cut_texts(data, schema, said.finish_reason):
+        data[str(cut.path[0])] = trimmed(cut.text)
     return [_line(data.get(field)) or UNSAID for field in fields]
 
 
@@ -141,26 +150,30 @@ def _words(text: str) -> Counter[str]:
     return Counter(_ARTICLE.sub(" ", plain).split())
 
 
-def _questions(data: dict[str, Any], n: int) -> list[str]:
+def _questions(said: Answer, n: int) -> list[str]:
+    """Return the questions of a reply, without those that were cut off or are far too long."""
+    data = find_json(said.text) or {}
+    cut = {text.text for text in cut_texts(data, _questions_schema(n), said.finish_reason)}
     found = data.get("questions")
     items = cast("list[Any]", found) if isinstance(found, list) else []
-    lines = [_line(item) for item in items]
-    return list(dict.fromkeys(line for line in lines if line))[:n]
+    lines = [_line(item) for item in items if isinstance(item, str) and item not in cut]
+    kept = [line for line in lines if 0 < len(line) <= QUESTION.max_chars]
+    return list(dict.fromkeys(kept))[:n]
 
 
 def _line(said: Any) -> str:
-    """A model's text as one bounded line; empty for what is no text."""
-    return " ".join(printable(said).split())[:MAX_CHARS] if isinstance(said, str) else ""
+    """Return a model's text as one line; empty for what is no text."""
+    return " ".join(printable(said).split()) if isinstance(said, str) else ""
 
 
 def _questions_schema(n: int) -> dict[str, Any]:
-    text = {"type": "string", "maxLength": 120}
+    text = {"type": "string", "maxLength": QUESTION.max_chars}
     questions = {"type": "array", "items": text, "minItems": 1, "maxItems": n}
     return _object({"questions": questions})
 
 
 def _answers_schema(fields: Sequence[str]) -> dict[str, Any]:
-    return _object({field: {"type": "string", "maxLength": 60} for field in fields})
+    return _object({field: {"type": "string", "maxLength": ANSWER.max_chars} for field in fields})
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""An agent of a persona: says one utterance when it is its turn."""
+"""An agent that is a persona: it says one utterance when its turn comes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autogen_agentchat.agents import BaseChatAgent
@@ -11,10 +12,22 @@ from autogen_agentchat.base import Response
 from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from autogen_core import CancellationToken
 
-from convogen import speech
-from convogen.experiences import memories_text
+from convogen.errors import ModelFault
+from convogen.experiences import description
+from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic import Answer
+from convogen.text import (
+    Scene,
+    Utterance,
+    complaint,
+    is_farewell_loop,
+    length_fault,
+    nearest_sentences,
+    read_utterance,
+    whole_sentences,
+    word_runs,
+)
 from convogen.types import Persona, Turn
 
 if TYPE_CHECKING:
@@ -22,15 +35,22 @@ if TYPE_CHECKING:
 
 __all__ = ["PersonaAgent"]
 
+_OF_LENGTH = ("too_long", "too_short")
+
+MOST_TIMES = 2
+"""A short reply may have this many times the words of the guideline."""
+
 
 class PersonaAgent(BaseChatAgent):
-    """A persona in the chat: says one utterance when it is its turn."""
+    """A persona in the chat, under an ASCII key; `display` is its name."""
 
     def __init__(self, chat: Chat, key: str, persona: Persona) -> None:
-        super().__init__(key, description=persona.name)
+        super().__init__(key, description=description(persona) or persona.name)
         self._chat = chat
         self.display = persona.name
-        self._memories = memories_text(persona)
+        self._system = identity(chat.prompts.agent, chat.experience, persona, chat.rules.max_words)
+        asked = f"{self._system}\n{chat.opening}"
+        self._unsaid = word_runs(instructions(asked, sayable(chat.experience, persona)))
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -48,95 +68,111 @@ class PersonaAgent(BaseChatAgent):
         return Response(chat_message=TextMessage(content=text, source=self.name))
 
     async def _speak(self) -> str:
-        """Ask for an utterance until one can be taken; end the chat where none can."""
-        target = self._chat.target_words
+        """Ask until an utterance can be taken; end the chat if none can.
+
+        If only its length is wrong, or it was cut off after a whole sentence, the best attempt is
+        taken in the end.
+        """
+        chat, target = self._chat, self._chat.target_words
         faults: list[str] = []
-        best: tuple[int, int, Answer, str] | None = None
-        complaint: str | None = None
-        for attempt in range(1 + self._chat.rules.reasks):
-            answer = await self._chat.ask("agent", self._messages(complaint), **self._room(target))
-            text = self._said(answer, target)
-            fault = self._fault(answer.text, text)
-            off = 0
-            if fault is None and target is not None:
-                off = abs(len(text.split()) - target)
-                fault = speech.length_fault(text, target)
-            if fault in (None, "too_long", "too_short") and (best is None or off < best[0]):
-                best = (off, attempt, answer, text)
+        best: tuple[int, int, Answer, Utterance] | None = None
+        note: str | None = None
+        for attempt in range(1 + chat.rules.reasks):
+            words = 0
+            try:
+                answer = await chat.ask("agent", self._messages(note), **self._room(target))
+            except ModelFault as refused:  # told apart from a reply by some endpoints
+                if refused.kind != "refusal":
+                    raise
+                fault = refused.kind
+            else:
+                said = self._read(answer, target, note)
+                words = len(said.text.split())
+                fault = said.fault or self._length_fault(said.text, target)
+                kept, off = _kept(said), abs(words - (target or 0))
+                if kept is not None and (best is None or off < best[0]):
+                    best = (off, attempt, answer, kept)
             if fault is None:
                 break
             faults.append(fault)
-            complaint = _COMPLAINTS[fault].format(words=len(text.split()), target=target)
+            note = complaint(fault, words=words, target=target or chat.rules.max_words or 0)
         if best is None:
-            self._chat.ended = faults[-1]
+            chat.ended = faults[-1]
             return ""
-        _, taken, answer, text = best
-        self._take(answer, text, faults[:taken] + faults[taken + 1 :])
-        return text
+        _, taken, answer, said = best
+        lapse = faults[taken] if taken < len(faults) and faults[taken] in _OF_LENGTH else None
+        self._take(answer, said, faults[:taken] + faults[taken + 1 :], lapse)
+        return said.text
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
-        """The tokens that so many words take, where the role's sampling sets no other number."""
+        """Return room for twice the words of a turn, unless the role's sampling sets its own."""
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
-        return {"sampling": Sampling(max_tokens=2 * target + 4)}
+        return {"sampling": Sampling(max_tokens=4 * target + 24)}
 
-    def _said(self, answer: Answer, target: int | None) -> str:
-        """What the speaker says in an answer, in whole sentences."""
-        text = speech.tidy(answer.text, self.display)
-        others = [name for name in self._chat.names.values() if name != self.display]
-        text = speech.spoken_part(text, others)
-        if answer.finish_reason == "length":
-            text = speech.whole_sentences(text)
-        return text if target is None else speech.nearest_sentences(text, target)
+    def _read(self, answer: Answer, target: int | None, note: str | None) -> Utterance:
+        """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
+        chat = self._chat
+        scene = Scene(
+            speaker=self.display,
+            others=tuple(name for name in chat.keys if name != self.display),
+            earlier=tuple(turn.text for turn in chat.turns),
+            unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
+        )
+        said = read_utterance(answer.text, scene, cut_off=answer.finish_reason == "length")
+        if answer.reply.thought:
+            said = replace(said, tidied=("thinking", *said.tidied))
+        kept = _kept(said)
+        if target is None or kept is None:
+            return said
+        return Utterance(nearest_sentences(kept.text, target), said.tidied)
 
-    def _take(self, answer: Answer, text: str, reasks: list[str]) -> None:
+    def _length_fault(self, text: str, target: int | None) -> str | None:
+        """Return `too_long` or `too_short` if a text is far from what was asked for."""
+        if target is not None:
+            return length_fault(text, target)
+        most = self._chat.rules.max_words
+        return "too_long" if most and len(text.split()) > MOST_TIMES * most else None
+
+    def _take(self, answer: Answer, said: Utterance, reasks: list[str], lapse: str | None) -> None:
         chat = self._chat
         turn = Turn(
             speaker=self.display,
-            text=text,
+            text=said.text,
             origin="agent",
             model=answer.model,
             request=answer.request,
             usage=answer.usage,
             selection=chat.selection,
             reasks=reasks,
+            tidied=list(said.tidied),
             target_words=chat.target_words,
+            lapse=lapse,
         )
         chat.turns.append(turn)
         chat.selection = None
         chat.on_turn()
-        if speech.is_farewell_loop([turn.text for turn in chat.turns]):
+        if is_farewell_loop([turn.text for turn in chat.turns]):
             chat.ended = "farewell"
 
-    def _fault(self, raw: str, text: str) -> str | None:
-        """Why an utterance cannot be taken; None where it can."""
-        if not raw.strip():
-            return "empty_reply"
-        if not text or speech.breaks_role(text):
-            return "role_break"
-        mine = [turn.text for turn in self._chat.turns if turn.speaker == self.display]
-        return "repetition" if speech.repeats(text, mine) else None
-
-    def _messages(self, complaint: str | None) -> list[Message]:
-        return self._chat.prompts.agent.render(
-            opening=self._chat.opening,
-            transcript=self._chat.transcript(),
+    def _messages(self, note: str | None) -> list[Message]:
+        chat = self._chat
+        at_end = chat.prompts.turn.render(
             name=self.display,
-            memories=self._memories,
-            target_words=self._chat.target_words,
-            complaint=complaint,
-        )
+            goes_on=chat.turns[-1].speaker == self.display,
+            target_words=chat.target_words,
+            complaint=note,
+        )[0].content
+        return agent_messages(self._system, chat.opening, chat.turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Nothing to forget: a chat is played once."""
 
 
-_COMPLAINTS = {
-    "empty_reply": "Nothing was said. Say something.",
-    "role_break": "Speak only for yourself, as the person you are.",
-    "repetition": "You have said that before. Say something new.",
-    "too_long": "That was too long: {words} words. Say it in about {target}.",
-    "too_short": "That was too short: {words} words. Say more, about {target} words.",
-}
-"""What a speaker is told when asked again."""
+def _kept(said: Utterance) -> Utterance | None:
+    """Return what can be taken of a reply: all of it, or its whole sentences if it was cut off."""
+    if said.fault != "cut_off":
+        return said if said.fault is None else None
+    whole = whole_sentences(said.text)
+    return None if whole == said.text else Utterance(whole, (*said.tidied, "cut_off"))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import AgentRuntime
 
-from convogen.experiences import public_line
 from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
@@ -33,7 +32,7 @@ class ChatRules:
 
     `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
     for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
-    words each turn should have, the starter first; None where nothing is said of that.
+    words each turn should have, the starter first; None if no length is requested.
     """
 
     max_turns: int
@@ -46,11 +45,21 @@ class ChatRules:
 
 @dataclass(frozen=True, slots=True)
 class ChatPrompts:
-    """The prompts of a chat."""
+    """The prompts of a chat: the user proxy's opening, an agent's system message, the note that
+    ends an agent's request, the manager's question."""
 
     opening: Prompt
     agent: Prompt
+    turn: Prompt
     selector: Prompt
+
+    STEPS: ClassVar[tuple[str, ...]] = ("opening", "agent", "turn", "selector")
+
+    @classmethod
+    def of(cls, prompts: Mapping[str, Prompt], **given: Any) -> ChatPrompts:
+        """Return the prompts of a chat among a method's; `given` fills variables of the opening."""
+        steps = {step: prompts[step] for step in cls.STEPS}
+        return cls(**{**steps, "opening": steps["opening"].given(**given)})
 
 
 async def play_group_chat(
@@ -125,7 +134,7 @@ class Chat:
 
     @property
     def target_words(self) -> int | None:
-        """How many words the next turn should have."""
+        """Words that the next turn should have; None if no length is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
     async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> Answer:
@@ -141,19 +150,11 @@ class Chat:
 
     @cached_property
     def opening(self) -> str:
-        """What everyone in the chat goes by: people, situation, relations, topic, guidelines."""
+        """What the user proxy says to everyone: situation, relations, topic."""
         e = self.experience
         return self.prompts.opening.render(
-            people=[public_line(persona) for persona in e.personas],
-            situation=e.situation,
-            relations=e.relations,
-            topic=e.topic,
-            max_words=self.rules.max_words,
+            situation=e.situation, relations=e.relations, topic=e.topic
         )[0].content
-
-    def transcript(self) -> str:
-        """What was said so far, a line a turn after the speaker's name."""
-        return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in self.turns)
 
     def candidates(self) -> list[str]:
         """The keys of those who may speak next."""

@@ -18,8 +18,9 @@ from autogen_core.models import (
 )
 from pydantic import BaseModel
 
-from convogen.experiences import person_line
-from convogen.speakers import longest_silent, resolve_speaker
+from convogen.experiences import description
+from convogen.groupchat.messages import transcript
+from convogen.speakers import longest_silent, resolve_speaker, silence
 from convogen.types import Selection
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ended", "Selector"]
 
-LONGEST = 200
-"""Characters of free text that the manager is told of a person."""
+LONGEST = 600
+"""Characters that the manager is shown of a person's description."""
 
 
 class Selector(ChatCompletionClient):
@@ -61,19 +62,21 @@ class Selector(ChatCompletionClient):
         return CreateResult(finish_reason="stop", content=key, usage=usage, cached=False)
 
     async def _select(self, candidates: list[str]) -> str:
-        chat, people = self._chat, self._chat.experience.personas
-        prompt = chat.prompts.selector.render(
-            opening=chat.opening,
-            transcript=chat.transcript(),
-            people=[person_line(p, named=True)[:LONGEST] for p in people if p.card is None],
-            candidates=str(candidates),
-        )
-        answer = await chat.ask("selector", prompt, choices=candidates)
+        chat = self._chat
         names = {key: chat.names[key] for key in candidates}
+        spoke = [turn.speaker for turn in chat.turns]
+        people = chat.experience.personas
+        prompt = chat.prompts.selector.render(
+            people=[{"name": p.name, "about": description(p)[:LONGEST]} for p in people],
+            opening=chat.opening,
+            transcript=transcript(chat.turns),
+            candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
+        )
+        answer = await chat.ask("selector", prompt, choices=list(names.values()))
         key = resolve_speaker(answer.text, names)
         repair = None
         if key is None:
-            key = longest_silent(candidates, [chat.keys[turn.speaker] for turn in chat.turns])
+            key = longest_silent(candidates, [chat.keys[name] for name in spoke])
             repair = "longest_silent"
         chat.selection = Selection(
             candidates=list(names.values()),

@@ -23,6 +23,7 @@ from convogen.errors import ModelFault
 from convogen.experiences import card_text
 from convogen.judges.base import Judge, Judged
 from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
+from convogen.lengths import lacks_end, trimmed
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic import Answer, Session
 from convogen.types import Conversation, Experience, Score
@@ -111,15 +112,18 @@ class GEval(Judge):
         )
         try:
             explained = await session.ask(self.role, asked, sampling=self.explaining)
-            if not explained.text.strip():
+            explanation = explained.text
+            if explained.finish_reason == "length" and lacks_end(explanation):
+                explanation = trimmed(explanation)
+            if not explanation.strip():
                 return empty.model_copy(update={"reason": "the judge gave no explanation"})
             low, high = self.scale
             asked = [
                 *asked,
-                Message("assistant", explained.text),
+                Message("assistant", explanation),
                 *self.prompts["score"].render(aspect=question, low=low, high=high),
             ]
-            told = empty.model_copy(update={"explanation": explained.text})
+            told = empty.model_copy(update={"explanation": explanation})
             return await self._score(session, asked, told)
         except ModelFault as fault:
             said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]

@@ -11,7 +11,7 @@ import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -19,12 +19,14 @@ from pydantic import Field
 from convogen.drafts import find_json
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
+from convogen.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.models.base import Message, Sampling, printable
-from convogen.models.traffic import Session
+from convogen.models.traffic import Answer, Session
 from convogen.types import Experience, Score, Turn
 
 __all__ = [
     "CHATBOTS",
+    "REASON",
     "Choice",
     "Paired",
     "TuringJudge",
@@ -37,10 +39,13 @@ __all__ = [
 CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
 """Speakers who are known to be machines, in small letters."""
 
+REASON = Words(60)
+"""How long a reason should be."""
+
 _SHORTER = 4
 _SHORTEST = 100
 _LONGEST_NAME = 40
-_LONGEST_REASON = 2_000
+_LONGEST_REPLY = 2_000
 _EVIDENCE = 200
 _AROUND = " .!*\"'`"
 _PLACE = re.compile(r"(?:utterance )?[\[(#]?(\d{1,9})(?:\.0+)?[\])]?", re.ASCII | re.IGNORECASE)
@@ -116,18 +121,31 @@ class TuringJudge(Judge):
     async def _ask(
         self, session: Session, asked: list[Message], indices: Sequence[int]
     ) -> Choice | str:
-        """A verdict, or what is wrong with the last reply."""
+        """Return a verdict, or what is wrong with the last reply.
+
+        A verdict whose reason was cut off is asked for again once; it stands, with the whole
+        sentences of its reason, if no better one comes.
+        """
         schema = _schema(self.choices, indices)
         complaint, asking = "", asked
+        verdict: Choice | None = None
         for _ in range(1 + self.reasks):
             answer = await session.ask(self.role, asking, schema=schema, sampling=self.asking)
-            read = read_choice(answer.text, self.choices, indices)
-            if isinstance(read, Choice):
+            read = read_choice(_closed(answer), self.choices, indices)
+            if isinstance(read, str):
+                complaint = read
+            elif not _reason_is_cut(read, answer):
                 return read
-            complaint = read
-            again = Message("user", f"That cannot be used: {read}. Answer with the object alone.")
-            asking = [*asked, Message("assistant", answer.text[:_LONGEST_REASON]), again]
-        return complaint
+            else:
+                complaint = BoundedText(("reason",), read.reason, REASON.max_chars).complaint()
+                if verdict is not None:
+                    break
+                verdict = replace(read, reason=trimmed(read.reason))
+            again = f"That cannot be used: {complaint}. Answer with the object alone."
+            shown = answer.text[:_LONGEST_REPLY].strip()
+            refused = [Message("assistant", shown), Message("user", again)] if shown else []
+            asking = [*asked, *refused]
+        return verdict or complaint
 
 
 class Paired(TuringJudge):
@@ -144,7 +162,7 @@ class Paired(TuringJudge):
         if self.place(judged) == 1:
             both.reverse()
         first, second = (numbered(turns, longest) for turns in both)
-        return self.prompts["verdict"].render(first=first, second=second)
+        return self.prompts["verdict"].render(first=first, second=second, words=REASON)
 
 
 def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
@@ -188,7 +206,7 @@ def _schema(choices: Sequence[str], indices: Sequence[int]) -> dict[str, Any]:
     if indices:
         number = {"type": "integer", "enum": list(indices)}
         properties["index"] = {"anyOf": [number, {"type": "null"}]}
-    properties["reason"] = {"type": "string", "maxLength": 300}
+    properties["reason"] = {"type": "string", "maxLength": REASON.max_chars}
     return {
         "type": "object",
         "properties": properties,
@@ -219,8 +237,22 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
             allowed = ", ".join(map(str, indices))
             return f"index {told!r:.60} with {choice}; allowed: {allowed:.200}"
     reason = found.get("reason")
-    reason = printable(reason)[:_LONGEST_REASON].strip() if isinstance(reason, str) else ""
+    reason = printable(reason).strip() if isinstance(reason, str) else ""
+    if len(reason) > _LONGEST_REPLY:
+        reason = trimmed(reason[:_LONGEST_REPLY])
     return Choice(choice, index, reason)
+
+
+def _closed(answer: Answer) -> str:
+    """Return a reply, its object closed if it ended for its length within the last text."""
+    text = answer.text
+    cut = answer.finish_reason == "length" and find_json(text) is None
+    return f'{text}"}}' if cut and find_json(f'{text}"}}') else text
+
+
+def _reason_is_cut(verdict: Choice, answer: Answer) -> bool:
+    at_its_bound = is_cut(verdict.reason, REASON.max_chars)
+    return at_its_bound or (answer.finish_reason == "length" and lacks_end(verdict.reason))
 
 
 def _number(value: Any) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from convogen.judges.base import Judged
-from convogen.judges.turing import Choice, TuringJudge, in_question, numbered
+from convogen.judges.turing import REASON, Choice, TuringJudge, in_question, numbered
 from convogen.models.base import Message
 
 __all__ = ["UniEval"]
@@ -28,7 +28,9 @@ class UniEval(TuringJudge):
     def shown(self, judged: Judged, longest: int) -> list[Message]:
         turns = judged.conversation.turns
         numbers = ", ".join(map(str, in_question(turns)))
-        return self.prompts["verdict"].render(dialogue=numbered(turns, longest), numbers=numbers)
+        return self.prompts["verdict"].render(
+            dialogue=numbered(turns, longest), numbers=numbers, words=REASON
+        )
 
     def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
         passed = verdict.choice == "No"

@@ -25,16 +25,19 @@ class Augment(Method):
         "scene",
         "opening",
         "agent",
+        "turn",
         "selector",
         "summary",
         "choice",
         "emotions",
     )
-    prompt_owners: ClassVar[dict[str, str]] = {"agent": "convogen", "selector": "convogen"}
+    prompt_owners: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("agent", "turn", "selector"), "convogen"
+    )
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=1000),
         "agent": Sampling(temperature=0.9),
-        "selector": Sampling(temperature=0.0, max_tokens=16),
+        "selector": Sampling(temperature=0.0, max_tokens=40),
         "labeller": Sampling(temperature=0.3, max_tokens=600),
     }
 

@@ -7,7 +7,6 @@ from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from convogen import speech
 from convogen.corpora.labelled import Kind, in_roles, script
 from convogen.errors import ModelFault
 from convogen.experiences import load_experiences
@@ -17,6 +16,7 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.shapes import Shape
 from convogen.store import Outcome
+from convogen.text import repeats
 from convogen.types import Conversation, Experience, Label, Profile
 
 if TYPE_CHECKING:
@@ -170,20 +170,14 @@ class AugmentPlay(Play):
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
         shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
-        prompts = ChatPrompts(
-            opening=self._prompts["opening"].given(utterances=shown[:UTTERANCES], **values),
-            agent=self._prompts["agent"],
-            selector=self._prompts["selector"],
-        )
+        prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         turns, ended = await play_group_chat(
             experience, rules, prompts, task.session, lambda: task.count("turns")
         )
         for turn in turns:
-            if len(turn.text.split()) >= COPY_WORDS and speech.repeats(turn.text, texts):
+            if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
-        if 2 * len(turns) < n_turns:
-            said = f"{turns[-1].speaker}: {turns[-1].text}"
-            raise ModelFault(ended, f"ended after {len(turns)} of {n_turns} turns", said)
+        self._method.refuse_broken(turns, n_turns, ended)
         roles = self._data.roles_of(plan.base, turns)
         return task.conversation(self._method.name, experience, turns, ended, context=roles)
 

@@ -9,18 +9,18 @@ that order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.errors import ModelFault
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, load_prompt
 from convogen.store import Outcome, Run
-from convogen.types import Conversation, Experience, Failure, Turn, Usage
+from convogen.types import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
 
@@ -79,10 +79,13 @@ class Task:
 class RunInputs:
     """What a method's play gets at the start of a run.
 
-    `run` is its folder, read only: what is committed, also while the play goes on.
+    `seed` belongs to this run alone: it is made from the fingerprint. `experiment_seed` is the one
+    the experiment names, for choices that runs with other parameters should share. `run` is its
+    folder, read only: what is committed, also while the play goes on.
     """
 
     seed: int
+    experiment_seed: int
     prompts: Mapping[str, Prompt]
     run: Run
 
@@ -127,6 +130,12 @@ class Method(BaseModel, ABC):
     prompt_owners: ClassVar[dict[str, str]] = {}
     """The method whose prompt a step takes, where that is another."""
 
+    broken: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="a conversation that a fault breaks off after at least half of its planned "
+        "turns: keep commits it with the fault in `ended`, drop makes it a failure",
+    )
+
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         """False where a value of one of `path_fields` names something else than a path."""
@@ -159,6 +168,16 @@ class Method(BaseModel, ABC):
     def tasks(self) -> int | None:
         """How many tasks the plan has, at which a run ends; None where it goes on without end."""
         return None
+
+    def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:
+        """Raise `ModelFault` if a conversation was broken off by a fault and is not to be kept.
+
+        It is not if fewer than half of its `planned` turns stand, or with `broken: drop`.
+        """
+        if ended in PROPER_ENDS or (self.broken == "keep" and 2 * len(turns) >= planned):
+            return
+        last = f"{turns[-1].speaker}: {turns[-1].text}" if turns else ""
+        raise ModelFault(ended, f"broken off after {len(turns)} of {planned} turns", last)
 
     @abstractmethod
     def start(self, inputs: RunInputs) -> Play:

@@ -27,6 +27,7 @@ from convogen.personas import (
 from convogen.prompts import Prompt
 from convogen.shapes import Shapes
 from convogen.types import Experience
+from convogen.variations import variations_hash
 
 __all__ = ["ConvoGen"]
 
@@ -50,12 +51,13 @@ class ConvoGen(Method):
         "encounter",
         "opening",
         "agent",
+        "turn",
         "selector",
     )
     roles: ClassVar[dict[str, Sampling]] = {
-        "generator": Sampling(temperature=1.0, max_tokens=2000),
+        "generator": Sampling(temperature=1.0, max_tokens=4000),
         "agent": Sampling(temperature=0.9),
-        "selector": Sampling(temperature=0.0, max_tokens=16),
+        "selector": Sampling(temperature=0.0, max_tokens=40),
     }
 
     personas: Literal["generated", "sampled", "reused"] = Field(
@@ -83,7 +85,11 @@ class ConvoGen(Method):
         default=(2, 4),
         description="how many people: a number, or [fewest, most]; reused: as many as there talk",
     )
-    iterative: bool = Field(default=True, description="iterative sampling; off: one fixed shot")
+    iterative: Literal[True, False, "rotate"] = Field(
+        default=True,
+        description="true: shots from a hub that feeds on its own output; false: one fixed shot; "
+        "rotate: the seeds in turn, other shots in each round, and nothing enters the hub",
+    )
     lanes: int = Field(
         default=1, ge=1, description="independent lineages of the hub; 1 is the paper"
     )
@@ -100,7 +106,7 @@ class ConvoGen(Method):
         default=0.8,
         gt=0,
         le=1,
-        description="similarity to a shot from which nothing enters the hub",
+        description="similarity, 0 to 1, to anything in the hub from which nothing enters it",
     )
     experiences: str | None = Field(
         default=None, description="folder or file of seeds; default: shipped"
@@ -160,14 +166,14 @@ class ConvoGen(Method):
         return {step: p for step, p in super().prompts(chosen).items() if step != unused}
 
     def sampling(self, role: str) -> Sampling:
-        """Agents get room for their words: about two tokens for each allowed word.
+        """Agents get room for twice the words that a short reply may have, as a safety net.
 
         With `match` the room is each turn's own.
         """
         settings = self.roles[role]
         if role != "agent" or self.match:
             return settings
-        room = 2 * self.max_words + 16 if self.style == "short" else 600
+        room = 4 * self.max_words + 40 if self.style == "short" else 800
         return settings.model_copy(update={"max_tokens": room})
 
     @cached_property
@@ -178,7 +184,10 @@ class ConvoGen(Method):
     def sources(self) -> dict[str, str]:
         """Seeds, personas and shapes, hashed by content: where they lie does not matter."""
         text = "\n".join(shot_text(seed) for seed in self.seeds)
-        found = {"experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+        found = {
+            "experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+            "variations": variations_hash(),
+        }
         if self.shapes is not None:
             found["match"] = self.shapes.hash
         if (hub := self.hub) is None:

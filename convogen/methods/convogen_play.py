@@ -13,6 +13,7 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.shapes import Shape
 from convogen.store import Outcome
 from convogen.types import Conversation, Experience
+from convogen.variations import draw_variation
 
 if TYPE_CHECKING:
     from convogen.methods.convogen import ConvoGen
@@ -33,7 +34,7 @@ class ConvoGenPlay(Play):
         self._generator = ExperienceGenerator(inputs.prompts[step], method.reasks)
         self._hub = FewShotHub(
             method.seeds,
-            seed=inputs.seed,
+            seed=inputs.experiment_seed,
             iterative=method.iterative,
             lanes=method.lanes,
             per_round=method.per_round,
@@ -49,32 +50,29 @@ class ConvoGenPlay(Play):
             max_words=None if method.style == "chatty" or method.match else method.max_words,
             reasks=method.reasks,
         )
-        self._prompts = ChatPrompts(
-            opening=inputs.prompts["opening"],
-            agent=inputs.prompts["agent"],
-            selector=inputs.prompts["selector"],
-        )
+        self._prompts = ChatPrompts.of(inputs.prompts)
 
     def restore(self, committed: int) -> None:
-        """Say to the hub which of the first tasks gave it a member."""
-        members = self._run.admitted()
-        member = next(members, None)
-        for task in range(committed):
-            self._hub.restore(task, task == member)
-            if task == member:
-                member = next(members, None)
+        """Restore the hub from the committed experiences."""
+        self._hub.restore(committed, self._run.admitted())
 
     def committed(self, task: int) -> None:
         self._hub.committed(task)
 
     async def play(self, task: Task) -> Outcome:
         try:
+            return await self._play(task)
+        except BaseException:  # this ends the run, and later tasks of the lane wait for this one
+            self._hub.stop()
+            raise
+
+    async def _play(self, task: Task) -> Outcome:
+        try:
             shape = self._shape(task)
             experience = await self._invent(task, shape)
         except ModelFault as fault:
-            self._hub.add(task.number, None)
+            await self._hub.skip(task.number)
             return Outcome(failure=task.failure("experience", fault))
-        self._hub.add(task.number, experience if experience.admitted else None)
         task.count("experiences")
         try:
             return Outcome(experience, await self._converse(task, experience, shape))
@@ -89,25 +87,18 @@ class ConvoGenPlay(Play):
     async def _invent(self, task: Task, shape: Shape | None) -> Experience:
         shots = await self._hub.shots(task.number)
         words = shape.turn_words[0] if shape else None
+        session, variation = task.session, draw_variation(random.Random(f"{task.seed}/variation"))
         if self._casting is None:
             low, high = self._method.participants
             n = random.Random(task.seed).randint(low, high)
             if shape is not None:
                 n = min(max(low, shape.n_speakers), high)
-            experience = await self._generator.invent(task.session, n, shots, words)
+            experience = await self._generator.invent(session, n, shots, words, variation)
         else:
             people = self._casting.group(task.number)
-            experience = await self._generator.match(task.session, people, shots, words)
-        admission = self._hub.judge(experience, shots)
-        return experience.model_copy(
-            update={
-                "id": f"e-{task.id}",
-                "task": task.number,
-                "shots": [shot.id for shot in shots],
-                "admitted": admission.admitted,
-                "similarity": admission.similarity,
-            }
-        )
+            experience = await self._generator.match(session, people, shots, words, variation)
+        own = {"id": f"e-{task.id}", "task": task.number, "shots": [shot.id for shot in shots]}
+        return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     async def _converse(
         self, task: Task, experience: Experience, shape: Shape | None
@@ -121,8 +112,6 @@ class ConvoGenPlay(Play):
         turns, ended = await play_group_chat(
             experience, rules, self._prompts, task.session, lambda: task.count("turns")
         )
-        if len(turns) < 2 and ended != "max_turns":
-            first = turns[0]
-            raise ModelFault(ended, "nobody replied", f"{first.speaker}: {first.text}")
+        self._method.refuse_broken(turns, rules.max_turns, ended)
         usage = task.session.usage - before
         return task.conversation(self._method.name, experience, turns, ended, usage)

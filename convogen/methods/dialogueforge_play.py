@@ -6,15 +6,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from convogen import speech
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import Message
 from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
-from convogen.simulating import deviates, echoes, flips_role, refuses
 from convogen.store import Outcome
+from convogen.text import (
+    Scene,
+    Utterance,
+    complaint,
+    deviates,
+    read_answer,
+    read_typed,
+    repeats,
+    whole_sentences,
+    without_label,
+)
 from convogen.types import Conversation, Turn
 
 if TYPE_CHECKING:
@@ -31,20 +40,17 @@ SUMMARY_CHARS = 1_000
 SUMMARY_WORDS = 120
 
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
-_OTHERS = {
-    INQUIRER: (RESPONDER, "chatbot", "bot", "AI"),
-    RESPONDER: (INQUIRER, "human", "person"),
-}
+_RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
 _COMPLAINTS = {
     "empty_reply": "Nothing was written. Write something.",
     "refusal": "You need not be anybody: only write what a person would type next.",
-    "role_flip": "That is what the chatbot would say. Write what the person types.",
+    "assistant_offer": "That is what the chatbot would say. Write what the person types.",
     "echo": "Do not copy the chatbot's answer. Write what the person types.",
     "repetition": "That was said before. Write something new.",
     "topic_deviation": "That has nothing to do with what this is about. Stay with it.",
     "concluded_at_once": "It is too early to end. Write a message first.",
 }
-"""What a speaker is told when asked again, by what was wrong."""
+"""What a speaker is told when asked again, by what was wrong; the usual words for other faults."""
 
 
 class DialogueForgePlay(Play):
@@ -61,6 +67,7 @@ class DialogueForgePlay(Play):
             stage = "conversation"
             dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
             ended = await dialogue.play()
+            self._method.refuse_broken(dialogue.turns, self._method.utterances, ended)
         except ModelFault as fault:
             return Outcome(failure=task.failure(stage, fault, f"seed {seed.id}: {fault}"))
         context = {
@@ -85,20 +92,20 @@ class DialogueForgePlay(Play):
         """The central task of a seed in the second person, and the model that found it."""
         said = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
         shown = [text[:SUMMARY_CHARS] for text in said]
-        complaint, found = None, ""
+        objection, found = None, ""
         for _ in range(1 + self._method.reasks):
-            messages = self._prompts["task_summary"].render(messages=shown, complaint=complaint)
+            messages = self._prompts["task_summary"].render(messages=shown, complaint=objection)
             answer = await task.session.ask("summarizer", messages)
-            found = " ".join(speech.tidy(_uncut(answer), "Summary").split())
+            found = " ".join(without_label(_uncut(answer), "Summary").split())
             if not re.match(r"you\b", found, re.IGNORECASE):
-                complaint = 'Begin with "You".'
+                objection = 'Begin with "You".'
             elif len(found.split()) > SUMMARY_WORDS:
-                complaint = f"Say it in at most {SUMMARY_WORDS} words."
+                objection = f"Say it in at most {SUMMARY_WORDS} words."
             elif deviates(found, said, least=1):
-                complaint = "Name what the messages are about."
+                objection = "Name what the messages are about."
             else:
                 return found, answer.model
-        raise ModelFault("summary_invalid", f"no summary of the task: {complaint}", found)
+        raise ModelFault("summary_invalid", f"no summary of the task: {objection}", found)
 
 
 def inquirer_chat(
@@ -166,20 +173,20 @@ class _Dialogue:
         """Ask for the next utterance until one can be taken; end the dialogue where none can."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
-        tried: list[tuple[Answer, str]] = []
-        complaint: str | None = None
+        tried: list[tuple[Answer, Utterance]] = []
+        objection: str | None = None
         for _ in range(1 + self._method.reasks):
-            answer = await self._task.session.ask(role, self._messages(role, complaint))
-            text, over = self._said(answer, speaker)
-            fault = self._fault(speaker, text, over)
+            answer = await self._task.session.ask(role, self._messages(role, objection))
+            said, over = self._said(answer, speaker)
+            fault = self._fault(speaker, said, over)
             if fault is None:
-                if text:
-                    self._take(speaker, answer, text, faults)
+                if said.text:
+                    self._take(speaker, answer, said, faults)
                 self._ended = "concluded" if over else None
                 return
-            tried.append((answer, text))
+            tried.append((answer, said))
             faults.append(fault)
-            complaint = _COMPLAINTS[fault]
+            objection = _COMPLAINTS.get(fault) or complaint(fault)
         at = next((at for at, fault in enumerate(faults) if fault in TAKEN), None)
         if at is None:
             self._end(role, faults, tried[-1][0].text)
@@ -192,32 +199,34 @@ class _Dialogue:
         conclude = self._method.conclude
         return inquirer_chat(self._prompts, self._about, self.turns, conclude, complaint)
 
-    def _said(self, answer: Answer, speaker: str) -> tuple[str, bool]:
-        """The utterance in an answer, and whether the inquirer ends the dialogue with it."""
-        text = _uncut(answer)
-        end = _END.search(text) if speaker == INQUIRER and self._method.conclude else None
-        text = speech.tidy(text[: end.start()] if end else text, speaker)
-        return speech.spoken_part(text, _OTHERS[speaker]), end is not None
+    def _said(self, answer: Answer, speaker: str) -> tuple[Utterance, bool]:
+        """Return the utterance in an answer, and whether the inquirer ends the dialogue with it."""
+        cut_off = answer.finish_reason == "length"
+        if speaker == RESPONDER:
+            said, end = read_answer(answer.text), None
+        else:
+            end = _END.search(answer.text) if self._method.conclude else None
+            text = answer.text[: end.start()] if end else answer.text
+            theirs = tuple(turn.text for turn in self.turns if turn.speaker != speaker)
+            said = read_typed(text, Scene(INQUIRER, _RESPONDER_NAMES, theirs))
+        whole = whole_sentences(said.text) if cut_off else said.text
+        if whole != said.text:
+            said = Utterance(whole, (*said.tidied, "cut_off"), said.fault)
+        return said, end is not None
 
-    def _fault(self, speaker: str, text: str, over: bool) -> str | None:
-        """Why an utterance is not taken, or not gladly; None where it is."""
+    def _fault(self, speaker: str, said: Utterance, over: bool) -> str | None:
+        """Return why an utterance is not taken, or not gladly; None if it is."""
         if over and not self._inquired:
             return "concluded_at_once"
-        if not text:
+        if not said.text:
             return None if over else "empty_reply"
-        mine = [turn.text for turn in self.turns if turn.speaker == speaker]
-        if speaker == INQUIRER:
-            theirs = [turn.text for turn in self.turns if turn.speaker != speaker]
-            if refuses(text):
-                return "refusal"
-            if flips_role(text):
-                return "role_flip"
-            if echoes(text, theirs):
-                return "echo"
-        if speech.repeats(text, mine):
+        if said.fault is not None:
+            return said.fault
+        own = [turn.text for turn in self.turns if turn.speaker == speaker]
+        if repeats(said.text, own):
             return "repetition"
         grounds = [self._about, *(turn.text for turn in self.turns)]
-        off = speaker == INQUIRER and deviates(text, grounds)
+        off = speaker == INQUIRER and deviates(said.text, grounds)
         return "topic_deviation" if off else None
 
     @property
@@ -226,16 +235,22 @@ class _Dialogue:
         return any(turn.origin == "agent" and turn.speaker == INQUIRER for turn in self.turns)
 
     def _take(
-        self, speaker: str, answer: Answer, text: str, reasks: list[str], lapse: str | None = None
+        self,
+        speaker: str,
+        answer: Answer,
+        said: Utterance,
+        reasks: list[str],
+        lapse: str | None = None,
     ) -> None:
         turn = Turn(
             speaker=speaker,
-            text=text,
+            text=said.text,
             origin="agent",
             model=answer.model,
             request=answer.request,
             usage=answer.usage,
             reasks=reasks,
+            tidied=list(said.tidied),
             lapse=lapse,
         )
         self.turns.append(turn)
@@ -250,4 +265,4 @@ class _Dialogue:
 def _uncut(answer: Answer) -> str:
     """A reply, one that was cut off in whole sentences."""
     text = answer.text.strip()
-    return speech.whole_sentences(text) if answer.finish_reason == "length" else text
+    return whole_sentences(text) if answer.finish_reason == "length" else text

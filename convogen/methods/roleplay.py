@@ -48,6 +48,11 @@ class Roleplay(Method):
         "responder": Sampling(temperature=1.0, max_tokens=4000),
     }
 
+    broken: Literal["keep", "drop"] = Field(
+        default="drop",
+        description="a dialogue that a failure breaks off after at least one exchange: keep "
+        "commits it with the failure in `ended`, drop makes it a failure",
+    )
     personas: int = Field(default=20, ge=1, le=100_000, description="how many personas")
     persona_seed: int = Field(
         default=0, ge=0, description="which personas: the same for all runs that are compared"

@@ -25,16 +25,17 @@ from convogen.methods.roleplay_failures import (
 )
 from convogen.methods.roleplay_people import SPEAKER, Goal
 from convogen.methods.roleplay_reading import extract_prompt, stops
-from convogen.models.base import Message, Sampling
+from convogen.models.base import Message, Sampling, without_system
 from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
 from convogen.store import Outcome
+from convogen.text import read_answer
 from convogen.types import Conversation, Experience, Persona, Starter, Turn
 
 if TYPE_CHECKING:
     from convogen.methods.roleplay import Roleplay
 
-__all__ = ["RESPONDER", "RoleplayPlay", "changed", "usable_prompt", "without_system"]
+__all__ = ["RESPONDER", "RoleplayPlay", "changed", "usable_prompt"]
 
 RESPONDER = "assistant"
 RELATIONS = "a user and a chatbot"
@@ -59,6 +60,9 @@ class RoleplayPlay(Play):
         try:
             ended = await dialogue.converse()
         except ModelFault as fault:
+            if self._method.broken == "keep" and len(dialogue.turns) >= 2:
+                del dialogue.turns[len(dialogue.turns) // 2 * 2 :]  # a prompt nobody answered
+                return dialogue.outcome(fault.kind)
             failure = task.failure(f"turn {len(dialogue.turns) // 2 + 1}", fault)
             counted = {"counts": dict(dialogue.counts)}
             return Outcome(failure=failure.model_copy(update=counted))
@@ -110,7 +114,8 @@ class _Dialogue:
         reasks: list[str] = []
         while True:
             answer = await self._ask("inquirer", messages, reasks)
-            output, begun = answer.text, bool(self.turns)
+            said, begun = read_answer(answer.text), bool(self.turns)
+            output = said.text
             faults = faults_of_prompt(output, stop, asks, answers)
             if begun and stops(before_reply(output, special_tokens(asks, answers)), stop):
                 self.counts.update(name for name in faults if name not in _OF_GOING_ON)
@@ -122,7 +127,7 @@ class _Dialogue:
                 faults = ["no_prompt", *faults]
             self.counts.update(faults)
             if prompt is not None:
-                self._add(SPEAKER, prompt, answer, reasks)
+                self._add(SPEAKER, prompt, answer, reasks, said.tidied)
                 return prompt
             self._again(next(name for name in faults if name in _UNUSABLE), answer, reasks)
 
@@ -132,13 +137,14 @@ class _Dialogue:
         reasks: list[str] = []
         while True:
             answer = await self._ask("responder", messages, reasks)
-            response, fault = answer.text.strip(), None
+            said = read_answer(answer.text)
+            response, fault = said.text, None
             if not response:
                 fault = "empty_response"
             elif is_incoherent(response, family.max_n, family.r):
                 fault = "incoherent_responder"
             if fault is None:
-                self._add(RESPONDER, response, answer, reasks)
+                self._add(RESPONDER, response, answer, reasks, said.tidied)
                 return response
             self.counts[fault] += 1
             self._again(fault, answer, reasks)
@@ -166,7 +172,14 @@ class _Dialogue:
         """Whether a role is played by a chatbot that remembers, and is itself: no model to set."""
         return self.task.session.traffic.role(role).spec.kind == "http"
 
-    def _add(self, speaker: str, text: str, answer: Answer, reasks: list[str]) -> None:
+    def _add(
+        self,
+        speaker: str,
+        text: str,
+        answer: Answer,
+        reasks: list[str],
+        tidied: Sequence[str],
+    ) -> None:
         self.turns.append(
             Turn(
                 speaker=speaker,
@@ -176,6 +189,7 @@ class _Dialogue:
                 request=answer.request,
                 usage=answer.usage,
                 reasks=reasks,
+                tidied=list(tidied),
             )
         )
 
@@ -225,12 +239,3 @@ def changed(sampling: Sampling, fault: str, times: int) -> Sampling:
     if fault.startswith("incoherent"):
         return Sampling(temperature=min(own + STEP * times, 1.5), frequency_penalty=0.5)
     return Sampling(temperature=round(max(own - STEP * times, 0.1), 2))
-
-
-def without_system(messages: Sequence[Message]) -> list[Message]:
-    """Messages for a model that takes no system message: it goes before the first user's."""
-    system = "\n\n".join(one.content for one in messages if one.role == "system")
-    rest = [one for one in messages if one.role != "system"]
-    if not system or not rest:
-        return list(messages)
-    return [Message(rest[0].role, f"{system}\n\n{rest[0].content}"), *rest[1:]]

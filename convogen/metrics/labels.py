@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["GROUP_CHAT", "MEASURES"]
+__all__ = ["GROUP_CHAT", "MEASURES", "TURN_CHECKS"]
 
 MEASURES = {
     "Type-token ratio, mean": "ttr_mean",
@@ -26,3 +26,11 @@ GROUP_CHAT = {
     "Participants who never spoke": "never_spoke",
 }
 """Name -> the field of `GroupChat`."""
+
+TURN_CHECKS = {
+    "asked_again": "asked again",
+    "tidied": "tidied",
+    "taken_with": "taken with",
+    "broken_off": "broken off by",
+}
+"""What `TurnChecks` counts by kind, and how it is worded."""

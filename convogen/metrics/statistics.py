@@ -75,7 +75,7 @@ class Statistics:
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
     characters), `repetition` over one of at most 10,000. `distinct_exact` is False where
-    distinct-n is an estimate.
+    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind.
     """
 
     rendering: str
@@ -102,6 +102,7 @@ class Statistics:
     turn_count_counts: dict[int, int]
     speaker_shares: dict[int, list[float]]
     group_chat: GroupChat
+    turn_checks: dict[str, dict[str, int]]
     repetition: dict[str, Repetition]
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,6 +145,7 @@ def statistics_of(tally: Tally, rendering: str, compare: bool = True) -> Statist
             for size, sums in sorted(tally.shares.items())
         },
         group_chat=_group_chat(tally),
+        turn_checks=tally.checks.by_kind(),
         repetition=_repetitions(tally.openings.items),
     )
 

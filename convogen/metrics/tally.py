@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from convogen.metrics import groupchat
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.metrics.rendering import Rendering, render
+from convogen.metrics.turn_checks import TurnChecks
 from convogen.types import Conversation
 
 __all__ = ["Openings", "Sample", "Tally", "tally_of"]
@@ -101,6 +102,7 @@ class Tally:
     utterance_words: Counter[int] = field(default_factory=Counter[int])
     shares: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list[float]))
     chat: Counter[str] = field(default_factory=Counter[str])
+    checks: TurnChecks = field(default_factory=TurnChecks)
     unigrams: Distinct = field(default_factory=lambda: Distinct(1))
     bigrams: Distinct = field(default_factory=lambda: Distinct(2))
     texts: Sample = field(default_factory=lambda: Sample(TEXT_SAMPLE))
@@ -118,6 +120,7 @@ class Tally:
         self._add_shares(speakers)
         self._add_lexical(text)
         self._add_chat(conversation, speakers, utterances)
+        self.checks.add(conversation)
         self.texts.add(key, text[:_TEXT_CLIP])
         self.openings.add(key, _openings(conversation, key))
 
@@ -166,6 +169,7 @@ class Tally:
             getattr(self, name).extend(getattr(other, name))
         self.utterance_words.update(other.utterance_words)
         self.chat.update(other.chat)
+        self.checks.merge(other.checks)
         for size, sums in other.shares.items():
             mine = self.shares[size]
             mine.extend([0.0] * (size - len(mine)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -25,7 +26,9 @@ __all__ = [
     "TokenLogprob",
     "Transient",
     "encodable",
+    "merged",
     "printable",
+    "without_system",
 ]
 
 FaultKind = Literal["throttled", "server", "connection", "unconnected", "time-out", "unreadable"]
@@ -60,6 +63,27 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+def merged(messages: Iterable[Message]) -> list[Message]:
+    """Return messages whose roles alternate: neighbours of one role are one, empty ones go."""
+    result: list[Message] = []
+    for message in messages:
+        if not message.content.strip():
+            continue
+        if result and result[-1].role == message.role:
+            message = Message(message.role, f"{result.pop().content}\n\n{message.content}")
+        result.append(message)
+    return result
+
+
+def without_system(messages: Sequence[Message]) -> list[Message]:
+    """Return messages for a model without a system role: it goes before the first user message."""
+    system = [one for one in messages if one.role == "system"]
+    rest = [one for one in messages if one.role != "system"]
+    if not system or not rest:
+        return list(messages)
+    return merged([*(Message("user", one.content) for one in system), *rest])
 
 
 @dataclass(frozen=True)
@@ -109,13 +133,17 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's answer to a request; `model` is the name of the one that gave it, once known."""
+    """A model's answer to a request; `model` is the name of the one that gave it, once known.
+
+    `thought` says whether the endpoint's answer had thinking in it, which `text` leaves out.
+    """
 
     text: str
     usage: Usage
     finish_reason: str
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
+    thought: bool = False
 
 
 class ChatModel(Protocol):

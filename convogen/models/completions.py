@@ -10,6 +10,7 @@ from typing import Any, cast
 from convogen.errors import ModelFault
 from convogen.masking import Secrets
 from convogen.models.base import Reply, TokenLogprob, Transient, encodable, printable
+from convogen.text import without_thinking
 from convogen.types import Usage
 
 __all__ = ["read_completion", "read_error"]
@@ -72,11 +73,13 @@ def _reply(data: object) -> Reply:
         finish = printable(str(choice.get("finish_reason") or "stop"))
         if not isinstance(text, str):
             raise TypeError("content is no string")
+        spoken, thought = without_thinking(text)
         reply = Reply(
-            _spoken(text),
+            spoken,
             _usage(body.get("usage") or {}),
             finish,
             _logprobs(choice.get("logprobs")),
+            thought=thought,
         )
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         said = f"answer is no chat completion: {error!r}"[:300]
@@ -92,14 +95,6 @@ def _reply(data: object) -> Reply:
         evidence = printable(str(message["refusal"])[:2000])
         raise ModelFault("refusal", "the model refused", evidence, billed=True)
     return reply
-
-
-def _spoken(text: str) -> str:
-    """A reply without what a reasoning model thought, whether or not the tags are whole."""
-    _, closed, after = text.partition("</think>")
-    if closed:
-        return after.lstrip()
-    return "" if text.lstrip().startswith("<think>") else text
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

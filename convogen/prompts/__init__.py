@@ -105,11 +105,22 @@ def _names(path: Path, given: Any) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def load_prompt(name: str, chosen: Path | None = None) -> Prompt:
-    """The shipped prompt `<method>/<step>`, or the file chosen in its place.
+    """Return the shipped prompt `<method>/<step>`, or the file chosen in its place.
 
-    Raises `SourceError` where the file is missing or uses variables it does not declare.
+    Raises `SourceError` if the file is missing, uses variables it does not declare, or declares
+    variables that the shipped prompt is not given.
     """
-    path = chosen or PROMPTS / f"{name}.md"
+    shipped = _read(PROMPTS / f"{name}.md")
+    if chosen is None:
+        return shipped
+    own = _read(chosen)
+    if unknown := sorted(own.variables - shipped.variables):
+        allowed = ", ".join(sorted(shipped.variables)) or "none"
+        raise SourceError(f"{chosen}: variables: {unknown[0]} is not given; allowed: {allowed}")
+    return own
+
+
+def _read(path: Path) -> Prompt:
     try:
         return Prompt(path, path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -9,8 +9,8 @@ import yaml
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
-from convogen.speech import length_fault
 from convogen.store import Run
+from convogen.text import length_fault
 
 __all__ = ["baseline_limits", "matched_corpora", "matching"]
 

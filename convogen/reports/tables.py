@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from convogen.metrics.labels import GROUP_CHAT, MEASURES
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
 
 __all__ = ["Cell", "Row", "Table", "number_text", "tables"]
 
@@ -50,7 +50,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
         + _other_aspects(numbers),
         "judges": _other_judges(numbers),
         "diversity": [_measures(numbers), _repetition(numbers)],
-        "group_chat": [_group_chat(numbers)],
+        "group_chat": [_group_chat(numbers), _turn_checks(numbers)],
         "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
         "cost": [_cost(numbers)],
     }
@@ -201,6 +201,18 @@ def _group_chat(numbers: Mapping[str, Any]) -> Table:
         rows.append(Row("ours", label, cells))
     note = "No paper measures these. Balance: entropy of the turns over speakers, 1 is even."
     return Table("Quality of the group chat", note, ["Measure", *columns], rows)
+
+
+def _turn_checks(numbers: Mapping[str, Any]) -> Table:
+    columns = _columns(numbers)
+    rows: list[Row] = []
+    for key, label in TURN_CHECKS.items():
+        counts = [one["text"]["turn_checks"][key] for one in columns.values()]
+        for kind in dict.fromkeys(kind for found in counts for kind in found):
+            cells = [Cell(f"{found.get(kind, 0):,}") for found in counts]
+            rows.append(Row("ours", f"{label}: {kind}", cells))
+    note = "Replies that were not taken, tidied, or taken with a fault; conversations broken off."
+    return Table("Turn checks", note, ["Kind", *columns], rows)
 
 
 def _texts(columns: Mapping[str, Mapping[str, Any]], key: str) -> list[Cell]:

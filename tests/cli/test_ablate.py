@@ -24,11 +24,13 @@ def ablated(out: Path, *args: object) -> dict[str, Any]:
 
 
 def test_every_combination_is_a_run_of_its_own(tmp_path: Path) -> None:
-    vary = ("--vary", "iterative=false,true", "--vary", "shots=1,2", "--n", 3, "--seed", 5)
+    vary = ("--vary", "iterative=false,rotate,true", "--vary", "shots=1,2", "--n", 3, "--seed", 5)
     found = ablated(tmp_path, *vary)
     assert list(found["cells"]) == [
         "iterative=false,shots=1",
         "iterative=false,shots=2",
+        "iterative=rotate,shots=1",
+        "iterative=rotate,shots=2",
         "iterative=true,shots=1",
         "iterative=true,shots=2",
     ]

@@ -191,7 +191,7 @@ def test_a_source_without_two_usable_dialogues_is_refused() -> None:
 
 
 def test_an_utterance_of_a_shown_dialogue_is_no_new_one() -> None:
-    said = "There is a stack of paper in the cupboard."
+    said = "There is paper in the cupboard."
     turns = [{"speaker": name, "text": said} for name in ("Ana", "Ben", "Ana")]
     Path("two.jsonl").write_text(2 * f"{json.dumps({'turns': turns})}\n", "utf-8")
 

@@ -118,7 +118,7 @@ def test_show(finished: Path) -> None:
     assert {row["cost_usd"] for row in summary["ledger"]} == {0.0}
     plain = convogen("show", finished)
     assert plain.status == 0
-    for word in ("demo", "complete", "2 of 2", "max_turns 2", "generator", "selector", "agent"):
+    for word in ("demo", "complete", "2 of 2", "max_turns 2", "generator", "agent"):
         assert word in plain.out
 
 

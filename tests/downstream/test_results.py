@@ -12,7 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sklearn.metrics import f1_score
 
 from convogen.downstream.asking import Asking
-from convogen.downstream.qags import Questions, answer_f1, ask_questions, qags
+from convogen.downstream.qags import QUESTIONER, Questions, answer_f1, ask_questions, qags
 from convogen.downstream.results import (
     drawn_macro_f1,
     drawn_mean,
@@ -133,6 +133,22 @@ class TestQags:
         asked = [Questions(["How much?"], ["forty"])]
         asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(lambda _: '{"1": "for'))
         assert qags(asked, ["GOOD"], MODELS, asking) == [None]
+
+    def test_what_was_cut_off_is_no_question_and_no_part_of_an_answer(self, tmp_path: Path) -> None:
+        asked: list[Request] = []
+
+        def script(request: Request) -> str:
+            asked.append(request)
+            if request.role == QUESTIONER:
+                long = ("how did it come about that " * 20)[:330]
+                return json.dumps({"questions": ["Who?", long, "x" * 900, {"a": 1}]})
+            return json.dumps({"1": ("forty " * 30)[:129] + "f"})
+
+        asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(script))
+        [found] = ask_questions(["DIALOGUE"], 5, MODELS, asking)
+        assert found == Questions(["Who?"], [("forty " * 21).strip() + "."])
+        assert "at most 20 words" in asked[0].messages[-1].content
+        assert "at most 8 words" in asked[1].messages[0].content
 
     def test_many_questions_get_room_for_their_answers(self, tmp_path: Path) -> None:
         most: list[int | None] = []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from convogen import Experiment, registry, run
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.judges.geval import GENERATED, SAMPLED, GEval
 from convogen.judging import judge_run
-from convogen.models.base import Request, Sampling, TokenLogprob
+from convogen.models.base import Reply, Request, Sampling, TokenLogprob
 from convogen.models.scripted import Script, ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
@@ -141,6 +142,23 @@ def test_a_reply_without_a_score_is_none_with_the_reason(folder: Path, logprobs:
         assert score.value is None
         assert score.method is None
         assert score.reason == "no single score from 1 to 5 in the reply: 'I cannot tell'"
+
+
+def test_an_explanation_that_is_cut_ends_with_its_last_whole_sentence(folder: Path) -> None:
+    asked: list[Request] = []
+
+    class Cut(ScriptedModel):
+        async def complete(self, request: Request) -> Reply:
+            asked.append(request)
+            reply = await super().complete(request)
+            return reply if request.choices else replace(reply, finish_reason="length")
+
+    model = Cut(lambda request: "4" if request.choices else "It is plain. And it do")
+    judge_run(folder, GEval(), SCRIPTED, n=1, open_model=lambda _: model)
+    scores = list(load_run(folder).scores("geval"))
+    assert {(score.value, score.explanation) for score in scores} == {(4, "It is plain.")}
+    shown = [request.messages[-2].content for request in asked if request.choices]
+    assert set(shown) == {"It is plain."}
 
 
 def test_an_empty_explanation_is_none_with_the_reason(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from convogen.errors import ModelFault, SourceError
 from convogen.gates.judge import JudgeGate
 from convogen.judges.base import Judge
 from convogen.judges.gteval import GTEval
-from convogen.judges.turing import Choice, numbered, read_choice
+from convogen.judges.turing import REASON, Choice, numbered, read_choice
 from convogen.judges.unieval import UniEval
 from convogen.judges.verdicts import load_verdicts
 from convogen.judging import judge_run
@@ -132,6 +133,73 @@ def test_a_bad_reply_is_asked_for_again_once(tmp_path: Path) -> None:
     assert (score.value, score.choice, score.explanation) == (1, "No", None)
     assert [message.role for message in asked[1].messages[-2:]] == ["assistant", "user"]
     assert "no JSON object" in asked[1].messages[-1].content
+
+
+LONG = "It reads like a list. " + "and then it goes on and on " * 60
+
+
+class Cut(ScriptedModel):
+    """Ends its replies for their length."""
+
+    async def complete(self, request: Request) -> Reply:
+        return replace(await super().complete(request), finish_reason="length")
+
+
+@pytest.mark.parametrize("reasks", [0, 1, 5])
+def test_a_reason_that_is_cut_is_asked_for_again_once_and_the_score_is_kept(
+    tmp_path: Path, reasks: int
+) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        return json.dumps({"choice": "No", "index": None, "reason": LONG[: REASON.max_chars]})
+
+    source = corpus(tmp_path / "c.jsonl", SAID)
+    [score] = judged(tmp_path, UniEval(reasks=reasks), script, source)
+    assert (score.value, score.explanation) == (1, "It reads like a list.")
+    assert len(asked) == 1 + min(reasks, 1)
+    if reasks:
+        said = "reason: it was cut off at 980 characters; say it in at most 60 words"
+        assert said in asked[1].messages[-1].content
+
+
+@pytest.mark.parametrize("second", ["It reads so.", None])
+def test_after_a_cut_reason_a_better_reply_is_taken_if_it_comes(
+    tmp_path: Path, second: str | None
+) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        if len(asked) == 1:
+            return json.dumps({"choice": "No", "reason": LONG[: REASON.max_chars]})
+        return json.dumps({"choice": "Yes", "index": 1, "reason": second}) if second else "Hm."
+
+    [score] = judged(tmp_path, UniEval(), script, corpus(tmp_path / "c.jsonl", SAID))
+    expected = (0, "It reads so.") if second else (1, "It reads like a list.")
+    assert (score.value, score.explanation) == expected
+
+
+@pytest.mark.parametrize("end", ["", '"}'])
+def test_of_a_reply_that_ended_for_its_length_the_score_is_kept(tmp_path: Path, end: str) -> None:
+    source = corpus(tmp_path / "c.jsonl", SAID)
+    folder = CorpusFolder(str(source), tmp_path)
+    reply = f'{{"choice": "No", "index": null, "reason": "It is plain. And it do{end}'
+    judge_run(folder, UniEval(), SCRIPTED, open_model=lambda _: Cut(lambda _: reply))
+    [score] = folder.scores("unieval")
+    assert (score.value, score.explanation) == (1, "It is plain.")
+
+
+def test_the_prompt_says_how_long_a_reason_may_be(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        return says("No")(request)  # type: ignore[return-value]
+
+    judged(tmp_path, UniEval(), script, corpus(tmp_path / "c.jsonl", SAID))
+    assert "two or three sentences, at most 60 words" in asked[0].messages[-1].content
 
 
 @settings(deadline=None, max_examples=50)

@@ -397,7 +397,7 @@ def test_it_is_cut_before_what_is_said_again_and_where_it_is_too_long(tmp_path: 
     [
         ([(0, "Hello?"), (0, "Is nobody there?")], "says nothing"),
         ([(0, "Hello?"), (-1, "Hello.")], "'Nobody' is nobody here"),
-        ([(0, "Hello?"), (1, "As an AI language model, I cannot play chess.")], "as an AI"),
+        ([(0, "Hello?"), (1, "As an AI language model, I cannot play chess.")], "being an AI"),
         ([(0, "Hello?"), (1, "  ")], "at least are needed"),
     ],
 )

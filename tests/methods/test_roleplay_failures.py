@@ -16,10 +16,10 @@ from convogen.methods.roleplay_failures import (
     thanks_without_end,
 )
 from convogen.methods.roleplay_people import families
-from convogen.methods.roleplay_play import changed, usable_prompt, without_system
+from convogen.methods.roleplay_play import changed, usable_prompt
 from convogen.methods.roleplay_reading import extract_prompt, quoted_texts, stops
 from convogen.methods.roleplay_thanks import is_thanks
-from convogen.models.base import Message, Sampling
+from convogen.models.base import Message, Sampling, without_system
 
 LLAMA = families()["llama-2"]
 GPT = families()["gpt"]

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convogen.models.base import Message, Request, Sampling
 from convogen.models.dialect import Dialect
@@ -49,3 +54,44 @@ def test_many_refusals_at_once_are_one_lesson() -> None:
     bodies = [dialect.body(JUDGED) for _ in range(3)]
     assert all(dialect.adapt(422, DETAIL, body, dialect.json_mode) for body in bodies)
     assert dialect.body(JUDGED)["top_logprobs"] == 5
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "System role not supported",
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        "Developer instruction is not enabled for models/gemma-3-27b-it",
+        "Only user and assistant roles are supported!",
+        "'system' role unsupported",
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+    ],
+)
+def test_a_system_message_goes_before_the_users_first_if_its_role_is_refused(detail: str) -> None:
+    said = (Message("system", "You are Ana."), Message("user", "hi"), Message("assistant", "yes"))
+    request = Request("agent", "m", (*said, Message("user", "and?")), Sampling())
+    dialect = Dialect()
+    assert dialect.adapt(400, detail, dialect.body(request), dialect.json_mode)
+    messages = dialect.body(request)["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert messages[0]["content"] == "You are Ana.\n\nhi"
+    assert not dialect.adapt(400, detail, dialect.body(request), dialect.json_mode)
+
+
+def test_an_error_that_only_mentions_a_system_is_no_refusal_of_its_role() -> None:
+    request = Request("agent", "m", (Message("system", "x"), Message("user", "y")), Sampling())
+    dialect = Dialect()
+    assert not dialect.adapt(
+        500, "The system is overloaded, not available", dialect.body(request), dialect.json_mode
+    )
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.sampled_from(["", " ", "a b"])))
+)
+def test_roles_alternate_and_no_message_is_empty(said: list[tuple[Any, str]]) -> None:
+    request = Request("agent", "m", tuple(Message(*one) for one in said), Sampling())
+    messages = Dialect().body(request)["messages"]
+    roles = [message["role"] for message in messages]
+    assert all(one != other for one, other in itertools.pairwise(roles))
+    assert all(message["content"].strip() for message in messages)

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from command_line import convogen_process
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
 from convogen.errors import ModelConfigError
-from convogen.models.embedded import find_gguf, serve
+from convogen.lengths import cut_texts
+from convogen.models.embedded import find_gguf, narrowed, serve, without_cut_texts
 from convogen.models.spec import EMBEDDED
 
 pytestmark = pytest.mark.embedded
@@ -80,14 +83,20 @@ def test_embedded_model_invents_selects_and_speaks(base_url: str, tmp_path: Path
 
 
 def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_path: Path) -> None:
-    """A process of its own that knows nothing but a URL and a model's name."""
+    """A process of its own that knows nothing but a URL, a model's name and llama.cpp's settings
+    against loops: without them so small a model fills every text up to its bound, which is refused.
+    """
+    loops = "dry_multiplier: 1.2, dry_allowed_length: 2"
     settings = {
+        "personas": "sampled",
+        "sampling.generator.extra": f"{{{loops}, top_k: 30}}",
+        "sampling.agent.extra": f"{{{loops}}}",
         "max_turns": 3,
         "participants": 2,
         "reasks": 2,
         "max_failures": 40,
         "sampling.generator.temperature": 0.7,
-        "sampling.generator.max_tokens": 1200,
+        "sampling.generator.max_tokens": 500,
         "models.default.timeout_s": 600,
     }
     chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -112,3 +121,55 @@ def test_doctor_finds_what_the_llama_cpp_server_can(base_url: str) -> None:
     assert report["json_schema"] is True
     assert report["log_probabilities"] is True
     assert report["tokens_a_second"] > 0
+
+
+# What only so small a model needs
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 70},
+        "about": {"type": "string", "minLength": 40, "maxLength": 90},
+        "texts": {"type": "array", "items": {"type": "string", "maxLength": 300}},
+        "maxLength": {"type": "integer"},
+        "choice": {"enum": ["a", "b"]},
+    },
+}
+
+
+def test_bounds_are_narrowed_for_the_shipped_model() -> None:
+    fields = narrowed(SCHEMA)["properties"]
+    assert fields["name"]["maxLength"] == 23
+    assert fields["about"] == {"type": "string", "minLength": 40, "maxLength": 40}
+    assert fields["texts"]["items"]["maxLength"] == 100
+    assert (fields["maxLength"], fields["choice"]) == ({"type": "integer"}, {"enum": ["a", "b"]})
+    assert narrowed({"maxLength": 30}) == {"maxLength": 20}
+    assert narrowed({"maxLength": 8}) == {"maxLength": 8}
+    assert SCHEMA["properties"]["name"]["maxLength"] == 70  # type: ignore[index]
+
+
+def test_what_the_narrow_bounds_cut_off_is_trimmed() -> None:
+    schema = narrowed(SCHEMA)
+    one = ("He was there. " + "and so on without an end " * 9)[:100]
+    none = ("and so on without an end, " * 9)[:100]
+    fine = ("x" * 98) + "."
+    data = {"name": "Ada Wilhelmina Montgome", "about": "short", "texts": [one, none, fine]}
+    trimmed = json.loads(without_cut_texts(json.dumps(data), schema))
+    assert trimmed["name"] == "Ada Wilhelmina"
+    assert trimmed["texts"][0] == "He was there."
+    assert trimmed["texts"][1].endswith("end, and so on without an.")
+    assert (trimmed["texts"][2], trimmed["about"]) == (fine, "short")
+
+
+@pytest.mark.parametrize("reply", ['{"name": "Ada', "well", '{"name":  "Ada"}', "[]", "1"])
+def test_any_other_reply_is_left_as_it_is(reply: str) -> None:
+    assert without_cut_texts(reply, narrowed(SCHEMA)) == reply
+
+
+@given(st.dictionaries(st.sampled_from(["name", "about"]), st.text(max_size=60)))
+def test_nothing_cut_leaves_the_backend(data: dict[str, str]) -> None:
+    schema = narrowed(SCHEMA)
+    kept = json.loads(without_cut_texts(json.dumps(data), schema))
+    assert kept.keys() == data.keys()
+    assert cut_texts(kept, schema) == []

@@ -31,6 +31,7 @@ from convogen.errors import EndpointDown, ModelConfigError, ModelFault, RunStopp
 from convogen.generator import draft_schema
 from convogen.models.base import UNPRINTABLE, Message, Reply, Request, Sampling, Transient
 from convogen.models.endpoint import EndpointModel
+from convogen.models.scripted import WORDS
 from convogen.models.spec import ModelSpec
 
 KEY = "sk-marked-key"
@@ -380,7 +381,7 @@ def test_surrogates_and_control_characters_do_not_break_a_run(
 
     def script(asked: Asked) -> Bytes:
         if asked.json_mode == "text":
-            return say(f"{AWKWARD} {asked.nth}")
+            return say(f"{AWKWARD} {WORDS[asked.nth]} {WORDS[asked.nth + 20]}")
         completion = json.loads(converse(asked).content)
         experience = json.loads(completion["choices"][0]["message"]["content"])
         experience["situation"] = "A \x1b[31mred\x00 room \x85"

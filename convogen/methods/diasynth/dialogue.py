@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import Field, create_model
 
-from convogen import speech
 from convogen.drafts import Draft, Unusable, ask_draft
+from convogen.lengths import Words
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.text import Scene, complaint, read_utterance, repeats
 from convogen.types import Persona, Starter, Turn
 
 __all__ = ["Asked", "Writer", "Written"]
@@ -24,8 +25,8 @@ __all__ = ["Asked", "Writer", "Written"]
 COPY_WORDS = 6
 """Words from which an utterance that is also in an example counts as copied."""
 
-WANTED_CHARS, WANTED_TURN_CHARS = 60, 160
-"""Characters asked for at most: of a characteristic, of a turn."""
+WORDS = {"characteristic": Words(12), "turn": Words(30), "speaker": Words(4)}
+"""How long the texts of a dialogue should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Written:
     """A dialogue, or how it begins: `characteristics` are empty where none were asked for.
 
     `ended` is `complete`, or `repetition` where it was cut before something that is said again.
+    `reasks` lists the faults of the replies before.
     """
 
     characteristics: dict[str, str]
@@ -51,6 +53,7 @@ class Written:
     ended: str
     repairs: list[str]
     answer: Answer
+    reasks: list[str] = field(default_factory=list[str])
 
     @property
     def starter(self) -> Starter:
@@ -91,6 +94,7 @@ class Writer:
             low=asked.low,
             high=asked.high,
             opening=opening,
+            words=WORDS,
         )
         shown = [text for example in examples for _, text in example.turns]
 
@@ -98,9 +102,10 @@ class Writer:
             return _written(draft, answer, names, asked, shown)
 
         model = _draft_model(names, asked, self._reasoning, opening)
-        return await ask_draft(
+        written, reasks = await ask_draft(
             session, "writer", messages, model, take, self._reasks, "dialogue_invalid"
         )
+        return replace(written, reasks=reasks)
 
 
 def _line(person: Persona) -> str:
@@ -122,19 +127,18 @@ def _shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
 
 class _Line(Draft):
     speaker: str = Field(min_length=1, max_length=80)
-    text: str = Field(max_length=2000, json_schema_extra={"maxLength": WANTED_TURN_CHARS})
+    text: str = WORDS["turn"].field(shortest=0)
 
 
 def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: bool) -> type[Draft]:
     """What is asked for: the characteristics, then the turns or the first of them."""
-    speaker: Any = (str, Field(min_length=1, max_length=80, json_schema_extra={"enum": [*names]}))
+    speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
     fields: dict[str, Any] = {}
     if reasoning:
-        wanted: Any = {"maxLength": WANTED_CHARS}
         settled: dict[str, Any] = {
-            name: (str, Field(min_length=2, max_length=500, json_schema_extra=wanted))
-            for name in CHARACTERISTICS
+            name: (str, WORDS["characteristic"].field(about, shortest=2, longest=500))
+            for name, about in CHARACTERISTICS.items()
         }
         model = create_model("DraftCharacteristics", __base__=Draft, **settled)
         fields["characteristics"] = (model, Field())
@@ -154,34 +158,53 @@ def _written(
     data = draft.model_dump()
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
-    turns = [_turn(line, names, answer, opening) for line in lines]
-    turns = [turn for turn in turns if turn.text]
+    turns: list[Turn] = []
+    for line in lines:
+        turn = _turn(line, names, answer, opening, [turn.text for turn in turns])
+        turns += [turn] if turn.text else []
     kept = _until_repetition(turns)
     repairs = [f"cut from {len(turns)} turns: one is said again"] if len(kept) < len(turns) else []
     ended = "repetition" if repairs else "complete"
     if len(kept) > asked.high:
         repairs.append(f"cut from {len(kept)} turns: at most {asked.high} were asked for")
         kept, ended = kept[: asked.high], "max_turns"
-    if complaint := _complaint(kept, names, 1 if opening else asked.low):
-        raise Unusable(complaint)
-    if any(len(t.text.split()) >= COPY_WORDS and speech.repeats(t.text, shown) for t in kept):
-        raise Unusable("turns: one is of an example; write a conversation of your own", afresh=True)
+    if objection := _objection(kept, names, 1 if opening else asked.low):
+        raise Unusable(objection)
+    if any(len(t.text.split()) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
+        objection = "turns: one is of an example; write a conversation of your own"
+        raise Unusable(objection, kind="copied", afresh=True)
     return Written(data.get("characteristics", {}), kept, ended, repairs, answer)
 
 
-def _turn(line: Mapping[str, str], names: Sequence[str], answer: Answer, opening: bool) -> Turn:
+def _turn(
+    line: Mapping[str, str],
+    names: Sequence[str],
+    answer: Answer,
+    opening: bool,
+    earlier: Sequence[str],
+) -> Turn:
+    """Return a line as a turn; raises `Unusable` if it is not what one of the people says.
+
+    An echo is for `_until_repetition`: it ends the dialogue.
+    """
     folded = line["speaker"].casefold()
     exact = [name for name in names if name.casefold() == folded]
     first = [name for name in names if name.split()[0].casefold() == folded.split(" ")[0]]
     if not exact and len(first) != 1:
         raise Unusable(f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}")
     speaker = (exact or first)[0]
+    others = tuple(name for name in names if name != speaker)
+    said = read_utterance(line["text"], Scene(speaker, others, earlier))
+    if said.fault not in (None, "echo", "empty_reply"):
+        objection = f"turns: of {speaker}'s, {line['text'][:80]!r}: {complaint(said.fault)}"
+        raise Unusable(objection.removesuffix("."), kind=said.fault)
     return Turn(
         speaker=speaker,
-        text=speech.tidy(" ".join(line["text"].split()), speaker),
+        text="" if said.fault == "empty_reply" else " ".join(said.text.split()),
         origin="starter" if opening else "script",
         model=answer.model,
         request=answer.request,
+        tidied=list(said.tidied),
     )
 
 
@@ -189,18 +212,16 @@ def _until_repetition(turns: list[Turn]) -> list[Turn]:
     """The turns before the first that says again, at some length, what was said."""
     said: list[str] = []
     for nth, turn in enumerate(turns):
-        if len(turn.text.split()) > 2 and speech.repeats(turn.text, said):
+        if len(turn.text.split()) > 2 and repeats(turn.text, said):
             return turns[:nth]
         said.append(turn.text)
     return turns
 
 
-def _complaint(turns: Sequence[Turn], names: Sequence[str], least: int) -> str | None:
+def _objection(turns: Sequence[Turn], names: Sequence[str], least: int) -> str | None:
     """What is wrong with the turns, in words; None where nothing is."""
     if len(turns) < least:
         return f"turns: {len(turns)} before one is empty or said again, {least} at least are needed"
-    if any(speech.breaks_role(turn.text) for turn in turns):
-        return "turns: somebody speaks as an AI; they are people"
     silent = [name for name in names if all(turn.speaker != name for turn in turns)]
     if silent and least > 1:
         return f"turns: {silent[0]} says nothing"

@@ -13,8 +13,16 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import Field, create_model
 from rapidfuzz import fuzz
 
-from convogen.drafts import Draft, Unusable, name_of_a_person, read_draft, schema_of
+from convogen.drafts import (
+    Draft,
+    Unusable,
+    first_name,
+    name_of_a_person,
+    parse_draft,
+    schema_of,
+)
 from convogen.errors import ModelFault
+from convogen.lengths import Words
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.types import Persona, PlanStep
@@ -32,12 +40,11 @@ SIMILARITIES: dict[str, Callable[[str, str], float]] = {
 EMBEDDING = "embedding:"
 """Before the name of a sentence encoder."""
 
+WORDS = {"subtopic": Words(10), "name": Words(4), "about": Words(40, least=15)}
+"""How long the texts of a list should be."""
+
 MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
 """Words that a subtopic and a name may have, and that what is said about a persona must have."""
-
-
-TITLES = frozenset("dr mr mrs ms miss prof sir".split())
-"""What stands before a name and is none."""
 
 
 def _measure(similarity: str) -> Callable[[str, str], float]:
@@ -101,7 +108,7 @@ class Lister:
         return ratio >= self._near_copy
 
     def _same_person(self, one: Persona, other: Persona) -> bool:
-        names = {_first_name(person.name) for person in (one, other)}
+        names = {first_name(person.name) for person in (one, other)}
         return len(names) == 1 or self._alike(one.text or "", other.text or "")
 
     async def _fill(
@@ -115,20 +122,26 @@ class Lister:
         same: Callable[[T, T], bool],
         taken: Callable[[T], bool] = lambda _: False,
     ) -> tuple[list[T], PlanStep]:
-        """What was found, and the counts of how; nothing may be `taken` or as what is `known`."""
+        """Return what was found, and the counts of how.
+
+        Nothing may be `taken`, or near what is `known`. What was cut off counts as unusable.
+        """
         found: list[T] = []
-        requests = copies = unusable = 0
+        requests = copies = unusable = cut = 0
         text, copied = "", False
         while len(found) < n and requests < self._tries:
             missing = n - len(found)
             model = _list_model(step, missing)
             # Who gave nothing but copies of what was shown is not shown it again.
-            asked = prompt.render(n=missing, known=[] if copied else [*known, *found])
+            shown = [] if copied else [*known, *found]
+            asked = prompt.render(n=missing, known=shown, words=WORDS)
             before, copies_before = len(found), copies
             answer = await session.ask("planner", asked, schema=schema_of(model))
             text = answer.text
             requests += 1
-            for entry in _entries(answer, model, step) or [None]:
+            entries, n_cut = _entries(answer, model, step)
+            cut += n_cut
+            for entry in entries or [None]:
                 one = None if entry is None else read(entry)
                 if len(found) == n:
                     break
@@ -141,27 +154,29 @@ class Lister:
             copied = len(found) == before and copies > copies_before
         if not found:
             message = f"no {step} in {requests} replies: {copies} near-copies, {unusable} unusable"
+            message += f", {cut} of them cut off" if cut else ""
             raise ModelFault(f"{step}_missing", message, text)
         return found, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
 
 
-def _entries(answer: Answer, model: type[Draft], step: str) -> list[Any]:
-    """The entries of a reply; none where it cannot be read."""
+def _entries(answer: Answer, model: type[Draft], step: str) -> tuple[list[Any], int]:
+    """Return the entries of a reply and how many were cut off, which are None.
+
+    There are none if the reply cannot be read.
+    """
     try:
-        return cast("list[Any]", read_draft(answer, model).model_dump()[step])
-    except Unusable:
-        return []
+        draft, texts = parse_draft(answer, model)
+    except Unusable as fault:
+        return [], int(fault.kind == "cut_off")
+    cut = {text.path[1] for text in texts}
+    entries = cast("list[Any]", draft.model_dump()[step])
+    return [None if at in cut else entry for at, entry in enumerate(entries)], len(cut)
 
 
 def _subtopic(entry: str) -> str | None:
     text = re.sub(r"^\d+[.)]\s+", "", " ".join(entry.split())).strip(" .,\"'“”-*•")
     named = any(letter.isalpha() for letter in text) and len(text.split()) <= MOST_WORDS
     return text if named else None
-
-
-def _first_name(name: str) -> str:
-    words = [word.strip(".").casefold() for word in name.split()]
-    return next((word for word in words if word not in TITLES), words[0])
 
 
 def _persona(entry: dict[str, str]) -> Persona | None:
@@ -175,17 +190,14 @@ def _persona(entry: dict[str, str]) -> Persona | None:
 
 
 class _Person(Draft):
-    name: str = Field(min_length=1, max_length=80, json_schema_extra={"maxLength": 24})
-    about: str = Field(
-        min_length=10, max_length=1000, json_schema_extra={"minLength": 40, "maxLength": 180}
-    )
+    name: str = WORDS["name"].field(shortest=1, longest=80)
+    about: str = WORDS["about"].field(shortest=10, minLength=40)
 
 
 @lru_cache(maxsize=64)
 def _list_model(step: str, n: int) -> type[Draft]:
     """The object asked for: `n` subtopics or personas; longer and shorter lists are read."""
     wanted: Any = {"minItems": n, "maxItems": n}
-    text = Field(min_length=3, max_length=300, json_schema_extra={"maxLength": 70})
-    entry: Any = _Person if step == "personas" else Annotated[str, text]
+    entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))
     return create_model("DraftList", __base__=Draft, **{step: entries})

@@ -38,14 +38,17 @@ class DiaSynth(Method):
         "dialogue",
         "opening",
         "agent",
+        "turn",
         "selector",
     )
-    prompt_owners: ClassVar[dict[str, str]] = {"agent": "convogen", "selector": "convogen"}
+    prompt_owners: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("agent", "turn", "selector"), "convogen"
+    )
     roles: ClassVar[dict[str, Sampling]] = {
         "planner": Sampling(temperature=1.0, max_tokens=3000),
         "writer": Sampling(temperature=1.0, max_tokens=3000),
         "agent": Sampling(temperature=0.9),
-        "selector": Sampling(temperature=0.0, max_tokens=16),
+        "selector": Sampling(temperature=0.0, max_tokens=40),
     }
 
     topics: str | None = Field(

@@ -172,16 +172,11 @@ class DiaSynthPlay(Play):
             reasks=self._method.reasks,
         )
         told = [(name.replace("_", " "), v) for name, v in written.characteristics.items()]
-        prompts = ChatPrompts(
-            opening=self._prompts["opening"].given(characteristics=told),
-            agent=self._prompts["agent"],
-            selector=self._prompts["selector"],
-        )
+        prompts = ChatPrompts.of(self._prompts, characteristics=told)
         turns, ended = await play_group_chat(
             experience, rules, prompts, task.session, lambda: task.count("turns")
         )
-        if len(turns) < 2:
-            raise ModelFault(ended, "nobody replied", f"{turns[0].speaker}: {turns[0].text}")
+        self._method.refuse_broken(turns, n_turns, ended)
         return turns, ended
 
 
@@ -202,6 +197,7 @@ def _settled(experience: Experience, written: Written) -> Experience:
             "situation": "; ".join(where),
             "starter": written.starter,
             "repairs": written.repairs,
+            "reasks": written.reasks,
             "model": written.answer.model,
             "usage": written.answer.usage,
         }

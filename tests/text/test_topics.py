@@ -1,10 +1,12 @@
-"""What is wrong with what a model says in a person's place, told from what persons say."""
+"""Checks of people who type to a chatbot: whose words they have, and what they are about."""
 
 from __future__ import annotations
 
 import pytest
 
-from convogen.simulating import deviates, echoes, flips_role, refuses
+from convogen.text import Scene, deviates, echoes, read_typed
+
+SCENE = Scene("user", ("assistant", "chatbot", "AI"))
 
 PERSONS = [
     "no that's wrong, try again",
@@ -13,13 +15,16 @@ PERSONS = [
     "I can't help laughing at this one",
     "thanks! can you make it shorter?",
     "Sure, but why does it need two keys",
+    '{"a": 1} is this valid json?',
+    "1. fix the title\n2. make it bold",
+    "*sighs* that is not what I asked",
 ]
 
 
 @pytest.mark.parametrize("text", PERSONS)
 def test_persons_are_left_alone(text: str) -> None:
-    assert not refuses(text)
-    assert not flips_role(text)
+    said = read_typed(text, SCENE)
+    assert (said.text, said.tidied, said.fault) == (text, (), None)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,7 @@ def test_persons_are_left_alone(text: str) -> None:
     ],
 )
 def test_a_refusal_to_play(text: str) -> None:
-    assert refuses(text)
+    assert read_typed(text, SCENE).fault == "refusal"
 
 
 @pytest.mark.parametrize(
@@ -46,12 +51,32 @@ def test_a_refusal_to_play(text: str) -> None:
     ],
 )
 def test_talking_as_the_chatbot(text: str) -> None:
-    assert flips_role(text)
+    assert read_typed(text, SCENE).fault == "assistant_offer"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "empty_reply"),
+        ("assistant: Use copper tape.", "other_speaker"),
+        ("does it work?\nAI: It does.", "other_speaker"),
+        ("Below is my next message:\nhow much is it?", "note"),
+    ],
+)
+def test_what_is_not_typed_by_a_person(text: str, fault: str) -> None:
+    assert read_typed(text, SCENE).fault == fault
+
+
+def test_label_thinking_and_tokens_are_tidied() -> None:
+    said = read_typed('<think>short</think>User: "how often?"<|eot_id|>', SCENE)
+    assert said.text == "how often?"
+    assert set(said.tidied) == {"thinking", "label", "quotes", "template_tokens"}
 
 
 def test_an_answer_handed_back_is_an_echo_and_a_quotation_is_none() -> None:
     answer = "Copper tape around the bed keeps slugs away even when it is raining all night"
     assert echoes(f"{answer}.", ["Hello", answer])
+    assert read_typed(f"{answer}.", Scene("user", (), ["Hello", answer])).fault == "echo"
     assert not echoes(
         f"you said it keeps slugs away, but does {answer.split()[-1]} matter", [answer]
     )

@@ -1,0 +1,82 @@
+"""What an agent and the manager are asked with.
+
+An agent's request is a chat in which it is the assistant: its own system message, the user proxy's
+opening, then the turns, its own as the assistant's and those of others as the user's with the
+speaker's name in front. Neighbours of one role are one message, so roles alternate and the last
+message is the user's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from convogen.experiences import (
+    description,
+    free_text,
+    know_each_other,
+    memories,
+    public_card,
+)
+from convogen.models.base import Message, merged
+from convogen.prompts import Prompt
+from convogen.types import Experience, Persona, Turn
+
+__all__ = ["agent_messages", "identity", "instructions", "sayable", "transcript"]
+
+SAYABLE_WORDS = 4
+"""Words from which a text is told from the guidelines around it."""
+
+
+def identity(
+    prompt: Prompt, experience: Experience, persona: Persona, max_words: int | None
+) -> str:
+    """Return the system message that makes an agent its persona."""
+    shown = know_each_other(experience)
+    others = [
+        f"{other.name}: {description(other)}" if shown and description(other) else other.name
+        for other in experience.personas
+        if other is not persona
+    ]
+    return prompt.render(
+        name=persona.name,
+        card=public_card(persona),
+        text=free_text(persona),
+        memories=memories(persona),
+        others=others,
+        max_words=max_words,
+    )[0].content
+
+
+def instructions(text: str, said: Iterable[str]) -> list[str]:
+    """Return the lines of a request's text that nobody says out loud: all but what is `said`."""
+    marks = "|".join(re.escape(one) for one in said if len(one.split()) >= SAYABLE_WORDS)
+    pieces = re.split(marks, text) if marks else [text]
+    return [line for piece in pieces for line in piece.splitlines() if line.strip()]
+
+
+def sayable(experience: Experience, persona: Persona) -> list[str]:
+    """Return what a persona may well say as it stands in its request: memories, text, topic.
+
+    The lines of a card are not among them: they are about the persona, not in its words.
+    """
+    return [*memories(persona), free_text(persona), experience.topic]
+
+
+def agent_messages(
+    system: str, opening: str, turns: Sequence[Turn], speaker: str, note: str
+) -> list[Message]:
+    """Return the chat in which `speaker` says the next turn; `note` ends its last message."""
+    messages = [Message("system", system), Message("user", opening)]
+    for turn in turns:
+        text = " ".join(turn.text.split())
+        if turn.speaker == speaker:
+            messages.append(Message("assistant", text))
+        else:
+            messages.append(Message("user", f"{turn.speaker}: {text}"))
+    return merged([*messages, Message("user", note)])
+
+
+def transcript(turns: Sequence[Turn]) -> str:
+    """Return what was said so far, one line per turn after the speaker's name."""
+    return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in turns)

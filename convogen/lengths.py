@@ -1,0 +1,174 @@
+"""How long a text should be: stated in words, with the schema's bound following from the words.
+
+A prompt asks for a length in words. The `maxLength` of a JSON Schema is a safety net with 2.5 times
+that room: servers that enforce it (llama.cpp, vLLM, SGLang, Ollama) end the string in the middle of
+a word. `cut_texts` finds the strings that were ended like that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, cast
+
+from pydantic import Field
+
+__all__ = ["BoundedText", "Words", "bounded_texts", "cut_texts", "is_cut", "lacks_end", "trimmed"]
+
+CHARS_PER_WORD = 6.5
+"""Characters of an English word and the space after it, generously."""
+
+SLACK = 2.5
+"""How much more room than the words take a schema's bound leaves."""
+
+Path = tuple[str | int, ...]
+
+_ABBREVIATION = r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])"
+_SENTENCE_END = re.compile(
+    rf"(?:[!?…]|{_ABBREVIATION}\.)[.!?…]*[\"'”’»)\]]*(?=\s|\Z)|[。！？।॥؟۔]+[”’」』）]*"
+)
+_OPEN = "LMN"
+"""Unicode categories that end no phrase: letters, their marks, digits; and, of the punctuation,
+dashes, connectors and whatever opens."""
+
+_OPEN_PUNCTUATION = ("Pd", "Pc", "Ps", "Pi")
+_OPEN_MARKS = frozenset(",，、;；:：/&'’`")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A length in words; as a string it is what a prompt says: `20 to 45 words`."""
+
+    most: int
+    least: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most} words" if self.least else f"at most {self.most} words"
+
+    @property
+    def max_chars(self) -> int:
+        """The bound for a JSON Schema, a multiple of ten characters."""
+        return 10 * ceil(self.most * CHARS_PER_WORD * SLACK / 10)
+
+    @classmethod
+    def within(cls, max_chars: int) -> Words:
+        """Return the words that a schema's bound was made for."""
+        return cls(max(1, int(max_chars / (CHARS_PER_WORD * SLACK))))
+
+    def field(
+        self, about: str = "", *, shortest: int = 3, longest: int = 2000, **schema: Any
+    ) -> Any:
+        """Return a pydantic field whose description states the words and whose schema bounds them.
+
+        Args:
+            about: What the text is, for the description.
+            shortest: Characters a text must have.
+            longest: Characters a text may have; more than the schema allows, because not every
+                server enforces that, and people write by hand.
+            schema: Further keywords of the field's JSON Schema.
+        """
+        extra: Any = {"maxLength": self.max_chars, **schema}
+        return Field(
+            min_length=shortest,
+            max_length=max(longest, self.max_chars),
+            description=f"{about} ({self})" if about else None,
+            json_schema_extra=extra,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedText:
+    """A text within a JSON object, where it is, and its schema's bound if it has one."""
+
+    path: Path
+    text: str
+    max_chars: int | None
+
+    def complaint(self) -> str:
+        """Return what to tell the model that wrote a text which was cut off."""
+        key = ".".join(str(part) for part in self.path)
+        if self.max_chars is None:
+            return f"{key}: it was cut off; say it in fewer words"
+        return (
+            f"{key}: it was cut off at {len(self.text)} characters; "
+            f"say it in {Words.within(self.max_chars)}"
+        )
+
+
+def bounded_texts(data: object, schema: Mapping[str, Any]) -> Iterator[BoundedText]:
+    """Yield the texts of a JSON value that its schema describes, but no choices, in their order."""
+    yield from _texts(data, schema, schema, ())
+
+
+def _texts(
+    data: object, node: Mapping[str, Any], root: Mapping[str, Any], path: Path
+) -> Iterator[BoundedText]:
+    if "$ref" in node:
+        node = {**root["$defs"][node["$ref"].rsplit("/", 1)[1]], **node}
+    for option in node.get("anyOf", ()):
+        yield from _texts(data, option, root, path)
+    kind = node.get("type")
+    if isinstance(data, str) and kind == "string" and not node.keys() & {"enum", "const"}:
+        yield BoundedText(path, data, node.get("maxLength"))
+    elif isinstance(data, list) and kind == "array" and "items" in node:
+        for index, item in enumerate(cast("list[object]", data)):
+            yield from _texts(item, node["items"], root, (*path, index))
+    elif isinstance(data, dict) and kind == "object":
+        properties = node.get("properties", {})
+        for key, value in cast("dict[str, object]", data).items():
+            if key in properties:
+                yield from _texts(value, properties[key], root, (*path, key))
+
+
+def cut_texts(
+    data: object, schema: Mapping[str, Any], finish_reason: str = "stop"
+) -> list[BoundedText]:
+    """Return the texts of a reply that were cut off.
+
+    Those are the texts that stop at their schema's bound, and the last text of a reply that ended
+    for its length, if they lack an end. A text within its bound is never cut for lacking one.
+    """
+    texts = list(bounded_texts(data, schema))
+    cut = [one for one in texts if one.max_chars and is_cut(one.text, one.max_chars)]
+    if finish_reason == "length" and texts and texts[-1] not in cut and lacks_end(texts[-1].text):
+        cut.append(texts[-1])
+    return cut
+
+
+def is_cut(text: str, max_chars: int) -> bool:
+    """Return True if a text stops at a bound, or a character before it, without an end."""
+    return max_chars - 1 <= len(text) <= max_chars and lacks_end(text)
+
+
+def lacks_end(text: str) -> bool:
+    """Return True unless a text ends as sentences and phrases end: `.`, `!`, `…`, `)`, `”`, `。`.
+
+    Letters, digits, commas, dashes and whatever opens a quotation or a bracket are no end.
+    """
+    said = text.rstrip().rstrip("\N{VARIATION SELECTOR-16}")
+    if not said:
+        return bool(text)
+    last, before = said[-1], said[-2:-1]
+    if last == '"':
+        return not before or before.isspace()
+    if last in "'’" and before and not before.isalnum() and not before.isspace():
+        return False
+    category = unicodedata.category(last)
+    return category[0] in _OPEN or category in _OPEN_PUNCTUATION or last in _OPEN_MARKS
+
+
+def trimmed(text: str, stop: str = ".") -> str:
+    """Return a text that was cut off up to its last whole sentence.
+
+    Without one it ends after its last whole word, with `stop`; without that it is empty.
+    """
+    if ends := [match.end() for match in _SENTENCE_END.finditer(text)]:
+        return text[: ends[-1]].strip()
+    found = re.match(r"(.*)\s\S*\Z", text, re.DOTALL)
+    whole = found[1].strip() if found else ""
+    while whole and lacks_end(whole) and unicodedata.category(whole[-1])[0] not in _OPEN:
+        whole = whole[:-1].rstrip()
+    return whole + stop if whole and lacks_end(whole) else whole

@@ -1,0 +1,115 @@
+"""Names before lines, as in a script: the speaker's own, and those of others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from convogen.text.language import load_language
+from convogen.text.names import Cast, called
+
+__all__ = ["has_other_label", "is_addressed", "without_own_labels"]
+
+_OPENING = r"[ \t]*(?:(?:[-*•–—#>|]{1,3}|\(?\d{1,2}[.)])[ \t]+|[>@])?"
+_MARK = r"(?P<mark>[*_\[<(【]{1,3})?[ \t]*"
+_CLOSING = r"[*_\])>】]{0,3}"
+_ASIDE = (
+    r"(?:,?[ \t]*[(\[*_]{1,2}[^()\[\]*_\n:]{1,60}[)\]*_]{1,2}"
+    r"|,[ \t](?:@adverb@[ \t])?@participle@\b[^\n:,.?!\"“]{0,40})?"
+)
+_SAYS = r"(?:[ \t]+(?:@adverb@[ \t]+)?@says@(?:[ \t]+@adverb@)?,?)?"
+_COLON = r"[ \t]*[:：](?(mark)[*_\]]{0,3})[ \t]*"
+_QUOTE = r"(?=[\"“«„「])"
+_NAME = r"[^\n:：\"“”*\[\](){{}}<>|【】,!?]{{1,60}}{lazy}"
+_MARKS_OPENING = re.compile(r"[\n\[<*(【>|–—\"“«„「-]")
+_MARKS_LABEL = re.compile(r"[:：\n<\[*]|[-–—]\s?[\"“«„「]|>\s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Patterns of one language; `name` or its like is what has to be a name of the scene."""
+
+    label: re.Pattern[str]
+    opening: re.Pattern[str]
+    other: re.Pattern[str]
+    roles: re.Pattern[str]
+    addressed: re.Pattern[str]
+
+
+@lru_cache
+def _patterns(language: str) -> _Patterns:
+    lang = load_language(language)
+    name, names = _NAME.format(lazy="?"), _NAME.format(lazy="")
+
+    def compiled(text: str) -> re.Pattern[str]:
+        return lang.compile(text, re.IGNORECASE | re.MULTILINE)
+
+    owner = rf"(?P<role>@for_role@[ \t]+)?(?P<name>{name})(?:@of_someone@[ \t]+@reply_nouns@)?"
+    return _Patterns(
+        label=compiled(rf"^{_OPENING}{_MARK}{owner}{_CLOSING}{_ASIDE}{_SAYS}{_CLOSING}{_COLON}"),
+        opening=compiled(
+            rf"\A[ \t]*(?:{_OPENING}[*_\[<(]{{0,3}}(?P<a>{names}){_CLOSING}[ \t]*\n\s*"
+            rf"|(?:\[(?P<b>{names})\]|<(?P<c>{names})>|\*\*(?P<d>{names})\*\*"
+            rf"|\((?:@for_role@ )?(?P<e>{names})\)|【(?P<f>{names})】)[ \t]*(?=[^\s.,;!?])"
+            rf"|(?P<g>{name})(?:[ \t]*[-–—][ \t]*|[ \t]+@says@,?[ \t]+){_QUOTE}"
+            rf"|(?P<h>{name})[ \t]+(?:[-–—|]|->|=>)[ \t]+(?=(?-i:[A-Z]))"
+            rf"|(?P<i>{name})>{{1,2}}[ \t]*)"
+        ),
+        other=compiled(
+            rf"^{_OPENING}[\[<](?P<a>{names})[\]>][ \t]*(?:\n|(?=[^\W\d_]|[\"“]))"
+            rf"|^{_OPENING}\*{{1,3}}(?P<e>{names})\*{{1,3}}[ \t]*(?:\n|(?=[\"“]))"
+            rf"|^{_OPENING}(?P<b>{name})[ \t]*(?:[-–—][ \t]*{_QUOTE}|>[ \t])"
+            rf"|\n[ \t]*(?P<c>{name}) @says@,?[ \t]*{_QUOTE}"
+            rf"|(?<=[.!?…\"”’)*\]|/—–-])[ \t]*[|/—–(\[*_]{{0,3}}[ \t]*"
+            rf"(?P<d>{name})[*_\]]{{0,2}}(?: @says@)?[ \t]*[:：]"
+        ),
+        roles=compiled(r"@roles@\Z"),
+        addressed=compiled(rf"(?:[\w-]+,? ){{0,2}}?@toward@ (?P<name>{names})\Z"),
+    )
+
+
+def without_own_labels(text: str, cast: Cast, language: str) -> str:
+    """Return a text without the speaker's name before its lines."""
+    lang, patterns = load_language(language), _patterns(language)
+    if ":" in text or "：" in text:
+        kept: list[str] = []
+        begin = 0
+        for label in patterns.label.finditer(text):
+            if called(label["name"], lang) in cast.own:
+                kept.append(text[begin : label.start()])
+                begin = label.end()
+        text = "".join([*kept, text[begin:]])
+    if _MARKS_OPENING.search(text) is None:
+        return text
+    opening = patterns.opening.match(text)
+    named = opening is not None and called(opening[opening.lastgroup or 0], lang) in cast.own
+    return text[opening.end() :] if opening is not None and named else text
+
+
+def has_other_label(text: str, cast: Cast, language: str, *, roles: bool = True) -> bool:
+    """Return whether a line is given to somebody else, with `roles` to the user or a narrator."""
+    if _MARKS_LABEL.search(text) is None:
+        return False
+    lang, patterns = load_language(language), _patterns(language)
+    if ":" in text or "：" in text:
+        for label in patterns.label.finditer(text):
+            name = label["name"]
+            if label["role"] is None and (
+                called(name, lang) in cast.others or (roles and patterns.roles.match(name))
+            ):
+                return True
+    return any(called(name, lang) in cast.others for name in _other_names(text, patterns))
+
+
+def _other_names(text: str, patterns: _Patterns) -> Iterator[str]:
+    for match in patterns.other.finditer(text):
+        if (name := match[match.lastgroup or 0]) is not None:
+            yield name
+
+
+def is_addressed(direction: str, cast: Cast, language: str) -> bool:
+    """Return whether a stage direction says whom a line is for: `to Rosa`."""
+    match = _patterns(language).addressed.match(direction)
+    return match is not None and called(match["name"], load_language(language)) in cast.others

@@ -1,0 +1,102 @@
+"""The names of the people in a scene, in all forms in which somebody may be called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from anyascii import anyascii
+
+from convogen.text.language import Language, load_language
+
+__all__ = ["Cast", "called", "cast_of"]
+
+_EDGES = re.compile(r"\A[^\w#]+|[^\w#]+\Z")
+_SPACES = re.compile(r"[\s_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who speaks and who else is there, by the names that they may be called, as of `called`.
+
+    `name` finds the speaker's name in a text; a text without one of `words`, in
+    lower case, does not have it.
+    """
+
+    own: frozenset[str]
+    others: frozenset[str]
+    name: re.Pattern[str]
+    words: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
+    """Return the names of a speaker and of others."""
+    lang = load_language(language)
+    titles, core = _split(speaker.replace("_", " ").split(), lang)
+    parts = {tuple(part) for part in _parts(core, lang)}
+    spelt = {re.escape(text) for part in parts for text in (" ".join(part), _plain(" ".join(part)))}
+    if titles:
+        spelt |= {
+            f"{lang.article} {re.escape(form)}" for form in (titles[-1], _spelt(titles[-1], lang))
+        }
+    names = "|".join(sorted(spelt - {""}, key=len, reverse=True)).replace("'", "['’]")
+    own = _forms(speaker, lang)
+    return Cast(
+        own=own,
+        others=frozenset[str]().union(*(_forms(name, lang) for name in others)) - own,
+        name=re.compile(rf"(?<!\w)(?:{names or '(?!)'})(?!\w)", re.IGNORECASE),
+        words=frozenset(re.findall(r"[^\W_]+", f"{speaker} {anyascii(speaker)}".lower())),
+    )
+
+
+def called(name: str, lang: Language) -> str:
+    """Return a name as written, in the form in which it is compared: `Dr. Ngozi` is `ngozi`."""
+    words = _plain(name).split()
+    titles, core = _split(words, lang)
+    if len(core) == 1 and not titles and _bare(core[0]) in lang.titles:
+        return _spelt(core[0], lang)
+    if core and "-" in core[-1] and core[-1].rsplit("-", 1)[1] in lang.honorifics:
+        core[-1] = core[-1].rsplit("-", 1)[0]
+    if len(core) > 1 and core[-1] in lang.honorifics:
+        core.pop()
+    return " ".join(core)
+
+
+def _forms(name: str, lang: Language) -> frozenset[str]:
+    """Return all that a person may be called: first names, last names, a title alone."""
+    titles, core = _split(_plain(name).split(), lang)
+    forms = {" ".join(part) for part in _parts(core, lang)}
+    if titles and _bare(titles[-1]) not in lang.plain_titles:
+        forms |= {_spelt(titles[-1], lang)}
+    return frozenset(forms - {""})
+
+
+def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
+    """Return what a name begins with and what it ends with, except particles such as `van`."""
+    parts = [words[:end] for end in range(1, len(words) + 1)]
+    parts += [words[begin:] for begin in range(1, len(words))]
+    return [part for part in parts if not {_bare(word) for word in part} <= lang.particles]
+
+
+def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:
+    """Return the titles that a name begins with, and the rest of it."""
+    n = 0
+    while n < len(words) - 1 and _bare(words[n]) in lang.titles:
+        n += 1
+    return list(words[:n]), list(words[n:])
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower-case ASCII, without what stands around it."""
+    return _EDGES.sub("", _SPACES.sub(" ", anyascii(name).casefold()).strip())
+
+
+def _bare(word: str) -> str:
+    return word.casefold().strip(".,")
+
+
+def _spelt(title: str, lang: Language) -> str:
+    return lang.title_spellings.get(_bare(title), _bare(title))

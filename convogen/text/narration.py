@@ -1,0 +1,94 @@
+"""The speaker's name as the subject of a sentence: what a narrator says, not the speaker."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from convogen.text.language import load_language
+from convogen.text.names import Cast
+
+__all__ = ["is_about"]
+
+BEFORE = 80
+"""Characters before a name that are read."""
+
+_START = r"(?:\A|[.!?…][\"”’)*]{0,2}\s+|\n\s*)"
+_CLAUSE = r"(?:, [^,.?!\n]{1,80},)?"
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """What stands before the speaker's name, and after it, if it is the subject of narration.
+
+    After `subject` any `verb` makes it one; after `loose_subject` only `narrated`, a narrator's
+    verb. A quotation ends before `quoted`. `in_the_role` is somebody who plays the speaker.
+    """
+
+    subject: re.Pattern[str]
+    loose_subject: re.Pattern[str]
+    quoted: re.Pattern[str]
+    in_the_role: re.Pattern[str]
+    verb: re.Pattern[str]
+    narrated: re.Pattern[str]
+    says: re.Pattern[str]
+    possessive: re.Pattern[str]
+    role_ends: re.Pattern[str]
+
+
+@lru_cache
+def _patterns(language: str) -> _Patterns:
+    lang = load_language(language)
+    titles = rf"(?:(?:{'|'.join(sorted(lang.titles))})\.? )?"
+    narrated = r"(?:(?:@gesture@(?<=[sd])|@says@|@would@)\b|@narrated_verb@)"
+    verb = rf"(?:{narrated}|@auxiliaries@\b|(?!@no_gesture@\b)@verb_of_others@\b(?!['’]))"
+    adverbial = rf"{_START}@adverbial@\b[^.?!,\n]{{0,60}},? "
+
+    def compiled(text: str) -> re.Pattern[str]:
+        return lang.compile(text, re.IGNORECASE | re.MULTILINE)
+
+    return _Patterns(
+        subject=compiled(rf"(?:{_START}|\b@clause_words@,? |{adverbial}){titles}\Z"),
+        loose_subject=compiled(rf"(?:,[\"”'’]? |\b@loose_clause_words@ ){titles}\Z"),
+        quoted=compiled(rf"[\"”],?[ \t]*(?P<says>@says@ )?{titles}\Z"),
+        in_the_role=compiled(rf"\b@in_the_role@ {titles}\Z"),
+        verb=compiled(
+            rf"{_CLAUSE} @ways@{verb}|@of_someone@ @body@ \w| @both@"
+            r"| @participle@ @theirs@\b"
+        ),
+        narrated=compiled(rf"{_CLAUSE} @ways@{narrated}"),
+        says=compiled(r" (?:@adverb@ )?@says@\b"),
+        possessive=compiled(r"@of_someone@ (?:@reply_nouns@|@traits@)\b"),
+        role_ends=compiled(r"[,:]| @would_say@\b|\W*\Z"),
+    )
+
+
+def is_about(text: str, cast: Cast, language: str) -> bool:
+    """Return whether a text tells about its speaker: `Owen sighs`, `as Owen, I`.
+
+    A name that is also a word, such as Hope, needs a verb that only a narrator uses.
+    """
+    lang, patterns = load_language(language), _patterns(language)
+    named = not lang.naming.isdisjoint(re.findall(r"\w+", text.lower()))
+    for name in cast.name.finditer(text):
+        before, at = text[max(0, name.start() - BEFORE) : name.start()], name.end()
+        quoted = patterns.quoted.search(before)
+        if quoted is not None and (quoted["says"] or patterns.says.match(text, at)):
+            return True
+        if patterns.in_the_role.search(before) and patterns.role_ends.match(text, at):
+            return True
+        if patterns.possessive.match(text, at):
+            return True
+        narrated = patterns.narrated.match(text, at) is not None
+        if narrated and patterns.loose_subject.search(before):
+            return True
+        common = (
+            named
+            or name[0].casefold() in lang.common_names
+            or name[0].lower().startswith(f"{lang.article} ")
+        )
+        follows = narrated or (not common and patterns.verb.match(text, at) is not None)
+        if follows and patterns.subject.search(before):
+            return True
+    return False

@@ -1,0 +1,237 @@
+"""Reads what a model says in somebody's place: the spoken words, and what is wrong with them.
+
+What is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
+quotation marks, stage directions. The checks see only what is left; a fault means that the model is
+asked again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convogen.text.forms import form_fault
+from convogen.text.labels import has_other_label
+from convogen.text.language import load_language
+from convogen.text.names import Cast, cast_of
+from convogen.text.narration import is_about
+from convogen.text.reasoning import (
+    has_template_tokens,
+    without_template_tokens,
+    without_thinking,
+)
+from convogen.text.stage_directions import is_acted, is_narrated
+from convogen.text.tidying import spoken_part
+from convogen.text.topics import echoes
+from convogen.text.utterances import (
+    copies,
+    is_cut_off,
+    loops,
+    repeats,
+    restates,
+    runs,
+    stutters,
+    words_of,
+)
+
+__all__ = [
+    "FAULTS",
+    "Scene",
+    "Utterance",
+    "complaint",
+    "read_answer",
+    "read_typed",
+    "read_utterance",
+]
+
+FAULTS = (
+    "refusal",
+    "assistant_offer",
+    "other_speaker",
+    "stage_direction",
+    "json",
+    "list",
+    "note",
+    "recited",
+    "echo",
+    "loop",
+    "third_person",
+    "cut_off",
+    "empty_reply",
+    "too_long",
+    "too_short",
+)
+"""Why a reply may be asked for again; the last two are for callers that ask for a length."""
+
+MOST_CHARS = 20_000
+"""Characters of a reply that are read."""
+
+ECHO_WORDS = 5
+"""Words from which a turn counts as an echo of an earlier one."""
+
+_LETTERS = re.compile(r"[^\W_]+")
+_WORDLESS = re.compile(r"[\s_!-/:-@\[-`{-~¡-¿‐-‧‹›、。「」『』]*(?<![!?])\Z")
+_QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]")
+_SCRIPT = re.compile(
+    r"^[*_\[]{0,2}[A-Z][\w.'’-]{0,20}(?: [A-Z][\w.'’-]{0,20}){0,3}[*_\]]{0,2}[:：]", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a turn is read against.
+
+    `earlier` are the texts of all turns so far, anybody's; `unsaid` the runs of words that nobody
+    says, such as those of the instructions (see `word_runs`).
+    """
+
+    speaker: str
+    others: tuple[str, ...] = ()
+    earlier: Sequence[str] = ()
+    unsaid: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """The spoken text of a reply, what was removed from it, and what is wrong with it."""
+
+    text: str
+    tidied: tuple[str, ...] = ()
+    fault: str | None = None
+
+
+def read_utterance(
+    reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
+) -> Utterance:
+    """Read what a person in a scene says.
+
+    Args:
+        reply: What the model wrote; its first 20,000 characters are read.
+        scene: Who speaks, with whom, after what.
+        cut_off: Whether the reply ended because it was too long.
+        language: The code of the language spoken.
+
+    Returns:
+        The spoken text, one of `FAULTS` if it is to be asked for again.
+    """
+    cast = cast_of(scene.speaker, scene.others, language)
+    said = spoken_part(reply[:MOST_CHARS], cast, language)
+    if said.silent:
+        fault = form_fault(said.text) or _note_in(said.text, language) or "stage_direction"
+    elif _WORDLESS.match(said.text):
+        fault = "cut_off" if cut_off else "empty_reply"
+    else:
+        fault = _fault(said.text, scene, cast, cut_off or len(reply) > MOST_CHARS, language)
+    return Utterance(said.text, said.tidied, fault)
+
+
+def read_typed(
+    reply: str, scene: Scene, *, cut_off: bool = False, language: str = "en"
+) -> Utterance:
+    """Read what a person types to a chatbot; it may have lists, data and actions.
+
+    `scene.earlier` are the chatbot's answers; copying one is an `echo`. Arguments and result are
+    those of `read_utterance`.
+    """
+    lang = load_language(language)
+    cast = cast_of(scene.speaker, scene.others, language)
+    text, tidied, _ = spoken_part(reply[:MOST_CHARS], cast, language, directions=False)
+    plain = text.lower().replace("’", "'")
+    words = frozenset(_LETTERS.findall(plain))
+    fault = None
+    if _WORDLESS.match(text):
+        fault = "cut_off" if cut_off else "empty_reply"
+    elif has_template_tokens(text) or has_other_label(text, cast, language, roles=False):
+        fault = "other_speaker"
+    elif lang.refusal.match(plain, words):
+        fault = "refusal"
+    elif lang.chatbot.match(plain, words):
+        fault = "assistant_offer"
+    elif lang.frame.match(plain, words):
+        fault = "note"
+    elif echoes(text, scene.earlier):
+        fault = "echo"
+    elif cut_off and is_cut_off(text):
+        fault = "cut_off"
+    return Utterance(text, tidied, fault)
+
+
+def read_answer(reply: str) -> Utterance:
+    """Read what a chatbot answers: without thinking and template tokens, else as it is."""
+    text, thought = without_thinking(reply)
+    text, marked = without_template_tokens(text.strip())
+    tidied = [*(["thinking"] if thought else []), *(["template_tokens"] if marked else [])]
+    return Utterance(text, tuple(tidied), None if text else "empty_reply")
+
+
+def complaint(fault: str, *, words: int = 0, target: int = 0, language: str = "en") -> str:
+    """Return one sentence that tells a model how to avoid a fault.
+
+    It stands on its own as an instruction: the refused reply need not be shown.
+
+    Args:
+        fault: One of `FAULTS`.
+        words: Words of the refused reply.
+        target: Words it should have.
+        language: The code of the language the sentence is in.
+    """
+    return load_language(language).complaints[fault].format(words=words, target=target)
+
+
+def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) -> str | None:
+    """Return the first fault of a spoken text; None if there is none."""
+    plain = text.lower().replace("’", "'")
+    letters = _LETTERS.findall(plain)
+    if _speaks_for_others(text, cast, language):
+        return "other_speaker"
+    if fault := form_fault(text):
+        return fault
+    if fault := _said_fault(text, plain, frozenset(letters), cast, language):
+        return fault
+    words = words_of(text)
+    if scene.unsaid and not scene.unsaid.isdisjoint(runs(words)):
+        return "recited"
+    if loops(letters) or stutters(text) or restates(text):
+        return "loop"
+    if len(text.split()) >= ECHO_WORDS and repeats(text, scene.earlier):
+        return "echo"
+    if copies(words, scene.earlier):
+        return "echo"
+    return "cut_off" if cut_off and is_cut_off(text) else None
+
+
+def _said_fault(
+    text: str, plain: str, words: frozenset[str], cast: Cast, language: str
+) -> str | None:
+    """Return what is wrong with who seems to speak: an assistant or a narrator."""
+    lang = load_language(language)
+    if lang.frame.match(plain, words) or lang.note.match(plain, words):
+        return "note"
+    own = _QUOTED.sub(" ", plain)
+    if lang.refusal.match(own, words):
+        return "refusal"
+    if lang.assistant_offer.match(own, words):
+        return "assistant_offer"
+    if is_acted(plain, language):
+        return "stage_direction"
+    if is_narrated(plain, language) or (
+        not cast.words.isdisjoint(words) and is_about(text, cast, language)
+    ):
+        return "third_person"
+    return None
+
+
+def _note_in(text: str, language: str) -> str | None:
+    """Return `note` if what looks like a stage direction is about the task."""
+    lang = load_language(language)
+    plain = text.lower().replace("’", "'")
+    words = frozenset(_LETTERS.findall(plain))
+    found = lang.frame.match(plain, words) or lang.note.match(plain, words)
+    return "note" if found else None
+
+
+def _speaks_for_others(text: str, cast: Cast, language: str) -> bool:
+    if has_template_tokens(text) or has_other_label(text, cast, language):
+        return True
+    return "\n" in text and len(_SCRIPT.findall(text)) > 1

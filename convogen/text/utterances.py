@@ -1,0 +1,190 @@
+"""What can be said of utterances: farewells, lengths, sentences, repetition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+from rapidfuzz import fuzz
+
+from convogen.text.language import load_language
+
+__all__ = [
+    "FAREWELL_TURNS",
+    "copies",
+    "is_cut_off",
+    "is_farewell",
+    "is_farewell_loop",
+    "length_fault",
+    "loops",
+    "nearest_sentences",
+    "repeats",
+    "restates",
+    "runs",
+    "stutters",
+    "whole_sentences",
+    "word_runs",
+    "words_of",
+]
+
+REPEAT_SIMILARITY = 0.9
+"""Token-sort similarity from which one utterance counts as a repetition of another."""
+
+FAREWELL_TURNS = 3
+"""Farewells in a row from which a conversation counts as over."""
+
+FAREWELL_WORDS = 40
+"""Words up to which an utterance with a farewell is one."""
+
+LENGTH_TOLERANCE = 0.4
+"""How far from the words asked for an utterance may be, as a share of them; 3 words always."""
+
+RUN_WORDS = 8
+"""Words in a row that count as recited from another text."""
+
+LOOP_WORDS = 10
+"""Words that go round from which they make a loop: people say `no` nine times, too."""
+
+LOOP_TIMES, SHORT_LOOP_TIMES, SHORT_LOOP = 2.5, 2.75, 8
+"""How often words go round in a loop; more often if they are fewer than `SHORT_LOOP`: songs do."""
+
+LOOP_PERIOD = 40
+"""Longest sequence of words, the repetition of which is looked for."""
+
+SALAD_WORDS, SALAD_SHARE = 16, 0.3
+"""Words from which a text of few different ones, by their share of all, counts as a loop."""
+
+RESTATED, RESTATED_TIMES, MOST_SENTENCES = 80.0, 2, 60
+"""Similarity of sentences that say the same, and how often that makes a loop."""
+
+STUTTER_CHARS = 24
+"""Characters without a space in which repetition is looked for."""
+
+_LETTERS = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_ENDED = re.compile(r"[.!?…。！？~]\W*\Z")
+_STUTTER = re.compile(r"(\S{2,6}?)\1{11,}|(\S)\2{27,}")
+_SENTENCE_ENDS = re.compile(r"[.!?…。！？\n]+\s*")
+
+
+def is_farewell(text: str, language: str = "en") -> bool:
+    """Return whether an utterance says goodbye; longer speeches that mention one do not."""
+    goodbye = load_language(language).goodbye
+    return len(text.split()) <= FAREWELL_WORDS and goodbye.search(text) is not None
+
+
+def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
+    """Return whether the last turns are all farewells."""
+    last = utterances[-FAREWELL_TURNS:]
+    return len(last) == FAREWELL_TURNS and all(is_farewell(text, language) for text in last)
+
+
+def whole_sentences(text: str) -> str:
+    """Return a text that was cut off up to its last whole sentence; all of it if it has none."""
+    ends = _sentence_ends(text)
+    return text[: ends[-1]] if ends else text
+
+
+def nearest_sentences(text: str, words: int) -> str:
+    """Return the whole sentences a text begins with that come nearest to a number of words."""
+    ends = [*_sentence_ends(text), len(text)]
+    return min((text[:end] for end in ends), key=lambda part: abs(len(part.split()) - words))
+
+
+def length_fault(text: str, words: int) -> str | None:
+    """Return `too_long` or `too_short` if a text is far from the words asked for."""
+    off = len(text.split()) - words
+    if abs(off) <= max(3, LENGTH_TOLERANCE * words):
+        return None
+    return "too_long" if off > 0 else "too_short"
+
+
+def is_cut_off(text: str) -> bool:
+    """Return whether the last sentence of a text is not finished."""
+    return _ENDED.search(text) is None
+
+
+def repeats(text: str, earlier: Sequence[str], threshold: float = REPEAT_SIMILARITY) -> bool:
+    """Return whether an utterance says nearly the same as one of the earlier ones."""
+    own, cutoff = _sorted_words(text), 100 * threshold
+    return any(fuzz.ratio(own, _sorted_words(other), score_cutoff=cutoff) > 0 for other in earlier)
+
+
+def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
+    """Return whether half of an utterance's words stand word for word in one earlier utterance.
+
+    Only runs of `RUN_WORDS` words or more count: people repeat phrases, but hardly sentences.
+    """
+    own = runs(words)
+    for other in earlier if own else ():
+        there = _runs_of(other)
+        covered = {at + n for at, run in enumerate(own) if run in there for n in range(RUN_WORDS)}
+        if 2 * len(covered) >= len(words):
+            return True
+    return False
+
+
+def loops(words: Sequence[str]) -> bool:
+    """Return whether words go round: the same ones again and again, or hardly any others."""
+    if len(words) < LOOP_WORDS or len(set(pairwise(words))) == len(words) - 1:
+        return False
+    if len(words) >= SALAD_WORDS and len(set(words)) <= SALAD_SHARE * len(words):
+        return True
+    for period in range(1, min(LOOP_PERIOD, int(len(words) / LOOP_TIMES)) + 1):
+        times = SHORT_LOOP_TIMES if period < SHORT_LOOP else LOOP_TIMES
+        needed = max(LOOP_WORDS, times * period) - period
+        run = 0
+        for word, later in zip(words, words[period:], strict=False):
+            run = run + 1 if word == later else 0
+            if run >= needed:
+                return True
+    return False
+
+
+def restates(text: str) -> bool:
+    """Return whether a text says one sentence several times, in hardly other words."""
+    sentences = [part for part in _SENTENCE_ENDS.split(text) if len(part.split()) >= 3]
+    if len(sentences) <= RESTATED_TIMES:
+        return False
+    said_again = sum(
+        any(fuzz.ratio(sentence, other) >= RESTATED for other in sentences[:at])
+        for at, sentence in enumerate(sentences[:MOST_SENTENCES])
+    )
+    return said_again >= RESTATED_TIMES
+
+
+def stutters(text: str) -> bool:
+    """Return whether a few characters come again and again, as in scripts without spaces."""
+    longest = max(map(len, text.split()), default=0)
+    return longest >= STUTTER_CHARS and _STUTTER.search(text) is not None
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case, straight apostrophes in them."""
+    return _WORD.findall(text.lower().replace("’", "'"))
+
+
+def word_runs(texts: Iterable[str], n: int = RUN_WORDS) -> frozenset[str]:
+    """Return all runs of `n` words in texts, whatever their case and punctuation."""
+    return frozenset(run for text in texts for run in runs(words_of(text), n))
+
+
+def runs(words: Sequence[str], n: int = RUN_WORDS) -> list[str]:
+    """Return all runs of `n` words, each joined by spaces."""
+    return [" ".join(words[at : at + n]) for at in range(len(words) - n + 1)]
+
+
+@lru_cache(maxsize=4096)
+def _runs_of(text: str) -> frozenset[str]:
+    return word_runs([text])
+
+
+def _sentence_ends(text: str) -> list[int]:
+    return [match.end() for match in re.finditer(r"[.!?…。！？]+[\"'”’)]*(?=\s|\Z)", text)]
+
+
+@lru_cache(maxsize=4096)
+def _sorted_words(text: str) -> str:
+    return " ".join(sorted(_LETTERS.findall(text.lower())))

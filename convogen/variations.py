@@ -1,0 +1,55 @@
+"""Variations: a kind of tie, a place and a mood, drawn for each experience that is invented.
+
+The experiences of a round share their shots, so that their prompts would be the same. What is drawn
+is a suggestion that the model may leave for something near it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+
+import yaml
+
+from convogen.resources import PROMPTS
+
+__all__ = ["Variation", "draw_variation", "variations", "variations_hash"]
+
+_FILE = PROMPTS / "convogen" / "variations.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What one experience is to be like, if it fits: each a phrase for the prompt."""
+
+    tie: str
+    place: str
+    mood: str
+
+    def scene(self) -> str:
+        """Return the place and the mood, for people who are given."""
+        return f"{self.place}; the mood is {self.mood}"
+
+    def __str__(self) -> str:
+        return f"{self.tie}, {self.scene()}"
+
+
+def draw_variation(rng: random.Random) -> Variation:
+    """Return a variation, each part drawn on its own."""
+    listed = variations()
+    return Variation(*(rng.choice(listed[part]) for part in ("ties", "places", "moods")))
+
+
+@lru_cache(maxsize=1)
+def variations() -> dict[str, tuple[str, ...]]:
+    """Return the shipped `ties`, `places` and `moods`, read once."""
+    listed: dict[str, list[str]] = yaml.safe_load(_FILE.read_text("utf-8"))
+    return {part: tuple(entries) for part, entries in listed.items()}
+
+
+@lru_cache(maxsize=1)
+def variations_hash() -> str:
+    """Return what identifies the content of the shipped file, for a run's fingerprint."""
+    return hashlib.blake2b(_FILE.read_bytes(), digest_size=8).hexdigest()

@@ -1,0 +1,215 @@
+"""The generator: what it asks for varies from task to task, and whose names it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convogen.errors import ModelFault
+from convogen.experiences import encounter_text, load_experiences
+from convogen.generator import ExperienceGenerator
+from convogen.models.base import Request, Sampling
+from convogen.models.journal import Journal
+from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.spec import ModelSpec
+from convogen.models.tally import Tally
+from convogen.models.traffic import Role, Session, Traffic
+from convogen.prompts import load_prompt
+from convogen.types import Experience, Profile
+from convogen.variations import Variation, draw_variation, variations, variations_hash
+
+SHOTS = load_experiences()[:1]
+VARIATION = Variation("beekeepers", "in a lighthouse", "drowsy")
+PEOPLE = [Profile(text="I like tea.", source="x"), Profile(text="I sell hats.", source="x")]
+
+
+def generated(
+    tmp_path: Path,
+    step: str,
+    ask: Callable[[ExperienceGenerator, Session], Awaitable[Experience]],
+    *changes: dict[str, Any],
+) -> tuple[Experience, list[Request]]:
+    """What comes of replies with these changes, one after the other, and what was asked."""
+    asked: list[Request] = []
+    tmp_path.mkdir(exist_ok=True)
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        change = changes[len(asked) - 1] if len(asked) <= len(changes) else {}
+        return json.dumps({**json.loads(improvise(request)), **change})
+
+    async def go() -> Experience:
+        roles = {"generator": Role(ModelSpec(name="scripted"), Sampling())}
+        traffic = Traffic(roles, 1, Tally(), lambda _: ScriptedModel(script))
+        try:
+            session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
+            generator = ExperienceGenerator(load_prompt(f"convogen/{step}"), 2)
+            return await ask(generator, session)
+        finally:
+            await traffic.close()
+
+    return asyncio.run(go()), asked
+
+
+def invent(generator: ExperienceGenerator, session: Session) -> Awaitable[Experience]:
+    return generator.invent(session, 2, SHOTS)
+
+
+def match(generator: ExperienceGenerator, session: Session) -> Awaitable[Experience]:
+    return generator.match(session, PEOPLE, SHOTS)
+
+
+def named(first: str, second: str) -> dict[str, Any]:
+    """Two personas of these names."""
+    card = {
+        "age": 40,
+        "gender": "female",
+        "qualities": ["calm", "dry"],
+        "lifestyle": "Sells hats.",
+        "speech_style": "Slow.",
+        "recent_memory": "Sold a hat.",
+        "long_term_memory": "Wore a hat.",
+    }
+    return {"personas": [{"name": name, **card} for name in (first, second)]}
+
+
+def test_a_variation_is_drawn_from_the_seed_alone() -> None:
+    drawn = [draw_variation(random.Random(f"{seed}/variation")) for seed in range(60)]
+    assert drawn == [draw_variation(random.Random(f"{seed}/variation")) for seed in range(60)]
+    assert len(set(drawn)) > 55
+    assert len({one.place for one in drawn}) > 20
+
+
+def test_the_shipped_variations() -> None:
+    assert set(variations()) == {"ties", "places", "moods"}
+    for entries in variations().values():
+        assert 25 <= len(entries) <= 40
+        assert len(set(entries)) == len(entries)
+        assert all(isinstance(entry, str) and entry.strip(" .;") == entry for entry in entries)
+    assert len(variations_hash()) == 16
+
+
+def test_a_variation_is_suggested_near_the_end_of_the_prompt(tmp_path: Path) -> None:
+    _, [asked] = generated(
+        tmp_path,
+        "experience",
+        lambda generator, session: generator.invent(session, 2, SHOTS, None, VARIATION),
+    )
+    said = "This time: beekeepers, in a lighthouse; the mood is drowsy; if that does not fit"
+    assert said in asked.messages[-1].content[-250:]
+
+
+def test_given_people_keep_their_ties(tmp_path: Path) -> None:
+    _, [asked] = generated(
+        tmp_path,
+        "encounter",
+        lambda generator, session: generator.match(session, PEOPLE, SHOTS, None, VARIATION),
+    )
+    prompt = asked.messages[-1].content
+    assert "This time: in a lighthouse; the mood is drowsy; if" in prompt
+    assert "beekeepers" not in prompt
+
+
+@pytest.mark.parametrize("ask", [invent, match])
+def test_without_a_variation_none_is_suggested(tmp_path: Path, ask: Any) -> None:
+    step = "experience" if ask is invent else "encounter"
+    _, [asked] = generated(tmp_path, step, ask)
+    assert "This time" not in asked.messages[-1].content
+
+
+@pytest.mark.parametrize("name", ["Rosa Delgado", "rosa delgado", "Rosa Klein", "Dr. Tom Lee"])
+def test_a_name_of_a_shot_is_refused_and_not_shown_again(tmp_path: Path, name: str) -> None:
+    experience, asked = generated(
+        tmp_path, "experience", invent, named("Lea Chen", name), named("Lea Chen", "Bo Delgado")
+    )
+    assert [persona.name for persona in experience.personas] == ["Lea Chen", "Bo Delgado"]
+    assert experience.reasks == ["name_of_a_shot"]
+    assert [message.role for message in asked[1].messages] == ["system", "user"]
+    experience, _ = generated(
+        tmp_path / "match", "encounter", match, {"names": ["Lea Chen", name]}, {}
+    )
+    assert experience.reasks == ["name_of_a_shot"]
+
+
+def test_a_given_person_may_have_a_name_of_a_shot(tmp_path: Path) -> None:
+    people = [Profile(name=f"{name} Klein", text="x", source="x") for name in ("Rosa", "Bo")]
+    experience, _ = generated(
+        tmp_path,
+        "encounter",
+        lambda generator, session: generator.match(session, people, SHOTS),
+    )
+    assert (experience.personas[0].name, experience.reasks) == ("Rosa Klein", [])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_given_people_the_draft_says_whether_they_are_acquainted(
+    tmp_path: Path, known: bool
+) -> None:
+    experience, [asked] = generated(tmp_path, "encounter", match, {"acquainted": known})
+    assert experience.acquainted is known
+    assert asked.schema is not None
+    assert asked.schema["properties"]["acquainted"]["type"] == "boolean"
+    assert "acquainted" in asked.schema["required"]
+    assert json.loads(encounter_text(experience, named=True))["acquainted"] is known
+
+
+def test_a_prompt_that_does_not_ask_for_it_leaves_it_open(tmp_path: Path) -> None:
+    def script(request: Request) -> str:
+        reply = json.loads(improvise(request))
+        del reply["acquainted"]
+        return json.dumps(reply)
+
+    async def go() -> Experience:
+        roles = {"generator": Role(ModelSpec(name="scripted"), Sampling())}
+        traffic = Traffic(roles, 1, Tally(), lambda _: ScriptedModel(script))
+        session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
+        try:
+            return await match(ExperienceGenerator(load_prompt("convogen/encounter"), 0), session)
+        finally:
+            await traffic.close()
+
+    assert asyncio.run(go()).acquainted is None
+
+
+def test_people_who_are_invented_together_are_acquainted(tmp_path: Path) -> None:
+    experience, [asked] = generated(tmp_path, "experience", invent)
+    assert experience.acquainted is True
+    assert "acquainted" not in asked.messages[-1].content
+
+
+def test_a_starter_without_words_is_asked_for_again(tmp_path: Path) -> None:
+    empty = {"starter": {"speaker": "Lea Chen", "text": "Lea Chen:"}}
+    experience, asked = generated(
+        tmp_path, "experience", invent, {**named("Lea Chen", "Bo Klein"), **empty}
+    )
+    assert experience.reasks == ["starter_empty"]
+    assert "starter.text: it holds no words" in asked[1].messages[-1].content
+
+
+@pytest.mark.parametrize(("words", "most"), [(None, 490), (8, 490), (100, 2440)])
+def test_the_bound_of_a_starter_follows_from_the_words_asked_for(
+    tmp_path: Path, words: int | None, most: int
+) -> None:
+    _, [asked] = generated(
+        tmp_path,
+        "experience",
+        lambda generator, session: generator.invent(session, 2, SHOTS, words),
+    )
+    assert asked.schema is not None
+    assert asked.schema["$defs"]["DraftStarter"]["properties"]["text"]["maxLength"] == most
+    prompt = asked.messages[-1].content
+    assert ("at most 30 words" in prompt) == (words is None)
+    assert (f"The starter is about {words} words long." in prompt) == (words is not None)
+
+
+def test_what_no_reply_gives_is_a_fault(tmp_path: Path) -> None:
+    copies = [named("Rosa Delgado", "Tom Whitlock")] * 3
+    with pytest.raises(ModelFault, match="name of somebody in an example") as fault:
+        generated(tmp_path, "experience", invent, *copies)
+    assert fault.value.kind == "experience_invalid"
