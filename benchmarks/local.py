@@ -100,9 +100,9 @@ async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))
         loaded = ChatPrompts.of(experiment.prompts)
-        said, _ = await play_group_chat(experience, rules, loaded, session, lambda: None)
+        played = await play_group_chat(experience, rules, loaded, session, lambda: None)
     await traffic.close()
-    return len(said)
+    return len(played.turns)
 
 
 def embedded_rate(rounds: int, chats: int = 12, turns: int = 5) -> list[Figure]:

@@ -97,12 +97,12 @@ async def _played(
     with tempfile.TemporaryDirectory() as folder:
         session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))
         prompts = ChatPrompts.of(experiment.prompts)
-        turns, ended = await play_group_chat(experience, rules, prompts, session, on_turn)
+        played = await play_group_chat(experience, rules, prompts, session, on_turn)
     return {
         "experience": experience.id,
         "participants": [persona.name for persona in experience.personas],
-        "turns": [turn.model_dump(exclude_none=True) for turn in turns],
-        "ended": ended,
+        "turns": [turn.model_dump(exclude_none=True) for turn in played.turns],
+        "ended": played.ended,
         "replies": recorded.replies,
     }
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from anyascii import anyascii
 
-__all__ = ["agent_keys", "longest_silent", "resolve_speaker", "silence"]
+from convogen.text.language import load_language
+
+__all__ = [
+    "agent_keys",
+    "longest_silent",
+    "person_named",
+    "resolve_speaker",
+    "silence",
+    "tidy_name",
+    "without_titles",
+]
 
 
 def agent_keys(names: Sequence[str]) -> dict[str, str]:
@@ -23,63 +36,193 @@ def agent_keys(names: Sequence[str]) -> dict[str, str]:
     return keys
 
 
+def tidy_name(name: str) -> str:
+    """Return a name as it is compared: composed, without what is not seen, one space apart."""
+    name = unicodedata.normalize("NFC", name)
+    return " ".join("".join(c for c in name if unicodedata.category(c) != "Cf").split())
+
+
+def without_titles(name: str) -> tuple[list[str], list[str]]:
+    """Return the titles that a name begins with, each spelt in one way, and its other words."""
+    language = load_language("en")
+    words = name.split()
+    bare = [word.casefold().strip(".,") for word in words]
+    n = 0
+    while n < len(words) - 1 and bare[n] in language.titles:
+        n += 1
+    return [language.title_spellings.get(title, title) for title in bare[:n]], words[n:]
+
+
+def person_named(said: str, names: Sequence[str]) -> str | None:
+    """Return which of these people a name means; None if none of them or several.
+
+    It may be the full name, one without its titles, or a first or last name that only one has. A
+    title is no name: `Dr. Wills` is Ben Wills, whoever else is a doctor. Of somebody who is not
+    here by the full name, a first name that only one has decides.
+    """
+    if found := _alone(said, names):
+        return found
+    first = _words(" ".join(without_titles(tidy_name(said))[1][:1]))
+    return _first(_called(names, fold, _FIRST).get(_folded(first, fold)) for fold in _FOLDS)
+
+
 def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
     """Return the key of the one candidate that a selector's reply names; None if none or several.
 
-    `candidates` maps keys to names. A line, or a text in double quotes such as a value in JSON,
-    that is a name and nothing else decides; the first one does if there are several. Otherwise the
-    first line that mentions exactly one candidate decides: by the full name or by a first name that
-    no other candidate has, exactly, whatever the case, or whatever the accents.
+    `candidates` maps keys to names. What decides is, in this order: a first line that is a name and
+    nothing else; a value whose key speaks of the next, a speaker or a name; the last line that is
+    a name; a text in double quotes that is one; the first line, if it mentions exactly one
+    candidate; the last line that does.
     """
-    reply = reply[:MOST_CHARS].replace("_", " ")
-    lines = [line for line in reply.splitlines() if line.strip()]
+    names = list(candidates.values())
+    text = _ESCAPE.sub(lambda code: chr(int(code[1], 16)), _read(reply))
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("_", " ")
+    lines = [line for line in text.splitlines() if line.strip()]
+    ways = (
+        (_alone(line, names) for line in lines[:1]),
+        (person_named(value, names) or _mentioned(value, names) for value in _values(text)),
+        (_alone(line, names) for line in reversed(lines)),
+        (_alone(quoted, names) for quoted in re.findall(r'"([^"\n]+)"', text)),
+        (_mentioned(line, names) for line in [*lines[:1], *reversed(lines)]),
+    )
+    found = _first(name for way in ways for name in way)
+    return next((key for key, name in candidates.items() if name == found), None)
+
+
+def _read(reply: str) -> str:
+    """Return a reply, or the beginning and the end of a long one."""
+    if len(reply) <= 2 * MOST_CHARS:
+        return reply
+    return f"{reply[:MOST_CHARS]}\n{reply[-MOST_CHARS:]}"
+
+
+def _values(text: str) -> list[str]:
+    """Return what a reply gives for the next speaker, as JSON, a Python literal or `key: value`."""
+    pairs = [(pair[1].casefold(), pair[2] or pair[3] or pair[4]) for pair in _PAIR.finditer(text)]
+    said = [(key, value) for key, value in pairs if value and not _PAST.search(key)]
+    return [value for part in ("next", "speaker", "name") for key, value in said if part in key]
+
+
+def _alone(said: str, names: Sequence[str]) -> str | None:
+    """Return whose name a text is, with nothing else but titles and marks around it."""
+    said = tidy_name(said)
+    if exact := [name for name in names if tidy_name(name) == said]:
+        return exact[0] if len(exact) == 1 else None
+    titles, core = without_titles(_words(said))
     for fold in _FOLDS:
-        for text in (*lines, *re.findall(r'"([^"\n]+)"', reply)):
-            alone = _EDGES.sub("", fold(text))
-            named = [key for key, name in candidates.items() if _folded(name, fold) == alone]
-            if len(named) == 1:
-                return named[0]
-    first = {key: name.split()[0] for key, name in candidates.items() if name.split()}
-    unique = {key: name for key, name in first.items() if list(first.values()).count(name) == 1}
-    for line in lines:
-        forms = ((names, fold) for names in (candidates, unique) for fold in _FOLDS)
-        named = next((found for form in forms if (found := _mentioned(line, *form))), list[str]())
-        if len(named) == 1:
-            return named[0]
+        words = _folded(" ".join(core), fold)
+        called = _called(names, fold)
+        if found := called.get((*titles, *words)) or called.get(words):
+            return found
     return None
 
 
-def _mentioned(line: str, names: Mapping[str, str], fold: Callable[[str], str]) -> list[str]:
-    """Return the keys of the names in a line; a name within a longer one found does not count."""
-    text, found = fold(line), list[str]()
-    folded = {key: _folded(name, fold) for key, name in names.items()}
-    for key, name in sorted(folded.items(), key=lambda item: -len(item[1])):
-        whole = re.escape(name) if _UNSPACED.search(name) else rf"(?<!\w){re.escape(name)}(?!\w)"
-        if name and re.search(whole, text):
-            found.append(key)
-            text = re.sub(whole, "\n", text)
-    return found
+def _mentioned(line: str, names: Sequence[str]) -> str | None:
+    """Return the one person whom a line mentions; a name within a longer one does not count.
+
+    A last name alone may be that of somebody else: it counts after a title.
+    """
+    for fold in _FOLDS:
+        text, found = fold(tidy_name(line)), set[str]()
+        called = _called(names, fold, _AMONG_WORDS)
+        for form in sorted(called, key=lambda form: -len("".join(form))):
+            pattern, name = _pattern(form), called[form]
+            if name and re.search(pattern, text):
+                found.add(name)
+                text = re.sub(pattern, "\n", text)
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
 
 
-def _folded(name: str, fold: Callable[[str], str]) -> str:
-    return _EDGES.sub("", fold(name.replace("_", " ")))
+def _called(
+    names: Sequence[str], fold: _Fold, kinds: slice = slice(None)
+) -> dict[tuple[str, ...], str | None]:
+    """Return what people may be called, as words, and who is; None if it may be several.
+
+    The kinds of forms are, and decide in this order: the full name; the name without titles; its
+    first word; the title, `""` for any, and the last name; the last name; the title.
+    """
+    people = [(name, *without_titles(_words(tidy_name(name)))) for name in names]
+    forms: list[list[tuple[str, tuple[str, ...]]]] = [[] for _ in range(6)]
+    for name, titles, words in people:
+        core = _folded(" ".join(words), fold)
+        last = (titles[-1] if titles else "", *core[-1:])
+        ways = ((*titles, *core), core, core[:1], last, core[-1:], tuple(titles[-1:]))
+        for kind, form in enumerate(ways):
+            if core and form:
+                forms[kind].append((name, form))
+    called: dict[tuple[str, ...], str | None] = {}
+    for kind in forms[kinds]:
+        n = Counter(form for _, form in kind)
+        for name, form in kind:
+            called.setdefault(form, name if n[form] == 1 else None)
+    return called
+
+
+def _pattern(form: Sequence[str]) -> str:
+    """Return a pattern of a form; in scripts without spaces a name may be within other letters."""
+    spelt = r"\.?\s+".join(_spelt(word) for word in form)
+    if len(form) == 1 and len(form[0]) > 1 and _UNSPACED.search(form[0]):
+        return spelt
+    return rf"(?<!\w){spelt}(?!\w)"
+
+
+@lru_cache(maxsize=1024)
+def _spelt(word: str) -> str:
+    """Return a pattern of a word, of a title in all its spellings, or of any title for `""`."""
+    language = load_language("en")
+    titles = [t for t in language.titles if word in ("", language.title_spellings.get(t, t))]
+    return rf"(?i:{'|'.join(sorted(titles, key=len, reverse=True))})" if titles else re.escape(word)
+
+
+def _words(text: str) -> str:
+    """Return a text without quotation marks, emphasis or a list's number around it."""
+    return _EDGES.sub("", text.replace("_", " "))
+
+
+def _folded(text: str, fold: _Fold) -> tuple[str, ...]:
+    return tuple(bare for word in fold(text).split() if (bare := _MARKS.sub("", word)))
 
 
 def _plain(text: str) -> str:
     return " ".join(anyascii(text).casefold().split())
 
 
-_FOLDS: tuple[Callable[[str], str], ...] = (str.strip, str.casefold, _plain)
+def _first(found: Iterable[str | None]) -> str | None:
+    return next((name for name in found if name is not None), None)
+
+
+_Fold = Callable[[str], str]
+
+_FOLDS: tuple[_Fold, ...] = (str.strip, str.casefold, _plain)
 """How a reply and a name are compared: exactly, whatever the case, whatever the accents."""
 
-_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-"""Characters of scripts that put no space between words."""
+_FIRST, _AMONG_WORDS = slice(2, 3), slice(4)
+"""Of the kinds of forms in `_called`: first names, and those that count among other words."""
+
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
+"""Characters of scripts that put no space between words, or none before particles."""
 
 _EDGES = re.compile(r"\A\W*(?:\d+[.)]\s+)?\W*|\W+\Z")
 """What is around a name that stands alone: quotation marks, emphasis, a list's number."""
 
+_MARKS = re.compile(r"\A\W+|\W+\Z")
+
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+_PAIR = re.compile(
+    r"""(?:^|[{,])[ \t"'*#>-]{0,8}(\w[\w ]{0,29}?)["'* ]{0,4}[:=][ \t*\[]{0,8}"""
+    r"""(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|([^\n,{}\[\]"']*))""",
+    re.MULTILINE,
+)
+"""A key and its value, in double quotes, single quotes or none."""
+
+_PAST = re.compile(r"last|prev|reason")
+"""What is in a key whose value is not the next speaker."""
+
 MOST_CHARS = 4_000
-"""Characters of a reply that are read."""
+"""Characters of a reply that are read, at its beginning and at its end."""
 
 
 def silence(name: str, spoke: Sequence[str]) -> int | None:

@@ -230,7 +230,8 @@ class Conversation(Record):
 
     `ended` says why it stopped: one of `PROPER_ENDS` (`complete` if it was written in one reply, to
     its end; `concluded` or `goal` if a simulated person had what it wanted), or the fault that
-    broke it off, such as `refusal` or `echo`. `context` holds what it is grounded in (topic,
+    broke it off, such as `refusal` or `echo`; `refused` then has the faults of all attempts at the
+    turn that is missing. `context` holds what it is grounded in (topic,
     situation, relations) or a foreign corpus' own labels. `labelled` has the labels that a model
     gave, by kind. `usage` is the total over the conversation's own calls.
     """
@@ -244,6 +245,7 @@ class Conversation(Record):
     turns: list[Turn]
     labelled: dict[str, Label] | None = None
     ended: str | None = None
+    refused: list[str] = []
     usage: Usage | None = None
 
 

@@ -46,7 +46,8 @@ def play(
 
     async def played(journal: Journal) -> tuple[list[Turn], str]:
         session = Traffic(roles, 4, Tally(), lambda _: model).session(0, 1, journal)
-        return await play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
+        made = await play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
+        return made.turns, made.ended
 
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "00000000.jsonl")
@@ -228,17 +229,46 @@ def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
     assert [messages[-2].role for messages in asked][1:] == ["assistant", "assistant"]
 
 
-def test_a_fault_of_the_model_comes_out_with_its_type() -> None:
-    for role in ("agent", "selector"):
+def fails(role: str, after: int) -> Callable[[Request], str]:
+    """A role's calls fail after so many."""
+    left = [after]
 
-        def script(request: Request, role: str = role) -> str:
-            if request.role == role:
+    def script(request: Request) -> str:
+        if request.role == role:
+            left[0] -= 1
+            if left[0] < 0:
                 raise ModelFault("content_filter", "cut", "evidence")
-            return improvise(request)
+        return improvise(request)
 
-        with pytest.raises(ModelFault) as fault:
-            play(script)
-        assert fault.value.kind == "content_filter"
+    return script
+
+
+def test_a_fault_of_the_model_comes_out_with_its_type() -> None:
+    with pytest.raises(ModelFault) as fault:
+        play(fails("agent", 2))
+    assert (fault.value.kind, fault.value.evidence) == ("content_filter", "evidence")
+
+
+def test_a_fault_of_the_model_ends_a_chat_of_which_half_stands() -> None:
+    turns, ended = play(fails("agent", 3))
+    assert (len(turns), ended) == (4, "content_filter")
+
+
+def test_a_selector_that_fails_is_repaired_like_one_that_names_nobody() -> None:
+    turns, ended = play(fails("selector", 0), max_turns=4)
+    assert (len(turns), ended) == (4, "max_turns")
+    assert all(turn.selection and turn.selection.repair for turn in turns[1:])
+
+
+def test_a_reply_without_fault_is_taken_before_one_that_was_cut_off() -> None:
+    whole = "I already told him the rent is due on Friday, and he laughed."
+    left: list[str | Reply] = [Reply("Well. I thi", Usage(), "length"), whole]
+
+    def script(request: Request) -> str | Reply:
+        return left.pop(0) if request.role == "agent" and left else improvise(request)
+
+    turns, _ = play(script, EXPERIENCES[2], max_turns=2)
+    assert (turns[1].text, turns[1].reasks, turns[1].tidied) == (whole, ["cut_off"], [])
 
 
 def test_an_agents_request_begins_with_all_of_its_last_one() -> None:

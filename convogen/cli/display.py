@@ -170,7 +170,7 @@ def _rejected(summary: dict[str, Any]) -> str:
 def _experiences(summary: dict[str, Any]) -> str:
     text = f"{summary['experiences']}, {summary['repaired']} of them repaired"
     if again := summary["experiences_asked_again"]:
-        text += f", {again} replies asked for again"
+        text += f", asked again for {_counted(again)}"
     admitted, copies = summary["admitted"], summary["near_copies"]
     if plan := summary["plan"]:
         text += (
@@ -250,12 +250,13 @@ def summarise(run: Run) -> dict[str, Any]:
                 repairs += turn.selection.repair is not None
     experiences: Counter[str] = Counter()
     plan: Counter[str] = Counter()
+    asked_again: Counter[str] = Counter()
     for experience in run.experiences():
         experiences["all"] += 1
         experiences["admitted"] += experience.admitted is True
         experiences["refused"] += experience.admitted is False
         experiences["repaired"] += bool(experience.repairs)
-        experiences["asked_again"] += len(experience.reasks)
+        asked_again.update(experience.reasks)
         for step in experience.plan or ():
             plan.update(
                 subtopics=len(step.subtopics or ()),
@@ -274,7 +275,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "admitted": experiences["admitted"],
         "near_copies": experiences["refused"],
         "repaired": experiences["repaired"],
-        "experiences_asked_again": experiences["asked_again"],
+        "experiences_asked_again": dict(asked_again.most_common()),
         "plan": dict(plan),
         "turns": turns,
         "words": words,

@@ -89,7 +89,7 @@ class PersonaAgent(BaseChatAgent):
                 said = self._read(answer, target, note)
                 words = len(said.text.split())
                 fault = said.fault or self._length_fault(said.text, target)
-                kept, off = _kept(said), abs(words - (target or 0))
+                kept, off = _kept(said), -1 if fault is None else abs(words - (target or 0))
                 if kept is not None and (best is None or off < best[0]):
                     best = (off, attempt, answer, kept)
             if fault is None:
@@ -97,7 +97,7 @@ class PersonaAgent(BaseChatAgent):
             faults.append(fault)
             note = complaint(fault, words=words, target=target or chat.rules.max_words or 0)
         if best is None:
-            chat.ended = faults[-1]
+            chat.ended, chat.refused = faults[-1], faults
             return ""
         _, taken, answer, said = best
         lapse = faults[taken] if taken < len(faults) and faults[taken] in _OF_LENGTH else None

@@ -12,6 +12,7 @@ from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import AgentRuntime
 
+from convogen.errors import ModelFault
 from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
@@ -21,7 +22,7 @@ from convogen.prompts import Prompt
 from convogen.speakers import agent_keys
 from convogen.types import Experience, Selection, Turn
 
-__all__ = ["Chat", "ChatPrompts", "ChatRules", "play_group_chat"]
+__all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 
 SpeakerSelection = Literal["auto", "round_robin"]
 
@@ -62,20 +63,33 @@ class ChatPrompts:
         return cls(**{**steps, "opening": steps["opening"].given(**given)})
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The turns of a chat, the starter first, and why it ended.
+
+    `refused` are the faults of the attempts at the turn that broke it off.
+    """
+
+    turns: list[Turn]
+    ended: str
+    refused: list[str]
+
+
 async def play_group_chat(
     experience: Experience,
     rules: ChatRules,
     prompts: ChatPrompts,
     session: Session,
     on_turn: Callable[[], None],
-) -> tuple[list[Turn], str]:
-    """Play one experience; return its turns, the starter first, and why it ended.
+) -> Played:
+    """Play one experience; `on_turn` is called after each reply.
 
-    `on_turn` is called after each reply. Raises what `Session.ask` raises.
+    Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand,
+    otherwise it is why the chat ended.
     """
     chat = Chat(experience, rules, prompts, session, on_turn)
     if rules.max_turns < 2:
-        return chat.turns, "max_turns"
+        return Played(chat.turns, "max_turns", [])
     opening = TextMessage(content=chat.opening, source="user")
     running = asyncio.ensure_future(_run(chat, opening))
     try:
@@ -84,9 +98,11 @@ async def play_group_chat(
         chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
         await running
         raise
+    if isinstance(chat.failed, ModelFault) and 2 * len(chat.turns) >= rules.max_turns:
+        return Played(chat.turns, chat.failed.kind, [])
     if chat.failed is not None:
         raise chat.failed
-    return chat.turns, chat.ended or "max_turns"
+    return Played(chat.turns, chat.ended or "max_turns", chat.refused)
 
 
 async def _run(chat: Chat, opening: TextMessage) -> None:
@@ -116,6 +132,7 @@ class Chat:
     on_turn: Callable[[], None]
     turns: list[Turn] = field(init=False)
     ended: str | None = None
+    refused: list[str] = field(default_factory=list[str])
     failed: BaseException | None = None
     selection: Selection | None = None
     asking: asyncio.Future[Answer] | None = None

@@ -18,8 +18,10 @@ from autogen_core.models import (
 )
 from pydantic import BaseModel
 
+from convogen.errors import ModelFault
 from convogen.experiences import description
 from convogen.groupchat.messages import transcript
+from convogen.models.traffic import Answer
 from convogen.speakers import longest_silent, resolve_speaker, silence
 from convogen.types import Selection
 
@@ -72,18 +74,23 @@ class Selector(ChatCompletionClient):
             transcript=transcript(chat.turns),
             candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
         )
-        answer = await chat.ask("selector", prompt, choices=list(names.values()))
-        key = resolve_speaker(answer.text, names)
+        answer: Answer | None = None
+        try:
+            answer = await chat.ask("selector", prompt, choices=list(names.values()))
+        except ModelFault as fault:
+            reply, key = fault.evidence, None
+        else:
+            reply, key = answer.text, resolve_speaker(answer.text, names)
         repair = None
         if key is None:
             key = longest_silent(candidates, [chat.keys[name] for name in spoke])
             repair = "longest_silent"
         chat.selection = Selection(
             candidates=list(names.values()),
-            reply=answer.text[:500],
+            reply=reply[:500],
             repair=repair,
-            request=answer.request,
-            usage=answer.usage,
+            request=answer and answer.request,
+            usage=answer and answer.usage,
         )
         return key
 

@@ -171,15 +171,23 @@ class AugmentPlay(Play):
         shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
-        turns, ended = await play_group_chat(
+        played = await play_group_chat(
             experience, rules, prompts, task.session, lambda: task.count("turns")
         )
+        turns = played.turns
         for turn in turns:
             if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
-        self._method.refuse_broken(turns, n_turns, ended)
+        self._method.refuse_broken(turns, n_turns, played.ended)
         roles = self._data.roles_of(plan.base, turns)
-        return task.conversation(self._method.name, experience, turns, ended, context=roles)
+        return task.conversation(
+            self._method.name,
+            experience,
+            turns,
+            played.ended,
+            context=roles,
+            refused=played.refused,
+        )
 
     async def _label(
         self, task: Task, plan: _Plan, conversation: Conversation, shots: list[int], rng: Random

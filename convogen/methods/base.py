@@ -43,8 +43,13 @@ class Task:
         ended: str,
         usage: Usage | None = None,
         context: Mapping[str, Any] | None = None,
+        refused: Sequence[str] = (),
     ) -> Conversation:
-        """The record of an experience as it was played; `context` goes over what it says itself."""
+        """Return the record of an experience as it was played.
+
+        `context` goes over what the experience says itself; `refused` are the faults of the
+        attempts at a turn that broke the conversation off.
+        """
         return Conversation(
             id=f"c-{self.id}",
             task=self.number,
@@ -59,6 +64,7 @@ class Task:
             },
             turns=turns,
             ended=ended,
+            refused=list(refused),
             usage=usage,
         )
 

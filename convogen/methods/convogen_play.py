@@ -109,9 +109,11 @@ class ConvoGenPlay(Play):
         if shape is not None:
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
-        turns, ended = await play_group_chat(
+        played = await play_group_chat(
             experience, rules, self._prompts, task.session, lambda: task.count("turns")
         )
-        self._method.refuse_broken(turns, rules.max_turns, ended)
+        self._method.refuse_broken(played.turns, rules.max_turns, played.ended)
         usage = task.session.usage - before
-        return task.conversation(self._method.name, experience, turns, ended, usage)
+        return task.conversation(
+            self._method.name, experience, played.turns, played.ended, usage, refused=played.refused
+        )

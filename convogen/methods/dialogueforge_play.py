@@ -208,10 +208,12 @@ class _Dialogue:
             end = _END.search(answer.text) if self._method.conclude else None
             text = answer.text[: end.start()] if end else answer.text
             theirs = tuple(turn.text for turn in self.turns if turn.speaker != speaker)
-            said = read_typed(text, Scene(INQUIRER, _RESPONDER_NAMES, theirs))
+            scene = Scene(INQUIRER, _RESPONDER_NAMES, theirs)
+            said = read_typed(text, scene, cut_off=cut_off and end is None)
         whole = whole_sentences(said.text) if cut_off else said.text
         if whole != said.text:
-            said = Utterance(whole, (*said.tidied, "cut_off"), said.fault)
+            fault = None if said.fault == "cut_off" else said.fault
+            said = Utterance(whole, (*said.tidied, "cut_off"), fault)
         return said, end is not None
 
     def _fault(self, speaker: str, said: Utterance, over: bool) -> str | None:

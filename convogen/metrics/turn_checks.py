@@ -29,6 +29,7 @@ class TurnChecks:
 
     def add(self, conversation: Conversation) -> None:
         """Count one conversation."""
+        self.asked_again.update(conversation.refused[:-1])  # the last one is in `ended`
         for turn in conversation.turns:
             self.asked_again.update(turn.reasks)
             self.tidied.update(turn.tidied)

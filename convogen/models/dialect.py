@@ -20,10 +20,12 @@ FEWEST_LOGPROBS = 5
 """Alternatives a token that endpoints with a lower bound than OpenAI's 20 still give."""
 
 _NO_SYSTEM = re.compile(
-    r"(?:\bsystem\b|\bdeveloper instruction).*(?:\bnot (?:be |currently )?"
-    r"(?:support|allow|permit|enabl|accept)|\bunsupported\b)|\bnot support '?system\b"
-    r"|\b(?:invalid|unknown|unsupported) role\b"
-    r"|\bonly user and assistant\b|\broles must alternate\b",
+    r"\bsystem['\"`]? (?:role|message|prompt|instruction)s?\b.*(?:\bnot\b|n't\b|\bunsupported\b)"
+    r"|\bdeveloper instruction is not enabled\b"
+    r"|['\"`]system['\"`].{0,40}(?:\bnot\b|\bunsupported\b)"
+    r"|(?:\bnot support|\binvalid value:|\bunsupported (?:value|role):?|\bgot) ['\"`]?system\b"
+    r"|\b(?:invalid|unknown|unsupported) role\b|\broles must alternate\b"
+    r"|\b(?:only|permitted:|should be) ['\"`]?user['\"`]?(?:,| and| or) ['\"`]?assistant\b",
     re.IGNORECASE,
 )
 """How servers word that their chat template has no system role."""
@@ -84,9 +86,6 @@ class Dialect:
         Several requests may be refused at once: what another has taught already is not a
         reason to go a step further.
         """
-        if status in (400, 422, 500) and _refuses_system(body, detail):
-            self.takes_system = False
-            return True
         if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
             fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
             known = self.max_logprobs
@@ -100,6 +99,9 @@ class Dialect:
             if refused:
                 self.dropped.update(refused)
                 return True
+        if status in (400, 422, 500) and _refuses_system(body, detail):
+            self.takes_system = False
+            return True
         if status not in (400, 404, 422, 500, 501) or "response_format" not in body:
             return False
         if self._fixed or not any(word in detail.lower() for word in JSON_WORDS):

@@ -167,7 +167,7 @@ def _whole(reply: Reply) -> Reply:
 
 
 def narrowed(schema: Any) -> Any:
-    """Return a JSON Schema whose texts may be a third as long, for a model that fills any room."""
+    """Return a JSON Schema whose texts may be a quarter as long, for a model that fills any room."""
     if isinstance(schema, list):
         return [narrowed(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

@@ -211,7 +211,7 @@ EMBEDDED_ROOM = 160
 """Tokens of a reply of the embedded model, where it has not more of its own: it does not end by
 itself, and ten longer ones do not fit its context."""
 
-EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 3, 20
+EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
 """The bound of a text that the embedded model writes, as a share of the schema's own, and the least
 it is: it does not end a text by itself."""
 
@@ -221,7 +221,7 @@ EMBEDDED_SAMPLING = {
     "agent": Sampling(
         temperature=0.9,
         top_p=0.9,
-        max_tokens=64,
+        max_tokens=56,
         frequency_penalty=0.5,
         presence_penalty=0.4,
         extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},

@@ -56,6 +56,11 @@ class Prompt:
             for role, body in zip(roles, bodies, strict=True)
         ]
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles of the messages, in their order."""
+        return [role for role, _ in self._parts]
+
     def _compile(self, body: str) -> jinja2.Template:
         try:
             used = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(body))
@@ -107,13 +112,18 @@ def _names(path: Path, given: Any) -> frozenset[str]:
 def load_prompt(name: str, chosen: Path | None = None) -> Prompt:
     """Return the shipped prompt `<method>/<step>`, or the file chosen in its place.
 
-    Raises `SourceError` if the file is missing, uses variables it does not declare, or declares
-    variables that the shipped prompt is not given.
+    Raises `SourceError` if the file is missing, uses variables it does not declare, declares
+    variables that the shipped prompt is not given, or has other messages where the step is one.
     """
     shipped = _read(PROMPTS / f"{name}.md")
     if chosen is None:
         return shipped
     own = _read(chosen)
+    if len(shipped.roles) == 1 and own.roles != shipped.roles:
+        found = " ".join(f"[{role}]" for role in own.roles)
+        raise SourceError(f"{chosen}: has {found}; this step is one message, [{shipped.roles[0]}]")
+    if own.roles[-1] != shipped.roles[-1]:
+        raise SourceError(f"{chosen}: ends with [{own.roles[-1]}], must end with [user]")
     if unknown := sorted(own.variables - shipped.variables):
         allowed = ", ".join(sorted(shipped.variables)) or "none"
         raise SourceError(f"{chosen}: variables: {unknown[0]} is not given; allowed: {allowed}")

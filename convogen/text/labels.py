@@ -27,6 +27,9 @@ _MARKS_OPENING = re.compile(r"[\n\[<*(【>|–—\"“«„「-]")
 _MARKS_LABEL = re.compile(r"[:：\n<\[*]|[-–—]\s?[\"“«„「]|>\s")
 
 
+_ROLL_CALL = re.compile(r"(?:[A-Z][^:.,;!?\n]{0,40}: [a-z][^:.,;!?\n]{0,40}[.,;]\s*){2}")
+
+
 @dataclass(frozen=True, slots=True)
 class _Patterns:
     """Patterns of one language; `name` or its like is what has to be a name of the scene."""
@@ -63,7 +66,8 @@ def _patterns(language: str) -> _Patterns:
             rf"|^{_OPENING}(?P<b>{name})[ \t]*(?:[-–—][ \t]*{_QUOTE}|>[ \t])"
             rf"|\n[ \t]*(?P<c>{name}) @says@,?[ \t]*{_QUOTE}"
             rf"|(?<=[.!?…\"”’)*\]|/—–-])[ \t]*[|/—–(\[*_]{{0,3}}[ \t]*"
-            rf"(?P<d>{name})[*_\]]{{0,2}}(?: @says@)?[ \t]*[:：]"
+            rf"(?P<d>{name})[*_\]]{{0,2}}(?: @says@)?[ \t]*[:：](?![ \t]*[\"“])"
+            rf"|(?<=[\"”])[ \t]*(?P<f>{name})(?: @says@)?[ \t]*[:：]"
         ),
         roles=compiled(r"@roles@\Z"),
         addressed=compiled(rf"(?:[\w-]+,? ){{0,2}}?@toward@ (?P<name>{names})\Z"),
@@ -89,8 +93,12 @@ def without_own_labels(text: str, cast: Cast, language: str) -> str:
 
 
 def has_other_label(text: str, cast: Cast, language: str, *, roles: bool = True) -> bool:
-    """Return whether a line is given to somebody else, with `roles` to the user or a narrator."""
-    if _MARKS_LABEL.search(text) is None:
+    """Return whether a line is given to somebody else, with `roles` to the user or a narrator.
+
+    None is in a roll call on one line: `Pat: drunk. Liam: broke.`, nor if only what follows the
+    name is quoted: `What did Tom say? Tom: "No."`
+    """
+    if _MARKS_LABEL.search(text) is None or ("\n" not in text and _ROLL_CALL.search(text)):
         return False
     lang, patterns = load_language(language), _patterns(language)
     if ":" in text or "：" in text:

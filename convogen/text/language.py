@@ -50,6 +50,7 @@ class _RuleGroups(BaseModel):
 
     refusal: list[_Rule]
     assistant_offer: list[_Rule]
+    opening_offer: list[_Rule]
     note: list[_Rule]
     frame: list[_Rule]
     chatbot: list[_Rule]
@@ -59,6 +60,7 @@ class _Directions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     inside_sentences: _Patterns
+    gestures: _Patterns
     any_marks: _Patterns
     brackets: _Patterns
     spoken: _Patterns
@@ -129,6 +131,10 @@ class Language(BaseModel):
         return self._compiled(self.rules.assistant_offer)
 
     @cached_property
+    def opening_offer(self) -> Rules:
+        return self._compiled(self.rules.opening_offer)
+
+    @cached_property
     def note(self) -> Rules:
         return self._compiled(self.rules.note)
 
@@ -168,7 +174,7 @@ def load_language(language: str) -> Language:
     data = cast("object", yaml.safe_load(path.read_text("utf-8")))
     try:
         loaded = Language.model_validate(data)
-        for rules in ("refusal", "assistant_offer", "note", "frame", "chatbot", "goodbye"):
+        for rules in (*_RuleGroups.model_fields, "goodbye"):
             getattr(loaded, rules)
     except (ValidationError, KeyError, re.error) as error:
         raise SourceError(f"{path}: {error}") from error

@@ -16,6 +16,7 @@ BEFORE = 80
 
 _START = r"(?:\A|[.!?…][\"”’)*]{0,2}\s+|\n\s*)"
 _CLAUSE = r"(?:, [^,.?!\n]{1,80},)?"
+_NEXT_CLAUSE = r"[,;:.!?…—–][\"”’)*]{0,2}\s+\w"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,9 @@ class _Patterns:
     """What stands before the speaker's name, and after it, if it is the subject of narration.
 
     After `subject` any `verb` makes it one; after `loose_subject` only `narrated`, a narrator's
-    verb. A quotation ends before `quoted`. `in_the_role` is somebody who plays the speaker.
+    verb, or an `auxiliary` in a text of several clauses without a `personal` word: people speak
+    proudly of themselves by name. A quotation ends before `quoted`. `in_the_role` is somebody who
+    plays the speaker.
     """
 
     subject: re.Pattern[str]
@@ -32,6 +35,8 @@ class _Patterns:
     in_the_role: re.Pattern[str]
     verb: re.Pattern[str]
     narrated: re.Pattern[str]
+    auxiliary: re.Pattern[str]
+    personal: re.Pattern[str]
     says: re.Pattern[str]
     possessive: re.Pattern[str]
     role_ends: re.Pattern[str]
@@ -42,7 +47,10 @@ def _patterns(language: str) -> _Patterns:
     lang = load_language(language)
     titles = rf"(?:(?:{'|'.join(sorted(lang.titles))})\.? )?"
     narrated = r"(?:(?:@gesture@(?<=[sd])|@says@|@would@)\b|@narrated_verb@)"
-    verb = rf"(?:{narrated}|@auxiliaries@\b|(?!@no_gesture@\b)@verb_of_others@\b(?!['’]))"
+    verb = (
+        rf"(?:{narrated}|@auxiliaries@ (?:@adverb@ )?@gesture@(?<=g)\b|@told_verb@\b"
+        r"|(?!@no_gesture@\b)@verb_of_others@\b(?!['’]))"
+    )
     adverbial = rf"{_START}@adverbial@\b[^.?!,\n]{{0,60}},? "
 
     def compiled(text: str) -> re.Pattern[str]:
@@ -58,6 +66,8 @@ def _patterns(language: str) -> _Patterns:
             r"| @participle@ @theirs@\b"
         ),
         narrated=compiled(rf"{_CLAUSE} @ways@{narrated}"),
+        auxiliary=compiled(rf"{_CLAUSE} @ways@@auxiliaries@\b[^\n]{{0,200}}?{_NEXT_CLAUSE}"),
+        personal=compiled(lang.directions.personal),
         says=compiled(r" (?:@adverb@ )?@says@\b"),
         possessive=compiled(r"@of_someone@ (?:@reply_nouns@|@traits@)\b"),
         role_ends=compiled(r"[,:]| @would_say@\b|\W*\Z"),
@@ -88,7 +98,15 @@ def is_about(text: str, cast: Cast, language: str) -> bool:
             or name[0].casefold() in lang.common_names
             or name[0].lower().startswith(f"{lang.article} ")
         )
-        follows = narrated or (not common and patterns.verb.match(text, at) is not None)
-        if follows and patterns.subject.search(before):
+        if patterns.subject.search(before) and (
+            narrated or (not common and _has_verb(text, at, patterns))
+        ):
             return True
     return False
+
+
+def _has_verb(text: str, at: int, patterns: _Patterns) -> bool:
+    """Return whether what follows a name makes it the subject of narration."""
+    return patterns.verb.match(text, at) is not None or (
+        patterns.auxiliary.match(text, at) is not None and patterns.personal.search(text) is None
+    )

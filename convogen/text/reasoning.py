@@ -44,7 +44,7 @@ _ROLE = (
 )
 _LEADING = re.compile(rf"\A(?:\s*(?:{_MARKER}|{_AFTER_START}|{_ROLE}))+\s*", re.IGNORECASE)
 _LEADING_MARKERS = re.compile(rf"\A(?:\s*(?:{_MARKER}|{_AFTER_START}))+\s*", re.IGNORECASE)
-_TRAILING = re.compile(rf"(?:\s*{_MARKER})+\s*\Z|\s*<\|\w{{0,30}}\Z", re.IGNORECASE)
+_TRAILING = re.compile(rf"(?:\s*(?:{_MARKER}|<\|\w{{0,30}}))+\s*\Z", re.IGNORECASE)
 _LONGEST_TOKEN = 60
 _ANYWHERE = re.compile(_MARKER, re.IGNORECASE)
 

@@ -14,7 +14,7 @@ from convogen.text.narration import is_about
 __all__ = ["is_acted", "is_narrated", "without_stage_directions"]
 
 _SPAN = re.compile(
-    r"[ \t]*(?:(?P<star>\*{1,3}(?P<a>[^*\n]{1,300})\*{1,3}"
+    r"(?:(?<![ \t])[ \t]+)?(?:(?P<star>\*{1,3}(?P<a>[^*\n]{1,300})\*{1,3}"
     r"|(?<![^\W_])_{1,2}(?P<b>[^_\n]{1,300})_{1,2}(?![^\W_]))"
     r"|\((?P<c>[^()\n]{1,300})\)|\[(?P<d>[^\[\]\n]{1,300})\]|（(?P<e>[^（）\n]{1,300})）"
     r"|<(?P<f>[^<>\n]{1,80})>|\{(?P<g>[^{}\n]{1,80})\}|~(?P<h>[^~\n]{1,80})~"
@@ -23,11 +23,14 @@ _SPAN = re.compile(
 _MARKS = re.compile(r"[*_(\[（<{~]|--")
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]")
 _BEFORE_AN_EDGE = re.compile(r"(?:\A|[.!?…,;:—–\-\"”’)*\]_。！？])\s*\Z")
+_SENTENCE = re.compile(r"[A-Z].*[.!?]\Z", re.DOTALL)
+_DASHES = re.compile(r"\A\s*([—–])")
 _WORD = re.compile(r"[^\W_]")
 
 
 class _Patterns(NamedTuple):
     inside: re.Pattern[str]
+    gestures: re.Pattern[str]
     any_marks: re.Pattern[str]
     brackets: re.Pattern[str]
     spoken: re.Pattern[str]
@@ -42,6 +45,7 @@ def _patterns(language: str) -> _Patterns:
     texts = lang.directions
     return _Patterns(
         inside=lang.compile(texts.inside_sentences),
+        gestures=lang.compile(texts.gestures),
         any_marks=lang.compile(texts.any_marks),
         brackets=lang.compile(texts.brackets),
         spoken=lang.compile(texts.spoken),
@@ -56,25 +60,26 @@ def without_stage_directions(text: str, cast: Cast, language: str) -> str:
     if _MARKS.search(text) is None:
         return text
     kept: list[str] = []
-    begin, spoken = 0, False
+    begin, unread, spoken = 0, 0, False
+    last = next((at for at in range(len(text) - 1, -1, -1) if text[at].isalnum()), -1)
     for span in _SPAN.finditer(text):
-        spoken = spoken or _WORD.search(text, begin, span.start()) is not None
-        alone = not spoken and _WORD.search(text, span.end()) is None
+        spoken = spoken or _WORD.search(text, unread, span.start()) is not None
+        alone = not spoken and last < span.end()
         edge = _at_edge(text, begin, span)
+        unread = span.start()
         if _is_direction(span, alone, edge, cast, language):
             kept.append(text[begin : span.start()])
-            begin = span.end()
+            begin = unread = span.end()
     return _joined([*kept, text[begin:]]) if kept else text
 
 
 def _at_edge(text: str, begin: int, span: re.Match[str]) -> bool:
     """Return whether a span stands between sentences rather than within one.
 
-    Before the rest of a sentence stands emphasis: `*Nothing* is going to change.`
+    Before the rest of a sentence stands its beginning: `*Nothing* is going to change.`
     """
     after = text[span.end() : span.end() + 2]
-    emphasis = span["star"] is not None or " " not in span[0].strip()
-    if after[:1].isalnum() or (emphasis and after.strip(" ").islower()):
+    if after[:1].isalnum() or after.strip(" ").islower():
         return False
     before = text[max(begin, span.start() - 4) : span.start()]
     return span.start() == begin or _BEFORE_AN_EDGE.search(before) is not None
@@ -95,7 +100,11 @@ def _is_direction(
         return patterns.inside.match(plain) is not None and len(plain.split()) <= 2
     if patterns.spoken.search(plain):
         return False
-    if patterns.any_marks.match(plain) or is_about(content, cast, language):
+    if patterns.gestures.match(plain) or is_about(content, cast, language):
+        return True
+    if not alone and _SENTENCE.match(content):
+        return False
+    if patterns.any_marks.match(plain):
         return True
     if brackets and is_addressed(plain, cast, language):
         return True
@@ -113,6 +122,8 @@ def _joined(pieces: list[str]) -> str:
     """Join what is left, with a space where words would run together."""
     text = pieces[0]
     for piece in pieces[1:]:
+        if (dash := _DASHES.match(piece)) is not None and text.endswith(dash[1]):
+            piece = piece[dash.end() :]
         glue = " " if text[-1:].strip() and piece[:1].isalnum() else ""
         text = f"{text}{glue}{piece}"
     return re.sub(r"\A[\s,;:]+|\A\.(?!\.)\s*", "", _EMPTY.sub("", text).strip())

@@ -41,6 +41,7 @@ _QUOTED = [
 _DOUBLE = frozenset('"“”„«»「」『』＂')
 _OPENINGS = frozenset(pair[0] for pair in _PAIRS)
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+_ELIDED = re.compile(r"\A['‘](?!\w+['’]\Z).*\w['’]\Z", re.DOTALL)
 _DOUBLED = re.compile(r"""\A(""|''|``|\\")(?=[^"'`])(.+?)(?:""|''|``|\\")\Z""", re.DOTALL)
 _EMPHASIS = re.compile(r"\A(\*{1,3}|_{1,3})(?=\S)([^*_\n]+)(?<=\S)\1\Z")
 
@@ -122,9 +123,11 @@ def _without_quotes(text: str) -> str:
         return doubled[2]
     if first in _OPENINGS:
         marked = text.removesuffix(".").removesuffix(",")
-        hidden = _APOSTROPHE.sub("\0", marked) if first in "'‘‚" else marked
+        single = first in "'‘‚"
+        hidden = _APOSTROPHE.sub("\0", marked) if single else marked
+        elided = single and _ELIDED.search(marked) is not None
         for opening, whole, part in _QUOTED:
-            if opening == first and whole.match(hidden):
+            if opening == first and whole.match(hidden) and not elided:
                 parts = (marked[m.start(1) : m.end(1)].strip() for m in part.finditer(hidden))
                 return " ".join(quoted for quoted in parts if quoted)
     if (first in _DOUBLE) == (last in _DOUBLE) or sum(map(text.count, _DOUBLE)) > 1:

@@ -67,6 +67,9 @@ FAULTS = (
 MOST_CHARS = 20_000
 """Characters of a reply that are read."""
 
+OPENING_TURNS = 2
+"""Turns at the beginning of a scene in which somebody may ask how to help."""
+
 ECHO_WORDS = 5
 """Words from which a turn counts as an echo of an earlier one."""
 
@@ -187,7 +190,8 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
         return "other_speaker"
     if fault := form_fault(text):
         return fault
-    if fault := _said_fault(text, plain, frozenset(letters), cast, language):
+    opening = len(scene.earlier) < OPENING_TURNS
+    if fault := _said_fault(text, plain, frozenset(letters), cast, opening, language):
         return fault
     words = words_of(text)
     if scene.unsaid and not scene.unsaid.isdisjoint(runs(words)):
@@ -202,7 +206,7 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
 
 
 def _said_fault(
-    text: str, plain: str, words: frozenset[str], cast: Cast, language: str
+    text: str, plain: str, words: frozenset[str], cast: Cast, opening: bool, language: str
 ) -> str | None:
     """Return what is wrong with who seems to speak: an assistant or a narrator."""
     lang = load_language(language)
@@ -211,7 +215,9 @@ def _said_fault(
     own = _QUOTED.sub(" ", plain)
     if lang.refusal.match(own, words):
         return "refusal"
-    if lang.assistant_offer.match(own, words):
+    if lang.assistant_offer.match(own, words) or (
+        not opening and lang.opening_offer.match(own, words)
+    ):
         return "assistant_offer"
     if is_acted(plain, language):
         return "stage_direction"

@@ -65,6 +65,12 @@ def test_many_refusals_at_once_are_one_lesson() -> None:
         "Only user and assistant roles are supported!",
         "'system' role unsupported",
         "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+        "messages[0].role: value 'system' is not one of ['user', 'assistant']",
+        "Invalid value: 'system'. Supported values are: 'user' and 'assistant'.",
+        "Input should be 'user' or 'assistant'",
+        "Only user, assistant and tool roles are supported, got system.",
+        "role: unexpected value; permitted: 'user', 'assistant'",
+        "The system prompt isn't allowed for this model",
     ],
 )
 def test_a_system_message_goes_before_the_users_first_if_its_role_is_refused(detail: str) -> None:
@@ -78,12 +84,23 @@ def test_a_system_message_goes_before_the_users_first_if_its_role_is_refused(det
     assert not dialect.adapt(400, detail, dialect.body(request), dialect.json_mode)
 
 
-def test_an_error_that_only_mentions_a_system_is_no_refusal_of_its_role() -> None:
-    request = Request("agent", "m", (Message("system", "x"), Message("user", "y")), Sampling())
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (500, "The system is overloaded, not available"),
+        (500, "The system is currently not accepting requests"),
+        (400, "System fingerprint: x; parameter `seed` is not supported"),
+        (400, "This model's system does not support 'temperature'"),
+    ],
+)
+def test_an_error_that_only_mentions_a_system_is_no_refusal_of_its_role(
+    status: int, detail: str
+) -> None:
+    said = (Message("system", "x"), Message("user", "y"))
+    request = Request("agent", "m", said, Sampling(temperature=1.0, seed=3))
     dialect = Dialect()
-    assert not dialect.adapt(
-        500, "The system is overloaded, not available", dialect.body(request), dialect.json_mode
-    )
+    dialect.adapt(status, detail, dialect.body(request), dialect.json_mode)
+    assert dialect.takes_system
 
 
 @given(

@@ -139,6 +139,90 @@ def test_what_people_say_is_left_alone(text: str) -> None:
     assert read_utterance(text, SCENE) == Utterance(text)
 
 
+CLERK = Scene("Carlos", ("Rosa",))
+HART = Scene("Will Hart", ("Tom",))
+FAMILY = Scene("Aunt Bea", ("Pat", "Liam", "Grace", "Aoife"))
+
+
+@pytest.mark.parametrize(
+    ("text", "scene"),
+    [
+        ("Good morning, how can I help you today?", CLERK),
+        ("Good morning, how can I help you today?", Scene("Carlos", ("Rosa",), ("Hello?",))),
+        (
+            "Is there anything else I can help you with?",
+            Scene("Carlos", ("Rosa",), ("Stamps?", "Here.", "Thanks.")),
+        ),
+        ("Here are some options: we've got the blue one and the red one.", SCENE),
+        ("Great question. No idea. Carlos?", SCENE),
+        ("Feel free to ask me anything, even if it sounds daft.", SCENE),
+        ("It's important to note that this isn't a lecture.", SCENE),
+        ("I can't pretend to be someone I'm not.", SCENE),
+        ("I can't continue this conversation if you keep crying.", SCENE),
+        ("I won't participate in this conversation any longer.", SCENE),
+        ("I'm not going to comply with some parking warden's whim.", SCENE),
+        ("*Staying here was a mistake.* I said so from the start.", SCENE),
+        ("*Waiting tables pays my rent.* Don't laugh.", SCENE),
+        ("*The bank calls.* That's what they call a crisis.", SCENE),
+        ("Where's she staying? (The Hilton keeps calling.) I need an answer.", SCENE),
+        ("So. [Names redacted] told me everything.", SCENE),
+        ("'Tis the season, and nobody's stoppin'", SCENE),
+        ("Well, Rosalind Hale is done being reasonable.", Scene("Rosalind Hale", ("Tom",))),
+        ("Maureen Doyle doesn't beg.", Scene("Maureen Doyle", ("Tom",))),
+        ("Will Hart is a man of his word. You said that.", HART),
+        ("Pat: drunk. Liam: broke. Grace: pregnant.", FAMILY),
+        ('What did Aoife say? Aoife: "Over my dead body."', FAMILY),
+    ],
+)
+def test_what_sounds_like_a_fault_is_left_alone(text: str, scene: Scene) -> None:
+    assert read_utterance(text, scene) == Utterance(text)
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "How can I assist you today?",
+        "How may I assist you?",
+        "I'm here to help with any questions you have.",
+        "As an AI, I don't eat.",
+        "Feel free to reach out.",
+        "Let me know if you need any further assistance.",
+        "Let me know if you need any more information.",
+    ],
+)
+def test_an_assistant_is_known_by_its_first_words(offer: str) -> None:
+    assert read_utterance(offer, CLERK).fault == "assistant_offer"
+
+
+def test_who_offers_help_in_the_middle_of_a_conversation_is_an_assistant() -> None:
+    scene = Scene("Carlos", ("Rosa",), ("Is it bad?", "It's dead, Carlos."))
+    assert read_utterance("Hello! How can I help you today?", scene).fault == "assistant_offer"
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (
+            "Then she goes — *slams the door* — and I'm left there.",
+            "Then she goes — and I'm left there.",
+        ),
+        ("*Sighs.* Not today.", "Not today."),
+        ("*Turns to the window.* Not today.", "Not today."),
+        ("[Long pause.] Not today.", "Not today."),
+    ],
+)
+def test_a_stage_direction_leaves_no_trace(reply: str, text: str) -> None:
+    assert read_utterance(reply, SCENE) == Utterance(text, ("stage_direction",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Owen is staring at the roof.", "Owen was furious. The roof had gone.", "Owen nods slowly."],
+)
+def test_a_narrator_is_no_proud_speaker(text: str) -> None:
+    assert read_utterance(text, SCENE).fault == "third_person"
+
+
 def test_yes_may_be_said_twice() -> None:
     assert read_utterance("Yes.", Scene("Tom", ("Owen",), ("Yes.", "Are you sure?"))).fault is None
 
@@ -257,7 +341,8 @@ def test_a_language_without_patterns_is_refused() -> None:
 @pytest.mark.parametrize(
     "part",
     ["(", "*", "<think>", "\n", "Owen ", "Owen: ", '"', "'", "“", "```", "[", "i ", "<s>", "a. ",
-     "1. ", "*sighs* ", '"*', "no ", "Tom:\n", "x", "here is a line ", "analysis"],
+     "1. ", "*sighs* ", '"*', "no ", "Tom:\n", "x", "here is a line ", "analysis",
+     "*.", "😀~", "<|", "<|</s>", " ", "— *nods* —"],
 )  # fmt: skip
 def test_long_hostile_replies_are_read(part: str) -> None:
     reply = part * (200_000 // len(part))

@@ -18,9 +18,10 @@ from convogen.methods.diasynth.dialogue import Asked, Writer, Written
 from convogen.methods.diasynth.listing import Lister
 from convogen.methods.diasynth.plan import Place, SharedList
 from convogen.store import Outcome
-from convogen.types import Experience, Persona, PlanStep, Starter, Turn
+from convogen.types import Experience, Persona, PlanStep, Starter
 
 if TYPE_CHECKING:
+    from convogen.groupchat import Played
     from convogen.methods.diasynth.method import DiaSynth
 
 __all__ = ["DiaSynthPlay"]
@@ -139,7 +140,7 @@ class DiaSynthPlay(Play):
         examples = method.example_list.draw(rng, method.shots)
         if method.mode == "script":
             written = await self._writer.write(task.session, asked, examples)
-            turns, ended = written.turns, written.ended
+            turns, ended, refused = written.turns, written.ended, list[str]()
             experience = _settled(experience, written)
             for what in ("experiences", *("turns" for _ in turns)):
                 task.count(what)
@@ -147,7 +148,9 @@ class DiaSynthPlay(Play):
             written = await self._writer.open(task.session, asked, examples)
             experience = _settled(experience, written)
             task.count("experiences")
-            turns, ended = await self._chat(task, experience, written, rng.randint(asked.low, high))
+            n_turns = rng.randint(asked.low, high)
+            played = await self._chat(task, experience, written, n_turns)
+            turns, ended, refused = played.turns, played.ended, played.refused
         context = {
             "topic": topic,
             "subtopic": found.subtopic,
@@ -155,12 +158,14 @@ class DiaSynthPlay(Play):
         }
         context = {key: value for key, value in context.items() if value}
         usage = task.session.usage - before
-        conversation = task.conversation(method.name, experience, turns, ended, usage, context)
+        conversation = task.conversation(
+            method.name, experience, turns, ended, usage, context, refused
+        )
         return Outcome(experience, conversation)
 
     async def _chat(
         self, task: Task, experience: Experience, written: Written, n_turns: int
-    ) -> tuple[list[Turn], str]:
+    ) -> Played:
         """The dialogue played turn by turn, each person by an agent of its own."""
         from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 
@@ -173,11 +178,11 @@ class DiaSynthPlay(Play):
         )
         told = [(name.replace("_", " "), v) for name, v in written.characteristics.items()]
         prompts = ChatPrompts.of(self._prompts, characteristics=told)
-        turns, ended = await play_group_chat(
+        played = await play_group_chat(
             experience, rules, prompts, task.session, lambda: task.count("turns")
         )
-        self._method.refuse_broken(turns, n_turns, ended)
-        return turns, ended
+        self._method.refuse_broken(played.turns, n_turns, played.ended)
+        return played
 
 
 def _entry(items: Sequence[T], at: int, step: str) -> T:
