@@ -19,6 +19,7 @@ from convogen.errors import ModelFault
 from convogen.lengths import BoundedText, cut_texts
 from convogen.models.base import Message, printable
 from convogen.models.traffic import Answer, Session
+from convogen.speakers import tidy_name, without_titles
 
 __all__ = [
     "Draft",
@@ -38,7 +39,8 @@ _SHOWN_CHARS = 12_000
 _COMPLAINTS = 3
 """Texts that were cut off which one complaint names."""
 
-_TITLES = frozenset("dr mr mrs ms miss prof sir".split())
+_MOST_NAME = 80
+"""Characters of a name."""
 
 T = TypeVar("T")
 D = TypeVar("D", bound="Draft")
@@ -158,15 +160,20 @@ def find_json(text: str) -> dict[str, Any] | None:
 
 def first_name(name: str) -> str:
     """Return the first word of a name that is no title, in small letters."""
-    words = [word.strip(".").casefold() for word in name.split()]
-    return next((word for word in words if word not in _TITLES), words[0])
+    _, words = without_titles(tidy_name(name))
+    return words[0].strip(".").casefold() if words else ""
 
 
 def name_of_a_person(name: str) -> str:
-    """Return the name; raises `ValueError` if it is none."""
-    if re.search(r"[\d\n{}\[\]<>|_\\]", name) or not re.search(r"[^\W\d_]", name):
+    """Return the name in the form in which names are compared; raises `ValueError` if it is none.
+
+    Several lines, digits and the marks of code, templates and labels are in no name.
+    """
+    tidied = tidy_name(name)
+    several = len(name.splitlines()) > 1 or len(tidied) > _MOST_NAME
+    if several or re.search(r"[\d{}\[\]<>|_\\:]", tidied) or not re.search(r"[^\W\d_]", tidied):
         raise ValueError(f"{name!r} is no name of a person")
-    return name
+    return tidied
 
 
 @lru_cache(maxsize=32)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from convogen.errors import SourceError
 from convogen.resources import shipped
+from convogen.speakers import tidy_name
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 
 __all__ = [
@@ -99,13 +100,13 @@ def _explain(error: ValidationError, *allowed: str) -> str:
 
 def check_experience(experience: Experience) -> str | None:
     """What is wrong with an experience as a group, in words; None where nothing is."""
-    names = Counter(persona.name.strip().casefold() for persona in experience.personas)
+    names = Counter(tidy_name(persona.name).casefold() for persona in experience.personas)
     twice = [name for name, n in names.items() if n > 1]
     if len(experience.personas) < 2:
         return f"personas: {len(experience.personas)} found, at least 2 are needed to talk"
     if twice:
         return f"personas: two of them are named {twice[0]!r}; give each a name of its own"
-    if experience.starter.speaker.strip().casefold() not in names:
+    if tidy_name(experience.starter.speaker).casefold() not in names:
         return (
             f"starter.speaker: {experience.starter.speaker!r} is none of "
             f"{', '.join(persona.name for persona in experience.personas)}"

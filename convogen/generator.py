@@ -17,6 +17,7 @@ from convogen.lengths import Words
 from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.speakers import person_named, tidy_name
 from convogen.text import Scene, complaint, nearest_sentences, read_utterance
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.variations import Variation
@@ -149,10 +150,10 @@ def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
 
     The model is not shown what it wrote: who took over a name would take over more.
     """
-    shown = {persona.name.casefold() for shot in shots for persona in shot.personas}
+    shown = {tidy_name(persona.name).casefold() for shot in shots for persona in shot.personas}
     taken = shown | {first_name(name) for name in shown}
     for name in names:
-        if not taken.isdisjoint((name.casefold(), first_name(name))):
+        if not taken.isdisjoint((tidy_name(name).casefold(), first_name(name))):
             objection = f"names: {name!r} has the name of somebody in an example; invent another"
             raise Unusable(objection, kind="name_of_a_shot", afresh=True)
 
@@ -218,11 +219,8 @@ def _starter(
 
 def _starter_speaker(said: str, names: Sequence[str]) -> tuple[str, list[str]]:
     """Return whom the starter belongs to: the persona named, else the first, with a note."""
-    folded = said.strip().casefold()
-    exact = [name for name in names if name.casefold() == folded]
-    first = [name for name in names if name.split()[0].casefold() == folded.split(" ")[0]]
-    if exact or len(first) == 1:
-        return (exact or first)[0], []
+    if (speaker := person_named(said, names)) is not None:
+        return speaker, []
     return names[0], [f"starter.speaker {said[:80]!r} is nobody here: given to {names[0]!r}"]
 
 
@@ -248,7 +246,8 @@ def _scene(starter: Words) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def _draft_model(n: int, starter: Words) -> type[Draft]:
     """Return what is written for `n` people: the card's fields come from `PersonaCard`."""
-    name: Any = (str, WORDS["name"].field(shortest=1, longest=80))
+    short: Any = WORDS["name"].field(shortest=1, longest=80)
+    name: Any = (Annotated[str, short, AfterValidator(name_of_a_person)], ...)
     card: dict[str, Any] = {k: (f.annotation, f) for k, f in PersonaCard.model_fields.items()}
     persona = create_model("DraftPersona", __base__=Draft, name=name, **card)
     personas: Any = (list[persona], Field(min_length=n, max_length=n))

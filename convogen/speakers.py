@@ -63,7 +63,7 @@ def person_named(said: str, names: Sequence[str]) -> str | None:
     if found := _alone(said, names):
         return found
     first = _words(" ".join(without_titles(tidy_name(said))[1][:1]))
-    return _first(_called(names, fold, _FIRST).get(_folded(first, fold)) for fold in _FOLDS)
+    return _first(_called((*names,), fold, _FIRST).get(_folded(first, fold)) for fold in _FOLDS)
 
 
 def resolve_speaker(reply: str, candidates: Mapping[str, str]) -> str | None:
@@ -98,8 +98,8 @@ def _read(reply: str) -> str:
 
 def _values(text: str) -> list[str]:
     """Return what a reply gives for the next speaker, as JSON, a Python literal or `key: value`."""
-    pairs = [(pair[1].casefold(), pair[2] or pair[3] or pair[4]) for pair in _PAIR.finditer(text)]
-    said = [(key, value) for key, value in pairs if value and not _PAST.search(key)]
+    pairs = [(pair[1].casefold(), "".join(pair.groups("")[1:])) for pair in _PAIR.finditer(text)]
+    said = [(key, value.replace("\\", "")) for key, value in pairs if not _PAST.search(key)]
     return [value for part in ("next", "speaker", "name") for key, value in said if part in key]
 
 
@@ -111,7 +111,7 @@ def _alone(said: str, names: Sequence[str]) -> str | None:
     titles, core = without_titles(_words(said))
     for fold in _FOLDS:
         words = _folded(" ".join(core), fold)
-        called = _called(names, fold)
+        called = _called((*names,), fold)
         if found := called.get((*titles, *words)) or called.get(words):
             return found
     return None
@@ -120,11 +120,12 @@ def _alone(said: str, names: Sequence[str]) -> str | None:
 def _mentioned(line: str, names: Sequence[str]) -> str | None:
     """Return the one person whom a line mentions; a name within a longer one does not count.
 
-    A last name alone may be that of somebody else: it counts after a title.
+    A last name may be that of somebody else and counts only after a title; a title alone counts
+    only as it is written in the name.
     """
     for fold in _FOLDS:
         text, found = fold(tidy_name(line)), set[str]()
-        called = _called(names, fold, _AMONG_WORDS)
+        called = _called((*names,), fold, _EXACTLY if fold is _FOLDS[0] else _AMONG_WORDS)
         for form in sorted(called, key=lambda form: -len("".join(form))):
             pattern, name = _pattern(form), called[form]
             if name and re.search(pattern, text):
@@ -135,27 +136,29 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def _called(
-    names: Sequence[str], fold: _Fold, kinds: slice = slice(None)
+    names: tuple[str, ...], fold: _Fold, kinds: tuple[int, ...] = tuple(range(6))
 ) -> dict[tuple[str, ...], str | None]:
     """Return what people may be called, as words, and who is; None if it may be several.
 
     The kinds of forms are, and decide in this order: the full name; the name without titles; its
     first word; the title, `""` for any, and the last name; the last name; the title.
     """
-    people = [(name, *without_titles(_words(tidy_name(name)))) for name in names]
     forms: list[list[tuple[str, tuple[str, ...]]]] = [[] for _ in range(6)]
-    for name, titles, words in people:
+    for name in names:
+        text = _words(tidy_name(name))
+        titles, words = without_titles(text)
         core = _folded(" ".join(words), fold)
+        title = _folded(" ".join(text.split()[: len(titles)][-1:]), fold)
         last = (titles[-1] if titles else "", *core[-1:])
-        ways = ((*titles, *core), core, core[:1], last, core[-1:], tuple(titles[-1:]))
-        for kind, form in enumerate(ways):
+        for kind, form in enumerate(((*titles, *core), core, core[:1], last, core[-1:], title)):
             if core and form:
                 forms[kind].append((name, form))
     called: dict[tuple[str, ...], str | None] = {}
-    for kind in forms[kinds]:
-        n = Counter(form for _, form in kind)
-        for name, form in kind:
+    for kind in kinds:
+        n = Counter(form for _, form in forms[kind])
+        for name, form in forms[kind]:
             called.setdefault(form, name if n[form] == 1 else None)
     return called
 
@@ -163,9 +166,10 @@ def _called(
 def _pattern(form: Sequence[str]) -> str:
     """Return a pattern of a form; in scripts without spaces a name may be within other letters."""
     spelt = r"\.?\s+".join(_spelt(word) for word in form)
-    if len(form) == 1 and len(form[0]) > 1 and _UNSPACED.search(form[0]):
+    if len("".join(form)) > 1 and _UNSPACED.search("".join(form)):
         return spelt
-    return rf"(?<!\w){spelt}(?!\w)"
+    surname = r"(?!\.?\s+[^\W\d_a-z])" if form[0].casefold() in load_language("en").titles else ""
+    return rf"(?<!\w){spelt}(?!\w){surname if len(form) == 1 else ''}"
 
 
 @lru_cache(maxsize=1024)
@@ -198,16 +202,17 @@ _Fold = Callable[[str], str]
 _FOLDS: tuple[_Fold, ...] = (str.strip, str.casefold, _plain)
 """How a reply and a name are compared: exactly, whatever the case, whatever the accents."""
 
-_FIRST, _AMONG_WORDS = slice(2, 3), slice(4)
-"""Of the kinds of forms in `_called`: first names, and those that count among other words."""
+_FIRST, _AMONG_WORDS, _EXACTLY = (2,), (0, 1, 2, 3), (0, 1, 2, 3, 5)
+"""Of the kinds of forms in `_called`: first names; those that count among other words, with titles
+as they are written."""
 
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 """Characters of scripts that put no space between words, or none before particles."""
 
-_EDGES = re.compile(r"\A\W*(?:\d+[.)]\s+)?\W*|\W+\Z")
+_EDGES = re.compile(r"\A\W*(?:\d+[.)]\s+)?\W*|(?<!\W)\W+\Z")
 """What is around a name that stands alone: quotation marks, emphasis, a list's number."""
 
-_MARKS = re.compile(r"\A\W+|\W+\Z")
+_MARKS = re.compile(r"\A\W+|(?<!\W)\W+\Z")
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
@@ -218,7 +223,7 @@ _PAIR = re.compile(
 )
 """A key and its value, in double quotes, single quotes or none."""
 
-_PAST = re.compile(r"last|prev|reason")
+_PAST = re.compile(r"last|prev|current|reason")
 """What is in a key whose value is not the next speaker."""
 
 MOST_CHARS = 4_000

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
+from convogen.drafts import name_of_a_person
 from convogen.errors import ExperimentError
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
@@ -225,7 +226,7 @@ def test_a_run_folder_of_another_experiment_names_both_fingerprints() -> None:
     )
     assert load_run("run").manifest["fingerprint"] in ended.complaint
     assert other.fingerprint in ended.complaint
-    for word in ("max_words", "20", "12", "--out", "--fresh"):
+    for word in ("max_words", "25", "12", "--out", "--fresh"):
         assert word in ended.complaint
     assert {path.name: path.read_bytes() for path in Path("run").glob("*.*")} == before
 
@@ -355,21 +356,25 @@ def test_a_folder_in_place_of_a_file_is_named(two: Path) -> None:
 
 
 AWKWARD = [
-    "{name}",
-    "{{ name }}",
-    "{% raw %}",
-    "{0} {history} {}",
     "%s %(name)s $name",
     'O\'Brien "the" «Bear»',
-    "Ann\nBob",
-    "\U0001f600",
     "שרה לוי",
-    "\u202eevil\u202c",
     "李小龍",
     "Ünal Öz",
     "user",
     "System",
     "None",
+    "a" * 80,
+    "е",  # a Cyrillic letter
+]
+
+NO_NAMES = [
+    "{name}",
+    "{{ name }}",
+    "{% raw %}",
+    "{0} {history} {}",
+    "Ann\nBob",
+    "\U0001f600",
     "Person 2",
     "Person_1",
     "-",
@@ -377,12 +382,15 @@ AWKWARD = [
     "*[",
     "[bold]Ada[/]",
     "\\n",
-    "a" * 80,
-    "е",  # a Cyrillic letter
+    "<|im_start|>system",
+    "\u200b",
 ]
+"""What nobody who is invented may be called."""
+
+GIVEN = [*AWKWARD, *NO_NAMES, "\u202eevil\u202c"]
 
 
-SAID = "So we and {x, y} and %s %(z)s {0}, well:"
+SAID = "So {x} and %s:"
 OTHERS = [f"{name} Vo" for name in "Quin Zed Hale Ira Jem Kip Lou Max".split()]
 """The people of the second experience: nobody may have a name of the first, its shot."""
 
@@ -407,7 +415,9 @@ def script_for(names: list[str], seen: list[Request]) -> Callable[[Request], str
     return script
 
 
-def play(names: list[str], folder: Path, selection: str = "auto") -> tuple[Run, list[Request]]:
+def play(
+    names: list[str], folder: Path, selection: str = "auto", **keys: Any
+) -> tuple[Run, list[Request]]:
     seen: list[Request] = []
     overrides = {
         "n": 2,
@@ -418,6 +428,7 @@ def play(names: list[str], folder: Path, selection: str = "auto") -> tuple[Run, 
         "near_copy": 1.0,
         "speaker_selection": selection,
         "models": "scripted",
+        **keys,
     }
     experiment = Experiment.load("GPIS-s", overrides)
     model = ScriptedModel(script_for(names, seen))
@@ -459,6 +470,40 @@ def test_an_awkward_persona_goes_through_unchanged(
     check(names, *play(names, tmp_path / "run", selection))
 
 
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_what_is_no_name_is_refused_if_it_is_invented(tmp_path: Path, name: str) -> None:
+    result, _ = play([name, "Bo Lind"], tmp_path / "run", n=1, reasks=0)
+    (failure,) = result.failures()
+    assert (failure.stage, failure.kind) == ("experience", "experience_invalid")
+    assert "no name of a person" in failure.message
+    assert [one.participants for one in result.conversations()] == [OTHERS[:2]]
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_awkward_name_that_is_given_goes_through_unchanged(tmp_path: Path, name: str) -> None:
+    names = [name, "Bo Lind"]
+    Path("people.json").write_text(json.dumps([{"name": n, "text": f"is {n}"} for n in names]))
+    seen: list[Request] = []
+
+    def script(request: Request) -> str:
+        seen.append(request)
+        if request.role != "generator":
+            return improvise(request)
+        starter = {"speaker": name, "text": "Hello, all {}!"}
+        return json.dumps({**json.loads(improvise(request)), "starter": starter})
+
+    keys = {"personas": "sampled", "persona_source": "people.json", "participants": 2}
+    sizes = {"n": 1, "max_turns": 4, "models": "scripted"}
+    experiment = Experiment.load("demo", {**keys, **sizes})
+    result = run(experiment, tmp_path / "run", open_model=lambda _: ScriptedModel(script))
+    (conversation,) = result.conversations()
+    assert sorted(conversation.participants) == sorted(names)
+    assert conversation.turns[0].speaker == name
+    assert {turn.speaker for turn in conversation.turns} <= set(names)
+    told = "\n".join(message.content for message in seen[-1].messages)
+    assert name in told
+
+
 def test_awkward_personas_together_are_shown(tmp_path: Path) -> None:
     names = AWKWARD[:8]
     check(names, *play(names, tmp_path / "run"))
@@ -473,8 +518,15 @@ def test_awkward_personas_together_are_shown(tmp_path: Path) -> None:
     assert ascii_only.status == 0, ascii_only.err
 
 
+def accepted(name: str) -> str | None:
+    try:
+        return name_of_a_person(name)
+    except ValueError:
+        return None
+
+
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=30).filter(
-    lambda name: name == name.strip()
+    lambda name: name == accepted(name)
 )
 
 
@@ -487,7 +539,7 @@ def test_any_names_go_through_unchanged(names: list[str]) -> None:
 
 def test_awkward_seed_experiences_are_shots_as_they_are_written(tmp_path: Path) -> None:
     Path("hub").mkdir()
-    for place, name in enumerate(AWKWARD):
+    for place, name in enumerate(GIVEN):
         seed = {
             **SEED,
             "personas": [{"name": name, "text": f"is {name}"}, PERSONAS[1]],
@@ -513,6 +565,6 @@ def test_awkward_seed_experiences_are_shots_as_they_are_written(tmp_path: Path) 
     assert len(shots) == 8
     for shot in shots:
         name = shot["personas"][0]["name"]
-        assert name in AWKWARD
+        assert name in GIVEN
         assert shot["personas"][0]["text"] == f"is {name}"
         assert shot["starter"] == {"speaker": name, "text": f"I am {name}."}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from convogen.errors import ModelFault
-from convogen.experiences import encounter_text, load_experiences
+from convogen.experiences import check_experience, encounter_text, load_experiences
 from convogen.generator import ExperienceGenerator
 from convogen.models.base import Request, Sampling
 from convogen.models.journal import Journal
@@ -145,6 +145,78 @@ def test_a_given_person_may_have_a_name_of_a_shot(tmp_path: Path) -> None:
         lambda generator, session: generator.match(session, people, SHOTS),
     )
     assert (experience.personas[0].name, experience.reasks) == ("Rosa Klein", [])
+
+
+def test_of_a_title_many_may_have_the_same(tmp_path: Path) -> None:
+    shot = SHOTS[0]
+    joy = [person.model_copy(update={"name": "Nurse Joy"}) for person in shot.personas[:1]]
+    shots = [shot.model_copy(update={"personas": [*joy, *shot.personas[1:]]})]
+    experience, _ = generated(
+        tmp_path,
+        "experience",
+        lambda generator, session: generator.invent(session, 2, shots),
+        named("Nurse Joy", "Bo Klein"),
+        named("Nurse Ada", "Uncle Bo"),
+    )
+    assert [persona.name for persona in experience.personas] == ["Nurse Ada", "Uncle Bo"]
+    assert experience.reasks == ["name_of_a_shot"]
+
+
+@pytest.mark.parametrize(
+    ("said", "speaker"),
+    [
+        ("Dr. Ben Wills", "Ben Wills"),
+        ("Dr. Wills", "Ben Wills"),
+        ("Okafor", "Dr. Amara Okafor"),
+        ("ben the baker", "Ben Wills"),
+        ("Dr. Zoe Lind", None),
+    ],
+)
+def test_whom_the_starter_belongs_to(tmp_path: Path, said: str, speaker: str | None) -> None:
+    people = named("Dr. Amara Okafor", "Ben Wills")
+    starter = {"starter": {"speaker": said, "text": "Who took my keys?"}}
+    experience, _ = generated(tmp_path, "experience", invent, {**people, **starter})
+    assert experience.starter.speaker == (speaker or "Dr. Amara Okafor")
+    noted = f"starter.speaker {said!r} is nobody here: given to 'Dr. Amara Okafor'"
+    assert experience.repairs == ([] if speaker else [noted])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Ann\nBo: hi", "Ann: hi", "<|im_start|>system", '{"a":1}', "12345", "...", "\u200b"),
+        *("Ann\u2028Bo", "[user]", "a_b", "\u0958" * 80),
+    ],
+)
+def test_who_is_invented_has_a_name_of_a_person(tmp_path: Path, name: str) -> None:
+    experience, asked = generated(tmp_path, "experience", invent, named("Lea Chen", name), {})
+    assert experience.reasks == ["invalid"]
+    assert "no name of a person" in asked[1].messages[-1].content
+    assert name not in {persona.name for persona in experience.personas}
+
+
+def test_an_invented_name_is_tidied(tmp_path: Path) -> None:
+    people = named("Jose\u0301  Gil", "\u202eLea\u202c\u200b Chen")
+    starter = {"starter": {"speaker": "Jose\u0301  Gil", "text": "Who took my keys?"}}
+    experience, _ = generated(tmp_path, "experience", invent, {**people, **starter})
+    assert [persona.name for persona in experience.personas] == ["José Gil", "Lea Chen"]
+    assert (experience.starter.speaker, experience.repairs) == ("José Gil", [])
+
+
+@pytest.mark.parametrize("other", ["Ann  Lee", "ANN LEE", "Ann Le\u0065", "Ann\u00a0Lee\u200b"])
+def test_two_people_of_one_name_are_told_however_it_is_spelt(other: str) -> None:
+    people = [Profile(text="x", source="x").named(name) for name in ("Ann Lee", other)]
+    assert "two of them" in (
+        check_experience(SHOTS[0].model_copy(update={"personas": people})) or ""
+    )
+
+
+def test_composed_letters_are_the_same_as_decomposed_ones() -> None:
+    people = [Profile(text="x", source="x").named(name) for name in ("José", "Jose\u0301", "Bo")]
+    starter = SHOTS[0].starter.model_copy(update={"speaker": "Jose\u0301"})
+    group = SHOTS[0].model_copy(update={"personas": people, "starter": starter})
+    assert "two of them" in (check_experience(group) or "")
+    assert check_experience(group.model_copy(update={"personas": people[::2]})) is None
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -58,7 +58,7 @@ def step(request: Request) -> str:
 def sensible(request: Request) -> str:
     """What the scripted model says; personas have names of their own, and everybody speaks."""
     reply = improvise(request)
-    data = json.loads(reply) if request.schema is not None else {}
+    data: Any = json.loads(reply) if request.schema is not None else {}
     for nth, persona in enumerate(data.get("personas", [])):
         persona |= {"name": NAMES[nth], "about": f"{persona['about']}, all day long"}
     for nth, turn in enumerate(data.get("turns", [])):
@@ -380,6 +380,24 @@ def test_a_dialogue_and_what_was_settled_before_it(tmp_path: Path) -> None:
     assert experience.starter.text == TALK[0][1]
     assert one.usage is not None
     assert one.usage.completion_tokens > 0
+
+
+def test_who_speaks_is_understood_with_another_title_or_by_the_last_name(tmp_path: Path) -> None:
+    called = {"Dr. Lea Chen": "Chen", "Ben Wills": "Dr. Wills", "Mrs Sol": "sol"}
+
+    def answers(request: Request) -> str:
+        if step(request) == "personas":
+            people = [
+                {"name": n, "about": f"Somebody like {c} all day."} for n, c in called.items()
+            ]
+            return json.dumps({"personas": people})
+        reply = json.loads(sensible(request))
+        for turn in reply.get("turns", []):
+            turn["speaker"] = called[turn["speaker"]]
+        return json.dumps(reply)
+
+    made = played(small(tmp_path, near_copy=1.0, max_failures=0), tmp_path / "run", answers)
+    assert {turn.speaker for one in made.conversations() for turn in one.turns} == {*called}
 
 
 def test_it_is_cut_before_what_is_said_again_and_where_it_is_too_long(tmp_path: Path) -> None:

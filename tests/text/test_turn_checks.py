@@ -36,10 +36,10 @@ CORPORA = (
 )
 
 LEAST_CAUGHT = 0.95
-FINE_FLAGGED = {"tuning": 0, "held_out": 1, "fresh": 3}
+FINE_FLAGGED = {"tuning": 0, "held_out": 1, "fresh": 1}
 """Fine turns flagged. The checks were tuned on the first file alone. The second was only run, but
-more than once (92.3% were caught the first time); the third was written by another hand afterwards
-and measures them without bias."""
+more than once (92.3% were caught the first time); the third was written by another hand afterwards.
+96.2% of it were caught before its score, too, decided which patterns stay: none is unbiased now."""
 
 MOST_FLAGGED, MOST_FLAGGED_BY_ALL = 0.005, 0.01
 """Shares of real people's turns."""
@@ -206,6 +206,7 @@ def test_who_offers_help_in_the_middle_of_a_conversation_is_an_assistant() -> No
             "Then she goes — *slams the door* — and I'm left there.",
             "Then she goes — and I'm left there.",
         ),
+        ("Well - *shrugs* - no.", "Well - no."),
         ("*Sighs.* Not today.", "Not today."),
         ("*Turns to the window.* Not today.", "Not today."),
         ("[Long pause.] Not today.", "Not today."),

@@ -17,6 +17,7 @@ from convogen.lengths import Words
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.speakers import person_named
 from convogen.text import Scene, complaint, read_utterance, repeats
 from convogen.types import Persona, Starter, Turn
 
@@ -187,12 +188,9 @@ def _turn(
 
     An echo is for `_until_repetition`: it ends the dialogue.
     """
-    folded = line["speaker"].casefold()
-    exact = [name for name in names if name.casefold() == folded]
-    first = [name for name in names if name.split()[0].casefold() == folded.split(" ")[0]]
-    if not exact and len(first) != 1:
+    speaker = person_named(line["speaker"], names)
+    if speaker is None:
         raise Unusable(f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}")
-    speaker = (exact or first)[0]
     others = tuple(name for name in names if name != speaker)
     said = read_utterance(line["text"], Scene(speaker, others, earlier))
     if said.fault not in (None, "echo", "empty_reply"):
