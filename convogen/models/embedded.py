@@ -14,12 +14,14 @@ import os
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convogen.errors import ModelConfigError
 from convogen.models.base import Reply, Request
-from convogen.models.endpoint import EndpointModel
 from convogen.models.spec import EMBEDDED, ModelSpec
+
+if TYPE_CHECKING:
+    from convogen.models.endpoint import EndpointModel
 
 __all__ = ["EmbeddedModel", "find_gguf", "models_folder", "serve"]
 
@@ -123,6 +125,8 @@ class EmbeddedModel:
         return await (await self._ready()).complete(request)
 
     async def _ready(self) -> EndpointModel:
+        from convogen.models.endpoint import EndpointModel
+
         async with self._starting:
             if self._endpoint is None:
                 url = await asyncio.to_thread(serve, self._path)
