@@ -12,22 +12,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import PEERS, autogen_alone
+from benchmarks.peers import PEERS, BareEndpoint, autogen_alone
 from benchmarks.served import ROOT
 from convogen.engine import run_async
 from convogen.experiment import Experiment
 from convogen.inorder import run_to_end
-from convogen.models.base import Request
+from convogen.models.base import ChatModel, Request
 from convogen.models.dialect import Dialect
-from convogen.models.scripted import Script, ScriptedModel, improvise
+from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
+from convogen.models.traffic import open_model
 
 __all__ = ["Order", "Taken", "ordered", "started", "taken"]
 
@@ -36,8 +37,9 @@ __all__ = ["Order", "Taken", "ordered", "started", "taken"]
 class Order:
     """What a client does: chats of `turns` replies after the starter, each with its selection.
 
-    `what` is `run` (convogen on an endpoint), `scripted` (the same without HTTP), `autogen` or one
-    of `benchmarks.peers.PEERS`. `core` is the one it may use.
+    `what` is `run` (convogen on an endpoint), `bare run` (the same over aiohttp alone), `scripted`
+    (the same without HTTP), `autogen` or one of `benchmarks.peers.PEERS`. `core` is the one it may
+    use.
     """
 
     what: str
@@ -112,12 +114,13 @@ def experiment(order: Order, chats: int, model: Any) -> Experiment:
     )
 
 
-async def whole_run(chosen: Experiment, script: Script | None = None) -> Tally:
+async def whole_run(
+    chosen: Experiment, opened: Callable[[ModelSpec], ChatModel] = open_model
+) -> Tally:
     """Generate into a folder that is thrown away; what was counted."""
     tally = Tally()
-    scripted = {"open_model": lambda _: ScriptedModel(script)} if script else {}
     with tempfile.TemporaryDirectory() as folder:
-        await run_async(chosen, f"{folder}/run", tally=tally, **scripted)
+        await run_async(chosen, f"{folder}/run", tally=tally, open_model=opened)
     return tally
 
 
@@ -129,7 +132,7 @@ async def bodies_of_chats(order: Order, calls: int) -> list[dict[str, Any]]:
         asked.append(request)
         return improvise(request)
 
-    await whole_run(experiment(order, 4, "scripted"), script)
+    await whole_run(experiment(order, 4, "scripted"), lambda _: ScriptedModel(script))
     bodies = [Dialect().body(request) for request in asked]
     return [bodies[at % len(bodies)] for at in range(calls)]
 
@@ -137,11 +140,12 @@ async def bodies_of_chats(order: Order, calls: int) -> list[dict[str, Any]]:
 async def prepared(order: Order) -> tuple[Coroutine[Any, Any, Tally | None], int]:
     """The work that is ordered, ready to be measured, and the calls it makes without retries."""
     calls = order.chats * (2 * order.turns + 1)
-    if order.what in ("run", "scripted"):
+    if order.what in ("run", "bare run", "scripted"):
         url = order.base_url
         model = "scripted" if order.what == "scripted" else ModelSpec(name="test", base_url=url)
-        await whole_run(experiment(order, 2, model))
-        return whole_run(experiment(order, order.chats, model)), calls
+        opened = BareEndpoint if order.what == "bare run" else open_model
+        await whole_run(experiment(order, 2, model), opened)
+        return whole_run(experiment(order, order.chats, model), opened), calls
     if order.what == "autogen":
         await autogen_alone(2, order.people, order.turns)
         return autogen_alone(order.chats, order.people, order.turns), 2 * order.chats * order.turns

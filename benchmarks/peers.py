@@ -24,7 +24,15 @@ from autogen_core.models import (
 )
 from pydantic import BaseModel
 
-__all__ = ["PEERS", "autogen_alone"]
+from convogen.masking import Secrets
+from convogen.models.base import Reply, Request
+from convogen.models.completions import read_completion, read_error
+from convogen.models.dialect import Dialect
+from convogen.models.faults import Advice, Faults
+from convogen.models.spec import ModelSpec
+from convogen.models.transport import Transport
+
+__all__ = ["PEERS", "BareEndpoint", "autogen_alone"]
 
 Body = Mapping[str, Any]
 
@@ -82,6 +90,37 @@ PEERS: dict[str, Callable[[str, Sequence[Body], int], Awaitable[None]]] = {
     "openai post": openai_post,
     "openai create": openai_create,
 }
+
+
+class BareEndpoint:
+    """An endpoint's model as convogen had it before the `openai` client: aiohttp and nothing else.
+
+    Whole runs are measured with it, so that before and after are in one table.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._secrets, self._dialect = Secrets([]), Dialect()
+        faults = Faults(f"{spec.base_url}", spec.timeout_s, self._secrets, Advice("", "", ""))
+        headers = {"Authorization": "Bearer none", "Content-Type": "application/json"}
+        url = f"{spec.base_url}/chat/completions"
+        self._transport = Transport(url, headers, spec.timeout_s, faults)
+        self._faults = faults
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request; if the endpoint refuses a parameter, ask again without it."""
+        while True:
+            body, mode = self._dialect.body(request), self._dialect.json_mode
+            status, headers, answer = await self._transport.post(body)
+            if 200 <= status < 300:
+                self._faults.answered = True
+                return read_completion(answer, self._secrets)
+            detail = read_error(answer, self._secrets)
+            if not self._dialect.adapt(status, detail, body, mode):
+                raise self._faults.refused(status, headers, detail)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
 
 
 async def autogen_alone(chats: int, people: int, turns: int) -> None:

@@ -10,13 +10,14 @@ from benchmarks.served import serving
 __all__ = ["processor_time"]
 
 LIMIT_MS = 2.0
+LIMIT_OVER_BARE = 1.5
 LATENCY_S = 0.02
 PEERS = ("aiohttp", "openai post", "openai create", "autogen", "scripted")
 
 
 def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> list[Figure]:
     """The client on one core, the endpoint on another; medians of interleaved rounds."""
-    took: dict[str, list[Taken]] = {what: [] for what in (*PEERS, "run")}
+    took: dict[str, list[Taken]] = {what: [] for what in (*PEERS, "bare run", "run")}
     with serving(Settings(latency_s=LATENCY_S), cores=cores[:1]) as endpoint:
         for _ in range(rounds):
             for what, found in took.items():
@@ -29,6 +30,9 @@ def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> lis
             took["run"], took["autogen"], took["openai post"], strict=True
         )
     )
+    over_bare = middle(
+        run.cpu_ms / bare.cpu_ms for run, bare in zip(took["run"], took["bare run"], strict=True)
+    )
     calls = took["run"][0].calls
     return [
         Figure(
@@ -39,7 +43,20 @@ def processor_time(rounds: int, cores: tuple[int, int], chats: int = 128) -> lis
             about=f"{calls} calls of {chats} chats: AutoGen, HTTP, journal, commit, start of run",
         ),
         Figure(
-            "the same, over AutoGen and `openai` post",
+            "the same run over bare aiohttp",
+            ms["bare run"],
+            "ms",
+            about="as it was before the `openai` client",
+        ),
+        Figure(
+            "the run, over that over bare aiohttp",
+            over_bare,
+            "times",
+            LIMIT_OVER_BARE,
+            about="what the `openai` client costs, group chat to commit",
+        ),
+        Figure(
+            "the run, over AutoGen and `openai` post",
             ratio,
             "times",
             about="what a chat costs where these two are put together and nothing is kept",

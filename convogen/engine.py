@@ -46,7 +46,7 @@ PRICED = 2
 UNPRICED = 8
 """Tasks under way at most until then, where there is a budget."""
 
-PACKAGES = ("aiohttp", "autogen-agentchat", "pydantic", "xllamacpp")
+PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
 
 def run(

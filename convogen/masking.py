@@ -39,9 +39,14 @@ class Secrets:
     """What one endpoint is reached with; known to `masked` from then on."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        whole = set(secrets)
-        self._quoted = _forms(s for s in whole if len(s) >= SHORTEST_QUOTED)
-        self._forms = _forms(s for s in whole if len(s) >= SHORTEST)
+        self._whole: set[str] = set()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Mask further secrets as well, such as a key that was renewed."""
+        self._whole.update(secrets)
+        self._quoted = _forms(s for s in self._whole if len(s) >= SHORTEST_QUOTED)
+        self._forms = _forms(s for s in self._whole if len(s) >= SHORTEST)
         _known.update(self._forms)
 
     def mask(self, text: str) -> str:

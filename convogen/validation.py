@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from convogen.errors import ExperimentError
 from convogen.masking import masked
 from convogen.models.base import Sampling
-from convogen.models.spec import ModelSpec, Price
+from convogen.models.spec import Azure, ModelSpec, Price
 
 __all__ = ["refuse_unknown", "validated"]
 
@@ -32,6 +32,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
         nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
         owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
         owner = Price if "price" in detail["loc"][:-1] else owner
+        owner = Azure if "azure" in detail["loc"][:-1] else owner
         more = extra if owner is model else ()
         allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,5 +24,5 @@ def endpoint() -> Iterator[EndpointServer]:
 @pytest.fixture(autouse=True)
 def _no_key_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on, or gives away, what the environment holds."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("OPENAI_", "AZURE_OPENAI_"))]:
+        monkeypatch.delenv(name)

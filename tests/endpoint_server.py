@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,12 +40,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it arrived; `nth` counts from 1."""
+    """One request as it arrived; `nth` counts from 1, names of headers have no case."""
 
     nth: int
     body: dict[str, Any]
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     query: dict[str, str] = field(default_factory=dict)
+    path: str = "/v1/chat/completions"
 
     @property
     def json_mode(self) -> str:
@@ -121,8 +122,9 @@ class EndpointServer:
     async def start(self) -> web.AppRunner:
         self._closing = asyncio.Event()
         app = web.Application()
-        for path in ("/v1/chat/completions", "/v1/completions"):
-            app.router.add_post(path, self._handle)
+        for base in ("/v1", "/openai/deployments/{deployment}"):
+            for path in ("/chat/completions", "/completions"):
+                app.router.add_post(base + path, self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -140,8 +142,9 @@ class EndpointServer:
         self._loop.call_soon_threadsafe(self._closing.set)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        headers, query = dict(request.headers), dict(request.query)
-        asked = Asked(len(self.asked) + 1, await request.json(), headers, query)
+        headers, query = request.headers.copy(), dict(request.query)
+        body = await request.json()
+        asked = Asked(len(self.asked) + 1, body, headers, query, request.path)
         self.asked.append(asked)
         answer = self.script(asked)
         if isinstance(answer, Silence):

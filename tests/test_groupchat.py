@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from autogen_core import SingleThreadedAgentRuntime
 
 from convogen.errors import ModelFault
 from convogen.experiences import load_experiences
@@ -52,6 +54,33 @@ def play(
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "00000000.jsonl")
         return asyncio.run(asyncio.wait_for(played(journal), 20))
+
+
+OVERRIDDEN = {
+    "_try_serialize": "(self, message)",
+    "_create_otel_attributes": (
+        "(self, sender_agent_id, recipient_agent_id, message_context, message)"
+    ),
+    "_tracer_helper.trace_block": (
+        "(operation, destination, parent, extraAttributes, kind, attributes, start_time, "
+        "record_exception, set_status_on_exception, end_on_exit)"
+    ),
+}
+
+
+@pytest.mark.parametrize("member", OVERRIDDEN)
+def test_autogens_runtime_has_the_private_members_that_are_overridden(member: str) -> None:
+    """AutoGen may change them in any release; its tracing would then be back, unnoticed."""
+    advice = f"AutoGen has another {member}: adapt convogen/groupchat/runtime.py to it"
+    found: object = (
+        SingleThreadedAgentRuntime if "." not in member else SingleThreadedAgentRuntime()
+    )
+    for name in member.split("."):
+        found = getattr(found, name, None)
+    assert callable(found), advice
+    names = ", ".join(inspect.signature(found).parameters)
+    assert f"({names})" == OVERRIDDEN[member], advice
+    assert inspect.iscoroutinefunction(found) == (member == "_create_otel_attributes"), advice
 
 
 def says(*replies: str) -> Callable[[Request], str]:

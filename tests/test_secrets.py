@@ -17,6 +17,7 @@ from convogen import load_run
 from convogen.masking import Secrets, masked, public_url
 
 KEY, PASSWORD, IN_QUERY = "sk-marked/0123+4567", "s3cret@wörd'\"x", "marked-query-key-0123"
+AZURE_KEY = "marked-azure/89ab+cdef"
 BASIC = base64.b64encode(f"someone:{PASSWORD}".encode()).decode()
 SMALL = ("--n", 2, "--set", "max_turns=3", "--concurrency", 1)
 ECHO = {
@@ -46,7 +47,7 @@ def telltale(echo: str) -> Callable[[Asked], Bytes]:
         reply = json.loads(converse(asked).content)["choices"][0]["message"]["content"]
         if reply.startswith("{"):
             experience = json.loads(reply) | {"situation": echo}
-            return say(json.dumps(experience), finish_reason=f"stop {KEY}")
+            return say(json.dumps(experience), finish_reason=f"stop {echo}")
         return say(f"{asked.nth} {echo}", logprobs={"content": tokens})
 
     return script
@@ -58,7 +59,7 @@ def spilt(folder: Path, *ended: Ended) -> list[str]:
     texts += [(each.out + each.err).encode() for each in ended]
     written = b"\n".join(texts)
     escaped = [json.dumps(PASSWORD)[1:-1], "s3cret%40", "s3cret@"]
-    secrets = [KEY, PASSWORD, IN_QUERY, BASIC, "0123+4567", *escaped]
+    secrets = [KEY, AZURE_KEY, PASSWORD, IN_QUERY, BASIC, "0123+4567", "89ab+cdef", *escaped]
     return [secret for secret in secrets if secret.encode() in written]
 
 
@@ -111,6 +112,30 @@ def test_commands_that_end_in_an_error(
     assert {each.status for each in ended} == {2}
     assert all("you sent" in each.err for each in ended)
     assert spilt(tmp_path, *ended) == []
+
+
+@pytest.mark.parametrize("status", [None, 401, 404])
+def test_a_deployment_on_azure(
+    endpoint: EndpointServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int | None,
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", AZURE_KEY)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", endpoint.base_url.removesuffix("/v1"))
+    echo = f"you sent {AZURE_KEY}"
+    endpoint.script = (lambda _: refuse(status, echo)) if status else telltale(echo)
+    own = tmp_path / "own.yaml"
+    own.write_text("name: own\nmodels: {default: {name: m, azure: {api_version: 2024-10-21}}}\n")
+    ran = convogen("run", own, *SMALL, "--out", "run", "-vv")
+    replayed, shown = convogen("replay", "run", "-vv"), convogen("show", "run")
+    assert (ran.status, "you sent ***" in ran.err) == (2, True) if status else (0, False)
+    assert {asked.headers["api-key"] for asked in endpoint.asked} == {AZURE_KEY}
+    assert {asked.path for asked in endpoint.asked} == {"/openai/deployments/m/chat/completions"}
+    assert spilt(tmp_path, ran, replayed, shown) == []
+    debug = convogen_process("--debug", "run", own, *SMALL, "--out", "run", "--fresh")
+    assert ("EndpointDown" in debug.err) == (status == 401)
+    assert spilt(tmp_path, debug) == []
 
 
 def test_a_traceback(endpoint: EndpointServer, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ base_url_option = click.option(
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, Azure, …",
+    help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
 )
 
 price_option = click.option(

@@ -20,9 +20,10 @@ from convogen.errors import ModelConfigError, ModelFault
 from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import Reply, Request, Transient, printable
 from convogen.models.completions import read_error
+from convogen.models.faults import Advice, Faults
 from convogen.models.http import at_path, fill
 from convogen.models.spec import ModelSpec
-from convogen.models.transport import Advice, Transport
+from convogen.models.transport import Transport
 from convogen.types import Usage
 
 __all__ = ["ChatbotModel"]
@@ -45,19 +46,15 @@ class ChatbotModel:
         url = self._filled(spec.http.url, {"session": "x"})
         self._secrets = Secrets([*self._env.values(), *url_secrets(url)])
         headers = {name: self._filled(text, {}) for name, text in spec.http.headers.items()}
-        self._transport = Transport(
-            url,
-            self._secrets.mask_error(public_url(url)),
-            {"Accept": "application/json", **headers, "Content-Type": "application/json"},
-            spec.timeout_s,
-            self._secrets,
-            Advice(
-                unreached=f"check http.url of model {spec.name}",
-                refused=f"check http.headers of model {spec.name}, and what they name",
-                missing=f"check http.url of model {spec.name}",
-            ),
-            MAX_ANSWER_BYTES,
+        advice = Advice(
+            unreached=f"check http.url of model {spec.name}",
+            refused=f"check http.headers of model {spec.name}, and what they name",
+            missing=f"check http.url of model {spec.name}",
         )
+        where = self._secrets.mask_error(public_url(url))
+        self._faults = Faults(where, spec.timeout_s, self._secrets, advice)
+        headers = {"Accept": "application/json", **headers, "Content-Type": "application/json"}
+        self._transport = Transport(url, headers, spec.timeout_s, self._faults, MAX_ANSWER_BYTES)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,9 +85,9 @@ class ChatbotModel:
         status, headers, answer = await self._transport.post(body, url)
         if not 200 <= status < 300:
             detail = read_error(answer, self._secrets)
-            raise self._transport.status_error(status, headers, detail)
+            raise self._faults.refused(status, headers, detail)
         text = self._secrets.mask(printable(self._read(answer)))
-        self._transport.answered = True
+        self._faults.answered = True
         return Reply(text, Usage(), "stop")
 
     def _filled(self, value: Any, given: dict[str, Any]) -> Any:
@@ -106,6 +103,6 @@ class ChatbotModel:
         except (ValueError, RecursionError, LookupError) as error:
             said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
             message = f"http.answer {self._http.answer}: {said}"
-            if isinstance(error, LookupError) and not self._transport.answered:
+            if isinstance(error, LookupError) and not self._faults.answered:
                 raise ModelConfigError(f"model {self._name}: {message}") from None
             raise Transient(message, kind="unreadable") from None

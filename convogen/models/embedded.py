@@ -14,14 +14,16 @@ import os
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from convogen.errors import ModelConfigError
 from convogen.lengths import cut_texts, trimmed
 from convogen.models.base import Reply, Request
-from convogen.models.endpoint import EndpointModel
 from convogen.models.spec import EMBEDDED, EMBEDDED_FEWEST_CHARS, EMBEDDED_SHARE, ModelSpec
 from convogen.text import whole_sentences
+
+if TYPE_CHECKING:
+    from convogen.models.endpoint import EndpointModel
 
 __all__ = [
     "EmbeddedModel",
@@ -145,6 +147,8 @@ class EmbeddedModel:
         return reply if text == reply.text else replace(reply, text=text, logprobs=None)
 
     async def _ready(self) -> EndpointModel:
+        from convogen.models.endpoint import EndpointModel
+
         async with self._starting:
             if self._endpoint is None:
                 url = await asyncio.to_thread(serve, self._path)
@@ -167,7 +171,7 @@ def _whole(reply: Reply) -> Reply:
 
 
 def narrowed(schema: Any) -> Any:
-    """Return a JSON Schema whose texts may be a quarter as long, for a model that fills any room."""
+    """Return a JSON Schema whose texts may be a quarter as long, for a model that fills them."""
     if isinstance(schema, list):
         return [narrowed(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from typing import Any, Literal
@@ -22,8 +23,10 @@ __all__ = [
     "EMBEDDED_SHARE",
     "SCRIPTED",
     "TRANSFORMERS",
+    "Azure",
     "ModelSpec",
     "Price",
+    "checked_url",
 ]
 
 EMBEDDED = "smollm2-135m"
@@ -59,12 +62,34 @@ class Price(BaseModel):
         return (fresh * self.input + cached * reread + usage.completion_tokens * self.output) / 1e6
 
 
+class Azure(BaseModel):
+    """What a deployment on Azure OpenAI is reached with, besides `base_url` and a key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_version: str | None = Field(
+        default=None,
+        min_length=1,
+        description="version of the API, such as 2024-10-21; default OPENAI_API_VERSION",
+    )
+    deployment: str | None = Field(
+        default=None,
+        pattern=r"^[\w.-]+$",
+        description="what the model is deployed as; default its name",
+    )
+
+    @field_validator("api_version", mode="before")
+    @classmethod
+    def _is_no_date(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime.date) else value  # YAML reads one
+
+
 class ModelSpec(BaseModel):
     """One model: a name alone, or a name with where and how to reach it.
 
     `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` and a checkpoint (for
     likelihoods only), or what the endpoint calls the model; with `http`, what the chatbot is to be
-    called. `base_url`, `http` and what follows do not change the data and stay out of the
+    called. `base_url`, `azure`, `http` and what follows do not change the data and stay out of the
     fingerprint.
     """
 
@@ -72,11 +97,19 @@ class ModelSpec(BaseModel):
 
     name: str = Field(min_length=1)
     base_url: str | None = Field(
-        default=None, description="an OpenAI-compatible endpoint, ending in /v1"
+        default=None,
+        description="an OpenAI-compatible endpoint, ending in /v1; with azure the resource's, such "
+        "as https://NAME.openai.azure.com; default OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
+    )
+    azure: Azure | None = Field(
+        default=None,
+        description="the model is a deployment on Azure OpenAI: {} or its api_version, deployment",
     )
     http: Http | None = Field(default=None, description="a chatbot that any HTTP request reaches")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable with the key"
+    api_key_env: str | None = Field(
+        default=None,
+        description="environment variable with the key; default OPENAI_API_KEY, with azure "
+        "AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY before it",
     )
     timeout_s: float = Field(default=120, gt=0, description="seconds a call may take")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
@@ -113,12 +146,12 @@ class ModelSpec(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _has_a_host(cls, value: str | None) -> str | None:
-        return value and _checked_url(value)
+        return value and checked_url(value)
 
     @field_validator("replicas")
     @classmethod
     def _have_hosts(cls, value: list[str]) -> list[str]:
-        return [_checked_url(url) for url in value]
+        return [checked_url(url) for url in value]
 
     @field_validator("fallback")
     @classmethod
@@ -129,8 +162,8 @@ class ModelSpec(BaseModel):
 
     @field_validator("api_key_env")
     @classmethod
-    def _is_a_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z_]\w*", value):
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value):
             raise ValueError("must be the name of an environment variable, not a key itself")
         return value
 
@@ -140,7 +173,7 @@ class ModelSpec(BaseModel):
             object.__setattr__(self, "name", EMBEDDED)
         if self.replicas and self.base_url is None:
             raise ValueError("replicas: need a base_url as well, the first of them")
-        if self.http is not None and self.base_url is not None:
+        if self.http is not None and (self.base_url is not None or self.azure is not None):
             raise ValueError("http: is in place of a base_url, give one of the two")
         return self
 
@@ -150,13 +183,13 @@ class ModelSpec(BaseModel):
         chatbot behind HTTP."""
         if self.http is not None:
             return "http"
-        if self.base_url is None and self.name == SCRIPTED:
+        if self.base_url is not None or self.azure is not None:
+            return "endpoint"
+        if self.name == SCRIPTED:
             return "scripted"
-        if self.base_url is None and (self.name == EMBEDDED or self.name.endswith(".gguf")):
+        if self.name == EMBEDDED or self.name.endswith(".gguf"):
             return "embedded"
-        if self.base_url is None and self.name.startswith(TRANSFORMERS):
-            return "transformers"
-        return "endpoint"
+        return "transformers" if self.name.startswith(TRANSFORMERS) else "endpoint"
 
     @property
     def is_shipped(self) -> bool:
@@ -193,7 +226,8 @@ class ModelSpec(BaseModel):
         )
 
 
-def _checked_url(value: str) -> str:
+def checked_url(value: str) -> str:
+    """Return a URL of HTTP as it is; raises `ValueError` for anything else."""
     try:
         parts = urlsplit(value)
         whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)

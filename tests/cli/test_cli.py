@@ -22,6 +22,7 @@ HEAVY = (
     "autogen_agentchat",
     "autogen_core",
     "datasets",
+    "httpx2",
     "matplotlib",
     "openai",
     "pandas",
@@ -70,6 +71,7 @@ def test_version() -> None:
         ("import convogen", ()),
         ("from convogen.cli.main import main; main(['--help'])", ("pydantic", "rich", "yaml")),
         ("from convogen.cli.main import main; main(['run', '--help'])", ("pydantic", "rich")),
+        ("from convogen.cli.main import main; main(['models'])", ()),
     ],
 )
 def test_what_is_not_loaded_at_the_start(program: str, light: tuple[str, ...]) -> None:

@@ -1,0 +1,144 @@
+"""Where a model's endpoint is and as whom it is called: its spec, completed from the environment.
+
+The variables are those of the `openai` client, which reads the rest of them itself: OPENAI_ORG_ID,
+OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from convogen.errors import ModelConfigError
+from convogen.masking import SECRET_NAME, url_secrets
+from convogen.models.network import proxy_for
+from convogen.models.spec import ModelSpec, checked_url
+
+__all__ = ["Account"]
+
+OPENAI_URL = "https://api.openai.com/v1"
+NO_KEY = "no-key-was-set"
+"""Sent to one's own endpoint if there is no key: the header has to hold something."""
+
+AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
+KEYS = ("OPENAI_API_KEY",)
+AZURE_KEYS = (AD_TOKEN, "AZURE_OPENAI_API_KEY", *KEYS)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """How to reach an endpoint.
+
+    `url` has no credentials and no query: these are in `headers` and `query`. `key` is what the
+    variable `key_env` holds. `api_version` is None except on Azure.
+    """
+
+    url: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    key: str
+    key_env: str
+    proxy: str | None
+    secrets: list[str]
+    api_version: str | None = None
+    deployment: str | None = None
+
+    @property
+    def has_ad_token(self) -> bool:
+        """Whether the key is a token of Microsoft Entra ID, which Azure takes as a bearer's."""
+        return self.key_env == AD_TOKEN
+
+    @classmethod
+    def of(cls, spec: ModelSpec, *, needs_key: bool = True) -> Account:
+        """Return the account of a spec; its `key` is a stand-in unless it needs one.
+
+        Raises:
+            ModelConfigError: The spec and the environment lack a URL, an API version or a key.
+        """
+        whole = _url(spec)
+        parts = urlsplit(whole)
+        user, at, host = parts.netloc.rpartition("@")
+        basic = base64.b64encode(unquote(user).encode()).decode() if at else ""
+        bare = parts._replace(netloc=host, path=parts.path.rstrip("/"), query="", fragment="")
+        key, key_env = _key(spec) if needs_key else (NO_KEY, "")
+        proxy = proxy_for(bare.geturl())
+        secrets = [*url_secrets(whole), *url_secrets(proxy or ""), basic, *_custom_secrets()]
+        return cls(
+            url=bare.geturl(),
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={"Authorization": f"Basic {basic}"} if at else {},
+            key=key,
+            key_env=key_env,
+            proxy=proxy,
+            secrets=secrets if key == NO_KEY else [key, *secrets],
+            api_version=_api_version(spec),
+            deployment=_deployment(spec),
+        )
+
+
+def _url(spec: ModelSpec) -> str:
+    if spec.base_url is not None:
+        return spec.base_url
+    variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"
+    url = os.environ.get(variable, "").strip() or ("" if spec.azure else OPENAI_URL)
+    if not url:
+        raise ModelConfigError(
+            f"model {spec.name}: where is the Azure resource? Set {variable}, or base_url"
+        )
+    try:
+        return checked_url(url)
+    except ValueError as error:
+        raise ModelConfigError(f"model {spec.name}: {variable} {error}") from None
+
+
+def _api_version(spec: ModelSpec) -> str | None:
+    if spec.azure is None:
+        return None
+    version = spec.azure.api_version or os.environ.get("OPENAI_API_VERSION", "").strip()
+    if not version:
+        raise ModelConfigError(
+            f"model {spec.name}: which version of Azure's API? Set OPENAI_API_VERSION, or "
+            "azure.api_version, such as 2024-10-21"
+        )
+    return version
+
+
+def _key(spec: ModelSpec) -> tuple[str, str]:
+    """The key and the variable it is in; `NO_KEY` if one's own endpoint is called without."""
+    variables = AZURE_KEYS if spec.azure else KEYS
+    if spec.api_key_env:
+        variables = (spec.api_key_env,)
+    for variable in variables:
+        key = os.environ.get(variable, "").strip()
+        if not key.isascii() or not key.isprintable():
+            raise ModelConfigError(
+                f"model {spec.name}: {variable} holds characters that no key has; "
+                "copy the key again"
+            )
+        if key:
+            return key, variable
+    if spec.azure is None and spec.base_url is not None:
+        return NO_KEY, variables[0]
+    preferred = "AZURE_OPENAI_API_KEY" if variables == AZURE_KEYS else variables[0]
+    raise ModelConfigError(
+        f"model {spec.name}: no key in {preferred}; set it, or name your own endpoint "
+        "with --base-url, or run without --model on the embedded model"
+    )
+
+
+def _deployment(spec: ModelSpec) -> str | None:
+    if spec.azure is None:
+        return None
+    return spec.azure.deployment or quote(spec.name, safe="")
+
+
+def _custom_secrets() -> list[str]:
+    """What is secret in OPENAI_CUSTOM_HEADERS: a header a line, each a name and a value."""
+    secrets: list[str] = []
+    for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
+        name, _, value = line.partition(":")
+        if value.strip() and (SECRET_NAME.search(name) or name.strip().lower() == "cookie"):
+            secrets += [value.strip(), value.split()[-1]]  # with and without a leading "Bearer"
+    return secrets

@@ -1,0 +1,128 @@
+"""What kept an answer from coming, as its caller sees it.
+
+A fault that asking again may cure is `Transient`; the rest says what the user has to change. No
+message holds a secret.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from convogen.errors import EndpointDown, ModelConfigError, ModelFault
+from convogen.masking import Secrets, public_url
+from convogen.models.base import FaultKind, Transient
+
+__all__ = ["Advice", "Faults", "too_long"]
+
+GATEWAY_TIMEOUTS = (408, 504, 524)
+"""Statuses after which the model may still have answered, to be paid for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do if a place is not reached, refuses us, or is not there."""
+
+    unreached: str
+    refused: str
+    missing: str
+
+
+class Faults:
+    """Names the faults of one place.
+
+    Args:
+        where: The place, as it is shown.
+        timeout_s: Seconds a call to it may take.
+        secrets: What is masked in its messages.
+        advice: What the user can do.
+    """
+
+    def __init__(self, where: str, timeout_s: float, secrets: Secrets, advice: Advice) -> None:
+        self._where = where
+        self._timeout_s = timeout_s
+        self._secrets = secrets
+        self._advice = advice
+        self.answered = False
+        """Whether anything was ever answered; before, an endpoint that is not reached is down."""
+
+    def unreached(self, error: BaseException) -> Exception:
+        """Return the fault behind an exception of the HTTP client, which calls most a time-out."""
+        import aiohttp
+
+        causes = list(_causes(error))
+        cause = causes[-1]
+        detail = self._secrets.mask_error(" ".join(f"{type(cause).__name__}: {cause}".split()))
+        message = f"{self._where} cannot be reached ({detail})"[:300]
+        unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        sent = not any(isinstance(each, unconnected) for each in causes)
+        if not sent and not self.answered:
+            return EndpointDown(f"{message}; {self._advice.unreached}")
+        if sent and any(isinstance(each, TimeoutError) for each in causes):
+            late = f"{self._where}: no answer within {self._timeout_s:g} s"
+            return Transient(late, kind="time-out")
+        return Transient(message, kind="connection" if sent else "unconnected")
+
+    def unreadable(self, error: ValueError) -> Transient:
+        """Return the fault of an answer that is not HTTP."""
+        detail = self._secrets.mask_error(" ".join(str(error).split()))
+        return Transient(f"unreadable answer: {detail}"[:300], kind="unreadable")
+
+    def refused(self, status: int, headers: Mapping[str, str], detail: str) -> Exception:
+        """Return the fault of an error status; `detail` is what the place said of it."""
+        if 300 <= status < 400:
+            place = self._secrets.mask_error(public_url(headers.get("location", "nowhere")))[:200]
+            return ModelConfigError(
+                f"{self._where} answered {status} and sends on to {place}; that is not followed, "
+                f"so that no secret goes there; {self._advice.missing}"
+            )
+        message = f"{self._where} answered {status}: {detail}"[:400]
+        if status in (401, 403):
+            return EndpointDown(f"{message}; {self._advice.refused}")
+        if status in (404, 405):
+            return ModelConfigError(f"{message}; {self._advice.missing}")
+        if status == 402 or (status == 429 and "insufficient_quota" in detail):
+            return EndpointDown(f"{message}; the account has no credit left")
+        if status in (408, 409, 425, 429) or status >= 500:
+            return Transient(message, _retry_after_s(headers), _kind(status))
+        if "context" in detail and ("length" in detail or "exceed" in detail or "size" in detail):
+            return ModelFault("context_length", message, detail)
+        if "content_filter" in detail or "content management policy" in detail:
+            return ModelFault("content_filter", message, detail)
+        return ModelFault("bad_request", message, detail)
+
+
+def too_long(most_bytes: int) -> Transient:
+    """Return the fault of an answer that is longer than what is read."""
+    return Transient(f"an answer of more than {most_bytes >> 20} MiB", kind="unreadable")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what led to it, the first cause last."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _kind(status: int) -> FaultKind:
+    """What a status says of the endpoint; some send 529 for overload, as others send 503."""
+    if status in GATEWAY_TIMEOUTS:
+        return "time-out"
+    return "throttled" if status in (425, 429, 503, 529) else "server"
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long the endpoint wants us to wait: milliseconds, seconds or a date (RFC 9110)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):
+            continue
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, date.timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
