@@ -100,7 +100,8 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
 ) -> None:
     endpoint.script = random_lengths
     arguments = ["run", "GPFS-s", "--model", "m", "--base-url", endpoint.base_url, "--n", "12"]
-    arguments += ["--set", "max_turns=3", "--price", "1,2", "--out", tmp_path / "run"]
+    arguments += ["--set", "max_turns=3", "--set", "participants=3"]
+    arguments += ["--price", "1,2", "--out", tmp_path / "run"]
     dry = convogen(*arguments, "--dry-run", "--pilot", "4", "--json")
     assert dry.status == 0
     assert "pilot of 4 conversations is played with real calls" in dry.err

@@ -19,7 +19,7 @@ from convogen.models.base import Message, Request, Sampling
 from convogen.models.scripted import ScriptedModel, improvise
 
 SOURCE = Path(__file__).parents[1] / "contract" / "dialogues.jsonl"
-SAID = "The cake for the party is nearly ready, only the candles are missing."
+SAID = "The party cake is ready, candles missing."
 SUMMARY = "The party cake is ready, the candles are missing."
 
 

@@ -140,9 +140,9 @@ SCHEMA = {
 
 def test_bounds_are_narrowed_for_the_shipped_model() -> None:
     fields = narrowed(SCHEMA)["properties"]
-    assert fields["name"]["maxLength"] == 23
+    assert fields["name"]["maxLength"] == 20
     assert fields["about"] == {"type": "string", "minLength": 40, "maxLength": 40}
-    assert fields["texts"]["items"]["maxLength"] == 100
+    assert fields["texts"]["items"]["maxLength"] == 75
     assert (fields["maxLength"], fields["choice"]) == ({"type": "integer"}, {"enum": ["a", "b"]})
     assert narrowed({"maxLength": 30}) == {"maxLength": 20}
     assert narrowed({"maxLength": 8}) == {"maxLength": 8}
@@ -151,10 +151,10 @@ def test_bounds_are_narrowed_for_the_shipped_model() -> None:
 
 def test_what_the_narrow_bounds_cut_off_is_trimmed() -> None:
     schema = narrowed(SCHEMA)
-    one = ("He was there. " + "and so on without an end " * 9)[:100]
-    none = ("and so on without an end, " * 9)[:100]
-    fine = ("x" * 98) + "."
-    data = {"name": "Ada Wilhelmina Montgome", "about": "short", "texts": [one, none, fine]}
+    one = ("He was there. " + "and so on without an end " * 9)[:75]
+    none = ("and so on without an end, " * 9)[:75]
+    fine = ("x" * 73) + "."
+    data = {"name": "Ada Wilhelmina Montg", "about": "short", "texts": [one, none, fine]}
     trimmed = json.loads(without_cut_texts(json.dumps(data), schema))
     assert trimmed["name"] == "Ada Wilhelmina"
     assert trimmed["texts"][0] == "He was there."

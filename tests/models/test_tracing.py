@@ -44,7 +44,7 @@ def test_a_run_its_tasks_and_its_calls(spans: InMemorySpanExporter, tmp_path: Pa
     row = next(row for row in ledger if row["role"] == "generator" and row["task"] == 0)
     assert one.attributes["gen_ai.operation.name"] == "chat"
     assert one.attributes["gen_ai.request.model"] == "scripted"
-    assert one.attributes["gen_ai.request.max_tokens"] == 2000
+    assert one.attributes["gen_ai.request.max_tokens"] == 4000
     assert one.attributes["gen_ai.usage.output_tokens"] > 0
     assert row["completion_tokens"] in {s.attributes["gen_ai.usage.output_tokens"] for s in calls}
     assert one.attributes["gen_ai.response.finish_reasons"] == ("stop",)
