@@ -127,10 +127,13 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
         text, found = fold(tidy_name(line)), set[str]()
         called = _called((*names,), fold, _EXACTLY if fold is _FOLDS[0] else _AMONG_WORDS)
         for form in sorted(called, key=lambda form: -len("".join(form))):
-            pattern, name = _pattern(form), called[form]
-            if name and re.search(pattern, text):
+            name = called[form]
+            if not name or not all(word in text or _is_title(word) for word in form):
+                continue  # most names are not in a line: nothing to compile for them
+            left, n = _pattern(form).subn("\n", text)
+            if n:
                 found.add(name)
-                text = re.sub(pattern, "\n", text)
+                text = left
         if found:
             return found.pop() if len(found) == 1 else None
     return None
@@ -163,13 +166,20 @@ def _called(
     return called
 
 
-def _pattern(form: Sequence[str]) -> str:
+def _is_title(word: str) -> bool:
+    """Return whether a word of a form stands for a title in any spelling, `""` for any title."""
+    language = load_language("en")
+    return word == "" or word in language.titles or word in language.title_spellings.values()
+
+
+@lru_cache(maxsize=4096)
+def _pattern(form: tuple[str, ...]) -> re.Pattern[str]:
     """Return a pattern of a form; in scripts without spaces a name may be within other letters."""
     spelt = r"\.?\s+".join(_spelt(word) for word in form)
     if len("".join(form)) > 1 and _UNSPACED.search("".join(form)):
-        return spelt
+        return re.compile(spelt)
     surname = r"(?!\.?\s+[^\W\d_a-z])" if form[0].casefold() in load_language("en").titles else ""
-    return rf"(?<!\w){spelt}(?!\w){surname if len(form) == 1 else ''}"
+    return re.compile(rf"(?<!\w){spelt}(?!\w){surname if len(form) == 1 else ''}")
 
 
 @lru_cache(maxsize=1024)
