@@ -18,7 +18,14 @@ from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.speakers import person_named, tidy_name
-from convogen.text import Scene, complaint, nearest_sentences, read_utterance
+from convogen.text import (
+    ECHO_WORDS,
+    Scene,
+    complaint,
+    nearest_sentences,
+    read_utterance,
+    repeats,
+)
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.variations import Variation
 
@@ -174,7 +181,7 @@ def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
 def _experience(
     draft: Any, personas: list[Persona], answer: Answer, shots: Sequence[Experience]
 ) -> Experience:
-    """Return the experience of a draft; raises `Unusable` if it is none.
+    """Return the experience of a draft; raises `Unusable` if it cannot be played.
 
     People who were invented together are acquainted; of given people the draft says so.
     """
@@ -206,13 +213,16 @@ def _starter(
     """
     speaker, repairs = _starter_speaker(draft.speaker, names)
     others = tuple(name for name in names if name != speaker)
-    scene = Scene(speaker, others, earlier=[shot.starter.text for shot in shots])
-    said = read_utterance(draft.text, scene)
-    if said.fault == "empty_reply":
+    said = read_utterance(draft.text, Scene(speaker, others))
+    copied = len(said.text.split()) >= ECHO_WORDS and repeats(
+        said.text, [shot.starter.text for shot in shots]
+    )
+    fault = said.fault or ("echo" if copied else None)
+    if fault == "empty_reply":
         raise Unusable("starter.text: it holds no words that are spoken", kind="starter_empty")
-    if said.fault is not None:
-        objection = f"starter.text: {complaint(said.fault).removesuffix('.')}"
-        raise Unusable(objection, kind=f"starter_{said.fault}", afresh=said.fault == "echo")
+    if fault is not None:
+        objection = f"starter.text: {complaint(fault).removesuffix('.')}"
+        raise Unusable(objection, kind=f"starter_{fault}", afresh=fault == "echo")
     repairs += [f"starter: {kind} removed" for kind in said.tidied]
     return Starter(speaker=speaker, text=said.text), repairs
 

@@ -16,7 +16,16 @@ from typing import Any, cast
 
 from pydantic import Field
 
-__all__ = ["BoundedText", "Words", "bounded_texts", "cut_texts", "is_cut", "lacks_end", "trimmed"]
+__all__ = [
+    "BoundedText",
+    "Words",
+    "bounded_texts",
+    "cut_texts",
+    "is_cut",
+    "lacks_end",
+    "sentence_ends",
+    "trimmed",
+]
 
 CHARS_PER_WORD = 6.5
 """Characters of an English word and the space after it, generously."""
@@ -81,7 +90,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class BoundedText:
-    """A text within a JSON object, where it is, and its schema's bound if it has one."""
+    """A text in a JSON object, with its path and the bound of its schema, if any."""
 
     path: Path
     text: str
@@ -160,12 +169,17 @@ def lacks_end(text: str) -> bool:
     return category[0] in _OPEN or category in _OPEN_PUNCTUATION or last in _OPEN_MARKS
 
 
+def sentence_ends(text: str) -> list[int]:
+    """Return the index after each sentence of a text; abbreviations such as `Dr.` end none."""
+    return [match.end() for match in _SENTENCE_END.finditer(text)]
+
+
 def trimmed(text: str, stop: str = ".") -> str:
     """Return a text that was cut off up to its last whole sentence.
 
     Without one it ends after its last whole word, with `stop`; without that it is empty.
     """
-    if ends := [match.end() for match in _SENTENCE_END.finditer(text)]:
+    if ends := sentence_ends(text):
         return text[: ends[-1]].strip()
     found = re.match(r"(.*)\s\S*\Z", text, re.DOTALL)
     whole = found[1].strip() if found else ""

@@ -255,6 +255,24 @@ def test_people_who_are_invented_together_are_acquainted(tmp_path: Path) -> None
     assert "acquainted" not in asked.messages[-1].content
 
 
+def test_a_starter_of_an_example_is_asked_for_again_but_is_no_turn_of_the_scene(
+    tmp_path: Path,
+) -> None:
+    """However many examples are shown, a starter opens its scene: a clerk may offer help."""
+
+    def shown(generator: ExperienceGenerator, session: Session) -> Awaitable[Experience]:
+        return generator.invent(session, 2, load_experiences()[:3])
+
+    people = named("Lea Chen", "Bo Klein")
+    copied = {"starter": {"speaker": "Lea Chen", "text": load_experiences()[1].starter.text}}
+    experience, _ = generated(tmp_path / "copied", "experience", shown, {**people, **copied})
+    assert experience.reasks == ["starter_echo"]
+    said = "Good morning, how can I help you today?"
+    offer = {"starter": {"speaker": "Lea Chen", "text": said}}
+    experience, _ = generated(tmp_path / "offer", "experience", shown, {**people, **offer})
+    assert (experience.starter.text, experience.reasks) == (said, [])
+
+
 def test_a_starter_without_words_is_asked_for_again(tmp_path: Path) -> None:
     empty = {"starter": {"speaker": "Lea Chen", "text": "Lea Chen:"}}
     experience, asked = generated(

@@ -13,6 +13,7 @@ from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import AgentRuntime
 
 from convogen.errors import ModelFault
+from convogen.experiences import description
 from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
@@ -23,6 +24,9 @@ from convogen.speakers import agent_keys
 from convogen.types import Experience, Selection, Turn
 
 __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
+
+LONGEST = 600
+"""Characters that the manager is shown of a person's description."""
 
 SpeakerSelection = Literal["auto", "round_robin"]
 
@@ -172,6 +176,14 @@ class Chat:
         return self.prompts.opening.render(
             situation=e.situation, relations=e.relations, topic=e.topic
         )[0].content
+
+    @cached_property
+    def people(self) -> list[dict[str, str]]:
+        """Everyone's name and public description, as the manager is shown them."""
+        return [
+            {"name": persona.name, "about": description(persona)[:LONGEST]}
+            for persona in self.experience.personas
+        ]
 
     def candidates(self) -> list[str]:
         """The keys of those who may speak next."""

@@ -25,7 +25,7 @@ from convogen.types import Experience, Persona, Turn
 __all__ = ["agent_messages", "identity", "instructions", "sayable", "transcript"]
 
 SAYABLE_WORDS = 4
-"""Words from which a text is told from the guidelines around it."""
+"""Fewer words than these are too common to be cut out of the guidelines around them."""
 
 
 def identity(

@@ -19,7 +19,6 @@ from autogen_core.models import (
 from pydantic import BaseModel
 
 from convogen.errors import ModelFault
-from convogen.experiences import description
 from convogen.groupchat.messages import transcript
 from convogen.models.traffic import Answer
 from convogen.speakers import longest_silent, resolve_speaker, silence
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from convogen.groupchat.chat import Chat
 
 __all__ = ["Ended", "Selector"]
-
-LONGEST = 600
-"""Characters that the manager is shown of a person's description."""
 
 
 class Selector(ChatCompletionClient):
@@ -67,9 +63,8 @@ class Selector(ChatCompletionClient):
         chat = self._chat
         names = {key: chat.names[key] for key in candidates}
         spoke = [turn.speaker for turn in chat.turns]
-        people = chat.experience.personas
         prompt = chat.prompts.selector.render(
-            people=[{"name": p.name, "about": description(p)[:LONGEST]} for p in people],
+            people=chat.people,
             opening=chat.opening,
             transcript=transcript(chat.turns),
             candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],

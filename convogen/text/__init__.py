@@ -13,6 +13,7 @@ from convogen.text.reasoning import without_thinking
 from convogen.text.tidying import TIDIED, without_label
 from convogen.text.topics import deviates, echoes
 from convogen.text.turn_checks import (
+    ECHO_WORDS,
     FAULTS,
     Scene,
     Utterance,
@@ -33,6 +34,7 @@ from convogen.text.utterances import (
 )
 
 __all__ = [
+    "ECHO_WORDS",
     "FAREWELL_TURNS",
     "FAULTS",
     "TIDIED",

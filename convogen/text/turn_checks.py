@@ -36,6 +36,7 @@ from convogen.text.utterances import (
 )
 
 __all__ = [
+    "ECHO_WORDS",
     "FAULTS",
     "Scene",
     "Utterance",

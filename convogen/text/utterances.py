@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from rapidfuzz import fuzz
 
+from convogen.lengths import sentence_ends
 from convogen.text.language import load_language
 
 __all__ = [
@@ -83,13 +84,13 @@ def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
 
 def whole_sentences(text: str) -> str:
     """Return a text that was cut off up to its last whole sentence; all of it if it has none."""
-    ends = _sentence_ends(text)
+    ends = sentence_ends(text)
     return text[: ends[-1]] if ends else text
 
 
 def nearest_sentences(text: str, words: int) -> str:
     """Return the whole sentences a text begins with that come nearest to a number of words."""
-    ends = [*_sentence_ends(text), len(text)]
+    ends = [*sentence_ends(text), len(text)]
     return min((text[:end] for end in ends), key=lambda part: abs(len(part.split()) - words))
 
 
@@ -179,10 +180,6 @@ def runs(words: Sequence[str], n: int = RUN_WORDS) -> list[str]:
 @lru_cache(maxsize=4096)
 def _runs_of(text: str) -> frozenset[str]:
     return word_runs([text])
-
-
-def _sentence_ends(text: str) -> list[int]:
-    return [match.end() for match in re.finditer(r"[.!?…。！？]+[\"'”’)]*(?=\s|\Z)", text)]
 
 
 @lru_cache(maxsize=4096)

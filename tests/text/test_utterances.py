@@ -23,6 +23,7 @@ from convogen.text.utterances import loops, words_of
         ('He said "no!" and I', 'He said "no!"'),
         ("no end in sight", "no end in sight"),
         ("Version 2.5 is", "Version 2.5 is"),
+        ("Ask her. I saw Dr. Smi", "Ask her."),
     ],
 )
 def test_a_reply_that_was_cut_off_ends_with_a_whole_sentence(text: str, whole: str) -> None:
