@@ -1,19 +1,31 @@
-"""Names -> the classes behind them, built in or from an installed package's entry points.
+"""Names -> the classes behind them: built in, or of an installed plugin.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates and exporters
-likewise.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters, readers
+and metrics likewise. What such a class is derived from is in `convogen.extend`.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Literal, get_args
 
-from convogen.errors import ExperimentError
+from convogen.errors import ExperimentError, PluginError
+from convogen.plugins import Plugin, find_plugins, import_class, load_plugin
 
-__all__ = ["load", "names"]
+__all__ = ["KINDS", "Kind", "fault", "faults", "load", "names", "plugins", "working"]
+
+Kind = Literal["methods", "judges", "gates", "exporters", "metrics"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+BASES: dict[str, str] = {
+    "methods": "convogen.methods.base:Method",
+    "judges": "convogen.judges.base:Judge",
+    "gates": "convogen.gates.base:Gate",
+    "exporters": "convogen.exports.base:Exporter",
+    "metrics": "convogen.metrics.base:Metric",
+}
+"""What a class of each kind is derived from, and so what it must have."""
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {
@@ -47,25 +59,59 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "messages": "convogen.exports.chat:Messages",
         "hf": "convogen.exports.plain:HuggingFace",
     },
+    "metrics": {},
 }
+"""The measures of `convogen.metrics.Statistics` share one pass and are no classes of their own."""
 
 
-def names(kind: str) -> list[str]:
-    """The registered names of a kind, built-in ones first."""
-    return [*BUILT_IN[kind], *sorted(_installed(kind).keys() - BUILT_IN[kind].keys())]
+def names(kind: Kind) -> list[str]:
+    """Return the names of a kind, built-in ones first; a plugin behind one may yet be broken."""
+    return [*BUILT_IN[kind], *_usable(kind)]
 
 
-def load(kind: str, name: str) -> Any:
-    """The class registered under a name; raises `ExperimentError` naming those that exist."""
-    target = BUILT_IN[kind].get(name)
-    if target is not None:
-        module, attribute = target.split(":")
-        return getattr(import_module(module), attribute)
-    installed = _installed(kind)
-    if name in installed:
-        return installed[name].load()
+def load(kind: Kind, name: str) -> type[Any]:
+    """Return the class of a name.
+
+    Raises `ExperimentError` naming those that exist, `PluginError` if the plugin is broken.
+    """
+    if name in BUILT_IN[kind]:
+        return import_class(BUILT_IN[kind][name])
+    for plugin in plugins(kind):
+        if plugin.name == name:
+            found = _loaded(plugin)
+            if isinstance(found, PluginError):
+                raise found
+            return found
     raise ExperimentError(f"{kind[:-1]}: {name!r} is not known; allowed: {', '.join(names(kind))}")
 
 
-def _installed(kind: str) -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=f"convogen.{kind}")}
+def working(kind: Kind) -> dict[str, type[Any]]:
+    """Return the classes of a kind by name, without the broken plugins."""
+    found = {name: _loaded(plugin) for name, plugin in _usable(kind).items()}
+    own: dict[str, type[Any]] = {name: load(kind, name) for name in BUILT_IN[kind]}
+    return own | {name: cls for name, cls in found.items() if not isinstance(cls, PluginError)}
+
+
+def plugins(kind: Kind | None = None) -> list[Plugin]:
+    """Return the plugins that are installed, usable or not; nothing is imported."""
+    return [plugin for plugin in find_plugins(BUILT_IN) if kind in (None, plugin.kind)]
+
+
+def fault(plugin: Plugin) -> str | None:
+    """Return the line that says why a plugin cannot be used, None if it can; imports it."""
+    found = _loaded(plugin)
+    return str(found) if isinstance(found, PluginError) else None
+
+
+def faults() -> list[str]:
+    """Return a line for each plugin that cannot be used."""
+    return [line for plugin in plugins() if (line := fault(plugin))]
+
+
+def _usable(kind: Kind) -> dict[str, Plugin]:
+    return {plugin.name: plugin for plugin in plugins(kind) if not plugin.refused}
+
+
+def _loaded(plugin: Plugin) -> type[Any] | PluginError:
+    base = import_class(BASES[plugin.kind]) if plugin.kind in BASES else object
+    return load_plugin(plugin, base)

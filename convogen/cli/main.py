@@ -29,7 +29,7 @@ COMMANDS = {
     "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
     "report": "Put what is known of runs on one page, beside the published numbers.",
     "export": "Export a run as a data set: JSONL, Parquet, CSV, ShareGPT, messages, Hugging Face.",
-    "list": "List experiments, methods, judges, exporters, hubs and models.",
+    "list": "List experiments, methods, judges, exporters, hubs, models; and plugins.",
     "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
     "models": "The embedded models: where they are; pull another GGUF.",
     "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",

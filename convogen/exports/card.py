@@ -198,6 +198,8 @@ def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
 def _statistics(found: Statistics) -> dict[str, str]:
     shown = {label: number_text(getattr(found, key)) for label, key in _BASIC.items()}
     shown |= {label: number_text(getattr(found, key), 3) for label, key in MEASURES.items()}
+    for name, metric in found.metrics.items():
+        shown[f"{name}, {metric.unit}" if metric.unit else name] = number_text(metric.value, 3)
     chat = found.group_chat
     return shown | {label: number_text(getattr(chat, key), 3) for label, key in GROUP_CHAT.items()}
 

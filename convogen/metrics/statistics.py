@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean
@@ -75,7 +76,8 @@ class Statistics:
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
     characters), `repetition` over one of at most 10,000. `distinct_exact` is False where
-    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind.
+    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind,
+    `metrics` what `measure` found with installed metrics, by name.
     """
 
     rendering: str
@@ -104,6 +106,7 @@ class Statistics:
     group_chat: GroupChat
     turn_checks: dict[str, dict[str, int]]
     repetition: dict[str, Repetition]
+    metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
 
-__all__ = ["Cell", "Row", "Table", "number_text", "tables"]
+__all__ = ["Cell", "Row", "Table", "metric_faults", "number_text", "tables"]
 
 _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
 
@@ -49,7 +49,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
         ]
         + _other_aspects(numbers),
         "judges": _other_judges(numbers),
-        "diversity": [_measures(numbers), _repetition(numbers)],
+        "diversity": [_measures(numbers), _installed(numbers), _repetition(numbers)],
         "group_chat": [_group_chat(numbers), _turn_checks(numbers)],
         "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
         "cost": [_cost(numbers)],
@@ -169,6 +169,32 @@ def _measures(numbers: Mapping[str, Any]) -> Table:
     ]
     note = "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike."
     return Table("More measures of diversity", note, ["Measure", *columns], rows)
+
+
+def _installed(numbers: Mapping[str, Any]) -> Table:
+    """The metrics of plugins."""
+    columns = _columns(numbers)
+    found = {name: one["text"]["metrics"] for name, one in columns.items()}
+    units = {key: one["unit"] for of in found.values() for key, one in of.items()}
+    rows = [
+        Row(
+            "ours",
+            f"{key}, {unit}" if unit else key,
+            [_metric(of.get(key)) for of in found.values()],
+        )
+        for key, unit in units.items()
+    ]
+    return Table("Installed metrics", "Measured by plugins.", ["Metric", *columns], rows)
+
+
+def metric_faults(numbers: Mapping[str, Any]) -> list[str]:
+    """Return a line for each metric that broke."""
+    found = (one["text"]["metrics"].values() for one in _columns(numbers).values())
+    return list(dict.fromkeys(one["fault"] for of in found for one in of if one["fault"]))
+
+
+def _metric(found: Mapping[str, Any] | None) -> Cell:
+    return Cell(number_text(found["value"] if found else None, 3))
 
 
 def _repetition(numbers: Mapping[str, Any]) -> Table:
