@@ -294,7 +294,7 @@ def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     """The keys of a file in `folder`, its paths taken from there; wrong types are left alone."""
     method = data.get("method", Common.model_fields["method"].default)
     result = dict(data)
-    if isinstance(method, str) and method in registry.names("methods"):
+    if isinstance(method, str) and registry.known("methods", method):
         loaded: type[Method] = registry.load("methods", method)
         for key in loaded.path_fields:
             if isinstance(value := data.get(key), str) and loaded.is_path(key, value):

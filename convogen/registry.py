@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from convogen.errors import ExperimentError, PluginError
 from convogen.plugins import Plugin, find_plugins, import_class, load_plugin
 
-__all__ = ["KINDS", "Kind", "fault", "faults", "load", "names", "plugins", "working"]
+__all__ = ["KINDS", "Kind", "fault", "faults", "known", "load", "names", "plugins"]
 
 Kind = Literal["methods", "judges", "gates", "exporters", "metrics"]
 
@@ -65,8 +65,16 @@ BUILT_IN: dict[str, dict[str, str]] = {
 
 
 def names(kind: Kind) -> list[str]:
-    """Return the names of a kind, built-in ones first; a plugin behind one may yet be broken."""
-    return [*BUILT_IN[kind], *_usable(kind)]
+    """Return the names of a kind, built-in ones first, without those of broken plugins.
+
+    Each can be loaded: the plugins of this kind are imported.
+    """
+    return [*BUILT_IN[kind], *(one.name for one in plugins(kind) if fault(one) is None)]
+
+
+def known(kind: Kind, name: object) -> bool:
+    """Return whether a name is of this kind, be its plugin broken; nothing is imported."""
+    return name in BUILT_IN[kind] or any(plugin.name == name for plugin in plugins(kind))
 
 
 def load(kind: Kind, name: str) -> type[Any]:
@@ -85,13 +93,6 @@ def load(kind: Kind, name: str) -> type[Any]:
     raise ExperimentError(f"{kind[:-1]}: {name!r} is not known; allowed: {', '.join(names(kind))}")
 
 
-def working(kind: Kind) -> dict[str, type[Any]]:
-    """Return the classes of a kind by name, without the broken plugins."""
-    found = {name: _loaded(plugin) for name, plugin in _usable(kind).items()}
-    own: dict[str, type[Any]] = {name: load(kind, name) for name in BUILT_IN[kind]}
-    return own | {name: cls for name, cls in found.items() if not isinstance(cls, PluginError)}
-
-
 def plugins(kind: Kind | None = None) -> list[Plugin]:
     """Return the plugins that are installed, usable or not; nothing is imported."""
     return [plugin for plugin in find_plugins(BUILT_IN) if kind in (None, plugin.kind)]
@@ -106,10 +107,6 @@ def fault(plugin: Plugin) -> str | None:
 def faults() -> list[str]:
     """Return a line for each plugin that cannot be used."""
     return [line for plugin in plugins() if (line := fault(plugin))]
-
-
-def _usable(kind: Kind) -> dict[str, Plugin]:
-    return {plugin.name: plugin for plugin in plugins(kind) if not plugin.refused}
 
 
 def _loaded(plugin: Plugin) -> type[Any] | PluginError:

@@ -16,8 +16,8 @@ def json_schema() -> dict[str, Any]:
     common = Common.model_json_schema()
     alternatives: list[dict[str, Any]] = []
     definitions: dict[str, Any] = common.pop("$defs", {})
-    for name, method in registry.working("methods").items():
-        own: dict[str, Any] = method.model_json_schema()
+    for name in registry.names("methods"):
+        own: dict[str, Any] = registry.load("methods", name).model_json_schema()
         definitions |= own.pop("$defs", {})
         properties = {**common["properties"], "method": {"const": name}, **own["properties"]}
         properties["gates"] = {

@@ -30,6 +30,8 @@ def command(of_plugins: bool, as_json: bool) -> None:
         click.echo(json.dumps(listing, indent=2, ensure_ascii=False))
         return
     for kind, entries in listing.items():
+        if not entries:
+            continue
         click.secho(kind, bold=True)
         width = max((len(name) for name in entries), default=0)
         for name, about in entries.items():
@@ -44,7 +46,7 @@ def _listing() -> dict[str, dict[str, str]]:
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     registered = {
-        kind: {name: _about(cls) for name, cls in registry.working(kind).items()}
+        kind: {name: _about(registry.load(kind, name)) for name in registry.names(kind)}
         for kind in registry.KINDS
     }
     hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}

@@ -37,8 +37,8 @@ class JudgeGate(Gate):
     @field_validator("judge")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in (known := registry.names("judges")):
-            raise ValueError(f"must be one of {', '.join(known)}")
+        if not registry.known("judges", name):
+            raise ValueError(f"must be one of {', '.join(registry.names('judges'))}")
         judge: type[Judge] = registry.load("judges", name)
         if judge.needs == "beside":
             raise ValueError(f"{name} compares two dialogues; a gate has but one")

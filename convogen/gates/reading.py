@@ -18,7 +18,7 @@ def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
     if "gate" not in entry:
         alone = str(next(iter(entry), ""))
         name, key = "NAME", "KEY"
-        if alone in registry.names("gates"):
+        if registry.known("gates", alone):
             name = alone
             fields = registry.load("gates", name).model_fields.items()
             key = next((field for field, info in fields if not info.exclude), key)
@@ -43,7 +43,7 @@ def place_gate(entry: Any, folder: Path) -> Any:
     if not isinstance(entry, dict):
         return entry
     own = cast("dict[str, Any]", entry)
-    if own.get("gate") not in registry.names("gates"):
+    if not registry.known("gates", own.get("gate")):
         return own
     paths = [key for key in gate_class(own).path_fields if isinstance(own.get(key), str)]
     placed = own | {key: str(folder / own[key]) for key in paths}
@@ -60,8 +60,8 @@ def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """The JSON Schema of an entry; what it refers to is put into `definitions`."""
     alone: list[str] = []
     alternatives: list[dict[str, Any]] = []
-    for name, found in registry.working("gates").items():
-        schema: dict[str, Any] = found.model_json_schema()
+    for name in registry.names("gates"):
+        schema: dict[str, Any] = registry.load("gates", name).model_json_schema()
         definitions |= schema.pop("$defs", {})
         required: list[str] = schema.get("required", [])
         alone += [] if required else [name]
