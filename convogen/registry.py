@@ -1,8 +1,8 @@
 """Names -> the classes behind them, built in or from an installed package's entry points.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates and exporters
-likewise.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters and
+readers likewise. Readers are tried in the order of this list, installed ones last.
 """
 
 from __future__ import annotations
@@ -46,6 +46,25 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "sharegpt": "convogen.exports.chat:ShareGPT",
         "messages": "convogen.exports.chat:Messages",
         "hf": "convogen.exports.plain:HuggingFace",
+    },
+    "readers": {
+        "convogen": "convogen.corpora.chat:OwnRecords",
+        "turns": "convogen.corpora.chat:Turns",
+        "utterances": "convogen.corpora.chat:Utterances",
+        "messages": "convogen.corpora.chat:Messages",
+        "sharegpt": "convogen.corpora.chat:ShareGPT",
+        "arena": "convogen.corpora.oasst:ArenaVotes",
+        "oasst1": "convogen.corpora.oasst:Oasst1",
+        "seeds": "convogen.corpora.oasst:SeedRows",
+        "lmsys": "convogen.corpora.chat:Lmsys",
+        "personachat": "convogen.corpora.human:PersonaChat",
+        "parlai": "convogen.corpora.human:ParlAI",
+        "dailydialog": "convogen.corpora.human:DailyDialog",
+        "empatheticdialogues": "convogen.corpora.human:EmpatheticDialogues",
+        "meld": "convogen.corpora.human:Meld",
+        "dialogsum": "convogen.corpora.human:DialogSum",
+        "samsum": "convogen.corpora.human:SAMSum",
+        "plain": "convogen.corpora.chat:Plain",
     },
 }
 
