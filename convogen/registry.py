@@ -2,7 +2,8 @@
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
 `mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters, readers
-and metrics likewise. What such a class is derived from is in `convogen.extend`.
+and metrics likewise. What such a class is derived from is in `convogen.extend`. Readers are tried
+in the order of this list, installed ones last.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from convogen.plugins import Plugin, find_plugins, import_class, load_plugin
 
 __all__ = ["KINDS", "Kind", "fault", "faults", "known", "load", "names", "plugins"]
 
-Kind = Literal["methods", "judges", "gates", "exporters", "metrics"]
+Kind = Literal["methods", "judges", "gates", "exporters", "readers", "metrics"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -23,6 +24,7 @@ BASES: dict[str, str] = {
     "judges": "convogen.judges.base:Judge",
     "gates": "convogen.gates.base:Gate",
     "exporters": "convogen.exports.base:Exporter",
+    "readers": "convogen.corpora.base:Reader",
     "metrics": "convogen.metrics.base:Metric",
 }
 """What a class of each kind is derived from, and so what it must have."""
@@ -58,6 +60,25 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "sharegpt": "convogen.exports.chat:ShareGPT",
         "messages": "convogen.exports.chat:Messages",
         "hf": "convogen.exports.plain:HuggingFace",
+    },
+    "readers": {
+        "convogen": "convogen.corpora.chat:OwnRecords",
+        "turns": "convogen.corpora.chat:Turns",
+        "utterances": "convogen.corpora.chat:Utterances",
+        "messages": "convogen.corpora.chat:Messages",
+        "sharegpt": "convogen.corpora.chat:ShareGPT",
+        "arena": "convogen.corpora.oasst:ArenaVotes",
+        "oasst1": "convogen.corpora.oasst:Oasst1",
+        "seeds": "convogen.corpora.oasst:SeedRows",
+        "lmsys": "convogen.corpora.chat:Lmsys",
+        "personachat": "convogen.corpora.human:PersonaChat",
+        "parlai": "convogen.corpora.human:ParlAI",
+        "dailydialog": "convogen.corpora.human:DailyDialog",
+        "empatheticdialogues": "convogen.corpora.human:EmpatheticDialogues",
+        "meld": "convogen.corpora.human:Meld",
+        "dialogsum": "convogen.corpora.human:DialogSum",
+        "samsum": "convogen.corpora.human:SAMSum",
+        "plain": "convogen.corpora.chat:Plain",
     },
     "metrics": {},
 }
