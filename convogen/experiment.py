@@ -33,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from convogen import registry
 from convogen.errors import ExperimentError
-from convogen.gates import Gate, gate_class, parameters, place_gate
+from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_ROOM, EMBEDDED_SAMPLING, ModelSpec
@@ -221,6 +221,15 @@ class Experiment:
             settings = suits.over(settings)
         own = self.common.sampling.get(role)
         return own.over(settings) if own else settings
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The installed packages, with their versions, whose plugins it uses."""
+        judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
+        gates = [gate.name for gate in self.gates]
+        return registry.packages(
+            {"methods": [self.common.method], "gates": gates, "judges": judges}
+        )
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:

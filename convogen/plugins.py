@@ -15,22 +15,23 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache, reduce
 from importlib import import_module
-from importlib.metadata import Distribution, distributions
-from typing import Any
+from importlib.metadata import entry_points
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any, cast
 
 from convogen.errors import PluginError
 
-__all__ = ["Plugin", "find_plugins", "import_class", "load_plugin"]
+__all__ = ["Plugin", "blame", "explain", "find_plugins", "import_class", "load_plugin"]
 
 GROUP = "convogen."
 
 _NAME = re.compile(r"\w[\w.-]*")
-_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 _LONGEST_REASON = 300
 
 
@@ -89,38 +90,36 @@ def _refusal(
 
 @cache
 def _installed() -> tuple[Plugin, ...]:
-    """Return the entry points of the groups `convogen.*`; of two equal distributions the first."""
-    found: dict[str, list[Plugin]] = {}
-    for distribution in distributions():
-        if f"[{GROUP}" in _entry_points_text(distribution):
-            points = list(_points(distribution))
-            key = re.sub(r"[-_.]+", "-", points[0].distribution).casefold()
-            found.setdefault(key, points)
-    every = (point for points in found.values() for point in points)
-    return tuple(sorted(every, key=lambda point: (point.kind, point.name, point.distribution)))
+    """Return the entry points of the groups `convogen.*`."""
+    points = entry_points()
+    found: list[Plugin] = []
+    for group in sorted(group for group in points.groups if group.startswith(GROUP)):
+        for point in points.select(group=group):
+            name = getattr(point.dist, "name", None) or "?"
+            version = getattr(point.dist, "version", None) or "?"
+            kind = group.removeprefix(GROUP)
+            found.append(Plugin(kind, point.name, point.value, name, version))
+    return tuple(sorted(found, key=lambda point: (point.kind, point.name, point.distribution)))
 
 
-def _entry_points_text(distribution: Distribution) -> str:
-    try:
-        return distribution.read_text("entry_points.txt") or ""
-    except (OSError, ValueError):
-        return ""
+def blame(error: BaseException) -> str | None:
+    """Return the line that says in which plugin an error was raised, None if in none."""
+    roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        root = str(frame.f_globals.get("__name__")).split(".")[0]
+        if root != "convogen" and (plugin := roots.get(root)):
+            where = f"{Path(frame.f_code.co_filename).name}:{line}"
+            owner = f"plugin {plugin.distribution} {plugin.version}"
+            return f"{owner}: {where}: {explain(error)}; --debug shows the traceback"
+    if isinstance(error, BaseExceptionGroup):
+        lines = (blame(one) for one in cast("BaseExceptionGroup[BaseException]", error).exceptions)
+        return next((line for line in lines if line), None)
+    return None
 
 
-def _points(distribution: Distribution) -> Iterator[Plugin]:
-    """Yield a distribution's plugins, at least one: what cannot be read is a refused one."""
-    name, version = "?", "?"
-    try:
-        metadata = distribution.metadata
-        name, version = metadata["Name"] or "?", metadata["Version"] or "?"
-        points = [point for point in distribution.entry_points if point.group.startswith(GROUP)]
-    except _UNREADABLE:
-        reason = "entry_points.txt cannot be read: a line must be NAME = MODULE:CLASS"
-        yield Plugin("*", "?", "?", name, version, reason)
-        return
-    for point in points:
-        kind = point.group.removeprefix(GROUP)
-        yield Plugin(kind, point.name, point.value, name, version)
+def explain(error: BaseException) -> str:
+    """Return an error of foreign code in one line of bounded length."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST_REASON]}"
 
 
 def import_class(target: str) -> Any:
@@ -145,8 +144,7 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()
-        said = " ".join(str(error).split())[:_LONGEST_REASON]
-        return PluginError(plugin.line(f"{type(error).__name__}: {said}"))
+        return PluginError(plugin.line(explain(error)))
     fault = _fault(found, base, plugin.name)
     return PluginError(plugin.line(fault)) if fault else found
 

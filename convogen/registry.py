@@ -8,12 +8,13 @@ in the order of this list, installed ones last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from convogen.errors import ExperimentError, PluginError
 from convogen.plugins import Plugin, find_plugins, import_class, load_plugin
 
-__all__ = ["KINDS", "Kind", "fault", "faults", "known", "load", "names", "plugins"]
+__all__ = ["KINDS", "Kind", "fault", "faults", "known", "load", "names", "packages", "plugins"]
 
 Kind = Literal["methods", "judges", "gates", "exporters", "readers", "metrics"]
 
@@ -117,6 +118,16 @@ def load(kind: Kind, name: str) -> type[Any]:
 def plugins(kind: Kind | None = None) -> list[Plugin]:
     """Return the plugins that are installed, usable or not; nothing is imported."""
     return [plugin for plugin in find_plugins(BUILT_IN) if kind in (None, plugin.kind)]
+
+
+def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
+    """Return the distributions, with their versions, of the plugins among names by kind."""
+    return {
+        plugin.distribution: plugin.version
+        for kind, names in used.items()
+        for plugin in plugins(kind)
+        if plugin.name in set(names) and not plugin.refused
+    }
 
 
 def fault(plugin: Plugin) -> str | None:

@@ -30,6 +30,9 @@ __all__ = ["command"]
     help="Folder for the data, the card README.md and export.json.",
 )
 @click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An installed exporter's keys."
+)
+@click.option(
     "--splits",
     metavar="NAME=SHARE,…",
     default="train=1",
@@ -67,6 +70,7 @@ def command(
     folder: str,
     format_: str,
     out: Path,
+    settings: tuple[str, ...],
     splits: str,
     seed: int,
     joins: str,
@@ -79,6 +83,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
+    from convogen.cli.run import read_settings
     from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
     from convogen.metrics import available_cores
     from convogen.store import load_run
@@ -88,7 +93,8 @@ def command(
     if push_to_hub:
         check_name(push_to_hub)
     given = {"perspective": perspective, "merge": merge, "system": system}
-    exporter = open_exporter(format_, {k: v for k, v in given.items() if v is not None})
+    options = {key: value for key, value in given.items() if value is not None}
+    exporter = open_exporter(format_, {**options, **read_settings(settings)})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
     plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite)
     exported = export_run(load_run(folder), out, plan, available_cores())

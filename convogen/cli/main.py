@@ -94,13 +94,21 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except ConvogenError as error:
-        if debug:
-            raise
+    except Exception as error:
+        if not debug:
+            _explain(error)
+        raise
+
+
+def _explain(error: Exception) -> None:
+    """End with one line, unless it is nobody's fault but convogen's own."""
+    from convogen.plugins import blame
+
+    if isinstance(error, ConvogenError):
         _fail(str(error), error.exit_status)
-    except OSError as error:
-        if debug:
-            raise
+    if line := blame(error):
+        _fail(line, 2)
+    if isinstance(error, OSError):
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
 
 

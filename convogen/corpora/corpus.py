@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from convogen import registry
 from convogen.corpora.base import Reader
 from convogen.corpora.dailydialog import label_files, labelled_rows
 from convogen.corpora.formats import readers, recognise
@@ -180,6 +181,8 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
     """
     names = [reader.name for reader in readers()]
     if format is not None and not readers(format):
+        if registry.known("readers", format):
+            registry.load("readers", format)  # raises what is wrong with a plugin
         raise SourceError(f"format '{format}' is unknown; known are {', '.join(names)}")
     name = str(source)
     rows = _hub(name) if name.startswith("hf:") else _file(name)

@@ -15,14 +15,12 @@ from numbers import Integral, Real
 from typing import ClassVar, TypeVar
 
 from convogen import registry
-from convogen.plugins import Plugin
+from convogen.plugins import Plugin, explain
 from convogen.types import Conversation
 
 __all__ = ["Measurement", "Metric", "measure_plugins"]
 
 T = TypeVar("T")
-
-_LONGEST_FAULT = 300
 
 
 class Metric(ABC):
@@ -96,8 +94,7 @@ class _Running:
         try:
             return step()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is a stranger's code
-            said = " ".join(str(error).split())[:_LONGEST_FAULT]
-            self._fault = self.plugin.line(f"{type(error).__name__}: {said}")
+            self._fault = self.plugin.line(explain(error))
             return None
 
 
