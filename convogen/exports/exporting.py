@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from convogen.errors import SourceError
 from convogen.exports.base import Column, Exporter, Item, context_values, given_labels
 from convogen.exports.card import CardFacts, card_text
 from convogen.exports.containers import Writer, finish, open_writer
-from convogen.exports.folder import DESCRIPTION, staged
+from convogen.exports.folder import seal, staged
 from convogen.exports.joining import (
     JOINS,
     Contents,
@@ -101,7 +100,7 @@ def export_run(run: Run, out: Path, plan: Plan, workers: int = 1) -> Exported:
         exported.licences.add_dialogues(sources, exported.conversations.total())
         facts = CardFacts.gather(run, contents.conversations, workers)
         write_whole(folder / "README.md", card_text(facts, plan, exported))
-        write_whole(folder / DESCRIPTION, _description(run, plan, exported))
+        seal(folder, _description(run, plan, exported))
     return exported
 
 
@@ -149,14 +148,14 @@ def _count(exported: Exported, item: Item, split: str, rows: int) -> None:
     exported.example = exported.example or item
 
 
-def _description(run: Run, plan: Plan, exported: Exported) -> str:
+def _description(run: Run, plan: Plan, exported: Exported) -> dict[str, Any]:
     """`export.json`: what another program wants to know of an export."""
     manifest = run.manifest
     splits = {
         name: {"conversations": exported.conversations[name], "rows": exported.rows[name]}
         for name in plan.splits
     }
-    described = {
+    return {
         "convogen": __version__,
         "format": plan.exporter.name,
         "options": plan.exporter.model_dump(exclude_defaults=True),
@@ -169,4 +168,3 @@ def _description(run: Run, plan: Plan, exported: Exported) -> str:
         "fingerprint": manifest.get("fingerprint"),
         "licence": exported.licences.hub_id,
     }
-    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
