@@ -29,7 +29,21 @@ NAMES = (
 )
 """Names that formats and trainers stumble over; some are alike as identifiers."""
 
-RISKY = ("=1+1", "'=1", "''@x", "-2", "+3", "@a", "\tx", "\ry", "'x", "", "None", "a\r\nb\x85c", "¿:")
+RISKY = (
+    "=1+1",
+    "'=1",
+    "''@x",
+    "-2",
+    "+3",
+    "@a",
+    "\tx",
+    "\ry",
+    "'x",
+    "",
+    "None",
+    "a\r\nb\x85c",
+    "¿:",
+)
 
 texts = st.one_of(
     st.sampled_from(RISKY),
