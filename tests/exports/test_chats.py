@@ -32,7 +32,7 @@ STRICT = """
     {{- raise_exception('after an optional system message roles must alternate, user first') -}}
   {%- endif -%}
   {%- if message.role == 'user' -%}
-    {{- '[INST] ' ~ (scene ~ '\n\n' if loop.first and scene else '') ~ message.content ~ '[/INST]' -}}
+    {{- '[INST] ' ~ (scene if loop.first else '') ~ message.content ~ '[/INST]' -}}
   {%- else -%}
     {{- ' ' ~ message.content ~ '</s>' -}}
   {%- endif -%}
@@ -47,9 +47,8 @@ SHORT = ("Dhello", "Ahi", "Bwell", "Bnow", "Aso", "Cyes", "Abye", "Bbye")
 def tokenizer() -> Any:
     tokenizers: Any = pytest.importorskip("tokenizers")
     transformers: Any = pytest.importorskip("transformers")
-    words = tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")
     made = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizers.Tokenizer(words), unk_token="[UNK]"
+        tokenizer_object=tokenizers.Tokenizer(tokenizers.models.BPE())
     )
     made.chat_template = STRICT
     return made
