@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from convogen.types import Conversation, Experience, Persona, Score, Starter, Turn
@@ -36,6 +37,8 @@ RISKY = (
     "-2",
     "+3",
     "@a",
+    "＝1",
+    "\n-x",
     "\tx",
     "\ry",
     "'x",
@@ -44,6 +47,26 @@ RISKY = (
     "a\r\nb\x85c",
     "¿:",
 )
+
+STRICT = """
+{%- if messages[0].role == 'system' -%}
+  {%- set scene = messages[0].content -%}{%- set chat = messages[1:] -%}
+{%- else -%}
+  {%- set scene = '' -%}{%- set chat = messages -%}
+{%- endif -%}
+{{- '<s>' -}}
+{%- for message in chat -%}
+  {%- if message.role != ('user', 'assistant')[loop.index0 % 2] -%}
+    {{- raise_exception('after an optional system message roles must alternate, user first') -}}
+  {%- endif -%}
+  {%- if message.role == 'user' -%}
+    {{- '[INST] ' ~ (scene if loop.first else '') ~ message.content ~ '[/INST]' -}}
+  {%- else -%}
+    {{- ' ' ~ message.content ~ '</s>' -}}
+  {%- endif -%}
+{%- endfor -%}
+"""
+"""As strict as Mistral's: raises unless roles alternate and the user is first."""
 
 texts = st.one_of(
     st.sampled_from(RISKY),
@@ -119,3 +142,14 @@ def write_run(
         lines = b"".join(score.to_line() for score in scores)
         beside.with_suffix(".jsonl").write_bytes(lines)
     return folder
+
+
+def strict_tokenizer() -> Any:
+    """A tokenizer whose chat template refuses what Mistral's refuses; nothing is downloaded."""
+    tokenizers: Any = pytest.importorskip("tokenizers")
+    transformers: Any = pytest.importorskip("transformers")
+    made = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer(tokenizers.models.BPE())
+    )
+    made.chat_template = STRICT
+    return made

@@ -1,8 +1,8 @@
 """Cells of CSV that a spreadsheet would take for a formula, and texts made of them again.
 
-A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return is written with an apostrophe
-before it (OWASP, CSV injection); so is one that begins with apostrophes before such a character,
-so that every text has one spelling and comes back as it was.
+A text that begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab or a line break is
+written with an apostrophe before it (OWASP, CSV injection); so is one that begins with apostrophes
+before such a character, so that every text has one spelling and comes back as it was.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["CSV_SAFE", "protected", "restored", "restored_row"]
 CSV_SAFE = "csv_safe"
 """The column that says of a CSV file that its texts are protected."""
 
-_RISKY = re.compile(r"'*[=+\-@\t\r]")
-_PROTECTED = re.compile(r"'+[=+\-@\t\r]")
+_RISKY = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
+_PROTECTED = re.compile(rf"'{_RISKY.pattern}")
 
 
 def protected(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import convogen
-from export_runs import dialogues, played, spoken, write_run
+from export_runs import dialogues, played, spoken, strict_tokenizer, write_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,38 +20,12 @@ from convogen.exports import Item, open_exporter
 from convogen.exports.viewpoints import seen_by
 from convogen.types import Conversation, Turn
 
-STRICT = """
-{%- if messages[0].role == 'system' -%}
-  {%- set scene = messages[0].content -%}{%- set chat = messages[1:] -%}
-{%- else -%}
-  {%- set scene = '' -%}{%- set chat = messages -%}
-{%- endif -%}
-{{- '<s>' -}}
-{%- for message in chat -%}
-  {%- if message.role != ('user', 'assistant')[loop.index0 % 2] -%}
-    {{- raise_exception('after an optional system message roles must alternate, user first') -}}
-  {%- endif -%}
-  {%- if message.role == 'user' -%}
-    {{- '[INST] ' ~ (scene if loop.first else '') ~ message.content ~ '[/INST]' -}}
-  {%- else -%}
-    {{- ' ' ~ message.content ~ '</s>' -}}
-  {%- endif -%}
-{%- endfor -%}
-"""
-"""As strict as Mistral's: raises unless roles alternate and the user is first."""
-
 SHORT = ("Dhello", "Ahi", "Bwell", "Bnow", "Aso", "Cyes", "Abye", "Bbye")
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    tokenizers: Any = pytest.importorskip("tokenizers")
-    transformers: Any = pytest.importorskip("transformers")
-    made = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizers.Tokenizer(tokenizers.models.BPE())
-    )
-    made.chat_template = STRICT
-    return made
+    return strict_tokenizer()
 
 
 def llama_factory_takes(row: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import Ended, convogen
-from export_runs import dialogues, played, spoken, write_run
+from export_runs import dialogues, played, spoken, strict_tokenizer, write_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,8 +86,11 @@ def test_the_better_reply_to_the_same_prompt_is_chosen() -> None:
 
 def test_trl_takes_the_pairs() -> None:
     data_utils: Any = pytest.importorskip("trl.data_utils", reason="TRL is not installed")
-    rows, _ = compared(item(OLD, "old", overall=2), item(NEW, "new", overall=4))
-    assert all(data_utils.is_conversational(row) for row in rows)
+    (row,), _ = compared(item(OLD, "old", overall=2), item(NEW, "new", overall=4))
+    assert data_utils.is_conversational(row)
+    found = data_utils.apply_chat_template(row, strict_tokenizer())
+    assert found["prompt"].endswith("[INST] C: so[/INST]")
+    assert (found["chosen"], found["rejected"]) == (" new reply</s>", " old reply</s>")
 
 
 @pytest.mark.parametrize(

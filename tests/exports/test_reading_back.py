@@ -20,15 +20,16 @@ from convogen.exports import Plan, export_run, open_exporter
 from convogen.store import load_run
 from convogen.types import Turn
 
-LISTED = [Turn(speaker=name, text=text) for name, text in zip(NAMES, [*RISKY, "x"], strict=True)]
+LISTED = [Turn(speaker=NAMES[at % len(NAMES)], text=text) for at, text in enumerate(RISKY)]
+FORMULA = tuple("=+-@＝＠\t\r\n")
 MEASURES = ("conversations", "turns", "words_per_conversation", "words_per_turn", "mtld_mean")
 
 
 @given(texts)
 def test_every_text_comes_back_and_none_is_a_formula(text: str) -> None:
     assert restored(protected(text)) == text
-    assert protected(text)[:1] not in tuple("=+-@\t\r")
-    if text[:1] not in tuple("=+-@\t\r'"):
+    assert protected(text)[:1] not in FORMULA
+    if text[:1] not in (*FORMULA, "'", "＋", "－"):
         assert protected(text) == text
 
 
@@ -81,7 +82,7 @@ def test_no_cell_of_csv_is_a_formula_not_even_the_header(tmp_path: Path) -> None
         cells = [cell for row in csv.reader(file) for cell in row]
     assert "'@label" in cells
     assert "''=1" in cells
-    assert not [cell for cell in cells if cell[:1] in tuple("=+-@\t\r")]
+    assert not [cell for cell in cells if cell[:1] in FORMULA]
     found: Any = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert found["train"][0]["csv_safe"] is True
     assert "apostrophe before them" in (tmp_path / "out" / "README.md").read_text("utf-8")
