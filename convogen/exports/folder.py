@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,7 +92,11 @@ def _target(out: Path) -> Path:
 
 @contextmanager
 def _workplace(out: Path) -> Generator[Path]:
-    """Make a locked, marked folder beside `out` for this process; remove it afterwards."""
+    """Make a locked, marked folder beside `out` for this process; remove it afterwards.
+
+    Folders around `out` that had to be made go again if nothing came of it.
+    """
+    made = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=_WORK, dir=out.parent))
     held = None
@@ -105,6 +109,9 @@ def _workplace(out: Path) -> Generator[Path]:
         if held is not None:
             held.release()
         shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def _recover(work: Path, out: Path) -> None:
@@ -154,7 +161,7 @@ def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
     for name, path in _files(folder):
         known = _UNLISTED.fullmatch(name) is not None if files is None else name in files
         if not known or path.is_symlink():
-            yield name
+            yield name if name.isprintable() else repr(name)
         elif files is not None and files[name] is not None and files[name] != _digest(path):
             yield f"{name} (changed since)"
 

@@ -55,7 +55,9 @@ def test_an_export_is_replaced_if_it_is_as_it_was_written(
 
 
 @pytest.mark.parametrize("to", FORMATS)
-@pytest.mark.parametrize("name", ["notes.txt", "README.md", "sub/cache.bin", "data"])
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "README.md", "sub/cache.bin", "data", "a\nb\x1b[31m"]
+)
 def test_what_a_user_put_into_an_export_is_not_replaced(
     name: str, to: str, run: Path, tmp_path: Path
 ) -> None:
@@ -70,7 +72,8 @@ def test_what_a_user_put_into_an_export_is_not_replaced(
     before = contents(out)
     ended = convogen(*args, "--overwrite")
     assert ended.status == 2
-    assert path.relative_to(out).as_posix() in ended.complaint
+    shown = path.relative_to(out).as_posix()
+    assert (shown if shown.isprintable() else repr(shown)) in ended.complaint
     assert contents(out) == before
 
 
@@ -120,6 +123,17 @@ def test_an_export_killed_while_it_was_put_in_place_is_undone(run: Path, tmp_pat
     assert "--overwrite" in ended.complaint
     assert contents(out) == before
     assert {path.name for path in tmp_path.iterdir()} == {"run", "out", "another"}
+
+
+def test_an_export_without_a_row_leaves_no_folder(run: Path, tmp_path: Path) -> None:
+    turns = spoken("Ahello")
+    alone = write_run(tmp_path / "alone", [played(0, turns)])
+    out = tmp_path / "new" / "and" / "out"
+    ended = convogen("export", alone, "--to", "messages", "--out", out)
+    assert ended.status == 2
+    assert "leave out every conversation" in ended.complaint
+    assert not (tmp_path / "new").exists()
+    assert convogen("export", run, "--to", "messages", "--out", out).status == 0
 
 
 def test_two_exports_to_one_folder_at_a_time_are_refused(run: Path, tmp_path: Path) -> None:

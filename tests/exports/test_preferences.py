@@ -211,6 +211,24 @@ def test_another_run_of_the_same_experience_is_named(run: Path, tmp_path: Path) 
     assert json.loads(line)["chosen_from"] == "c-7"
 
 
+def test_two_chatbots_on_one_seed_are_compared(tmp_path: Path) -> None:
+    def answered(name: str, reply: str, score: float) -> Path:
+        turns = [Turn(speaker="user", text="Hi"), Turn(speaker="assistant", text=reply)]
+        chat = Conversation(id=f"c-{name}", task=0, turns=turns, participants=["user", "assistant"])
+        folder = tmp_path / name
+        write_run(folder, [played(0, turns)], scored(chat.id, overall=score))
+        (folder / "conversations.jsonl").write_bytes(chat.to_line())
+        return folder
+
+    first, second = answered("one", "What?", 2), answered("two", "Hello!", 4)
+    ended = dpo(first, tmp_path / "out", "--alternatives", second)
+    assert ended.status == 0, ended.err
+    (line,) = (tmp_path / "out" / "data" / "train.jsonl").read_text("utf-8").splitlines()
+    row = json.loads(line)
+    assert row["prompt"] == [{"role": "user", "content": "Hi"}]
+    assert (row["perspective"], row["chosen"][0]["content"]) == ("assistant", "Hello!")
+
+
 def test_an_alternative_without_scores_is_left_out_and_told(run: Path, tmp_path: Path) -> None:
     write_replay(run, "better", NEW, {"topic": 4, "overall": 5})
     write_replay(run, "unjudged", (*BEGUN, "Bthird reply"), {})
