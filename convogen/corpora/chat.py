@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from convogen.corpora.cells import restored_row
 from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.turns import (
     MAX_TURNS,
@@ -70,12 +71,13 @@ def turns_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 def turn_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     """Rows of `id`, `turn`, `speaker` and `text`, those of a conversation together and in order.
 
-    The other columns of the first row are labels; `participants` may be a list as JSON.
+    The other columns of the first row are labels; `participants` may be a list as JSON. What
+    `csv_safe` says was put before a text is taken away.
     """
-    first = as_dict(rows[0].value, "the row")
+    first = restored_row(as_dict(rows[0].value, "the row"))
     turns: list[Turn] = []
     for line, value in rows:
-        row = as_dict(value, "the row")
+        row = restored_row(as_dict(value, "the row"))
         if str(row.get("turn")) != f"{len(turns) + 1}":
             raise RowError(f"'turn' is {row.get('turn')!r}, {len(turns) + 1} is expected", line)
         speaker = text_of(row.get("speaker"), "'speaker'")

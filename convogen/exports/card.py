@@ -128,6 +128,7 @@ def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
             failures=facts.failures,
             limits=facts.limits,
             example=_example(exported.example),
+            counts={kind: n for kind, n in sorted(exported.counts.items()) if n},
             labelled=[name for name in exported.columns if name.startswith(LABEL)],
             columns={name: _shown(kind) for name, kind in exported.columns.items()},
         )
