@@ -64,8 +64,8 @@ def test_the_wheel_carries_all_it_needs(tmp_path: Path) -> None:
         call(convogen, "export", run, "--to", form, "--out", form, cwd=tmp_path)
         assert (tmp_path / form / "README.md").is_file()
 
-    for name in ("chats", "other"):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"messages": SAID, "topic": "rain"}) + "\n")
+    for name in ("chats.jsonl", "other.jsonl"):
+        (tmp_path / name).write_text(json.dumps({"messages": SAID, "topic": "rain"}) + "\n")
     for command, extra in WITHOUT.items():
         told = call(convogen, *command.split(), cwd=tmp_path, status=2).splitlines()[-1]
         assert told.startswith("convogen: "), told

@@ -30,7 +30,7 @@ from convogen.exports.joining import (
 from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
 from convogen.files import write_whole
-from convogen.store import Run
+from convogen.store import Run, load_run
 
 __all__ = ["Exported", "Plan", "export_run", "open_exporter"]
 
@@ -87,13 +87,18 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
         raise SourceError(f"export to {name}: {option}: {reason}") from None
 
 
-def export_run(run: Run, out: Path, plan: Plan, workers: int = 1) -> Exported:
+def export_run(
+    run: str | Path | Run, out: str | Path, plan: Plan | str = "jsonl", workers: int = 1
+) -> Exported:
     """Export what is committed in a run into a folder, whole or not at all.
 
-    Memory does not grow with the run. Raises `SourceError` for options that fit no conversation,
-    unknown joins or scores that are not there, `RunFolderError` where a folder cannot be read or
-    written, or `out` holds something already.
+    `run` may be its folder, `plan` the name of an exporter as it is by default. Memory does not
+    grow with the run. Raises `SourceError` for options that fit no conversation, unknown joins or
+    scores that are not there, `RunFolderError` where a folder cannot be read or written, or `out`
+    holds something already.
     """
+    run, out = run if isinstance(run, Run) else load_run(run), Path(out)
+    plan = Plan(open_exporter(plan, {})) if isinstance(plan, str) else plan
     _check(plan)
     exporter = plan.exporter
     own, joined = exporter.columns(), joined_columns(plan.joins)
