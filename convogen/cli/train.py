@@ -50,7 +50,11 @@ __all__ = ["command"]
 @click.option("--steps", type=click.IntRange(min=1), help="Steps [default: as epochs say].")
 @click.option("--seed", type=click.IntRange(min=0), help="Decides order, samples, first weights.")
 @click.option("--merge", is_flag=True, help="Write the whole model too, the adapter merged.")
-@click.option("--gguf", is_flag=True, help="Write a .gguf file too, for --model FILE.")
+@click.option(
+    "--gguf",
+    is_flag=True,
+    help="Write .gguf files too: the model for --model FILE, and the adapter.",
+)
 @click.option("--format", "train_format", help="The format of TRAIN [default: guessed].")
 @click.option("--held-out-format", help="The format of the other [default: guessed].")
 @click.option("--licence", help="The terms of TRAIN, for the manifest.")
@@ -135,6 +139,8 @@ def _shown() -> Generator[Progress]:
 
 
 def _print(manifest: dict[str, Any], folder: Path) -> None:
+    from convogen.training.tuning import ADAPTER
+
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
         click.echo(
@@ -148,5 +154,6 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
     click.echo(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
         if path.exists():
-            use = f"; use it with --model {path}" if path.suffix == ".gguf" else ""
+            whole = path.suffix == ".gguf" and path.name != ADAPTER
+            use = f"; use it with --model {path}" if whole else ""
             click.echo(f"{path}{use}")

@@ -6,6 +6,7 @@ checkpoints/        while it trains; the same call again goes on from the last
 adapter/            the LoRA adapter, for PEFT, vLLM, …
 merged/             the whole model with the adapter in its weights (safetensors)
 <folder>.gguf       the same for llama.cpp and `--model FILE`
+lora.gguf           with it, the adapter alone for llama.cpp, to be put on the base
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __all__ = ["Plan", "fine_tune"]
 DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
 
+ADAPTER = "lora.gguf"
 MIN_UTTERANCES = 2
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "gguf")
 
@@ -221,7 +223,8 @@ class _Tuning:
         return found.as_dict()
 
     def _missing(self) -> list[str]:
-        wanted = {"merged": self._plan.merge, self._gguf.name: self._plan.gguf}
+        gguf = self._plan.gguf
+        wanted = {"merged": self._plan.merge, self._gguf.name: gguf, ADAPTER: gguf}
         return [name for name, asked in wanted.items() if asked and not self._there(name)]
 
     def _there(self, name: str) -> bool:
@@ -236,6 +239,11 @@ class _Tuning:
         missing = self._missing()
         if not missing:
             return
+        base = gguf_of(self._plan.base)
+        if ADAPTER in missing and base:
+            matrices = lora.adapter_matrices(model)
+            alpha = self._plan.settings.alpha
+            gguf_file.write_adapter(base, matrices, alpha, self._folder / ADAPTER)
         adapted = lora.adapted_modules(model)
         merged = model.merge_and_unload()
         if "merged" in missing:
@@ -243,7 +251,6 @@ class _Tuning:
             with writing(path):
                 merged.save_pretrained(path)
                 tokenizer.save_pretrained(path)
-        base = gguf_of(self._plan.base)
         if self._gguf.name in missing and base:
             gguf_file.write_gguf(base, lora.changed_weights(merged, adapted), self._gguf)
 

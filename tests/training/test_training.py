@@ -286,7 +286,8 @@ def test_training_that_was_interrupted_ends_with_the_same_adapter(
 
     stages.clear()
     fine_tune(replace(plan, gguf=True), folder, progress=follow)
-    assert stages == ["loading", "writing again.gguf"]
+    assert stages == ["loading", "writing again.gguf, lora.gguf"]
+    assert (folder / "lora.gguf").read_bytes() == (trained / "lora.gguf").read_bytes()
     assert (folder / "again.gguf").read_bytes() == (trained / "eggs.gguf").read_bytes()
     with pytest.raises(RunFolderError, match="learning_rate"):
         fine_tune(replace(plan, settings=Settings.load(None, {})), folder)
@@ -311,6 +312,30 @@ def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: P
     off, moved = (float((one - expected).abs().sum()) / 2 for one in (served, untrained))
     assert moved > 0.2
     assert off < 0.06  # 8 bits cost so much on random weights; in 32 bits it is 0.0006
+
+
+def test_llama_cpp_takes_the_adapter_alone(base: Path, trained: Path) -> None:
+    llama = pytest.importorskip("xllamacpp", reason="needs convogen[embedded]")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merged = AutoModelForCausalLM.from_pretrained(trained / "merged")
+    tokenizer = AutoTokenizer.from_pretrained(trained / "merged")
+    prompt = "<|im_start|>user\nhow long do the eggs boil<|im_end|>\n<|im_start|>assistant\n"
+    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
+    with torch.inference_mode():
+        expected = merged(input_ids=ids).logits[0, -1].softmax(-1)
+    parameters = llama.CommonParams()
+    parameters.model.path = str(base)
+    parameters.port = 0
+    parameters.verbosity = -1
+    adapter = llama.CommonAdapterLoraInfo()
+    adapter.path, adapter.scale = str(trained / "lora.gguf"), 1.0
+    parameters.lora_adapters = [adapter]
+    server = llama.Server(parameters)
+    found = first_token(f"{server.listening_address}/v1", prompt, len(expected))
+    served = torch.tensor([math.exp(found.get(at, -math.inf)) for at in range(len(expected))])
+    assert float((served - expected).abs().sum()) / 2 < 0.01
 
 
 def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
