@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -45,7 +46,9 @@ _DTYPES = {
 
 
 def _columns(names: str, **dtypes: str) -> dict[str, str]:
-    return {name: dtypes.get(name) or _DTYPES.get(name, "string") for name in names.split()}
+    return {
+        name: dtypes.get(name) or _DTYPES.get(name, "string[pyarrow]") for name in names.split()
+    }
 
 
 COLUMNS: dict[RunTable, dict[str, str]] = {
@@ -101,24 +104,26 @@ def frame(columns: Mapping[str, str], rows: Iterable[Row]) -> DataFrame:
     """Return a frame with these columns, each of the dtype it names, in this order.
 
     What a row lacks is missing in the frame (NA, NaN, NaT or None); of a column of lists, an empty
-    list. Raises `TypeError`, `ValueError` or `OverflowError` for a value its column cannot hold.
+    list. Raises `ValueError` for a value that its column cannot hold.
     """
     pd: Any = import_module("pandas")
-    rest = iter(rows)
+    cells = ([row.get(name) for name in columns] for row in rows)  # lets go of the rest of a row
     blocks: list[Any] = []
-    while (block := list(islice(rest, _BLOCK))) or not blocks:
-        cells = {name: _series(pd, name, dtype, block) for name, dtype in columns.items()}
-        blocks.append(pd.DataFrame(cells, columns=list(columns)))
+    while (block := list(islice(cells, _BLOCK))) or not blocks:
+        values = zip(*block, strict=True) if block else [()] * len(columns)
+        series = map(partial(_series, pd), columns.items(), values)
+        blocks.append(pd.DataFrame(dict(zip(columns, series, strict=True))))
     return pd.concat(blocks, ignore_index=True)
 
 
-def _series(pd: Any, name: str, dtype: str, rows: list[Row]) -> Any:
+def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
+    name, dtype = column
     if dtype == LIST:
-        return pd.Series([row.get(name) or [] for row in rows], dtype=object)
+        return pd.Series([value or [] for value in values], dtype=object)
     try:
-        return pd.Series([row.get(name) for row in rows], dtype=dtype)
+        return pd.Series(list(values), dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise type(error)(f"column {name!r}: {error}") from error
+        raise ValueError(f"column {name!r}: {error}") from error
 
 
 def _conversation(row: Row) -> Iterator[Row]:
