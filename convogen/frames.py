@@ -6,7 +6,7 @@ Rows are read as they are written, a block at a time, so a frame is all that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -18,7 +18,7 @@ from convogen.errors import RunFolderError, UserError
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["COLUMNS", "RunTable", "check_table", "frame", "run_frame"]
+__all__ = ["COLUMNS", "RunTable", "columns_of", "frame", "run_frame"]
 
 RunTable = Literal[
     "conversations", "turns", "scores", "ledger", "experiences", "failures", "rejected"
@@ -80,19 +80,31 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
 Row = Mapping[str, Any]
 
 
-def check_table(name: str) -> None:
-    """Raise `UserError` if a run has no table of that name."""
-    if name not in get_args(RunTable):
-        raise UserError(f"to_pandas: no table {name!r}; there are: {', '.join(get_args(RunTable))}")
+def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str, str]:
+    """Return the wanted columns of a table and their dtypes, all if None.
+
+    Raises `UserError` if a run has no such table or the table no such column.
+    """
+    if table not in get_args(RunTable):
+        known = ", ".join(get_args(RunTable))
+        raise UserError(f"to_pandas: no table {table!r}; there are: {known}")
+    known = COLUMNS[table]
+    if unknown := [name for name in wanted or () if name not in known]:
+        raise UserError(
+            f"to_pandas: {table} has no column {unknown[0]!r}; there are: {', '.join(known)}"
+        )
+    return {name: known[name] for name in (known if wanted is None else wanted)}
 
 
-def run_frame(table: RunTable, rows: Iterable[Row], where: object) -> DataFrame:
-    """Return a table of a run, made of the rows of its file as they are written.
+def run_frame(
+    table: RunTable, columns: Mapping[str, str], rows: Iterable[Row], where: object
+) -> DataFrame:
+    """Return columns of a table of a run, made of the rows of its file as they are written.
 
     Raises `RunFolderError`, with the place `where` they are from, if a row is not of this kind.
     """
     try:
-        return frame(COLUMNS[table], (cells for row in rows for cells in _CELLS[table](row)))
+        return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
         raise RunFolderError(
             f"{where}: the table {table!r} cannot be made, a row has been changed: "

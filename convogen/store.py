@@ -15,7 +15,7 @@ a torn last line is cut off on opening. A task's journal goes only after its row
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import parse_row, rows_of_task, write_whole
-from convogen.frames import RunTable, check_table, run_frame
+from convogen.frames import RunTable, columns_of, run_frame
 from convogen.models.journal import Journal, check_answer
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
@@ -161,7 +161,9 @@ class Run:
             f"{self.folder}: no conversation {name!r}; conversations.jsonl holds their ids"
         )
 
-    def to_pandas(self, table: RunTable = "conversations") -> DataFrame:
+    def to_pandas(
+        self, table: RunTable = "conversations", columns: Sequence[str] | None = None
+    ) -> DataFrame:
         """Return a table of the run as a frame, its rows in the order of the plan.
 
         >>> from convogen import load_run
@@ -187,13 +189,14 @@ class Run:
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
                 `experiences`, `failures` or `rejected`.
+            columns: only these, in this order; what is not wanted is never held.
 
         Raises:
-            UserError: if there is no such table.
+            UserError: if there is no such table or column.
             RunFolderError: if a row cannot be read.
         """
-        check_table(table)
-        return run_frame(table, self._written(table), self.folder)
+        wanted = columns_of(table, columns)
+        return run_frame(table, wanted, self._written(table), self.folder)
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
         """The rows of the file that a table is made of, as they are written."""
