@@ -64,7 +64,8 @@ def values_of(run: Run, n: int) -> DataFrame:
     NaN stands where a conversation has no value.
     """
     first = list(islice(run.conversations(), n))
-    values: Any = tally_of(first, "text").to_pandas()
+    tally: Any = tally_of(first, "text").to_pandas()
+    values = tally.astype("float64")
     values["words_per_turn"] = values["words"] / values["turns"]
     experiences: Any = run.to_pandas("experiences", ["id", "similarity"])
     of = experiences.set_index("id").reindex([one.experience for one in first])
