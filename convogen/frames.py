@@ -133,7 +133,8 @@ def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
     if dtype == LIST:
         return pd.Series([value or [] for value in values], dtype=object)
     try:
-        return pd.Series(list(values), dtype=dtype)
+        with import_module("numpy").errstate(invalid="ignore"):  # too large: an error, no warning
+            return pd.Series(list(values), dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"column {name!r}: {error}") from error
 

@@ -173,8 +173,8 @@ class Run:
         0       10  max_turns
         1       10  max_turns
         >>> turns = run.to_pandas("turns")
-        >>> turns.groupby("conversation", sort=False)["speaker"].nunique().tolist()
-        [3, 3]
+        >>> turns.groupby("conversation", sort=False)["text"].count().tolist()
+        [10, 10]
 
         Columns are named as the fields of the records (`convogen.types`) and are the same for every
         run; `convogen.frames.COLUMNS` lists them with their dtypes. What joins the tables: `id` of
