@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -165,6 +166,15 @@ def test_scores_are_those_of_all_judges_but_for_what_was_moved_aside(tmp_path: P
     ledger = found.to_pandas("ledger")
     assert ledger["judge"].fillna("").tolist() == ["", "fed", "geval", "geval"]
     assert len(ledger) == len(list(found.ledger()))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_readme_lists_the_columns(table: RunTable) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    [row] = [line for line in readme.splitlines() if line.startswith(f"| `{table}` |")]
+    named = re.findall(r"`(\w+)`", row)[1:]
+    left_out = ("_tokens", "lost_attempts")
+    assert named == [name for name in COLUMNS[table] if not name.endswith(left_out)]
 
 
 def test_only_the_columns_that_are_wanted(finished: Run) -> None:
