@@ -7,7 +7,7 @@ Rows are read as they are written, a block at a time, so a frame is all that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -28,6 +28,7 @@ LIST = "list"
 """A column of lists, empty where the row has none; its dtype is object."""
 
 _BLOCK = 4_096
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKENS = " prompt_tokens completion_tokens cached_tokens"
 _DTYPES = {
     name: dtype
@@ -105,7 +106,7 @@ def run_frame(
     """
     try:
         return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise RunFolderError(
             f"{where}: the table {table!r} cannot be made, a row has been changed: "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -156,7 +157,7 @@ def _turns(row: Row) -> Iterator[Row]:
 
 def _call(row: Row) -> Iterator[Row]:
     at = row.get("at")
-    yield {**row, "at": None if at is None else datetime.fromtimestamp(at, UTC)}
+    yield {**row, "at": None if at is None else _EPOCH + timedelta(seconds=at)}
 
 
 def _experience(row: Row) -> Iterator[Row]:

@@ -106,6 +106,13 @@ def test_the_ledger_adds_up_and_has_times(finished: Run) -> None:
     assert f"{ledger['at'].dt.tz}" == "UTC"
 
 
+def test_a_time_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    for at in ("1e300", '"noon"', "NaN"):
+        (tmp_path / "ledger.jsonl").write_text(f'{{"task": 0, "at": {at}}}\n', "utf-8")
+        with pytest.raises(RunFolderError, match="ledger"):
+            Run(tmp_path).to_pandas("ledger")
+
+
 def test_failures_and_rejected(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     fault = Failure(id="f0", task=0, stage="chat", kind="echo", message="m", counts={"echo": 2})
