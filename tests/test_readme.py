@@ -21,6 +21,7 @@ from convogen.experiment import shipped_experiments
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = dict(re.findall(r"```(python|yaml)\n(.*?)```", README, re.DOTALL))
+PYTHON = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"^    (convogen .*?)(?: +#.*)?$", README, re.MULTILINE)
 
 
@@ -45,10 +46,11 @@ def test_every_command_is_understood(command: str) -> None:
 
 def test_the_python_example_runs(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKS["python"]], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", PYTHON], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 4
+    assert "prompt_tokens" in done.stdout
     assert (tmp_path / "runs" / "python" / "conversations.jsonl").is_file()
 
 

@@ -60,9 +60,7 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
             kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
         raise RunFolderError(f"{run.folder}: no conversation is committed in this run yet")
-    scores = sorted((run.folder / "scores").glob("*.jsonl"))
-    judges = [path.stem for path in scores if "." not in path.stem]
-    return Contents(count, speakers, labels, kinds, judges)
+    return Contents(count, speakers, labels, kinds, run.judges())
 
 
 def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Item]:
