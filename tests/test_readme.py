@@ -35,13 +35,14 @@ def test_every_command_is_understood(command: str) -> None:
     """Each command's words are parsed by the command line, up to the point of doing it."""
     words = shlex.split(command.split(" > ")[0])[1:]
     group: click.Command = cli
+    above = click.Context(cli, **cli.context_settings)
     while words and isinstance(group, click.Group):
-        found = group.get_command(click.Context(group), words[0])
+        found = group.get_command(above, words[0])
         if found is None:
             break
         group, words = found, words[1:]
     assert group is not cli
-    group.make_context(group.name or "", words)
+    group.make_context(group.name or "", words, parent=above)
 
 
 def test_the_python_example_runs(tmp_path: Path) -> None:
