@@ -60,6 +60,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "csv": "convogen.exports.plain:Csv",
         "sharegpt": "convogen.exports.chat:ShareGPT",
         "messages": "convogen.exports.chat:Messages",
+        "dpo": "convogen.exports.preferences:DPO",
         "hf": "convogen.exports.plain:HuggingFace",
     },
     "readers": {

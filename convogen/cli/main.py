@@ -117,7 +117,8 @@ def _observed(times: int) -> AbstractContextManager[None]:
     if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         from convogen.models.tracing import configure
 
-        configure()
+        if not configure():
+            click.echo("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
     if not times:
         return nullcontext()
     from convogen.log import verbose

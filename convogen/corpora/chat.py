@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 from pydantic import ValidationError
 
 from convogen.corpora.base import Reader
+from convogen.corpora.cells import restored_row
 from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.turns import (
     alternating,
@@ -92,10 +93,10 @@ class Utterances(Reader):
 
         The other columns of the first row are labels; `participants` may be a list as JSON.
         """
-        first = as_dict(rows[0].value, "the row")
+        first = restored_row(as_dict(rows[0].value, "the row"))
         turns: list[Turn] = []
         for line, value in rows:
-            row = as_dict(value, "the row")
+            row = restored_row(as_dict(value, "the row"))
             if str(row.get("turn")) != f"{len(turns) + 1}":
                 raise RowError(f"'turn' is {row.get('turn')!r}, {len(turns) + 1} is expected", line)
             speaker = text_of(row.get("speaker"), "'speaker'")

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean
 from convogen.metrics.tally import Openings, Tally
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["Distance", "Distribution", "Statistics", "distance", "statistics_of"]
 
@@ -111,6 +114,18 @@ class Statistics:
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return asdict(self)
+
+    def to_pandas(self) -> DataFrame:
+        """Return one row, so that corpora are compared with `pandas.concat`.
+
+        Columns are the fields, those of a part after its name (`turn_length_mean`,
+        `group_chat_balance`), and are the same for every corpus: missing where there was nothing to
+        measure. Of `repetition` they have the shares, of `turn_checks` the sums; counts of lengths
+        and the shares of speakers are left out.
+        """
+        from convogen.metrics.frames import statistics_frame
+
+        return statistics_frame(self)
 
 
 def statistics_of(tally: Tally, rendering: str, compare: bool = True) -> Statistics:

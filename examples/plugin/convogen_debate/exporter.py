@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -23,8 +24,10 @@ class Minutes(Exporter):
     def columns(self) -> dict[str, Column]:
         return {"id": "string", "motion": "string", "minutes": "string"}
 
-    def rows(self, item: Item) -> Iterator[dict[str, Any]]:
+    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+        """Yield one row; line breaks within a speech are not kept, and counted."""
         debate = item.conversation
+        counts["line_breaks"] += sum("\n" in turn.text.strip() for turn in debate.turns)
         lines = (
             f"{turn.speaker}{self.separator}{' '.join(turn.text.split())}" for turn in debate.turns
         )
