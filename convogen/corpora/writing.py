@@ -120,7 +120,7 @@ def _place(source: str) -> tuple[Path, str]:
         return Path(f"{name}.jsonl"), "jsonl"
     path = Path(source)
     path = path / "conversations.jsonl" if path.is_dir() else path
-    return path, container_of(path)
+    return path, container_of(path).kind
 
 
 def _values(corpus: Corpus) -> Iterable[Any]:

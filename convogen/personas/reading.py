@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from convogen.corpora import open_corpus
 from convogen.corpora.hub import hub_rows
-from convogen.corpora.rows import Row, RowError, decode, read_rows
-from convogen.corpora.sniff import container_of
+from convogen.corpora.rows import Row, RowError, decode
+from convogen.corpora.sniff import Container, container_of, read_rows
 from convogen.errors import SourceError
 from convogen.types import PersonaCard, Profile
 
@@ -55,12 +55,13 @@ def _rows(place: str | Path) -> Iterator[Row]:
         return hub_rows(place, streaming=False)
     suffix = next((end for end in reversed(place.suffixes) if end != ".gz"), "").lower()
     container = container_of(place)
-    if suffix not in (".txt", ".text") and container != "text":
+    if suffix not in (".txt", ".text") and container.kind != "text":
         return read_rows(place, container)
-    first = next(read_rows(place, "text"), None)
+    lines = Container("text", container.encoding)
+    first = next(read_rows(place, lines), None)
     if first is not None and " persona: " in str(first.value)[:40]:
         return _episodes(place)
-    return read_rows(place, "text")
+    return read_rows(place, lines)
 
 
 def _episodes(path: Path) -> Iterator[Row]:
