@@ -148,8 +148,9 @@ class Turns(MessageLists):
         return super().fits(value) or are_messages(value)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        if isinstance(rows[0].value, list):
-            rows = [Row(rows[0].line, {"turns": rows[0].value})]
+        value: Any = rows[0].value
+        if isinstance(value, list):
+            rows = [Row(rows[0].line, {"turns": value})]
         return super().convert(rows, fallback)
 
     @property

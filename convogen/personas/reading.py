@@ -6,6 +6,7 @@ PERSONA-CHAT in JSON and in ParlAI's text.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,8 @@ from convogen.errors import SourceError
 from convogen.types import PersonaCard, Profile
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
+
+_LOG = logging.getLogger("convogen.corpora.personas")
 
 MAX_PERSONA_CHARS = 5_000
 """The longest text a persona may have: it is in the prompt of every turn."""
@@ -55,6 +58,8 @@ def _rows(place: str | Path) -> Iterator[Row]:
         return hub_rows(place, streaming=False)
     suffix = next((end for end in reversed(place.suffixes) if end != ".gz"), "").lower()
     container = container_of(place)
+    for note in container.notes:
+        _LOG.warning("%s", note)
     if suffix not in (".txt", ".text") and container.kind != "text":
         return read_rows(place, container)
     lines = Container("text", container.encoding)
@@ -111,7 +116,9 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
 
 
 def _text(value: Any, key: str) -> str:
-    """A persona's text as it stands; sentences of a list are put a line each."""
+    """A persona's text as it stands, empty for null; sentences of a list are put a line each."""
+    if value is None:
+        return ""
     items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
