@@ -8,13 +8,8 @@ from typing import Any, ClassVar, cast
 from pydantic import ValidationError
 
 from convogen.corpora.base import Reader
-from convogen.corpora.messages import (
-    are_messages,
-    listed,
-    plain_key,
-    plain_keys,
-    read_messages,
-)
+from convogen.corpora.keys import are_messages, listed, plain_key, plain_keys
+from convogen.corpora.messages import read_messages
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.script import labelled_texts
 from convogen.corpora.turns import (
@@ -57,13 +52,18 @@ class OwnRecords(Reader):
     about: ClassVar[str] = "a run folder, or its conversations.jsonl"
 
     def fits(self, value: Any) -> bool:
-        """Return whether a record has keys of ours alone, and one that only ours have."""
+        """Return whether a record is one of ours, and has something that only ours have."""
         if not has(value, id=str, turns=list) or not set(value) <= set(Conversation.model_fields):
             return False
         ours = isinstance(value.get("method"), str) or type(value.get("task")) is int
-        return ours or any(
-            field(turn, "origin") in _ORIGINS for turn in cast("list[Any]", value["turns"])[:1]
-        )
+        first: Any = next(iter(value["turns"]), None)
+        if not ours and field(first, "origin") not in _ORIGINS:
+            return False
+        try:
+            Conversation.model_validate(value)
+        except ValidationError:
+            return False
+        return True
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         """The record itself, nothing lost."""
@@ -245,14 +245,25 @@ class Plain(Reader):
     about: ClassVar[str] = "lists of strings"
 
     def fits(self, value: Any) -> bool:
-        return texts(value)
+        return texts(value) or self._is_dream(value)
+
+    @staticmethod
+    def _is_dream(value: Any) -> bool:
+        """Whether a row is one of DREAM: a list of labelled texts, one of questions, an id."""
+        parts = cast("list[Any]", value) if isinstance(value, list) else []
+        return len(parts) == 3 and texts(parts[0]) and isinstance(parts[2], str)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        value: Any = rows[0].value
+        context: dict[str, Any] = {}
+        if self._is_dream(value):
+            value, questions, fallback = value
+            context = labels({"questions": questions}, ())
         said = [
             text_of(text, f"utterance {index}")
-            for index, text in enumerate(as_list(rows[0].value, "the row"), 1)
+            for index, text in enumerate(as_list(value, "the row"), 1)
         ]
-        return [conversation(fallback, labelled_texts(said) or alternating(said), {})]
+        return [conversation(fallback, labelled_texts(said) or alternating(said), context)]
 
 
 def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:

@@ -210,6 +210,8 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
         keys = [repr(key) for key in cast("dict[Any, Any]", value)]
         shown = ", ".join(keys[:_SHOWN_KEYS]) + (", …" if len(keys) > _SHOWN_KEYS else "")
         holds = f"its keys are {shown}" if keys else "it is empty"
+        if any(str(key).strip().isdecimal() for key in cast("dict[Any, Any]", value)):
+            holds += " (is a header missing?)"
     elif isinstance(value, str):
         holds = f"it begins {value.strip()[:60]!r}"
     else:

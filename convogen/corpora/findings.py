@@ -16,6 +16,7 @@ _MAX_IDS = 1_000_000
 """Ids among which doubles are looked for: 8 bytes of each are held."""
 
 _MANY_TURNS = 6
+_MANY_SPEAKERS = 8
 _SPEAKER_WORDS = 6
 
 
@@ -58,6 +59,7 @@ class Findings:
     turns: int = 0
     one_word: int = 0
     silent: int = 0
+    strangers: int = 0
     left_out: Counter[str] = field(default_factory=Counter[str])
     sentence: str | None = None
     c1: str | None = None
@@ -72,6 +74,8 @@ class Findings:
             self.turns += len(one.turns)
             self.one_word += sum(_one_word(turn.text) for turn in one.turns)
             self.silent += sum(not turn.text.strip() for turn in one.turns)
+            speakers = {turn.speaker for turn in one.turns}
+            self.strangers += len(speakers) == len(one.turns) >= _MANY_SPEAKERS
             for turn in one.turns:
                 if self.sentence is None and _is_sentence(turn.speaker):
                     self.sentence = turn.speaker
@@ -102,6 +106,7 @@ class Reading:
     turns: int = 0
     one_word: int = 0
     silent: int = 0
+    strangers: int = 0
     left_out: Counter[str] = field(default_factory=Counter[str])
     doubles: int = 0
     sentence: str | None = None
@@ -120,6 +125,7 @@ class Reading:
         self.turns += found.turns
         self.one_word += found.one_word
         self.silent += found.silent
+        self.strangers += found.strangers
         self.left_out.update(found.left_out)
         self.sentence = self.sentence or found.sentence
         self.c1 = self.c1 or found.c1
@@ -136,6 +142,11 @@ class Reading:
             said.append(f"messages that are no speech left out: {counts}")
         if self.silent:
             said.append(f"{self.silent:,} turns in which nothing is said")
+        if self.strangers:
+            said.append(
+                f"{self.strangers:,} conversations have another speaker in every turn: do all rows "
+                "belong together?"
+            )
         if self.doubles:
             said.append(f"{self.doubles:,} conversations have an id that is there already")
         if self.turns >= _MANY_TURNS and self.one_word == self.turns:

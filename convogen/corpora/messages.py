@@ -1,48 +1,20 @@
-"""Lists of messages, whatever their keys are called: who said what, and what nobody said.
-
-A message has a key for who speaks and one for the text; `SPEAKERS` and `TEXTS` have their names,
-the likeliest first. Names are compared without case and punctuation (`plain_key`).
-"""
+"""Lists of messages, whatever their keys are called: who said what, and what nobody said."""
 
 from __future__ import annotations
 
-import ast
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any, cast
 
+from convogen.corpora.keys import SPEAKERS, keys_of, pair_of, plain_key
 from convogen.corpora.rows import RowError
-from convogen.corpora.turns import as_dict
+from convogen.corpora.turns import as_dict, field
 from convogen.speakers import agent_keys
 from convogen.types import Turn
 
-__all__ = [
-    "Messages",
-    "are_messages",
-    "keys_of",
-    "listed",
-    "plain_key",
-    "plain_keys",
-    "read_messages",
-]
-
-SPEAKERS = (
-    "speaker", "speakername", "role", "from", "author", "agent", "sender", "sendername", "user",
-    "speakerid", "speakers", "participant", "character", "username", "nickname", "name", "who",
-)  # fmt: skip
-TEXTS = (
-    "text", "content", "value", "utterance", "message", "transcript", "utt", "body", "sentence",
-    "msg", "said", "line", "parts", "data",
-)  # fmt: skip
-PAIRS = (
-    ("human", "assistant"), ("user", "assistant"), ("user", "bot"), ("human", "gpt"),
-    ("human", "bot"), ("question", "answer"), ("prompt", "response"), ("query", "response"),
-    ("instruction", "output"), ("instruction", "response"), ("input", "output"),
-)  # fmt: skip
-"""Keys of what a person and a chatbot said where one object holds both."""
+__all__ = ["Messages", "read_messages"]
 
 NAMES = ("nickname", "displayname", "realname", "globalname", "name", "username", "role", "id")
 """Keys of an object that stands for a speaker."""
@@ -55,6 +27,7 @@ TOOLS = frozenset(
         "ipython", "environment",
     )
 )  # fmt: skip
+_TOOL_PARTS = TOOLS | {"tooluse"}
 _CALLS = ("tool_calls", "function_call")
 _ROLE_KEYS = frozenset(("role", "from"))
 _SPOKEN = frozenset(
@@ -71,109 +44,14 @@ _SPOKEN = frozenset(
 _WRITTEN = frozenset(("Default", "Reply", "ChatInputCommand", "0", "19"))
 """Types of Discord's messages that people wrote."""
 
-_MAX_LITERAL = 200_000
-"""The longest text that is read as Python's notation: its tree takes a hundred times the memory."""
-
-
-@lru_cache(4096)
-def plain_key(key: str) -> str:
-    """Return a key in small letters and digits alone."""
-    return "".join(filter(str.isalnum, key.casefold()))
-
-
-def plain_keys(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return a row's keys by their plain form; of two that are alike the first."""
-    return {plain_key(str(key)): key for key in reversed(list(row))}
-
-
-@lru_cache(1024)
-def keys_of(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return which of a message's keys may hold the speaker, and which the text."""
-    plain = {plain_key(key): key for key in reversed(keys)}
-    return (
-        tuple(plain[name] for name in SPEAKERS if name in plain),
-        tuple(plain[name] for name in TEXTS if name in plain),
-    )
-
-
-@lru_cache(1024)
-def _pair_of(keys: tuple[str, ...]) -> tuple[str, str] | None:
-    plain = {plain_key(key): key for key in reversed(keys)}
-    for first, second in PAIRS:
-        if first in plain and second in plain:
-            return plain[first], plain[second]
-    return None
-
-
-def are_messages(value: Any) -> bool:
-    """Return whether a list holds messages, which name a speaker and have a text."""
-    if not isinstance(value, list) or not value:
-        return False
-    return all(_is_message(item) for item in cast("list[Any]", value)[:20])
-
-
-def _is_message(item: Any) -> bool:
-    if not isinstance(item, dict):
-        return False
-    message = cast("dict[Any, Any]", item)
-    keys = tuple(str(key) for key in message)
-    speakers, said = keys_of(keys)
-    pair = _pair_of(keys)
-    if pair is not None and all(isinstance(message.get(key), str) for key in pair):
-        return True
-    if len(keys) == 1 and not said and keys[0] not in SPEAKERS:
-        return isinstance(next(iter(message.values())), str)
-    return any(key not in said for key in speakers) and bool(said)
-
-
-def listed(value: Any) -> list[Any] | None:
-    """Return a list that a column holds: itself, written as JSON or Python, or field by field.
-
-    `{"speaker": ["A", "B"], "text": ["x", "y"]}` is a list of two objects.
-    """
-    if isinstance(value, list):
-        return cast("list[Any]", value)
-    if isinstance(value, str):
-        return _written(value.strip())
-    if isinstance(value, dict):
-        columns: dict[str, list[Any]] = {
-            key: cast("list[Any]", items)
-            for key, items in cast("dict[str, Any]", value).items()
-            if isinstance(items, list)
-        }
-        speakers, said = keys_of(tuple(columns))
-        if speakers and said and len({len(items) for items in columns.values()}) == 1:
-            rows = zip(*columns.values(), strict=True)
-            return [dict(zip(columns, row, strict=True)) for row in rows]
-    return None
-
-
-def _written(text: str) -> list[Any] | None:
-    if not (text.startswith("[") and text.endswith("]")):
-        return None
-    try:
-        value: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        if len(text) > _MAX_LITERAL:
-            return None
-        value = _literal(text) or _literal(text.replace("}\n {", "}, {"))
-    return cast("list[Any]", value) if isinstance(value, list) else None
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
-
 
 @dataclass
 class Messages:
     """What a list of messages holds: the turns, the system's words, and counts of the rest."""
 
-    turns: list[Turn] = field(default_factory=list[Turn])
-    system: list[str] = field(default_factory=list[str])
-    left_out: Counter[str] = field(default_factory=Counter[str])
+    turns: list[Turn] = default(default_factory=list[Turn])
+    system: list[str] = default(default_factory=list[str])
+    left_out: Counter[str] = default(default_factory=Counter[str])
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -200,7 +78,10 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
     spoken = _system_speaks(items)
     for number, item in enumerate(items, 1):
         where = f"{what} {number}"
-        for role_key, role, message, content in _messages(as_dict(item, where), where):
+        if _is_notice(as_dict(item, where)):
+            found.left_out["notice"] += 1
+            continue
+        for role_key, role, message, content in _messages(item, where):
             kind = "" if role_key is None else _kind(role_key, role, message, content, spoken)
             if kind == "system":
                 found.system.append(content or "")
@@ -220,7 +101,7 @@ def _messages(
     keys = tuple(str(key) for key in item)
     speakers, said = keys_of(keys)
     speakers = tuple(key for key in speakers if key not in said)
-    pair = _pair_of(keys)
+    pair = pair_of(keys)
     if pair is not None and not (speakers and said):
         for role, key in zip(("user", "assistant"), pair, strict=True):
             yield None, role, {}, _content(item[key], f"{key!r} of {where}")
@@ -245,17 +126,27 @@ def _kind(
     chat = plain_key(role_key) in _ROLE_KEYS or plain_key(role_key) == plain
     if chat and plain in SYSTEM and not system:
         return "system"
-    calls = any(message.get(key) is not None for key in _CALLS)
+    calls = any(message.get(key) is not None for key in _CALLS) or _asks_tools(message)
     if (chat and plain in TOOLS) or (calls and not (content or "").strip()):
         return "tool"
+    return ""
+
+
+def _is_notice(message: Mapping[str, Any]) -> bool:
+    """Whether a messenger wrote a message, not a person: somebody joined, a topic was set."""
     subtype, kind = message.get("subtype"), message.get("type")
     if isinstance(subtype, str) and subtype not in _SPOKEN and "ts" in message:
-        return "notice"
-    if kind == "service" or (
-        isinstance(message.get("author"), dict) and isinstance(kind, str) and kind not in _WRITTEN
-    ):
-        return "notice"
-    return ""
+        return True
+    discord = isinstance(message.get("author"), dict) and isinstance(kind, str)
+    return kind == "service" or (discord and kind not in _WRITTEN)
+
+
+def _asks_tools(message: Mapping[str, Any]) -> bool:
+    """Whether a message has a part that is asked of a tool, or answered by one."""
+    parts: Any = message.get("content")
+    return isinstance(parts, list) and any(
+        plain_key(str(field(part, "type"))) in _TOOL_PARTS for part in cast("list[Any]", parts)
+    )
 
 
 def _system_speaks(items: Sequence[Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 from convogen.corpora.base import Reader
 from convogen.corpora.formats import recognise
-from convogen.corpora.messages import plain_key
+from convogen.corpora.keys import plain_key
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import as_dict, labels, leave_out
 from convogen.types import Conversation

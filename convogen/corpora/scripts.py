@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 from convogen.corpora.base import Reader
 from convogen.corpora.chat import name_of
-from convogen.corpora.messages import plain_keys
+from convogen.corpora.keys import plain_keys
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.script import candidate, script_turns
 from convogen.corpora.turns import as_dict, conversation, has, labels, text_of

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 from convogen.corpora.documents import document_rows
 from convogen.corpora.jsontext import json_lines, json_values
-from convogen.corpora.messages import plain_key
+from convogen.corpora.keys import plain_key
 from convogen.corpora.opening import UNREADABLE, encoding_of, opened, unpacked
 from convogen.corpora.rows import MAX_ROW_BYTES, Broken, Row
 from convogen.corpora.tables import (
@@ -60,6 +60,8 @@ def container_of(path: Path) -> Container:
             raw = file.read(_HEAD)
         if raw.startswith(b"PAR1"):
             return Container("parquet")
+        if raw[257:262] == b"ustar":
+            raise SourceError(f"{path}: a tar archive: unpack it, and give a file in it")
         encoding, note = encoding_of(path, raw)
         with opened(path, encoding) as file:
             head = file.read(_HEAD)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, cast
 
 from convogen.corpora.base import Reader
 from convogen.corpora.chat import name_of
-from convogen.corpora.messages import are_messages, listed, read_messages
+from convogen.corpora.keys import are_messages, listed
+from convogen.corpora.messages import read_messages
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import as_dict, as_list, conversation, has, labels
 from convogen.types import Conversation, Turn
@@ -20,7 +21,8 @@ _TOLD = re.compile(r"(?:^|\n\n)(Human|Assistant|H|A): ?")
 _PAIRS = (
     ("prompt", "completion"), ("instruction", "output"), ("instruction", "response"),
     ("prompt", "response"), ("question", "answer"), ("question", "response"), ("query", "response"),
-    ("prompt", "output"), ("input", "output"), ("inputs", "targets"),
+    ("prompt", "output"), ("input", "output"), ("inputs", "targets"), ("human", "assistant"),
+    ("user", "assistant"), ("user", "bot"), ("human", "bot"), ("input", "response"),
 )  # fmt: skip
 
 

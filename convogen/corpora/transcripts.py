@@ -19,8 +19,15 @@ _TIME = r"(?:\d{1,2}:)?\d{1,2}:\d{2}(?:[.,]\d{1,3})?"
 _STAMP = re.compile(rf"\s*[\[(<]?\s*{_TIME}(?:\s*-+>?\s*{_TIME})?\s*[\])>]?\s*[-–]?\s*")
 _STAMP_BEHIND = re.compile(rf"^([^:\n]{{1,60}}?)\s*[\[(]{_TIME}[\])]\s*:?\s*(?=\S|$)")
 _VOICE = re.compile(r"<v(?:\.\S+)? ([^>]{1,80})>(.*?)(?:</v>)?$", re.DOTALL)
+_NICK = re.compile(r"<[@+ ]?([^<>\s/][^<>/]{0,30})>\s+(\S.*)", re.DOTALL)
+"""A line of IRC."""
+_HEADING = re.compile(rf"\s*([^\W\d][^:\n]{{0,58}}?)\s+[\[(]?{_TIME}[\])]?\s*")
+"""A line of its own that says who speaks from when on, as in Zoom's and Otter's transcripts."""
 _FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
 """What WebVTT and SubRip put around what is said."""
+
+_MOST, _SOME = 0.6, 0.2
+"""Shares of the lines that name a speaker in a script: of any names, of names that come again."""
 
 _DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
@@ -38,17 +45,21 @@ class Transcript(Reader):
 
     name: ClassVar[str] = "script"
     about: ClassVar[str] = "text, 'Speaker: text' a line, with time stamps or not"
-    least: ClassVar[float] = 0.3
-    """The share of lines that name a speaker in what is a script rather than prose."""
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, str) and candidate(_bare(value)) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        lines = [row for row in rows if not _frame(row.value)]
-        share = super().share(lines)
-        first = bool(lines) and self.fits(lines[0].value)
-        return share if first and share >= self.least else 0.0
+        """0 for prose: a script names its speakers in most lines, or again and again."""
+        lines = [_bare(row.value) for row in rows if _is_line(row.value)]
+        found = [candidate(line) for line in lines]
+        if not found or found[0] is None:
+            return 0.0
+        speakers = Counter(line.who for line in found if line is not None)
+        again = sum(count for count in speakers.values() if count > 1)
+        share = speakers.total() / len(lines)
+        script = share > _MOST or (share >= _SOME and 2 * again >= speakers.total())
+        return share if script else 0.0
 
     def prepare(self, rows: Sequence[Row]) -> None:
         """Blank lines part conversations only if they stand between those, not between turns."""
@@ -70,6 +81,10 @@ class Transcript(Reader):
         return [conversation(fallback, script_turns(said), {})]
 
 
+def _is_line(line: Any) -> bool:
+    return isinstance(line, str) and not _frame(line)
+
+
 def _frame(line: Any) -> bool:
     return isinstance(line, str) and _FRAME.fullmatch(line.strip()) is not None
 
@@ -78,12 +93,15 @@ def _bare(line: str) -> str:
     """A line without its time stamp, its speaker in front."""
     line = line.removeprefix("\ufeff")
     stamp = _STAMP.match(line)
+    nick = _NICK.fullmatch(line[stamp.end() if stamp else 0 :].strip())
+    if nick is not None:
+        return f"{nick[1]}: {nick[2]}"
     if stamp is not None and candidate(line[stamp.end() :]) is not None:
         return line[stamp.end() :]
     voice = _VOICE.fullmatch(line.strip())
     if voice is not None:
         return f"{voice[1].strip()}: {voice[2].strip()}"
-    behind = _STAMP_BEHIND.match(line)
+    behind = _STAMP_BEHIND.match(line) or _HEADING.fullmatch(line)
     return f"{behind[1].strip()}: {line[behind.end() :]}" if behind is not None else line
 
 

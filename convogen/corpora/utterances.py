@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, cast
 
 from convogen.corpora.base import KeyedReader
-from convogen.corpora.messages import keys_of, listed, plain_key, read_messages
+from convogen.corpora.keys import keys_of, listed, plain_key
+from convogen.corpora.messages import read_messages
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import as_dict, conversation, field, has, labels, texts
 from convogen.types import Conversation, Turn

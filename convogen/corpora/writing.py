@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from convogen.corpora.chat import MessageLists
 from convogen.corpora.corpus import Corpus, open_corpus
-from convogen.corpora.messages import keys_of, plain_key
+from convogen.corpora.keys import keys_of, plain_key
 from convogen.corpora.rows import RowError, decode
 from convogen.corpora.sniff import Container, container_of
 from convogen.corpora.sources import file_of
