@@ -176,6 +176,17 @@ def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
         f"- Licence of the source: {data.licence or 'not known'}. Examples of it were shown to the",
         "  models; whether its terms bind what they wrote is for you to judge.",
         *(f"- {kind} (column `{data.columns[kind]}`): {checks[kind]}." for kind in data.columns),
+        *_system(data),
         f"- Left empty, since nothing is known of them: {', '.join(empty) or 'no column'}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _system(data: LabelledSource) -> list[str]:
+    """What became of the source's system messages, if it has any."""
+    if not any(data.system_of(at) for at in range(len(data.dialogues))):
+        return []
+    return [
+        "- System messages are those of the dialogues whose shapes these have; no model was shown",
+        "  them.",
+    ]

@@ -61,8 +61,12 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="convogen")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("--verbose", "-v", count=True, help="Print what happens; twice for all of it.")
-def cli(debug: bool, verbose: int) -> None:
+@click.pass_context
+def cli(context: click.Context, debug: bool, verbose: int) -> None:
     """Generate conversation data that does not exist yet, and measure how good it is."""
+    from convogen.cli.notices import notices
+
+    context.with_resource(notices("convogen.corpora"))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.corpora import BadRows
+    from convogen.corpora import Corpus
     from convogen.metrics import Distance, Rendering, Statistics
     from convogen.published import Cell
 
@@ -26,8 +26,6 @@ __all__ = [
     "repetition_table",
     "short_name",
 ]
-
-_SHOWN_BAD_ROWS = 5
 
 
 @click.command("stats")
@@ -60,16 +58,18 @@ def command(
     Several FILEs are measured apart; in JSON they are the list `corpora`, and the object itself
     is the first.
     """
+    from convogen.cli.notices import notices
     from convogen.metrics import available_cores, distance
 
+    click.get_current_context().with_resource(notices("convogen.corpora"))
     cores = workers or available_cores()
     measured = {name: _measure(name, format_, render, strict, cores) for name in files}
     human = _measure(against, None, render, strict, cores)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
     if as_json:
         reports = [
-            _report(name, found, bad, distance(found, human) if human else None)
-            for name, (found, bad) in measured.items()
+            _report(found, corpus, distance(found, human) if human else None)
+            for found, corpus in measured.values()
         ]
         whole = dict(reports[0])
         if len(reports) > 1:
@@ -80,25 +80,30 @@ def command(
         return
     named = {short_name(name, measured): found for name, (found, _) in measured.items()}
     _print_tables(named, {short_name(against, {}): human} if against and human else {}, render)
-    for name, (_, bad) in measured.items():
-        _print_bad_rows(name, bad)
 
 
 def _measure(
     name: str, format_: str | None, render: Rendering, strict: bool, workers: int
-) -> tuple[Statistics, BadRows]:
+) -> tuple[Statistics, Corpus]:
     from convogen.corpora import open_corpus
     from convogen.metrics import measure
 
     corpus = open_corpus(name, format_, strict)
-    return measure(corpus, render, workers), corpus.bad_rows
+    return measure(corpus, render, workers), corpus
 
 
-def _report(name: str, found: Statistics, bad: BadRows, apart: Distance | None) -> dict[str, Any]:
+def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[str, Any]:
     from dataclasses import asdict
 
-    rows = {"count": bad.count, "first": [str(row) for row in bad.first]}
-    report = {"source": name, **found.as_dict(), "bad_rows": rows}
+    bad = corpus.bad_rows
+    report = {
+        "source": corpus.source,
+        **found.as_dict(),
+        "format": corpus.format.name,
+        "bad_rows": {"count": bad.count, "first": [str(row) for row in bad.first]},
+        "left_out": dict(corpus.reading.left_out),
+        "warnings": corpus.warnings(),
+    }
     return report | ({"distance": asdict(apart)} if apart else {})
 
 
@@ -243,14 +248,6 @@ def repetition_table(name: str, found: Statistics) -> Table:
         counts = (f"{view.texts}", f"{view.different}", f"{view.copies}", f"{view.share:.1%}")
         table.add_row(kind, *counts, Text(common))
     return table
-
-
-def _print_bad_rows(name: str, bad: BadRows) -> None:
-    if not bad.count:
-        return
-    click.echo(f"{name}: {bad.count} bad rows left out", err=True)
-    for row in bad.first[:_SHOWN_BAD_ROWS]:
-        click.echo(f"  {row}", err=True)
 
 
 def number_text(value: float | int | None, digits: int = 2) -> str:

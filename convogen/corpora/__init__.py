@@ -6,14 +6,15 @@
 >>> corpus.bad_rows.count
 0
 
-A source is a file (gzip allowed), a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set
-of the Hugging Face hub. Reading is streamed: memory does not grow with the corpus. What the text
-says is never evaluated, and rows, turns and groups are bounded (`convogen.corpora.rows`).
+A source is a file (packed by gzip, bzip2, xz or Zstandard, or not), a run folder, or
+`hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set of the Hugging Face hub. Reading is streamed: memory
+does not grow with the corpus but by 8 bytes a conversation, by which doubles are found. What the
+text says is never evaluated, and rows, turns and groups are bounded (`convogen.corpora.rows`).
 """
 
 from __future__ import annotations
 
-from convogen.corpora.base import Reader
+from convogen.corpora.base import KeyedReader, Reader
 from convogen.corpora.corpus import BadRow, BadRows, Batch, Corpus, open_corpus
 
-__all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Reader", "open_corpus"]
+__all__ = ["BadRow", "BadRows", "Batch", "Corpus", "KeyedReader", "Reader", "open_corpus"]

@@ -13,21 +13,23 @@ from typing import Any, ClassVar
 from convogen.corpora.rows import Row
 from convogen.types import Conversation
 
-__all__ = ["Reader"]
+__all__ = ["KeyedReader", "Reader"]
 
 
 class Reader(ABC):
     """Makes conversations of the rows of one format.
 
-    Readers have no state of their own that reading changes, and are picklable: other processes
-    convert rows with them. `licence` is the terms under which a data set was published that only
-    this reader can read. `former` has names under which `--format` found these rows before.
+    Readers are picklable, and do not change while they read: other processes convert rows with
+    them. `licence` is the terms under which a data set was published that only this reader can
+    read. `former` has names under which `--format` found these rows before. With `parts` no
+    conversation goes beyond a part of its source (`Row.part`).
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     licence: ClassVar[str | None] = None
     former: ClassVar[tuple[str, ...]] = ()
+    parts: bool = True
 
     @abstractmethod
     def fits(self, value: Any) -> bool:
@@ -36,6 +38,16 @@ class Reader(ABC):
         Args:
             value: what `convogen.corpora.rows.decode` gives: JSON data, a record, or a line.
         """
+
+    def share(self, rows: Sequence[Row]) -> float:
+        """Return how many of a source's first rows are of this format, 0 to 1.
+
+        The first reader of more than half is taken, or else the one of most.
+        """
+        return sum(self.fits(row.value) for row in rows) / len(rows) if rows else 0.0
+
+    def prepare(self, rows: Sequence[Row]) -> None:  # noqa: B027 - most have nothing to learn
+        """Learn from a source's first rows, before it is read, what single rows do not tell."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
         """Return whether a conversation begins with `value`, the row after `previous`."""
@@ -58,3 +70,14 @@ class Reader(ABC):
     def groups(self) -> bool:
         """Whether a conversation may have several rows."""
         return type(self).breaks is not Reader.breaks
+
+
+class KeyedReader(Reader):
+    """A reader whose rows say which conversation they belong to, and need not stand together."""
+
+    @abstractmethod
+    def key(self, value: Any) -> str | None:
+        """Return which conversation a row belongs to; None if the row does not say."""
+
+    def breaks(self, previous: Any, value: Any) -> bool:
+        return self.key(previous) != self.key(value)

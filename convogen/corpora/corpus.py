@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,51 +13,24 @@ from pydantic import ValidationError
 
 from convogen import registry
 from convogen.corpora.base import Reader
-from convogen.corpora.dailydialog import label_files, labelled_rows
-from convogen.corpora.formats import readers, recognise
-from convogen.corpora.hub import hub_rows
-from convogen.corpora.rows import Broken, Row, RowError, decode, read_rows
-from convogen.corpora.sniff import container_of
+from convogen.corpora.findings import BadRow, BadRows, Findings, Reading
+from convogen.corpora.formats import reader_for, readers
+from convogen.corpora.grouping import groups_of
+from convogen.corpora.rows import Row, RowError, decode
+from convogen.corpora.sources import Source, open_source
+from convogen.corpora.turns import counting
 from convogen.errors import SourceError
 from convogen.types import Conversation
 
-__all__ = ["BadRow", "BadRows", "Batch", "Corpus", "open_corpus"]
+__all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Findings", "open_corpus"]
 
-_SHOWN = 100
-_MAX_GROUP = 10_000
+_LOG = logging.getLogger(__name__)
+
 _SNIFFED = 50
+_SHOWN_BAD_ROWS = 5
+_SHOWN_KEYS = 15
 _BATCH_BYTES = 8 * 2**20
 _ITEM_BYTES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that was left out: where it is and what is wrong with it.
-
-    `line` is the line of the file (for Parquet and the hub the row), `row` counts the rows of the
-    corpus from 1: it tells the elements of a JSON array on one line apart.
-    """
-
-    source: str
-    line: int
-    row: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}: row {self.row}: {self.message}"
-
-
-@dataclass
-class BadRows:
-    """How many rows were left out, and the first hundred of them."""
-
-    count: int = 0
-    first: list[BadRow] = field(default_factory=list[BadRow])
-
-    def add(self, row: BadRow) -> None:
-        self.count += 1
-        if len(self.first) < _SHOWN:
-            self.first.append(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +45,67 @@ class Batch:
     start: int
     groups: list[list[Row]]
 
-    def read(self) -> tuple[list[Conversation], list[BadRow]]:
+    def read(self) -> tuple[list[Conversation], Findings]:
         """The conversations of this batch, and the rows that gave none."""
         good: list[Conversation] = []
-        bad: list[BadRow] = []
+        found = Findings()
         stem = Path(self.source).name.split(".")[0] or "row"
-        for number, group in enumerate(self.groups, self.start + 1):
-            line = group[0].line
-            try:
-                rows = [Row(row.line, decode(row.value)) for row in group]
-                good.extend(self.reader.convert(rows, f"{stem}-{number}"))
-            except RowError as error:
-                bad.append(BadRow(self.source, error.line or line, number, str(error)))
-            except ValidationError as error:
-                bad.append(BadRow(self.source, line, number, error.errors()[0]["msg"]))
-        return good, bad
+        with counting() as found.left_out:
+            for number, group in enumerate(self.groups, self.start + 1):
+                try:
+                    rows = [Row(row.line, decode(row.value), row.part) for row in group]
+                    good.extend(self.reader.convert(rows, f"{stem}-{number}"))
+                except (RowError, ValidationError) as error:
+                    found.bad.append(self._bad(number, group[0].line, error))
+        found.look(good)
+        return good, found
+
+    def _bad(self, number: int, line: int, error: RowError | ValidationError) -> BadRow:
+        if isinstance(error, RowError):
+            return BadRow(self.source, error.line or line, number, str(error))
+        return BadRow(self.source, line, number, error.errors()[0]["msg"])
 
 
 @dataclass
 class Corpus:
     """Conversations of one source. Iterate over it as often as you like; each pass reads anew.
 
-    `bad_rows` tells what the latest pass left out. With `strict`, the first bad row raises
-    `SourceError` instead.
+    `reading` tells what the latest pass came upon. With `strict`, the first bad row raises
+    `SourceError` instead. A whole pass that finds no conversation raises it too; what a pass left
+    out, and what is implausible, is logged once as warnings.
     """
 
-    source: str
+    opened: Source
     format: Reader
-    rows: Callable[[], Iterator[Row]]
     strict: bool = False
-    bad_rows: BadRows = field(default_factory=BadRows)
+    reading: Reading = field(default_factory=Reading)
+    _told: bool = False
+
+    @property
+    def source(self) -> str:
+        """The name it was opened by."""
+        return self.opened.name
+
+    @property
+    def bad_rows(self) -> BadRows:
+        """The rows that the latest pass left out."""
+        return self.reading.bad_rows
+
+    def rows(self) -> Iterator[Row]:
+        """The rows as they are, a reading of their own."""
+        return self.opened.rows()
 
     def batches(self, size: int = 256) -> Iterator[Batch]:
         """The rows in batches of `size` groups, for conversion here or in another process.
 
         A batch ends earlier where it grows beyond about 8 MB, so that long rows stay few in memory.
-        The caller hands the bad rows that `Batch.read` gives to `refuse`.
+        The caller hands what `Batch.read` came upon to `note`, and calls `finish` after the last.
         """
-        self.bad_rows = BadRows()
-        groups = self._groups()
+        self.reading = Reading()
         start = 0
         batch: list[list[Row]] = []
         weight = 0
-        for group in groups:
+        for group in groups_of(self.rows, self.format, self.opened.local):
             batch.append(group)
             weight += sum(_weight(row.value) for row in group)
             if len(batch) >= size or weight > _BATCH_BYTES:
@@ -123,42 +115,48 @@ class Corpus:
         if batch:
             yield Batch(self.source, self.format, start, batch)
 
-    def refuse(self, bad: list[BadRow]) -> None:
-        """Count bad rows; raises `SourceError` for the first where the corpus is strict."""
-        if bad and self.strict:
+    def note(self, found: Findings) -> None:
+        """Count what a batch came upon; raises `SourceError` for a bad row of a strict corpus."""
+        if found.bad and self.strict:
             raise SourceError(
-                f"{bad[0]}; every row must be of the format '{self.format.name}': mend the row, or"
-                " read without strict to leave bad rows out"
+                f"{found.bad[0]}; every row must be of the format '{self.format.name}': mend the"
+                " row, or read without strict to leave bad rows out"
             )
-        for row in bad:
-            self.bad_rows.add(row)
+        self.reading.add(found)
+
+    def finish(self) -> None:
+        """End a whole pass: raise `SourceError` if nothing was read, log the warnings once."""
+        if not self.reading.conversations:
+            raise SourceError(self._nothing())
+        if self._told:
+            return
+        self._told = True
+        for line in self.warnings():
+            _LOG.warning("%s", line)
+
+    def warnings(self) -> list[str]:
+        """What a user should know of the latest pass, a line each."""
+        said = [f"{self.source}: {line}" for line in self.reading.warnings()]
+        if self.bad_rows.count:
+            said[1:1] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
+        return [*self.opened.notes, *said]
+
+    def _nothing(self) -> str:
+        bad = self.bad_rows
+        if not bad.count:
+            return f"{self.source}: there is no conversation in it"
+        return (
+            f"{self.source}: there is no conversation in it: {bad.count} rows were read as "
+            f"'{self.format.name}' and none is one; line {bad.first[0].line}: "
+            f"{bad.first[0].message}"
+        )
 
     def __iter__(self) -> Iterator[Conversation]:
         for batch in self.batches(32):
-            good, bad = batch.read()
-            self.refuse(bad)
+            good, found = batch.read()
+            self.note(found)
             yield from good
-
-    def _groups(self) -> Iterator[list[Row]]:
-        if not self.format.groups:
-            for row in self.rows():
-                yield [row]
-            return
-        group: list[Row] = []
-        for row in self.rows():
-            try:
-                row = Row(row.line, decode(row.value))
-            except RowError as error:
-                yield [Row(row.line, Broken(str(error)))]
-                continue
-            if group and (
-                len(group) >= _MAX_GROUP or self.format.breaks(group[-1].value, row.value)
-            ):
-                yield group
-                group = []
-            group.append(row)
-        if group:
-            yield group
+        self.finish()
 
 
 def _weight(value: Any) -> int:
@@ -179,49 +177,55 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
     Raises `SourceError` where the source is missing or empty, `format` is unknown, or no format
     fits.
     """
-    names = [reader.name for reader in readers()]
     if format is not None and not readers(format):
         if registry.known("readers", format):
             registry.load("readers", format)  # raises what is wrong with a plugin
-        raise SourceError(f"format '{format}' is unknown; known are {', '.join(names)}")
-    name = str(source)
-    rows = _hub(name) if name.startswith("hf:") else _file(name)
-    found = recognise(list(_heads(rows)), format)
+        names = ", ".join(reader.name for reader in readers())
+        raise SourceError(f"format '{format}' is unknown; known are {names}")
+    opened = open_source(str(source))
+    heads, fault = _heads(opened)
+    found = reader_for(heads, format)
     if found is None:
-        wanted = f"format '{format}'" if format else f"any known format ({', '.join(names)})"
-        raise SourceError(
-            f"{name}: none of the first rows is of {wanted}; name the right one with --format, or"
-            ' bring the file into {"turns": [{"speaker": …, "text": …}]}, one a line'
-        )
-    return Corpus(name, found, rows, strict)
+        raise SourceError(_unknown(opened, heads, fault, format))
+    return Corpus(opened, found, strict)
 
 
-def _heads(rows: Callable[[], Iterator[Row]]) -> Iterator[Any]:
-    for row in islice(rows(), _SNIFFED):
+def _heads(opened: Source) -> tuple[list[Row], str | None]:
+    """The first rows that can be decoded, and what is wrong with the first row if it cannot."""
+    heads: list[Row] = []
+    fault: str | None = None
+    number = 0
+    for number, row in enumerate(islice(opened.rows(), _SNIFFED), 1):
         try:
-            yield decode(row.value)
-        except RowError:
-            continue
+            heads.append(Row(row.line, decode(row.value), row.part))
+        except RowError as error:
+            fault = f"line {row.line}: {error}" if number == 1 else fault
+    return heads, fault if number else "no rows in it"
 
 
-def _hub(name: str) -> Callable[[], Iterator[Row]]:
-    return lambda: hub_rows(name)
-
-
-def _file(name: str) -> Callable[[], Iterator[Row]]:
-    path = Path(name)
-    if path.is_dir():
-        path /= "conversations.jsonl"
-        if not path.is_file():
-            raise SourceError(
-                f"{name}: a folder without conversations.jsonl; give a run folder or a file"
-            )
-    if not path.is_file():
-        raise SourceError(
-            f"{name}: no such file; give a file, a run folder, or hf:OWNER/NAME for a data set of"
-            " the Hugging Face hub"
-        )
-    container = container_of(path)
-    if container == "text" and label_files(path):
-        return lambda: labelled_rows(path)
-    return lambda: read_rows(path, container)
+def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
+    """Why no reader takes a source: the first row's fault, or what it holds instead."""
+    notes = f" ({'; '.join(opened.notes)})" if opened.notes else ""
+    if fault is not None:
+        return f"{opened.name}: {fault}{notes}"
+    value = heads[0].value
+    if isinstance(value, dict):
+        keys = [repr(key) for key in cast("dict[Any, Any]", value)]
+        shown = ", ".join(keys[:_SHOWN_KEYS]) + (", …" if len(keys) > _SHOWN_KEYS else "")
+        holds = f"its keys are {shown}" if keys else "it is empty"
+        if any(str(key).strip().isdecimal() for key in cast("dict[Any, Any]", value)):
+            holds += " (is a header missing?)"
+    elif isinstance(value, str):
+        holds = f"it begins {value.strip()[:60]!r}"
+    else:
+        holds = f"it is {type(value).__name__}"
+    where = f"line {heads[0].line}"
+    other = reader_for(heads) if name is not None else None
+    if other is not None:
+        return f"{opened.name}: {where} is not of format '{name}' but '{other.name}'; {holds}"
+    wanted = f"format '{name}'" if name is not None else "any known format"
+    return (
+        f"{opened.name}: none of the first rows is of {wanted}: in {where} {holds}{notes}; name the"
+        ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or a row a turn as in '
+        "conversation_id,turn,speaker,text"
+    )

@@ -7,11 +7,11 @@ the split `dialogues_train.txt` has `dialogues_act_train.txt` and `dialogues_emo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from convogen.corpora.rows import Row, read_rows
+from convogen.corpora.rows import Row
+from convogen.corpora.sniff import container_of, read_rows
 
 __all__ = ["label_files", "labelled_rows"]
 
@@ -34,24 +34,37 @@ def label_files(path: Path) -> dict[str, Path]:
 def labelled_rows(path: Path) -> Iterator[Row]:
     """The lines of the text with their labels, in the shape of DailyDialog's rows.
 
-    Acts and emotions are lists of numbers, one an utterance, the topic is a number; a label that is
-    missing or no number is left out. A line that has no utterance stays as it is.
+    Acts and emotions are lists of numbers, one an utterance, the topic is a number; they are those
+    of the same line. A label that is missing or no number is left out. A line that has no utterance
+    stays as it is.
     """
-    labels = {
-        kind: chain((row.value for row in read_rows(file, "text")), repeat(""))
-        for kind, file in label_files(path).items()
-    }
-    for line, value in read_rows(path, "text"):
-        found = {kind: _numbers(next(values)) for kind, values in labels.items()}
+    labels = {kind: _by_line(file) for kind, file in label_files(path).items()}
+    for line, value, part in read_rows(path, container_of(path)):
         if not isinstance(value, str) or "__eou__" not in value:
-            yield Row(line, value)
+            yield Row(line, value, part)
             continue
         texts = [text.strip() for text in value.split("__eou__")]
         row: dict[str, object] = {"dialog": texts if texts[-1] else texts[:-1]}
-        for kind, numbers in found.items():
-            if numbers:
+        for kind, label in labels.items():
+            if numbers := label(line):
                 row[kind] = numbers[0] if kind == "topic" else numbers
-        yield Row(line, row)
+        yield Row(line, row, part)
+
+
+def _by_line(path: Path) -> Callable[[int], list[int]]:
+    """What gives the numbers in a line of a file, asked for lines in their order."""
+    rows = read_rows(path, container_of(path))
+    ahead: list[Row] = []
+
+    def numbers(line: int) -> list[int]:
+        while not ahead or ahead[0].line < line:
+            row = next(rows, None)
+            if row is None:
+                return []
+            ahead[:] = [row]
+        return _numbers(ahead[0].value) if ahead[0].line == line else []
+
+    return numbers
 
 
 def _numbers(value: object) -> list[int]:

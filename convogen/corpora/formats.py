@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from convogen import registry
 from convogen.corpora.base import Reader
+from convogen.corpora.rows import Row
 
 __all__ = ["readers", "recognise"]
 
 
 def readers(name: str | None = None) -> list[Reader]:
     """Return all readers in the order they are tried, or those that a format's name stands for."""
-    found: list[Reader] = [registry.load("readers", known)() for known in registry.names("readers")]
+    found = [kind() for kind in _kinds()]
     return [reader for reader in found if name in (None, reader.name, *reader.former)]
 
 
+@cache
+def _kinds() -> tuple[type[Reader], ...]:
+    return tuple(registry.load("readers", name) for name in registry.names("readers"))
+
+
 def recognise(values: Sequence[Any], name: str | None = None) -> Reader | None:
-    """Return the first reader, of those with this name, that one of the rows' values is for."""
-    candidates = readers(name)
-    for value in values:
-        for reader in candidates:
-            if reader.fits(value):
-                return reader
-    return None
+    """Return the reader, of those with this name, for rows with these values, or None.
+
+    It is the first that more than half of them fit, or else the one that most fit.
+    """
+    return reader_for([Row(line, value) for line, value in enumerate(values, 1)], name)
+
+
+def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
+    """Return the reader for a source that begins with these rows, prepared for them."""
+    best: tuple[float, Reader | None] = (0.0, None)
+    for reader in readers(name):
+        share = reader.share(rows)
+        if share > best[0]:
+            best = (share, reader)
+        if share > 1 / 2:
+            break
+    if best[1] is not None:
+        best[1].prepare(rows)
+    return best[1]

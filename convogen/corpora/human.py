@@ -1,39 +1,32 @@
-"""Formats of the human corpora, in the shapes their authors released them in.
+"""Readers of human corpora that name no speakers, in the shapes their authors released them in.
 
-PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017), EmpatheticDialogues (Rashkin et
-al., 2019), SAMSum (Gliwa et al., 2019), DialogSum (Chen et al., 2021), MELD (Poria et al., 2019).
+PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017) and MultiWOZ (Budzianowski et al.,
+2018).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from convogen.corpora.base import Reader
-from convogen.corpora.chat import field
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import (
     alternating,
     as_dict,
     as_list,
     conversation,
+    field,
     has,
     labels,
-    script_turns,
+    row_id,
     text_of,
+    texts,
 )
-from convogen.types import Conversation, Turn
+from convogen.types import Conversation
 
-__all__ = [
-    "DailyDialog",
-    "DialogSum",
-    "EmpatheticDialogues",
-    "Meld",
-    "ParlAI",
-    "PersonaChat",
-    "SAMSum",
-]
+__all__ = ["DailyDialog", "MultiWOZ", "ParlAI", "PersonaChat"]
 
 _PARLAI = re.compile(r"(\d{1,6}) (.*)", re.DOTALL)
 _PERSONAS = {"your persona: ": "user2", "partner's persona: ": "user1"}
@@ -46,7 +39,7 @@ class PersonaChat(Reader):
     about: ClassVar[str] = "PERSONA-CHAT in JSON"
 
     def fits(self, value: Any) -> bool:
-        return has(value, dialogue=list) or has(value, "personality", utterances=list)
+        return texts(field(value, "dialogue")) or has(value, "personality", utterances=list)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         whole = has(rows[0].value, "dialogue") or not has(rows[0].value, "utterances")
@@ -59,6 +52,7 @@ class ParlAI(Reader):
     name: ClassVar[str] = "parlai"
     about: ClassVar[str] = "PERSONA-CHAT in ParlAI's text"
     former: ClassVar[tuple[str, ...]] = ("personachat",)
+    parts = False
 
     def fits(self, value: Any) -> bool:
         return _parlai_number(value) > 0
@@ -78,66 +72,36 @@ class DailyDialog(Reader):
 
     def fits(self, value: Any) -> bool:
         line = isinstance(value, str) and "__eou__" in value
-        return line or has(value, dialog=list) or has(value, "acts", utterances=list)
+        rows = texts(field(value, "dialog")) or (
+            has(value, "acts") and texts(field(value, "utterances"))
+        )
+        return line or rows
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         line = isinstance(rows[0].value, str)
         return (_dailydialog_line if line else _dailydialog_row)(rows, fallback)
 
 
-class EmpatheticDialogues(Reader):
-    """EmpatheticDialogues, an utterance a row."""
+class MultiWOZ(Reader):
+    """MultiWOZ 2.0 and 2.1: a log of what a user and the system say in turn."""
 
-    name: ClassVar[str] = "empatheticdialogues"
-    about: ClassVar[str] = "EmpatheticDialogues, an utterance a row"
+    name: ClassVar[str] = "multiwoz"
+    about: ClassVar[str] = "MultiWOZ 2.0 and 2.1, dialogues by their names"
 
     def fits(self, value: Any) -> bool:
-        return has(value, "conv_id", "utterance")
-
-    def breaks(self, previous: Any, value: Any) -> bool:
-        return field(previous, "conv_id") != field(value, "conv_id")
+        log: Any = field(value, "log")
+        if not isinstance(log, list) or not log:
+            return False
+        return all(has(item, text=str) for item in cast("list[Any]", log)[:5])
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        return _empathetic_rows(rows, fallback)
-
-
-class Meld(Reader):
-    """MELD, an utterance a row."""
-
-    name: ClassVar[str] = "meld"
-    about: ClassVar[str] = "MELD, an utterance a row"
-
-    def fits(self, value: Any) -> bool:
-        return has(value, "Dialogue_ID", "Utterance", "Speaker")
-
-    def breaks(self, previous: Any, value: Any) -> bool:
-        return field(previous, "Dialogue_ID") != field(value, "Dialogue_ID")
-
-    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        return _meld_rows(rows, fallback)
-
-
-class SAMSum(Reader):
-    """SAMSum: dialogues as scripts, with summaries."""
-
-    name: ClassVar[str] = "samsum"
-    about: ClassVar[str] = "SAMSum"
-
-    def fits(self, value: Any) -> bool:
-        return has(value, dialogue=str)
-
-    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        return _script_row(rows, fallback)
-
-
-class DialogSum(SAMSum):
-    """DialogSum: as SAMSum, with topics."""
-
-    name: ClassVar[str] = "dialogsum"
-    about: ClassVar[str] = "DialogSum"
-
-    def fits(self, value: Any) -> bool:
-        return has(value, "fname", dialogue=str)
+        row = as_dict(rows[0].value, "the row")
+        log = as_list(row.get("log"), "'log'")
+        said = [as_dict(item, f"turn {at}").get("text") for at, item in enumerate(log, 1)]
+        name = row_id(row, "id", fallback)
+        return [
+            conversation(name, alternating(said, ("user", "system")), labels(row, ("log", "id")))
+        ]
 
 
 def _personachat_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
@@ -173,7 +137,7 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     """An episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
     personas: dict[str, list[str]] = {}
     texts: list[str] = []
-    for line, value in rows:
+    for line, value, _ in rows:
         match = _PARLAI.fullmatch(text_of(value, "the row"))
         if match is None:
             raise RowError("no line number at the start of the line", line)
@@ -191,11 +155,34 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """A line of DailyDialog: utterances, `__eou__` after each."""
-    texts = [text.strip() for text in text_of(rows[0].value, "the row").split("__eou__")]
+    """A line of DailyDialog: utterances, `__eou__` after each; its labels, if after a tab."""
+    said, *cells = text_of(rows[0].value, "the row").split("\t")
+    texts = [text.strip() for text in said.split("__eou__")]
     if len(texts) < 2:
         raise RowError("no __eou__ in the line")
-    return [conversation(fallback, alternating(texts if texts[-1] else texts[:-1]), {})]
+    texts = texts if texts[-1] else texts[:-1]
+    return [conversation(fallback, alternating(texts), _cells(cells, len(texts)))]
+
+
+def _cells(cells: Sequence[str], n_turns: int) -> dict[str, Any]:
+    """XDailyDialog's labels: a number is the topic, the first list the acts, the next the emotions.
+
+    Cells that are neither are kept as they are.
+    """
+    found: dict[str, Any] = {}
+    lists = iter(("act", "emotion"))
+    for at, cell in enumerate(cells, 1):
+        words = cell.split()
+        numbers = [int(word) for word in words if word.isascii() and word.isdigit()]
+        if not words:
+            continue
+        if len(numbers) < len(words) or len(numbers) not in (1, n_turns):
+            found[f"label{at}"] = cell
+        elif len(numbers) == 1 and "topic" not in found and at == 1:
+            found["topic"] = numbers[0]
+        else:
+            found[next(lists, f"label{at}")] = numbers
+    return found
 
 
 def _dailydialog_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
@@ -204,50 +191,3 @@ def _dailydialog_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
     key = next((name for name in ("dialog", "utterances") if name in row), "dialog")
     turns = alternating(as_list(row.get(key), f"{key!r}"))
     return [conversation(fallback, turns, labels(row, (key,)))]
-
-
-def _empathetic_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """The rows of one `conv_id` of EmpatheticDialogues, `_comma_` put back."""
-    first = as_dict(rows[0].value, "the row")
-    turns: list[Turn] = []
-    for line, value in rows:
-        row = as_dict(value, "the row")
-        if not isinstance(row.get("utterance"), str) or row.get("speaker_idx") is None:
-            raise RowError("too few fields: no 'utterance' or 'speaker_idx'", line)
-        text = row["utterance"].replace("_comma_", ",").strip()
-        turns.append(Turn(speaker=f"speaker{row['speaker_idx']}", text=text))
-    kept = {
-        key: first[key].replace("_comma_", ",")
-        for key in ("context", "prompt")
-        if isinstance(first.get(key), str)
-    }
-    name = first.get("conv_id")
-    return [conversation(name if isinstance(name, str) else fallback, turns, labels(kept, ()))]
-
-
-def _meld_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """The rows of one `Dialogue_ID` of MELD; emotions and sentiments are lists, one a turn."""
-    turns: list[Turn] = []
-    context: dict[str, Any] = {"emotions": [], "sentiments": []}
-    for line, value in rows:
-        row = as_dict(value, "the row")
-        speaker, text = row.get("Speaker"), row.get("Utterance")
-        if not isinstance(speaker, str) or not isinstance(text, str):
-            raise RowError("no 'Speaker' or 'Utterance'", line)
-        turns.append(Turn(speaker=speaker, text=text))
-        context["emotions"].append(row.get("Emotion"))
-        context["sentiments"].append(row.get("Sentiment"))
-    first = as_dict(rows[0].value, "the row")
-    context |= {key.lower(): first[key] for key in ("Season", "Episode") if first.get(key)}
-    name = f"{fallback.rpartition('-')[0]}-{first.get('Dialogue_ID')}"
-    return [conversation(name, turns, labels(context, ()))]
-
-
-def _script_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """`{"dialogue": "A: …\\nB: …"}` with `summary` and, in DialogSum, `topic`; SAMSum's too."""
-    row = as_dict(rows[0].value, "the row")
-    turns = script_turns(text_of(row.get("dialogue"), "'dialogue'"))
-    key = "fname" if "fname" in row else "id"
-    name = row.get(key)
-    name = str(name) if isinstance(name, str | int) and name != "" else fallback
-    return [conversation(name, turns, labels(row, ("dialogue", key)))]

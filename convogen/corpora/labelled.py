@@ -120,9 +120,15 @@ class LabelledSource:
         names = dict.fromkeys(turn.speaker for turn in turns)
         return {"speakers": dict(zip(self.speakers(at), names, strict=False))}
 
+    def system_of(self, at: int) -> dict[str, str]:
+        """`{"system": …}` if a dialogue has a system message: one of its shape has the same."""
+        system = self.dialogues[at].context.get("system")
+        return {"system": system} if isinstance(system, str) else {}
+
     def as_source(self, one: Conversation) -> Conversation:
         """A generated conversation as one of the source: its roles, labels in its columns."""
-        context: dict[str, Any] = {}
+        system = one.context.get("system")
+        context: dict[str, Any] = {"system": system} if isinstance(system, str) else {}
         for kind, label in (one.labelled or {}).items():
             value = label.value
             kinds = self.texts.get(cast("Kind", kind))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from convogen.corpora.base import Reader
-from convogen.corpora.chat import Lmsys, field
+from convogen.corpora.base import KeyedReader, Reader
+from convogen.corpora.chat import Lmsys
+from convogen.corpora.messages import read_messages
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import (
     MAX_TURNS,
     as_dict,
     as_list,
     conversation,
+    field,
     has,
     labels,
-    role_turns,
     row_id,
     text_of,
 )
@@ -51,14 +52,17 @@ class ArenaVotes(Reader):
         both: list[Conversation] = []
         for side in ("a", "b"):
             messages = as_list(row.get(f"conversation_{side}"), f"'conversation_{side}'")
-            turns, found = role_turns(messages, "role", "content")
-            found |= labels({"model": row.get(f"model_{side}"), "side": side}, ())
-            both.append(conversation(f"{base}-{side}", turns, found | shared))
+            found = read_messages(messages)
+            own = labels({"model": row.get(f"model_{side}"), "side": side}, ())
+            context = found.labels | own | shared
+            both.append(
+                conversation(f"{base}-{side}", found.turns, context, left_out=found.left_out)
+            )
         return both
 
 
-class Oasst1(Reader):
-    """The release of OASST1: a tree a row, or a message a row, those of one tree side by side."""
+class Oasst1(KeyedReader):
+    """The release of OASST1: a tree a row, or a message a row, in any order."""
 
     name: ClassVar[str] = "oasst1"
     about: ClassVar[str] = "OASST1: trees, or messages"
@@ -67,15 +71,23 @@ class Oasst1(Reader):
     def fits(self, value: Any) -> bool:
         return has(value, "message_tree_id", prompt=dict) or has(value, *_FLAT)
 
+    def key(self, value: Any) -> str | None:
+        found = field(value, "message_tree_id")
+        return None if found is None else str(found)
+
     def breaks(self, previous: Any, value: Any) -> bool:
-        return field(previous, "message_tree_id") != field(value, "message_tree_id") or has(
-            value, prompt=dict
-        )
+        return super().breaks(previous, value) or has(value, prompt=dict)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """A conversation for every thread from prompt to leaf."""
-        tree = has(rows[0].value, prompt=dict)
-        return (_oasst_tree if tree else _oasst_messages)(rows, fallback)
+        """A conversation for every thread from prompt to leaf.
+
+        A message without text was deleted: threads end before it, and are left out if another
+        thread goes that way.
+        """
+        if has(rows[0].value, prompt=dict):
+            row = as_dict(rows[0].value, "the row")
+            return list(_threads(row["prompt"], labels(row, ("prompt",)), fallback))
+        return _from_messages(rows, fallback)
 
 
 class SeedRows(Lmsys):
@@ -89,13 +101,6 @@ class SeedRows(Lmsys):
         return has(value, conversation=list, conversation_id=list)
 
 
-def _oasst_tree(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """A tree of the OASST1 release: a conversation for every thread from prompt to leaf."""
-    row = as_dict(rows[0].value, "the row")
-    shared = labels(row, ("prompt",))
-    return list(_threads(as_dict(row.get("prompt"), "'prompt'"), shared, fallback))
-
-
 def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Iterator[Conversation]:
     """Depth first, replies in the order given; iterative, for trees may be of any depth."""
     number = 0
@@ -105,13 +110,18 @@ def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Ite
         if len(thread) > MAX_TURNS:
             raise RowError(f"a thread of more than {MAX_TURNS} messages")
         replies = as_list(thread[-1].get("replies") or [], "'replies'")
-        stack.extend([*thread, as_dict(reply, "a reply")] for reply in reversed(replies))
-        if not replies:
+        written = [reply for reply in map(_reply, replies) if reply.get("text") is not None]
+        stack.extend([*thread, reply] for reply in reversed(written))
+        if not written:
             number += 1
             turns = [_oasst_turn(message) for message in thread]
             name = thread[-1].get("message_id")
             name = name if isinstance(name, str) else f"{fallback}-{number}"
             yield conversation(name, turns, shared | labels({"lang": _language(thread)}, ()))
+
+
+def _reply(value: Any) -> dict[str, Any]:
+    return as_dict(value, "a reply")
 
 
 def _language(thread: Sequence[dict[str, Any]]) -> str | None:
@@ -127,22 +137,23 @@ def _oasst_turn(message: dict[str, Any]) -> Turn:
     )
 
 
-def _oasst_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """The flat shape of the OASST1 release: a message a row, those of one tree side by side."""
+def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
+    """The flat shape of the release: a message a row, each with the id of what it replies to."""
     nodes: dict[str, dict[str, Any]] = {}
-    root: dict[str, Any] | None = None
-    for line, value in rows:
+    for _, value, _ in rows:
         message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}
         nodes[text_of(message.get("message_id"), "'message_id'")] = message
+    root: dict[str, Any] | None = None
+    for line, value, _ in rows:
+        message = nodes[value["message_id"]]
         parent = message.get("parent_id")
         if parent is None:
             root = message
         elif parent in nodes and nodes[parent] is not message:
             nodes[parent]["replies"].append(message)
         else:
-            raise RowError(f"parent {str(parent)[:60]!r} is not among the rows above it", line)
+            raise RowError(f"parent {str(parent)[:60]!r} is not among the rows of its tree", line)
     if root is None:
         raise RowError("no message without a parent in the tree")
-    return list(
-        _threads(root, labels({"message_tree_id": root.get("message_tree_id")}, ()), fallback)
-    )
+    tree = labels({"message_tree_id": root.get("message_tree_id")}, ())
+    return list(_threads(root, tree, fallback))

@@ -2,69 +2,166 @@
 
 from __future__ import annotations
 
-import gzip
+import codecs
 import json
-import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, Literal
 
-from convogen.corpora.rows import open_bytes
+from convogen.corpora.documents import document_rows
+from convogen.corpora.jsontext import json_lines, json_values
+from convogen.corpora.keys import plain_key
+from convogen.corpora.opening import UNREADABLE, encoding_of, opened, unpacked
+from convogen.corpora.rows import MAX_ROW_BYTES, Broken, Row
+from convogen.corpora.tables import (
+    DELIMITERS,
+    comma_rows,
+    csv_rows,
+    delimiter_of,
+    fields_of,
+    parquet_rows,
+    text_lines,
+)
 from convogen.errors import SourceError
 
-__all__ = ["container_of"]
+__all__ = ["Container", "Kind", "container_of", "read_rows"]
+
+Kind = Literal["jsonl", "json", "csv", "commas", "text", "parquet"]
 
 _HEAD = 256 * 1024
+_AHEAD = 1024
+_LISTS = (".jsonl", ".ndjson")
+_TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+_COLUMNS = frozenset(
+    "id turn speaker text role content message utterance dialogue dialog conversation turns "
+    "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
+    "response persona name summary topic emotion instruction output context".split()
+)
+"""Columns by which a first line is a header where no file name says so; two are needed."""
 
 
-def container_of(path: Path) -> str:
-    """One of the containers of `read_rows`; raises `SourceError` for one empty or unreadable."""
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How a file holds its rows. `notes` is what a user should know of how it is read."""
+
+    kind: Kind
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    notes: tuple[str, ...] = ()
+
+
+def container_of(path: Path) -> Container:
+    """Return what a file is; raise `SourceError` for one empty, unreadable or of a foreign kind."""
     try:
-        with open_bytes(path) as file:
+        with unpacked(path) as file:
+            raw = file.read(_HEAD)
+        if raw.startswith(b"PAR1"):
+            return Container("parquet")
+        if raw[257:262] == b"ustar":
+            raise SourceError(f"{path}: a tar archive: unpack it, and give a file in it")
+        encoding, note = encoding_of(path, raw)
+        with opened(path, encoding) as file:
             head = file.read(_HEAD)
-    except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            if b"\n" not in head:
+                head += file.readline(MAX_ROW_BYTES)
+            head += file.read(_AHEAD)
+    except UNREADABLE as error:
         raise SourceError(f"{path}: cannot be read: {error}") from None
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    text = head.decode(errors="replace").removeprefix("\ufeff").lstrip()
-    if not text:
+    text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(head)
+    if not text.strip():
         raise SourceError(f"{path}: empty: there is nothing to read")
-    suffix = next((end for end in reversed(path.suffixes) if end != ".gz"), "").lower()
-    if suffix in (".jsonl", ".ndjson"):
-        return "jsonl"
-    if text[0] in "{[":
-        return _json(text)
-    header = text.splitlines()[0]
-    if header.startswith("conv_id,utterance_idx,"):
-        return "commas"
-    if suffix == ".csv" or (header.count(",") >= 3 and "\t" not in text and "__eou__" not in text):
-        return "csv"
-    return "text"
+    kind, delimiter = _kind(path, text.lstrip())
+    return Container(kind, encoding, delimiter, (note,) if note else ())
 
 
-def _json(text: str) -> str:
-    """`jsonl` where the first line is a whole conversation, else `json`.
+def read_rows(path: Path, container: Container) -> Iterator[Row]:
+    """Yield the rows of a file.
 
-    A list alone on its line is one conversation where it holds strings, and an array of
-    conversations where it holds objects or lists.
+    A file that ends too early, or is not in its encoding to the end, gives a `Broken` row there.
     """
-    lines = text.splitlines()
+    if container.kind == "parquet":
+        yield from parquet_rows(path)
+        return
+    line = 0
+    with opened(path, container.encoding) as file, closing(_rows(file, container)) as rows:
+        try:
+            for row in rows:
+                line = row.line
+                yield row
+        except UNREADABLE as error:
+            yield Row(line + 1, Broken(f"unreadable from here on: {error}"))
+
+
+def _rows(file: IO[bytes], container: Container) -> Any:
+    if container.kind == "json":
+        return json_values(file, document_rows)
+    if container.kind == "csv":
+        return csv_rows(file, container.delimiter)
+    simple = {"jsonl": json_lines, "commas": comma_rows, "text": text_lines}
+    return simple[container.kind](file)
+
+
+def _kind(path: Path, text: str) -> tuple[Kind, str]:
+    suffix = next((end for end in reversed(path.suffixes) if end.lower() not in _PACKED), "")
+    suffix = suffix.lower()
+    header = text.split("\n", 1)[0].rstrip("\r")
+    if (text[0] in "{[" and suffix not in _TABLES and _is_json(text)) or suffix in _LISTS:
+        return _json(text, suffix), ","
+    if header.startswith("conv_id,utterance_idx,"):
+        return "commas", ","
+    delimiter = delimiter_of(header)
+    if suffix in _TABLES:
+        single = len(fields_of(header, delimiter) or ()) < 2
+        return "csv", _TABLES[suffix] if single else delimiter
+    return ("csv", delimiter) if _is_header(header) else ("text", ",")
+
+
+def _is_json(text: str) -> bool:
+    """Not the time stamp or the name in brackets that a line of a transcript begins with."""
+    rest = text[1:].lstrip()[:1]
+    return rest in '{["]}' or (text[0] == "[" and text.rstrip().endswith("]"))
+
+
+def _is_header(line: str) -> bool:
+    for delimiter in DELIMITERS:
+        fields = fields_of(line, delimiter) or []
+        if len(fields) > 1 and len({plain_key(field) for field in fields} & _COLUMNS) > 1:
+            return delimiter == delimiter_of(line)
+    return False
+
+
+def _json(text: str, suffix: str) -> Kind:
+    """`jsonl` if the lines are rows, `json` if values may have several lines or share one."""
+    line, _, rest = text.partition("\n")
+    line = line.strip()
+    second = rest.lstrip()[:1]
     try:
-        first: Any = json.loads(lines[0])
-    except (ValueError, RecursionError):
-        second = lines[1].lstrip()[:1] if len(lines) > 1 else ""
-        return "jsonl" if text[0] == "{" and len(lines[0]) > 1 and second == "{" else "json"
+        first: Any = json.loads(line)
+    except RecursionError:
+        return "jsonl" if second or suffix in _LISTS else "json"
+    except ValueError as error:
+        return _unfinished(text, line, second, error)
+    if not second:
+        return "json"
     if isinstance(first, list):
-        items = cast("list[Any]", first)
-        return "jsonl" if items and all(isinstance(item, str) for item in items) else "json"
-    arrays = cast("dict[str, Any]", first)
-    whole = len(lines) == 1 and arrays and all(_rows(value) for value in arrays.values())
-    return "json" if whole else "jsonl"
+        return "jsonl" if second == "[" and first else "json"
+    return "jsonl"
 
 
-def _rows(value: Any) -> bool:
-    """An array of conversations, not of messages: what a split's name leads to."""
-    if not isinstance(value, list) or not value:
-        return False
-    first: Any = cast("list[Any]", value)[0]
-    marks = {"role", "from", "speaker"}
-    return isinstance(first, dict) and not marks & set(cast("dict[str, Any]", first))
+def _unfinished(text: str, line: str, second: str, error: ValueError) -> Kind:
+    """What a file is whose first line is no JSON: broken there, or its values have more lines."""
+    if line[:1] not in ("{", "["):
+        return "jsonl"
+    if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+        return "jsonl" if second else "json"
+    try:
+        json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as whole:
+        within = len(line) > 1 and whole.pos <= len(line)
+        return "jsonl" if within and second in ("{", "[") else "json"
+    except (ValueError, RecursionError):
+        pass
+    return "json"

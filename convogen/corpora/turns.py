@@ -1,15 +1,18 @@
-"""Parts shared by all formats: turns out of lists and lines, labels out of what is left over."""
+"""Parts shared by all formats: values of the expected kind, labels, and records out of turns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from convogen.corpora.rows import RowError
-from convogen.speakers import agent_keys
 from convogen.types import Conversation, Turn
 
 __all__ = [
@@ -18,19 +21,72 @@ __all__ = [
     "as_dict",
     "as_list",
     "conversation",
+    "counting",
+    "field",
     "has",
     "labels",
-    "role_turns",
+    "leave_out",
     "row_id",
-    "script_turns",
     "text_of",
+    "texts",
 ]
 
 MAX_TURNS = 10_000
 """The longest conversation that is read; a longer one is a bad row."""
 
+_left_out: ContextVar[Counter[str] | None] = ContextVar("left_out", default=None)
+
 _MAX_LABEL_DEPTH = 8
-_SPEAKER_LENGTH = 80
+_PER_TURN = ("emotions", "sentiments", "emotion", "act", "acts")
+"""Labels that may be lists, one a turn."""
+
+
+@contextlib.contextmanager
+def counting() -> Generator[Counter[str]]:
+    """Count what readers leave out inside the block, messages that are no speech, by kind."""
+    counts = Counter[str]()
+    token = _left_out.set(counts)
+    try:
+        yield counts
+    finally:
+        _left_out.reset(token)
+
+
+def leave_out(counts: Mapping[str, int]) -> None:
+    """Add to what `counting` counts."""
+    total = _left_out.get()
+    if total is not None:
+        total.update({kind: count for kind, count in counts.items() if count})
+
+
+def field(value: Any, key: str) -> Any:
+    """Return what a row has under a key; None if it is no object."""
+    return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+
+
+def has(value: Any, *keys: str, **types: type) -> bool:
+    """Return whether `value` is an object with these keys, and with values of these types."""
+    if not isinstance(value, dict):
+        return False
+    row = cast("dict[str, Any]", value)
+    named = all(isinstance(row.get(key), kind) for key, kind in types.items())
+    return named and all(key in row for key in keys)
+
+
+def texts(value: Any) -> bool:
+    """Return whether `value` is a list of texts, one at least."""
+    if not isinstance(value, list):
+        return False
+    items = cast("list[Any]", value)
+    return bool(items) and all(isinstance(item, str) for item in items)
+
+
+def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
+    """Return the id that a row has under `key`, text or number, or else `fallback`."""
+    value = row.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else fallback
 
 
 def as_list(value: Any, what: str) -> list[Any]:
@@ -54,93 +110,15 @@ def text_of(value: Any, what: str) -> str:
     return value
 
 
-def has(value: Any, *keys: str, **types: type) -> bool:
-    """Return whether `value` is an object with these keys, and with values of these types."""
-    if not isinstance(value, dict):
-        return False
-    row = cast("dict[str, Any]", value)
-    named = all(isinstance(row.get(key), kind) for key, kind in types.items())
-    return named and all(key in row for key in keys)
-
-
-def row_id(row: dict[str, Any], key: str, fallback: str) -> str:
-    """Return the id that a row has under `key`, text or number, or else `fallback`."""
-    value = row.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and value else fallback
-
-
-def alternating(texts: Iterable[Any]) -> list[Turn]:
-    """Turns of two speakers, `user1` and `user2`, who take turns; the corpus names nobody."""
+def alternating(said: Iterable[Any], speakers: Sequence[str] = ("user1", "user2")) -> list[Turn]:
+    """Turns of two speakers who take turns, where a corpus names nobody."""
     return [
-        Turn(speaker=f"user{index % 2 + 1}", text=text_of(text, f"utterance {index + 1}"))
-        for index, text in enumerate(texts)
+        Turn(speaker=speakers[index % 2], text=text_of(text, f"utterance {index + 1}"))
+        for index, text in enumerate(said)
     ]
 
 
-def role_turns(
-    messages: Sequence[Any], role_key: str, text_key: str
-) -> tuple[list[Turn], dict[str, Any]]:
-    """Turns of chat messages, and the labels they carry.
-
-    A system message is no utterance: it becomes the label `system`. A message without text (a
-    tool call) is left out. The parts of a multi-part content are joined where they are text.
-    """
-    turns: list[Turn] = []
-    system: list[str] = []
-    for index, item in enumerate(messages, 1):
-        message = as_dict(item, f"message {index}")
-        role = text_of(message.get(role_key), f"{role_key!r} of message {index}")
-        content = _content(message.get(text_key), f"{text_key!r} of message {index}")
-        if content is None:
-            continue
-        if role in ("system", "developer"):
-            system.append(content)
-            continue
-        speaker, said = _named(message.get("name"), content)
-        turns.append(Turn(speaker=speaker or role, text=said))
-    return turns, {"system": "\n".join(system)} if system else {}
-
-
-def _named(name: Any, content: str) -> tuple[str | None, str]:
-    """Who said a message, and what: a label `Name: ` in the text that `name` repeats is not said.
-
-    There the label is the speaker; `name` may be an identifier made of it.
-    """
-    if not isinstance(name, str) or not name:
-        return None, content
-    label, colon, said = content.partition(": ")
-    return (label, said) if colon and name in {label, *agent_keys([label])} else (name, content)
-
-
-def _content(value: Any, what: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    parts = [as_dict(part, f"a part of {what}").get("text") for part in as_list(value, what)]
-    texts = [part for part in parts if isinstance(part, str)]
-    return "\n".join(texts) if texts else None
-
-
-def script_turns(text: str) -> list[Turn]:
-    """Turns of a script, a `Speaker: text` a line; a line without a speaker goes on.
-
-    Raises `RowError` where the first line names no speaker.
-    """
-    turns: list[Turn] = []
-    for line in text.splitlines():
-        speaker, colon, utterance = line.partition(":")
-        if colon and 0 < len(speaker.strip()) <= _SPEAKER_LENGTH:
-            turns.append(Turn(speaker=speaker.strip(), text=utterance.strip()))
-        elif turns:
-            last = turns[-1]
-            turns[-1] = Turn(speaker=last.speaker, text=f"{last.text}\n{line.strip()}".strip())
-        elif line.strip():
-            raise RowError(f"no 'Speaker: text' in the first line {line[:60]!r}")
-    return turns
-
-
-def labels(row: dict[str, Any], used: Iterable[str]) -> dict[str, Any]:
+def labels(row: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:
     """What a row holds besides its turns, as plain JSON values; None and bytes are left out."""
     skip = set(used)
     plain = {str(key): _plain(value) for key, value in row.items() if key not in skip}
@@ -166,22 +144,58 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 def conversation(
     id: str,  # noqa: A002 - the record's own word
-    turns: list[Turn],
-    context: dict[str, Any],
+    turns: Sequence[Turn],
+    context: Mapping[str, Any],
     participants: Sequence[str] | None = None,
+    left_out: Counter[str] | None = None,
 ) -> Conversation:
-    """A record of these turns; participants are the speakers in the order they first spoke.
+    """Return a record of these turns.
 
-    Raises `RowError` where there is no turn, or more than `MAX_TURNS`.
+    Participants are the speakers in the order they first spoke, after those named. A turn in which
+    nothing is said stays if it is all that its speaker has to say there, and goes if it only cuts
+    their words in two. What goes is counted (`counting`), beside what was left out before.
+
+    Raises:
+        RowError: no turn that says anything, more than `MAX_TURNS`, or one without a speaker.
     """
-    if not turns:
-        raise RowError("no turns")
-    if len(turns) > MAX_TURNS:
-        raise RowError(f"{len(turns)} turns, at most {MAX_TURNS} are read")
-    named = [*(participants or []), *(turn.speaker for turn in turns)]
-    people = list(dict.fromkeys(named))
+    counts = Counter[str](left_out or ())
+    keep = _kept(turns)
+    counts["empty"] += keep.count(False)
+    spoken = [turn for turn, kept in zip(turns, keep, strict=True) if kept]
+    if not any(turn.text.strip() for turn in spoken):
+        counts["empty"] += len(spoken)
+        raise RowError("no turns" + (f" but {_counted(counts)}" if counts.total() else ""))
+    if len(spoken) > MAX_TURNS:
+        raise RowError(f"{len(spoken)} turns, at most {MAX_TURNS} are read")
+    nameless = next((at for at, turn in enumerate(turns, 1) if not turn.speaker.strip()), None)
+    if nameless is not None:
+        raise RowError(f"turn {nameless} has no speaker")
+    named = [*(participants or []), *(turn.speaker for turn in spoken)]
+    found = dict(context)
+    if len(spoken) < len(turns):
+        for key in _PER_TURN:
+            value: Any = found.get(key)
+            if isinstance(value, list) and len(cast("list[Any]", value)) == len(turns):
+                pairs = zip(cast("list[Any]", value), keep, strict=True)
+                found[key] = [item for item, kept in pairs if kept]
+    leave_out(counts)
     try:
-        return Conversation(id=id, participants=people, context=context, turns=turns)
+        return Conversation(
+            id=id, participants=list(dict.fromkeys(named)), context=found, turns=spoken
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _kept(turns: Sequence[Turn]) -> list[bool]:
+    """Which turns stay: all in which something is said, and one where a speaker says nothing."""
+    keep: list[bool] = []
+    for _, group in groupby(turns, lambda turn: turn.speaker):
+        said = [bool(turn.text.strip()) for turn in group]
+        keep += said if any(said) else [True, *said[1:]]
+    return keep
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)

@@ -16,9 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
+from convogen.corpora.chat import MessageLists
 from convogen.corpora.corpus import Corpus, open_corpus
+from convogen.corpora.keys import keys_of, plain_key
 from convogen.corpora.rows import RowError, decode
-from convogen.corpora.sniff import container_of
+from convogen.corpora.sniff import Container, container_of
+from convogen.corpora.sources import file_of
 from convogen.errors import SourceError
 from convogen.files import write_whole
 from convogen.types import Conversation
@@ -29,13 +32,6 @@ LOOKED_AT = 200
 """Rows of a source from which its columns are learned."""
 
 SUFFIXES = {"jsonl": ".jsonl", "json": ".json", "csv": ".csv", "parquet": ".parquet"}
-
-MESSAGES = {
-    "messages": ("role", "content"),
-    "conversations": ("from", "value"),
-    "conversation": ("role", "content"),
-}
-"""Column -> the keys of its messages."""
 
 TEXTS = ("dialogue", "dialog", "utterances")
 """Columns that hold a list of utterances."""
@@ -49,21 +45,26 @@ COUNTER = "Sr No."
 class Layout:
     """How a source is written: its columns in their order, its container, a function to rows.
 
-    Without columns a row is written as it is. `sentiments` is what MELD's emotions imply, where
-    they always do; `separator` is between the lines of a script.
+    Without columns a row is written as it is. `messages` says which column holds messages, and
+    under which keys they have their speaker and text. `sentiments` is what MELD's emotions imply,
+    where they always do; `separator` is between the lines of a script.
     """
 
     source: Path
     container: str
     columns: tuple[str, ...]
     rows: Callable[[Layout, int, Conversation], list[Any]]
+    messages: tuple[str, str, str] = ("messages", "role", "content")
     separator: str = "\n"
+    delimiter: str = ","
     sentiments: Mapping[str, str] | None = None
 
     @property
     def file_name(self) -> str:
         """The name of a file like the source's, unpacked."""
-        name = self.source.name.removesuffix(".gz")
+        name = self.source.name
+        for packed in (".gz", ".bz2", ".xz", ".zst"):
+            name = name.removesuffix(packed)
         suffix = SUFFIXES[self.container]
         return name if Path(name).suffix else name + suffix
 
@@ -82,7 +83,7 @@ class Layout:
         if self.container == "parquet":
             _write_parquet(rows, self.source, path)
         else:
-            write_whole(path, _text(rows, self.container, self.columns))
+            write_whole(path, _text(rows, self))
         return [key for key in self.columns if all(row[key] in (None, "") for row in rows)]
 
 
@@ -92,10 +93,12 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     rows = list(_values(corpus))
     objects = [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
     columns = tuple(dict.fromkeys(str(key) for row in objects for key in row))
-    writer = _writer(corpus.format.name, columns)
+    messages = _messages(corpus, objects)
+    writer = _writer(corpus.format.name, columns, messages)
     if corpus.format.name == "convogen":
         columns = ()
-    path, container = _place(source)
+    path, found = _place(source)
+    container = found.kind
     if writer is None or container not in SUFFIXES:
         raise SourceError(
             f"{source}: format '{corpus.format.name}' of this kind can be read but not written; "
@@ -108,18 +111,36 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
         container=container,
         columns=columns,
         rows=writer,
+        messages=messages or Layout.messages,
+        delimiter=found.delimiter,
         separator="\r\n" if carriage else "\n",
         sentiments=_implied(objects) if corpus.format.name == "meld" else None,
     )
 
 
-def _place(source: str) -> tuple[Path, str]:
+def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str, str] | None:
+    """The column of messages and their keys; None if they are not in a list, or not all alike."""
+    reader = corpus.format
+    if not isinstance(reader, MessageLists):
+        return None
+    places: set[tuple[str, str, str]] = set()
+    for row in rows:
+        column = reader.column(row)
+        if column is None or not isinstance(row[column], list):
+            continue
+        for item in row[column]:
+            speakers, said = keys_of(tuple(item))
+            if speakers and said:
+                places.add((column, speakers[0], said[0]))
+    return places.pop() if len(places) == 1 else None
+
+
+def _place(source: str) -> tuple[Path, Container]:
     """The file that stands for a source, and its container; a hub's data set becomes JSONL."""
     if source.startswith("hf:"):
         name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in source[3:])
-        return Path(f"{name}.jsonl"), "jsonl"
-    path = Path(source)
-    path = path / "conversations.jsonl" if path.is_dir() else path
+        return Path(f"{name}.jsonl"), Container("jsonl")
+    path = file_of(source)
     return path, container_of(path)
 
 
@@ -132,16 +153,15 @@ def _values(corpus: Corpus) -> Iterable[Any]:
 
 
 def _writer(
-    name: str, columns: Sequence[str]
+    name: str, columns: Sequence[str], messages: tuple[str, str, str] | None
 ) -> Callable[[Layout, int, Conversation], list[Any]] | None:
     """What writes a format; None where nothing does."""
-    if name in ("messages", "sharegpt", "lmsys", "seeds"):
-        return _message_rows if any(key in columns for key in MESSAGES) else None
+    if name in ("turns", "messages", "sharegpt", "lmsys", "seeds"):
+        return _message_rows if messages is not None else None
     if name in ("personachat", "dailydialog"):
         return _text_list_rows if any(key in columns for key in TEXTS) else None
     return {
         "convogen": _own_rows,
-        "turns": _turn_rows,
         "dialogsum": _script_rows,
         "samsum": _script_rows,
         "meld": _meld_rows,
@@ -154,23 +174,19 @@ def _own_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
     return [one.model_dump(mode="json", exclude_none=True)]
 
 
-def _turn_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
-    del number
-    row: dict[str, Any] = {
-        "id": one.id,
-        "participants": one.participants,
-        "turns": [{"speaker": turn.speaker, "text": turn.text} for turn in one.turns],
-    }
-    inner = {key: value for key, value in one.context.items() if key not in layout.columns}
-    return [{"context": inner or None, **row, **one.context}]
-
-
 def _message_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+    """A row; a system message is where the source has it, in a column or first in the list."""
     del number
-    column = next(key for key in MESSAGES if key in layout.columns)
-    role, text = MESSAGES[column]
-    messages = [{role: turn.speaker, text: turn.text} for turn in one.turns]
-    return [{"id": one.id, "conversation_id": one.id, **one.context, column: messages}]
+    column, speaker, text = layout.messages
+    context = dict(one.context)
+    messages = [{speaker: turn.speaker, text: turn.text} for turn in one.turns]
+    chat = plain_key(speaker) in ("role", "from")
+    if chat and isinstance(context.get("system"), str) and "system" not in layout.columns:
+        messages.insert(0, {speaker: "system", text: context.pop("system")})
+    inner = {key: value for key, value in context.items() if key not in layout.columns}
+    ids = {"id": one.id, "conversation_id": one.id, "dialogue_id": one.id, "dialog_id": one.id}
+    people = {"participants": one.participants, "context": inner or None}
+    return [{**people, **ids, **context, column: messages}]
 
 
 def _text_list_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
@@ -224,13 +240,14 @@ def _implied(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {emotion: min(values) for emotion, values in seen.items() if len(values) == 1}
 
 
-def _text(rows: Sequence[Any], container: str, columns: Sequence[str]) -> str:
+def _text(rows: Sequence[Any], layout: Layout) -> str:
+    container = layout.container
     if container == "jsonl":
         return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     if container == "json":
         return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, layout.columns, delimiter=layout.delimiter)
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

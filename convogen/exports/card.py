@@ -96,8 +96,11 @@ class _First:
             yield replace(batch, groups=batch.groups[:left])
             left -= len(batch.groups)
 
-    def refuse(self, bad: Any) -> None:
-        self.corpus.refuse(bad)
+    def note(self, found: Any) -> None:
+        self.corpus.note(found)
+
+    def finish(self) -> None:
+        """Nothing: not all of the corpus was read."""
 
 
 def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:

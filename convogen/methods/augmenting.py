@@ -179,13 +179,16 @@ class AugmentPlay(Play):
             if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
         self._method.refuse_broken(turns, n_turns, played.ended)
-        roles = self._data.roles_of(plan.base, turns)
+        context: dict[str, Any] = {
+            **self._data.roles_of(plan.base, turns),
+            **self._data.system_of(plan.base),
+        }
         return task.conversation(
             self._method.name,
             experience,
             turns,
             played.ended,
-            context=roles,
+            context=context,
             refused=played.refused,
         )
 

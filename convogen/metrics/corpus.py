@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
@@ -32,7 +32,7 @@ class _Batch(Protocol):
     @property
     def start(self) -> int: ...
 
-    def read(self) -> tuple[list[Conversation], Sequence[Any]]: ...
+    def read(self) -> tuple[list[Conversation], Any]: ...
 
 
 class Batches(Protocol):
@@ -40,7 +40,9 @@ class Batches(Protocol):
 
     def batches(self, size: int = ...) -> Iterator[_Batch]: ...
 
-    def refuse(self, bad: Any) -> None: ...
+    def note(self, found: Any) -> None: ...
+
+    def finish(self) -> None: ...
 
 
 def available_cores() -> int:
@@ -62,9 +64,10 @@ def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 
     work = _jobs(chain(head, batches), rendering)
     results = map(_measure, work) if serial else _spread(work, workers)
     total = Tally()
-    for tally, bad in results:
-        corpus.refuse(bad)
+    for tally, found in results:
+        corpus.note(found)
         total.merge(tally)
+    corpus.finish()
     return total.settle()
 
 
@@ -78,22 +81,20 @@ def _jobs(batches: Iterable[_Batch], rendering: Rendering) -> Iterator[tuple[_Ba
         yield batch, rendering
 
 
-def _measure(work: tuple[_Batch, Rendering]) -> tuple[Tally, Sequence[Any]]:
+def _measure(work: tuple[_Batch, Rendering]) -> tuple[Tally, Any]:
     batch, rendering = work
-    good, bad = batch.read()
-    return tally_of(good, rendering, batch.start), bad
+    good, found = batch.read()
+    return tally_of(good, rendering, batch.start), found
 
 
-def _spread(
-    work: Iterator[tuple[_Batch, Rendering]], workers: int
-) -> Iterator[tuple[Tally, Sequence[Any]]]:
+def _spread(work: Iterator[tuple[_Batch, Rendering]], workers: int) -> Iterator[tuple[Tally, Any]]:
     """Results in order, from processes that share the memory of the modules they need."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:
         context.set_forkserver_preload(_HEAVY)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as pool:
-        waiting: deque[Future[tuple[Tally, Sequence[Any]]]] = deque()
+        waiting: deque[Future[tuple[Tally, Any]]] = deque()
         try:
             for item in work:
                 waiting.append(pool.submit(_measure, item))

@@ -6,6 +6,7 @@ PERSONA-CHAT in JSON and in ParlAI's text.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +15,14 @@ from pydantic import ValidationError
 
 from convogen.corpora import open_corpus
 from convogen.corpora.hub import hub_rows
-from convogen.corpora.rows import Row, RowError, decode, read_rows
-from convogen.corpora.sniff import container_of
+from convogen.corpora.rows import Row, RowError, decode
+from convogen.corpora.sniff import Container, container_of, read_rows
 from convogen.errors import SourceError
 from convogen.types import PersonaCard, Profile
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
+
+_LOG = logging.getLogger("convogen.corpora.personas")
 
 MAX_PERSONA_CHARS = 5_000
 """The longest text a persona may have: it is in the prompt of every turn."""
@@ -55,12 +58,15 @@ def _rows(place: str | Path) -> Iterator[Row]:
         return hub_rows(place, streaming=False)
     suffix = next((end for end in reversed(place.suffixes) if end != ".gz"), "").lower()
     container = container_of(place)
-    if suffix not in (".txt", ".text") and container != "text":
+    for note in container.notes:
+        _LOG.warning("%s", note)
+    if suffix not in (".txt", ".text") and container.kind != "text":
         return read_rows(place, container)
-    first = next(read_rows(place, "text"), None)
+    lines = Container("text", container.encoding)
+    first = next(read_rows(place, lines), None)
     if first is not None and " persona: " in str(first.value)[:40]:
         return _episodes(place)
-    return read_rows(place, "text")
+    return read_rows(place, lines)
 
 
 def _episodes(path: Path) -> Iterator[Row]:
@@ -110,7 +116,9 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
 
 
 def _text(value: Any, key: str) -> str:
-    """A persona's text as it stands; sentences of a list are put a line each."""
+    """A persona's text as it stands, empty for null; sentences of a list are put a line each."""
+    if value is None:
+        return ""
     items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))

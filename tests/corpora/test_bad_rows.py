@@ -40,11 +40,14 @@ def bad(path: Path, content: str | bytes) -> list[str]:
         (b'{"turns": "\xff"}', "not UTF-8"),
         ('{"turns": []}', "no turns"),
         ('{"turns": [1]}', "turn 1 is int"),
-        ('{"turns": [{"speaker": "a"}]}', "'text' of 1 is NoneType"),
+        ('{"turns": [{"speaker": "a"}]}', "no text in turn 1; its keys are 'speaker'"),
         ('{"messages": []}', "'turns' is NoneType"),
         ('{"turns": [{"speaker": "a", "text": "\\ud800"}]}', "surrogate"),
         ("7", "the row is int"),
-        ('{"turns": [' + '{"speaker": "a", "text": "b"},' * 10_000 + "{}]}", "NoneType"),
+        (
+            '{"turns": [' + '{"speaker": "a", "text": "b"},' * 10_000 + "{}]}",
+            "no speaker: 'speaker' of turn 10001",
+        ),
         (
             '{"turns": [' + ", ".join(['{"speaker": "a", "text": "b"}'] * 10_001) + "]}",
             "10001 turns",

@@ -55,9 +55,14 @@ def test_the_numbers_are_those_of_the_run(to: str, tmp_path: Path) -> None:
     assert first.context["=odd"] == "+1"
 
 
+def spoken(turns: list[Turn]) -> list[Turn]:
+    """Those with text: readers leave out the empty ones at the end of a conversation."""
+    return [turn for turn in turns if turn.text.strip()]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(dialogues(), min_size=1, max_size=3),
+    st.lists(dialogues().map(spoken).filter(bool), min_size=1, max_size=3),
     st.sampled_from(["jsonl", "parquet", "csv", "csv unsafe"]),
 )
 def test_turns_come_back_as_they_were(

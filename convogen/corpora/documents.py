@@ -1,0 +1,87 @@
+"""A whole JSON document that is one object: which rows are in it?
+
+It is a conversation, or conversations by their ids, by the names of splits, below a key beside
+others that say what the file is, or in columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from convogen.corpora.formats import recognise
+
+__all__ = ["document_rows"]
+
+_DEPTH = 4
+
+
+def document_rows(document: Any) -> Iterator[Any]:
+    """Yield the values of the rows in a document; the document itself if nothing else is in it."""
+    found = False
+    for value in _rows(document, _DEPTH):
+        found = True
+        yield value
+    if not found:
+        yield document
+
+
+def _rows(value: Any, depth: int) -> Iterator[Any]:
+    reader = recognise([value])
+    if reader is not None and (reader.name != "nested" or not depth):
+        yield value
+    elif isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        columns = _columns(members)
+        if columns is not None:
+            yield from columns
+        elif depth:
+            texts = len(members) > 1 and all(_texts(member) for member in members.values())
+            for key, member in members.items():
+                if isinstance(member, dict):
+                    named = cast("dict[str, Any]", member)
+                    yield from _rows(
+                        {"id": key, **named} if _recognised(named) else named, depth - 1
+                    )
+                elif isinstance(member, list) and member and (texts or not _texts(member)):
+                    yield from _elements(cast("list[Any]", member))
+
+
+def _recognised(value: Any) -> bool:
+    return recognise([value]) is not None
+
+
+def _elements(items: list[Any]) -> Iterator[Any]:
+    """The rows in a list: the list itself if it is one."""
+    if all(isinstance(item, str) for item in items):
+        yield items
+    elif any(isinstance(item, dict | list) for item in items):
+        yield from items
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, str) for item in cast("list[Any]", value)
+    )
+
+
+def _columns(members: Mapping[str, Any]) -> list[Any] | None:
+    """The rows of a table that is written column by column, as pandas and others do."""
+    names = list(members)
+    values: list[Any] = list(members.values())
+    rows: list[Any] = []
+    if _list(members.get("columns")) and _list(members.get("data")):
+        header = [str(name) for name in members["columns"]]
+        rows = [dict(zip(header, row, strict=False)) for row in members["data"] if _list(row)]
+    elif values and all(isinstance(value, dict) for value in values):
+        columns = [cast("dict[str, Any]", value) for value in values]
+        keys = list(columns[0])
+        if all(set(keys) == set(column) for column in columns):
+            rows = [{name: members[name][key] for name in names} for key in keys]
+    elif values and all(map(_list, values)) and len({len(value) for value in values}) == 1:
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    return rows if rows and _recognised(rows[0]) else None
+
+
+def _list(value: Any) -> bool:
+    return isinstance(value, list)

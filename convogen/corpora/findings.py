@@ -1,0 +1,161 @@
+"""What reading a corpus came upon: bad rows, what was left out, and what is hardly right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from convogen.types import Conversation
+
+__all__ = ["BadRow", "BadRows", "Findings", "Reading"]
+
+_SHOWN = 100
+_MAX_IDS = 1_000_000
+"""Ids among which doubles are looked for: 8 bytes of each are held."""
+
+_MANY_TURNS = 6
+_MANY_SPEAKERS = 8
+_SPEAKER_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was left out: where it is and what is wrong with it.
+
+    `line` is the line of the file (for Parquet and the hub the row), `row` counts the rows of the
+    corpus from 1: it tells the elements of a JSON array on one line apart.
+    """
+
+    source: str
+    line: int
+    row: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: row {self.row}: {self.message}"
+
+
+@dataclass
+class BadRows:
+    """How many rows were left out, and the first hundred of them."""
+
+    count: int = 0
+    first: list[BadRow] = field(default_factory=list[BadRow])
+
+    def add(self, row: BadRow) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(row)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What converting a batch came upon; false if no row was bad."""
+
+    bad: list[BadRow] = field(default_factory=list[BadRow])
+    ids: list[int] = field(default_factory=list[int])
+    turns: int = 0
+    one_word: int = 0
+    silent: int = 0
+    strangers: int = 0
+    left_out: Counter[str] = field(default_factory=Counter[str])
+    sentence: str | None = None
+    c1: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.bad)
+
+    def look(self, conversations: Iterable[Conversation]) -> None:
+        """Count what the warnings of `Reading` are about."""
+        for one in conversations:
+            self.ids.append(_digest(one.id))
+            self.turns += len(one.turns)
+            self.one_word += sum(_one_word(turn.text) for turn in one.turns)
+            self.silent += sum(not turn.text.strip() for turn in one.turns)
+            speakers = {turn.speaker for turn in one.turns}
+            self.strangers += len(speakers) == len(one.turns) >= _MANY_SPEAKERS
+            for turn in one.turns:
+                if self.sentence is None and _is_sentence(turn.speaker):
+                    self.sentence = turn.speaker
+                if self.c1 is None and not turn.text.isprintable():
+                    self.c1 = next((c for c in turn.text if "\x80" <= c <= "\x9f"), None)
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(errors="replace"), digest_size=8).digest())
+
+
+def _one_word(text: str) -> bool:
+    """Whether a turn is one word; a text in a script without blanks does not count as such."""
+    return len(text.split()) == 1 and (text.isascii() or len(text) < 4)
+
+
+def _is_sentence(speaker: str) -> bool:
+    words = speaker.split()
+    return len(words) > _SPEAKER_WORDS or (len(words) > 2 and speaker[-1:] in ".!?")
+
+
+@dataclass
+class Reading:
+    """What one pass over a corpus came upon."""
+
+    bad_rows: BadRows = field(default_factory=BadRows)
+    conversations: int = 0
+    turns: int = 0
+    one_word: int = 0
+    silent: int = 0
+    strangers: int = 0
+    left_out: Counter[str] = field(default_factory=Counter[str])
+    doubles: int = 0
+    sentence: str | None = None
+    c1: str | None = None
+    _ids: set[int] = field(default_factory=set[int])
+
+    def add(self, found: Findings) -> None:
+        for row in found.bad:
+            self.bad_rows.add(row)
+        for digest in found.ids:
+            if digest in self._ids:
+                self.doubles += 1
+            elif len(self._ids) < _MAX_IDS:
+                self._ids.add(digest)
+        self.conversations += len(found.ids)
+        self.turns += found.turns
+        self.one_word += found.one_word
+        self.silent += found.silent
+        self.strangers += found.strangers
+        self.left_out.update(found.left_out)
+        self.sentence = self.sentence or found.sentence
+        self.c1 = self.c1 or found.c1
+
+    def warnings(self) -> list[str]:
+        """Return a line for each thing a user should look at before trusting the corpus."""
+        said: list[str] = []
+        if self.bad_rows.count:
+            share = self.bad_rows.count / (self.bad_rows.count + self.conversations)
+            much = " (half of it or more: is the format right?)" if share >= 1 / 2 else ""
+            said.append(f"{self.bad_rows.count} bad rows left out{much}")
+        if self.left_out:
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in self.left_out.most_common())
+            said.append(f"messages that are no speech left out: {counts}")
+        if self.silent:
+            said.append(f"{self.silent:,} turns in which nothing is said")
+        if self.strangers:
+            said.append(
+                f"{self.strangers:,} conversations have another speaker in every turn: do all rows "
+                "belong together?"
+            )
+        if self.doubles:
+            said.append(f"{self.doubles:,} conversations have an id that is there already")
+        if self.turns >= _MANY_TURNS and self.one_word == self.turns:
+            said.append("every turn is a single word: is the format right?")
+        if self.sentence is not None:
+            said.append(f"a speaker looks like a sentence: {self.sentence[:80]!r}")
+        if self.c1 is not None:
+            said.append(
+                f"control character U+{ord(self.c1):04X} in the text: it was once decoded from "
+                "Windows-1252 as Latin-1"
+            )
+        return said

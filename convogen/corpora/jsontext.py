@@ -1,0 +1,183 @@
+"""JSON into rows, streamed: lines of it, arrays, objects of arrays, values one after the other."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable, Generator, Iterator
+from typing import IO, Any
+
+from convogen.corpora.rows import MAX_ROW_BYTES, Broken, Row, RowError, checked_text
+
+__all__ = ["json_lines", "json_values", "lines"]
+
+_READ = 2**20
+
+Documents = Callable[[Any], Iterator[Any]]
+"""Makes rows' values of an object that is a whole document."""
+
+
+def lines(file: IO[bytes]) -> Iterator[Row]:
+    """Yield lines as bytes; of one longer than `MAX_ROW_BYTES` nothing is kept."""
+    number = 0
+    while piece := file.readline(MAX_ROW_BYTES + 1):
+        number += 1
+        if len(piece) > MAX_ROW_BYTES:
+            while piece and not piece.endswith(b"\n"):
+                piece = file.readline(_READ)
+            yield Row(number, Broken(f"longer than the {MAX_ROW_BYTES} bytes a row may have"))
+        else:
+            yield Row(number, piece.removeprefix(codecs.BOM_UTF8) if number == 1 else piece)
+
+
+def json_lines(file: IO[bytes]) -> Generator[Row]:
+    """Yield the lines that hold anything, not decoded."""
+    yield from (row for row in lines(file) if isinstance(row.value, Broken) or row.value.strip())
+
+
+class _Text:
+    """A window on a stream of JSON text that knows its line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self.buffer = ""
+        self.at = 0
+        self.line = 1
+
+    def more(self, size: int = _READ) -> bool:
+        piece = self._file.read(size)
+        self.buffer = self.buffer[self.at :] + self._decoder.decode(piece, not piece)
+        self.at = 0
+        return bool(piece)
+
+    def advance(self, to: int) -> None:
+        self.line += self.buffer.count("\n", self.at, to)
+        self.at = to
+
+    def peek(self) -> str:
+        """Return the next character that is no white space; empty at the end."""
+        while True:
+            rest = self.at
+            while rest < len(self.buffer) and self.buffer[rest] in " \t\r\n\x1e":
+                rest += 1
+            self.advance(rest)
+            if rest < len(self.buffer):
+                return self.buffer[rest]
+            if not self.more():
+                return ""
+
+    def skip(self, expected: str) -> bool:
+        """Go past a character if it is the next one."""
+        if self.peek() != expected:
+            return False
+        self.advance(self.at + 1)
+        return True
+
+    def value(self) -> Any:
+        """Return the next JSON value. Raise `RowError`, and stay where it began, if it is none."""
+        self.peek()
+        size = _READ
+        while True:
+            try:
+                value, end = json.JSONDecoder().raw_decode(self.buffer, self.at)
+            except RecursionError:
+                raise RowError("JSON nested too deeply") from None
+            except ValueError as error:
+                if len(self.buffer) - self.at > MAX_ROW_BYTES:
+                    raise RowError(
+                        f"longer than the {MAX_ROW_BYTES} bytes a row may have, or not "
+                        f"JSON: {_reason(error)}"
+                    ) from None
+                if not self.more(size):
+                    raise RowError(f"not JSON: {_reason(error)}") from None
+                size *= 2
+                continue
+            if isinstance(value, int | float) and end == len(self.buffer) and self.more():
+                continue  # a number may go on
+            escapes = self.buffer.find("\\u", self.at, end) >= 0
+            self.advance(end)
+            try:
+                return checked_text(value, escapes)
+            except RowError as error:
+                return Broken(str(error))
+
+
+def _reason(error: ValueError) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
+    """Yield the elements of arrays, and what `documents` makes of objects, one at a time.
+
+    An array of texts is one row. An object that is too large to be held gives the elements of its
+    arrays, and its objects with their keys as `id`.
+    """
+    text = _Text(file)
+    part = 0
+    try:
+        while character := text.peek():
+            part += 1
+            if character == "[":
+                yield from _elements(text, part)
+                continue
+            line = text.line
+            try:
+                value = text.value()
+            except RowError:
+                if character != "{":
+                    raise
+                yield from _members(text, part)
+                continue
+            yield from (Row(line, found, part) for found in documents(value))
+    except RowError as error:
+        yield Row(text.line, Broken(f"{error}; the rest of the file is not read"))
+
+
+def _members(text: _Text, part: int) -> Iterator[Row]:
+    text.advance(text.at + 1)
+    while text.peek() == '"':
+        key = text.value()
+        if not text.skip(":"):
+            raise RowError("':' expected after the key")
+        part += 1
+        line = text.line
+        if text.peek() == "[":
+            yield from _elements(text, part)
+        elif isinstance(value := text.value(), dict):
+            yield Row(line, {"id": key, **value}, part)
+        if not text.skip(",") and text.peek() != "}":
+            raise RowError("',' or '}' expected")
+    if not text.skip("}"):
+        raise RowError("'}' expected")
+
+
+def _elements(text: _Text, part: int) -> Iterator[Row]:
+    """The elements of an array; an array of texts is one row itself."""
+    line = text.line
+    text.advance(text.at + 1)
+    if text.peek() == '"':
+        yield Row(line, _texts(text), part)
+        return
+    while (character := text.peek()) != "]":
+        if character not in '{["' or not character:
+            raise RowError(f"an object, array or string expected, found {character!r}")
+        line = text.line
+        yield Row(line, text.value(), part)
+        if not text.skip(",") and text.peek() != "]":
+            raise RowError("',' or ']' expected")
+    text.advance(text.at + 1)
+
+
+def _texts(text: _Text) -> Any:
+    items: list[Any] = []
+    size = 0
+    while text.peek() != "]":
+        items.append(text.value())
+        size += len(items[-1]) if isinstance(items[-1], str) else 1
+        if size > MAX_ROW_BYTES:
+            raise RowError(f"longer than the {MAX_ROW_BYTES} bytes a row may have")
+        if not text.skip(",") and text.peek() != "]":
+            raise RowError("',' or ']' expected")
+    text.advance(text.at + 1)
+    return items

@@ -1,0 +1,219 @@
+"""Lists of messages, whatever their keys are called: who said what, and what nobody said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Any, cast
+
+from convogen.corpora.keys import SPEAKERS, keys_of, pair_of, plain_key
+from convogen.corpora.rows import RowError
+from convogen.corpora.turns import as_dict, field
+from convogen.speakers import agent_keys
+from convogen.types import Turn
+
+__all__ = ["Messages", "read_messages"]
+
+NAMES = ("nickname", "displayname", "realname", "globalname", "name", "username", "role", "id")
+"""Keys of an object that stands for a speaker."""
+
+SYSTEM = frozenset(("system", "developer"))
+TOOLS = frozenset(
+    (
+        "tool", "tools", "function", "functioncall", "functionresponse", "functionresult",
+        "observation", "toolcall", "toolcalls", "toolresponse", "toolresult", "tooloutput",
+        "ipython", "environment",
+    )
+)  # fmt: skip
+_TOOL_PARTS = TOOLS | {"tooluse"}
+_CALLS = ("tool_calls", "function_call")
+_ROLE_KEYS = frozenset(("role", "from"))
+_SPOKEN = frozenset(
+    (
+        "thread_broadcast",
+        "bot_message",
+        "me_message",
+        "file_share",
+        "file_comment",
+        "reply_broadcast",
+    )
+)
+"""Subtypes of Slack's messages that people wrote."""
+_WRITTEN = frozenset(("Default", "Reply", "ChatInputCommand", "0", "19"))
+"""Types of Discord's messages that people wrote."""
+
+
+@dataclass
+class Messages:
+    """What a list of messages holds: the turns, the system's words, and counts of the rest."""
+
+    turns: list[Turn] = default(default_factory=list[Turn])
+    system: list[str] = default(default_factory=list[str])
+    left_out: Counter[str] = default(default_factory=Counter[str])
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """`{"system": …}` if there was a system message."""
+        return {"system": "\n".join(self.system)} if self.system else {}
+
+
+def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
+    """Read messages into turns.
+
+    A system message is no turn but a label; what tools were asked and answered, and notices, are
+    counted. A message without text is an empty turn. The parts of a content are joined if they are
+    text.
+
+    Args:
+        items: the messages; objects that hold a question and its answer are two.
+        what: how an error calls one of them.
+
+    Raises:
+        RowError: an item is no message.
+    """
+    found = Messages()
+    names = _profiles(items)
+    spoken = _system_speaks(items)
+    for number, item in enumerate(items, 1):
+        where = f"{what} {number}"
+        if _is_notice(as_dict(item, where)):
+            found.left_out["notice"] += 1
+            continue
+        for role_key, role, message, content in _messages(item, where):
+            kind = "" if role_key is None else _kind(role_key, role, message, content, spoken)
+            if kind == "system":
+                found.system.append(content or "")
+            elif kind:
+                found.left_out[kind] += 1
+            else:
+                chat = plain_key(role_key or "") in _ROLE_KEYS
+                speaker, text = _named(message.get("name") if chat else None, content or "")
+                found.turns.append(Turn(speaker=speaker or names.get(role, role), text=text))
+    return found
+
+
+def _messages(
+    item: dict[str, Any], where: str
+) -> Iterator[tuple[str | None, str, dict[str, Any], str | None]]:
+    """The messages in an item, one or a pair: the speaker's key, the speaker, itself, its text."""
+    keys = tuple(str(key) for key in item)
+    speakers, said = keys_of(keys)
+    speakers = tuple(key for key in speakers if key not in said)
+    pair = pair_of(keys)
+    if pair is not None and not (speakers and said):
+        for role, key in zip(("user", "assistant"), pair, strict=True):
+            yield None, role, {}, _content(item[key], f"{key!r} of {where}")
+    elif len(keys) == 1 and not said and keys[0] not in SPEAKERS:
+        yield keys[0], keys[0], {}, _content(item[keys[0]], f"{keys[0]!r} of {where}")
+    else:
+        role_key = next((key for key in speakers if item[key] is not None), "")
+        text_key = next((key for key in said if item[key] is not None), "")
+        role = _speaker(item.get(role_key), f"{(role_key or 'speaker')!r} of {where}")
+        if not said:
+            keys_found = ", ".join(map(repr, keys[:8]))
+            raise RowError(f"no text in {where}; its keys are {keys_found}")
+        content = _content(item.get(text_key), f"{text_key!r} of {where}")
+        yield role_key, role, item, content
+
+
+def _kind(
+    role_key: str, role: str, message: Mapping[str, Any], content: str | None, system: bool
+) -> str:
+    """What a message is if it is no speech: `system`, `tool` or `notice`; else empty."""
+    plain = plain_key(role)
+    chat = plain_key(role_key) in _ROLE_KEYS or plain_key(role_key) == plain
+    if chat and plain in SYSTEM and not system:
+        return "system"
+    calls = any(message.get(key) is not None for key in _CALLS) or _asks_tools(message)
+    if (chat and plain in TOOLS) or (calls and not (content or "").strip()):
+        return "tool"
+    return ""
+
+
+def _is_notice(message: Mapping[str, Any]) -> bool:
+    """Whether a messenger wrote a message, not a person: somebody joined, a topic was set."""
+    subtype, kind = message.get("subtype"), message.get("type")
+    if isinstance(subtype, str) and subtype not in _SPOKEN and "ts" in message:
+        return True
+    discord = isinstance(message.get("author"), dict) and isinstance(kind, str)
+    return kind == "service" or (discord and kind not in _WRITTEN)
+
+
+def _asks_tools(message: Mapping[str, Any]) -> bool:
+    """Whether a message has a part that is asked of a tool, or answered by one."""
+    parts: Any = message.get("content")
+    return isinstance(parts, list) and any(
+        plain_key(str(field(part, "type"))) in _TOOL_PARTS for part in cast("list[Any]", parts)
+    )
+
+
+def _system_speaks(items: Sequence[Any]) -> bool:
+    """Whether `system` is one of two who talk, as in task-oriented dialogues."""
+    roles: list[str] = []
+    for item in items:
+        role: Any = cast("dict[str, Any]", item).get("role") if isinstance(item, dict) else None
+        if isinstance(role, str):
+            roles.append(role.casefold())
+    return len(set(roles)) == 2 and roles.count("system") > 1 and roles[0] != "system"
+
+
+def _speaker(value: Any, what: str) -> str:
+    if isinstance(value, dict):
+        person = {plain_key(str(k)): v for k, v in cast("dict[Any, Any]", value).items()}
+        value = next((person[name] for name in NAMES if isinstance(person.get(name), str)), None)
+    if isinstance(value, list):
+        value = ", ".join(str(name) for name in cast("list[Any]", value)) or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is None:
+        raise RowError(f"no speaker: {what} is empty")
+    if not isinstance(value, str):
+        raise RowError(f"{what} is {type(value).__name__}, a string is expected")
+    return value
+
+
+def _named(name: Any, content: str) -> tuple[str | None, str]:
+    """Who said a message, and what: a label `Name: ` in the text that `name` repeats is not said.
+
+    There the label is the speaker; `name` may be an identifier made of it.
+    """
+    if not isinstance(name, str) or not name:
+        return None, content
+    label, colon, said = content.partition(": ")
+    return (label, said) if colon and name in {label, *agent_keys([label])} else (name, content)
+
+
+def _content(value: Any, what: str) -> str | None:
+    """A message's text; None without one. Parts among which there are bare texts are one line."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        inner = cast("dict[str, Any]", value)
+        return _content(inner.get("content", inner.get("text", inner.get("parts"))), what)
+    if not isinstance(value, list):
+        raise RowError(f"{what} is {type(value).__name__}, a string is expected")
+    parts = cast("list[Any]", value)
+    bare = any(isinstance(part, str) for part in parts)
+    said = [
+        part if isinstance(part, str) else as_dict(part, f"a part of {what}").get("text")
+        for part in parts
+    ]
+    texts = [text for text in said if isinstance(text, str)]
+    return ("" if bare else "\n").join(texts) if texts else None
+
+
+def _profiles(items: Sequence[Any]) -> dict[str, str]:
+    """Who is behind the ids of Slack's members, as far as their messages tell."""
+    names: dict[str, str] = {}
+    for item in items:
+        profile = (
+            cast("dict[str, Any]", item).get("user_profile") if isinstance(item, dict) else None
+        )
+        if isinstance(profile, dict):
+            name = cast("dict[str, Any]", profile).get("real_name")
+            user = cast("dict[str, Any]", item).get("user")
+            if isinstance(name, str) and name and isinstance(user, str):
+                names[user] = name
+    return names

@@ -1,0 +1,162 @@
+"""Files as streams of UTF-8, whatever they are packed and encoded in: told by their first bytes."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import re
+import zlib
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, cast
+
+from convogen.errors import SourceError
+
+__all__ = ["UNREADABLE", "encoding_of", "opened", "unpacked"]
+
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeError)
+"""What reading a damaged file raises."""
+
+_READ = 2**16
+
+_FOREIGN = {
+    b"PK\x03\x04": "a ZIP archive or an Office document: unpack it, or save it as CSV",
+    b"%PDF": "a PDF: give the data it was made from",
+    b"\x89HDF": "HDF5: convert it to Parquet or JSON lines",
+    b"SQLite format 3": "an SQLite database: export its table as CSV",
+    b"Obj\x01": "Avro: convert it to Parquet or JSON lines",
+    b"ORC": "ORC: convert it to Parquet",
+    b"ARROW1": "an Arrow file: convert it to Parquet, or load its folder with hf:",
+    b"\xff\xff\xff\xff": "an Arrow stream: convert it to Parquet, or load its folder with hf:",
+    b"\x80\x04\x95": "a pickle, which could run code: save it as JSON lines or Parquet",
+    b"\x80\x05\x95": "a pickle, which could run code: save it as JSON lines or Parquet",
+    b"version https://git-lfs": "a Git LFS pointer, not the data: fetch that with `git lfs pull`",
+}
+_WEB_PAGE = re.compile(rb"\s*<(!doctype|html|head|body)\b", re.IGNORECASE)
+
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HIGH = re.compile(rb"[\x80-\xff]")
+_IN_A_WORD = re.compile(rb"(?:(?<=[A-Za-z])[\x80-\xff])|(?:[\x80-\xff](?=[A-Za-z]))")
+_NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{3}")
+_MULTIBYTE = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+
+
+def unpacked(path: Path) -> IO[bytes]:
+    """Open a file's bytes, unpacked if they begin as gzip, bzip2, xz or Zstandard do.
+
+    Raises `SourceError` for a file of a kind that is known and not read.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    for magic, advice in _FOREIGN.items():
+        if head.startswith(magic):
+            raise SourceError(f"{path}: {advice}")
+    if head.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if head.startswith(b"BZh"):
+        return bz2.open(path, "rb")
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return lzma.open(path, "rb")
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        arrow: Any = import_module("pyarrow")
+        return cast("IO[bytes]", io.BufferedReader(arrow.input_stream(str(path), "zstd")))
+    return path.open("rb")
+
+
+def opened(path: Path, encoding: str) -> IO[bytes]:
+    """Open a file as a stream of UTF-8, unpacked and decoded."""
+    file = unpacked(path)
+    if encoding == "utf-8":
+        return file
+    return cast("IO[bytes]", io.BufferedReader(_Recoded(file, encoding)))
+
+
+def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
+    """Return a text's encoding, and what there is to say about it.
+
+    UTF-16 and UTF-32 are told by their mark, or by the NULs of their ASCII characters; Windows-1252
+    by single bytes within words that no UTF-8 has. Single bytes that are no UTF-8 in a text that is
+    otherwise leave it UTF-8: they spoil their rows.
+
+    Raises:
+        SourceError: the text is in none of these.
+    """
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return name, None
+    if (wide := _wide(head)) is not None:
+        return wide, None
+    if _WEB_PAGE.match(head):
+        raise SourceError(f"{path}: a web page, not data: download the file itself")
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError as error:
+        high = len(_HIGH.findall(head))
+        if _MULTIBYTE.search(head) and not _runs(head):
+            return "utf-8", None
+        if not _NOT_1252.search(head) and 2 * len(_IN_A_WORD.findall(head)) > high:
+            return "cp1252", f"{path}: not UTF-8; read as Windows-1252"
+        if _runs(head):
+            line = head.count(b"\n", 0, error.start) + 1
+            raise SourceError(
+                f"{path}: line {line} is not UTF-8 (byte 0x{head[error.start]:02x}), nor UTF-16 or "
+                "Windows-1252: convert the file, for example with `iconv -f ENCODING -t UTF-8`"
+            ) from None
+    return "utf-8", None
+
+
+def _runs(head: bytes) -> bool:
+    """Whether bytes that are no UTF-8 stand in rows, as in the encodings of other scripts."""
+    rest = _MULTIBYTE.sub(b"", head)
+    return len(re.findall(rb"[\x80-\xff]{3}", rest)) > 2
+
+
+def _wide(head: bytes) -> str | None:
+    """Return the encoding of a text whose every other byte is often NUL."""
+    pairs = len(head) // 2
+    even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    few, many = pairs * 0.02, pairs * 0.2
+    if even + odd > pairs:
+        return "utf-32-le" if head[:1] != b"\0" else "utf-32-be"
+    if odd >= max(many, 1) and even <= few:
+        return "utf-16-le"
+    if even >= max(many, 1) and odd <= few:
+        return "utf-16-be"
+    return None
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of text in some encoding as a stream of UTF-8."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer; 0 at the end. Raises `UnicodeDecodeError` for what is not encoded so."""
+        piece = b"-"
+        while not self._rest and piece:
+            piece = self._file.read(_READ)
+            self._rest = self._decoder.decode(piece, not piece).encode()
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

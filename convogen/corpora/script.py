@@ -1,0 +1,110 @@
+r"""Scripts: lines `Speaker: text`. Which colons follow a speaker is told by all lines together.
+
+A line ends with `\n` or `\r\n`; other characters that Unicode calls line ends are text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convogen.corpora.rows import RowError
+from convogen.types import Turn
+
+__all__ = ["Line", "candidate", "labelled_texts", "script_turns"]
+
+ROLES = frozenset(
+    "user assistant human bot agent customer client system speaker interviewer interviewee host "
+    "guest me you ai gpt model narrator doctor patient a b m w f".split()
+)
+"""Labels that are speakers though they are written in small letters."""
+
+_LINE = re.compile(r"\s*(?P<who>[^\s:：][^:：\n]{0,79}?)(?P<colon>[:：])(?P<text>.*)", re.DOTALL)
+_STARRED = re.compile(
+    r"\s*[*_][*_\s]*(?P<who>[^\s:：*_][^:：\n*]{0,79}?)"
+    r"(?:[*_\s]*[*_]\s*(?P<colon>[:：])|(?P<inner>[:：])\s*[*_][*_ ]*|(?P<last>[:：])(?=.*\*\s*$))"
+    r"\s*(?P<text>.*?)[*\s]*",
+    re.DOTALL,
+)
+"""A line whose speaker, or all of it, is set in bold or italics."""
+_RULE = re.compile(r"[\s*_=~-]+")
+"""A line across, which says nothing."""
+_MAX_WORDS = 6
+_NO_NAME = re.compile(r"[-–—•*>\"'“”‘’(/\\=+]|\d+[.)]\s|https?$|www\.", re.IGNORECASE)
+_FACE = re.compile(r"[)(\]DPpO/|*3](?:\s|$)|[-'][)(DP]")
+_SENTENCE = re.compile(r"[!?;]|\.\s+[a-z]|[a-z]{3,}\.$")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that may begin with a speaker; `spaced` if a blank follows the colon, as it should."""
+
+    who: str
+    text: str
+    spaced: bool
+
+
+def candidate(line: str) -> Line | None:
+    """Return a line's parts if what is before its first colon can be a speaker's name."""
+    starred = _STARRED.fullmatch(line)
+    match = starred or _LINE.fullmatch(line)
+    if match is None:
+        return None
+    who, text = match["who"].strip(), match["text"]
+    wide = starred is not None or match["colon"] == "：" or not text or text[0].isspace()
+    if text.startswith("//") or (who[-1].isdigit() and text[:1].isdigit()):
+        return None  # an address, a time of day
+    if not wide and _FACE.match(text):
+        return None
+    if len(who.split()) > _MAX_WORDS or _NO_NAME.match(who) or _SENTENCE.search(who):
+        return None
+    return Line(who, text.strip(), wide)
+
+
+def script_turns(text: str) -> list[Turn]:
+    """Return the turns of a script, a `Speaker: text` a line; a line without a speaker goes on.
+
+    A name is a speaker's if it is written as the first one is, or comes more than once.
+
+    Raises:
+        RowError: the first line names no speaker.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = ["" if _RULE.fullmatch(line) else line for line in lines]
+    found = [candidate(line) for line in lines]
+    first = next((at for at, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        return []
+    opening = found[first]
+    if opening is None:
+        raise RowError(f"no 'Speaker: text' in the first line {lines[first].strip()[:60]!r}")
+    counts = Counter(line.who for line in found if line is not None)
+    turns: list[Turn] = []
+    for line, parts in zip(lines[first:], found[first:], strict=True):
+        if parts is not None and _speaks(parts, opening, counts):
+            turns.append(Turn(speaker=parts.who, text=parts.text))
+        else:
+            last = turns[-1]
+            turns[-1] = Turn(speaker=last.speaker, text=f"{last.text}\n{line.strip()}".strip())
+    return turns
+
+
+def _speaks(line: Line, opening: Line, counts: Counter[str]) -> bool:
+    who = line.who
+    if opening.spaced and not line.spaced:
+        return False
+    small = who[0].islower() and not opening.who[0].islower()
+    return counts[who] > 1 or not small or who.casefold() in ROLES
+
+
+def labelled_texts(said: Sequence[Any]) -> list[Turn]:
+    """Return turns of texts that each begin with their speaker; none if one does not."""
+    found = [candidate(text) if isinstance(text, str) else None for text in said]
+    lines = [line for line in found if line is not None and line.spaced]
+    speakers = {line.who for line in lines}
+    if not lines or len(lines) < len(said) or (len(speakers) == len(lines) > 2):
+        return []
+    return [Turn(speaker=line.who, text=line.text) for line in lines]

@@ -1,0 +1,81 @@
+"""What a corpus may be opened from: a file, a folder of a run and others, the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from convogen.corpora.dailydialog import label_files, labelled_rows
+from convogen.corpora.hub import hub_rows
+from convogen.corpora.rows import Row
+from convogen.corpora.sniff import container_of, read_rows
+from convogen.errors import SourceError
+
+__all__ = ["Source", "file_of", "open_source"]
+
+_IN_FOLDERS = ("conversations.jsonl", "utterances.jsonl")
+"""The file of a folder that holds its rows: a run's, ConvoKit's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where rows come from. `local` rows are cheap to read twice."""
+
+    name: str
+    rows: Callable[[], Iterator[Row]]
+    notes: tuple[str, ...] = ()
+    local: bool = True
+
+
+def open_source(name: str) -> Source:
+    """Return a source; raise `SourceError` if it is not there, empty or of a foreign kind."""
+    if name.startswith("hf:"):
+        return Source(name, lambda: hub_rows(name), local=False)
+    if _is_saved(Path(name)):
+        return Source(name, lambda: _saved_rows(Path(name)))
+    path = file_of(name)
+    container = container_of(path)
+    if container.kind == "text" and label_files(path):
+        return Source(name, lambda: labelled_rows(path), container.notes)
+    return Source(name, lambda: read_rows(path, container), container.notes)
+
+
+def file_of(name: str) -> Path:
+    """Return the file that stands for a path; raise `SourceError` if there is none."""
+    path = Path(name)
+    if path.is_dir():
+        found = [path / file for file in _IN_FOLDERS if (path / file).is_file()]
+        if not found:
+            raise SourceError(
+                f"{name}: a folder without {' or '.join(_IN_FOLDERS)}; give a run folder or a file"
+            )
+        return found[0]
+    if not path.is_file():
+        raise SourceError(
+            f"{name}: no such file; give a file, a run folder, or hf:OWNER/NAME for a data set of"
+            " the Hugging Face hub"
+        )
+    return path
+
+
+def _is_saved(path: Path) -> bool:
+    return (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file()
+
+
+def _saved_rows(path: Path) -> Iterator[Row]:
+    """The rows of a data set that `datasets` saved to disk, every split in turn."""
+    datasets: Any = import_module("datasets")
+    try:
+        found: Any = datasets.load_from_disk(str(path))
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SourceError(f"{path}: cannot be loaded: {reason}") from None
+    splits: list[Any] = list(found.values()) if hasattr(found, "values") else [found]
+    number = 0
+    for part, split in enumerate(splits):
+        for value in split:
+            number += 1
+            yield Row(number, value, part)

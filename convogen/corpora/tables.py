@@ -1,0 +1,167 @@
+"""Tables into rows, streamed: CSV with any delimiter, EmpatheticDialogues' own, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Generator, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, cast
+
+from convogen.corpora.cells import restored_row
+from convogen.corpora.jsontext import lines
+from convogen.corpora.rows import MAX_ROW_BYTES, Broken, Row
+
+__all__ = ["DELIMITERS", "comma_rows", "csv_rows", "delimiter_of", "parquet_rows", "text_lines"]
+
+DELIMITERS = (",", "\t", ";", "|")
+
+
+def delimiter_of(header: str) -> str:
+    """Return what the fields of a header are parted by: the delimiter that makes most of them."""
+    return max(DELIMITERS, key=lambda delimiter: len(fields_of(header, delimiter) or ()))
+
+
+def fields_of(line: str, delimiter: str = ",") -> list[str] | None:
+    """Return the fields of a line of CSV; None if its quotes are not those of CSV."""
+    csv.field_size_limit(MAX_ROW_BYTES)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except StopIteration:
+        return []
+    except csv.Error:
+        return None
+
+
+def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
+    """Yield the rows as dicts by the header; `line` is the line a row ends on.
+
+    What `convogen.corpora.cells` protected is restored. A header that comes again begins another
+    part. A row with more fields than the header is broken: what was in which column cannot be told.
+    """
+    csv.field_size_limit(MAX_ROW_BYTES)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    part = 0
+    start = 1
+    try:
+        while True:
+            start = reader.line_num + 1
+            try:
+                fields = next(reader)
+            except csv.Error as error:
+                yield Row(reader.line_num, _bad_quotes(error, start), part)
+                continue
+            if not any(fields):
+                continue
+            if header is None:
+                header = [name.strip() for name in fields]
+            elif [name.strip() for name in fields] == header:
+                part += 1
+            else:
+                yield Row(reader.line_num, _record(header, fields), part)
+    except StopIteration:
+        return
+    finally:
+        text.detach()
+
+
+def _bad_quotes(error: csv.Error, start: int) -> Broken:
+    if "unexpected end" in str(error):
+        return Broken(f"not CSV: a quote in the row from line {start} on is never closed")
+    return Broken(f"not CSV: {error}")
+
+
+def _record(header: Sequence[str], fields: list[str]) -> Any:
+    if len(fields) > len(header) and any(fields[len(header) :]):
+        return Broken(
+            f"{len(fields)} fields, the header has {len(header)}: quote those that hold "
+            "the delimiter"
+        )
+    missing: list[str | None] = [None] * (len(header) - len(fields))
+    return restored_row(dict(zip(header, [*fields, *missing], strict=False)))
+
+
+def text_lines(file: IO[bytes]) -> Generator[Row]:
+    r"""Yield the lines that hold anything as text, without their ends, `\n` or `\r\n`.
+
+    A blank line begins another part.
+    """
+    part = 0
+    blank = False
+    for line, value, _ in lines(file):
+        if isinstance(value, Broken):
+            yield Row(line, value, part)
+            continue
+        try:
+            text = cast("bytes", value).decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            yield Row(line, Broken(f"not UTF-8: {error.reason} at byte {error.start}"), part)
+            continue
+        if text.strip():
+            part += blank
+            yield Row(line, text, part)
+        blank = not text.strip()
+
+
+def comma_rows(file: IO[bytes]) -> Generator[Row]:
+    """Yield the rows of EmpatheticDialogues, whose release has no quotes and commas as `_comma_`.
+
+    Copies that were written by other programs have quotes: each line says which it is.
+    """
+    header: list[str] | None = None
+    part = 0
+    for line, value, _ in text_lines(file):
+        if isinstance(value, Broken):
+            yield Row(line, value, part)
+        elif header is None:
+            header = [name.strip() for name in value.removeprefix("\ufeff").split(",")]
+        elif value.split(",") == header:
+            part += 1
+        else:
+            yield Row(line, _empathetic(header, value), part)
+
+
+def _empathetic(header: Sequence[str], line: str) -> Any:
+    """A record: split at each comma, by CSV's quotes, or by the numbers that must be in it.
+
+    Where neither fits, a field that is all digits between `prompt` and `utterance` tells them
+    apart, if there is but one.
+    """
+    width = len(header)
+    plain = line.split(",")
+    quoted = fields_of(line)
+    if len(plain) != width or '""' in line:
+        if quoted is not None and len(quoted) == width:
+            return dict(zip(header, quoted, strict=True))
+        if len(plain) > width and list(header[3:6]) == ["prompt", "speaker_idx", "utterance"]:
+            after = width - 6
+            middle = plain[3 : len(plain) - after]
+            places = [at for at, field in enumerate(middle[:-1]) if at and field.isdecimal()]
+            if len(places) == 1:
+                at = places[0]
+                told = [",".join(middle[:at]), middle[at], ",".join(middle[at + 1 :])]
+                plain = [*plain[:3], *told, *plain[len(plain) - after :]]
+    if len(plain) > width:
+        return Broken(
+            f"{len(plain)} fields, the header has {width}: commas in the text are "
+            "neither quoted nor written _comma_"
+        )
+    return dict(zip(header, plain, strict=False))
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a Parquet file; what is wrong with it is the last one."""
+    parquet: Any = import_module("pyarrow.parquet")
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256):
+                for value in batch.to_pylist():
+                    number += 1
+                    yield Row(number, value)
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        yield Row(number + 1, Broken(f"not Parquet from here on: {reason}"))

@@ -1,0 +1,177 @@
+"""Readers of text files in which people talk: scripts, meetings, chats as WhatsApp exports them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from convogen.corpora.base import Reader
+from convogen.corpora.rows import Row, RowError
+from convogen.corpora.script import candidate, script_turns
+from convogen.corpora.turns import conversation, text_of
+from convogen.types import Conversation, Turn
+
+__all__ = ["Numbered", "Transcript", "WhatsApp"]
+
+_TIME = r"(?:\d{1,2}:)?\d{1,2}:\d{2}(?:[.,]\d{1,3})?"
+_STAMP = re.compile(rf"\s*[\[(<]?\s*{_TIME}(?:\s*-+>?\s*{_TIME})?\s*[\])>]?\s*[-–]?\s*")
+_STAMP_BEHIND = re.compile(rf"^([^:\n]{{1,60}}?)\s*[\[(]{_TIME}[\])]\s*:?\s*(?=\S|$)")
+_VOICE = re.compile(r"<v(?:\.\S+)? ([^>]{1,80})>(.*?)(?:</v>)?$", re.DOTALL)
+_NICK = re.compile(r"<[@+ ]?([^<>\s/][^<>/]{0,30})>\s+(\S.*)", re.DOTALL)
+"""A line of IRC."""
+_HEADING = re.compile(rf"\s*([^\W\d][^:\n]{{0,58}}?)\s+[\[(]?{_TIME}[\])]?\s*")
+"""A line of its own that says who speaks from when on, as in Zoom's and Otter's transcripts."""
+_FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
+"""What WebVTT and SubRip put around what is said."""
+
+_MOST, _SOME = 0.6, 0.2
+"""Shares of the lines that name a speaker in a script: of any names, of names that come again."""
+
+_DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
+_CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
+_WHATSAPP = re.compile(
+    rf"[\u200e\u200f\ufeff]*\[?{_DAY},?\s+(?:um\s+)?{_CLOCK}\]?\s*(?:[-–]\s*)?(?P<rest>.*)",
+    re.DOTALL,
+)
+_MEDIA = re.compile(r"<[^<>]{3,40}>|.*\.\w{3,4} \([^()]{3,40}\)")
+
+_NUMBERED = re.compile(r"(\d{1,6})[ \t.)]+([^\t]{1,60})\t([^\t]+)")
+
+
+class Transcript(Reader):
+    """A script: `Speaker: text` a line, with time stamps or not; WebVTT and SubRip."""
+
+    name: ClassVar[str] = "script"
+    about: ClassVar[str] = "text, 'Speaker: text' a line, with time stamps or not"
+
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, str) and candidate(_bare(value)) is not None
+
+    def share(self, rows: Sequence[Row]) -> float:
+        """0 for prose: a script names its speakers in most lines, or again and again."""
+        lines = [_bare(row.value) for row in rows if _is_line(row.value)]
+        found = [candidate(line) for line in lines]
+        if not found or found[0] is None:
+            return 0.0
+        speakers = Counter(line.who for line in found if line is not None)
+        again = sum(count for count in speakers.values() if count > 1)
+        share = speakers.total() / len(lines)
+        script = share > _MOST or (share >= _SOME and 2 * again >= speakers.total())
+        return share if script else 0.0
+
+    def prepare(self, rows: Sequence[Row]) -> None:
+        """Blank lines part conversations only if they stand between those, not between turns."""
+        starts: dict[int, bool] = {}
+        speakers: Counter[int] = Counter()
+        for row in rows:
+            if not _frame(row.value):
+                starts.setdefault(row.part, self.fits(row.value))
+                speakers[row.part] += self.fits(row.value)
+        several = sum(count > 1 for count in speakers.values())
+        self.parts = all(starts.values()) and 2 * several > len(speakers)
+
+    def breaks(self, previous: Any, value: Any) -> bool:
+        return False
+
+    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        lines = [text_of(row.value, "the row") for row in rows]
+        said = "\n".join(_bare(line) for line in lines if not _frame(line))
+        return [conversation(fallback, script_turns(said), {})]
+
+
+def _is_line(line: Any) -> bool:
+    return isinstance(line, str) and not _frame(line)
+
+
+def _frame(line: Any) -> bool:
+    return isinstance(line, str) and _FRAME.fullmatch(line.strip()) is not None
+
+
+def _bare(line: str) -> str:
+    """A line without its time stamp, its speaker in front."""
+    line = line.removeprefix("\ufeff")
+    stamp = _STAMP.match(line)
+    nick = _NICK.fullmatch(line[stamp.end() if stamp else 0 :].strip())
+    if nick is not None:
+        return f"{nick[1]}: {nick[2]}"
+    if stamp is not None and candidate(line[stamp.end() :]) is not None:
+        return line[stamp.end() :]
+    voice = _VOICE.fullmatch(line.strip())
+    if voice is not None:
+        return f"{voice[1].strip()}: {voice[2].strip()}"
+    behind = _STAMP_BEHIND.match(line) or _HEADING.fullmatch(line)
+    return f"{behind[1].strip()}: {line[behind.end() :]}" if behind is not None else line
+
+
+class WhatsApp(Reader):
+    """A chat exported from WhatsApp, on Android or iOS: one conversation."""
+
+    name: ClassVar[str] = "whatsapp"
+    about: ClassVar[str] = "a chat exported from WhatsApp"
+    parts = False
+
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, str) and _WHATSAPP.fullmatch(value) is not None
+
+    def breaks(self, previous: Any, value: Any) -> bool:
+        return False
+
+    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        """Turns of people; notices and media that were left out are counted."""
+        turns: list[Turn] = []
+        left_out: Counter[str] = Counter()
+        goes_on = False
+        for line, value, _ in rows:
+            text = text_of(value, "the row")
+            match = _WHATSAPP.fullmatch(text)
+            if match is None:
+                if goes_on:
+                    last = turns[-1]
+                    turns[-1] = Turn(speaker=last.speaker, text=f"{last.text}\n{text.strip()}")
+                elif not left_out:
+                    raise RowError("no date and time in the first line", line)
+                continue
+            who, colon, said = match["rest"].lstrip("~\u200e ").partition(": ")
+            said = said.strip()
+            kind = "" if colon else "notice"
+            if colon and (said.startswith("\u200e") or _MEDIA.fullmatch(said)):
+                kind = "media"
+            goes_on = not kind
+            if kind:
+                left_out[kind] += 1
+            else:
+                turns.append(Turn(speaker=who.strip(), text=said))
+        return [conversation(fallback, turns, {}, left_out=left_out)]
+
+
+class Numbered(Reader):
+    """Lines of a number, a speaker, a tab and a text."""
+
+    name: ClassVar[str] = "numbered"
+    about: ClassVar[str] = "text, 'number speaker⇥text' a line"
+
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, str) and _NUMBERED.fullmatch(value) is not None
+
+    def share(self, rows: Sequence[Row]) -> float:
+        """0 unless what is before the tab is a name: one word or two, that comes again."""
+        found = [_NUMBERED.fullmatch(row.value) for row in rows if isinstance(row.value, str)]
+        names = [match[2].strip() for match in found if match is not None]
+        short = all(len(name.split()) < 3 and name[-1] not in ".!?" for name in names if name)
+        comes_again = len(set(names)) < len(names)
+        return super().share(rows) if short and comes_again and "__SILENCE__" not in names else 0.0
+
+    def breaks(self, previous: Any, value: Any) -> bool:
+        one, other = _NUMBERED.fullmatch(str(previous)), _NUMBERED.fullmatch(str(value))
+        return one is not None and other is not None and int(other[1]) <= int(one[1])
+
+    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        turns: list[Turn] = []
+        for line, value, _ in rows:
+            match = _NUMBERED.fullmatch(text_of(value, "the row"))
+            if match is None:
+                raise RowError("no number, speaker, tab and text in the line", line)
+            turns.append(Turn(speaker=match[2].strip(), text=match[3].strip()))
+        return [conversation(fallback, turns, {})]

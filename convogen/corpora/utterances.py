@@ -1,0 +1,221 @@
+"""Readers of rows that are an utterance each: of any columns, EmpatheticDialogues, MELD.
+
+Rows of one conversation need not stand together; where they are numbered, the numbers say their
+order, and where the numbers begin again, another conversation does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple, cast
+
+from convogen.corpora.base import KeyedReader
+from convogen.corpora.keys import keys_of, listed, plain_key
+from convogen.corpora.messages import read_messages
+from convogen.corpora.rows import Row, RowError
+from convogen.corpora.turns import as_dict, conversation, field, has, labels, texts
+from convogen.types import Conversation, Turn
+
+__all__ = ["EmpatheticDialogues", "Meld", "Utterances"]
+
+_CONVERSATIONS = (
+    "conversationid", "convid", "dialogueid", "dialogid", "dialogidx", "dialogueidx", "sessionid",
+    "chatid", "threadid", "sceneid", "meetingid", "conversationhash", "root",
+)  # fmt: skip
+_NUMBERS = (
+    "turn", "turnid", "turnidx", "turnindex", "turnnumber", "turnno", "turnnum", "utteranceidx",
+    "utteranceindex", "utterancenumber", "utteranceid", "messageindex", "messageid", "index",
+    "position", "seq",
+)  # fmt: skip
+
+_OF_ONE = frozenset(
+    ("id", "type", "ts", "timestamp", "reply-to", "reply_to", "vectors", "user_profile")
+)
+"""Columns that say something of an utterance alone."""
+
+
+class _Columns(NamedTuple):
+    """What the columns of a table are; None if there is none such."""
+
+    conversation: str | None
+    number: str | None
+    speakers: tuple[str, ...]
+    said: tuple[str, ...]
+
+
+@lru_cache(256)
+def _columns(keys: tuple[str, ...]) -> _Columns:
+    plain = {plain_key(key): key for key in reversed(keys)}
+    number = next((plain[name] for name in _NUMBERS if name in plain), None)
+    key = next((plain[name] for name in _CONVERSATIONS if name in plain), None)
+    speakers, said = keys_of(keys)
+    if key is None and number is not None:
+        key = plain.get("id")
+    speakers = tuple(one for one in speakers if one not in said)
+    return _Columns(key, number, speakers, said)
+
+
+def _of(value: Any) -> _Columns | None:
+    if not isinstance(value, dict):
+        return None
+    return _columns(tuple(str(key) for key in cast("dict[str, Any]", value)))
+
+
+class Utterances(KeyedReader):
+    """A turn a row, of the columns conversation_id (or id), turn, speaker, text, and their like."""
+
+    name: ClassVar[str] = "utterances"
+    about: ClassVar[str] = "an utterance a row: id, turn, speaker, text; ConvoKit, Slack"
+    former: ClassVar[tuple[str, ...]] = ("turns",)
+
+    def fits(self, value: Any) -> bool:
+        columns = _of(value)
+        if columns is None or not columns.speakers or not columns.said:
+            return False
+        text: Any = next((value[key] for key in columns.said if value[key] is not None), None)
+        if not isinstance(text, str | None) and not isinstance(value.get("type"), str):
+            return False
+        named = [key for key in columns.speakers if plain_key(key) != "name"]
+        return columns.conversation is not None or columns.number is not None or bool(named)
+
+    def key(self, value: Any) -> str | None:
+        columns = _of(value)
+        found = value.get(columns.conversation) if columns and columns.conversation else None
+        return None if found is None else str(found)
+
+    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        columns = _of(as_dict(rows[0].value, "the row"))
+        assert columns is not None
+        base = self.key(rows[0].value) or fallback
+        runs = numbered_runs(rows, columns.number)
+        return [self._conversation(run, columns, base) for run in runs]
+
+    def _conversation(self, rows: Sequence[Row], columns: _Columns, name: str) -> Conversation:
+        values = [as_dict(row.value, "the row") for row in rows]
+        found = read_messages(values, "row")
+        listing: Any = values[0].get("participants")
+        people = listed(listing) if isinstance(listing, str) and listing else listing
+        names = cast("list[str]", people) if texts(people) else []
+        used = {columns.conversation, columns.number, *columns.speakers, *columns.said}
+        used |= {"participants"} if names or not listing else set()
+        used |= _OF_ONE - {columns.conversation}
+        context = {
+            key: value
+            for key, value in labels(values[0], (key for key in used if key)).items()
+            if all(row.get(key) == values[0][key] for row in values)
+        }
+        return conversation(name, found.turns, found.labels | context, names, found.left_out)
+
+
+def numbered_runs(rows: Sequence[Row], column: str | None) -> list[list[Row]]:
+    """Return the rows of a group in the order of their numbers, one list a conversation.
+
+    There is more than one if the numbers begin again.
+
+    Raises:
+        RowError: a number is there twice, and does not begin the numbers again.
+    """
+    numbers = [_number(field(row.value, column)) for row in rows] if column else []
+    found = [number for number in numbers if number is not None]
+    if not rows or len(found) < len(rows):
+        return [list(rows)]
+    if len(set(found)) == len(found):
+        order = sorted(range(len(rows)), key=lambda at: found[at])
+        return [[rows[at] for at in order]]
+    runs: list[list[Row]] = []
+    for row, number, before in zip(rows, found, [None, *found], strict=False):
+        if number == min(found):
+            runs.append([])
+        elif before is None or number <= before:
+            twice = found.index(number)
+            raise RowError(
+                f"{column!r} is {field(row.value, column or '')!r} twice in one conversation, "
+                f"first in line {rows[twice].line}",
+                row.line,
+            )
+        runs[-1].append(row)
+    return runs
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if number == number else None
+
+
+class EmpatheticDialogues(KeyedReader):
+    """EmpatheticDialogues, an utterance a row."""
+
+    name: ClassVar[str] = "empatheticdialogues"
+    about: ClassVar[str] = "EmpatheticDialogues, an utterance a row"
+
+    def fits(self, value: Any) -> bool:
+        return has(value, "conv_id", "utterance", "speaker_idx")
+
+    def key(self, value: Any) -> str | None:
+        return _text(field(value, "conv_id"))
+
+    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        """Turns with `_comma_` put back."""
+        name = self.key(rows[0].value) or fallback
+        return [_empathetic(run, name) for run in numbered_runs(rows, "utterance_idx")]
+
+
+def _empathetic(rows: Sequence[Row], name: str) -> Conversation:
+    first = as_dict(rows[0].value, "the row")
+    turns: list[Turn] = []
+    for line, value, _ in rows:
+        row = as_dict(value, "the row")
+        if not isinstance(row.get("utterance"), str) or row.get("speaker_idx") is None:
+            raise RowError("too few fields: no 'utterance' or 'speaker_idx'", line)
+        text = row["utterance"].replace("_comma_", ",").strip()
+        turns.append(Turn(speaker=f"speaker{row['speaker_idx']}", text=text))
+    kept = {
+        key: first[key].replace("_comma_", ",")
+        for key in ("context", "prompt")
+        if isinstance(first.get(key), str)
+    }
+    return conversation(name, turns, labels(kept, ()))
+
+
+class Meld(KeyedReader):
+    """MELD, an utterance a row."""
+
+    name: ClassVar[str] = "meld"
+    about: ClassVar[str] = "MELD, an utterance a row"
+
+    def fits(self, value: Any) -> bool:
+        return has(value, "Dialogue_ID", "Utterance", "Speaker")
+
+    def key(self, value: Any) -> str | None:
+        return _text(field(value, "Dialogue_ID"))
+
+    def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
+        """Turns; emotions and sentiments are lists, one a turn."""
+        name = f"{fallback.rpartition('-')[0]}-{self.key(rows[0].value)}"
+        return [_meld(run, name) for run in numbered_runs(rows, "Utterance_ID")]
+
+
+def _meld(rows: Sequence[Row], name: str) -> Conversation:
+    turns: list[Turn] = []
+    context: dict[str, Any] = {"emotions": [], "sentiments": []}
+    for line, value, _ in rows:
+        row = as_dict(value, "the row")
+        speaker, text = row.get("Speaker"), row.get("Utterance")
+        if not isinstance(speaker, str) or not isinstance(text, str):
+            raise RowError("no 'Speaker' or 'Utterance'", line)
+        turns.append(Turn(speaker=speaker, text=text))
+        context["emotions"].append(row.get("Emotion"))
+        context["sentiments"].append(row.get("Sentiment"))
+    first: Mapping[str, Any] = as_dict(rows[0].value, "the row")
+    context |= {key.lower(): first[key] for key in ("Season", "Episode") if first.get(key)}
+    return conversation(name, turns, labels(context, ()))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
