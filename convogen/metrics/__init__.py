@@ -50,6 +50,6 @@ def measure(
 
 def _conversations(corpus: Batches) -> Iterator[Conversation]:
     for batch in corpus.batches(32):
-        good, bad = batch.read()
-        corpus.refuse(bad)
+        good, found = batch.read()
+        corpus.note(found)
         yield from good

@@ -20,7 +20,8 @@ import yaml
 from pydantic import ValidationError
 
 from convogen.corpora import open_corpus
-from convogen.corpora.rows import RowError, decode, read_rows
+from convogen.corpora.rows import RowError, decode
+from convogen.corpora.sources import open_source
 from convogen.errors import SourceError
 from convogen.groupchat.messages import agent_messages, identity
 from convogen.models.base import Message
@@ -140,7 +141,7 @@ def _of_run(folder: Path) -> Iterator[Scene]:
 
 
 def _of_file(path: Path) -> Iterator[Scene]:
-    for row in read_rows(path, "jsonl"):
+    for row in open_source(str(path)).rows():
         try:
             yield _scene(decode(row.value), f"{path.name}-{row.line}")
         except (RowError, ValidationError, KeyError, TypeError, ValueError) as error:
