@@ -25,6 +25,7 @@ from convogen.affording import count_earlier, role_prices, told
 from convogen.errors import BudgetReached, TooManyFailures, TooManyRejected
 from convogen.experiment import Experiment
 from convogen.gates import GateLine
+from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.masking import public_url
 from convogen.methods.base import Play, RunInputs, Task
@@ -45,6 +46,9 @@ PRICED = 2
 
 UNPRICED = 8
 """Tasks under way at most until then, where there is a budget."""
+
+UNTRIED = 16
+"""Tasks under way at most until one has succeeded."""
 
 PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
@@ -146,6 +150,11 @@ class _Engine:
         self._begun = f"{store.manifest.get('started_at', '')}"
         self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
+        self._asking = {gate.name for gate in experiment.gates if gate.roles}
+        self._first = FirstTasks(UNTRIED, "tasks", _setting, _afterwards(experiment, store))
+        given = experiment.common.max_failures
+        if store.n_conversations + store.n_rejected or (given or 0) >= experiment.n:
+            self._first.succeeded()  # with so high a limit all may fail
 
     async def run(self, n: int) -> None:
         """Play until n conversations are committed, or all tasks of the plan.
@@ -162,7 +171,8 @@ class _Engine:
             while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                 self._check_limits()
                 # Never more under way than the conversations that are still missing.
-                played = await line.next(min(n - done, self._most, self._left))
+                missing = min(n - done, self._left)
+                played = await line.next(lambda most=missing: min(most, self._most))
                 task = store.committed
                 self._commit(task, played)
                 play.committed(task)
@@ -173,7 +183,7 @@ class _Engine:
     def _most(self) -> int:
         """How many tasks may be under way: up to the window, fewer where a limit is set."""
         limits, store = self._budget.limits, self._store
-        most = self._window
+        most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
             most = min(most, self._experiment.concurrency)
         if limits.usd is None and limits.tokens is None:
@@ -202,8 +212,10 @@ class _Engine:
         session = self._traffic.session(number, seed, journal, self._begun)
         task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
-            outcome = await play.play(task)
-            return _Played(await self._gates.check(outcome, session), journal)
+            outcome = await self._gates.check(await play.play(task), session)
+            if self._way(outcome) is None:
+                self._first.succeeded()
+            return _Played(outcome, journal)
 
     def _commit(self, task: int, played: _Played) -> None:
         outcome = self._gates.decide(played.outcome)
@@ -211,6 +223,17 @@ class _Engine:
         self._gates.committed(outcome)
         log_outcome(task, outcome)
         self._tally.add(outcome.row[0])
+        if (way := self._way(outcome)) is not None:
+            self._first.failed(way, played.journal)
+
+    def _way(self, outcome: Outcome) -> Way | None:
+        """How a task failed; None where it did not. A model that judges nothing fails too."""
+        if (failure := outcome.failure) is not None:
+            return Way(failure.stage, failure.kind, failure.message)
+        rejected = outcome.rejected
+        if rejected is not None and rejected.gate in self._asking and rejected.value is None:
+            return Way(f"gate {rejected.gate}", "nothing judged", rejected.reason)
+        return None
 
     def _check_limits(self) -> None:
         failed, limit = self._store.n_failures, self._experiment.max_failures
@@ -230,6 +253,17 @@ class _Engine:
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_rejected={rejected + max(50, limit)}"
             )
+
+
+def _setting(role: str, parameter: str, value: object) -> str:
+    return f"--set sampling.{role}.{parameter}={value}"
+
+
+def _afterwards(experiment: Experiment, store: RunStore) -> str:
+    return (
+        f"`convogen show {store.folder}` says more, --fresh begins anew; to go on all the same: "
+        f"--set max_failures={max(experiment.n, experiment.max_failures)}"
+    )
 
 
 def _done(experiment: Experiment, store: RunStore) -> int:

@@ -9,6 +9,7 @@
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
+    │   ├── Hopeless              its first tasks, or a judge's first scores, all failed in one way
     │   ├── TooManyRejected       its gates rejected more conversations than it allows
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
@@ -24,6 +25,7 @@ __all__ = [
     "ConvogenError",
     "EndpointDown",
     "ExperimentError",
+    "Hopeless",
     "ModelConfigError",
     "ModelFault",
     "RunFolderError",
@@ -75,6 +77,10 @@ class EndpointDown(RunStopped):
 
 class TooManyFailures(RunStopped):
     """More tasks failed than the experiment allows."""
+
+
+class Hopeless(RunStopped):
+    """The first tasks, or scores, all failed in one way: what is configured cannot work."""
 
 
 class TooManyRejected(RunStopped):

@@ -35,26 +35,34 @@ class InOrder(Generic[T]):
         self._next = first
         self._under_way: dict[int, asyncio.Task[T]] = {}
         self._broken: asyncio.Future[None] | None = None
+        self._ended = asyncio.Event()
 
-    async def next(self, wanted: int) -> T:
+    async def next(self, wanted: int | Callable[[], int]) -> T:
         """The result of the next task, with up to `wanted` tasks (at least one) under way.
 
-        Raises what any task under way raised, wherever it stands in the order.
+        A callable is asked again whenever a task has ended. Raises what any task under way raised,
+        wherever it stands in the order.
         """
         if self._broken is None:
             self._broken = asyncio.get_running_loop().create_future()
-        while len(self._under_way) < wanted:
-            number = self._next + len(self._under_way)
-            self._under_way[number] = asyncio.create_task(self._play(number))
-            self._under_way[number].add_done_callback(self._notice)
-        head = self._under_way[self._next]
-        await asyncio.wait({head, self._broken}, return_when=asyncio.FIRST_COMPLETED)
-        if self._broken.done():
-            self._broken.result()
-        self._next += 1
-        return self._under_way.pop(self._next - 1).result()
+        while True:
+            most = wanted() if callable(wanted) else wanted
+            while len(self._under_way) < most or not self._under_way:
+                number = self._next + len(self._under_way)
+                self._under_way[number] = asyncio.create_task(self._play(number))
+                self._under_way[number].add_done_callback(self._notice)
+            head = self._under_way[self._next]
+            self._ended.clear()
+            if not head.done() and not self._broken.done():
+                await self._ended.wait()
+            if self._broken.done():
+                self._broken.result()
+            if head.done():
+                self._next += 1
+                return self._under_way.pop(self._next - 1).result()
 
     def _notice(self, task: asyncio.Task[T]) -> None:
+        self._ended.set()
         if task.cancelled() or task.exception() is None:
             return
         assert self._broken is not None

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from convogen import __version__
 from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import RunFolderError, SourceError
+from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
@@ -34,7 +36,11 @@ from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
 from convogen.types import Score
 
-__all__ = ["count_scores", "judge_run", "judge_run_async"]
+__all__ = ["count_scores", "is_given", "judge_run", "judge_run_async"]
+
+UNTRIED, UNANSWERED = 4, 4
+"""Scores under way at most until there is one; scores to which an endpoint that answers others gave
+no answer, after which there will be none."""
 
 LOG = logging.getLogger(__name__)
 SCORE_FORMAT = 1
@@ -186,6 +192,9 @@ class _Judging:
         self._traffic = traffic
         self._fingerprint = fingerprint
         self._places = places
+        self._first = FirstTasks(
+            UNTRIED, "scores", partial(_setting, judge), "--fresh judges anew", UNANSWERED
+        )
 
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""
@@ -195,10 +204,13 @@ class _Judging:
         line = InOrder(self._start, store.committed)
         try:
             while store.committed < total:
-                given = await line.next(min(total - store.committed, window))
+                missing = min(total - store.committed, window)
+                given = await line.next(lambda most=missing: min(most, self._first.most or most))
                 store.commit(store.committed, given.score, given.journal)
                 _log_score(store.committed - 1, given.score)
                 self._traffic.tally.add("scores")
+                if not is_given(given.score):
+                    self._first.failed(_way(given.score), given.journal)
         finally:
             await line.stop()
 
@@ -206,6 +218,8 @@ class _Judging:
         """Pass over what is scored; it must be of these conversations."""
         for score in self._run.scores(self._judge.name):
             place = next(self._places, None)
+            if is_given(score):
+                self._first.succeeded()
             if place is None or place.key != (score.conversation, score.aspect):
                 raise RunFolderError(
                     f"{self._store.path}: the score of {score.conversation}, {score.aspect} is not "
@@ -221,7 +235,29 @@ class _Judging:
         journal = self._store.journal(number)
         session = self._traffic.session(number, seed, journal)
         with span("score", task=number, aspect=place.aspect):
-            return _Given(await self._judge.judge(session, place.judged, place.aspect), journal)
+            score = await self._judge.judge(session, place.judged, place.aspect)
+        if is_given(score):
+            self._first.succeeded()
+        return _Given(score, journal)
+
+
+def is_given(score: Score) -> bool:
+    """Whether a judge came to a score, or to a choice."""
+    return score.value is not None or score.choice is not None
+
+
+def _way(score: Score) -> Way:
+    """How a score came to be missing; its reason begins with the kind of fault."""
+    reason = score.reason or "no score"
+    return Way("score", reason.partition(":")[0][:80], reason)
+
+
+def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
+    """What to add to `evaluate`: the judge's own keys hold how its steps are drawn."""
+    steps = [
+        name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
+    ]
+    return " ".join(f"--set {step}.{parameter}={value}" for step in steps) or f"more {parameter}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A call that fails for ever beside an endpoint that answers others, and one that answers nobody."""
+"""A call that fails for ever while others are answered, and an endpoint that answers nobody."""
 
 from __future__ import annotations
 
