@@ -152,9 +152,8 @@ class _Engine:
         self._window = WINDOW * experiment.concurrency + 16
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
         self._first = FirstTasks(UNTRIED, "tasks", _setting, _afterwards(experiment, store))
-        given = experiment.common.max_failures
-        if store.n_conversations + store.n_rejected or (given or 0) >= experiment.n:
-            self._first.succeeded()  # with so high a limit all may fail
+        if store.n_conversations + store.n_rejected or _may_all_fail(experiment):
+            self._first.hopeful = True
 
     async def run(self, n: int) -> None:
         """Play until n conversations are committed, or all tasks of the plan.
@@ -214,7 +213,7 @@ class _Engine:
         with span("task", task=number):
             outcome = await self._gates.check(await play.play(task), session)
             if self._way(outcome) is None:
-                self._first.succeeded()
+                self._first.hopeful = True
             return _Played(outcome, journal)
 
     def _commit(self, task: int, played: _Played) -> None:
@@ -257,6 +256,12 @@ class _Engine:
 
 def _setting(role: str, parameter: str, value: object) -> str:
     return f"--set sampling.{role}.{parameter}={value}"
+
+
+def _may_all_fail(experiment: Experiment) -> bool:
+    """Whether the user says so, or the plan is so short that all of it is under way at once."""
+    limit, tasks = experiment.common.max_failures, experiment.method.tasks()
+    return (limit or 0) >= experiment.n or (tasks or UNTRIED + 1) <= UNTRIED
 
 
 def _afterwards(experiment: Experiment, store: RunStore) -> str:

@@ -50,6 +50,8 @@ class FirstTasks:
         self, under_way: int, of: str, set_key: SetKey, afterwards: str, unanswered: int = FIRST
     ) -> None:
         self.hopeful = False
+        """Whether a task came to something, or all may fail."""
+
         self._under_way = under_way
         self._of = of
         self._set_key = set_key
@@ -62,10 +64,6 @@ class FirstTasks:
     def most(self) -> int | None:
         """How many may be under way; None: as many as one likes."""
         return None if self.hopeful else max(1, self._under_way - len(self._failed))
-
-    def succeeded(self) -> None:
-        """A task came to something."""
-        self.hopeful = True
 
     def failed(self, way: Way, journal: Journal) -> None:
         """A task failed; raises `Hopeless` where all have failed in one way, and enough of them."""

@@ -113,9 +113,10 @@ async def judge_run_async(
         store = ScoreStore.open(run.folder, judge.name, manifest)
         with _observed(store, judge.name, spec, total):
             places = _plan(run, judge, None, beside)
-            await _Judging(run, judge, store, traffic, manifest["fingerprint"], places).run(
-                total, WINDOW * in_flight
-            )
+            judging = _Judging(run, judge, store, traffic, manifest["fingerprint"], places)
+            if total == count_scores(run, judge, 1, beside):
+                judging.first.hopeful = True  # one conversation may well be at fault itself
+            await judging.run(total, WINDOW * in_flight)
     finally:
         await traffic.close()
         if store is not None:
@@ -192,7 +193,7 @@ class _Judging:
         self._traffic = traffic
         self._fingerprint = fingerprint
         self._places = places
-        self._first = FirstTasks(
+        self.first = FirstTasks(
             UNTRIED, "scores", partial(_setting, judge), "--fresh judges anew", UNANSWERED
         )
 
@@ -205,12 +206,12 @@ class _Judging:
         try:
             while store.committed < total:
                 missing = min(total - store.committed, window)
-                given = await line.next(lambda most=missing: min(most, self._first.most or most))
+                given = await line.next(lambda most=missing: min(most, self.first.most or most))
                 store.commit(store.committed, given.score, given.journal)
                 _log_score(store.committed - 1, given.score)
                 self._traffic.tally.add("scores")
                 if not is_given(given.score):
-                    self._first.failed(_way(given.score), given.journal)
+                    self.first.failed(_way(given.score), given.journal)
         finally:
             await line.stop()
 
@@ -219,7 +220,7 @@ class _Judging:
         for score in self._run.scores(self._judge.name):
             place = next(self._places, None)
             if is_given(score):
-                self._first.succeeded()
+                self.first.hopeful = True
             if place is None or place.key != (score.conversation, score.aspect):
                 raise RunFolderError(
                     f"{self._store.path}: the score of {score.conversation}, {score.aspect} is not "
@@ -237,7 +238,7 @@ class _Judging:
         with span("score", task=number, aspect=place.aspect):
             score = await self._judge.judge(session, place.judged, place.aspect)
         if is_given(score):
-            self._first.succeeded()
+            self.first.hopeful = True
         return _Given(score, journal)
 
 

@@ -102,11 +102,19 @@ def play(
     tally = Tally()
     try:
         with live(loaded, tally):
-            return run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
+            played = run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
         click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
+    if (failed := tally.counts["failures"]) and not tally.counts["conversations"]:
+        from convogen.errors import Hopeless
+
+        raise Hopeless(
+            f"{failed} tasks failed, and no conversation came of any; `convogen show {folder}` "
+            "says why"
+        )
+    return played
 
 
 def _forecast(
