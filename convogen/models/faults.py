@@ -56,7 +56,11 @@ class Faults:
         cause = causes[-1]
         detail = self._secrets.mask_error(" ".join(f"{type(cause).__name__}: {cause}".split()))
         message = f"{self._where} cannot be reached ({detail})"[:300]
-        unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        unconnected = (
+            aiohttp.ClientConnectorError,
+            aiohttp.ClientHttpProxyError,
+            aiohttp.ConnectionTimeoutError,
+        )
         sent = not any(isinstance(each, unconnected) for each in causes)
         if not sent and not self.answered:
             return EndpointDown(f"{message}; {self._advice.unreached}")
@@ -81,6 +85,8 @@ class Faults:
         message = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
             return EndpointDown(f"{message}; {self._advice.refused}")
+        if status == 407:
+            return EndpointDown(f"{message}; the proxy that the environment names wants a login")
         if status in (404, 405):
             return ModelConfigError(f"{message}; {self._advice.missing}")
         if status == 402 or (status == 429 and "insufficient_quota" in detail):

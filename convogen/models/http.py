@@ -28,6 +28,7 @@ import jinja2.sandbox
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from convogen.masking import SECRET_NAME, public_url
+from convogen.models.network import is_url
 
 __all__ = ["Http", "at_path", "fill"]
 
@@ -68,7 +69,7 @@ class Http(BaseModel):
     def _is_a_url(cls, value: str) -> str:
         _check(value, IN_URL)
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "{" in parts.netloc:
+        if not is_url(f"{parts.scheme}://{parts.netloc}"):
             raise ValueError("must be a URL such as https://bot.example/chat")
         return value
 

@@ -6,13 +6,13 @@ import datetime
 import os
 import re
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from convogen.masking import public_url
 from convogen.models.base import Sampling
 from convogen.models.http import Http
+from convogen.models.network import is_url
 from convogen.types import Usage
 
 __all__ = [
@@ -228,12 +228,7 @@ class ModelSpec(BaseModel):
 
 def checked_url(value: str) -> str:
     """Return a URL of HTTP as it is; raises `ValueError` for anything else."""
-    try:
-        parts = urlsplit(value)
-        whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
-    except ValueError:
-        whole = False
-    if not whole or not value.startswith(("http://", "https://")):
+    if not is_url(value):
         raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
     return value
 
