@@ -123,6 +123,10 @@ class Experiment:
             validated(gate_class(entry), parameters(entry), f"{origin}: gates[{nth}]")
             for nth, entry in enumerate(self.common.gates)
         ]
+        for nth, gate in enumerate(self.gates):
+            bounds = self.method.most_turns(), self.method.has_experiences
+            if why := gate.never_passed(bounds[0], experiences=bounds[1]):
+                raise ExperimentError(f"{origin}: gates[{nth}]: {gate.name}: {why}")
         for key in ("models", "sampling"):
             allowed = [*self.roles, *(["default"] if key == "models" else [])]
             refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")

@@ -102,6 +102,13 @@ class GEval(Judge):
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.questions(experience))
 
+    def all_aspects(self) -> tuple[str, ...]:
+        return tuple({**self.questions_generated, **self.questions_sampled})
+
+    @property
+    def highest(self) -> float:
+        return float(self.scale[1])
+
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         question = self.questions(judged.experience)[aspect]

@@ -79,6 +79,10 @@ class TuringJudge(Judge):
         description="an utterance is shown so far; a quarter of it where the context is too short",
     )
 
+    @property
+    def highest(self) -> float:
+        return 1.0
+
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         del experience
         return (self.aspect,)
