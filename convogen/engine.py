@@ -27,11 +27,12 @@ from convogen.experiment import Experiment
 from convogen.gates import GateLine
 from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
-from convogen.masking import public_url
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.models.account import place_of
 from convogen.models.base import ChatModel
 from convogen.models.budget import Budget, Limits
 from convogen.models.gate import Gate
+from convogen.models.provenance import last_calls, moved
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import span
@@ -104,11 +105,15 @@ async def run_async(
     try:
         if fresh:
             move_aside(folder)
+        before = earlier_models(folder)
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
         tally.add("rejected", store.n_rejected)
         count_earlier(gate.budget, store)
+        traffic.provenance.earlier(last_calls(folder / "ledger.jsonl"))
+        if line := moved(before, store.manifest.get("models", {})):
+            tally.say(line)
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observed(experiment, store):
             async with gate.until_deadline():
@@ -307,6 +312,11 @@ def move_aside(folder: Path) -> Path | None:
     return aside
 
 
+def earlier_models(folder: Path) -> Any:
+    """What the manifest of an earlier start says of the models; None where there is none."""
+    return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None
+
+
 def describe(experiment: Experiment) -> dict[str, Any]:
     """What is needed to know how a dataset was made; no key, no password."""
     packages = {"convogen": __version__, "python": platform.python_version()}
@@ -331,8 +341,8 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
     described: dict[str, Any] = {"name": spec.identity, "kind": spec.kind}
     if spec.price:
         described["price"] = spec.price.model_dump(exclude_none=True)
-    if spec.base_url:
-        described["base_url"] = public_url(spec.base_url)
+    if place := place_of(spec):
+        described["base_url"] = place
     return described
 
 

@@ -28,6 +28,7 @@ from convogen.judges.base import ROLE
 from convogen.log import run_log
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
+from convogen.models.provenance import last_calls
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import span
@@ -111,6 +112,7 @@ async def judge_run_async(
     try:
         await judge.check(traffic)
         store = ScoreStore.open(run.folder, judge.name, manifest)
+        traffic.provenance.earlier(last_calls(store.path.with_suffix("") / "ledger.jsonl"))
         with _observed(store, judge.name, spec, total):
             places = _plan(run, judge, None, beside)
             judging = _Judging(run, judge, store, traffic, manifest["fingerprint"], places)

@@ -44,6 +44,7 @@ def live(experiment: Experiment, tally: Tally) -> Generator[None]:
         yield
         return
     view = _View(experiment, tally)
+    tally.on_line = lambda line: console.print(escape(line), style="yellow")
     with Live(view, console=console, refresh_per_second=1 / REFRESH_S, transient=False):
         yield
 
@@ -51,6 +52,7 @@ def live(experiment: Experiment, tally: Tally) -> Generator[None]:
 def print_notices(tally: Tally) -> None:
     """Print what holds a run up, and that it goes on, a line each."""
     tally.on_notice = lambda notice: click.echo(notice or "going on", err=True)
+    tally.on_line = lambda line: click.echo(line, err=True)
 
 
 class _View:

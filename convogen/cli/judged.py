@@ -110,6 +110,7 @@ def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
         "{task.fields[tokens]:,} tokens",
         "{task.fields[notice]}",
     )
+    tally.on_line = lambda line: console.print(escape(line), style="yellow")
     bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0, notice="")
 
     def draw() -> Progress:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from convogen.errors import ModelConfigError
-from convogen.masking import SECRET_NAME, url_secrets
+from convogen.masking import SECRET_NAME, public_url, url_secrets
 from convogen.models.network import proxy_for
 from convogen.models.spec import ModelSpec, checked_url
 
-__all__ = ["Account"]
+__all__ = ["Account", "place_of"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key-was-set"
@@ -91,6 +91,16 @@ def _url(spec: ModelSpec) -> str:
         return checked_url(url)
     except ValueError as error:
         raise ModelConfigError(f"model {spec.name}: {variable} {error}") from None
+
+
+def place_of(spec: ModelSpec) -> str | None:
+    """Return where a model's endpoint is, without what is secret; None if nothing says so."""
+    if spec.kind != "endpoint":
+        return None
+    try:
+        return public_url(_url(spec)).rstrip("/")
+    except ModelConfigError:
+        return None
 
 
 def _api_version(spec: ModelSpec) -> str | None:

@@ -136,6 +136,8 @@ class Reply:
     """A model's answer to a request; `model` is the name of the one that gave it, once known.
 
     `thought` says whether the endpoint's answer had thinking in it, which `text` leaves out.
+    `served` is what the endpoint itself calls the model that answered, `left_out` what it was not
+    asked with since it takes no such thing (`temperature=0.0`).
     """
 
     text: str
@@ -144,6 +146,8 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
     thought: bool = False
+    served: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 class ChatModel(Protocol):

@@ -33,7 +33,8 @@ def read_completion(answer: bytes, secrets: Secrets) -> Reply:
         spelt = "".join(token.token for token in logprobs)
         logprobs = _masked(logprobs, mask) if mask(spelt) == spelt else None
     text, finish = mask(printable(reply.text)), mask(reply.finish_reason)
-    return replace(reply, text=text, finish_reason=finish, logprobs=logprobs)
+    served = mask(reply.served)
+    return replace(reply, text=text, finish_reason=finish, logprobs=logprobs, served=served)
 
 
 def read_error(answer: bytes, secrets: Secrets) -> str:
@@ -80,6 +81,7 @@ def _reply(data: object) -> Reply:
             finish,
             _logprobs(choice.get("logprobs")),
             thought=thought,
+            served=printable(f"{body.get('model') or ''}")[:200],
         )
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         said = f"answer is no chat completion: {error!r}"[:300]

@@ -5,6 +5,8 @@ Replies are read here, defensively: an endpoint's answer is foreign input.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convogen.masking import Secrets, public_url
 from convogen.models.account import Account
 from convogen.models.base import Reply, Request
@@ -58,9 +60,10 @@ class EndpointModel:
             status, headers, answer = await self._client.post("/chat/completions", body)
             if 200 <= status < 300:
                 self._faults.answered = True
-                return read_completion(answer, self._secrets)
+                reply = read_completion(answer, self._secrets)
+                return replace(reply, left_out=self._dialect.left_out(request))
             detail = read_error(answer, self._secrets)
-            if not self._dialect.adapt(status, detail, body, mode):
+            if not self._dialect.adapt(status, detail, body, mode, request.role):
                 raise self._faults.refused(status, headers, detail)
 
     async def _likelihoods(self, request: Request) -> Reply:

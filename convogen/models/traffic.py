@@ -29,6 +29,7 @@ from convogen.models.base import (
 from convogen.models.gate import Gate, OnLost
 from convogen.models.journal import Journal
 from convogen.models.pool import Endpoint, Pool
+from convogen.models.provenance import Provenance
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import call_span
@@ -91,6 +92,7 @@ class Traffic:
     ) -> None:
         self._gate = gate or Gate()
         self.tally = tally
+        self.provenance = Provenance(tally.say)
         self._roles = roles
         self._concurrency = concurrency
         self._open_model = open_model
@@ -302,6 +304,7 @@ class Session:
             raise
         self._endpoint = done.endpoint
         reply = replace(done.reply, model=done.endpoint.spec.identity)
+        self.traffic.provenance.heard(request.role, reply.model, reply)
         # No await between the answer and its journal line: what is answered is kept.
         self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
         tally.add("calls")
