@@ -39,6 +39,7 @@ from convogen.models.tracing import span
 from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
+from convogen.waiting import drop, forget, keep
 
 __all__ = ["run", "run_async"]
 
@@ -155,6 +156,7 @@ class _Engine:
         self._begun = f"{store.manifest.get('started_at', '')}"
         self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
+        self._kept: set[int] = set()
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
         self._first = FirstTasks(UNTRIED, "tasks", _setting, _afterwards(experiment, store))
         if store.n_conversations + store.n_rejected or _may_all_fail(experiment):
@@ -168,6 +170,7 @@ class _Engine:
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
             return
+        drop(store.folder, store.committed)
         play = self._start()
         self._gates.restore()
         line = InOrder(lambda number: self._play(play, number), store.committed)
@@ -219,11 +222,17 @@ class _Engine:
             outcome = await self._gates.check(await play.play(task), session)
             if self._way(outcome) is None:
                 self._first.hopeful = True
+            if number > self._store.committed:
+                keep(self._store.folder, number, outcome)
+                self._kept.add(number)
             return _Played(outcome, journal)
 
     def _commit(self, task: int, played: _Played) -> None:
         outcome = self._gates.decide(played.outcome)
         self._store.commit(task, outcome, played.journal)
+        if task in self._kept:
+            forget(self._store.folder, task)
+            self._kept.remove(task)
         self._gates.committed(outcome)
         log_outcome(task, outcome)
         self._tally.add(outcome.row[0])

@@ -21,6 +21,7 @@ from convogen.models.tally import Tally
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Conversation
+from convogen.waiting import waiting
 
 __all__ = [
     "live",
@@ -135,8 +136,16 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *([("selector repaired", _repaired(summary))] if summary["selections"] else []),
         ("rejected", _rejected(summary)),
         ("failures", _counted(summary["failures"])),
+        *([("waiting", _waiting(summary))] if summary["waiting"] else []),
         *([("per conversation", _per_conversation(summary))] if summary["conversations"] else []),
     ]
+
+
+def _waiting(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['waiting']} finished behind a task that is not; to export them as well: "
+        "convogen export --partial"
+    )
 
 
 def _per_conversation(summary: dict[str, Any]) -> str:
@@ -292,6 +301,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "selector_repairs": repairs,
         "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),
         "ledger": spending(run),
+        "waiting": sum(outcome.conversation is not None for outcome in waiting(run.folder)),
     }
 
 

@@ -59,6 +59,11 @@ __all__ = ["command"]
     default=None,
     help="messages, sharegpt: a system message with persona and scene [default: system].",
 )
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="With the conversations that are finished behind a task that is not.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the export that is in the folder.")
 @click.option("--push-to-hub", metavar="OWNER/NAME", help="Then push it to the Hugging Face hub.")
 @click.option("--private", is_flag=True, help="Make the pushed data set private.")
@@ -73,6 +78,7 @@ def command(
     perspective: str | None,
     merge: bool | None,
     system: bool | None,
+    partial: bool,
     overwrite: bool,
     push_to_hub: str | None,
     private: bool,
@@ -82,6 +88,7 @@ def command(
     from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
     from convogen.metrics import available_cores
     from convogen.store import load_run
+    from convogen.waiting import PartialRun
 
     if private and not push_to_hub:
         raise click.UsageError("--private is about --push-to-hub")
@@ -91,7 +98,10 @@ def command(
     exporter = open_exporter(format_, {k: v for k, v in given.items() if v is not None})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
     plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite)
-    exported = export_run(load_run(folder), out, plan, available_cores())
+    run = load_run(folder)
+    if partial:
+        run = PartialRun(run.folder)
+    exported = export_run(run, out, plan, available_cores())
     if as_json:
         click.echo(json.dumps(json.loads((out / "export.json").read_text("utf-8"))))
     else:
