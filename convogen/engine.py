@@ -170,7 +170,7 @@ class _Engine:
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
             return
-        drop(store.folder, store.committed)
+        self._kept = drop(store.folder, store.committed)
         play = self._start()
         self._gates.restore()
         line = InOrder(lambda number: self._play(play, number), store.committed)

@@ -102,8 +102,11 @@ class ModelFault(ConvogenError):
     """What a model got wrong after bounded re-asking; the task becomes a `Failure` row.
 
     `kind` is a short name fit for counting, `evidence` the text that shows it; `billed` says
-    whether the call may have been paid for, though no reply came of it.
+    whether the call may have been paid for, though no reply came of it. `attempts` is how often an
+    endpoint was asked.
     """
+
+    attempts: int = 1
 
     def __init__(
         self, kind: str, message: str, evidence: str = "", *, billed: bool = False

@@ -105,7 +105,8 @@ def _cure_length(
     room = set_key(role, "max_tokens", max(THINKING_TOKENS, 4 * had))
     thinks = silent and (had > 1 or any(answer.get("thought") for answer in last))
     what = "with nothing said; the model thinks" if thinks else "before its end"
-    return f"every reply of the {role} ended at max_tokens={had} {what}: {room}"
+    limit = f"max_tokens={had}" if had else "the most tokens it may have"
+    return f"every reply ended at {limit} {what}: {room}"
 
 
 def _cure_fault(fault: dict[str, Any]) -> str:

@@ -80,11 +80,12 @@ def forget(folder: Path, task: int) -> None:
         _path(folder, task).unlink(missing_ok=True)
 
 
-def drop(folder: Path, committed: int) -> None:
-    """Forget the tasks that an earlier start has committed."""
+def drop(folder: Path, committed: int) -> set[int]:
+    """Forget the tasks that an earlier start has committed; returns those that still wait."""
     for path in _kept(folder, 0, committed):
         with writing(path):
             path.unlink(missing_ok=True)
+    return {int(path.stem) for path in _kept(folder, committed, None)}
 
 
 def waiting(folder: Path) -> Iterator[Outcome]:

@@ -229,3 +229,16 @@ def test_a_gate_whose_judge_judges_nothing_stops_the_run(
     assert ended.status == 1
     assert "the first 10 tasks all failed in one way, gate judge" in ended.complaint
     assert len(endpoint.asked) <= MOST_CALLS
+
+
+def test_all_attempts_at_what_was_given_up_are_in_the_ledger(tmp_path: Path) -> None:
+    first: list[str] = []
+
+    def fails(request: Request) -> bool:
+        first.append(request.dialogue)
+        return request.dialogue == first[0]
+
+    model = Poisoned(fails)
+    wanted = Experiment.load("GPFS-s", {**SMALL, "n": 3})
+    run_virtually(run_async(wanted, tmp_path, open_model=lambda _: model))
+    assert sum(row["attempts"] for row in load_run(tmp_path).ledger()) == model.asked

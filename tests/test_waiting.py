@@ -69,7 +69,8 @@ def test_what_waits_is_shown_and_exported_and_committed_in_order(
 
     ended = convogen("export", stopped, "--to", "jsonl", "--out", tmp_path / "data", "--partial")
     assert ended.status == 0, ended.err
-    rows = [json.loads(line) for line in (tmp_path / "data" / "data" / "train.jsonl").open()]
+    text = (tmp_path / "data" / "data" / "train.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
     assert [row["id"] for row in rows] == [one.id for one in partial]
 
     run(experiment(), stopped)

@@ -164,9 +164,10 @@ class Traffic:
                     await self._retry(request, endpoint, fault, trouble)
             except (EndpointDown, ModelConfigError) as down:
                 endpoint.close_for_good(permit, down)
-            except ModelFault:
+            except ModelFault as fault:
                 endpoint.refused(permit)
                 if asked is request:
+                    fault.attempts = trouble.attempts
                     raise
             except BaseException:
                 endpoint.given_up(permit)
@@ -297,7 +298,7 @@ class Session:
                 done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
                 span.answered(done.reply, done.attempts)
         except ModelFault as fault:
-            self._journal.record(key, request.role, request.model, fault, 1, 0.0)
+            self._journal.record(key, request.role, request.model, fault, fault.attempts, 0.0)
             tally.add("calls")
             facts = {"task": self._task, "role": request.role, "kind": fault.kind}
             LOG.info("fault", extra={**facts, "detail": str(fault)})

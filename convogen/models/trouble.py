@@ -61,7 +61,9 @@ class Trouble:
             endpoint.doubt()
             return
         said = f"model {request.model}: {fault}; gave up after {self.attempts} attempts"
-        raise ModelFault("endpoint_fault", f"{said}, other calls were answered") from fault
+        given_up = ModelFault("endpoint_fault", f"{said}, other calls were answered")
+        given_up.attempts = self.attempts
+        raise given_up from fault
 
     def _often(self) -> bool:
         faults, total = self._faults, self._faults.total()
