@@ -14,7 +14,7 @@ from virtual_time import run_virtually
 
 from convogen import Experiment, load_run, run
 from convogen.engine import run_async
-from convogen.errors import Hopeless, TooManyFailures
+from convogen.errors import EndpointDown, Hopeless, TooManyFailures
 from convogen.judges.geval import GEval
 from convogen.judging import judge_run_async
 from convogen.models.base import Reply, Request, Transient
@@ -146,6 +146,32 @@ def test_a_poisoned_prompt_ends_within_a_minute_and_holds_nothing(tmp_path: Path
     assert (failure.task, failure.kind) == (0, "endpoint_fault")
     assert "500: boom" in failure.message
     assert len(list(made.conversations())) == 30
+
+
+def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: Path) -> None:
+    """All others are answered from their journals: nothing but the poisoned one is asked."""
+    wanted = Experiment.load("GPFS-s", {**SMALL, "n": 6})
+    named: list[str] = []
+
+    class Gone(ScriptedModel):
+        async def complete(self, request: Request) -> Reply:
+            named.append(request.dialogue)
+            if request.dialogue != named[0]:
+                return await super().complete(request)
+            await asyncio.sleep(3600)  # of its own clock: the others are through by then
+            raise EndpointDown("gone")
+
+    with pytest.raises(EndpointDown):
+        run_virtually(run_async(wanted, tmp_path, open_model=lambda _: Gone()))
+    model = Poisoned(lambda request: request.dialogue == named[0])
+
+    async def again() -> float:
+        await run_async(wanted, tmp_path, open_model=lambda _: model)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(again()) < 60 + 20, "and a task more is played in its place"
+    assert [failure.task for failure in load_run(tmp_path).failures()] == [0]
+    assert len(list(load_run(tmp_path).conversations())) == 6
 
 
 def generated(folder: Path, n: int) -> None:

@@ -232,7 +232,7 @@ def _remarks(rows: list[dict[str, Any]]) -> Generator[str]:
     if any(row["lost_prompt_tokens"] for row in rows):
         known = all(row["lost_usd"] is not None for row in rows)
         usd = usd_text(sum(row["lost_usd"] for row in rows) if known else None)
-        yield f"Lost: sent, and not answered or answered without a usage; at most {usd}."
+        yield f"Lost: not answered, answered without a usage, or probes; at most {usd}."
 
 
 def usd_text(usd: float | None) -> str:

@@ -68,6 +68,8 @@ class Dialect:
             refused.append("a system message")
         if request.top_logprobs is not None and self.max_logprobs == 0:
             refused.append("log-probabilities")
+        if request.schema is not None and not self._fixed and self.json_mode in ("object", "text"):
+            refused.append("a JSON schema")
         return tuple(refused)
 
     def _refuses(self, role: str | None, key: str, value: Any) -> bool:

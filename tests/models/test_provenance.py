@@ -49,6 +49,17 @@ def test_the_selectors_temperature_does_not_take_the_agents_away(
     assert left_out == {"generator": None, "selector": ["temperature=0.0"], "agent": None}
 
 
+def test_a_schema_that_is_not_taken_is_told(endpoint: EndpointServer, tmp_path: Path) -> None:
+    def script(asked: Asked) -> Answer:
+        schema = asked.json_mode in ("schema", "portable")
+        return refuse(400, "response_format json_schema: no") if schema else converse(asked)
+
+    endpoint.script = script
+    assert run_at(endpoint, tmp_path) == [
+        "model m does not take a JSON schema of the generator: asked without"
+    ]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 0.5, 1.0, None])), min_size=1),
     st.sampled_from("abc"),

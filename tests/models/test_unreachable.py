@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from command_line import Ended, convogen
-from endpoint_server import Answer, Asked, Bytes, EndpointServer, converse
+from endpoint_server import Answer, Asked, Bytes, EndpointServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,7 +114,10 @@ def test_a_proxy_that_wants_a_login_or_refuses_is_said_at_once(
     assert ended.status == 2
     assert "407" in ended.complaint
     assert "proxy" in ended.complaint
-    endpoint.script = converse
+    monkeypatch.setenv("https_proxy", endpoint.base_url.removesuffix("/v1"))
+    ended = run("--base-url", "https://model.invalid/v1", "--out", f"{tmp_path}/tls")
+    assert ended.status == 2
+    assert "cannot be reached" in ended.complaint
 
 
 SLOW = ["a", "a:", "=", "a@", "a:a@", "://", "http://", "http://a:", "a://?", "@a:", "é", "a.b:"]
