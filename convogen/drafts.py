@@ -130,7 +130,7 @@ def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
     try:
         draft = model.model_validate(data or {})
     except ValidationError as error:
-        if answer.finish_reason == "length":
+        if answer.cut_off:
             complaint = "it was cut off before its end; keep each text to the words asked for"
             raise Unusable(complaint, kind="cut_off") from error
         if data is None:

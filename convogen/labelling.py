@@ -220,13 +220,13 @@ def _summary(answer: Answer) -> str:
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
     text = without_label(text, "Summary")
-    return whole_sentences(text) if answer.finish_reason == "length" else text
+    return whole_sentences(text) if answer.cut_off else text
 
 
 def _is_cut(answer: Answer, summary: str) -> bool:
     """Return True if a reply ended for its length within the summary, before its first sentence."""
     only_paragraph = "\n\n" not in answer.text.strip()
-    return answer.finish_reason == "length" and only_paragraph and lacks_end(summary)
+    return answer.cut_off and only_paragraph and lacks_end(summary)
 
 
 def _option(said: Any, options: Sequence[str]) -> str | None:

@@ -246,13 +246,13 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 def _closed(answer: Answer) -> str:
     """Return a reply, its object closed if it ended for its length within the last text."""
     text = answer.text
-    cut = answer.finish_reason == "length" and find_json(text) is None
+    cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text
 
 
 def _reason_is_cut(verdict: Choice, answer: Answer) -> bool:
     at_its_bound = is_cut(verdict.reason, REASON.max_chars)
-    return at_its_bound or (answer.finish_reason == "length" and lacks_end(verdict.reason))
+    return at_its_bound or (answer.cut_off and lacks_end(verdict.reason))
 
 
 def _number(value: Any) -> int | None:

@@ -135,7 +135,8 @@ class TokenLogprob:
 class Reply:
     """A model's answer to a request; `model` is the name of the one that gave it, once known.
 
-    `thought` says whether the endpoint's answer had thinking in it, which `text` leaves out.
+    `finish_reason` is `stop`, `length`, or what the endpoint said if that is neither. `thought`
+    says whether the endpoint's answer had thinking in it, which `text` leaves out.
     """
 
     text: str
@@ -144,6 +145,11 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
     thought: bool = False
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it may lack its end: only what is known to be finished does not."""
+        return self.finish_reason != "stop"
 
 
 class ChatModel(Protocol):

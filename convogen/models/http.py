@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from convogen.masking import SECRET_NAME, public_url
 
-__all__ = ["Http", "at_path", "fill"]
+__all__ = ["Http", "at_path", "fill", "shape"]
 
 IN_BODY = {"message", "messages", "session", "env"}
 IN_URL = {"session", "env"}
@@ -159,15 +159,15 @@ def at_path(data: Any, path: str) -> str:
             data = cast("Any", data)[int(item) if key is None else key]
         except LookupError:
             wanted = step[0].lstrip(".")
-            raise LookupError(f"no {wanted!r} there, but {_shape(data)}") from None
+            raise LookupError(f"no {wanted!r} there, but {shape(data)}") from None
     text: Any = data
     if not isinstance(text, str):
-        raise LookupError(f"{_shape(data)} there, not a text")
+        raise LookupError(f"{shape(data)} there, not a text")
     return text
 
 
-def _shape(value: Any) -> str:
-    """What a value is, in words: the keys of an object, else its type."""
+def shape(value: Any) -> str:
+    """Return what a value is, in words: the keys of an object, else its type."""
     kind = type(value).__name__
     known = list(cast("dict[str, Any]", value))[:12] if kind == "dict" else []
     return f"the keys {', '.join(known)}" if known else kind

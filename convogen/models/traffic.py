@@ -63,6 +63,11 @@ class Answer:
     model: str
     reply: Reply
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it may lack its end: only what is known to be finished does not."""
+        return self.finish_reason != "stop"
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
