@@ -22,6 +22,7 @@ from convogen.judges.base import Judge, Judged
 from convogen.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
+from convogen.text.objects import NoObject, find_object
 from convogen.types import Experience, Score, Turn
 
 __all__ = [
@@ -220,9 +221,11 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 
     The first of `choices` has to name an utterance where there are `indices`; no other has one.
     """
-    found = find_json(text)
-    if found is None:
-        return f"no JSON object in the reply: {' '.join(text.split())[:_EVIDENCE]!r}"
+    try:
+        found = find_object(text, ["choice"])
+    except NoObject as fault:
+        why = "it was cut off" if fault.unclosed else f"{fault}"
+        return f"{why}: {' '.join(text.split())[:_EVIDENCE]!r}"
     said = found.get("choice")
     known = {choice.casefold(): choice for choice in choices}
     word = " ".join(said.strip(_AROUND).split()).casefold() if isinstance(said, str) else ""
