@@ -5,13 +5,12 @@ Replies are read here, defensively: an endpoint's answer is foreign input.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from convogen.masking import Secrets, public_url
 from convogen.models.account import Account
+from convogen.models.addresses import has_version
 from convogen.models.base import Reply, Request, Transient
 from convogen.models.client import Client, KeyProvider, recorded
 from convogen.models.completions import parsed, read_completion
@@ -92,11 +91,6 @@ class EndpointModel:
         if (error := reported_error(said, self._secrets)) is not None:
             return Refusal(error.status, headers, error.detail)
         return said
-
-
-def has_version(url: str) -> bool:
-    """Return whether the path of a base URL names a version of the API, as `/v1` does."""
-    return re.search(r"/v\d", urlsplit(url).path) is not None
 
 
 def _advice(spec: ModelSpec, account: Account) -> Advice:
