@@ -15,6 +15,7 @@ from convogen.cli.options import again, base_url_option, model_option, models_fr
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
     from convogen.models.budget import Limits
+    from convogen.models.spec import ModelSpec
     from convogen.store import Run
 
 __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings"]
@@ -213,6 +214,23 @@ def notices(experiment: Any) -> list[str]:
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
     lines += experiment.method.notices()
+    lines += sorted(
+        {line for role in experiment.roles for line in _assumed(experiment.model(role))}
+    )
     if (tasks := experiment.method.tasks()) and tasks > experiment.n:
         lines.append(f"asked for: {experiment.n} of {tasks}")
     return lines
+
+
+def _assumed(spec: ModelSpec) -> list[str]:
+    """What is assumed of a model's price, if anything is."""
+    from convogen.masking import public_url
+    from convogen.models.prices import listed_for
+
+    found = None if spec.price else listed_for(spec)
+    if found is None or not found.assumed:
+        return []
+    return [
+        f"the price of {spec.identity} at {public_url(spec.base_url or 'its endpoint')} is not "
+        f"published; it is taken for {found.provider}'s, --price says otherwise"
+    ]

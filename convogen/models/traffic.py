@@ -185,6 +185,9 @@ class Traffic:
                 self._completion_tokens += 0.05 * (
                     reply.usage.completion_tokens - self._completion_tokens
                 )
+                if line := endpoint.prompts.notice(request, reply.usage):
+                    self.tally.note(line)
+                    LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})
                 text = printable(reply.text[:MAX_REPLY_CHARS])
                 return Completed(replace(reply, text=text), endpoint, attempts, seconds)
 
