@@ -82,7 +82,7 @@ def run(
         tally=tally,
         open_model=open_model,
     )
-    return run_to_end(arguments)
+    return run_to_end(arguments, "run_async")
 
 
 async def run_async(

@@ -5,7 +5,8 @@
     │   ├── ExperimentError       an experiment file, a key in it or an override
     │   ├── SourceError           experiences, personas, prompts or a corpus file
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
-    │   └── RunFolderError        foreign, locked, unwritable or damaged run folder
+    │   ├── RunFolderError        foreign, locked, unwritable or damaged run folder
+    │   └── LoopRunning           called in a notebook, whose event loop is running
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
@@ -26,6 +27,7 @@ __all__ = [
     "EndpointDown",
     "ExperimentError",
     "Hopeless",
+    "LoopRunning",
     "ModelConfigError",
     "ModelFault",
     "RunFolderError",
@@ -63,6 +65,10 @@ class ModelConfigError(UserError):
 
 class RunFolderError(UserError):
     """A run folder is foreign, locked by another process, unwritable or damaged."""
+
+
+class LoopRunning(UserError):
+    """A function that runs an event loop was called within one, as in a notebook."""
 
 
 class RunStopped(ConvogenError):

@@ -12,9 +12,10 @@ The fingerprint covers what changes the data. It leaves out:
 
     n                                   a run can be made longer: what is there stays a prefix
     name                                the same experiment under another name
-    base_url, api_key_env, timeout_s,   where and how a model is reached (the name of a fallback
-    json_mode, replicas, *_per_minute,  with another model is part of it)
-    patience_s, price
+    base_url, azure, api_key_env,       where and how a model is reached (the name of a fallback
+    headers, timeout_s, json_mode,      with another model is part of it)
+    replicas, *_per_minute, patience_s,
+    price
     concurrency                         how many calls are in flight at an endpoint
     max_failures, max_rejected          when to give up
 """

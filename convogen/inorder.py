@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from convogen.errors import LoopRunning
+
 __all__ = ["GRACE_S", "WINDOW", "InOrder", "run_to_end"]
 
 WINDOW = 4
@@ -83,12 +85,25 @@ class InOrder(Generic[T]):
             self._broken.exception()
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+def run_to_end(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
     """Run a coroutine in an event loop of its own; SIGTERM stops it as Ctrl-C does.
 
-    Raises `KeyboardInterrupt` where it was stopped. A process in the background may have SIGINT
-    ignored, so SIGTERM does not go by way of it.
+    A process in the background may have SIGINT ignored, so SIGTERM does not go by way of it.
+
+    Args:
+        work: The coroutine.
+        awaitable: What a caller that has an event loop can await instead, if there is such a thing.
+
+    Raises:
+        KeyboardInterrupt: It was stopped.
+        LoopRunning: The caller has an event loop, as a notebook does.
     """
+    if _in_a_loop():
+        work.close()
+        advice = f"{awaitable}(…)" if awaitable else "asyncio.to_thread(…)"
+        raise LoopRunning(
+            f"an event loop is running already, as in a notebook: `await {advice}` instead"
+        )
 
     async def guarded() -> T:
         task = asyncio.current_task()
@@ -108,6 +123,14 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
             return runner.run(guarded())
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager

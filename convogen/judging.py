@@ -26,6 +26,7 @@ from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
 from convogen.log import run_log
+from convogen.masking import public_url
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
 from convogen.models.provenance import last_calls
@@ -80,7 +81,7 @@ def judge_run(
         tally=tally,
         open_model=open_model,
     )
-    return run_to_end(arguments)
+    return run_to_end(arguments, "judge_run_async")
 
 
 async def judge_run_async(
@@ -293,7 +294,7 @@ def _data(run: Run, judge: Judge, beside: Beside | None) -> dict[str, str]:
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
-    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no address."""
+    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no password."""
     essence = {
         "format": SCORE_FORMAT,
         "model": role.spec.identity,
@@ -306,4 +307,6 @@ def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
     described: dict[str, Any] = {"convogen": __version__, "kind": role.spec.kind}
     if role.spec.price:
         described["price"] = role.spec.price.model_dump(exclude_none=True)
+    if role.spec.base_url:
+        described["base_url"] = public_url(role.spec.base_url)
     return {"fingerprint": fingerprint, "judged_by": essence, **described}

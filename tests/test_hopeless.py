@@ -33,7 +33,8 @@ def at(endpoint: EndpointServer) -> list[str]:
 def thinking(asked: Asked) -> Answer:
     """All the room goes into thoughts."""
     room = asked.body.get("max_tokens", 1000)
-    usage = {"prompt_tokens": 300, "completion_tokens": room}
+    read = len(f"{asked.body['messages']}") // 4
+    usage = {"prompt_tokens": read, "completion_tokens": room}
     return say("", finish_reason="length", message={"reasoning_content": "Hm."}, usage=usage)
 
 

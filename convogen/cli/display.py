@@ -34,6 +34,12 @@ __all__ = [
 ]
 
 REFRESH_S = 0.25
+PRICED = (
+    ("own", "at your own price"),
+    ("list", "at list price"),
+    ("assumed", "priced as by its maker, which is assumed; --price says what your endpoint asks"),
+)
+"""What is said of prices, by whose they are."""
 
 
 @contextmanager
@@ -226,7 +232,7 @@ def _ledger_table(rows: list[dict[str, Any]]) -> Table:
 
 def _remarks(rows: list[dict[str, Any]]) -> Generator[str]:
     """Whose prices these are, and what may have been billed for nothing."""
-    for whose, text in (("own", "at your own price"), ("list", "at list price")):
+    for whose, text in PRICED:
         if models := {row["model"] for row in rows if row["price"] == whose}:
             yield f"{escape(', '.join(sorted(models)))}: {text}."
     if any(row["lost_prompt_tokens"] for row in rows):

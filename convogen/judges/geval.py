@@ -120,7 +120,7 @@ class GEval(Judge):
         try:
             explained = await session.ask(self.role, asked, sampling=self.explaining)
             explanation = explained.text
-            if explained.finish_reason == "length" and lacks_end(explanation):
+            if explained.cut_off and lacks_end(explanation):
                 explanation = trimmed(explanation)
             if not explanation.strip():
                 return empty.model_copy(update={"reason": "the judge gave no explanation"})

@@ -16,6 +16,7 @@ from convogen.masking import public_url
 from convogen.models.base import ChatModel, Request, Transient
 from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
 from convogen.models.spec import ModelSpec
+from convogen.models.truncation import PromptWatch
 from convogen.types import Usage
 
 __all__ = ["Endpoint", "Permit", "Pool"]
@@ -71,6 +72,7 @@ class Endpoint:
 
         self.down: EndpointDown | ModelConfigError | None = None
         self.pools: list[Pool] = []
+        self.prompts = PromptWatch()
         self._clock = asyncio.get_running_loop().time
         self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind in ("endpoint", "http"))
         self.breaker = Breaker(self._clock)

@@ -64,6 +64,11 @@ class Answer:
     model: str
     reply: Reply
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it may lack its end: only what is known to be finished does not."""
+        return self.finish_reason != "stop"
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -175,6 +180,7 @@ class Traffic:
             else:
                 seconds = endpoint.answered(permit, request.role, reply.usage)
                 if asked is request:
+                    self._watch_prompts(request, endpoint, reply)
                     return self._completed(reply, endpoint, trouble.attempts, seconds)
                 if on_lost is not None:
                     on_lost(reply.usage, 0, seconds)
@@ -189,6 +195,12 @@ class Traffic:
         wait_s = _wait_s(trouble.met)
         _log_retry(request, endpoint, fault, trouble.attempts, wait_s)
         await asyncio.sleep(wait_s)
+
+    def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: Reply) -> None:
+        """Notice an endpoint that cuts prompts silently."""
+        if line := endpoint.prompts.notice(request, reply.usage):
+            self.tally.note(line)
+            LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})
 
     def _completed(
         self, reply: Reply, endpoint: Endpoint, attempts: int, seconds: float
