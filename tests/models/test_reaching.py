@@ -205,7 +205,7 @@ def test_one_with_v1_is_not(endpoint: EndpointServer) -> None:
     endpoint.script = lambda _: refuse(404, "Not Found")
     with pytest.raises(ModelConfigError) as caught:
         ask(base_url=endpoint.base_url)
-    assert "under /v1" not in str(caught.value)
+    assert "end in /v1" not in str(caught.value)
 
 
 def test_a_time_out_names_the_key_that_gives_longer(endpoint: EndpointServer) -> None:
