@@ -26,9 +26,10 @@ from pydantic import BaseModel
 
 from convogen.masking import Secrets
 from convogen.models.base import Reply, Request
-from convogen.models.completions import read_completion, read_error
+from convogen.models.completions import parsed, read_completion
 from convogen.models.dialect import Dialect
-from convogen.models.faults import Advice, Faults
+from convogen.models.faults import Advice, Faults, Refusal
+from convogen.models.reported import read_error
 from convogen.models.spec import ModelSpec
 from convogen.models.transport import Transport
 
@@ -100,7 +101,7 @@ class BareEndpoint:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._secrets, self._dialect = Secrets([]), Dialect()
-        faults = Faults(f"{spec.base_url}", spec.timeout_s, self._secrets, Advice("", "", ""))
+        faults = Faults(f"{spec.base_url}", spec.timeout_s, self._secrets, Advice("", "", "", ""))
         headers = {"Authorization": "Bearer none", "Content-Type": "application/json"}
         url = f"{spec.base_url}/chat/completions"
         self._transport = Transport(url, headers, spec.timeout_s, faults)
@@ -113,10 +114,10 @@ class BareEndpoint:
             status, headers, answer = await self._transport.post(body)
             if 200 <= status < 300:
                 self._faults.answered = True
-                return read_completion(answer, self._secrets)
+                return read_completion(parsed(answer, self._secrets), self._secrets)
             detail = read_error(answer, self._secrets)
             if not self._dialect.adapt(status, detail, body, mode):
-                raise self._faults.refused(status, headers, detail)
+                raise self._faults.refused(Refusal(status, headers, detail), request)
 
     async def close(self) -> None:
         """Close the connections."""

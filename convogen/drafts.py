@@ -7,9 +7,8 @@ and is asked for again too.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -20,6 +19,7 @@ from convogen.lengths import BoundedText, cut_texts
 from convogen.models.base import Message, printable
 from convogen.models.traffic import Answer, Session
 from convogen.speakers import tidy_name, without_titles
+from convogen.text.objects import NoObject, find_object, is_blank_loop
 
 __all__ = [
     "Draft",
@@ -30,11 +30,20 @@ __all__ = [
     "name_of_a_person",
     "parse_draft",
     "read_draft",
+    "read_object",
     "schema_of",
 ]
 
 _SHOWN_CHARS = 12_000
 """How much of a reply that was refused the model is shown again."""
+
+_CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
+
+BLANK_LOOP = "blank_loop"
+"""The fault of a reply that ends in white space, written until there was no more room."""
+
+MOST_BLANK_LOOPS = 2
+"""Such replies after which a model is not asked again: each of them costs as much as can be."""
 
 _COMPLAINTS = 3
 """Texts that were cut off which one complaint names."""
@@ -91,7 +100,8 @@ async def ask_draft(
         What `take` made, and the kinds of fault of the replies before, in their order.
 
     Raises:
-        ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used.
+        ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used; of kind `blank_loop`
+            as soon as two of them were white space up to their limit.
     """
     asking, complaint, kinds = list(messages), "", list[str]()
     answer: Answer | None = None
@@ -102,6 +112,8 @@ async def ask_draft(
         except Unusable as fault:
             complaint = str(fault)
             kinds.append(fault.kind)
+            if kinds.count(BLANK_LOOP) == MOST_BLANK_LOOPS:
+                raise _blank_loop(answer) from fault
             shown = "" if fault.afresh else answer.text[:_SHOWN_CHARS].strip()
         asking = list(messages)
         if shown:  # Some endpoints refuse an empty message.
@@ -109,6 +121,15 @@ async def ask_draft(
             asking += [Message("assistant", shown), Message("user", again)]
     assert answer is not None
     raise ModelFault(kind, complaint, answer.text)
+
+
+def _blank_loop(answer: Answer) -> ModelFault:
+    said = " ".join(answer.text.split())[:200]
+    message = (
+        f"{MOST_BLANK_LOOPS} replies were white space up to their limit of tokens, as models write "
+        "that are held to JSON: `json_mode: text` of the model asks for JSON by the prompt alone"
+    )
+    return ModelFault(BLANK_LOOP, message, f"{said} […{len(answer.text):,} characters]")
 
 
 def read_draft(answer: Answer, model: type[D]) -> D:
@@ -126,36 +147,41 @@ def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
     Raises:
         Unusable: If the reply holds no draft.
     """
-    data = find_json(answer.text)
+    data = read_object(answer, model.model_fields)
     try:
-        draft = model.model_validate(data or {})
+        draft = model.model_validate(data)
     except ValidationError as error:
-        if answer.finish_reason == "length":
-            complaint = "it was cut off before its end; keep each text to the words asked for"
-            raise Unusable(complaint, kind="cut_off") from error
-        if data is None:
-            raise Unusable("it holds no JSON object") from error
+        if answer.cut_off:
+            raise Unusable(_CUT_OFF, kind="cut_off") from error
         detail = error.errors()[0]
         where = ".".join(str(part) for part in detail["loc"])
         raise Unusable(f"{where}: {detail['msg']}") from error
     return draft, cut_texts(data, schema_of(model), answer.finish_reason)
 
 
-def find_json(text: str) -> dict[str, Any] | None:
-    """Return the first JSON object in a text, with or without prose or a code fence around it."""
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    for _ in range(20):
-        if at < 0:
-            return None
-        try:
-            found = decoder.raw_decode(text, at)[0]
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return cast("dict[str, Any]", found)
-        at = text.find("{", at + 1)
-    return None
+def read_object(answer: Answer, keys: Collection[str]) -> dict[str, Any]:
+    """Return the JSON object in a reply that should have these keys.
+
+    Raises:
+        Unusable: There is none; of kind `cut_off` or `blank_loop` if the reply's length is why.
+    """
+    try:
+        return find_object(answer.text, keys)
+    except NoObject as fault:
+        if answer.cut_off and is_blank_loop(answer.text):
+            blank = "it ends in white space without end; write the object alone"
+            raise Unusable(blank, kind=BLANK_LOOP, afresh=True) from fault
+        if answer.cut_off:
+            raise Unusable(_CUT_OFF, kind="cut_off") from fault
+        raise Unusable(f"{fault}") from fault
+
+
+def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:
+    """Return the first JSON object in a text, as `find_object` does; None if there is none."""
+    try:
+        return find_object(text, keys)
+    except NoObject:
+        return None
 
 
 def first_name(name: str) -> str:

@@ -25,18 +25,21 @@ from convogen.affording import count_earlier, role_prices, told
 from convogen.errors import BudgetReached, TooManyFailures, TooManyRejected
 from convogen.experiment import Experiment
 from convogen.gates import GateLine
+from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
-from convogen.masking import public_url
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.models.account import place_of
 from convogen.models.base import ChatModel
 from convogen.models.budget import Budget, Limits
 from convogen.models.gate import Gate
+from convogen.models.provenance import last_calls, moved
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import span
 from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, load_run
+from convogen.waiting import drop, forget, keep
 
 __all__ = ["run", "run_async"]
 
@@ -45,6 +48,9 @@ PRICED = 2
 
 UNPRICED = 8
 """Tasks under way at most until then, where there is a budget."""
+
+UNTRIED = 16
+"""Tasks under way at most until one has succeeded."""
 
 PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
@@ -76,7 +82,7 @@ def run(
         tally=tally,
         open_model=open_model,
     )
-    return run_to_end(arguments)
+    return run_to_end(arguments, "run_async")
 
 
 async def run_async(
@@ -100,11 +106,15 @@ async def run_async(
     try:
         if fresh:
             move_aside(folder)
+        before = earlier_models(folder)
         store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
         tally.add("rejected", store.n_rejected)
         count_earlier(gate.budget, store)
+        traffic.provenance.earlier(last_calls(folder / "ledger.jsonl"))
+        if line := moved(before, store.manifest.get("models", {})):
+            tally.say(line)
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observed(experiment, store):
             async with gate.until_deadline():
@@ -146,6 +156,11 @@ class _Engine:
         self._begun = f"{store.manifest.get('started_at', '')}"
         self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
+        self._kept: set[int] = set()
+        self._asking = {gate.name for gate in experiment.gates if gate.roles}
+        self._first = FirstTasks(UNTRIED, "tasks", _setting, _afterwards(experiment, store))
+        if store.n_conversations + store.n_rejected or _may_all_fail(experiment):
+            self._first.hopeful = True
 
     async def run(self, n: int) -> None:
         """Play until n conversations are committed, or all tasks of the plan.
@@ -155,6 +170,7 @@ class _Engine:
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
             return
+        self._kept = drop(store.folder, store.committed)
         play = self._start()
         self._gates.restore()
         line = InOrder(lambda number: self._play(play, number), store.committed)
@@ -162,7 +178,8 @@ class _Engine:
             while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                 self._check_limits()
                 # Never more under way than the conversations that are still missing.
-                played = await line.next(min(n - done, self._most, self._left))
+                missing = min(n - done, self._left)
+                played = await line.next(lambda most=missing: min(most, self._most))
                 task = store.committed
                 self._commit(task, played)
                 play.committed(task)
@@ -173,7 +190,7 @@ class _Engine:
     def _most(self) -> int:
         """How many tasks may be under way: up to the window, fewer where a limit is set."""
         limits, store = self._budget.limits, self._store
-        most = self._window
+        most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
             most = min(most, self._experiment.concurrency)
         if limits.usd is None and limits.tokens is None:
@@ -202,15 +219,34 @@ class _Engine:
         session = self._traffic.session(number, seed, journal, self._begun)
         task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
-            outcome = await play.play(task)
-            return _Played(await self._gates.check(outcome, session), journal)
+            outcome = await self._gates.check(await play.play(task), session)
+            if self._way(outcome) is None:
+                self._first.hopeful = True
+            if number > self._store.committed:
+                keep(self._store.folder, number, outcome)
+                self._kept.add(number)
+            return _Played(outcome, journal)
 
     def _commit(self, task: int, played: _Played) -> None:
         outcome = self._gates.decide(played.outcome)
         self._store.commit(task, outcome, played.journal)
+        if task in self._kept:
+            forget(self._store.folder, task)
+            self._kept.remove(task)
         self._gates.committed(outcome)
         log_outcome(task, outcome)
         self._tally.add(outcome.row[0])
+        if (way := self._way(outcome)) is not None:
+            self._first.failed(way, played.journal)
+
+    def _way(self, outcome: Outcome) -> Way | None:
+        """How a task failed; None where it did not. A model that judges nothing fails too."""
+        if (failure := outcome.failure) is not None:
+            return Way(failure.stage, failure.kind, failure.message)
+        rejected = outcome.rejected
+        if rejected is not None and rejected.gate in self._asking and rejected.value is None:
+            return Way(f"gate {rejected.gate}", "nothing judged", rejected.reason)
+        return None
 
     def _check_limits(self) -> None:
         failed, limit = self._store.n_failures, self._experiment.max_failures
@@ -230,6 +266,23 @@ class _Engine:
                 f"`convogen show {self._store.folder}` says why; "
                 f"to go on: --set max_rejected={rejected + max(50, limit)}"
             )
+
+
+def _setting(role: str, parameter: str, value: object) -> str:
+    return f"--set sampling.{role}.{parameter}={value}"
+
+
+def _may_all_fail(experiment: Experiment) -> bool:
+    """Whether the user says so, or the plan is so short that all of it is under way at once."""
+    limit, tasks = experiment.common.max_failures, experiment.method.tasks()
+    return (limit or 0) >= experiment.n or (tasks or UNTRIED + 1) <= UNTRIED
+
+
+def _afterwards(experiment: Experiment, store: RunStore) -> str:
+    return (
+        f"`convogen show {store.folder}` says more, --fresh begins anew; to go on all the same: "
+        f"--set max_failures={max(experiment.n, experiment.max_failures)}"
+    )
 
 
 def _done(experiment: Experiment, store: RunStore) -> int:
@@ -268,6 +321,11 @@ def move_aside(folder: Path) -> Path | None:
     return aside
 
 
+def earlier_models(folder: Path) -> Any:
+    """What the manifest of an earlier start says of the models; None where there is none."""
+    return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None
+
+
 def describe(experiment: Experiment) -> dict[str, Any]:
     """What is needed to know how a dataset was made; no key, no password."""
     packages = {"convogen": __version__, "python": platform.python_version()}
@@ -293,8 +351,8 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
     described: dict[str, Any] = {"name": spec.identity, "kind": spec.kind}
     if spec.price:
         described["price"] = spec.price.model_dump(exclude_none=True)
-    if spec.base_url:
-        described["base_url"] = public_url(spec.base_url)
+    if place := place_of(spec):
+        described["base_url"] = place
     return described
 
 

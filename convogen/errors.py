@@ -6,10 +6,12 @@
     │   ├── SourceError           experiences, personas, prompts or a corpus file
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
     │   ├── PluginError           an installed plugin that cannot be used
-    │   └── RunFolderError        foreign, locked, unwritable or damaged run folder
+    │   ├── RunFolderError        foreign, locked, unwritable or damaged run folder
+    │   └── LoopRunning           called in a notebook, whose event loop is running
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
+    │   ├── Hopeless              its first tasks, or a judge's first scores, all failed in one way
     │   ├── TooManyRejected       its gates rejected more conversations than it allows
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
@@ -25,6 +27,8 @@ __all__ = [
     "ConvogenError",
     "EndpointDown",
     "ExperimentError",
+    "Hopeless",
+    "LoopRunning",
     "ModelConfigError",
     "ModelFault",
     "PluginError",
@@ -69,6 +73,10 @@ class RunFolderError(UserError):
     """A run folder is foreign, locked by another process, unwritable or damaged."""
 
 
+class LoopRunning(UserError):
+    """A function that runs an event loop was called within one, as in a notebook."""
+
+
 class RunStopped(ConvogenError):
     """A run ended before its dataset was complete; running it again goes on from there."""
 
@@ -81,6 +89,10 @@ class EndpointDown(RunStopped):
 
 class TooManyFailures(RunStopped):
     """More tasks failed than the experiment allows."""
+
+
+class Hopeless(RunStopped):
+    """The first tasks, or scores, all failed in one way: what is configured cannot work."""
 
 
 class TooManyRejected(RunStopped):
@@ -102,8 +114,11 @@ class ModelFault(ConvogenError):
     """What a model got wrong after bounded re-asking; the task becomes a `Failure` row.
 
     `kind` is a short name fit for counting, `evidence` the text that shows it; `billed` says
-    whether the call may have been paid for, though no reply came of it.
+    whether the call may have been paid for, though no reply came of it. `attempts` is how often an
+    endpoint was asked.
     """
+
+    attempts: int = 1
 
     def __init__(
         self, kind: str, message: str, evidence: str = "", *, billed: bool = False

@@ -12,9 +12,10 @@ The fingerprint covers what changes the data. It leaves out:
 
     n                                   a run can be made longer: what is there stays a prefix
     name                                the same experiment under another name
-    base_url, api_key_env, timeout_s,   where and how a model is reached (the name of a fallback
-    json_mode, replicas, *_per_minute,  with another model is part of it)
-    patience_s, price
+    base_url, azure, api_key_env,       where and how a model is reached (the name of a fallback
+    headers, timeout_s, json_mode,      with another model is part of it)
+    replicas, *_per_minute, patience_s,
+    price
     concurrency                         how many calls are in flight at an endpoint
     max_failures, max_rejected          when to give up
 """
@@ -123,6 +124,10 @@ class Experiment:
             validated(gate_class(entry), parameters(entry), f"{origin}: gates[{nth}]")
             for nth, entry in enumerate(self.common.gates)
         ]
+        for nth, gate in enumerate(self.gates):
+            bounds = self.method.most_turns(), self.method.has_experiences
+            if why := gate.never_passed(bounds[0], experiences=bounds[1]):
+                raise ExperimentError(f"{origin}: gates[{nth}]: {gate.name}: {why}")
         for key in ("models", "sampling"):
             allowed = [*self.roles, *(["default"] if key == "models" else [])]
             refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from convogen.errors import LoopRunning
+
 __all__ = ["GRACE_S", "WINDOW", "InOrder", "run_to_end"]
 
 WINDOW = 4
@@ -35,26 +37,34 @@ class InOrder(Generic[T]):
         self._next = first
         self._under_way: dict[int, asyncio.Task[T]] = {}
         self._broken: asyncio.Future[None] | None = None
+        self._ended = asyncio.Event()
 
-    async def next(self, wanted: int) -> T:
+    async def next(self, wanted: int | Callable[[], int]) -> T:
         """The result of the next task, with up to `wanted` tasks (at least one) under way.
 
-        Raises what any task under way raised, wherever it stands in the order.
+        A callable is asked again whenever a task has ended. Raises what any task under way raised,
+        wherever it stands in the order.
         """
         if self._broken is None:
             self._broken = asyncio.get_running_loop().create_future()
-        while len(self._under_way) < wanted:
-            number = self._next + len(self._under_way)
-            self._under_way[number] = asyncio.create_task(self._play(number))
-            self._under_way[number].add_done_callback(self._notice)
-        head = self._under_way[self._next]
-        await asyncio.wait({head, self._broken}, return_when=asyncio.FIRST_COMPLETED)
-        if self._broken.done():
-            self._broken.result()
-        self._next += 1
-        return self._under_way.pop(self._next - 1).result()
+        while True:
+            most = wanted() if callable(wanted) else wanted
+            while len(self._under_way) < most or not self._under_way:
+                number = self._next + len(self._under_way)
+                self._under_way[number] = asyncio.create_task(self._play(number))
+                self._under_way[number].add_done_callback(self._notice)
+            head = self._under_way[self._next]
+            self._ended.clear()
+            if not head.done() and not self._broken.done():
+                await self._ended.wait()
+            if self._broken.done():
+                self._broken.result()
+            if head.done():
+                self._next += 1
+                return self._under_way.pop(self._next - 1).result()
 
     def _notice(self, task: asyncio.Task[T]) -> None:
+        self._ended.set()
         if task.cancelled() or task.exception() is None:
             return
         assert self._broken is not None
@@ -75,12 +85,25 @@ class InOrder(Generic[T]):
             self._broken.exception()
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+def run_to_end(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
     """Run a coroutine in an event loop of its own; SIGTERM stops it as Ctrl-C does.
 
-    Raises `KeyboardInterrupt` where it was stopped. A process in the background may have SIGINT
-    ignored, so SIGTERM does not go by way of it.
+    A process in the background may have SIGINT ignored, so SIGTERM does not go by way of it.
+
+    Args:
+        work: The coroutine.
+        awaitable: What a caller that has an event loop can await instead, if there is such a thing.
+
+    Raises:
+        KeyboardInterrupt: It was stopped.
+        LoopRunning: The caller has an event loop, as a notebook does.
     """
+    if _in_a_loop():
+        work.close()
+        advice = f"{awaitable}(…)" if awaitable else "asyncio.to_thread(…)"
+        raise LoopRunning(
+            f"an event loop is running already, as in a notebook: `await {advice}` instead"
+        )
 
     async def guarded() -> T:
         task = asyncio.current_task()
@@ -100,6 +123,14 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
             return runner.run(guarded())
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager

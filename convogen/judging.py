@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from typing import Any
 from convogen import __version__, registry
 from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import RunFolderError, SourceError
+from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
 from convogen.log import run_log
+from convogen.masking import public_url
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
+from convogen.models.provenance import last_calls
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import span
@@ -34,7 +38,11 @@ from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
 from convogen.types import Score
 
-__all__ = ["count_scores", "judge_run", "judge_run_async"]
+__all__ = ["count_scores", "is_given", "judge_run", "judge_run_async"]
+
+UNTRIED, UNANSWERED = 4, 4
+"""Scores under way at most until there is one; scores to which an endpoint that answers others gave
+no answer, after which there will be none."""
 
 LOG = logging.getLogger(__name__)
 SCORE_FORMAT = 1
@@ -73,7 +81,7 @@ def judge_run(
         tally=tally,
         open_model=open_model,
     )
-    return run_to_end(arguments)
+    return run_to_end(arguments, "judge_run_async")
 
 
 async def judge_run_async(
@@ -105,11 +113,13 @@ async def judge_run_async(
     try:
         await judge.check(traffic)
         store = ScoreStore.open(run.folder, judge.name, manifest)
+        traffic.provenance.earlier(last_calls(store.path.with_suffix("") / "ledger.jsonl"))
         with _observed(store, judge.name, spec, total):
             places = _plan(run, judge, None, beside)
-            await _Judging(run, judge, store, traffic, manifest["fingerprint"], places).run(
-                total, WINDOW * in_flight
-            )
+            judging = _Judging(run, judge, store, traffic, manifest["fingerprint"], places)
+            if total == count_scores(run, judge, 1, beside):
+                judging.first.hopeful = True  # one conversation may well be at fault itself
+            await judging.run(total, WINDOW * in_flight)
     finally:
         await traffic.close()
         if store is not None:
@@ -186,6 +196,9 @@ class _Judging:
         self._traffic = traffic
         self._fingerprint = fingerprint
         self._places = places
+        self.first = FirstTasks(
+            UNTRIED, "scores", partial(_setting, judge), "--fresh judges anew", UNANSWERED
+        )
 
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""
@@ -195,10 +208,13 @@ class _Judging:
         line = InOrder(self._start, store.committed)
         try:
             while store.committed < total:
-                given = await line.next(min(total - store.committed, window))
+                missing = min(total - store.committed, window)
+                given = await line.next(lambda most=missing: min(most, self.first.most or most))
                 store.commit(store.committed, given.score, given.journal)
                 _log_score(store.committed - 1, given.score)
                 self._traffic.tally.add("scores")
+                if not is_given(given.score):
+                    self.first.failed(_way(given.score), given.journal)
         finally:
             await line.stop()
 
@@ -206,6 +222,8 @@ class _Judging:
         """Pass over what is scored; it must be of these conversations."""
         for score in self._run.scores(self._judge.name):
             place = next(self._places, None)
+            if is_given(score):
+                self.first.hopeful = True
             if place is None or place.key != (score.conversation, score.aspect):
                 raise RunFolderError(
                     f"{self._store.path}: the score of {score.conversation}, {score.aspect} is not "
@@ -221,7 +239,29 @@ class _Judging:
         journal = self._store.journal(number)
         session = self._traffic.session(number, seed, journal)
         with span("score", task=number, aspect=place.aspect):
-            return _Given(await self._judge.judge(session, place.judged, place.aspect), journal)
+            score = await self._judge.judge(session, place.judged, place.aspect)
+        if is_given(score):
+            self.first.hopeful = True
+        return _Given(score, journal)
+
+
+def is_given(score: Score) -> bool:
+    """Whether a judge came to a score, or to a choice."""
+    return score.value is not None or score.choice is not None
+
+
+def _way(score: Score) -> Way:
+    """How a score came to be missing; its reason begins with the kind of fault."""
+    reason = score.reason or "no score"
+    return Way("score", reason.partition(":")[0][:80], reason)
+
+
+def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
+    """What to add to `evaluate`: the judge's own keys hold how its steps are drawn."""
+    steps = [
+        name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
+    ]
+    return " ".join(f"--set {step}.{parameter}={value}" for step in steps) or f"more {parameter}"
 
 
 @contextmanager
@@ -254,7 +294,7 @@ def _data(run: Run, judge: Judge, beside: Beside | None) -> dict[str, str]:
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
-    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no address."""
+    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no password."""
     essence = {
         "format": SCORE_FORMAT,
         "model": role.spec.identity,
@@ -269,4 +309,6 @@ def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
         described["packages"] = packages
     if role.spec.price:
         described["price"] = role.spec.price.model_dump(exclude_none=True)
+    if role.spec.base_url:
+        described["base_url"] = public_url(role.spec.base_url)
     return {"fingerprint": fingerprint, "judged_by": essence, **described}

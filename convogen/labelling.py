@@ -163,13 +163,13 @@ class Labeller:
         for _ in range(1 + self._reasks):
             answer = await session.ask(self._role, prompt.render(), schema=schema)
             reply = answer.text
-            chosen = _option((find_json(reply) or {}).get("label"), options)
+            chosen = _option((find_json(reply, ["label"]) or {}).get("label"), options)
             if chosen is not None:
                 same = "agrees with" if chosen == planned else "differs from"
                 check = f"chosen blindly of {len(options)}; {same} the planned one"
                 label = _label(chosen, check, answer, complaints)
                 return label.model_copy(update={"planned": planned})
-            complaints.append("it is none of the labels")
+            complaints.append(_CUT_OFF if answer.cut_off else "it is none of the labels")
         raise ModelFault("label_invalid", f"{what}: {complaints[-1]}", reply)
 
     async def emotions(
@@ -193,13 +193,17 @@ class Labeller:
         for _ in range(1 + self._reasks):
             answer = await session.ask(self._role, _asking(prompt, complaints), schema=schema)
             reply = answer.text
-            data = find_json(reply) or {}
+            data = find_json(reply, schema["properties"]) or {}
             found = [_option(data.get(str(at + 1)), options) for at in range(len(lines))]
             if None not in found:
                 check = f"each one of {len(options)}, chosen with the whole conversation in view"
                 return _label(found, check, answer, complaints)
-            complaints.append(f"utterance {found.index(None) + 1} has none of the emotions")
+            fault = f"utterance {found.index(None) + 1} has none of the emotions"
+            complaints.append(_CUT_OFF if answer.cut_off else fault)
         raise ModelFault("emotions_invalid", complaints[-1], reply)
+
+
+_CUT_OFF = "it was cut off before its end"
 
 
 def shuffled(planned: str, others: Sequence[str], n: int, rng: random.Random) -> list[str]:
@@ -220,13 +224,13 @@ def _summary(answer: Answer) -> str:
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
     text = without_label(text, "Summary")
-    return whole_sentences(text) if answer.finish_reason == "length" else text
+    return whole_sentences(text) if answer.cut_off else text
 
 
 def _is_cut(answer: Answer, summary: str) -> bool:
     """Return True if a reply ended for its length within the summary, before its first sentence."""
     only_paragraph = "\n\n" not in answer.text.strip()
-    return answer.finish_reason == "length" and only_paragraph and lacks_end(summary)
+    return answer.cut_off and only_paragraph and lacks_end(summary)
 
 
 def _option(said: Any, options: Sequence[str]) -> str | None:

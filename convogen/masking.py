@@ -25,11 +25,14 @@ LONG_VALUE = 16
 """Characters from which a value of a URL's query counts as a secret, whatever its name."""
 
 SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|cred|code", re.IGNORECASE)
-URL = re.compile(r"(\w+://)(?:[^/?#\s]*@)?([^\s?#]*)(?:[?#]\S*)?")
-ANY_URL = re.compile(r"(\w+://)(\S*@)?([^\s?#]*)([?#]\S*)?")
+# Each pattern begins where a word does, so that a long word is gone through once.
+URL = re.compile(r"(?<!\w)(\w+://)(?:[^/?#\s]*@)?([^\s?#]*)(?:[?#]\S*)?")
+ANY_URL = re.compile(r"(?<!\w)(\w+://)(\S*@)?([^\s?#]*)([?#]\S*)?")
 """Also one that is none, because a password has characters in it that it may not have."""
 
-BARE_CREDENTIALS = re.compile(r"[^\s/@:='\"]+:[^\s/]+@(?=[\w.\[])")
+_SEGMENT = re.compile(r"(?<![^\s/])[^\s/]*@[^\s/]*")
+_USER = re.compile(r"(?<![^@:='\"])[^@:='\"]+:(?=.)", re.DOTALL)
+_PLACE = re.compile(r"@(?=[\w.\[])")
 
 _known: set[str] = set()
 """The secrets of this process: no output, whatever made it, shows one."""
@@ -61,7 +64,7 @@ class Secrets:
 def masked(text: str) -> str:
     """A text for the screen or a log: no known secret, no credentials or query of a URL."""
     text = ANY_URL.sub(_masked_url, text)
-    text = BARE_CREDENTIALS.sub(f"{MASK}@", text)
+    text = _SEGMENT.sub(_masked_credentials, text)
     return _replace(text, sorted(_known, key=len, reverse=True))
 
 
@@ -86,6 +89,14 @@ def _masked_url(match: re.Match[str]) -> str:
     scheme, credentials, place, query = match.groups()
     before = f"{MASK}@" if credentials else ""
     return scheme + before + place + (f"{query[0]}{MASK}" if query else "")
+
+
+def _masked_credentials(match: re.Match[str]) -> str:
+    """A part of a text between spaces and slashes without its `user:password@`, if it has one."""
+    part = match[0]
+    places = [found.start() for found in _PLACE.finditer(part)]
+    user = _USER.search(part, 0, places[-1]) if places else None
+    return f"{part[: user.start()]}{MASK}{part[places[-1] :]}" if user else part
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.models.prices import Pricer, list_price, pricer
+from convogen.models.prices import Listed, Pricer, listed, listed_for, pricer
 from convogen.models.spec import ModelSpec, Price
 from convogen.scores import scores_manifest
 from convogen.store import Run
@@ -48,8 +48,10 @@ class Prices:
                 and self._found.get((role, spec.identity), (None, ""))[1] == "own"
             ):
                 continue
-            whose = "list" if spec.kind == "endpoint" else "local"
-            self._found[role, spec.identity] = (pricer(spec), "own" if spec.price else whose)
+            if spec.kind == "endpoint" and not spec.price:
+                self._found[role, spec.identity] = _by_list(listed_for(spec))
+            else:
+                self._found[role, spec.identity] = (pricer(spec), "own" if spec.price else "local")
 
     def _own(self, price: Any) -> Pricer:
         try:
@@ -64,12 +66,26 @@ class Prices:
         elif described.get("kind") in ("embedded", "scripted", "transformers"):
             found = (pricer(ModelSpec(name="embedded")), "local")
         else:
-            found = (None if described.get("kind") == "http" else list_price(name), "list")
+            found = _by_list(_listed(described, name))
         self._found[role, name] = found
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
         """What a role's calls cost (None where not known), and whose price it is."""
-        return self._found.get((role, model)) or (list_price(model), "list")
+        return self._found.get((role, model)) or _by_list(listed(model, None))
+
+
+def _listed(described: Mapping[str, Any], name: str) -> Listed | None:
+    """The list price of a model that a manifest describes, if it has one."""
+    if described.get("kind") == "http":
+        return None
+    url = described.get("base_url")
+    return listed(name, url if isinstance(url, str) else None)
+
+
+def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
+    if price is None:
+        return None, "list"
+    return price.usd, "assumed" if price.assumed else "list"
 
 
 def spending(
@@ -78,7 +94,8 @@ def spending(
     """The ledger by role and model, the judges' last; a cost that is not known is None.
 
     Where a `judge` is named, only of its calls. `attempts` are those of answered calls; `price`
-    says whose it is: own, list or local.
+    says whose it is: own, list (that of the endpoint's provider), assumed (that of the model's
+    maker, of an endpoint whose prices are not published) or local.
     """
     prices = prices or Prices(run)
     totals: dict[tuple[str, str], Counter[str]] = {}

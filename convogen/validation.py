@@ -15,6 +15,10 @@ from convogen.models.spec import Azure, ModelSpec, Price
 __all__ = ["refuse_unknown", "validated"]
 
 
+SECRETIVE = frozenset({"api_key_env", "headers", "http"})
+"""Keys whose values no message quotes: people put secrets there."""
+
+
 def validated(
     model: type[BaseModel], data: Mapping[str, Any], origin: str, extra: tuple[str, ...] = ()
 ) -> Any:
@@ -39,7 +43,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     if not key:
         return detail["msg"].removeprefix("Value error, ")
     message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
-    if key.endswith("api_key_env"):
+    if not SECRETIVE.isdisjoint(detail["loc"]):
         return message  # what was found there may be a key
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 

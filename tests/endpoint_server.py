@@ -122,7 +122,7 @@ class EndpointServer:
     async def start(self) -> web.AppRunner:
         self._closing = asyncio.Event()
         app = web.Application()
-        for base in ("/v1", "/openai/deployments/{deployment}"):
+        for base in ("", "/v1", "/openai/deployments/{deployment}"):
             for path in ("/chat/completions", "/completions"):
                 app.router.add_post(base + path, self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -345,3 +345,59 @@ def test_an_entry_that_is_cut_is_left_out_and_the_rest_of_its_list_is_kept(tmp_p
     [step] = [s for one in made.experiences() for s in one.plan or () if s.subtopics]
     assert step.subtopics == ["The price of tea", "Who makes the tea"]
     assert (step.requests, step.unusable) == (2, 1)
+
+
+def taken(folder: Path, texts: list[str], finish_reason: str, reasks: int = 3) -> tuple[Any, int]:
+    """What `ask_draft` makes of replies, and in how many calls."""
+    asked: list[Request] = []
+
+    def script(request: Request) -> Reply:
+        asked.append(request)
+        return Reply(texts[len(asked) - 1], Usage(), finish_reason)
+
+    async def asking() -> Any:
+        role = Role(ModelSpec(name="scripted"), Sampling())
+        traffic = Traffic({"generator": role}, 1, Tally(), lambda _: ScriptedModel(script))
+        try:
+            session = traffic.session(0, 1, Journal(folder / "0.jsonl"))
+            messages = [Message("user", "A scene, please.")]
+            return await ask_draft(
+                session, "generator", messages, Scene, lambda draft, _: draft, reasks, "invalid"
+            )
+        except ModelFault as fault:
+            return fault
+        finally:
+            await traffic.close()
+
+    return asyncio.run(asking()), len(asked)
+
+
+BLANK = '{"place": "a kitchen",' + "\n" * 4000
+
+
+def test_a_model_that_loops_over_white_space_is_asked_twice_and_no_more(tmp_path: Path) -> None:
+    fault, calls = taken(tmp_path, [BLANK] * 4, "length")
+    assert isinstance(fault, ModelFault)
+    assert (fault.kind, calls) == ("blank_loop", 2)
+    assert "json_mode" in str(fault)
+    assert len(fault.evidence) < 100
+
+
+def test_one_loop_over_white_space_is_made_up_for(tmp_path: Path) -> None:
+    (draft, kinds), calls = taken(tmp_path, [BLANK, scene()], "length")
+    assert (draft.place, kinds, calls) == ("a kitchen", ["blank_loop"], 2)
+
+
+@pytest.mark.parametrize("finish_reason", ["length", "OTHER"])
+def test_what_is_not_closed_when_a_reply_ended_for_its_length_was_cut_off(
+    tmp_path: Path, finish_reason: str
+) -> None:
+    inner = '{"draft": ' + scene() + ', "more": "and'
+    fault, calls = taken(tmp_path, [inner] * 2, finish_reason, reasks=1)
+    assert (str(fault).split(";")[0], calls) == ("it was cut off before its end", 2)
+
+
+def test_a_draft_in_a_wrapping_key_with_trailing_commas_is_read_at_once(tmp_path: Path) -> None:
+    said = '{"scene": ' + scene().replace("}", ",}") + "}"
+    (draft, kinds), calls = taken(tmp_path, [said], "stop")
+    assert (draft.lines[0].speaker, kinds, calls) == ("Ada", [], 1)

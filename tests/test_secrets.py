@@ -43,7 +43,7 @@ def telltale(echo: str) -> Callable[[Asked], Bytes]:
         if asked.nth == 3:
             return say(None, message={"refusal": echo})
         if asked.nth == 4:
-            return Bytes(json.dumps({"choices": [{"message": {"content": [echo]}}]}).encode())
+            return Bytes(json.dumps({"choices": [{"message": {"content": 5, echo: 5}}]}).encode())
         reply = json.loads(converse(asked).content)["choices"][0]["message"]["content"]
         if reply.startswith("{"):
             experience = json.loads(reply) | {"situation": echo}

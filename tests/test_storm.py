@@ -31,7 +31,7 @@ from convogen.errors import EndpointDown
 from convogen.models.base import Reply, Request, Transient
 from convogen.models.scripted import ScriptedModel
 from convogen.models.tally import Tally
-from convogen.models.traffic import ATTEMPTS
+from convogen.models.trouble import ATTEMPTS
 
 STORM: dict[str, tuple[float, Callable[[Asked], Answer]]] = {
     "429": (0.20, lambda _: refuse(429, "slow down")),

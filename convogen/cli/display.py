@@ -21,6 +21,7 @@ from convogen.models.tally import Tally
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Conversation
+from convogen.waiting import waiting
 
 __all__ = [
     "live",
@@ -33,6 +34,12 @@ __all__ = [
 ]
 
 REFRESH_S = 0.25
+PRICED = (
+    ("own", "at your own price"),
+    ("list", "at list price"),
+    ("assumed", "priced as by its maker, which is assumed; --price says what your endpoint asks"),
+)
+"""What is said of prices, by whose they are."""
 
 
 @contextmanager
@@ -44,6 +51,7 @@ def live(experiment: Experiment, tally: Tally) -> Generator[None]:
         yield
         return
     view = _View(experiment, tally)
+    tally.on_line = lambda line: console.print(escape(line), style="yellow")
     with Live(view, console=console, refresh_per_second=1 / REFRESH_S, transient=False):
         yield
 
@@ -51,6 +59,7 @@ def live(experiment: Experiment, tally: Tally) -> Generator[None]:
 def print_notices(tally: Tally) -> None:
     """Print what holds a run up, and that it goes on, a line each."""
     tally.on_notice = lambda notice: click.echo(notice or "going on", err=True)
+    tally.on_line = lambda line: click.echo(line, err=True)
 
 
 class _View:
@@ -133,8 +142,16 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *([("selector repaired", _repaired(summary))] if summary["selections"] else []),
         ("rejected", _rejected(summary)),
         ("failures", _counted(summary["failures"])),
+        *([("waiting", _waiting(summary))] if summary["waiting"] else []),
         *([("per conversation", _per_conversation(summary))] if summary["conversations"] else []),
     ]
+
+
+def _waiting(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['waiting']} finished behind a task that is not; to export them as well: "
+        "convogen export --partial"
+    )
 
 
 def _per_conversation(summary: dict[str, Any]) -> str:
@@ -215,13 +232,13 @@ def _ledger_table(rows: list[dict[str, Any]]) -> Table:
 
 def _remarks(rows: list[dict[str, Any]]) -> Generator[str]:
     """Whose prices these are, and what may have been billed for nothing."""
-    for whose, text in (("own", "at your own price"), ("list", "at list price")):
+    for whose, text in PRICED:
         if models := {row["model"] for row in rows if row["price"] == whose}:
             yield f"{escape(', '.join(sorted(models)))}: {text}."
     if any(row["lost_prompt_tokens"] for row in rows):
         known = all(row["lost_usd"] is not None for row in rows)
         usd = usd_text(sum(row["lost_usd"] for row in rows) if known else None)
-        yield f"Lost: sent, and not answered or answered without a usage; at most {usd}."
+        yield f"Lost: not answered, answered without a usage, or probes; at most {usd}."
 
 
 def usd_text(usd: float | None) -> str:
@@ -290,6 +307,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "selector_repairs": repairs,
         "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),
         "ledger": spending(run),
+        "waiting": sum(outcome.conversation is not None for outcome in waiting(run.folder)),
     }
 
 

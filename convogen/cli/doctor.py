@@ -1,25 +1,47 @@
-"""`convogen doctor`: is a model reachable, what can it do, how fast is it."""
+"""`convogen doctor`: is a model reachable, what can it do, how fast is it.
+
+It asks as runs ask: with a system message, a schema with bounds, log-probabilities, a long prompt.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from convogen.cli.options import base_url_option, model_option, models_from
 
+if TYPE_CHECKING:
+    from convogen.drafts import Draft
+    from convogen.models.base import ChatModel, Reply
+    from convogen.models.spec import ModelSpec
+
 __all__ = ["command"]
 
-COLOURS = ["red", "green", "blue"]
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"colour": {"type": "string", "enum": COLOURS}},
-    "required": ["colour"],
-    "additionalProperties": False,
-}
+SYSTEM = "You are Ada. Answer in as few words as you can."
+ROOM, SHORT_ROOM = 600, 64
+"""Tokens of a reply: of an endpoint's, which may think first, and of one that is short."""
+
+TOP_LOGPROBS = 20
+WORD = "marigold"
+FILLER = "On day {} the ferry left the harbour at dawn and came back with fish, salt and news."
+FILLERS = 250
+"""Sentences of a prompt of about 5,000 tokens, more than many a server takes by default."""
+
+MOST_CHARS_A_TOKEN = 8
+"""Characters of that prompt that no tokenizer puts into one token."""
+
+CUT = (
+    "{:,} characters count as {:,} tokens: the server cuts prompts without a word; serve it with a "
+    "longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
+)
+THINKS = (
+    "{} tokens for a short sentence: sampling.ROLE.max_tokens has to leave room for that, or turn "
+    "it off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
+)
 
 
 @click.command("doctor")
@@ -27,24 +49,19 @@ SCHEMA: dict[str, Any] = {
 @base_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) -> None:
-    """Check a model with four small calls (default: the embedded one).
+    """Check a model with five calls such as a run makes (default: the embedded one).
 
-    Is it reachable, does it keep to a JSON schema, does it give log-probabilities, how fast is it?
+    Is it reachable, does it know a system role, does it think, does it keep to a JSON schema, does
+    it give log-probabilities, does it read a long prompt whole, how fast is it?
     """
-    from pydantic import ValidationError
-
     from convogen.cli.plugins import print_faults
-    from convogen.errors import ModelConfigError
     from convogen.models.spec import ModelSpec
+    from convogen.validation import validated
 
     print_faults()
-    chosen = models_from({}, models, base_urls, [])
-    try:
-        spec = ModelSpec.model_validate(chosen.get("default", "embedded"))
-    except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        raise ModelConfigError(f"doctor: {detail['loc'][0]}: {detail['msg']}") from error
-    report = asyncio.run(examine(spec))
+    chosen = models_from({}, models, base_urls, []).get("default", "embedded")
+    named = {"name": chosen} if isinstance(chosen, str) else chosen
+    report = asyncio.run(examine(validated(ModelSpec, named, "doctor")))
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
@@ -53,43 +70,133 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
         click.echo(f"{key.replace('_', ' '):28} {shown}")
 
 
-async def examine(spec: Any) -> dict[str, Any]:
-    """What a model answers to small calls; raises what the model raises where it is not there."""
-    from convogen.drafts import find_json
-    from convogen.errors import EndpointDown, ModelFault
-    from convogen.models.base import Message, Request, Sampling, Transient
+async def examine(spec: ModelSpec) -> dict[str, Any]:
+    """Return what a model answers, by what was asked.
+
+    Raises what the model raises if not even the first call is answered.
+    """
+    from convogen.errors import EndpointDown
+    from convogen.models.base import Transient
     from convogen.models.traffic import open_model
 
     model = open_model(spec)
-
-    def request(text: str, **more: Any) -> Request:
-        sampling = Sampling(temperature=0.0, max_tokens=64, seed=1)
-        return Request("doctor", spec.identity, (Message("user", text),), sampling, **more)
-
+    calls = _Calls(model, spec)
     try:
-        started = time.perf_counter()
-        first = await model.complete(request("Say hello in one short sentence."))
-        first_s = time.perf_counter() - started
-        coloured = await model.complete(request("Name a colour, as JSON.", schema=SCHEMA))
-        try:
-            judged = await model.complete(request("Answer with one digit: 1+1=", top_logprobs=5))
-        except ModelFault:  # an endpoint may refuse to be asked for log-probabilities
-            judged = None
-        started = time.perf_counter()
-        long = await model.complete(request("Tell me about the sea."))
-        long_s = time.perf_counter() - started
+        report = {"model": spec.identity, "kind": spec.kind, **await calls.hello()}
+        report |= await calls.structured()
+        report |= await calls.judged()
+        if spec.kind == "endpoint":
+            report |= await calls.long_prompt()
+        return report | await calls.speed()
     except Transient as fault:
         raise EndpointDown(f"model {spec.name}: {fault}") from fault
     finally:
         await model.close()
-    colour = (find_json(coloured.text) or {}).get("colour")
-    return {
-        "model": spec.identity,
-        "kind": spec.kind,
-        "reachable": True,
-        "says": first.text.strip()[:200],
-        "json_schema": colour in COLOURS,
-        "log_probabilities": bool(judged and judged.logprobs and judged.logprobs[0].top),
-        "first_answer_s": round(first_s, 3),
-        "tokens_a_second": round(long.usage.completion_tokens / max(long_s, 1e-6), 1),
-    }
+
+
+class _Calls:
+    """The calls made, and what each of them shows."""
+
+    def __init__(self, model: ChatModel, spec: ModelSpec) -> None:
+        self._model, self._spec = model, spec
+
+    async def _ask(self, text: str, system: str = SYSTEM, **more: Any) -> Reply:
+        from convogen.models.base import Message, Request, Sampling
+
+        room = more.pop("max_tokens", ROOM if self._spec.kind == "endpoint" else SHORT_ROOM)
+        sampling = Sampling(temperature=0.0, max_tokens=room, seed=1)
+        messages = (Message("system", system), Message("user", text))
+        return await self._model.complete(
+            Request("doctor", self._spec.identity, messages, sampling, **more)
+        )
+
+    async def _try(self, text: str, **more: Any) -> Reply | str:
+        """Return a reply, or why there is none: what one call lacks is no reason to stop."""
+        from convogen.errors import ModelConfigError, ModelFault
+
+        try:
+            return await self._ask(text, **more)
+        except (ModelFault, ModelConfigError) as fault:
+            return f"{fault}"
+
+    async def hello(self) -> dict[str, Any]:
+        started = time.perf_counter()
+        reply = await self._ask("Say hello in one short sentence.")
+        seconds = time.perf_counter() - started
+        thinks = reply.thought or (reply.cut_off and not reply.text.strip())
+        dialect = getattr(self._model, "dialect", None)
+        return {
+            "reachable": True,
+            "says": reply.text.strip()[:200],
+            "system_role": getattr(dialect, "takes_system", True),
+            "thinks": thinks,
+            **({"thinking": THINKS.format(reply.usage.completion_tokens)} if thinks else {}),
+            "first_answer_s": round(seconds, 3),
+        }
+
+    async def structured(self) -> dict[str, Any]:
+        from pydantic import ValidationError
+
+        from convogen.drafts import find_json, schema_of
+
+        model = _cast_model()
+        asked = "Invent two people, each with a name and a trait, and a colour, as JSON."
+        reply = await self._try(asked, schema=schema_of(model))
+        dialect = getattr(self._model, "dialect", None)
+        mode = {"json_mode": dialect.json_mode} if dialect is not None else {}
+        if isinstance(reply, str):
+            return {"json_schema": False, "json_fault": reply, **mode}
+        found = find_json(reply.text, model.model_fields)
+        try:
+            model.model_validate(found or {})
+        except ValidationError as error:
+            cut = " (it was cut off)" if reply.cut_off else ""
+            fault = error.errors(include_input=False, include_url=False)[0]["msg"]
+            said = "no JSON object" if found is None else fault
+            return {"json_schema": False, "json_fault": f"{said}{cut}", **mode}
+        return {"json_schema": True, **mode}
+
+    async def judged(self) -> dict[str, Any]:
+        reply = await self._try("Answer with one digit: 1+1=", top_logprobs=TOP_LOGPROBS)
+        if isinstance(reply, str) or not (reply.logprobs and reply.logprobs[0].top):
+            return {"log_probabilities": False}
+        return {"log_probabilities": True, "alternatives": len(reply.logprobs[0].top)}
+
+    async def long_prompt(self) -> dict[str, Any]:
+        story = " ".join(FILLER.format(n) for n in range(1, FILLERS + 1))
+        text = f"{story}\n\nWhich word were you told to remember at the very beginning?"
+        reply = await self._try(text, system=f"Remember the word {WORD}. {SYSTEM}")
+        if isinstance(reply, str):
+            return {"long_prompt": False, "long_prompt_fault": reply}
+        tokens, known = reply.usage.prompt_tokens, WORD in reply.text.casefold()
+        cut = 0 < tokens < len(text) / MOST_CHARS_A_TOKEN
+        report: dict[str, Any] = {"long_prompt": known and not cut, "long_prompt_tokens": tokens}
+        if cut:
+            report["long_prompt_fault"] = CUT.format(len(text), tokens)
+        elif not known:
+            report["long_prompt_fault"] = "the model does not remember its beginning"
+        return report
+
+    async def speed(self) -> dict[str, Any]:
+        started = time.perf_counter()
+        reply = await self._ask("Tell me about the sea.", max_tokens=SHORT_ROOM)
+        seconds = max(time.perf_counter() - started, 1e-6)
+        return {"tokens_a_second": round(reply.usage.completion_tokens / seconds, 1)}
+
+
+def _cast_model() -> type[Draft]:
+    """The form of a small JSON object with all that the schemas of runs have."""
+    from pydantic import Field, create_model
+
+    from convogen.drafts import Draft
+    from convogen.lengths import Words
+
+    person = create_model(
+        "DoctorPerson",
+        __base__=Draft,
+        name=(str, Words(4).field(shortest=1)),
+        trait=(str, Words(5).field()),
+    )
+    people: Any = (list[person], Field(min_length=2, max_length=2))
+    colour: Any = (Literal["red", "green", "blue"], ...)
+    return create_model("DoctorCast", __base__=Draft, people=people, colour=colour)

@@ -88,6 +88,11 @@ __all__ = ["command"]
     metavar="RUN",
     help="dpo: a further run or replay to compare with, besides the replays beside RUN.",
 )
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="With the conversations that are finished behind a task that is not.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the export that is in the folder.")
 @click.option("--push-to-hub", metavar="OWNER/NAME", help="Then push it to the Hugging Face hub.")
 @click.option("--private", is_flag=True, help="Make the pushed data set private.")
@@ -109,6 +114,7 @@ def command(
     margin: float | None,
     aspect: str | None,
     alternatives: tuple[str, ...],
+    partial: bool,
     overwrite: bool,
     push_to_hub: str | None,
     private: bool,
@@ -119,6 +125,7 @@ def command(
     from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
     from convogen.metrics import available_cores
     from convogen.store import load_run
+    from convogen.waiting import PartialRun
 
     if private and not push_to_hub:
         raise click.UsageError("--private is about --push-to-hub")
@@ -138,7 +145,10 @@ def command(
     exporter = open_exporter(format_, {**options, **read_settings(settings)})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
     plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
-    exported = export_run(load_run(folder), out, plan, available_cores())
+    run = load_run(folder)
+    if partial:
+        run = PartialRun(run.folder)
+    exported = export_run(run, out, plan, available_cores())
     if as_json:
         click.echo(json.dumps(json.loads((out / "export.json").read_text("utf-8"))))
     else:

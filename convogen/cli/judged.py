@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,8 @@ def judge_runs(
 
     All are gone through before the first call, so that what is missing is said at once.
     """
-    from convogen.judging import count_scores, judge_run
+    from convogen.errors import Hopeless
+    from convogen.judging import count_scores, is_given, judge_run
     from convogen.models.tally import Tally
 
     if spec.is_shipped:
@@ -76,6 +78,12 @@ def judge_runs(
                 f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True
             )
             sys.exit(130)
+        scores = list(islice(run.scores(judge.name), total))
+        if scores and not any(is_given(score) for score in scores):
+            raise Hopeless(
+                f"{run.folder}: {len(scores)} scores asked for, none given; the last: "
+                f"{scores[-1].reason}; name another judge or model, and --fresh to judge anew"
+            )
 
 
 @contextmanager
@@ -102,6 +110,7 @@ def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
         "{task.fields[tokens]:,} tokens",
         "{task.fields[notice]}",
     )
+    tally.on_line = lambda line: console.print(escape(line), style="yellow")
     bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0, notice="")
 
     def draw() -> Progress:

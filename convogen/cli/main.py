@@ -38,6 +38,9 @@ COMMANDS = {
 }
 """Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""
 
+LONGEST_LINE = 2000
+"""Characters of an error that are printed."""
+
 VERBOSE = {"--verbose": 1, "-v": 1, "-vv": 2}
 
 
@@ -143,5 +146,8 @@ def _fail(message: str, status: int) -> NoReturn:
     """Say what is wrong in one line, and end."""
     from convogen.masking import masked
 
-    click.echo(f"convogen: {masked(' '.join(message.split()))}", err=True)
+    line = masked(" ".join(message.split()))
+    if len(line) > LONGEST_LINE:  # what is wrong stands before, what is allowed behind
+        line = f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
+    click.echo(f"convogen: {line}", err=True)
     sys.exit(status)

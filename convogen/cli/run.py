@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,6 +15,7 @@ from convogen.cli.options import again, base_url_option, model_option, models_fr
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
     from convogen.models.budget import Limits
+    from convogen.models.spec import ModelSpec
     from convogen.store import Run
 
 __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings"]
@@ -102,11 +103,19 @@ def play(
     tally = Tally()
     try:
         with live(loaded, tally):
-            return run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
+            played = run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
         click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
+    if (failed := tally.counts["failures"]) and not tally.counts["conversations"]:
+        from convogen.errors import Hopeless
+
+        raise Hopeless(
+            f"{failed} tasks failed, and no conversation came of any; `convogen show {folder}` "
+            "says why"
+        )
+    return played
 
 
 def _forecast(
@@ -130,7 +139,11 @@ def load_with(
     base_urls: Sequence[str],
     prices: Sequence[str],
 ) -> Experiment:
-    """The experiment under its overrides; those of a model's keys go over the other options."""
+    """The experiment under its overrides; those of a model's keys go over the other options.
+
+    A role's model that an override names (`models.agent=NAME`) is where `--base-url` says, and
+    costs what `--price` says, as if `--model` had named it.
+    """
     from convogen.experiment import Experiment
 
     if not (models or base_urls or prices):
@@ -139,8 +152,43 @@ def load_with(
     others = {key: value for key, value in overrides.items() if key not in below}
     loaded = Experiment.load(source, others)
     own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
-    chosen = models_from(own, models, base_urls, list(loaded.roles), prices)
+    roles = list(loaded.roles)
+    named = models_from(own, models, [], roles)
+    below = _name_models(named, below)
+    chosen = models_from(named, [], base_urls, roles, prices)
     return Experiment.load(source, {**others, "models": chosen, **below})
+
+
+def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the models that overrides name for a role to `named`; returns the overrides then left.
+
+    A model that runs in this process stays an override: no base URL is for it.
+    """
+    from pydantic import ValidationError
+
+    from convogen.models.spec import ModelSpec
+
+    left: dict[str, Any] = {}
+    for key, value in overrides.items():
+        _, role, *fields = key.split(".")
+        if fields:
+            own = named.get(role, named.get("default"))
+            if fields == ["name"] and isinstance(own, dict):
+                own = {**cast("dict[str, Any]", own), "price": None}
+            named.update({} if own is None else {role: own})
+            left[key] = value
+            continue
+        try:
+            spec = ModelSpec.model_validate(value)
+        except ValidationError:
+            left[key] = value  # what is wrong with it is said where it is read
+            continue
+        if spec.kind == "endpoint":
+            named[role] = given = spec.model_dump(exclude_unset=True)
+            left |= {f"{key}.{field}": item for field, item in given.items()}
+        else:
+            left[key] = value
+    return left
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -174,6 +222,23 @@ def notices(experiment: Any) -> list[str]:
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
     lines += experiment.method.notices()
+    lines += sorted(
+        {line for role in experiment.roles for line in _assumed(experiment.model(role))}
+    )
     if (tasks := experiment.method.tasks()) and tasks > experiment.n:
         lines.append(f"asked for: {experiment.n} of {tasks}")
     return lines
+
+
+def _assumed(spec: ModelSpec) -> list[str]:
+    """What is assumed of a model's price, if anything is."""
+    from convogen.masking import public_url
+    from convogen.models.prices import listed_for
+
+    found = None if spec.price else listed_for(spec)
+    if found is None or not found.assumed:
+        return []
+    return [
+        f"the price of {spec.identity} at {public_url(spec.base_url or 'its endpoint')} is not "
+        f"published; it is taken for {found.provider}'s, --price says otherwise"
+    ]

@@ -20,9 +20,11 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
     """Show a RUN folder: what is in it, what was rejected or failed and why, tokens, cost."""
     from convogen.cli import display
     from convogen.store import load_run
+    from convogen.waiting import PartialRun
 
     run = load_run(folder)
     if conversation is not None:
+        run = PartialRun(run.folder)
         found = run.conversation(conversation)
         if as_json:
             click.echo(found.model_dump_json(exclude_none=True, indent=2))

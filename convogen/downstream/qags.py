@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from convogen.downstream.asking import Asking, fingerprint, role_of
-from convogen.drafts import find_json
+from convogen.drafts import Unusable, find_json, read_object
 from convogen.errors import ModelFault
 from convogen.lengths import Words, cut_texts, trimmed
 from convogen.models.base import Sampling, printable
@@ -119,8 +119,10 @@ async def _answers(
     asked = prompt.render(text=text, questions=questions, words=ANSWER)
     schema = _answers_schema(fields)
     said = await session.ask(ANSWERER, asked, schema=schema)
-    if (data := find_json(said.text)) is None:
-        raise ModelFault("answers_unreadable", "no JSON object of answers", said.text)
+    try:
+        data = read_object(said, fields)
+    except Unusable as fault:
+        raise ModelFault("answers_unreadable", f"answers: {fault}", said.text) from fault
     for cut in cut_texts(data, schema, said.finish_reason):
         data[str(cut.path[0])] = trimmed(cut.text)
     return [_line(data.get(field)) or UNSAID for field in fields]
@@ -152,7 +154,7 @@ def _words(text: str) -> Counter[str]:
 
 def _questions(said: Answer, n: int) -> list[str]:
     """Return the questions of a reply, without those that were cut off or are far too long."""
-    data = find_json(said.text) or {}
+    data = find_json(said.text, ["questions"]) or {}
     cut = {text.text for text in cut_texts(data, _questions_schema(n), said.finish_reason)}
     found = data.get("questions")
     items = cast("list[Any]", found) if isinstance(found, list) else []

@@ -31,6 +31,7 @@ from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
 from convogen.reports.numbers import accepted
 from convogen.store import Run
+from convogen.waiting import readable
 
 if TYPE_CHECKING:
     from convogen.exports.exporting import Exported, Plan
@@ -66,8 +67,9 @@ class CardFacts:
     def gather(cls, run: Run, conversations: int, workers: int) -> CardFacts:
         """Measure the first `conversations` of a run, and take up its scores and failures."""
         manifest = run.manifest
-        corpus = open_corpus(str(run.folder), "convogen", strict=True)
-        statistics = measure(_First(corpus, conversations), "text", workers)
+        with readable(run) as place:
+            corpus = open_corpus(str(place), "convogen", strict=True)
+            statistics = measure(_First(corpus, conversations), "text", workers)
         judged = groundedness(run)
         failures = Counter(f"{failure.stage}: {failure.kind}" for failure in run.failures())
         made = {"complete": manifest.get("complete"), "models": manifest.get("models")}

@@ -88,6 +88,14 @@ class Gate(BaseModel, ABC):
         parameters = self.model_dump(mode="json", exclude=set(self.path_fields))
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
+    def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
+        """Why no conversation of a method can pass, before any is made; None where one may.
+
+        `most_turns` is how many turns one has at most, if anything bounds it; `experiences` says
+        whether they have one to be judged by.
+        """
+        return None
+
     @abstractmethod
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
         """Why a conversation is rejected; None where it passes.

@@ -61,6 +61,19 @@ class JudgeGate(Gate):
     def prompt_hashes(self) -> dict[str, Any]:
         return {f"{step} prompt": prompt.hash for step, prompt in self.prompts.items()}
 
+    def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
+        judge, known = self.judging, self.judging.all_aspects()
+        if judge.needs == "experience" and not experiences:
+            return f"{self.judge} scores conversations by their experience, and there is none"
+        if unknown := [aspect for aspect in self.aspects if aspect not in known]:
+            return f"aspects: {unknown[0]!r} is not known; allowed: {', '.join(known)}"
+        if judge.highest is not None and self.min_score > judge.highest:
+            return (
+                f"min_score: {self.min_score:g} is asked for, and {self.judge} gives "
+                f"{judge.highest:g} at most"
+            )
+        return None
+
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
         conversation, experience = candidate.conversation, candidate.experience
         if self.judging.needs == "experience" and experience is None:

@@ -19,6 +19,11 @@ class MinTurns(Gate):
 
     turns: int = Field(ge=1, description="fewest turns of an accepted conversation, openings too")
 
+    def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
+        if most_turns is None or self.turns <= most_turns:
+            return None
+        return f"turns: {self.turns} are asked for, and a conversation has {most_turns} at most"
+
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
         found = len(candidate.conversation.turns)
         if found >= self.turns:

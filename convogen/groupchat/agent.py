@@ -120,7 +120,7 @@ class PersonaAgent(BaseChatAgent):
             earlier=tuple(turn.text for turn in chat.turns),
             unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
         )
-        said = read_utterance(answer.text, scene, cut_off=answer.finish_reason == "length")
+        said = read_utterance(answer.text, scene, cut_off=answer.cut_off)
         if answer.reply.thought:
             said = replace(said, tidied=("thinking", *said.tidied))
         kept = _kept(said)

@@ -88,6 +88,15 @@ class Judge(BaseModel, ABC):
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         """What is scored of a conversation on this experience, in order."""
 
+    def all_aspects(self) -> tuple[str, ...]:
+        """What is scored of any conversation at all."""
+        return self.aspects(None)
+
+    @property
+    def highest(self) -> float | None:
+        """The highest score it gives; None where nothing bounds it."""
+        return None
+
     @abstractmethod
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         """Score one aspect; what the model gets wrong is a score of None with the reason.

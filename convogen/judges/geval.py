@@ -102,6 +102,13 @@ class GEval(Judge):
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.questions(experience))
 
+    def all_aspects(self) -> tuple[str, ...]:
+        return tuple({**self.questions_generated, **self.questions_sampled})
+
+    @property
+    def highest(self) -> float:
+        return float(self.scale[1])
+
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         question = self.questions(judged.experience)[aspect]
@@ -113,7 +120,7 @@ class GEval(Judge):
         try:
             explained = await session.ask(self.role, asked, sampling=self.explaining)
             explanation = explained.text
-            if explained.finish_reason == "length" and lacks_end(explanation):
+            if explained.cut_off and lacks_end(explanation):
                 explanation = trimmed(explanation)
             if not explanation.strip():
                 return empty.model_copy(update={"reason": "the judge gave no explanation"})

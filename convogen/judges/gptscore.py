@@ -64,6 +64,10 @@ class GPTScore(Judge):
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.questions)
 
+    @property
+    def highest(self) -> float:
+        return 1.0
+
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         asked = self.prompts["ask"].render(

@@ -22,6 +22,7 @@ from convogen.judges.base import Judge, Judged
 from convogen.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
+from convogen.text.objects import NoObject, find_object
 from convogen.types import Experience, Score, Turn
 
 __all__ = [
@@ -78,6 +79,10 @@ class TuringJudge(Judge):
         ge=_SHORTEST,
         description="an utterance is shown so far; a quarter of it where the context is too short",
     )
+
+    @property
+    def highest(self) -> float:
+        return 1.0
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         del experience
@@ -220,9 +225,11 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 
     The first of `choices` has to name an utterance where there are `indices`; no other has one.
     """
-    found = find_json(text)
-    if found is None:
-        return f"no JSON object in the reply: {' '.join(text.split())[:_EVIDENCE]!r}"
+    try:
+        found = find_object(text, ["choice"])
+    except NoObject as fault:
+        why = "it was cut off" if fault.unclosed else f"{fault}"
+        return f"{why}: {' '.join(text.split())[:_EVIDENCE]!r}"
     said = found.get("choice")
     known = {choice.casefold(): choice for choice in choices}
     word = " ".join(said.strip(_AROUND).split()).casefold() if isinstance(said, str) else ""
@@ -246,13 +253,13 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 def _closed(answer: Answer) -> str:
     """Return a reply, its object closed if it ended for its length within the last text."""
     text = answer.text
-    cut = answer.finish_reason == "length" and find_json(text) is None
+    cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text
 
 
 def _reason_is_cut(verdict: Choice, answer: Answer) -> bool:
     at_its_bound = is_cut(verdict.reason, REASON.max_chars)
-    return at_its_bound or (answer.finish_reason == "length" and lacks_end(verdict.reason))
+    return at_its_bound or (answer.cut_off and lacks_end(verdict.reason))
 
 
 def _number(value: Any) -> int | None:

@@ -116,6 +116,9 @@ class Augment(Method):
             )
         return data
 
+    def most_turns(self) -> int:
+        return self.max_turns
+
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.augmenting import AugmentPlay
 

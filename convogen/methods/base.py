@@ -133,6 +133,9 @@ class Method(BaseModel, ABC):
     each_once: ClassVar[bool] = False
     """True where n counts tasks: one that fails or is rejected is not made up for by another."""
 
+    has_experiences: ClassVar[bool] = True
+    """Whether conversations grow out of an experience, which judges may need."""
+
     prompt_owners: ClassVar[dict[str, str]] = {}
     """The method whose prompt a step takes, where that is another."""
 
@@ -165,6 +168,10 @@ class Method(BaseModel, ABC):
 
     def tasks(self) -> int | None:
         """How many tasks the plan has, at which a run ends; None where it goes on without end."""
+        return None
+
+    def most_turns(self) -> int | None:
+        """How many turns a conversation has at most, openings too; None where nothing bounds it."""
         return None
 
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:

@@ -160,6 +160,9 @@ class ConvoGen(Method):
             return not value.startswith("hf:")
         return field != "persona_source" or not is_named(value)
 
+    def most_turns(self) -> int:
+        return self.max_turns
+
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
         """The prompts but the one for the other kind of personas."""
         unused = "encounter" if self.personas == "generated" else "experience"

@@ -19,6 +19,7 @@ class DialogueForge(Method):
 
     name: ClassVar[str] = "dialogueforge"
     each_once: ClassVar[bool] = True
+    has_experiences: ClassVar[bool] = False
     path_fields: ClassVar[tuple[str, ...]] = ("seeds",)
     prompt_names: ClassVar[tuple[str, ...]] = (
         "inquirer",
@@ -65,6 +66,9 @@ class DialogueForge(Method):
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         return not value.startswith("hf:")
+
+    def most_turns(self) -> int:
+        return self.utterances
 
     def tasks(self) -> int:
         return len(self.data.seeds)

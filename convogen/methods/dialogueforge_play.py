@@ -201,7 +201,7 @@ class _Dialogue:
 
     def _said(self, answer: Answer, speaker: str) -> tuple[Utterance, bool]:
         """Return the utterance in an answer, and whether the inquirer ends the dialogue with it."""
-        cut_off = answer.finish_reason == "length"
+        cut_off = answer.cut_off
         if speaker == RESPONDER:
             said, end = read_answer(answer.text), None
         else:
@@ -267,4 +267,4 @@ class _Dialogue:
 def _uncut(answer: Answer) -> str:
     """A reply, one that was cut off in whole sentences."""
     text = answer.text.strip()
-    return whole_sentences(text) if answer.finish_reason == "length" else text
+    return whole_sentences(text) if answer.cut_off else text

@@ -41,6 +41,7 @@ class Roleplay(Method):
 
     name: ClassVar[str] = "roleplay"
     each_once: ClassVar[bool] = True
+    has_experiences: ClassVar[bool] = False
     path_fields: ClassVar[tuple[str, ...]] = ("persona_source", "goals_file")
     prompt_names: ClassVar[tuple[str, ...]] = ("opening", "forward", "responder")
     roles: ClassVar[dict[str, Sampling]] = {
@@ -168,6 +169,9 @@ class Roleplay(Method):
     def sources(self) -> dict[str, str]:
         """Personas and goals, hashed by content."""
         return {"personas": content_hash(self.people), "goals": content_hash(self.wanted)}
+
+    def most_turns(self) -> int:
+        return 2 * self.max_turns
 
     def tasks(self) -> int:
         """Personas times goals."""

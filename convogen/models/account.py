@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from convogen.errors import ModelConfigError
-from convogen.masking import SECRET_NAME, url_secrets
+from convogen.masking import SECRET_NAME, public_url, url_secrets
+from convogen.models.addresses import checked_url, is_azure, without_route
+from convogen.models.http import environment, fill, variables
 from convogen.models.network import proxy_for
-from convogen.models.spec import ModelSpec, checked_url
+from convogen.models.spec import ModelSpec
 
-__all__ = ["Account"]
+__all__ = ["Account", "place_of"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key-was-set"
@@ -25,14 +27,17 @@ NO_KEY = "no-key-was-set"
 AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
 KEYS = ("OPENAI_API_KEY",)
 AZURE_KEYS = (AD_TOKEN, "AZURE_OPENAI_API_KEY", *KEYS)
+KEY_HEADERS = ("authorization", "api-key", "x-api-key")
+"""Headers that a key is in: with one of one's own no other key is needed."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Account:
     """How to reach an endpoint.
 
-    `url` has no credentials and no query: these are in `headers` and `query`. `key` is what the
-    variable `key_env` holds. `api_version` is None except on Azure.
+    `url` has no credentials and no query: these are in `headers` and `query`, and so are the
+    model's own headers. `key` is what the variable `key_env` holds. `api_version` is None except on
+    Azure.
     """
 
     url: str
@@ -62,13 +67,19 @@ class Account:
         user, at, host = parts.netloc.rpartition("@")
         basic = base64.b64encode(unquote(user).encode()).decode() if at else ""
         bare = parts._replace(netloc=host, path=parts.path.rstrip("/"), query="", fragment="")
-        key, key_env = _key(spec) if needs_key else (NO_KEY, "")
+        own, needed = _headers(spec)
+        keyed = [name for name in own if name.lower() in KEY_HEADERS]
+        if keyed and spec.api_key_env is None:
+            key, key_env = NO_KEY, ", ".join(variables([spec.headers[keyed[0]]]))
+        else:
+            key, key_env = _key(spec, whole) if needs_key else (NO_KEY, "")
         proxy = proxy_for(bare.geturl())
         secrets = [*url_secrets(whole), *url_secrets(proxy or ""), basic, *_custom_secrets()]
+        secrets += needed
         return cls(
             url=bare.geturl(),
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-            headers={"Authorization": f"Basic {basic}"} if at else {},
+            headers={**({"Authorization": f"Basic {basic}"} if at else {}), **own},
             key=key,
             key_env=key_env,
             proxy=proxy,
@@ -88,9 +99,36 @@ def _url(spec: ModelSpec) -> str:
             f"model {spec.name}: where is the Azure resource? Set {variable}, or base_url"
         )
     try:
-        return checked_url(url)
+        return without_route(checked_url(url))
     except ValueError as error:
         raise ModelConfigError(f"model {spec.name}: {variable} {error}") from None
+
+
+def place_of(spec: ModelSpec) -> str | None:
+    """Return where a model's endpoint is, without what is secret; None if nothing says so."""
+    if spec.kind != "endpoint":
+        return None
+    try:
+        return public_url(_url(spec)).rstrip("/")
+    except ModelConfigError:
+        return None
+
+
+def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
+    """The headers of one's own, filled in, and the secrets in them."""
+    try:
+        env = environment(variables(spec.headers.values()))
+    except KeyError as error:
+        raise ModelConfigError(
+            f"model {spec.name}: headers need {error.args[0]} in the environment; set it"
+        ) from None
+    headers = {name: str(fill(text, {"env": env})) for name, text in spec.headers.items()}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise ModelConfigError(
+                f"model {spec.name}: headers.{name} holds characters that no header has"
+            )
+    return headers, list(env.values())
 
 
 def _api_version(spec: ModelSpec) -> str | None:
@@ -100,17 +138,17 @@ def _api_version(spec: ModelSpec) -> str | None:
     if not version:
         raise ModelConfigError(
             f"model {spec.name}: which version of Azure's API? Set OPENAI_API_VERSION, or "
-            "azure.api_version, such as 2024-10-21"
+            "azure.api_version, or end --base-url in ?api-version=…, such as 2024-10-21"
         )
     return version
 
 
-def _key(spec: ModelSpec) -> tuple[str, str]:
+def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
     """The key and the variable it is in; `NO_KEY` if one's own endpoint is called without."""
-    variables = AZURE_KEYS if spec.azure else KEYS
+    names = AZURE_KEYS if spec.azure or is_azure(url) else KEYS
     if spec.api_key_env:
-        variables = (spec.api_key_env,)
-    for variable in variables:
+        names = (spec.api_key_env,)
+    for variable in names:
         key = os.environ.get(variable, "").strip()
         if not key.isascii() or not key.isprintable():
             raise ModelConfigError(
@@ -120,8 +158,8 @@ def _key(spec: ModelSpec) -> tuple[str, str]:
         if key:
             return key, variable
     if spec.azure is None and spec.base_url is not None:
-        return NO_KEY, variables[0]
-    preferred = "AZURE_OPENAI_API_KEY" if variables == AZURE_KEYS else variables[0]
+        return NO_KEY, names[0]
+    preferred = "AZURE_OPENAI_API_KEY" if names == AZURE_KEYS else names[0]
     raise ModelConfigError(
         f"model {spec.name}: no key in {preferred}; set it, or name your own endpoint "
         "with --base-url, or run without --model on the embedded model"

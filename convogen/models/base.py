@@ -135,7 +135,10 @@ class TokenLogprob:
 class Reply:
     """A model's answer to a request; `model` is the name of the one that gave it, once known.
 
-    `thought` says whether the endpoint's answer had thinking in it, which `text` leaves out.
+    `finish_reason` is `stop`, `length`, or what the endpoint said if that is neither. `thought`
+    says whether the endpoint's answer had thinking in it, which `text` leaves out. `served` is what
+    the endpoint itself calls the model that answered, `left_out` what it was not asked with since
+    it takes no such thing (`temperature=0.0`).
     """
 
     text: str
@@ -144,6 +147,13 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
     thought: bool = False
+    served: str = ""
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it may lack its end: only what is known to be finished does not."""
+        return self.finish_reason != "stop"
 
 
 class ChatModel(Protocol):

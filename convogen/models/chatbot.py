@@ -19,9 +19,9 @@ import jinja2
 from convogen.errors import ModelConfigError, ModelFault
 from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import Reply, Request, Transient, printable
-from convogen.models.completions import read_error
-from convogen.models.faults import Advice, Faults
+from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.http import at_path, fill
+from convogen.models.reported import is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
 from convogen.models.transport import Transport
 from convogen.types import Usage
@@ -50,6 +50,7 @@ class ChatbotModel:
             unreached=f"check http.url of model {spec.name}",
             refused=f"check http.headers of model {spec.name}, and what they name",
             missing=f"check http.url of model {spec.name}",
+            late=f"timeout_s of model {spec.name} gives it longer",
         )
         where = self._secrets.mask_error(public_url(url))
         self._faults = Faults(where, spec.timeout_s, self._secrets, advice)
@@ -84,9 +85,17 @@ class ChatbotModel:
         body = self._filled(self._http.body, given)
         status, headers, answer = await self._transport.post(body, url)
         if not 200 <= status < 300:
-            detail = read_error(answer, self._secrets)
-            raise self._faults.refused(status, headers, detail)
-        text = self._secrets.mask(printable(self._read(answer)))
+            refusal = Refusal(status, headers, read_error(answer, self._secrets), is_page(answer))
+            raise self._faults.refused(refusal)
+        data = self._parsed(answer)
+        try:
+            said = at_path(data, self._http.answer)
+        except LookupError as error:
+            if (reported := reported_error(data, self._secrets)) is not None:
+                refusal = Refusal(reported.status, headers, reported.detail)
+                raise self._faults.refused(refusal) from None
+            raise self._unread(error) from None
+        text = self._secrets.mask(printable(said))
         self._faults.answered = True
         return Reply(text, Usage(), "stop")
 
@@ -96,13 +105,16 @@ class ChatbotModel:
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelConfigError(f"model {self._name}: http: {error}") from None
 
-    def _read(self, answer: bytes) -> str:
-        """The text in an answer; where none was ever found at the path, the path is wrong."""
+    def _parsed(self, answer: bytes) -> object:
         try:
-            return at_path(json.loads(answer), self._http.answer)
-        except (ValueError, RecursionError, LookupError) as error:
-            said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
-            message = f"http.answer {self._http.answer}: {said}"
-            if isinstance(error, LookupError) and not self._faults.answered:
-                raise ModelConfigError(f"model {self._name}: {message}") from None
-            raise Transient(message, kind="unreadable") from None
+            return json.loads(answer)
+        except (ValueError, RecursionError) as error:
+            raise self._unread(error) from None
+
+    def _unread(self, error: Exception) -> Exception:
+        """The fault of an answer without a text at the path; if none ever had one, it is wrong."""
+        said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
+        message = f"http.answer {self._http.answer}: {said}"
+        if isinstance(error, LookupError) and not self._faults.answered:
+            return ModelConfigError(f"model {self._name}: {message}")
+        return Transient(message, kind="unreadable")

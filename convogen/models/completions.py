@@ -1,28 +1,85 @@
-"""Reads chat completions defensively: an endpoint's answer is foreign input."""
+"""Reads chat completions defensively: an endpoint's answer is foreign input.
+
+What an endpoint reports in place of a completion, whatever its status, is read by `reported.py`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from convogen.errors import ModelFault
 from convogen.masking import Secrets
 from convogen.models.base import Reply, TokenLogprob, Transient, encodable, printable
+from convogen.models.http import shape
+from convogen.models.streamed import streamed_completion
 from convogen.text import without_thinking
 from convogen.types import Usage
 
-__all__ = ["read_completion", "read_error"]
+__all__ = ["finish_of", "parsed", "read_completion"]
+
+MOST_TOKENS = 10**9
+"""Token counts above this are not taken for counts."""
+
+_FINISHED = frozenset(
+    "complete completed done end end_turn eos eos_token finished normal stop stop_sequence "
+    "stop_token".split()
+)
+_FOR_LENGTH = frozenset(
+    "context_length length limit max_length max_new_tokens max_output_tokens max_tokens "
+    "model_context_window_exceeded model_length token_limit truncated".split()
+)
+_FILTERED = re.compile(
+    r"content_filter|safety\b|image_safety|recitation|prohibited|blocklist|spii|sensitive"
+    r"|guardrail|moderation",
+)
+_BROKEN_OFF = frozenset(
+    "abort aborted cancelled canceled error insufficient_system_resource load model_error "
+    "network_error unload".split()
+)
+"""Finish reasons of replies that the endpoint did not get to the end of: asking again may help."""
 
 
-def read_completion(answer: bytes, secrets: Secrets) -> Reply:
-    """The reply in a body; should it quote a secret, the reply has it masked.
+def parsed(answer: bytes, secrets: Secrets) -> object:
+    """Return the JSON of an answer, a stream of chunks put together as one completion.
 
-    Raises `Transient` for a body that is no chat completion, `ModelFault` for a refusal.
+    Args:
+        answer: The body.
+        secrets: What is masked in the error.
+
+    Raises:
+        Transient: It is neither.
     """
     try:
-        reply = _reply(_parsed(answer))
+        return json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        if (whole := streamed_completion(answer)) is not None:
+            return whole
+        start = printable(" ".join(answer[:400].decode("utf-8", "replace").split()))
+        found = f"it begins with {start[:120]!r}" if start else "it is empty"
+        said = secrets.mask_error(f"the answer is no JSON: {found}")
+        raise Transient(said, kind="unreadable") from error
+
+
+def read_completion(body: object, secrets: Secrets, max_tokens: int | None = None) -> Reply:
+    """Return the reply in the body of a chat completion, with any secrets it quotes masked.
+
+    Args:
+        body: The answer's JSON.
+        secrets: What is masked.
+        max_tokens: How many tokens the reply could have; tells whether one that comes without a
+            finish reason was cut off.
+
+    Raises:
+        Transient: The body is no chat completion, or the endpoint broke the reply off.
+        ModelFault: The reply was filtered, or the model refused.
+    """
+    try:
+        reply = _reply(body, max_tokens)
     except Transient as fault:
         raise Transient(secrets.mask_error(str(fault)), kind=fault.kind) from None
     except ModelFault as fault:
@@ -33,19 +90,25 @@ def read_completion(answer: bytes, secrets: Secrets) -> Reply:
         spelt = "".join(token.token for token in logprobs)
         logprobs = _masked(logprobs, mask) if mask(spelt) == spelt else None
     text, finish = mask(printable(reply.text)), mask(reply.finish_reason)
-    return replace(reply, text=text, finish_reason=finish, logprobs=logprobs)
+    served = mask(reply.served)
+    return replace(reply, text=text, finish_reason=finish, logprobs=logprobs, served=served)
 
 
-def read_error(answer: bytes, secrets: Secrets) -> str:
-    """What an endpoint said went wrong, as one line; never a secret, should it be quoted."""
-    text = answer.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-        error = cast("dict[str, Any]", body).get("error", body)
-        text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
-    except (ValueError, RecursionError, AttributeError):
-        pass
-    return secrets.mask_error(printable(" ".join(text.split())))[:1000]
+def finish_of(said: object) -> str:
+    """Return a finish reason in the words of the OpenAI API, whatever server gave it.
+
+    `stop`, `length` and `content_filter` stand for all their synonyms in any case; a reason that is
+    not known is kept as it is, and none is empty.
+    """
+    if said is None or said == "":
+        return ""
+    given = printable(str(said)).strip()[:80]
+    word = re.sub(r"[\s-]+", "_", given).casefold().removeprefix("finish_reason_")
+    if word in _FINISHED:
+        return "stop"
+    if word in _FOR_LENGTH:
+        return "length"
+    return "content_filter" if _FILTERED.match(word) else given
 
 
 def _masked(
@@ -55,68 +118,134 @@ def _masked(
     return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
-def _parsed(answer: bytes) -> object:
-    try:
-        return json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        said = f"unreadable answer: {' '.join(str(error).split())}"[:300]
-        raise Transient(said, kind="unreadable") from error
-
-
-def _reply(data: object) -> Reply:
-    """Read a chat completion; raise `Transient` for a body that is none."""
-    try:
-        body = cast("dict[str, Any]", data)
-        choice = body["choices"][0]
-        message = choice["message"]
-        text = message.get("content") or ""
-        finish = printable(str(choice.get("finish_reason") or "stop"))
-        if not isinstance(text, str):
-            raise TypeError("content is no string")
-        spoken, thought = without_thinking(text)
-        reply = Reply(
-            spoken,
-            _usage(body.get("usage") or {}),
-            finish,
-            _logprobs(choice.get("logprobs")),
-            thought=thought,
-        )
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        said = f"answer is no chat completion: {error!r}"[:300]
-        raise Transient(said, kind="unreadable") from error
+def _reply(body: object, max_tokens: int | None) -> Reply:
+    choice = _first_choice(body)
+    said = _said(choice)
+    usage = _usage(cast("dict[str, Any]", body).get("usage"))
+    finish = finish_of(choice.get("finish_reason"))
+    if not finish:
+        full = max_tokens is not None and usage.completion_tokens >= max_tokens
+        finish = "length" if full else "stop"
     if finish == "content_filter":
-        raise ModelFault(
-            "content_filter",
-            "the endpoint's content filter cut the reply",
-            printable(text),
-            billed=True,
-        )
-    if not text and message.get("refusal"):
-        evidence = printable(str(message["refusal"])[:2000])
+        message = "the endpoint's content filter cut the reply"
+        raise ModelFault("content_filter", message, printable(said.text), billed=True)
+    if finish.casefold() in _BROKEN_OFF:
+        kind = "unreadable" if usage.completion_tokens else "server"
+        raise Transient(f"the endpoint broke the reply off (finish reason {finish})", kind=kind)
+    if not said.text and said.refusal:
+        evidence = printable(said.refusal[:2000])
         raise ModelFault("refusal", "the model refused", evidence, billed=True)
-    return reply
+    if not said.complete and finish == "stop":
+        raise _no_completion("no message in its choice", choice)
+    spoken, thought = without_thinking(said.text)
+    logprobs = _logprobs(choice.get("logprobs"))
+    served = printable(f"{cast('dict[str, Any]', body).get('model') or ''}")[:200]
+    return Reply(spoken, usage, finish, logprobs, thought=thought or said.thought, served=served)
 
 
-def _usage(usage: dict[str, Any]) -> Usage:
-    details = cast("dict[str, Any]", usage.get("prompt_tokens_details") or {})
-    return Usage(
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
+def _first_choice(body: object) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise _no_completion("no object", body)
+    whole = cast("dict[str, Any]", body)
+    choices: Any = whole.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise _no_completion("no choices in it", whole)
+    choice = cast("list[Any]", choices)[0]
+    if not isinstance(choice, dict):
+        raise _no_completion("no object as its choice", choice)
+    return cast("dict[str, Any]", choice)
+
+
+def _no_completion(lack: str, instead: object) -> Transient:
+    said = printable(f"the answer is no chat completion: {lack}, but {shape(instead)}")
+    return Transient(said[:300], kind="unreadable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a choice says; `complete` unless it has no message at all."""
+
+    text: str = ""
+    refusal: str = ""
+    thought: bool = False
+    complete: bool = True
+
+
+def _said(choice: Mapping[str, Any]) -> _Said:
+    """Return what the message of a choice says; raises `Transient` if its content is no text.
+
+    A choice may have its `text` alone, as those of `/completions`, or the `delta` of a stream.
+    """
+    message: Any = choice.get("message") or choice.get("delta")
+    if message is None or message == {}:
+        text: Any = choice.get("text")
+        return _Said(text) if isinstance(text, str) else _Said(complete=message is not None)
+    if not isinstance(message, dict):
+        raise _no_completion("no object as its message", message)
+    fields = cast("dict[str, Any]", message)
+    content: Any = fields.get("content")
+    parts = cast("list[Any]", content) if isinstance(content, list) else [content]
+    texts = [_part(part) for part in parts]
+    refusals = [fields.get("refusal"), *(_field(part, "refusal") for part in parts)]
+    thoughts = [fields.get(key) for key in ("reasoning_content", "reasoning", "thinking")]
+    return _Said(
+        "".join(text for text in texts if text is not None),
+        next((f"{refusal}" for refusal in refusals if refusal), ""),
+        any(thoughts) or None in texts,
     )
+
+
+def _field(part: Any, key: str) -> Any:
+    return cast("dict[str, Any]", part).get(key) if isinstance(part, dict) else None
+
+
+def _part(part: Any) -> str | None:
+    """Return the text of a part of a content, None for a thought; pictures and the like have none.
+
+    A content of null, or of one text, is one part.
+    """
+    if part is None or isinstance(part, str):
+        return part or ""
+    if not isinstance(part, dict):
+        raise _no_completion("no text as its content", part)
+    kind = f"{_field(part, 'type') or 'text'}".casefold()
+    if "think" in kind or "reason" in kind:
+        return None
+    text = _field(part, "text")
+    if isinstance(text, dict):  # the shape of assistants' messages
+        text = _field(text, "value")
+    return text if isinstance(text, str) and kind in ("text", "output_text") else ""
+
+
+def _usage(said: Any) -> Usage:
+    """Return the tokens of an answer; counts that are none are 0, for the answer is there."""
+    usage = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    details: Any = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    cached = _field(details, "cached_tokens") or usage.get("prompt_cache_hit_tokens")
+    return Usage(
+        prompt_tokens=_count(usage.get("prompt_tokens") or usage.get("input_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens") or usage.get("output_tokens")),
+        cached_tokens=_count(cached),
+    )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*\d{1,12}(?:\.\d{1,6})?\s*", value):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return 0
+    return int(value) if 0 < value <= MOST_TOKENS else 0
 
 
 def _logprobs(data: Any) -> tuple[TokenLogprob, ...] | None:
-    if not data or not data.get("content"):
+    """Return the log-probabilities of an answer; None if there are none that can be read."""
+    try:
+        return tuple(_token(token) for token in data["content"]) or None
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         return None
-    return tuple(
-        TokenLogprob(
-            encodable(token["token"]),
-            float(token["logprob"]),
-            tuple(
-                (encodable(t["token"]), float(t["logprob"]))
-                for t in token.get("top_logprobs") or ()
-            ),
-        )
-        for token in data["content"]
-    )
+
+
+def _token(token: Mapping[str, Any]) -> TokenLogprob:
+    alternatives = token.get("top_logprobs") or ()
+    top = tuple((encodable(t["token"]), float(t["logprob"])) for t in alternatives)
+    return TokenLogprob(encodable(token["token"]), float(token["logprob"]), top)

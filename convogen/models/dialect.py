@@ -15,6 +15,9 @@ __all__ = ["Dialect"]
 
 JsonMode = Literal["schema", "portable", "object", "text"]
 LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
+VARYING = "seed"
+"""The parameter whose value is another in each call: it is refused whatever the value."""
+
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
 """Alternatives a token that endpoints with a lower bound than OpenAI's 20 still give."""
@@ -43,18 +46,44 @@ class Dialect:
     def __init__(self, json_mode: Literal["auto", "schema", "object", "text"] = "auto") -> None:
         self.json_mode: JsonMode = "schema" if json_mode == "auto" else json_mode
         self._fixed = json_mode != "auto"
-        self.dropped: set[str] = set()
+        self._refused: set[tuple[str | None, str, Any]] = set()
         self.max_tokens_key = "max_tokens"
         self.max_logprobs: int | None = None
         self.takes_system = True
 
+    @property
+    def dropped(self) -> set[str]:
+        """The parameters that were refused of some role, with some value."""
+        return {key for _, key, _ in self._refused}
+
+    def left_out(self, request: Request) -> tuple[str, ...]:
+        """What of a request is not sent, in words; the seed, which nobody chose, is not told."""
+        sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
+        refused = [
+            f"{key}={value}"
+            for key, value in sent.items()
+            if key != VARYING and self._refuses(request.role, key, value)
+        ]
+        if not self.takes_system and any(one.role == "system" for one in request.messages):
+            refused.append("a system message")
+        if request.top_logprobs is not None and self.max_logprobs == 0:
+            refused.append("log-probabilities")
+        if request.schema is not None and not self._fixed and self.json_mode in ("object", "text"):
+            refused.append("a JSON schema")
+        return tuple(refused)
+
+    def _refuses(self, role: str | None, key: str, value: Any) -> bool:
+        value = None if key == VARYING else repr(value)
+        return not {(role, key, value), (None, key, value)}.isdisjoint(self._refused)
+
     def body(self, request: Request) -> dict[str, Any]:
         """The request as this endpoint takes it."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
+        taken = {k: v for k, v in sampling.items() if not self._refuses(request.role, k, v)}
         body: dict[str, Any] = {
             "model": request.model,
             "messages": [{"role": m.role, "content": m.content} for m in self._messages(request)],
-            **{key: value for key, value in sampling.items() if key not in self.dropped},
+            **taken,
             **(request.sampling.extra or {}),
         }
         if "max_tokens" in body and self.max_tokens_key != "max_tokens":
@@ -80,9 +109,17 @@ class Dialect:
         named = {"name": name, "strict": True, "schema": wanted}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
 
-    def adapt(self, status: int, detail: str, body: dict[str, Any], mode: JsonMode) -> bool:
+    def adapt(
+        self,
+        status: int,
+        detail: str,
+        body: dict[str, Any],
+        mode: JsonMode,
+        role: str | None = None,
+    ) -> bool:
         """Learn from the refusal of `body`, put in `mode`; True where asking again is worth it.
 
+        A parameter is refused with the value it had, and of the role that asked (None: of all).
         Several requests may be refused at once: what another has taught already is not a
         reason to go a step further.
         """
@@ -97,7 +134,9 @@ class Dialect:
                 return True
             refused = [key for key in OPTIONAL if key in body and quoted(key, detail)]
             if refused:
-                self.dropped.update(refused)
+                self._refused |= {
+                    (role, key, None if key == VARYING else repr(body[key])) for key in refused
+                }
                 return True
         if status in (400, 422, 500) and _refuses_system(body, detail):
             self.takes_system = False

@@ -167,7 +167,7 @@ class EmbeddedModel:
 def _whole(reply: Reply) -> Reply:
     """Return a reply that ended for its length up to its last whole sentence, if it has one."""
     text = whole_sentences(reply.text)
-    if reply.finish_reason != "length" or text == reply.text:
+    if not reply.cut_off or text == reply.text:
         return reply
     return replace(reply, text=text, finish_reason="stop", logprobs=None)
 

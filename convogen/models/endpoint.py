@@ -5,14 +5,20 @@ Replies are read here, defensively: an endpoint's answer is foreign input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from convogen.masking import Secrets, public_url
 from convogen.models.account import Account
-from convogen.models.base import Reply, Request
+from convogen.models.addresses import has_version
+from convogen.models.base import Reply, Request, Transient
 from convogen.models.client import Client, KeyProvider, recorded
-from convogen.models.completions import read_completion, read_error
+from convogen.models.completions import parsed, read_completion
 from convogen.models.dialect import Dialect
-from convogen.models.faults import Advice, Faults
+from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.likelihood import completions_body, read_completions
+from convogen.models.reported import is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
 
 __all__ = ["EndpointModel"]
@@ -39,6 +45,7 @@ class EndpointModel:
         )
         self._client = Client(account, spec.timeout_s, self._faults, key_provider)
         self._dialect = Dialect(spec.json_mode)
+        self._versioned = spec.azure is not None or has_version(account.url)
 
     @property
     def dialect(self) -> Dialect:
@@ -55,22 +62,37 @@ class EndpointModel:
             return await self._likelihoods(request)
         while True:
             body, mode = self._dialect.body(request), self._dialect.json_mode
-            status, headers, answer = await self._client.post("/chat/completions", body)
-            if 200 <= status < 300:
-                self._faults.answered = True
-                return read_completion(answer, self._secrets)
-            detail = read_error(answer, self._secrets)
-            if not self._dialect.adapt(status, detail, body, mode):
-                raise self._faults.refused(status, headers, detail)
+            said = await self._post("/chat/completions", body)
+            if not isinstance(said, Refusal):
+                reply = read_completion(said, self._secrets, request.sampling.max_tokens)
+                return replace(reply, left_out=self._dialect.left_out(request))
+            if not self._dialect.adapt(said.status, said.detail, body, mode, request.role):
+                raise self._faults.refused(said, request)
 
     async def _likelihoods(self, request: Request) -> Reply:
         """How likely the request's continuations are, by the echo of `/completions`."""
-        body = completions_body(request)
-        status, headers, answer = await self._client.post("/completions", body)
-        if 200 <= status < 300:
-            self._faults.answered = True
-            return read_completions(answer, request.continuations)
-        raise self._faults.refused(status, headers, read_error(answer, self._secrets))
+        try:
+            said = await self._post("/completions", completions_body(request))
+        except Transient as fault:
+            if fault.kind != "unreadable":
+                raise
+            said = str(fault)
+        if isinstance(said, Refusal):
+            raise self._faults.refused(said, request)
+        return read_completions(said, request.continuations)
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> object | Refusal:
+        """Return the JSON that a body is answered with, or the error: its status may be a 200."""
+        status, headers, answer = await self._client.post(path, body)
+        page = is_page(answer)
+        if not 200 <= status < 300 or (page and not self._versioned):
+            detail = read_error(answer, self._secrets)
+            return Refusal(status if status >= 300 else 404, headers, detail, page)
+        self._faults.answered = True
+        said = parsed(answer, self._secrets)
+        if (error := reported_error(said, self._secrets)) is not None:
+            return Refusal(error.status, headers, error.detail)
+        return said
 
 
 def _advice(spec: ModelSpec, account: Account) -> Advice:
@@ -80,8 +102,13 @@ def _advice(spec: ModelSpec, account: Account) -> Advice:
         if spec.azure
         else ("--base-url and --model")
     )
+    missing = f"check {places} {spec.name}"
+    if spec.azure is None and not has_version(account.url):
+        url = public_url(account.url)
+        missing = f"base URLs end in /v1: try --base-url {url}/v1; or {missing}"
     return Advice(
         unreached="check --base-url, `convogen doctor` tells more",
         refused=valid if account.key_env else "check the key provider",
-        missing=f"check {places} {spec.name}",
+        missing=missing,
+        late=f"timeout_s of model {spec.name} gives it longer",
     )

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
 from convogen.masking import Secrets, public_url
-from convogen.models.base import FaultKind, Transient
+from convogen.models.base import FaultKind, Request, Transient
+from convogen.models.remedies import remedy
 
-__all__ = ["Advice", "Faults", "too_long"]
+__all__ = ["Advice", "Faults", "Refusal", "too_long"]
+
+REMEDIED = (400, 404, 413, 422, 500)
+"""Statuses with which servers say what would help."""
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
 """Statuses after which the model may still have answered, to be paid for."""
@@ -23,11 +27,29 @@ GATEWAY_TIMEOUTS = (408, 504, 524)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do if a place is not reached, refuses us, or is not there."""
+    """What to do if a place is not reached, refuses us, is not there, or answers too late."""
 
     unreached: str
     refused: str
     missing: str
+    late: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error that a place answered with.
+
+    Attributes:
+        status: The HTTP status, or the one that an error in the body stands for.
+        headers: Those of the answer.
+        detail: What the place said of it, in one line.
+        is_page: The answer is a web page, so that it is hardly the place's own.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    detail: str
+    is_page: bool = False
 
 
 class Faults:
@@ -56,12 +78,16 @@ class Faults:
         cause = causes[-1]
         detail = self._secrets.mask_error(" ".join(f"{type(cause).__name__}: {cause}".split()))
         message = f"{self._where} cannot be reached ({detail})"[:300]
-        unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        unconnected = (
+            aiohttp.ClientConnectorError,
+            aiohttp.ClientHttpProxyError,
+            aiohttp.ConnectionTimeoutError,
+        )
         sent = not any(isinstance(each, unconnected) for each in causes)
         if not sent and not self.answered:
             return EndpointDown(f"{message}; {self._advice.unreached}")
         if sent and any(isinstance(each, TimeoutError) for each in causes):
-            late = f"{self._where}: no answer within {self._timeout_s:g} s"
+            late = f"{self._where}: no answer within {self._timeout_s:g} s; {self._advice.late}"
             return Transient(late, kind="time-out")
         return Transient(message, kind="connection" if sent else "unconnected")
 
@@ -70,28 +96,41 @@ class Faults:
         detail = self._secrets.mask_error(" ".join(str(error).split()))
         return Transient(f"unreadable answer: {detail}"[:300], kind="unreadable")
 
-    def refused(self, status: int, headers: Mapping[str, str], detail: str) -> Exception:
-        """Return the fault of an error status; `detail` is what the place said of it."""
+    def refused(self, refusal: Refusal, request: Request | None = None) -> Exception:
+        """Return the fault behind an error; with a `request`, its settings are in the advice."""
+        status, detail = refusal.status, refusal.detail
         if 300 <= status < 400:
-            place = self._secrets.mask_error(public_url(headers.get("location", "nowhere")))[:200]
+            place = public_url(refusal.headers.get("location", "nowhere"))
             return ModelConfigError(
-                f"{self._where} answered {status} and sends on to {place}; that is not followed, "
+                f"{self._where} answered {status} and sends on to "
+                f"{self._secrets.mask_error(place)[:200]}; that is not followed, "
                 f"so that no secret goes there; {self._advice.missing}"
             )
         message = f"{self._where} answered {status}: {detail}"[:400]
         if status in (401, 403):
-            return EndpointDown(f"{message}; {self._advice.refused}")
-        if status in (404, 405):
-            return ModelConfigError(f"{message}; {self._advice.missing}")
+            return EndpointDown(f"{message}; {self._advice_refused(refusal)}")
+        if status == 407:
+            return EndpointDown(f"{message}; the proxy that the environment names wants a login")
         if status == 402 or (status == 429 and "insufficient_quota" in detail):
             return EndpointDown(f"{message}; the account has no credit left")
+        known = remedy(detail, request) if status in REMEDIED else None
+        if known is not None and known.stops:
+            return ModelConfigError(f"{message}; {known.advice}")
+        if status in (404, 405):
+            return ModelConfigError(f"{message}; {self._advice.missing}")
         if status in (408, 409, 425, 429) or status >= 500:
-            return Transient(message, _retry_after_s(headers), _kind(status))
-        if "context" in detail and ("length" in detail or "exceed" in detail or "size" in detail):
-            return ModelFault("context_length", message, detail)
-        if "content_filter" in detail or "content management policy" in detail:
-            return ModelFault("content_filter", message, detail)
+            return Transient(message, _retry_after_s(refusal.headers), _kind(status))
+        if known is not None:
+            return ModelFault(known.kind, f"{message}; {known.advice}", detail)
         return ModelFault("bad_request", message, detail)
+
+    def _advice_refused(self, refusal: Refusal) -> str:
+        if not refusal.is_page:
+            return self._advice.refused
+        return (
+            "a page is no answer of an API: something before it refused this machine (a firewall "
+            "such as Cloudflare's, a proxy, a login), whatever the key is"
+        )
 
 
 def too_long(most_bytes: int) -> Transient:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -28,12 +28,15 @@ import jinja2.sandbox
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from convogen.masking import SECRET_NAME, public_url
+from convogen.models.network import is_url
 
-__all__ = ["Http", "at_path", "fill"]
+__all__ = ["Http", "at_path", "checked_headers", "environment", "fill", "shape", "variables"]
 
 IN_BODY = {"message", "messages", "session", "env"}
 IN_URL = {"session", "env"}
 IN_HEADER = {"env"}
+FIXED = ("connection", "content-length", "content-type", "host", "transfer-encoding")
+"""Headers that follow from the request itself."""
 
 _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
     undefined=jinja2.StrictUndefined, autoescape=False
@@ -68,20 +71,14 @@ class Http(BaseModel):
     def _is_a_url(cls, value: str) -> str:
         _check(value, IN_URL)
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "{" in parts.netloc:
+        if not is_url(f"{parts.scheme}://{parts.netloc}"):
             raise ValueError("must be a URL such as https://bot.example/chat")
         return value
 
     @field_validator("headers")
     @classmethod
     def _hold_no_secret(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            _check(text, IN_HEADER)
-            if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", name) or re.search(r"[\r\n]", text):
-                raise ValueError(f"{name!r} is no header")
-            if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
-                raise ValueError(f"{name}: a secret is taken from the environment: {{{{ env.X }}}}")
-        return value
+        return checked_headers(value)
 
     @field_validator("body")
     @classmethod
@@ -114,21 +111,43 @@ class Http(BaseModel):
     @property
     def needs(self) -> list[str]:
         """The variables of the environment that it names."""
-        texts = [self.url, *self.headers.values(), *_texts(self.body)]
-        return sorted({name for text in texts for name in _ENV.findall(text)})
+        return variables([self.url, *self.headers.values(), *_texts(self.body)])
 
     @property
     def secrets(self) -> dict[str, str]:
         """Their values; raises `KeyError` naming one that is not set."""
-        found = {name: os.environ.get(name, "").strip() for name in self.needs}
-        for name, value in found.items():
-            if not value:
-                raise KeyError(name)
-        return found
+        return environment(self.needs)
 
     def public(self) -> Http:
         """The same without what is secret in its URL."""
         return self.model_copy(update={"url": public_url(self.url)})
+
+
+def checked_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers as they are; raises `ValueError` for what is none, or holds a secret."""
+    for name, text in headers.items():
+        _check(text, IN_HEADER)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
+            raise ValueError(f"{name[:100]!r} is no header")
+        if name.lower() in FIXED:
+            raise ValueError(f"{name}: follows from the call, and cannot be set")
+        if (SECRET_NAME.search(name) or name.lower() == "cookie") and not _ENV.search(text):
+            raise ValueError(f"{name}: a secret is taken from the environment: {{{{ env.X }}}}")
+    return headers
+
+
+def variables(texts: Iterable[str]) -> list[str]:
+    """Return the variables of the environment that templates name, in alphabetical order."""
+    return sorted({name for text in texts for name in _ENV.findall(text)})
+
+
+def environment(names: Iterable[str]) -> dict[str, str]:
+    """Return the values of variables; raises `KeyError` naming one that is not set."""
+    found = {name: os.environ.get(name, "").strip() for name in names}
+    for name, value in found.items():
+        if not value:
+            raise KeyError(name)
+    return found
 
 
 def fill(value: Any, given: Mapping[str, Any]) -> Any:
@@ -159,15 +178,15 @@ def at_path(data: Any, path: str) -> str:
             data = cast("Any", data)[int(item) if key is None else key]
         except LookupError:
             wanted = step[0].lstrip(".")
-            raise LookupError(f"no {wanted!r} there, but {_shape(data)}") from None
+            raise LookupError(f"no {wanted!r} there, but {shape(data)}") from None
     text: Any = data
     if not isinstance(text, str):
-        raise LookupError(f"{_shape(data)} there, not a text")
+        raise LookupError(f"{shape(data)} there, not a text")
     return text
 
 
-def _shape(value: Any) -> str:
-    """What a value is, in words: the keys of an object, else its type."""
+def shape(value: Any) -> str:
+    """Return what a value is, in words: the keys of an object, else its type."""
     kind = type(value).__name__
     known = list(cast("dict[str, Any]", value))[:12] if kind == "dict" else []
     return f"the keys {', '.join(known)}" if known else kind

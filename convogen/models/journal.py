@@ -71,6 +71,7 @@ class Journal:
                 "attempts": attempts,
                 "seconds": round(seconds, 4),
                 "at": round(time.time(), 3),
+                **_by(answer),
             },
         }
         append_line(self.path, json.dumps(row, ensure_ascii=False).encode() + b"\n")
@@ -110,6 +111,14 @@ class Journal:
     def answer(self, key: str) -> dict[str, Any] | None:
         """What was answered to a call, None where nothing was yet."""
         return _answer(self._rows[key]) if key in self._rows else None
+
+
+def _by(answer: Reply | ModelFault) -> dict[str, Any]:
+    """What the endpoint calls the model that answered, and what it was asked without."""
+    if isinstance(answer, ModelFault):
+        return {}
+    told = {"served": answer.served, "left_out": list(answer.left_out)}
+    return {key: value for key, value in told.items() if value}
 
 
 def _said(answer: Reply | ModelFault) -> dict[str, Any]:

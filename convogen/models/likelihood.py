@@ -138,14 +138,14 @@ def completions_body(request: Request) -> dict[str, Any]:
     }
 
 
-def read_completions(answer: bytes, continuations: Sequence[str]) -> Reply:
-    """The likelihoods in an endpoint's answer.
+def read_completions(answer: object, continuations: Sequence[str]) -> Reply:
+    """The likelihoods in the JSON of an endpoint's answer.
 
     Where a continuation ends is told from the texts of the tokens, counted from the end. Raises
     `ModelFault` of kind `no_likelihoods` for an answer without them.
     """
     try:
-        body: dict[str, Any] = json.loads(answer)
+        body = cast("dict[str, Any]", answer)
         choices = sorted(body["choices"], key=lambda choice: choice["index"])
         read = [_read_choice(choice["logprobs"]) for choice in choices]
         parts = [_split(one, text) for one, text in zip(read, continuations, strict=True)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import ssl
 import urllib.request
 from urllib.parse import urlsplit
@@ -9,10 +12,14 @@ from urllib.parse import urlsplit
 from convogen.errors import ModelConfigError
 from convogen.masking import public_url
 
-__all__ = ["CONNECT_S", "MAX_ANSWER_BYTES", "MAX_CONNECTIONS", "proxy_for", "trusted"]
+__all__ = ["CONNECT_S", "MAX_ANSWER_BYTES", "MAX_CONNECTIONS", "is_url", "proxy_for", "trusted"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that are reached directly, whatever proxy the environment names."""
+
+LONGEST_URL = 4000
+LONGEST_HOST = 253
+"""Characters of a URL; of a host's name (RFC 1035)."""
 
 CONNECT_S = 20.0
 """Seconds to connect to a host; an answer may take the model's `timeout_s`."""
@@ -21,25 +28,56 @@ MAX_CONNECTIONS = 1000
 MAX_ANSWER_BYTES = 64 << 20
 
 
+def is_url(value: str) -> bool:
+    """Return whether a request can be made of a URL: HTTP, a host that can be one, a port."""
+    if len(value) > LONGEST_URL or not re.match(r"https?://[^\s]+\Z", value, re.IGNORECASE):
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(parts.hostname) and parts.port != 0 and _is_host(parts.hostname or "")
+    except ValueError:
+        return False
+
+
+def _is_host(host: str) -> bool:
+    """Return whether a host, in small letters, is a name or an address that can be looked up."""
+    if ":" in host:
+        return True  # an address that urlsplit has checked
+    name = host.removesuffix(".")
+    if not re.fullmatch(r"[\w.-]+", name) or len(name) > LONGEST_HOST:
+        return False
+    try:
+        name.encode("idna")
+        if name.rpartition(".")[2].isdecimal():
+            socket.inet_aton(name)
+    except (UnicodeError, OSError):
+        return False
+    return True
+
+
 def proxy_for(url: str) -> str | None:
     """Return the proxy that the environment names for a URL; None for this machine.
 
     Raises:
-        ModelConfigError: The proxy does not speak HTTP.
+        ModelConfigError: The proxy does not speak HTTP, or is none.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host in LOOPBACK or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    kind = parts.scheme if proxies.get(parts.scheme) else "all"
+    proxy = proxies.get(kind)
     if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not proxy.startswith(("http://", "https://")):
+    if not is_url(proxy):
+        known = (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ)
         raise ModelConfigError(
-            f"{public_url(url)}: the environment names the proxy {public_url(proxy)}; only HTTP "
-            "proxies are supported: change the variable, or put the host into NO_PROXY"
+            f"{public_url(url)}: {next(known, 'the system')} names the proxy "
+            f"{public_url(proxy)[:80]}, to which no request can be made: it must be a URL such as "
+            "http://127.0.0.1:3128 (only HTTP proxies are supported); change it, or put the host "
+            "into NO_PROXY"
         )
     return proxy
 

@@ -16,6 +16,7 @@ from convogen.masking import public_url
 from convogen.models.base import ChatModel, Request, Transient
 from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
 from convogen.models.spec import ModelSpec
+from convogen.models.truncation import PromptWatch
 from convogen.types import Usage
 
 __all__ = ["Endpoint", "Permit", "Pool"]
@@ -25,6 +26,10 @@ LOG = logging.getLogger("convogen.traffic")
 FAVOUR = 0.25
 """How much fuller, as a share of its limit, the endpoint a task was last answered by may be."""
 
+
+UNREADABLE = 3
+"""Answers in a row that are no completions after which an endpoint that never gave one is probed:
+where the probe's is none either, it never will."""
 
 TOLD_S = 5.0
 """A wait that the endpoint asks for is told to the user, and gives way to fallbacks, from here."""
@@ -40,6 +45,11 @@ class Permit:
     tokens: int
     trial: bool
 
+    @property
+    def probe(self) -> bool:
+        """Whether the call is to be a probe in place of the caller's own."""
+        return self.trial and self.endpoint.breaker.probes
+
 
 class Endpoint:
     """One place that answers for a model, with what it is given and how it does.
@@ -54,8 +64,15 @@ class Endpoint:
         self.spec = spec
         self.where = public_url(spec.base_url) if spec.base_url else spec.identity
         self.in_flight = 0
+        self.answers = 0
+        """Calls answered so far, also those answered that the request is at fault."""
+
+        self.outages = 0
+        """Trials that failed: what failed around them does so for the endpoint's sake."""
+
         self.down: EndpointDown | ModelConfigError | None = None
         self.pools: list[Pool] = []
+        self.prompts = PromptWatch()
         self._clock = asyncio.get_running_loop().time
         self.limit = ConcurrencyLimit(ceiling, adaptive=spec.kind in ("endpoint", "http"))
         self.breaker = Breaker(self._clock)
@@ -105,7 +122,8 @@ class Endpoint:
         now = self._clock()
         seconds = now - permit.started
         self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
-        self.limit.answered(permit.epoch, role, seconds, self.in_flight)
+        if not permit.trial:
+            self.limit.answered(permit.epoch, role, seconds, self.in_flight)
         self._back()
         self._leave()
         return seconds
@@ -117,6 +135,7 @@ class Endpoint:
 
     def _back(self) -> None:
         """It answers."""
+        self.answers += 1
         if self.breaker.answered():
             LOG.info("endpoint back", extra={"endpoint": self.where})
         if self._noticed and self._clock() >= self._not_before:
@@ -132,7 +151,10 @@ class Endpoint:
         """Give the place back after a fault; `down` is set where patience is at its end."""
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
-        opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s)
+        never = not self.answers and fault.kind == "unreadable"
+        most = UNREADABLE if never else Breaker.FAULTS
+        opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s, most)
+        self.outages += permit.trial
         asked_s, left_alone = fault.retry_after_s or 0.0, self.paused
         self._not_before = max(self._not_before, self._clock() + asked_s)
         wait_s = max(self.breaker.until if opened else 0.0, self._not_before) - self._clock()
@@ -141,6 +163,8 @@ class Endpoint:
                 f"model {self.spec.name}: {fault}; it asks to wait for {asked_s:.0f} s, and "
                 f"patience_s is {self.spec.patience_s:g}"
             )
+        elif never and permit.trial:
+            self.down = EndpointDown(f"model {self.spec.name}: {fault}; {self._no_api()}")
         elif opened and self.breaker.failing_s + wait_s > self.spec.patience_s:
             self.down = EndpointDown(
                 f"model {self.spec.name}: {fault}; no call was answered for "
@@ -154,6 +178,16 @@ class Endpoint:
                 extra={"endpoint": self.where, "fault": str(fault), "wait_s": round(wait_s, 1)},
             )
         self._leave()
+
+    def doubt(self) -> None:
+        """Leave it alone until it was probed."""
+        self.breaker.doubt()
+
+    def _no_api(self) -> str:
+        """What is wrong with a place that never gave a completion."""
+        if self.spec.base_url and not self.spec.base_url.rstrip("/").endswith("/v1"):
+            return f"{self.where} is no base URL of a chat API: base URLs end in /v1 (--base-url)"
+        return f"{self.where} never gave a completion; check --base-url, `convogen doctor`"
 
     def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
         """Give the place back; nothing more is asked of an endpoint that refuses us."""

@@ -1,24 +1,48 @@
-"""What calls cost: by a price of one's own, else by the list prices that `genai-prices` keeps."""
+"""What calls cost: by a price of one's own, else by the list prices that `genai-prices` keeps.
+
+These are looked up by provider, which the base URL tells, and model: who sells another's model asks
+what it likes.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from convogen.masking import public_url
 from convogen.models.spec import ModelSpec, Price
 from convogen.types import Usage
 
-__all__ = ["Pricer", "list_price", "pricer"]
+__all__ = ["Listed", "Pricer", "listed", "listed_for", "pricer"]
 
 Pricer = Callable[[Usage], float]
 """What one call costs in US dollars. Some prices rise with the length of a prompt: calls are
 priced one by one, never their sum."""
 
+OPENAI = "https://api.openai.com/v1"
 FREE = Price(input=0, output=0)
 
 LOCAL = ("scripted", "embedded", "transformers")
 """Kinds of models that run here; what another's chatbot costs only its user knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A published price.
+
+    Attributes:
+        usd: What a call costs.
+        provider: Whose price it is.
+        assumed: The endpoint is none whose prices are published, and the price is that of the
+            model's maker.
+    """
+
+    usd: Pricer
+    provider: str
+    assumed: bool
 
 
 def pricer(spec: ModelSpec) -> Pricer | None:
@@ -30,19 +54,49 @@ def pricer(spec: ModelSpec) -> Pricer | None:
         return spec.price.usd
     if spec.kind in LOCAL:
         return FREE.usd
-    return list_price(spec.identity) if spec.kind == "endpoint" else None
+    found = listed_for(spec)
+    return found and found.usd
 
 
-@lru_cache(maxsize=64)
-def list_price(model: str) -> Pricer | None:
-    """The published price of a model by its name; None where there is none."""
+def listed_for(spec: ModelSpec) -> Listed | None:
+    """Return the published price of a model behind an endpoint; None if there is none."""
+    if spec.kind != "endpoint":
+        return None
+    variable = "AZURE_OPENAI_ENDPOINT" if spec.azure else "OPENAI_BASE_URL"
+    return listed(spec.identity, spec.base_url or os.environ.get(variable, "").strip() or OPENAI)
+
+
+@lru_cache(maxsize=256)
+def listed(model: str, base_url: str | None) -> Listed | None:
+    """Return what a model costs where it is called; None if that is not known.
+
+    A provider that is known by its address has prices of its own, and models that it does not list
+    have none. Elsewhere, or if the address is not known, the price is that of the model's maker.
+    """
     from genai_prices import Usage as ListedUsage
     from genai_prices import calc_price
 
+    provider = _provider(base_url)
     try:
-        price: Any = calc_price(ListedUsage(input_tokens=1), model_ref=model).model_price
+        found = calc_price(ListedUsage(input_tokens=1), model_ref=model, provider_id=provider)
     except LookupError:
         return None
+    own = base_url is None and found.provider.id == "openai"  # the default place
+    return Listed(_usd(found.model_price), found.provider.id, provider is None and not own)
+
+
+def _provider(base_url: str | None) -> str | None:
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        return base_url and get_snapshot().find_provider(None, None, public_url(base_url)).id
+    except LookupError:
+        return None
+
+
+def _usd(price: Any) -> Pricer:
+    from genai_prices import Usage as ListedUsage
+
     if (flat := _flat(price)) is not None:
         return flat.usd
 

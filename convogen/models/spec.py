@@ -6,13 +6,13 @@ import datetime
 import os
 import re
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from convogen.masking import public_url
+from convogen.models.addresses import azure_place, checked_url, without_route
 from convogen.models.base import Sampling
-from convogen.models.http import Http
+from convogen.models.http import Http, checked_headers
 from convogen.types import Usage
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Azure",
     "ModelSpec",
     "Price",
-    "checked_url",
 ]
 
 EMBEDDED = "smollm2-135m"
@@ -98,8 +97,9 @@ class ModelSpec(BaseModel):
     name: str = Field(min_length=1)
     base_url: str | None = Field(
         default=None,
-        description="an OpenAI-compatible endpoint, ending in /v1; with azure the resource's, such "
-        "as https://NAME.openai.azure.com; default OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
+        description="an OpenAI-compatible endpoint, ending in /v1; on Azure a resource, such as "
+        "https://NAME.openai.azure.com, or a deployment in it, ?api-version=… behind it; default "
+        "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
     )
     azure: Azure | None = Field(
         default=None,
@@ -110,6 +110,10 @@ class ModelSpec(BaseModel):
         default=None,
         description="environment variable with the key; default OPENAI_API_KEY, with azure "
         "AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY before it",
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="further headers of each call, secrets as {{ env.NAME }}",
     )
     timeout_s: float = Field(default=120, gt=0, description="seconds a call may take")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
@@ -146,12 +150,17 @@ class ModelSpec(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _has_a_host(cls, value: str | None) -> str | None:
-        return value and checked_url(value)
+        return value and without_route(checked_url(value))
 
     @field_validator("replicas")
     @classmethod
     def _have_hosts(cls, value: list[str]) -> list[str]:
-        return [checked_url(url) for url in value]
+        return [without_route(checked_url(url)) for url in value]
+
+    @field_validator("headers")
+    @classmethod
+    def _hold_no_secret(cls, value: dict[str, str]) -> dict[str, str]:
+        return checked_headers(value)
 
     @field_validator("fallback")
     @classmethod
@@ -175,6 +184,21 @@ class ModelSpec(BaseModel):
             raise ValueError("replicas: need a base_url as well, the first of them")
         if self.http is not None and (self.base_url is not None or self.azure is not None):
             raise ValueError("http: is in place of a base_url, give one of the two")
+        if self.http is not None and self.headers:
+            raise ValueError("headers: those of a chatbot are http.headers")
+        return self
+
+    @model_validator(mode="after")
+    def _is_on_azure(self) -> ModelSpec:
+        place = azure_place(self.base_url) if self.base_url else None
+        if place is not None:
+            given = self.azure or Azure()
+            azure = Azure(
+                api_version=given.api_version or place.api_version,
+                deployment=given.deployment or place.deployment,
+            )
+            object.__setattr__(self, "base_url", place.url)
+            object.__setattr__(self, "azure", azure)
         return self
 
     @property
@@ -224,18 +248,6 @@ class ModelSpec(BaseModel):
                 "fallback": [spec.public() for spec in self.fallback],
             }
         )
-
-
-def checked_url(value: str) -> str:
-    """Return a URL of HTTP as it is; raises `ValueError` for anything else."""
-    try:
-        parts = urlsplit(value)
-        whole = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
-    except ValueError:
-        whole = False
-    if not whole or not value.startswith(("http://", "https://")):
-        raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
-    return value
 
 
 _NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}

@@ -20,6 +20,13 @@ class Tally:
     on_notice: Callable[[str], None] = lambda notice: None
     """Called with each notice."""
 
+    on_line: Callable[[str], None] = lambda line: None
+    """Called with each line that the user should read, whatever else is shown."""
+
+    def say(self, line: str) -> None:
+        """Tell the user something once."""
+        self.on_line(line)
+
     def note(self, notice: str) -> None:
         """Say what holds the run up; empty: nothing any more."""
         self.notice = notice

@@ -29,14 +29,15 @@ from convogen.models.base import (
 from convogen.models.gate import Gate, OnLost
 from convogen.models.journal import Journal
 from convogen.models.pool import Endpoint, Pool
+from convogen.models.provenance import Provenance
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import call_span
+from convogen.models.trouble import Trouble, probe
 from convogen.types import Usage
 
 __all__ = ["Answer", "Role", "Session", "Traffic", "open_model"]
 
-ATTEMPTS = 20
 BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 4.0
 MAX_REPLY_CHARS = 200_000
@@ -62,6 +63,11 @@ class Answer:
     request: str
     model: str
     reply: Reply
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it may lack its end: only what is known to be finished does not."""
+        return self.finish_reason != "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Traffic:
     ) -> None:
         self._gate = gate or Gate()
         self.tally = tally
+        self.provenance = Provenance(tally.say)
         self._roles = roles
         self._concurrency = concurrency
         self._open_model = open_model
@@ -137,51 +144,71 @@ class Traffic:
     ) -> Completed:
         """Ask until answered, first the endpoint that answered `before` if it has room.
 
-        A fault is retried after a while, `ATTEMPTS` times where the endpoint answers other calls;
-        then `ModelFault` is raised. While it answers none the call waits, and does not count.
-        `on_lost` is told of each attempt that may have been billed for nothing. Raises
-        `EndpointDown` or `ModelConfigError` where no endpoint is left to ask, `BudgetReached` where
-        no attempt fits.
+        A fault is retried after a while, until the call is seen to fail alone (`trouble.py`); then
+        `ModelFault` is raised. While the endpoint answers nobody the call waits. `on_lost` is told
+        of each attempt that may have been billed for nothing, and of probes. Raises `EndpointDown`
+        or `ModelConfigError` where no endpoint is left to ask, `BudgetReached` where no attempt
+        fits.
         """
-        pool = self._pools[request.role]
+        pool, trouble = self._pools[request.role], Trouble()
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
-        attempts = counted = 0
         while True:
             permit = await pool.enter(priority, tokens, before)
             endpoint = permit.endpoint
-            attempts += 1
+            asked = probe(request) if permit.probe else request
+            trouble.attempts += 1
             try:
-                async with self._gate.attempt(request, priority, on_lost) as reservation:
+                async with self._gate.attempt(asked, priority, on_lost) as reservation:
                     permit = endpoint.begun(permit)
-                    reply = await endpoint.model.complete(endpoint.worded(request))
+                    reply = await endpoint.model.complete(endpoint.worded(asked))
                     reservation.settle(reply.usage)
             except Transient as fault:
                 endpoint.failed(permit, fault)
                 self.tally.add("retries")
-                if endpoint.breaker.open or endpoint.down:
-                    continue
-                counted += 1
-                wait_s = _wait_s(counted)
-                _log_retry(request, endpoint, fault, attempts, wait_s)
-                if counted == ATTEMPTS:
-                    message = f"model {request.model}: {fault}; gave up after {attempts} attempts"
-                    raise ModelFault("endpoint_fault", message) from fault
-                await asyncio.sleep(wait_s)
+                if not permit.trial:
+                    await self._retry(request, endpoint, fault, trouble)
             except (EndpointDown, ModelConfigError) as down:
                 endpoint.close_for_good(permit, down)
-            except ModelFault:
+            except ModelFault as fault:
                 endpoint.refused(permit)
-                raise
+                if asked is request:
+                    fault.attempts = trouble.attempts
+                    raise
             except BaseException:
                 endpoint.given_up(permit)
                 raise
             else:
                 seconds = endpoint.answered(permit, request.role, reply.usage)
-                self._completion_tokens += 0.05 * (
-                    reply.usage.completion_tokens - self._completion_tokens
-                )
-                text = printable(reply.text[:MAX_REPLY_CHARS])
-                return Completed(replace(reply, text=text), endpoint, attempts, seconds)
+                if asked is request:
+                    self._watch_prompts(request, endpoint, reply)
+                    return self._completed(reply, endpoint, trouble.attempts, seconds)
+                if on_lost is not None:
+                    on_lost(reply.usage, 0, seconds)
+
+    async def _retry(
+        self, request: Request, endpoint: Endpoint, fault: Transient, trouble: Trouble
+    ) -> None:
+        """Wait before the next attempt; raises `ModelFault` where there is to be none."""
+        trouble.fault(request, endpoint, fault)
+        if endpoint.breaker.open or endpoint.down:
+            return  # it is waited for in the pool
+        wait_s = _wait_s(trouble.met)
+        _log_retry(request, endpoint, fault, trouble.attempts, wait_s)
+        await asyncio.sleep(wait_s)
+
+    def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: Reply) -> None:
+        """Notice an endpoint that cuts prompts silently."""
+        if line := endpoint.prompts.notice(request, reply.usage):
+            self.tally.note(line)
+            LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})
+
+    def _completed(
+        self, reply: Reply, endpoint: Endpoint, attempts: int, seconds: float
+    ) -> Completed:
+        took = reply.usage.completion_tokens
+        self._completion_tokens += 0.05 * (took - self._completion_tokens)
+        text = printable(reply.text[:MAX_REPLY_CHARS])
+        return Completed(replace(reply, text=text), endpoint, attempts, seconds)
 
 
 def _wait_s(attempt: int) -> float:
@@ -283,13 +310,14 @@ class Session:
                 done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
                 span.answered(done.reply, done.attempts)
         except ModelFault as fault:
-            self._journal.record(key, request.role, request.model, fault, 1, 0.0)
+            self._journal.record(key, request.role, request.model, fault, fault.attempts, 0.0)
             tally.add("calls")
             facts = {"task": self._task, "role": request.role, "kind": fault.kind}
             LOG.info("fault", extra={**facts, "detail": str(fault)})
             raise
         self._endpoint = done.endpoint
         reply = replace(done.reply, model=done.endpoint.spec.identity)
+        self.traffic.provenance.heard(request.role, reply.model, reply)
         # No await between the answer and its journal line: what is answered is kept.
         self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
         tally.add("calls")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ from convogen.models.embedded import find_gguf
 from convogen.models.spec import EMBEDDED
 from convogen.models.transformers_model import load_causal
 
-__all__ = ["gguf_of", "identity", "library", "load_trainable"]
+__all__ = ["check_installed", "gguf_of", "identity", "library", "load_trainable"]
+
+
+NEEDED = "fine-tuning needs: pip install 'convogen[train]'"
+
+
+def check_installed(name: str) -> None:
+    """Raise `ModelConfigError` where a library of the extra is not there; it is not loaded."""
+    if find_spec(name) is None:
+        raise ModelConfigError(NEEDED)
 
 
 def library(name: str) -> Any:
@@ -21,7 +31,7 @@ def library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
+        raise ModelConfigError(NEEDED) from error
 
 
 def gguf_of(name: str) -> Path | None:

@@ -32,7 +32,7 @@ from convogen.tasklog import lock
 from convogen.training import gguf_file, lora
 from convogen.training.dialogues import TokenData, encode_all
 from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, sample, unshared
-from convogen.training.loading import gguf_of, identity, library, load_trainable
+from convogen.training.loading import check_installed, gguf_of, identity, load_trainable
 from convogen.training.perplexity import perplexity
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
@@ -91,7 +91,7 @@ def fine_tune(
     data or model cannot be used, `RunFolderError` where the folder holds something else.
     """
     for name in PACKAGES:
-        library(name)
+        check_installed(name)  # they are imported once the data is there: that takes a while
     base = gguf_of(plan.base)
     if plan.gguf:
         gguf_file.check_exportable(base)

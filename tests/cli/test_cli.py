@@ -196,26 +196,64 @@ def test_a_model_named_on_the_command_line_takes_its_settings_from_there_too(
     assert {asked.json_mode for asked in endpoint.asked} == {"text"}
 
 
+CAST = {"people": [{"name": "Ann", "trait": "calm"}, {"name": "Bo", "trait": "loud"}]}
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_doctor(endpoint: EndpointServer, refused: bool) -> None:
     def script(asked: Asked) -> Bytes:
+        text = asked.body["messages"][-1]["content"]
         if asked.body.get("logprobs"):
             if refused:
                 return refuse(400, "logprobs are not supported")
             token = {"token": "2", "logprob": -0.1}
             return say("2", logprobs={"content": [{**token, "top_logprobs": [token]}]})
-        return say('{"colour": "red"}' if asked.json_mode != "text" else "Hello!")
+        if "as JSON" in text:
+            return say(json.dumps({**CAST, "colour": "pink" if refused else "red"}))
+        if "remember" in text:
+            tokens = 2048 if refused else 5100
+            return say("marigold", usage={"prompt_tokens": tokens, "completion_tokens": 3})
+        return say("Hello!")
 
     endpoint.script = script
     arguments = ("doctor", "--model", "m", "--base-url", endpoint.base_url)
     report = json.loads(convogen(*arguments, "--json").out)
-    assert report["reachable"] is True
-    assert report["says"] == "Hello!"
-    assert report["json_schema"] is True
+    first, structured, *_ = endpoint.asked
+    assert [message["role"] for message in first.body["messages"]] == ["system", "user"]
+    assert structured.json_mode == "schema"
+    assert (report["reachable"], report["says"], report["thinks"]) == (True, "Hello!", False)
+    assert report["system_role"] is True
+    assert report["json_schema"] is not refused
     assert report["log_probabilities"] is not refused
+    assert report["long_prompt"] is not refused
+    assert ("num_ctx" in report.get("long_prompt_fault", "")) is refused
     plain = convogen(*arguments)
     assert plain.status == 0
     assert "log probabilities" in plain.out
+
+
+def test_doctor_of_a_model_that_thinks_and_has_no_system_role(endpoint: EndpointServer) -> None:
+    def script(asked: Asked) -> Bytes:
+        if asked.body["messages"][0]["role"] == "system":
+            return refuse(400, "System role not supported")
+        if "remember" in asked.body["messages"][-1]["content"]:
+            return refuse(400, "maximum context length is 4096 tokens")
+        thought = {"reasoning_content": "Let me see…"}
+        return say(None, message=thought, finish_reason="length")
+
+    endpoint.script = script
+    arguments = ("doctor", "--model", "m", "--base-url", endpoint.base_url, "--json")
+    report = json.loads(convogen(*arguments).out)
+    assert (report["system_role"], report["thinks"], report["says"]) == (False, True, "")
+    assert "max_tokens" in report["thinking"]
+    assert "cut off" in report["json_fault"]
+    assert "4096" in report["long_prompt_fault"]
+
+
+def test_doctor_names_a_key_that_is_wrong_in_a_line(endpoint: EndpointServer) -> None:
+    ended = convogen("doctor", "--base-url", "http://h:0/v1")
+    assert ended.status == 2
+    assert "base_url" in ended.complaint
 
 
 def test_models_and_pull(tmp_path: Path) -> None:

@@ -239,6 +239,13 @@ def test_a_rule_may_look_at_the_experience(tmp_path: Path) -> None:
         ([3], "valid dictionary"),
         (["min_turns"], r"gates\[0\]: turns: Field required"),
         ([{"gate": "judge", "min_score": 3, "judge": "x"}], "must be one of geval"),
+        ([{"gate": "judge", "min_score": 99}], r"gates\[0\]: .*99 is asked for, .*5 at most"),
+        ([{"gate": "judge", "min_score": 1.01, "judge": "unieval"}], "aspects: 'overall'"),
+        (
+            [{"gate": "judge", "min_score": 2, "judge": "unieval", "aspects": ["human_like"]}],
+            "unieval gives 1 at most",
+        ),
+        (["safety", {"gate": "min_turns", "turns": 40}], r"gates\[1\]: min_turns: turns: 40 are"),
     ],
 )
 def test_wrong_entries_are_refused(entries: list[object], message: str) -> None:
@@ -254,3 +261,29 @@ def test_a_judge_asks_under_the_gates_own_role(tmp_path: Path) -> None:
     assert "judge" not in roles
     with pytest.raises(ExperimentError, match="aspects: 'x' is not known; allowed: topic"):
         run(experiment(gates | {"aspects": ["x"]}, n=1), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("method", "most"),
+    [
+        ({"method": "roleplay", "max_turns": 3}, 6),
+        ({"method": "diasynth", "turns": 8}, 8),
+        ({"method": "convogen", "max_turns": 4}, 4),
+    ],
+)
+def test_a_gate_of_more_turns_than_there_can_be_is_refused(
+    method: dict[str, object], most: int
+) -> None:
+    def gated(turns: int) -> Experiment:
+        return Experiment({"name": "x", **method, "gates": [{"gate": "min_turns", "turns": turns}]})
+
+    assert gated(most).gates
+    with pytest.raises(ExperimentError, match=rf"{most + 1} are asked for, .* {most} at most"):
+        gated(most + 1)
+
+
+def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
+    with pytest.raises(ExperimentError, match="by their experience, and there is none"):
+        Experiment(
+            {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
+        )

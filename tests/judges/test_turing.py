@@ -90,8 +90,8 @@ def test_the_schema_holds_what_may_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        ("Certainly! No.", "no JSON object in the reply: 'Certainly! No.'"),
-        ("[" * 50_000, "no JSON object"),
+        ("Certainly! No.", "it holds no JSON object: 'Certainly! No.'"),
+        ("[" * 50_000, "it holds no JSON object"),
         ('{"choice": "Maybe"}', "choice 'Maybe'; allowed: Yes, No"),
         ('{"choice": ["No"]}', "choice ['No']"),
         ('{"choice": "Yes", "index": 9}', "index 9 with Yes; allowed: 1, 3"),

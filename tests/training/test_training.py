@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import convogen
+from command_line import convogen, python_process
 from gguf_model import write_tiny_gguf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -368,3 +368,18 @@ def test_the_command_line_says_what_can_be_mended(
     ended = convogen("train", *data, *more)
     assert ended.status == 2
     assert said in ended.complaint
+
+
+def test_a_wrong_file_is_found_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    wrong = tmp_path / "notes.txt"
+    wrong.write_text("hello\n")
+    program = (
+        "import sys\nfrom convogen.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n"
+        "    print('loaded', sorted({'torch', 'transformers', 'trl'} & set(sys.modules)))"
+    )
+    for place in (wrong, tmp_path / "none.jsonl"):
+        ended = python_process("-c", program, "train", place, "--held-out", place)
+        assert ended.status == 2
+        assert str(place) in ended.complaint
+        assert ended.out == "loaded []\n"

@@ -157,6 +157,9 @@ class DiaSynth(Method):
         n_topics = len(self.topic_list)
         return Plan(n_topics, self.n_subtopics, self.n_personas, self.group_size)
 
+    def most_turns(self) -> int:
+        return self.turns[1]
+
     def tasks(self) -> int:
         return len(self.dialogues)
 

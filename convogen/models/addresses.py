@@ -1,0 +1,67 @@
+"""Base URLs as people paste them: with a route of the API, or the address of a deployment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from convogen.models.network import is_url
+
+__all__ = ["AzurePlace", "azure_place", "checked_url", "has_version", "is_azure", "without_route"]
+
+_AZURE_HOST = re.compile(
+    r"\.(?:openai|cognitiveservices)\.azure\.(?:com|us|cn)$|\.services\.ai\.azure\.com$"
+)
+_DEPLOYMENT = re.compile(r"(?P<before>.*)/openai/deployments/(?P<name>[^/]+)(?:/.*)?")
+_ROUTE = re.compile(r"/(?:chat/)?completions/?$")
+
+
+@dataclass(frozen=True, slots=True)
+class AzurePlace:
+    """A resource on Azure, with the deployment and the API's version if its address names them."""
+
+    url: str
+    deployment: str | None
+    api_version: str | None
+
+
+def checked_url(value: str) -> str:
+    """Return a URL of HTTP as it is; raises `ValueError` for anything else."""
+    if not is_url(value):
+        raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
+    return value
+
+
+def is_azure(url: str) -> bool:
+    """Return whether a URL is that of a resource on Azure."""
+    return _AZURE_HOST.search(urlsplit(url).hostname or "") is not None
+
+
+def has_version(url: str) -> bool:
+    """Return whether the path of a base URL names a version of the API, as `/v1` does."""
+    return re.search(r"/v\d", urlsplit(url).path) is not None
+
+
+def without_route(url: str) -> str:
+    """Return a base URL without the route of a call at the end of its path."""
+    parts = urlsplit(url)
+    path = _ROUTE.sub("", parts.path)
+    return url if path == parts.path else parts._replace(path=path).geturl()
+
+
+def azure_place(url: str) -> AzurePlace | None:
+    """Return the place on Azure that a base URL leads to; None if it leads elsewhere.
+
+    That is a resource (`https://NAME.openai.azure.com`), or a deployment, whatever the host:
+    `…/openai/deployments/NAME`. The API under `/openai/v1` needs neither version nor deployment.
+    """
+    parts = urlsplit(url)
+    found = _DEPLOYMENT.fullmatch(parts.path)
+    if found is None and not (is_azure(url) and parts.path in ("", "/", "/openai", "/openai/")):
+        return None
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    version = query.pop("api-version", None)
+    path = found["before"] if found else ""
+    bare = parts._replace(path=path, query=urlencode(query), fragment="").geturl()
+    return AzurePlace(bare, found and unquote(found["name"]), version or None)

@@ -1,0 +1,97 @@
+"""Who really answers: what endpoints call their models, and what they would not take.
+
+Both are kept in the ledger, call by call; the user is told of each once, in one line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.models.base import Reply
+
+__all__ = ["Provenance", "last_calls", "moved"]
+
+LOG = logging.getLogger("convogen.traffic")
+
+TAIL_BYTES = 1 << 17
+"""How much of a ledger is looked at for who answered last: some hundreds of calls."""
+
+
+class Provenance:
+    """What the answers of one start say of who gave them; `tell` takes a line for the user."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._served: dict[str, list[str]] = defaultdict(list)
+        self._left_out: set[tuple[str, str, str]] = set()
+
+    def earlier(self, calls: Iterator[Mapping[str, Any]]) -> None:
+        """Take up who answered in earlier starts, from rows of the ledger."""
+        for call in calls:
+            model, served = call.get("model"), call.get("served")
+            if isinstance(model, str) and isinstance(served, str):
+                self._know(model, served)
+
+    def heard(self, role: str, model: str, reply: Reply) -> None:
+        """An answer came from an endpoint that is asked for `model`."""
+        if reply.served and reply.served not in self._served[model]:
+            if known := self._served[model]:
+                before = ", ".join(known)
+                self._say(f"model {model}: answered as {before} before, as {reply.served} now")
+            self._know(model, reply.served)
+        for what in reply.left_out:
+            if (role, model, what) not in self._left_out:
+                self._left_out.add((role, model, what))
+                self._say(f"model {model} does not take {what} of the {role}: asked without")
+
+    def _know(self, model: str, served: str) -> None:
+        if served not in self._served[model]:
+            self._served[model].append(served)
+
+    def _say(self, line: str) -> None:
+        LOG.info(line)
+        self._tell(line)
+
+
+def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
+    """The last rows of a ledger, as far as they can be read; none where there is no ledger."""
+    if not ledger.exists():
+        return
+    with ledger.open("rb") as file:
+        start = max(0, ledger.stat().st_size - TAIL_BYTES)
+        file.seek(start)
+        lines = file.read().split(b"\n")
+    for line in lines[1 if start else 0 :]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line on models of the same name at another place than before; empty where there is none.
+
+    Both are `models` of a manifest: what is known of each role's model.
+    """
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for role, model in now.items():
+        known = _keys(_keys(before).get(role))
+        there, here = (f"{one.get('base_url') or ''}".rstrip("/") for one in (known, model))
+        if there and here and there != here and known.get("name") == model.get("name"):
+            places[there, here].append(role)
+    told = [
+        f"{', '.join(roles)}: {there} before, {here} now" for (there, here), roles in places.items()
+    ]
+    return f"goes on at another endpoint, {'; '.join(told)}" if told else ""
+
+
+def _keys(value: Any) -> dict[str, Any]:
+    """A manifest is a file that anybody may have changed."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,110 @@
+"""What servers say would help, in their own words, and which key of convogen's does it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from convogen.models.base import Request
+
+__all__ = ["Remedy", "remedy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to do about an error.
+
+    Attributes:
+        kind: The fault, for the record.
+        stops: Every request would fail like this one, so that there is no use in going on.
+        advice: What to change.
+    """
+
+    kind: str
+    stops: bool
+    advice: str
+
+
+_CONTEXT = re.compile(
+    r"\bcontext\b.{0,80}\b(?:length|exceed\w*|size|window)\b|\b(?:length|exceed\w*)\b.{0,80}\bcontext"
+    r"|context_length|(?:prompt|input|request) (?:is )?too (?:long|large)|\bnum_ctx\b|\bn_ctx\b",
+    re.IGNORECASE,
+)
+_FILTER = re.compile(r"content_filter|content management policy|content_policy", re.IGNORECASE)
+
+_STOPPING = (
+    (
+        r"enable_thinking",
+        "bad_request",
+        "set it: --set sampling.{role}.extra.enable_thinking=false",
+    ),
+    (
+        r"\bonly supports? (?:the )?stream|\bstream(?:ing)?\b.{0,30} (?:must be|is) (?:set to )?"
+        r"(?:true|required|enabled)",
+        "bad_request",
+        "convogen asks for whole replies, and this model only streams: name another with --model",
+    ),
+    (
+        r"\bno models?\b.{0,20}\bloaded\b|\bmodel\b.{0,100}\bnot (?:been |currently )?loaded\b",
+        "bad_request",
+        "load {model} in the server (in LM Studio `lms load {model}`), or name with --model one "
+        "that is loaded",
+    ),
+    (
+        r"must provide a chat template|no chat[ _]template|chat[ _]template is not set",
+        "bad_request",
+        "it is served as a base model: serve it with a chat template (vLLM: --chat-template), or "
+        "name a chat model with --model",
+    ),
+    (
+        r"\bmodel\b.{0,100}\b(?:does not exist|not found|is not (?:a )?valid|not supported)\b"
+        r"|\b(?:invalid|unknown|no such) model\b|model_not_found",
+        "bad_request",
+        "name with --model one that it has (its /models lists them); {model} is none there",
+    ),
+)
+"""Patterns of what is wrong with every request, the fault's kind, and what to do about it."""
+
+_TOO_MANY = re.compile(
+    r"max_(?:completion_|output_|new_)?tokens.{0,80}?"
+    r"\b(?:at most|exceeds?|less than|maximum|up to|too large)\b",
+    re.IGNORECASE,
+)
+_MOST = re.compile(
+    r"\b(?:at most|less than or equal to|maximum(?: is| of)?|up to)\D{0,30}(\d{1,7})\b",
+    re.IGNORECASE,
+)
+
+
+def remedy(detail: str, request: Request | None) -> Remedy | None:
+    """Return what to do about an error that a request was answered with; None if that is unknown.
+
+    Args:
+        detail: What the server said.
+        request: Whose role and model the advice names; None if it has no such settings.
+    """
+    if _FILTER.search(detail):
+        return Remedy("content_filter", False, "it is about this one text")
+    if request is None:
+        return (
+            Remedy("context_length", False, "it is too long") if _CONTEXT.search(detail) else None
+        )
+    if _CONTEXT.search(detail):
+        advice = (
+            f"prompt and reply have to fit into the model's context: lower sampling.{request.role}."
+            "max_tokens or max_turns, or serve it with a longer one (vLLM: --max-model-len, "
+            "llama.cpp: -c, Ollama: num_ctx)"
+        )
+        return Remedy("context_length", False, advice)
+    for pattern, kind, advice in _STOPPING:
+        if re.search(pattern, detail, re.IGNORECASE):
+            return Remedy(kind, True, advice.format(role=request.role, model=request.model))
+    if _TOO_MANY.search(detail) and request.sampling.max_tokens:
+        most = _MOST.search(detail)
+        said = f"lower it: --set sampling.{request.role}.max_tokens={most[1] if most else '…'}"
+        return Remedy("bad_request", True, said)
+    for key in request.sampling.extra or {}:
+        if re.search(rf"""['"`\s.]{re.escape(key)}['"`\s:.]""", f" {detail} "):
+            own = f"sampling.{request.role}.extra.{key}"
+            return Remedy("bad_request", True, f"{own} is what you set: change it, or leave it out")
+    return None

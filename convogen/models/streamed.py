@@ -1,0 +1,53 @@
+"""Completions that come as a stream though none was asked for, as some gateways send them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+__all__ = ["streamed_completion"]
+
+
+def streamed_completion(answer: bytes) -> dict[str, Any] | None:
+    """Return the completion whose chunks are the server-sent events of an answer.
+
+    The deltas of its first choice are put together. A stream that breaks off before its finish
+    reason is no completion: its choices are empty. None if the answer is no stream.
+    """
+    if not answer.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
+        return None
+    content, finish, usage = list[str](), None, None
+    for event in answer.decode("utf-8", "replace").splitlines():
+        chunk = _chunk(event)
+        if chunk is None:
+            continue
+        if chunk.get("error"):
+            return chunk
+        usage = chunk.get("usage") or usage
+        choices: Any = chunk.get("choices")
+        choice: Any = cast("list[Any]", choices)[0] if choices else None
+        if not isinstance(choice, dict):
+            continue
+        said = cast("dict[str, Any]", choice)
+        if said.get("error"):
+            return chunk
+        content.append(_text(said.get("delta") or said.get("message")))
+        finish = said.get("finish_reason") or finish
+    message = {"role": "assistant", "content": "".join(content)}
+    whole = [{"index": 0, "message": message, "finish_reason": finish}] if finish else []
+    return {"object": "chat.completion", "choices": whole, "usage": usage}
+
+
+def _chunk(event: str) -> dict[str, Any] | None:
+    if not event.startswith("data:"):
+        return None
+    try:
+        chunk: Any = json.loads(event.removeprefix("data:"))
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", chunk) if isinstance(chunk, dict) else None
+
+
+def _text(delta: Any) -> str:
+    said: Any = cast("dict[str, Any]", delta).get("content") if isinstance(delta, dict) else None
+    return said if isinstance(said, str) else ""

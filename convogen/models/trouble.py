@@ -1,0 +1,89 @@
+"""Whose fault it is that a call is not answered: the call's own, or the endpoint's.
+
+A call that fails time and again while the endpoint answers others will fail for ever. Where no
+other is answered meanwhile, a short request of our own (a probe) tells the two apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from convogen.errors import ModelFault
+from convogen.models.base import FaultKind, Message, Request, Transient
+from convogen.models.pool import Endpoint
+
+__all__ = ["ATTEMPTS", "Trouble", "probe"]
+
+ATTEMPTS = 20
+"""Faults of a call, of whatever kind, after which it is given up."""
+
+FAULTS = 12
+"""The same without refusals for the load, which say nothing about the call."""
+
+TIME_OUTS = 6
+"""Time-outs after which it is given up: each has taken long, and may have been billed."""
+
+PROBE = "Answer with one word: yes."
+PROBE_TOKENS = 16
+
+
+class Trouble:
+    """The faults that one call met with, and whether it fails alone.
+
+    What an endpoint fails at while it answers nobody says nothing about the call.
+    """
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self._faults: Counter[FaultKind] = Counter()
+        self._since: dict[Endpoint, tuple[int, int]] = {}
+
+    @property
+    def met(self) -> int:
+        """The faults that count."""
+        return self._faults.total()
+
+    def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:
+        """Count a fault; raises `ModelFault` where the call fails alone.
+
+        Where that cannot be told yet, the endpoint is left alone until it was probed.
+        """
+        answers, outages = self._since.setdefault(endpoint, (endpoint.answers, endpoint.outages))
+        if outages != endpoint.outages:
+            self._faults.clear()
+            answers = endpoint.answers
+            self._since[endpoint] = (answers, endpoint.outages)
+        self._faults[fault.kind] += 1
+        if not self._often():
+            return
+        if endpoint.answers == answers:
+            endpoint.doubt()
+            return
+        said = f"model {request.model}: {fault}; gave up after {self.attempts} attempts"
+        given_up = ModelFault("endpoint_fault", f"{said}, other calls were answered")
+        given_up.attempts = self.attempts
+        raise given_up from fault
+
+    def _often(self) -> bool:
+        faults, total = self._faults, self._faults.total()
+        return (
+            total >= ATTEMPTS
+            or total - faults["throttled"] >= FAULTS
+            or faults["time-out"] >= TIME_OUTS
+        )
+
+
+def probe(request: Request) -> Request:
+    """A short request in the place of one that fails: same role, model and further keys."""
+    sampling = request.sampling.model_copy(update={"max_tokens": PROBE_TOKENS, "stop": None})
+    return replace(
+        request,
+        messages=(Message("user", PROBE),),
+        sampling=sampling,
+        schema=None,
+        top_logprobs=None,
+        choices=(),
+        dialogue="probe",
+        continuations=(" yes",) if request.continuations else (),
+    )

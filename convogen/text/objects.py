@@ -1,0 +1,112 @@
+"""JSON objects in the replies of models: found, read leniently, never completed.
+
+Leniency is bounded to what leaves no doubt about what was meant: commas before a closing bracket,
+raw line breaks within texts, an object within one wrapping key. An object that is not closed was
+cut off, and no part of it is taken for the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any, cast
+
+__all__ = ["NoObject", "find_object", "is_blank_loop"]
+
+MOST_OBJECTS = 20
+"""Braces, and what they enclose, that are tried as an object."""
+
+MOST_WRAPPERS = 3
+"""Objects of one key, one within the other, that are unwrapped, the innermost included."""
+
+BLANK_LOOP = 200
+"""Characters of white space at the end of a reply from which a model loops over them."""
+
+_TEXT = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+_BRACE = re.compile(rf"{_TEXT}|[{{}}]", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_TEXT})|,(?=\s*+[}}\]])", re.DOTALL)
+
+
+class NoObject(ValueError):
+    """A text holds no JSON object; says why, in words for the model that wrote it.
+
+    `unclosed` says whether one begins and does not end.
+    """
+
+    def __init__(self, why: str, *, unclosed: bool = False) -> None:
+        super().__init__(why)
+        self.unclosed = unclosed
+
+
+def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
+    """Return the first JSON object in a text, with or without prose or a code fence around it.
+
+    Args:
+        text: A reply.
+        keys: Those that the object should have. An object within another that has one key, and not
+            one of these, is unwrapped if it has any of them.
+
+    Raises:
+        NoObject: There is none, or it is broken or cut off.
+    """
+    begin, why = text.find("{"), "it holds no JSON object"
+    for _ in range(MOST_OBJECTS):
+        if begin < 0:
+            break
+        end = _end(text, begin)
+        if end is None:
+            raise NoObject("its JSON object is not closed", unclosed=True)
+        try:
+            return _unwrapped(_read(text[begin:end]), keys)
+        except (ValueError, RecursionError) as error:
+            if re.match(r'\{\s*+["{}]', text[begin:]):
+                detail = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+                why = f"its JSON object is broken ({detail})"
+        begin = text.find("{", end)
+    raise NoObject(why)
+
+
+def is_blank_loop(text: str) -> bool:
+    """Return whether a reply ends in so much white space that its model would never have ended."""
+    return len(text) - len(text.rstrip()) >= BLANK_LOOP
+
+
+def _end(text: str, begin: int) -> int | None:
+    """The index after the brace that closes the one at `begin`; braces in texts count for nothing.
+
+    None if it is not closed.
+    """
+    depth = 0
+    for mark in _BRACE.finditer(text, begin):
+        if mark[0] == "{":
+            depth += 1
+        elif mark[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return mark.end()
+    return None
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        found: Any = json.loads(text, strict=False)
+    except ValueError:
+        found = json.loads(_TRAILING_COMMA.sub(lambda match: match[1] or "", text), strict=False)
+    return cast("dict[str, Any]", found)
+
+
+def _unwrapped(found: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    inner: Any = found
+    for _ in range(MOST_WRAPPERS):
+        if not isinstance(inner, dict):
+            break
+        fields = cast("dict[str, Any]", inner)
+        if not fields.keys().isdisjoint(keys):
+            return fields
+        if len(fields) != 1:
+            break
+        inner = next(iter(fields.values()))
+        if isinstance(inner, list) and len(cast("list[Any]", inner)) == 1:
+            inner = cast("list[Any]", inner)[0]
+    return found

@@ -1,0 +1,138 @@
+"""Tasks that are played, and wait for an earlier one to be committed before them.
+
+    journal/<task>.done                what the task came to
+
+They are there for who reads the run meanwhile; a start that goes on plays the task again from its
+journal, and looks at none of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from convogen.errors import RunFolderError
+from convogen.files import writing
+from convogen.store import Outcome, Run
+from convogen.types import Conversation, Experience, Failure, Record, Rejected
+
+__all__ = ["PartialRun", "drop", "forget", "keep", "readable", "waiting"]
+
+R = TypeVar("R", bound=Record)
+
+COMMITTED = ("conversations.jsonl", "failures.jsonl", "rejected.jsonl")
+PARTS: dict[str, type[Record]] = {
+    "experience": Experience,
+    "conversation": Conversation,
+    "failure": Failure,
+    "rejected": Rejected,
+}
+FILES = {
+    "experiences.jsonl": "experience",
+    "conversations.jsonl": "conversation",
+    "failures.jsonl": "failure",
+    "rejected.jsonl": "rejected",
+}
+
+
+class PartialRun(Run):
+    """A run with what waits behind its committed tasks, in the order of the plan."""
+
+    def _rows(self, name: str, record: type[R]) -> Iterator[R]:
+        yield from super()._rows(name, record)
+        if name in FILES:
+            for outcome in waiting(self.folder):
+                if (row := getattr(outcome, FILES[name])) is not None:
+                    yield row
+
+
+@contextmanager
+def readable(run: Run) -> Generator[Path]:
+    """Where a corpus of a run's conversations is read: its folder, or all of them in one file."""
+    if not isinstance(run, PartialRun):
+        yield run.folder
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "conversations.jsonl"
+        with writing(path), path.open("wb") as file:
+            file.writelines(one.to_line() for one in run.conversations())
+        yield path
+
+
+def keep(folder: Path, task: int, outcome: Outcome) -> None:
+    """Write down what a task came to that cannot be committed yet."""
+    parts = {name: getattr(outcome, name) for name in PARTS}
+    told = {name: json.loads(part.to_line()) for name, part in parts.items() if part is not None}
+    path = _path(folder, task)
+    with writing(path):
+        path.write_bytes(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+
+
+def forget(folder: Path, task: int) -> None:
+    """Forget a task that is committed now."""
+    with writing(_path(folder, task)):
+        _path(folder, task).unlink(missing_ok=True)
+
+
+def drop(folder: Path, committed: int) -> set[int]:
+    """Forget the tasks that an earlier start has committed; returns those that still wait."""
+    for path in _kept(folder, 0, committed):
+        with writing(path):
+            path.unlink(missing_ok=True)
+    return {int(path.stem) for path in _kept(folder, committed, None)}
+
+
+def waiting(folder: Path) -> Iterator[Outcome]:
+    """What the tasks came to that are not committed yet, in the order of the plan.
+
+    Raises `RunFolderError` where a file is damaged.
+    """
+    for path in _kept(folder, _committed(folder), None):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            continue  # committed in this moment
+        if text.endswith(b"\n"):
+            yield _outcome(path, text)
+
+
+def _outcome(path: Path, text: bytes) -> Outcome:
+    try:
+        told = cast("dict[str, Any]", json.loads(text))
+        parts: dict[str, Any] = {
+            name: PARTS[name].model_validate_json(json.dumps(part)) for name, part in told.items()
+        }
+        return Outcome(**parts)
+    except (ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
+        raise RunFolderError(
+            f"{path}: is not what a task came to; remove it, the next start writes it anew"
+        ) from error
+
+
+def _path(folder: Path, task: int) -> Path:
+    return folder / "journal" / f"{task:08d}.done"
+
+
+def _kept(folder: Path, first: int, end: int | None) -> list[Path]:
+    """The files of tasks from `first` on, and before `end`."""
+    found = [path for path in (folder / "journal").glob("*.done") if path.stem.isdecimal()]
+    return sorted(
+        path for path in found if first <= int(path.stem) and (end is None or int(path.stem) < end)
+    )
+
+
+def _committed(folder: Path) -> int:
+    return sum(_lines(folder / name) for name in COMMITTED)
+
+
+def _lines(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))

@@ -1,0 +1,271 @@
+"""Configurations that cannot work, against an endpoint that behaves so, its calls counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import convogen
+from endpoint_server import Answer, Asked, EndpointServer, converse, refuse, say
+from virtual_time import run_virtually
+
+from convogen import Experiment, load_run, run
+from convogen.engine import run_async
+from convogen.errors import EndpointDown, Hopeless, TooManyFailures
+from convogen.judges.geval import GEval
+from convogen.judging import judge_run_async
+from convogen.models.base import Reply, Request, Transient
+from convogen.models.scripted import ScriptedModel
+from convogen.models.spec import ModelSpec
+from convogen.models.trouble import PROBE
+
+MOST_CALLS, MOST_JUDGED = 300, 60
+SPEC = ModelSpec(name="m", base_url="http://127.0.0.1:1/v1")
+
+
+def at(endpoint: EndpointServer) -> list[str]:
+    return ["--model", "m", "--base-url", endpoint.base_url]
+
+
+def thinking(asked: Asked) -> Answer:
+    """All the room goes into thoughts."""
+    room = asked.body.get("max_tokens", 1000)
+    read = len(f"{asked.body['messages']}") // 4
+    usage = {"prompt_tokens": read, "completion_tokens": room}
+    return say("", finish_reason="length", message={"reasoning_content": "Hm."}, usage=usage)
+
+
+def cut(asked: Asked) -> Answer:
+    usage = {"prompt_tokens": 300, "completion_tokens": 4000}
+    return say('{"personas": [{"name": "An', finish_reason="length", usage=usage)
+
+
+HOPELESS: dict[str, tuple[Callable[[Asked], Answer], list[str]]] = {
+    "thinking": (
+        thinking,
+        ["ended at max_tokens=4000 with nothing said; the model thinks", "generator.max_tokens="],
+    ),
+    "cut": (cut, ["ended at max_tokens=4000 before its end", "--set sampling.generator."]),
+    "empty": (lambda _: say(""), ["every reply of the generator is empty"]),
+    "prose": (lambda _: say("Of course I can!"), ["experience_invalid", "'Of course I can!'"]),
+    "refused": (
+        lambda _: refuse(400, "tools are required for this model"),
+        ["bad_request", "tools are required for this model"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOPELESS)
+def test_a_hopeless_run_stops_early_and_names_what_to_change(
+    name: str, endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script, words = HOPELESS[name]
+    ended = convogen("run", "GPFS-s", *at(endpoint), "--n", "100", "--out", tmp_path / "run")
+    assert ended.status == 1
+    for word in ["the first 10 tasks all failed in one way", *words]:
+        assert word in ended.complaint
+    assert len(endpoint.asked) <= MOST_CALLS
+    first = len(endpoint.asked)
+    again = convogen("run", "GPFS-s", *at(endpoint), "--n", "100", "--out", tmp_path / "run")
+    assert again.status == 1, "it is tried again, and stops again"
+    assert first < len(endpoint.asked) <= 2 * MOST_CALLS
+
+
+def test_one_success_is_enough_to_go_on(endpoint: EndpointServer, tmp_path: Path) -> None:
+    def script(asked: Asked) -> Answer:
+        generating = "Invent one experience" in asked.body["messages"][-1]["content"]
+        return say("no") if generating and not 3 <= asked.nth <= 4 else converse(asked)
+
+    endpoint.script = script
+    settings = {"max_turns": 2, "iterative": False, "reasks": 0, "max_failures": 30}
+    models = {"name": "m", "base_url": endpoint.base_url}
+    wanted = Experiment({"name": "x", "n": 40, "models": models, **settings})
+    with pytest.raises(TooManyFailures):
+        run(wanted, tmp_path)
+    assert len(list(load_run(tmp_path).failures())) == 31
+
+
+def test_failures_of_several_kinds_are_for_the_limit(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script = lambda asked: (
+        say("no") if asked.body["seed"] % 2 else refuse(400, "no such schema")
+    )
+    models = {"name": "m", "base_url": endpoint.base_url}
+    settings = {"iterative": False, "reasks": 0, "max_failures": 15}
+    wanted = Experiment({"name": "x", "n": 40, "models": models, **settings})
+    with pytest.raises(TooManyFailures, match="max_failures: 15"):
+        run(wanted, tmp_path)
+
+
+class Poisoned(ScriptedModel):
+    """Takes a second; fails for ever at what `fails` says, and counts its calls."""
+
+    def __init__(self, fails: Callable[[Request], bool]) -> None:
+        super().__init__()
+        self.fails = fails
+        self.asked = 0
+
+    async def complete(self, request: Request) -> Reply:
+        self.asked += 1
+        await asyncio.sleep(0.5)
+        if request.messages[-1].content != PROBE and self.fails(request):
+            raise Transient("answered 500: boom")
+        return await super().complete(request)
+
+
+def test_a_run_all_of_whose_prompts_fail_while_a_probe_is_answered(tmp_path: Path) -> None:
+    model = Poisoned(lambda _: True)
+    wanted = Experiment.load("GPFS-s", {"n": 100, "models": {"default": SPEC.model_dump()}})
+    with pytest.raises(Hopeless, match=r"endpoint_fault: .*500: boom"):
+        run_virtually(run_async(wanted, tmp_path, open_model=lambda _: model))
+    assert model.asked <= MOST_CALLS
+
+
+SMALL = {"n": 30, "max_turns": 3, "iterative": False, "models": {"default": SPEC.model_dump()}}
+
+
+def test_a_poisoned_prompt_ends_within_a_minute_and_holds_nothing(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def fails(request: Request) -> bool:
+        if request.role == "generator" and request.dialogue not in seen:
+            seen.append(request.dialogue)
+        return request.role == "generator" and request.dialogue == seen[0]
+
+    async def play(folder: Path) -> float:
+        wanted = Experiment.load("GPFS-s", SMALL)
+        await run_async(wanted, folder, open_model=lambda _: Poisoned(fails))
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(play(tmp_path)) < 90
+    made = load_run(tmp_path)
+    [failure] = made.failures()
+    assert (failure.task, failure.kind) == (0, "endpoint_fault")
+    assert "500: boom" in failure.message
+    assert len(list(made.conversations())) == 30
+
+
+def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: Path) -> None:
+    """All others are answered from their journals: nothing but the poisoned one is asked."""
+    wanted = Experiment.load("GPFS-s", {**SMALL, "n": 6})
+    named: list[str] = []
+
+    class Gone(ScriptedModel):
+        async def complete(self, request: Request) -> Reply:
+            named.append(request.dialogue)
+            if request.dialogue != named[0]:
+                return await super().complete(request)
+            await asyncio.sleep(3600)  # of its own clock: the others are through by then
+            raise EndpointDown("gone")
+
+    with pytest.raises(EndpointDown):
+        run_virtually(run_async(wanted, tmp_path, open_model=lambda _: Gone()))
+    model = Poisoned(lambda request: request.dialogue == named[0])
+
+    async def again() -> float:
+        await run_async(wanted, tmp_path, open_model=lambda _: model)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(again()) < 60 + 20, "and a task more is played in its place"
+    assert [failure.task for failure in load_run(tmp_path).failures()] == [0]
+    assert len(list(load_run(tmp_path).conversations())) == 6
+
+
+def generated(folder: Path, n: int) -> None:
+    wanted = Experiment.load("GPFS-s", {"n": n, "models": "scripted", "max_turns": 3})
+    run(wanted, folder)
+
+
+def test_a_judge_without_a_score_stops_early(endpoint: EndpointServer, tmp_path: Path) -> None:
+    generated(tmp_path / "run", 12)
+    endpoint.script = lambda _: say("I would rather not say.")
+    ended = convogen("evaluate", tmp_path / "run", "--judge", "geval", *at(endpoint))
+    assert ended.status == 1
+    assert "the first 10 scores all failed in one way" in ended.complaint
+    assert "I would rather not say." in ended.complaint
+    assert len(endpoint.asked) <= MOST_JUDGED
+
+
+def test_a_judge_that_thinks_is_told_which_of_its_keys_gives_it_room(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    generated(tmp_path / "run", 12)
+    endpoint.script = thinking
+    ended = convogen("evaluate", tmp_path / "run", "--judge", "geval", *at(endpoint))
+    assert ended.status == 1
+    assert "the model thinks: --set explaining.max_tokens=" in ended.complaint
+    assert len(endpoint.asked) <= MOST_JUDGED
+
+
+def test_few_scores_none_of_them_given_end_non_zero_too(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    generated(tmp_path / "run", 1)
+    endpoint.script = lambda _: say("Who knows.")
+    ended = convogen("evaluate", tmp_path / "run", "--judge", "gptscore", *at(endpoint))
+    assert ended.status == 1
+    assert "none given" in ended.complaint
+
+
+@pytest.mark.parametrize(("poisoned", "given"), [(1, 107), (108, 0)])
+def test_scores_that_the_endpoint_fails_at_are_missing_or_end_it(
+    poisoned: int, given: int, tmp_path: Path
+) -> None:
+    """Of the 108 scores of twelve conversations."""
+    generated(tmp_path, 12)
+    asked: list[str] = []
+
+    def fails(request: Request) -> bool:
+        if request.dialogue not in asked:
+            asked.append(request.dialogue)
+        return request.dialogue in asked[:poisoned]
+
+    model = Poisoned(fails)
+
+    async def judge() -> float:
+        await judge_run_async(tmp_path, GEval(), SPEC, open_model=lambda _: model)
+        return asyncio.get_running_loop().time()
+
+    if given:
+        assert run_virtually(judge()) < 150
+        scores = list(load_run(tmp_path).scores("geval"))
+        [missing] = [score for score in scores if score.value is None]
+        assert "endpoint_fault" in f"{missing.reason}"
+        assert len(scores) - 1 == given
+    else:
+        with pytest.raises(Hopeless, match="the first 4 scores"):
+            run_virtually(judge())
+        assert model.asked <= MOST_JUDGED
+
+
+def test_a_gate_whose_judge_judges_nothing_stops_the_run(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    def script(asked: Asked) -> Answer:
+        judging = "score" in json.dumps(asked.body["messages"][-1]).casefold()
+        return say("No idea.") if judging else converse(asked)
+
+    endpoint.script = script
+    gates = "gates=[{gate: judge, min_score: 3}]"
+    run_it = ["run", "GPFS-s", *at(endpoint), "--n", "100", "--set", "max_turns=2"]
+    ended = convogen(*run_it, "--set", gates, "--out", tmp_path / "run")
+    assert ended.status == 1
+    assert "the first 10 tasks all failed in one way, gate judge" in ended.complaint
+    assert len(endpoint.asked) <= MOST_CALLS
+
+
+def test_all_attempts_at_what_was_given_up_are_in_the_ledger(tmp_path: Path) -> None:
+    first: list[str] = []
+
+    def fails(request: Request) -> bool:
+        first.append(request.dialogue)
+        return request.dialogue == first[0]
+
+    model = Poisoned(fails)
+    wanted = Experiment.load("GPFS-s", {**SMALL, "n": 3})
+    run_virtually(run_async(wanted, tmp_path, open_model=lambda _: model))
+    assert sum(row["attempts"] for row in load_run(tmp_path).ledger()) == model.asked

@@ -1,0 +1,63 @@
+"""Called where an event loop is running, as in a notebook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convogen import Experiment, load_run, run
+from convogen.counterfactual import replay_conversation
+from convogen.downstream.asking import Asking
+from convogen.engine import run_async
+from convogen.errors import LoopRunning
+from convogen.judges.geval import GEval
+from convogen.judging import judge_run, judge_run_async
+from convogen.models.spec import ModelSpec
+from convogen.replay import replay_run
+
+SCRIPTED = ModelSpec(name="scripted")
+
+
+def small() -> Experiment:
+    keys = {"n": 1, "max_turns": 3, "participants": 2, "models": {"name": "scripted"}}
+    return Experiment.load("demo", keys)
+
+
+def calls(folder: Path) -> dict[str, Callable[[], Any]]:
+    conversation = next(load_run(folder).conversations()).id
+    asking = Asking(folder / "downstream")
+    return {
+        "await run_async(…)": lambda: run(small(), folder),
+        "await judge_run_async(…)": lambda: judge_run(folder, GEval(), SCRIPTED),
+        "replay": lambda: replay_run(folder),
+        "counterfactual": lambda: replay_conversation(folder, conversation, 3),
+        "downstream": lambda: asking.rows("x", {}, {}, 1, None),  # type: ignore[arg-type]
+    }
+
+
+def test_it_is_said_in_a_line_what_to_await(tmp_path: Path) -> None:
+    run(small(), tmp_path)
+
+    async def notebook() -> None:
+        for advice, call in calls(tmp_path).items():
+            with pytest.raises(LoopRunning) as caught:
+                call()
+            [line] = str(caught.value).splitlines()
+            assert "notebook" in line
+            assert ("await asyncio.to_thread" if "await" not in advice else advice) in line
+
+    asyncio.run(notebook())
+
+
+def test_what_is_said_works(tmp_path: Path) -> None:
+    async def notebook() -> int:
+        result = await run_async(small(), tmp_path)
+        await judge_run_async(tmp_path, GEval(), SCRIPTED)
+        await asyncio.to_thread(replay_run, tmp_path)
+        return len(list(result.conversations()))
+
+    assert asyncio.run(notebook()) == 1
