@@ -5,8 +5,9 @@ budgets are those of any model. It says nothing of tokens, so none are counted.
 
 It is told nothing twice: where it may have heard a message and no answer is read (a time-out, a
 connection that breaks, an answer that is none), the call fails. It is retried where the chatbot was
-not reached, was busy (429, 503) or says that it failed (500): then it should have forgotten the
-message. One that was being answered when a run was killed is sent again by the next start.
+not reached, was busy (429, 503, also within an answer of status 200) or says that it failed (500):
+then it should have forgotten the message. One that was being answered when a run was killed is sent
+again by the next start.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import Reply, Request, Transient, printable
 from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.http import at_path, fill
-from convogen.models.reported import is_page, read_error, reported_error
+from convogen.models.reported import UNKNOWN, is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
 from convogen.models.transport import Transport
 from convogen.types import Usage
@@ -91,7 +92,8 @@ class ChatbotModel:
         try:
             said = at_path(data, self._http.answer)
         except LookupError as error:
-            if (reported := reported_error(data, self._secrets)) is not None:
+            reported = reported_error(data, self._secrets)
+            if reported is not None and reported.status != UNKNOWN:
                 refusal = Refusal(reported.status, headers, reported.detail)
                 raise self._faults.refused(refusal) from None
             raise self._unread(error) from None

@@ -57,7 +57,7 @@ _STOPPING = (
         "name a chat model with --model",
     ),
     (
-        r"\bmodel\b.{0,100}\b(?:does not exist|not found|is not (?:a )?valid|not supported)\b"
+        r"\bmodel\b.{0,100}\b(?:does not exist|not found)\b|\bnot a valid model\b"
         r"|\b(?:invalid|unknown|no such) model\b|model_not_found",
         "bad_request",
         "name with --model one that it has (its /models lists them); {model} is none there",
@@ -106,5 +106,5 @@ def remedy(detail: str, request: Request | None) -> Remedy | None:
     for key in request.sampling.extra or {}:
         if re.search(rf"""['"`\s.]{re.escape(key)}['"`\s:.]""", f" {detail} "):
             own = f"sampling.{request.role}.extra.{key}"
-            return Remedy("bad_request", True, f"{own} is what you set: change it, or leave it out")
+            return Remedy("bad_request", False, f"it names {own}, which you set")
     return None

@@ -15,7 +15,7 @@ from typing import Any, cast
 from convogen.masking import Secrets
 from convogen.models.base import printable
 
-__all__ = ["Reported", "is_page", "read_error", "reported_error"]
+__all__ = ["UNKNOWN", "Reported", "is_page", "read_error", "reported_error"]
 
 MOST_CHARS = 1000
 UNKNOWN = 500

@@ -259,13 +259,18 @@ def test_what_the_inquirer_says_cannot_change_the_request(tmp_path: Path) -> Non
     assert fill(spec.http.body, {"message": nasty, "env": {}}) == {"m": nasty}
 
 
-def test_a_bot_that_fails_is_asked_again_and_one_that_refuses_ends_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [503, 200])
+def test_a_bot_that_fails_is_asked_again_and_one_that_refuses_ends_the_run(
+    tmp_path: Path, status: int
+) -> None:
+    """Whether the status says so, or the body of an answer of status 200."""
     failed: list[str] = []
 
     def stumbles(shop: Shop, session: str, text: str) -> web.Response:
         if len(failed) < 2:
             failed.append(session)
-            return web.json_response({"error": "busy"}, status=503, headers={"Retry-After": "0"})
+            busy = {"error": {"code": 503, "message": "busy"}}
+            return web.json_response(busy, status=status, headers={"Retry-After": "0"})
         return counts(shop, session, text)
 
     with open_shop(stumbles) as shop:
@@ -273,7 +278,9 @@ def test_a_bot_that_fails_is_asked_again_and_one_that_refuses_ends_the_run(tmp_p
     assert len(list(result.conversations())) == 4
     assert sum(row["attempts"] - 1 for row in result.ledger() if row["attempts"]) == 2
 
-    with open_shop(lambda *_: web.json_response({"error": "no"}, status=401)) as shop:
+    refusal = {"error": {"code": 401, "message": "no"}}
+    refused = 401 if status == 503 else 200
+    with open_shop(lambda *_: web.json_response(refusal, status=refused)) as shop:
         ended = convogen("run", described(shop, tmp_path), "--out", tmp_path / "refused")
     assert ended.status == 2
     assert "401" in ended.complaint
