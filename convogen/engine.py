@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +35,8 @@ from convogen.models.tally import Tally
 from convogen.models.tracing import span
 from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
-from convogen.store import Journal, Outcome, Run, RunStore, load_run
+from convogen.store import Journal, Outcome, Run, RunStore, run_manifest
+from convogen.tasklog import moved_aside
 
 __all__ = ["run", "run_async"]
 
@@ -100,7 +100,10 @@ async def run_async(
     try:
         if fresh:
             move_aside(folder)
-        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
+        described = describe(experiment)
+        store = RunStore.open(
+            folder, fingerprint, experiment.to_yaml(), described, experiment.is_read_from
+        )
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
         tally.add("rejected", store.n_rejected)
@@ -118,7 +121,7 @@ async def run_async(
         await traffic.close()
         if store is not None:
             store.close()
-    return load_run(folder)
+    return Run(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,18 +257,14 @@ def open_roles(experiment: Experiment) -> dict[str, Role]:
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Rename a run folder to one with the time behind its name; returns the new one."""
+    """Rename a run folder to one with the time behind its name; returns the new one.
+
+    Raises `RunFolderError` where it is the folder of something else.
+    """
     if not (folder / "manifest.json").exists():
         return None
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    aside = folder.with_name(f"{folder.name}.{stamp}")
-    count = 1
-    while aside.exists():
-        count += 1
-        aside = folder.with_name(f"{folder.name}.{stamp}-{count}")
-    RunStore.check_free(folder)
-    folder.rename(aside)
-    return aside
+    run_manifest(folder)
+    return moved_aside(folder)
 
 
 def describe(experiment: Experiment) -> dict[str, Any]:
