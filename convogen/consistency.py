@@ -113,25 +113,32 @@ class _Reader:
     def _read(self) -> Iterator[_Row]:
         if not self.size:
             return
-        last, end = -1, 0
+        key, first, last, end = self._key, 0, -1, 0
         with self.path.open("rb") as lines:
-            for number, whole in enumerate(lines, 1):
-                line = whole[: self.size - end]
+            for number, line in enumerate(lines, 1):
+                if end + len(line) > self.size:
+                    line = line[: self.size - end]
                 end += len(line)
-                if not line.endswith(b"\n"):
-                    row = as_row(line)
-                    if row is None or self._key not in (None, *row):
+                row = as_row(line)
+                if line[-1:] != b"\n":
+                    if row is None or (key is not None and key not in row):
                         self.torn = bool(line)
                         return
                     self.unended = True
-                where = f"{self.path} line {number}"
-                row = parse_row(where, line, self._key)
-                task = number - 1 if self._key is None else row[self._key]
-                if task < last or (self._single and task == last):
-                    what = "a second time" if task == last else f"after task {last}"
-                    raise RunFolderError(f"{where}: has task {task} {what}; {REMEDY}")
+                task = number - 1 if key is None else (row or {}).get(key)
+                if row is None or type(task) is not int or task < first:
+                    raise self._fault(number, line, last)
+                first = task + 1 if self._single else task
                 last = task
                 yield _Row(task, number, end, row)
+
+    def _fault(self, number: int, line: bytes, last: int) -> RunFolderError:
+        """Why a line is no row of a task that may come after the last one."""
+        where = f"{self.path} line {number}"
+        row = parse_row(where, line, self._key)
+        task = number - 1 if self._key is None else row[self._key]
+        what = "a second time" if task == last else f"after task {last}"
+        return RunFolderError(f"{where}: has task {task} {what}; {REMEDY}")
 
 
 class _Check:

@@ -171,12 +171,12 @@ def only_ours(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def _left_behind(path: Path) -> bool:
-    if path.is_symlink() or not path.exists():
+    """Whether a path has a name of ours, and nothing in it."""
+    if path.name.startswith(".") and path.suffix == ".new":
+        return True
+    if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":
         return False
-    if path.is_dir():
-        return path.name == "journal" and not any(path.iterdir())
-    replacement = path.name.startswith(".") and path.suffix == ".new"
-    return replacement or (not path.stat().st_size and path.suffix in ("", ".jsonl"))
+    return not (any(path.iterdir()) if path.is_dir() else path.is_file() and path.stat().st_size)
 
 
 def moved_aside(folder: Path) -> Path:
