@@ -98,6 +98,7 @@ class _Reader:
     def __init__(self, path: Path, size: int, key: str | None, single: bool) -> None:
         self.path = path
         self.torn = self.unended = False
+        self.line = 0
         self.size, self._key, self._single = size, key, single
         self._rows = self._read()
         self.head = next(self._rows, None)
@@ -107,6 +108,7 @@ class _Reader:
         taken: list[_Row] = []
         while self.head is not None and self.head.task == task:
             taken.append(self.head)
+            self.line = self.head.line
             self.head = next(self._rows, None)
         return taken
 
@@ -212,24 +214,16 @@ class _Check:
         return self._calls(task, rows) or self._experience(*outcomes[0], rows)
 
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
-        """Where the row with which a task counts ought to be."""
+        """Where the row with which a task counts might have been."""
         files = self._files
-        heads = [(reader.head, path) for path, reader in self._readers.items() if reader.head]
-        later = [(head.task, head.line, path) for head, path in heads if path in files.outcomes]
-        if later:
-            found, line, path = min(later)
-            others = [other.name for other in files.outcomes if other != path]
-            told = f", which is not in {' or '.join(others)} either" if others else ""
-            return f"{path} line {line}: has task {found} after a gap: task {task} is missing{told}"
+        told: list[str] = []
+        for path in files.outcomes:
+            reader = self._readers[path]
+            has = f"has task {reader.head.task}" if reader.head else "is its end"
+            told.append(f"{path.name if told else path} line {reader.line + 1} {has}")
         own = next((path for path in files.all if rows[path]), None)
-        if own is not None:
-            has, line = own, rows[own][0].line
-        else:
-            head, has = heads[0]
-            line = head.line
-        names = ", ".join(path.name for path in files.outcomes[1:])
-        told = f" (as do {names})" if names else ""
-        return f"{files.outcomes[0]}: ends before task {task}{told}; {has.name} line {line} goes on"
+        known = f", which {own.name} line {rows[own][0].line} has" if own else ""
+        return f"{', '.join(told)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
         """A task has as many answers as calls that were answered, whichever were of use."""
@@ -259,7 +253,10 @@ class _Check:
             return None
         for before in self._files.before:
             if not rows[before]:
-                return f"{before}: has no row of task {row.task}; {path.name} line {row.line} does"
+                return (
+                    f"{before} line {self._readers[before].line + 1}: has no row of task "
+                    f"{row.task}, whose experience {path.name} line {row.line} names"
+                )
             if (other := rows[before][0]).value.get("id") != name:
                 return (
                     f"{before} line {other.line}: is not the experience {name!r:.60} that "

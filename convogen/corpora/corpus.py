@@ -16,6 +16,7 @@ from convogen.corpora.hub import hub_rows
 from convogen.corpora.rows import Broken, Row, RowError, decode, read_rows
 from convogen.corpora.sniff import container_of
 from convogen.errors import SourceError
+from convogen.store import load_run
 from convogen.types import Conversation
 
 __all__ = ["BadRow", "BadRows", "Batch", "Corpus", "open_corpus"]
@@ -183,6 +184,7 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
     if format is not None and format not in names:
         raise SourceError(f"format '{format}' is unknown; known are {', '.join(names)}")
     name = str(source)
+    strict = strict or _checked(name)
     rows = _hub(name) if name.startswith("hf:") else _file(name)
     found = recognise(list(_heads(rows)), format)
     if found is None:
@@ -200,6 +202,14 @@ def _heads(rows: Callable[[], Iterator[Row]]) -> Iterator[Any]:
             yield decode(row.value)
         except RowError:
             continue
+
+
+def _checked(name: str) -> bool:
+    """Whether a source is a run of ours, of which no row may be bad; its files are held together."""
+    if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
+        return False
+    load_run(name)
+    return True
 
 
 def _hub(name: str) -> Callable[[], Iterator[Row]]:
