@@ -246,9 +246,9 @@ class _Check:
         )
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """The experience that a conversation names is the task's."""
-        value = row.value.get("conversation", row.value)
-        name = value.get("experience") if isinstance(value, dict) else None
+        """The experience that a conversation or a failure names is the task's."""
+        value: Any = row.value.get("conversation", row.value)
+        name: Any = value.get("experience") if isinstance(value, dict) else None
         if name is None:
             return None
         for before in self._files.before:

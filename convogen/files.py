@@ -52,11 +52,10 @@ def write_whole(path: Path, text: str) -> None:
 
     The caller answers for the file being ours.
     """
-    with replacing(path) as beside:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

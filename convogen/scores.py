@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
 from convogen.models.journal import Journal
-from convogen.tasklog import TaskLog, lock, moved_aside, only_ours
+from convogen.tasklog import TaskLog, claim, lock, moved_aside
 from convogen.types import Score
 
 __all__ = ["ScoreStore", "move_scores_aside", "scores_manifest"]
@@ -52,11 +52,8 @@ class ScoreStore:
     def __init__(self, run: Path, judge: str) -> None:
         self.path = run / "scores" / f"{judge}.jsonl"
         self._folder = self.path.with_suffix("")
-        try:
-            _refuse_foreign(self.path)
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{self._folder}: cannot be made: {error.strerror}") from error
+        _refuse_foreign(self.path)
+        claim(self._folder)
         self._lock = lock(self._folder)
         self._log = TaskLog(self._folder, [], [self.path], key=None)
         self.committed = 0
@@ -150,14 +147,11 @@ def move_scores_aside(run: Path, judge: str) -> None:
 
 def _refuse_foreign(scores: Path) -> None:
     """Raise `RunFolderError` where something is in the scores' place that is no judge's."""
-    folder = scores.with_suffix("")
-    if (folder / "manifest.json").exists():
-        return
-    if scores.exists() and scores.stat().st_size:
+    manifest = scores.with_suffix("") / "manifest.json"
+    if not manifest.exists() and scores.exists() and scores.stat().st_size:
         raise RunFolderError(
             f"{scores}: nothing says what judge these scores are of; move them away"
         )
-    only_ours(folder)
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

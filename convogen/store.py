@@ -28,7 +28,7 @@ from convogen.consistency import Found, check_tasks
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import as_row, parse_row, rows_of_task, write_whole
 from convogen.models.journal import Journal, check_answer, check_call
-from convogen.tasklog import TaskLog, journals, lock, only_ours
+from convogen.tasklog import TaskLog, claim, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
 
 __all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "differences", "load_run"]
@@ -58,10 +58,11 @@ class _Essence(BaseModel):
 
     format: int | None = None
     method: str | None = None
-    roles: dict[str, Any] | None = None
-    prompts: dict[str, Any] | None = None
-    sources: dict[str, Any] | None = None
-    gates: list[Any] | None = None
+    roles: dict[str, Any] = {}
+    prompts: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
+    features: list[str] = []
+    gates: list[Any] = []
 
 
 class _Manifest(BaseModel):
@@ -74,8 +75,8 @@ class _Manifest(BaseModel):
     n: int | None = None
     complete: bool = False
     started_at: str | None = None
-    packages: dict[str, str] | None = None
-    models: dict[str, _Described] | None = None
+    packages: dict[str, str] = {}
+    models: dict[str, _Described] = {}
     experiment: _Essence | None = None
     replay_of: dict[str, Any] | None = None
 
@@ -293,14 +294,9 @@ class RunStore(Run):
         `RunFolderError` where the folder holds another experiment or something that is no run, is
         in use, or cannot be written.
         """
-        try:
-            _refuse_foreign(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        claim(folder, kept=("experiment.yaml",))
         store = cls(folder, fingerprint)
         try:
-            _refuse_foreign(folder)
             found = store._admit(manifest)
             own = store._write_experiment(experiment, found, same)
             if found is None:
@@ -405,12 +401,6 @@ class RunStore(Run):
             f"this one is {self.fingerprint}; {changed}); "
             "choose another --out, or --fresh to move the old run aside"
         )
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raise `RunFolderError` where a folder is not ours to write to."""
-    if not (folder / "manifest.json").exists():
-        only_ours(folder, kept=("experiment.yaml",))
 
 
 def _log(folder: Path) -> TaskLog:

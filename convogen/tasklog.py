@@ -22,7 +22,7 @@ from convogen.errors import RunFolderError
 from convogen.files import append_line, as_row, write_whole, writing
 from convogen.models.journal import Journal, journal_lines
 
-__all__ = ["TaskLog", "journals", "lock", "moved_aside", "only_ours"]
+__all__ = ["TaskLog", "claim", "journals", "lock", "moved_aside"]
 
 SYNC_EVERY_S = 2.0
 
@@ -154,14 +154,22 @@ def lock(folder: Path) -> Any:
     return held
 
 
-def only_ours(folder: Path, kept: Sequence[str] = ()) -> None:
-    """Raise `RunFolderError` where a folder without a manifest holds anything that might be lost.
+def claim(folder: Path, kept: Sequence[str] = ()) -> None:
+    """Make a folder to write to, unless it is there and ours: has a manifest, or nothing in it.
 
-    What a start leaves that was killed before it wrote the manifest does not count: a lock, a file
-    that was to replace another, folders and rows that are empty. `kept` names files that stay.
+    What a start leaves that was killed before it wrote the manifest counts for nothing: a lock, a
+    file that was to replace another, folders and rows that are empty. `kept` names files that
+    stay. Raises `RunFolderError` where the folder holds anything else, or cannot be made.
     """
-    if not folder.is_dir():
-        return
+    try:
+        if folder.is_dir() and not (folder / "manifest.json").exists():
+            _refuse_foreign(folder, kept)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+
+
+def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.name not in kept and not _left_behind(path):
             raise RunFolderError(

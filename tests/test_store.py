@@ -85,10 +85,10 @@ def test_a_file_torn_at_any_byte_is_mended_on_opening(
     whole = torn.read_bytes()
     keep = data.draw(st.integers(0, len(whole) - 1))
     torn.write_bytes(whole[:keep])
-    first, last = whole.splitlines(keepends=True)
+    first, _ = whole.splitlines(keepends=True)
     if keep < len(first) - 1:
         before = files(folder)
-        with pytest.raises(RunFolderError, match="the row of task 0.* is missing"):
+        with pytest.raises(RunFolderError, match=r"the row of task 0.* is missing"):
             open_store(folder)
         assert files(folder) == before
         return

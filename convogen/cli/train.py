@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.options import OutPath
+
 if TYPE_CHECKING:
     from convogen.training.tuning import Progress
 
@@ -24,7 +26,7 @@ __all__ = ["command"]
     show_default=True,
     help="The model to train: embedded, a .gguf file, a checkpoint's folder or name.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/train-…].")
+@click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
     "--settings",
     "file",

@@ -205,7 +205,7 @@ def _heads(rows: Callable[[], Iterator[Row]]) -> Iterator[Any]:
 
 
 def _checked(name: str) -> bool:
-    """Whether a source is a run of ours, of which no row may be bad; its files are held together."""
+    """Whether a source is a run, of which no row may be bad; its files have to agree."""
     if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
         return False
     load_run(name)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convogen.errors import RunFolderError
 from convogen.files import parse_row, write_whole
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.models.base import ChatModel, Sampling
@@ -24,7 +23,7 @@ from convogen.models.journal import Journal
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Session, Traffic, open_model
-from convogen.tasklog import TaskLog, lock, only_ours
+from convogen.tasklog import TaskLog, claim, lock
 
 __all__ = ["Asking", "fingerprint", "role_of"]
 
@@ -78,12 +77,7 @@ class Asking:
     async def _rows(
         self, folder: Path, whole: Mapping[str, Any], roles: Mapping[str, Role], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        try:
-            if not (folder / "manifest.json").exists():
-                only_ours(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        claim(folder)
         held, path = lock(folder), folder / "rows.jsonl"
         tally = self.tally or Tally()
         try:

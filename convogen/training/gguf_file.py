@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ModelConfigError
-from convogen.files import writing
+from convogen.files import replacing
 from convogen.training.loading import library
 
 __all__ = ["check_exportable", "write_gguf"]
@@ -42,18 +42,16 @@ def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> No
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
     new = dict(_as_stored(gguf, reader, changed))
-    beside = path.with_name(path.name + ".new")
-    writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
-    _copy_metadata(gguf, reader, writer)
-    for tensor in reader.tensors:
-        data, kind = new.get(tensor.name, (tensor.data, tensor.tensor_type))
-        writer.add_tensor(tensor.name, data, raw_dtype=kind)
-    with writing(path):
+    with replacing(path) as beside:
+        writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
+        _copy_metadata(gguf, reader, writer)
+        for tensor in reader.tensors:
+            data, kind = new.get(tensor.name, (tensor.data, tensor.tensor_type))
+            writer.add_tensor(tensor.name, data, raw_dtype=kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        beside.replace(path)
 
 
 def _copy_metadata(gguf: Any, reader: Any, writer: Any) -> None:
