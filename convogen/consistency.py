@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from convogen.errors import RunFolderError
 from convogen.files import as_row, parse_row
@@ -247,8 +247,9 @@ class _Check:
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
         """The experience that a conversation or a failure names is the task's."""
-        value: Any = row.value.get("conversation", row.value)
-        name: Any = value.get("experience") if isinstance(value, dict) else None
+        inner = row.value.get("conversation")
+        value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
+        name = value.get("experience")
         if name is None:
             return None
         for before in self._files.before:

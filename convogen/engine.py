@@ -21,7 +21,7 @@ from typing import Any
 
 from convogen import __version__
 from convogen.affording import count_earlier, role_prices, told
-from convogen.errors import BudgetReached, TooManyFailures, TooManyRejected
+from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment import Experiment
 from convogen.gates import GateLine
 from convogen.inorder import WINDOW, InOrder, run_to_end
@@ -90,6 +90,8 @@ async def run_async(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
+    if out is not None and not str(out).strip():
+        raise RunFolderError("the run's folder has an empty name; name one, or leave it out")
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
     tally = tally or Tally()

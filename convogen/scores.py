@@ -52,7 +52,6 @@ class ScoreStore:
     def __init__(self, run: Path, judge: str) -> None:
         self.path = run / "scores" / f"{judge}.jsonl"
         self._folder = self.path.with_suffix("")
-        _refuse_foreign(self.path)
         claim(self._folder)
         self._lock = lock(self._folder)
         self._log = TaskLog(self._folder, [], [self.path], key=None)
@@ -65,9 +64,10 @@ class ScoreStore:
         Raises `RunFolderError` where there are scores of another judge, or another process is
         writing to them.
         """
+        _admit(run / "scores" / f"{judge}.jsonl", manifest)
         store = cls(run, judge)
         try:
-            store._admit(manifest)
+            store._take(manifest)
             store.committed = store._log.mend(complete=False).committed
         except BaseException:
             store.close()
@@ -91,20 +91,28 @@ class ScoreStore:
         finally:
             self._lock.release()
 
-    def _admit(self, manifest: Mapping[str, Any]) -> None:
-        """Refuse scores that another judge has begun."""
-        found = scores_manifest(self.path)
-        if found is None:
-            _refuse_foreign(self.path)
-        elif found["fingerprint"] != manifest["fingerprint"]:
-            raise RunFolderError(
-                f"{self.path}: holds scores of another judge (fingerprint "
-                f"{found['fingerprint']}, this one is {manifest['fingerprint']}; "
-                f"{_changed(found, manifest)}); --fresh moves them aside and judges anew"
-            )
-        if found != manifest:
+    def _take(self, manifest: Mapping[str, Any]) -> None:
+        """Say what judges, in the scores' own manifest."""
+        if _admit(self.path, manifest) != manifest:
             text = json.dumps(manifest, indent=2, ensure_ascii=False)
             write_whole(self._folder / "manifest.json", text + "\n")
+
+
+def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The manifest that is there; raises where another judge, or nobody known, has begun."""
+    found = scores_manifest(scores)
+    if found is None:
+        if scores.exists() and scores.stat().st_size:
+            raise RunFolderError(
+                f"{scores}: nothing says what judge these scores are of; move them away"
+            )
+    elif found["fingerprint"] != manifest["fingerprint"]:
+        raise RunFolderError(
+            f"{scores}: holds scores of another judge (fingerprint {found['fingerprint']}, this "
+            f"one is {manifest['fingerprint']}; {_changed(found, manifest)}); --fresh moves them "
+            "aside and judges anew"
+        )
+    return found
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
@@ -143,15 +151,6 @@ def move_scores_aside(run: Path, judge: str) -> None:
     aside = moved_aside(path.with_suffix(""))
     if path.exists():
         path.rename(aside.with_name(f"{aside.name}.jsonl"))
-
-
-def _refuse_foreign(scores: Path) -> None:
-    """Raise `RunFolderError` where something is in the scores' place that is no judge's."""
-    manifest = scores.with_suffix("") / "manifest.json"
-    if not manifest.exists() and scores.exists() and scores.stat().st_size:
-        raise RunFolderError(
-            f"{scores}: nothing says what judge these scores are of; move them away"
-        )
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

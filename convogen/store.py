@@ -295,15 +295,18 @@ class RunStore(Run):
         in use, or cannot be written.
         """
         claim(folder, kept=("experiment.yaml",))
+        _examine(folder, fingerprint, experiment, manifest, same)
         store = cls(folder, fingerprint)
         try:
-            found = store._admit(manifest)
-            own = store._write_experiment(experiment, found, same)
+            found, ours = _examine(folder, fingerprint, experiment, manifest, same)
+            if ours:
+                write_whole(folder / "experiment.yaml", experiment)
             if found is None:
                 store._log.begin()
             else:
                 store._mend(found)
             first = {key: found[key] for key in ("started_at",) if found and key in found}
+            own = {"experiment_file": _digest(experiment)} if ours else {}
             store.note({**manifest, **first, **own})
         except BaseException:
             store.close()
@@ -356,51 +359,55 @@ class RunStore(Run):
             for name in ("conversations", "failures", "rejected")
         )
 
-    def _write_experiment(
-        self, text: str, manifest: Mapping[str, Any] | None, same: Callable[[Path], bool] | None
-    ) -> dict[str, str]:
-        """Write experiment.yaml, unless somebody else wrote the one that is there.
 
-        Returns what is to be noted of it: that it is ours.
-        """
-        path = self.folder / "experiment.yaml"
-        own = {"experiment_file": _digest(text)}
-        if path.exists():
-            try:
-                found = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise RunFolderError(f"{path}: cannot be read: {error}") from error
-            if found == text:
-                return own
-            if (manifest or {}).get("experiment_file") != _digest(found):
-                if same is not None and not same(path):
-                    raise RunFolderError(
-                        f"{path}: is another experiment than the one to run; move it away, or name "
-                        "another folder with --out"
-                    )
-                return {}
-        write_whole(path, text)
-        return own
+def _examine(
+    folder: Path,
+    fingerprint: str,
+    experiment: str,
+    manifest: Mapping[str, Any],
+    same: Callable[[Path], bool] | None,
+) -> tuple[dict[str, Any] | None, bool]:
+    """The manifest in a folder, and whether its experiment.yaml is ours to write.
 
-    def _admit(self, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The manifest that is there; raises where the folder holds another experiment."""
-        if not (self.folder / "manifest.json").exists():
-            return None
-        found = run_manifest(self.folder)
-        if found["fingerprint"] == self.fingerprint:
-            return found
-        there, here = _data_format(found), _data_format(manifest)
-        if there != here and there is not None:
-            raise RunFolderError(
-                f"{self.folder}: written in data format {there}, this version writes {here}, so it "
-                "cannot be continued; choose another --out, or --fresh to move the old run aside"
-            )
-        changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
+    Raises `RunFolderError` where the folder holds another experiment; nothing is touched.
+    """
+    found = None
+    if (folder / "manifest.json").exists():
+        found = run_manifest(folder)
+        if found["fingerprint"] != fingerprint:
+            raise RunFolderError(_foreign(folder, found, fingerprint, manifest))
+    path = folder / "experiment.yaml"
+    if not path.exists():
+        return found, True
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read: {error}") from error
+    if text == experiment or (found or {}).get("experiment_file") == _digest(text):
+        return found, True
+    if same is not None and not same(path):
         raise RunFolderError(
-            f"{self.folder}: holds another experiment (fingerprint {found.get('fingerprint')}, "
-            f"this one is {self.fingerprint}; {changed}); "
-            "choose another --out, or --fresh to move the old run aside"
+            f"{path}: is another experiment than the one to run; move it away, or name another "
+            "folder with --out"
         )
+    return found, False
+
+
+def _foreign(
+    folder: Path, found: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
+) -> str:
+    """How the experiment that a folder holds differs from the one to run."""
+    there, here = _data_format(found), _data_format(manifest)
+    if there != here and there is not None:
+        return (
+            f"{folder}: written in data format {there}, this version writes {here}, so it "
+            "cannot be continued; choose another --out, or --fresh to move the old run aside"
+        )
+    changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
+    return (
+        f"{folder}: holds another experiment (fingerprint {found['fingerprint']}, this one is "
+        f"{fingerprint}; {changed}); choose another --out, or --fresh to move the old run aside"
+    )
 
 
 def _log(folder: Path) -> TaskLog:

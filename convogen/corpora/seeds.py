@@ -65,6 +65,9 @@ MAX_TASK_CHARS = 4_000
 
 _PERSON = {"user", "human", "prompter"}
 _CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
+_UNNAMED = {"user1", "user2"}
+"""Who speaks where a source has utterances alone."""
+
 _ENGLISH = {"en", "eng", "english"}
 
 
@@ -212,15 +215,16 @@ def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[
 def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
     """The turns under the names of the two parties; None where there are not just those.
 
-    One of them at least has to be called what persons or chatbots are called: two people talking
-    to each other are no person and a chatbot.
+    One of them at least has to be called what persons or chatbots are called, if they are called
+    anything: Ada and Bo talking to each other are no person and a chatbot.
     """
     speakers = [turn.speaker for turn in turns]
     person, chatbot = (speakers * 2)[:2]
     pairs = zip(speakers, [person, chatbot] * len(speakers), strict=False)
     swapped = person.casefold() in _CHATBOT or chatbot.casefold() in _PERSON
     known = person.casefold() in _PERSON or chatbot.casefold() in _CHATBOT
-    if not known or person == chatbot or swapped or any(one != other for one, other in pairs):
+    told = known or {person, chatbot} == _UNNAMED
+    if not told or person == chatbot or swapped or any(one != other for one, other in pairs):
         return None
     return tuple(
         Turn(speaker=(INQUIRER, RESPONDER)[at % 2], text=turn.text.strip())

@@ -11,6 +11,7 @@ import datasets
 import pytest
 from command_line import convogen
 from pydantic import ValidationError
+from run_rows import first_tasks
 
 from convogen import Experiment, registry, run
 from convogen.exports import Plan, export_run, open_exporter
@@ -77,8 +78,7 @@ class TestExporter:
     ) -> None:
         plan = Plan(open_exporter(name, {}), SPLITS)
         short = Path(shutil.copytree(generated, tmp_path / "short"))
-        rows = (generated / "conversations.jsonl").read_bytes().splitlines(keepends=True)
-        (short / "conversations.jsonl").write_bytes(b"".join(rows[:5]))
+        first_tasks(short, 5)
         for run_folder in (generated, short):
             export_run(load_run(run_folder), tmp_path / f"{run_folder.name}-out", plan)
         few = load(tmp_path / "short-out", tmp_path / "cache")
