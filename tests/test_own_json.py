@@ -74,10 +74,8 @@ def test_json_of_ours_is_checked_for_what_is_in_it(copied: Path) -> None:
     commands = (("show", copied), ("report", copied), ("evaluate", copied), ("stats", copied))
     for key, value in changes:
         (copied / "manifest.json").write_text(json.dumps({**manifest, key: value}))
-        for ended in [convogen(*command) for command in commands] + [
-            convogen("run", "demo", *SMALL, "--out", copied)
-        ]:
-            refused(ended, "manifest.json", key)
+        for command in (*commands, ("run", "demo", *SMALL, "--out", copied)):
+            refused(convogen(*command), "manifest.json", key)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +140,6 @@ def test_scores_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     for command in (
         ("evaluate", copied),
         ("evaluate", copied, *JUDGE),
-        ("report", copied),
         (*verdicts, copied),
         (*verdicts, copied / "scores/unieval.jsonl"),
         ("agreement", "--protocol", "unieval", copied, "other"),
@@ -154,6 +151,15 @@ def test_scores_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
     (copied / "scores/unieval.jsonl").unlink()
     shutil.copy(theirs, "alone.jsonl")
     assert convogen(*verdicts, "alone.jsonl").status == 0
+
+
+def test_grades_of_another_run_are_not_shown_as_its_own(copied: Path) -> None:
+    graded = ("evaluate", "other", "--judge", "geval", "--model", "scripted")
+    assert convogen(*graded).status == 0
+    shutil.copytree("other/scores/geval", copied / "scores/geval")
+    shutil.copy("other/scores/geval.jsonl", copied / "scores")
+    for command in ("evaluate", "report"):
+        refused(convogen(command, copied), "is not of this run's conversations")
 
 
 def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -> None:
@@ -185,8 +191,8 @@ def test_a_damaged_row_is_refused_by_every_command_that_reads_a_run(copied: Path
     for command in ("show", "report", "evaluate", "stats"):
         ended = convogen(command, copied)
         assert ended.status == 2, command
-        assert "conversations.jsonl" in ended.err or "line 2" in ended.err
-    refused(convogen("stats", "other", "--against", copied), "line 2")
+        assert "run:2:" in ended.complaint or "conversations.jsonl line 2" in ended.complaint
+    refused(convogen("stats", "other", "--against", copied), "run:2:")
 
 
 @pytest.mark.parametrize(
@@ -201,9 +207,8 @@ def test_a_field_that_augment_cannot_use_is_refused(
     options: tuple[str, ...], words: list[str]
 ) -> None:
     talk = [{"speaker": "ab"[at % 2], "text": f"That is {at}."} for at in range(4)]
-    rows = [
-        {"turns": talk, "context": {"topic": t, "summary": "x"}} for t in ("tea", "snow", "tea")
-    ]
+    labels = ({"topic": topic, "summary": "x"} for topic in ("tea", "snow", "tea"))
+    rows = [{"turns": talk, "context": one} for one in labels]
     Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     ended = convogen("augment", "own.jsonl", "--model", "scripted", "--n", "1", *options)
     refused(ended, *words)
