@@ -159,6 +159,8 @@ class _Check:
             )
             for path in files.all
         }
+        names = (path.stem for path in files.journals.glob("*.jsonl"))
+        self._journals = {int(name) for name in names if name.isdecimal()}
         zero = dict.fromkeys(files.all, 0)
         self._found = Found(counts={**zero}, ends={**zero})
         self._fault: str | None = None
@@ -192,7 +194,7 @@ class _Check:
     def _begun(self, task: int, rows: Mapping[Path, list[_Row]], fault: str | None) -> None:
         """Take a task for one that a crash left half written; raises where no crash does that."""
         self._fault = self._fault or fault
-        if not journal_path(self._files.journals, task).exists():
+        if task not in self._journals:
             self._lost += 1
             self._unexplained |= any(rows[path] for path in self._files.outcomes)
         if self._lost > 1 or (self._lost and any(r.head for r in self._readers.values())):
@@ -211,7 +213,10 @@ class _Check:
             return self._missing(task, rows)
         if not self._strict:
             return None
-        return self._calls(task, rows) or self._experience(*outcomes[0], rows)
+        found = self._calls(task, rows) or self._experience(*outcomes[0], rows)
+        if found is None and task in self._journals:
+            return self._journal(task, len(rows[self._files.ledger]))
+        return found
 
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
         """Where the row with which a task counts might have been."""
@@ -244,6 +249,17 @@ class _Check:
             f"{path} line {at.line}: task {task} has {more} calls here and "
             f"{fewer or 'no'} {other.name} row{'s' * (fewer > 1)}"
         )
+
+    def _journal(self, task: int, n_paid: int) -> str | None:
+        """All calls of a task's journal are in the ledger, or it may not go yet."""
+        path = journal_path(self._files.journals, task)
+        try:
+            n_calls = path.read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return None  # another process has just brought the task to disk
+        if n_calls == n_paid:
+            return None
+        return f"{path}: has {n_calls} calls of task {task}, of which the ledger has {n_paid}"
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
         """The experience that a conversation or a failure names is the task's."""

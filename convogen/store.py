@@ -163,9 +163,12 @@ class Run:
     def scores(self, judge: str) -> Iterator[Score]:
         """A judge's scores, by conversation and aspect; none where it has not judged yet.
 
-        Raises `RunFolderError` where one is not of this run's conversations, in their order.
+        Raises `RunFolderError` where one is not of this run's conversations, in their order, or
+        the files of the judge do not agree.
         """
         path = self.folder / "scores" / f"{judge}.jsonl"
+        log = TaskLog(path.with_suffix(""), [], [path], key=None)
+        check_tasks(log.files, complete=False, strict=_strictness(self.manifest)["strict"])
         ids, current = self._ids(), None
         for score in self._rows(f"scores/{judge}.jsonl", Score):
             while current != score.conversation:

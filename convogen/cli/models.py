@@ -132,6 +132,7 @@ def _from_hub(repository: str, file: str, folder: Path) -> Path:
     if not _is_gguf(pulled):
         pulled.unlink()
         raise ModelConfigError(f"models pull {repository} {file}: this is no GGUF file")
-    placed = _placed(pulled, folder / pulled.name)
-    pulled.unlink()
-    return placed
+    target = folder / pulled.name
+    if target.exists():
+        return _placed(pulled, target)
+    return pulled.rename(target)
