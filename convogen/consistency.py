@@ -221,14 +221,13 @@ class _Check:
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
         """Where the row with which a task counts might have been."""
         files = self._files
-        told: list[str] = []
-        for path in files.outcomes:
-            reader = self._readers[path]
-            has = f"has task {reader.head.task}" if reader.head else "is its end"
-            told.append(f"{path.name if told else path} line {reader.line + 1} {has}")
+        places = [
+            f"{path.name if at else path} line {self._readers[path].line + 1}"
+            for at, path in enumerate(files.outcomes)
+        ]
         own = next((path for path in files.all if rows[path]), None)
-        known = f", which {own.name} line {rows[own][0].line} has" if own else ""
-        return f"{', '.join(told)}: the row of task {task}{known} is missing"
+        known = f", which {own.name} line {rows[own][0].line} is of," if own else ""
+        return f"{' or '.join(places)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
         """A task has as many answers as calls that were answered, whichever were of use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -299,3 +300,23 @@ def test_a_store_is_refused_in_words_that_say_what_is_there(tmp_path: Path) -> N
         run(experiment, tmp_path / "data")
     with pytest.raises(RunFolderError, match="empty"):
         run(experiment, "")
+
+
+def test_training_leaves_a_folder_that_is_none_of_its_own(copied: Path) -> None:
+    said = [{"role": ("user", "assistant")[at % 2], "content": f"This is {at}."} for at in range(8)]
+    for name in ("a", "b"):
+        rows = [
+            {
+                "id": f"{name}{at}",
+                "messages": [{**m, "content": f"{name} {at} {m['content']}"} for m in said],
+            }
+            for at in range(2)
+        ]
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("mine").mkdir()
+    Path("mine/log.jsonl").write_bytes(b'{"step": 9')
+    before = tree()
+    train = ("train", "a.jsonl", "--held-out", "b.jsonl", "--base", "gone/nowhere", "--out")
+    refused(convogen(*train, "mine"), "mine: holds 'log.jsonl'")
+    refused(convogen(*train, copied, "--fresh"), "is of no training")
+    assert tree() == before
