@@ -165,7 +165,7 @@ class _Check:
         self._found = Found(counts={**zero}, ends={**zero})
         self._fault: str | None = None
         self._unexplained = False
-        self._lost = 0
+        self._lost = self._apart = 0
 
     def run(self) -> Found:
         found, readers = self._found, self._readers
@@ -181,7 +181,7 @@ class _Check:
             else:
                 self._begun(task, rows, fault)
             task += 1
-        torn = any(reader.torn for reader in readers.values())
+        torn = any(reader.torn for reader in readers.values()) and self._apart <= 1
         if self._fault is not None and self._unexplained and not torn:
             raise RunFolderError(f"{self._fault}; {REMEDY}")
         found.unended = [
@@ -238,6 +238,7 @@ class _Check:
         n_paid, n_answers = len(paid), len(rows[calls])
         if n_paid == n_answers:
             return None
+        self._apart = abs(n_paid - n_answers)  # a torn line is one row
         if n_paid > n_answers:
             at, other, more, fewer = paid[-1], calls, n_paid, n_answers
             path = ledger
