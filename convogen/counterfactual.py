@@ -24,7 +24,7 @@ from convogen.models.tally import Tally
 from convogen.models.traffic import Traffic, open_model
 from convogen.observing import log_outcome, observed
 from convogen.replay import recorded_run
-from convogen.store import Outcome, Run, RunStore, load_run
+from convogen.store import Outcome, Run, RunStore
 from convogen.types import Conversation
 
 __all__ = ["replay_conversation"]
@@ -95,7 +95,10 @@ class _Branch:
         live = Traffic(open_roles(self._new), self._new.concurrency, tally, open_model)
         store: RunStore | None = None
         try:
-            store = RunStore.open(target, self._fingerprint, self._new.to_yaml(), self._manifest)
+            new = self._new
+            store = RunStore.open(
+                target, self._fingerprint, new.to_yaml(), self._manifest, new.is_read_from
+            )
             if not store.committed:
                 with observed(self._new, store):
                     await self._converse(store, then, live)
@@ -104,7 +107,7 @@ class _Branch:
             await live.close()
             if store is not None:
                 store.close()
-        return load_run(target)
+        return Run(target)
 
     async def _converse(self, store: RunStore, then: Traffic, live: Traffic) -> None:
         number = self._old.task or 0

@@ -59,6 +59,9 @@ class CorpusFolder(_Elsewhere):
         """The corpus' conversations; rows that are none are left out."""
         return iter(self._corpus)
 
+    def _ids(self) -> Iterator[str]:
+        return (one.id for one in self.conversations())
+
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that stand for what is said in the corpus."""
@@ -81,6 +84,9 @@ class PairFolder(_Elsewhere):
     def conversations(self) -> Iterator[Conversation]:
         """The first run's, in their order."""
         return (conversation for _, conversation in self._found())
+
+    def _ids(self) -> Iterator[str]:
+        return (one.id for one in self.conversations())
 
     def keys(self) -> dict[str, str]:
         """What each conversation was begun with, by its id."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from typing import Any
 
 from convogen import __version__
 from convogen.affording import count_earlier, role_prices, told
-from convogen.errors import BudgetReached, TooManyFailures, TooManyRejected
+from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment import Experiment
 from convogen.gates import GateLine
 from convogen.hopeless import FirstTasks, Way
@@ -38,7 +37,8 @@ from convogen.models.tally import Tally
 from convogen.models.tracing import span
 from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
-from convogen.store import Journal, Outcome, Run, RunStore, load_run
+from convogen.store import Journal, Outcome, Run, RunStore, run_manifest
+from convogen.tasklog import moved_aside
 from convogen.waiting import drop, forget, keep
 
 __all__ = ["run", "run_async"]
@@ -96,6 +96,8 @@ async def run_async(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
+    if out is not None and not str(out).strip():
+        raise RunFolderError("the run's folder has an empty name; name one, or leave it out")
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
     tally = tally or Tally()
@@ -107,7 +109,10 @@ async def run_async(
         if fresh:
             move_aside(folder)
         before = earlier_models(folder)
-        store = RunStore.open(folder, fingerprint, experiment.to_yaml(), describe(experiment))
+        described = describe(experiment)
+        store = RunStore.open(
+            folder, fingerprint, experiment.to_yaml(), described, experiment.is_read_from
+        )
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
         tally.add("rejected", store.n_rejected)
@@ -128,7 +133,7 @@ async def run_async(
         await traffic.close()
         if store is not None:
             store.close()
-    return load_run(folder)
+    return Run(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,18 +312,14 @@ def open_roles(experiment: Experiment) -> dict[str, Role]:
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Rename a run folder to one with the time behind its name; returns the new one."""
+    """Rename a run folder to one with the time behind its name; returns the new one.
+
+    Raises `RunFolderError` where it is the folder of something else.
+    """
     if not (folder / "manifest.json").exists():
         return None
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    aside = folder.with_name(f"{folder.name}.{stamp}")
-    count = 1
-    while aside.exists():
-        count += 1
-        aside = folder.with_name(f"{folder.name}.{stamp}-{count}")
-    RunStore.check_free(folder)
-    folder.rename(aside)
-    return aside
+    run_manifest(folder)
+    return moved_aside(folder)
 
 
 def earlier_models(folder: Path) -> Any:

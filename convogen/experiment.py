@@ -268,6 +268,10 @@ class Experiment:
         text = json.dumps(self.essence, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
+    def is_read_from(self, path: Path) -> bool:
+        """Whether a file reads as this experiment; raises `ExperimentError` where it is none."""
+        return Experiment.load(path).fingerprint == self.fingerprint
+
     def to_yaml(self) -> str:
         """The experiment as a file that gives it again; no key, no password is in it."""
         models = {role: spec.public() for role, spec in self.common.models.items()}

@@ -1,28 +1,37 @@
-"""Appending whole lines, and mending what a crash tore."""
+"""Appending whole lines, mending what a crash tore, and replacing only what is ours."""
 
 from __future__ import annotations
 
 import json
 import mmap
 import os
+import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic_core import from_json
 
 from convogen.errors import RunFolderError
 
 __all__ = [
     "append_line",
-    "cut_torn_line",
-    "drop_tail",
+    "as_row",
+    "is_json_of",
+    "mend_last_line",
     "parse_row",
+    "refuse_foreign",
+    "replacing",
     "rows_of_task",
+    "write_ours",
     "write_whole",
     "writing",
 ]
 
 BLOCK = 1 << 16
+NUMBERS = ("task", "item")
+"""Keys that say which task a row is of."""
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -39,14 +48,65 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: readers see the old text or the new, never a part."""
-    beside = path.with_name(path.name + ".new")
+    """Replace a file in one step: readers see the old text or the new, never a part.
+
+    The caller answers for the file being ours.
+    """
+    with replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A new file beside `path`, under a name nobody has, that takes its place after the block.
+
+    It keeps the permissions of the file it replaces. Raises `RunFolderError` where the disk
+    refuses; then, or where the block raises, `path` is as it was and nothing is left beside it.
+    """
     with writing(path):
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        descriptor, name = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
+        os.close(descriptor)
+        beside = Path(name)
+        try:
+            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+            yield beside
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's mask of permissions, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_ours(path: Path, text: str, ours: Callable[[str], bool]) -> None:
+    """Write a file that may be there already, if `ours` says so of what it holds.
+
+    Raises `RunFolderError` where it is a file of somebody else's, or cannot be written.
+    """
+    refuse_foreign(path, ours)
+    write_whole(path, text)
+
+
+def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
+    """Raise `RunFolderError` where a path is taken by something that `ours` does not know."""
+    if not path.exists():
+        return
+    found = ""
+    if path.is_file():
+        with suppress(OSError):
+            found = path.read_text("utf-8", errors="replace")
+        if not found.strip() or ours(found):
+            return
+    raise RunFolderError(
+        f"{path}: is there already, and was not written by this command; move it away, or name "
+        "another place with --out"
+    )
 
 
 @contextmanager
@@ -61,15 +121,23 @@ def writing(path: Path) -> Generator[None]:
         ) from error
 
 
-def cut_torn_line(path: Path) -> None:
-    """Cut off a last line that a crash left without its end."""
+def mend_last_line(path: Path) -> None:
+    """Cut off a last line that a crash left without its end.
+
+    One that is whole, and has only lost its newline, is given that.
+    """
     if not path.exists():
         return
     with writing(path), path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
         whole = _line_end_before(file, end)
-        if whole != end:
+        if whole == end:
+            return
+        file.seek(whole)
+        if as_row(file.read()) is None:
             file.truncate(whole)
+        else:
+            file.write(b"\n")
 
 
 def _line_end_before(file: Any, end: int) -> int:
@@ -84,21 +152,6 @@ def _line_end_before(file: Any, end: int) -> int:
     return 0
 
 
-def drop_tail(path: Path, unwanted: Callable[[dict[str, Any]], bool]) -> None:
-    """Cut off the last rows of a file of JSON lines for as long as they are unwanted."""
-    if not path.exists():
-        return
-    with writing(path), path.open("r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = _line_end_before(file, end - 1)
-            file.seek(start)
-            if not unwanted(parse_row(path, file.read(end - start), "task")):
-                break
-            end = start
-        file.truncate(end)
-
-
 def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
     """The rows of one task in a file of JSON lines that is in the order of the tasks.
 
@@ -110,10 +163,12 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
 
         def row(start: int) -> tuple[dict[str, Any], int]:
-            after = lines.find(b"\n", start) + 1
+            after = lines.find(b"\n", start) + 1 or len(lines)
             return parse_row(path, lines[start:after], "task"), after
 
         low, end = 0, lines.rfind(b"\n") + 1
+        if as_row(lines[end:]) is not None:
+            end = len(lines)  # it has only lost its newline
         high = end
         while low < high:
             start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
@@ -126,18 +181,45 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def parse_row(path: Path, line: bytes, key: str) -> dict[str, Any]:
-    """A line of a file of JSON lines as an object that has `key`.
+def as_row(line: bytes) -> dict[str, Any] | None:
+    """A line as the JSON object that it is; None where it is none, or an empty one."""
+    try:
+        row = from_json(line)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", row) if isinstance(row, dict) and row else None
+
+
+def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
+    """A line of a file of JSON lines as an object that has `key`, a number where it counts tasks.
 
     Raises `RunFolderError` where it is none: a whole line is never torn, so it was changed.
     """
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    if isinstance(row, dict) and key in row:
-        return cast("dict[str, Any]", row)
+    row = as_row(line)
+    if row is not None and (key is None or _has(row, key)):
+        return row
+    wanted = f" with {'a number as ' * (key in NUMBERS)}{key!r}" if key else ""
     raise RunFolderError(
-        f"{path}: damaged: {line[:40].decode(errors='replace')!r} is no JSON object with "
-        f"{key!r}; take that line out and run again"
+        f"{where}: damaged: {line[:40].decode(errors='replace')!r} is no JSON object{wanted}; "
+        "put the line back as it was"
     )
+
+
+def _has(row: dict[str, Any], key: str) -> bool:
+    value = row.get(key)
+    if key not in NUMBERS:
+        return key in row
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_json_of(keys: set[str]) -> Callable[[str], bool]:
+    """Whether a text is a JSON object with these keys: how JSON files of ours are known."""
+
+    def ours(text: str) -> bool:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(found, dict) and keys <= found.keys()
+
+    return ours

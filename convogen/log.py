@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from convogen.errors import RunFolderError
-from convogen.files import cut_torn_line
+from convogen.files import mend_last_line
 from convogen.masking import masked
 from convogen.models.base import encodable, printable
 
@@ -144,7 +144,7 @@ class _RunLog(logging.handlers.RotatingFileHandler):
         self.setFormatter(JsonLine())
         self.addFilter(lambda _: _current.get() == path)
         with contextlib.suppress(OSError, RunFolderError):
-            cut_torn_line(path)
+            mend_last_line(path)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """Let go of a file that cannot be written, with what is pending in it."""

@@ -28,7 +28,6 @@ from convogen.models.tally import Tally
 from convogen.models.traffic import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.store import Outcome, Run, RunStore, differences, load_run
-from convogen.tasklog import complete_lines
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
 
@@ -87,8 +86,8 @@ def recorded_run(folder: str | Path) -> Run:
             f"{run.folder}: is a conversation played again from a turn on; replay the run that "
             "its manifest.json names"
         )
-    rows = sum(complete_lines(run.folder / name) for name in DATA)
-    if rows and not complete_lines(run.folder / "calls.jsonl"):
+    found = run.check()
+    if found.committed and not found.counts[run.folder / "calls.jsonl"]:
         raise RunFolderError(f"{run.folder}: has no calls.jsonl; only recorded calls can be played")
     return run
 
@@ -102,7 +101,7 @@ async def _replay(run: Run, target: Path, tally: Tally) -> Replayed:
         changed = differences(source.get("experiment"), experiment.essence)
     origin = {"run": str(run.folder.resolve()), "fingerprint": fingerprint}
     manifest = describe(experiment) | {"fingerprint": fingerprint, "replay_of": origin}
-    total = sum(complete_lines(run.folder / name) for name in DATA[1:])
+    total = run.check().committed
     store = RunStore.open(target, fingerprint, experiment.to_yaml(), manifest)
     try:
         with observed(experiment, store):
@@ -166,8 +165,9 @@ class _Rows:
     def _read(self) -> Iterator[tuple[int, bytes]]:
         if self._path.exists():
             with self._path.open("rb") as lines:
-                for line in lines:
-                    yield parse_row(self._path, line, "task")["task"], line
+                for number, line in enumerate(lines, 1):
+                    where = f"{self._path} line {number}"
+                    yield parse_row(where, line, "task")["task"], line
 
     def of(self, task: int) -> bytes | None:
         """A task's row; to be asked for in the order of the tasks."""

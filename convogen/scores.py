@@ -12,18 +12,38 @@ A score is a task as a conversation is: committed in order, journalled until the
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
 from convogen.models.journal import Journal
-from convogen.tasklog import TaskLog, complete_lines, lock
+from convogen.tasklog import TaskLog, claim, lock, moved_aside
 from convogen.types import Score
 
 __all__ = ["ScoreStore", "move_scores_aside", "scores_manifest"]
+
+
+class _JudgedBy(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = None
+    prompts: dict[str, str] | None = None
+
+
+class _Manifest(BaseModel):
+    """What is read of a manifest of scores, as far as it is of one kind or another."""
+
+    model_config = ConfigDict(extra="allow")
+
+    fingerprint: str
+    judged_by: _JudgedBy
+    kind: str | None = None
+    source: str | None = None
+    price: dict[str, Any] | None = None
 
 
 class ScoreStore:
@@ -32,12 +52,9 @@ class ScoreStore:
     def __init__(self, run: Path, judge: str) -> None:
         self.path = run / "scores" / f"{judge}.jsonl"
         self._folder = self.path.with_suffix("")
-        try:
-            (self._folder / "journal").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{self._folder}: cannot be made: {error.strerror}") from error
+        claim(self._folder)
         self._lock = lock(self._folder)
-        self._log = TaskLog(self._folder, [], [self.path])
+        self._log = TaskLog(self._folder, [], [self.path], key=None)
         self.committed = 0
 
     @classmethod
@@ -47,10 +64,11 @@ class ScoreStore:
         Raises `RunFolderError` where there are scores of another judge, or another process is
         writing to them.
         """
+        _admit(run / "scores" / f"{judge}.jsonl", manifest)
         store = cls(run, judge)
         try:
-            store._admit(manifest)
-            store.committed = store._log.mend(lambda: complete_lines(store.path))
+            store._take(manifest)
+            store.committed = store._log.mend(complete=False).committed
         except BaseException:
             store.close()
             raise
@@ -73,51 +91,64 @@ class ScoreStore:
         finally:
             self._lock.release()
 
-    def _admit(self, manifest: Mapping[str, Any]) -> None:
-        """Refuse scores that another judge has begun."""
-        found = scores_manifest(self.path)
-        if found is None:
-            if complete_lines(self.path):
-                raise RunFolderError(
-                    f"{self.path}: nothing says what judge these scores are of; "
-                    "--fresh moves them aside"
-                )
-        elif found.get("fingerprint") != manifest["fingerprint"]:
-            raise RunFolderError(
-                f"{self.path}: holds scores of another judge (fingerprint "
-                f"{found.get('fingerprint')}, this one is {manifest['fingerprint']}; "
-                f"{_changed(found, manifest)}); --fresh moves them aside and judges anew"
-            )
-        if found != manifest:
+    def _take(self, manifest: Mapping[str, Any]) -> None:
+        """Say what judges, in the scores' own manifest."""
+        if _admit(self.path, manifest) != manifest:
             text = json.dumps(manifest, indent=2, ensure_ascii=False)
             write_whole(self._folder / "manifest.json", text + "\n")
+
+
+def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The manifest that is there; raises where another judge, or nobody known, has begun."""
+    found = scores_manifest(scores)
+    if found is None:
+        if scores.exists() and scores.stat().st_size:
+            raise RunFolderError(
+                f"{scores}: nothing says what judge these scores are of; move them away"
+            )
+    elif found["fingerprint"] != manifest["fingerprint"]:
+        raise RunFolderError(
+            f"{scores}: holds scores of another judge (fingerprint {found['fingerprint']}, this "
+            f"one is {manifest['fingerprint']}; {_changed(found, manifest)}); --fresh moves them "
+            "aside and judges anew"
+        )
+    return found
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
     """What judged a file of scores; None where nothing says so.
 
-    Raises `RunFolderError` where it cannot be read.
+    Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
     """
     path = scores.with_suffix("") / "manifest.json"
+    if not path.exists():
+        return None
     try:
-        return json.loads(path.read_text("utf-8")) if path.exists() else None
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}; --fresh moves it aside") from error
+        manifest = json.loads(path.read_text("utf-8"))
+        _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in detail["loc"])
+        raise RunFolderError(
+            f"{path}: is none of ours: {where}: {detail['msg']}; restore it, or move the scores "
+            "and their folder away"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read: {error}; restore it, or move the scores and their folder away"
+        ) from error
+    return manifest
 
 
 def move_scores_aside(run: Path, judge: str) -> None:
-    """Rename a judge's scores and what is beside them to names with the time in them."""
+    """Rename a judge's scores and what is beside them to names with the time in them.
+
+    Raises `RunFolderError` where nothing says that they are a judge's.
+    """
     path = run / "scores" / f"{judge}.jsonl"
-    if not path.with_suffix("").exists():
+    if scores_manifest(path) is None:
         return
-    lock(path.with_suffix("")).release()
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    count = 1
-    aside = path.with_name(f"{judge}.{stamp}")
-    while aside.exists():
-        count += 1
-        aside = path.with_name(f"{judge}.{stamp}-{count}")
-    path.with_suffix("").rename(aside)
+    aside = moved_aside(path.with_suffix(""))
     if path.exists():
         path.rename(aside.with_name(f"{aside.name}.jsonl"))
 

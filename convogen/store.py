@@ -8,38 +8,81 @@
     scores/<judge>.jsonl               added by a judge later, see `convogen.scores`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of what it
-will be, and the number of committed rows says where to go on. A row is appended in one write;
-a torn last line is cut off on opening. A task's journal goes only after its rows are on disk.
+will be, and the tasks that all files have say where to go on. A row is appended in one write;
+what a crash tore is mended on opening, anything else that does not agree is refused. A task's
+journal goes only after its rows are on disk. A folder is ours if its manifest says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from convogen.consistency import Found, check_tasks
 from convogen.errors import RunFolderError, SourceError
-from convogen.files import parse_row, rows_of_task, write_whole
+from convogen.files import as_row, parse_row, rows_of_task, write_whole
 from convogen.frames import RunTable, columns_of, run_frame
-from convogen.models.journal import Journal, check_answer
-from convogen.tasklog import TaskLog, complete_lines, journals, lock
+from convogen.models.journal import Journal, check_answer, check_call
+from convogen.tasklog import TaskLog, claim, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "load_run"]
+__all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "differences", "load_run"]
 
 DATA_FORMAT = 3
 """Raised when the same experiment gives other records than it did. Records only ever gain optional
 fields, so folders of earlier formats can be read, but not continued."""
 
+CHECKED_FROM = 3
+"""The data format from which on all files are there from the beginning, and agree."""
+
 ROWS = ("experiences", "conversations", "failures", "rejected")
 R = TypeVar("R", bound=Record)
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    name: str | None = None
+    kind: str | None = None
+    base_url: str | None = None
+    price: dict[str, Any] | None = None
+
+
+class _Essence(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    format: int | None = None
+    method: str | None = None
+    roles: dict[str, Any] = {}
+    prompts: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
+    features: list[str] = []
+    gates: list[Any] = []
+
+
+class _Manifest(BaseModel):
+    """What is read of a manifest, as far as it is of one kind or another."""
+
+    model_config = ConfigDict(extra="allow")
+
+    fingerprint: str
+    name: str | None = None
+    n: int | None = None
+    complete: bool = False
+    started_at: str | None = None
+    packages: dict[str, str] = {}
+    models: dict[str, _Described] = {}
+    experiment: _Essence | None = None
+    replay_of: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +114,27 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What was asked and what made it: versions, models, prompts, sources."""
+        """What was asked and what made it: versions, models, prompts, sources.
+
+        Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
+        """
         try:
             manifest = json.loads((self.folder / "manifest.json").read_text("utf-8"))
-            if not isinstance(manifest, dict):
-                raise TypeError("it is no JSON object")
+            _Manifest.model_validate(manifest)
             return cast("dict[str, Any]", manifest)
-        except (OSError, ValueError, TypeError) as error:
+        except ValidationError as error:
+            raise RunFolderError(
+                f"{self.folder}: manifest.json is none of ours: {_first(error)}; restore it"
+            ) from error
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
+
+    def check(self) -> Found:
+        """Hold the files of rows against each other, task by task, in one pass.
+
+        Raises `RunFolderError` naming file and line where they do not agree.
+        """
+        return check_tasks(_log(self.folder).files, **_strictness(self.manifest))
 
     def experiences(self) -> Iterator[Experience]:
         """The committed experiences in the order of the plan."""
@@ -116,8 +172,28 @@ class Run:
         return sorted(name for name in names if "." not in name)  # a dot: moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
-        """A judge's scores, by conversation and aspect; none where it has not judged yet."""
-        return self._rows(f"scores/{judge}.jsonl", Score)
+        """A judge's scores, by conversation and aspect; none where it has not judged yet.
+
+        Raises `RunFolderError` where one is not of this run's conversations, in their order, or
+        the files of the judge do not agree.
+        """
+        path = self.folder / "scores" / f"{judge}.jsonl"
+        log = TaskLog(path.with_suffix(""), [], [path], key=None)
+        check_tasks(log.files, complete=False, strict=_strictness(self.manifest)["strict"])
+        ids, current = self._ids(), None
+        for score in self._rows(f"scores/{judge}.jsonl", Score):
+            while current != score.conversation:
+                current = next(ids, None)
+                if current is None:
+                    raise RunFolderError(
+                        f"{path}: the score of {score.conversation}, {score.aspect} is not of this "
+                        "run's conversations; --fresh moves the scores aside and judges anew"
+                    )
+            yield score
+
+    def _ids(self) -> Iterator[str]:
+        """The ids of the committed conversations, without reading what is in them."""
+        return (row["id"] for row in _json_rows(self.folder / "conversations.jsonl", "id"))
 
     def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
         """One row a call: committed ones, then those of tasks under way; then the judges'.
@@ -131,12 +207,14 @@ class Run:
         folder = self.folder / "scores" / judge if judge else self.folder
         last = -1
         for row in _json_rows(folder / "ledger.jsonl", "task"):
+            check_call(folder / "ledger.jsonl", row)
             last = row["task"]
             yield row
         for path in journals(folder / "journal"):
             if int(path.stem) <= last:
                 continue  # its rows are in the ledger, it only waits for them to be on disk
             for row in _json_rows(path, "call"):
+                check_call(path, row["call"])
                 yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
@@ -217,7 +295,7 @@ class Run:
             return
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") and as_row(line) is None:
                     return
                 yield _parse(f"{path} line {number}", line, record)
 
@@ -225,8 +303,9 @@ class Run:
 def load_run(folder: str | Path) -> Run:
     """Open a run folder for reading.
 
-    Raises `RunFolderError` if it is none, if a later version of the data format wrote it, or if the
-    first record of a kind cannot be read; further ones are checked as they are read.
+    Raises `RunFolderError` if it is none, if a later version of the data format wrote it, if its
+    files do not agree task by task, or if the first record of a kind cannot be read; what is in
+    further ones is checked as they are read.
     """
     path = Path(folder)
     if not (path / "manifest.json").is_file():
@@ -234,7 +313,7 @@ def load_run(folder: str | Path) -> Run:
             f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
         )
     run = Run(path)
-    written = _data_format(run.manifest)
+    written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
         raise RunFolderError(
             f"{path}: written in data format {written}, this version reads 1 to {DATA_FORMAT}; "
@@ -242,7 +321,16 @@ def load_run(folder: str | Path) -> Run:
         )
     for records in (run.experiences(), run.conversations(), run.failures(), run.rejected()):
         next(records, None)
+    run.check()
     return run
+
+
+def run_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run; raises `RunFolderError` where it cannot be read or is of no run."""
+    manifest = Run(folder).manifest
+    if manifest.get("experiment") is None:
+        raise RunFolderError(f"{folder}: no run here: its manifest.json is of something else")
+    return manifest
 
 
 class RunStore(Run):
@@ -252,40 +340,43 @@ class RunStore(Run):
         super().__init__(folder)
         self.fingerprint = fingerprint
         self._lock = lock(folder)
-        experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
-        self._log = TaskLog(folder, [experiences], rows)
+        self._log = _log(folder)
         self.n_conversations = self.n_failures = self.n_rejected = 0
-        self._count()
 
     @classmethod
     def open(
-        cls, folder: Path, fingerprint: str, experiment: str, manifest: Mapping[str, Any]
+        cls,
+        folder: Path,
+        fingerprint: str,
+        experiment: str,
+        manifest: Mapping[str, Any],
+        same: Callable[[Path], bool] | None = None,
     ) -> RunStore:
         """Make or reopen a run folder.
 
-        `experiment` is the text of experiment.yaml. Raises `RunFolderError` where the folder
-        holds another experiment, is in use, or cannot be written.
+        `experiment` is the text of experiment.yaml. Where there is another one already, `same` says
+        whether it reads as the same experiment; what somebody wrote is left as it is. Raises
+        `RunFolderError` where the folder holds another experiment or something that is no run, is
+        in use, or cannot be written.
         """
-        try:
-            (folder / "journal").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        claim(folder, kept=("experiment.yaml",))
+        _examine(folder, fingerprint, experiment, manifest, same)
         store = cls(folder, fingerprint)
         try:
-            store._admit(manifest)
-            store._log.mend(store._count)
-            write_whole(folder / "experiment.yaml", experiment)
-            first = store.manifest if (folder / "manifest.json").exists() else {}
-            store.note({**manifest, **{k: first[k] for k in ("started_at",) if k in first}})
+            found, ours = _examine(folder, fingerprint, experiment, manifest, same)
+            if ours:
+                write_whole(folder / "experiment.yaml", experiment)
+            if found is None:
+                store._log.begin()
+            else:
+                store._mend(found)
+            first = {key: found[key] for key in ("started_at",) if found and key in found}
+            own = {"experiment_file": _digest(experiment)} if ours else {}
+            store.note({**manifest, **first, **own})
         except BaseException:
             store.close()
             raise
         return store
-
-    @staticmethod
-    def check_free(folder: Path) -> None:
-        """Raise `RunFolderError` where another process is writing to the folder."""
-        lock(folder).release()
 
     @property
     def committed(self) -> int:
@@ -326,35 +417,77 @@ class RunStore(Run):
         finally:
             self._lock.release()
 
-    def _count(self) -> int:
-        self.n_conversations = complete_lines(self.folder / "conversations.jsonl")
-        self.n_failures = complete_lines(self.folder / "failures.jsonl")
-        self.n_rejected = complete_lines(self.folder / "rejected.jsonl")
-        return self.committed
-
-    def _admit(self, manifest: Mapping[str, Any]) -> None:
-        """Refuse a folder that holds another experiment."""
-        if not (self.folder / "manifest.json").exists():
-            if self.committed:
-                raise RunFolderError(
-                    f"{self.folder}: holds rows but no manifest.json; name another"
-                )
-            return
-        found = self.manifest
-        if found.get("fingerprint") == self.fingerprint:
-            return
-        there, here = _data_format(found), _data_format(manifest)
-        if there != here and there is not None:
-            raise RunFolderError(
-                f"{self.folder}: written in data format {there}, this version writes {here}, so it "
-                "cannot be continued; choose another --out, or --fresh to move the old run aside"
-            )
-        changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
-        raise RunFolderError(
-            f"{self.folder}: holds another experiment (fingerprint {found.get('fingerprint')}, "
-            f"this one is {self.fingerprint}; {changed}); "
-            "choose another --out, or --fresh to move the old run aside"
+    def _mend(self, manifest: Mapping[str, Any]) -> None:
+        found = self._log.mend(**_strictness(manifest))
+        self.n_conversations, self.n_failures, self.n_rejected = (
+            found.counts[self.folder / f"{name}.jsonl"]
+            for name in ("conversations", "failures", "rejected")
         )
+
+
+def _examine(
+    folder: Path,
+    fingerprint: str,
+    experiment: str,
+    manifest: Mapping[str, Any],
+    same: Callable[[Path], bool] | None,
+) -> tuple[dict[str, Any] | None, bool]:
+    """The manifest in a folder, and whether its experiment.yaml is ours to write.
+
+    Raises `RunFolderError` where the folder holds another experiment; nothing is touched.
+    """
+    found = None
+    if (folder / "manifest.json").exists():
+        found = run_manifest(folder)
+        if found["fingerprint"] != fingerprint:
+            raise RunFolderError(_foreign(folder, found, fingerprint, manifest))
+    path = folder / "experiment.yaml"
+    if not path.exists():
+        return found, True
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read: {error}") from error
+    if text == experiment or (found or {}).get("experiment_file") == _digest(text):
+        return found, True
+    if same is not None and not same(path):
+        raise RunFolderError(
+            f"{path}: is another experiment than the one to run; move it away, or name another "
+            "folder with --out"
+        )
+    return found, False
+
+
+def _foreign(
+    folder: Path, found: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
+) -> str:
+    """How the experiment that a folder holds differs from the one to run."""
+    there, here = _data_format(found), _data_format(manifest)
+    if there != here and there is not None:
+        return (
+            f"{folder}: written in data format {there}, this version writes {here}, so it "
+            "cannot be continued; choose another --out, or --fresh to move the old run aside"
+        )
+    changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
+    return (
+        f"{folder}: holds another experiment (fingerprint {found['fingerprint']}, this one is "
+        f"{fingerprint}; {changed}); choose another --out, or --fresh to move the old run aside"
+    )
+
+
+def _log(folder: Path) -> TaskLog:
+    experiences, *rows = [folder / f"{name}.jsonl" for name in ROWS]
+    return TaskLog(folder, [experiences], rows)
+
+
+def _strictness(manifest: Mapping[str, Any]) -> dict[str, bool]:
+    """How a run's files are to be checked, by what wrote them."""
+    strict = (_data_format(manifest) or 0) >= CHECKED_FROM
+    return {"strict": strict, "replayed": manifest.get("replay_of") is not None}
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
@@ -363,9 +496,9 @@ def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         return  # nothing of the kind yet, or a journal whose task has been committed meanwhile
     with lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                yield parse_row(path, line, key)
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n") or as_row(line) is not None:
+                yield parse_row(f"{path} line {number}", line, key)
 
 
 def _parse(where: object, line: bytes, record: type[R]) -> R:

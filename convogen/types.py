@@ -252,11 +252,13 @@ class Conversation(Record):
 class Failure(Record):
     """A task that gave no conversation: at which stage, what kind of fault, and the evidence.
 
-    `counts` is what a method counted of the task's outputs, where it counts.
+    `experience` names the one that the task had come to; `counts` is what a method counted of the
+    task's outputs, where it counts.
     """
 
     id: str
     task: int
+    experience: str | None = None
     stage: str
     kind: str
     message: str

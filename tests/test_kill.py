@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convogen import Experiment, load_run, run
+from convogen.models.base import Request
+from convogen.models.journal import journal_lines
+from convogen.models.scripted import ScriptedModel, improvise
 
 PROGRAM = Path(__file__).parent / "programs" / "scripted_run.py"
 N = 24
@@ -86,3 +95,96 @@ def test_killed_again_and_again(
     assert starts > 2
     assert dataset(tmp_path / "run") == expected
     assert max(answered(tmp_path / "asked").values()) == 1
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a few tasks; the journals of the last ones are kept beside it."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    play(folder)
+    tasks = [json.loads(line)["task"] for line in lines(folder / "conversations.jsonl")]
+    (folder.parent / "journals").mkdir()
+    for task in range(max(tasks) - 2, max(tasks) + 1):
+        paid, answers = (
+            [row for row in map(json.loads, lines(folder / name)) if row["task"] == task]
+            for name in ("ledger.jsonl", "calls.jsonl")
+        )
+        path = folder.parent / "journals" / f"{task:08d}.jsonl"
+        path.write_text(journal_lines(path, paid, answers))
+    return folder
+
+
+def play(folder: Path) -> int:
+    """Run to the end, or go on; how many requests a model was asked."""
+    asked = 0
+
+    def script(request: Request) -> str:
+        nonlocal asked
+        asked += 1
+        return improvise(request)
+
+    keys = {"n": 5, "models": "scripted", "max_turns": 3, "per_round": 2}
+    run(Experiment.load("GPIS-s", keys), folder, open_model=lambda _: ScriptedModel(script))
+    return asked
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def before(path: Path, task: int) -> int:
+    """Where the rows of the tasks before one end, in bytes."""
+    return sum(len(line) for line in lines(path) if json.loads(line)["task"] < task)
+
+
+WRITTEN = ("ledger.jsonl", "calls.jsonl", "experiences.jsonl", "conversations.jsonl")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_byte_at_which_a_commit_can_end_is_gone_on_from(
+    small: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Killed within the last commit: file by file in their order, the journal still there."""
+    folder = Path(shutil.copytree(small, tmp_path_factory.mktemp("commit") / "run"))
+    last = max((small.parent / "journals").iterdir())
+    starts = [before(folder / name, int(last.stem)) for name in WRITTEN]
+    sizes = [(folder / name).stat().st_size for name in WRITTEN]
+    total = sum(sizes) - sum(starts)
+    left = data.draw(st.integers(0, total))
+    for name, start, size in zip(WRITTEN, starts, sizes, strict=True):
+        written = min(left, size - start)
+        os.truncate(folder / name, start + written)
+        left -= written
+    shutil.copy(last, folder / "journal")
+    assert play(folder) == 0
+    assert dataset(folder) == dataset(small)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_a_power_cut_leaves_of_the_last_commits_is_gone_on_from(
+    small: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Nothing since the last sync need be on disk: each file ends at any byte of several tasks."""
+    folder = Path(shutil.copytree(small, tmp_path_factory.mktemp("power") / "run"))
+    kept = sorted((small.parent / "journals").iterdir())
+    for name in WRITTEN:
+        path = folder / name
+        start = before(path, int(kept[0].stem))
+        os.truncate(path, data.draw(st.integers(start, path.stat().st_size)))
+    for path in kept:
+        shutil.copy(path, folder / "journal")
+    assert play(folder) == 0
+    assert dataset(folder) == dataset(small)
+
+
+def test_a_run_is_read_while_it_is_written(tmp_path: Path) -> None:
+    command = [sys.executable, PROGRAM, tmp_path / "run", str(N), "16", tmp_path / "asked"]
+    writer = subprocess.Popen(command)
+    read = 0
+    while writer.poll() is None:
+        if (tmp_path / "run" / "manifest.json").exists():
+            read += len(list(load_run(tmp_path / "run").conversations())) > 0
+    assert writer.returncode == 0
+    assert read > 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from convogen.cli.limits import limit_options
-from convogen.cli.options import base_url_option, model_option, price_option
+from convogen.cli.options import OutPath, base_url_option, model_option, price_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ __all__ = ["command"]
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
 @click.option("--n", type=click.IntRange(min=1), help="How many conversations in each cell.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ablation"))
+@click.option("--out", type=OutPath(), default=Path("runs/ablation"))
 @model_option
 @base_url_option
 @price_option
@@ -72,7 +72,7 @@ def command(
     from convogen.affording import left
     from convogen.cli.run import load_with, play, read_settings
     from convogen.errors import ExperimentError
-    from convogen.files import write_whole
+    from convogen.files import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare
     from convogen.store import load_run
 
@@ -88,6 +88,8 @@ def command(
         if (other := fingerprints[cell.fingerprint]) != name:
             raise ExperimentError(f"--vary: {name} and {other} are the same; vary something else")
     wanted = min(cell.n for cell in cells.values())
+    ours = is_json_of({"cells", "differences"})
+    refuse_foreign(out / "ablation.json", ours)
     runs: dict[str, Any] = {}
     began = monotonic()
     for at, (name, cell) in enumerate(cells.items(), 1):
@@ -98,7 +100,7 @@ def command(
         runs[name] = play(cell, out / cell.name, False, rest)
     found = compare(runs, wanted)
     text = json.dumps(found, indent=1, ensure_ascii=False)
-    write_whole(out / "ablation.json", text + "\n")
+    write_ours(out / "ablation.json", text + "\n", ours)
     if as_json:
         click.echo(text)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.judged import judge_model, judge_runs
-from convogen.cli.options import base_url_option, model_option, price_option
+from convogen.cli.options import OutPath, base_url_option, model_option, price_option
 
 if TYPE_CHECKING:
     from convogen.store import Run
@@ -26,7 +26,7 @@ __all__ = ["command"]
 @price_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OutPath(file_okay=False),
     default=Path("runs/arena"),
     show_default=True,
     help="Folder for what the judge says, a folder in it for each two sources.",

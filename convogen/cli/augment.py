@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.limits import limit_options
-from convogen.cli.options import base_url_option, model_option, models_from, price_option
+from convogen.cli.options import OutPath, base_url_option, model_option, models_from, price_option
 from convogen.cli.run import notices, play, read_settings
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ KINDS = ("summary", "topic", "intent", "emotion")
 @click.command("augment")
 @click.argument("dataset")
 @click.option("--n", type=click.IntRange(min=1), help="How many conversations [default: 8].")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Run folder [default: runs/augment-…]."
-)
+@click.option("--out", type=OutPath(), help="Run folder [default: runs/augment-…].")
 @click.option(
     "--label",
     "labels",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from, price_option
+from convogen.cli.options import OutPath, base_url_option, model_option, models_from, price_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,7 +45,7 @@ n_held_out_option = click.option(
 )
 out_option = click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutPath(dir_okay=False),
     help="Results as JSON [default: RUN/downstream/<task>.json].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -116,12 +116,13 @@ def summarization_command(
     )
     if not task.models:
         click.echo(NO_MODEL, err=True)
+    out = _free(out or run / "downstream" / f"summarization-{task.training.name}.json")
     tally = Tally()
     asking = Asking(run / "downstream", concurrency, tally)
     found = summarization(task, asking, lambda line: click.echo(line, err=True))
     if calls := tally.counts["calls"]:
         click.echo(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)
-    _show(found, out or run / "downstream" / f"summarization-{task.training.name}.json", as_json)
+    _show(found, out, as_json)
 
 
 @command.command("classification")
@@ -143,8 +144,9 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 
     open_run(str(run))
     task = Classification(run=run, **given)
+    out = _free(out or run / "downstream" / f"classification-{task.label}.json")
     found = classification(task, lambda line: click.echo(line, err=True))
-    _show(found, out or run / "downstream" / f"classification-{task.label}.json", as_json)
+    _show(found, out, as_json)
 
 
 @command.command("published")
@@ -235,6 +237,14 @@ def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:
     console = Console()
     console.print(_table(found))
     console.print(f"{out}", style="dim", soft_wrap=True)
+
+
+def _free(out: Path) -> Path:
+    """Where results go, unless something else is there."""
+    from convogen.files import is_json_of, refuse_foreign
+
+    refuse_foreign(out, is_json_of({"task", "arms", "held_out"}))
+    return out
 
 
 def _table(found: dict[str, Any]) -> Table:

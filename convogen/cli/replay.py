@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import again, base_url_option, model_option, models_from
+from convogen.cli.options import OutPath, again, base_url_option, model_option, models_from
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -26,7 +26,7 @@ __all__ = ["command"]
 @base_url_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(),
     help="Folder for what is played [default: none; of a conversation: beside the run].",
 )
 def command(

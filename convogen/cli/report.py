@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from convogen.cli.options import OutPath
+
 __all__ = ["command"]
 
 
@@ -14,7 +16,7 @@ __all__ = ["command"]
 @click.argument("folders", metavar="RUN...", nargs=-1, required=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OutPath(file_okay=False),
     default=Path("report"),
     show_default=True,
     help="Folder for report.html, report.md and report.json.",

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from convogen.cli.limits import limit_options
-from convogen.cli.options import again, base_url_option, model_option, models_from, price_option
+from convogen.cli.options import (
+    OutPath,
+    again,
+    base_url_option,
+    model_option,
+    models_from,
+    price_option,
+)
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -24,7 +31,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 @click.command("run")
 @click.argument("experiment")
 @click.option("--n", type=click.IntRange(min=1), help="How many conversations.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/<name>].")
+@click.option("--out", type=OutPath(), help="Run folder [default: runs/<name>].")
 @model_option
 @base_url_option
 @price_option

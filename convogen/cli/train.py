@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.options import OutPath
+
 if TYPE_CHECKING:
     from convogen.training.tuning import Progress
 
@@ -37,7 +39,7 @@ __all__ = ["command"]
     help="With --learn agents: the prompt they are asked in [default: the shipped one].",
 )
 @click.option("--max-words", type=click.IntRange(min=1), help="With --learn agents: as in a run.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/train-…].")
+@click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
     "--settings",
     "file",

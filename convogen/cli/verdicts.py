@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
+from convogen.cli.options import OutPath
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,9 +38,7 @@ _SHORT = {"Conversation 1": "1st", "Conversation 2": "2nd"}
     help="GTEval: which of the two was the generated one, in files not made here.",
 )
 @click.option("--table", is_flag=True, help="Set rates of models, data and lengths side by side.")
-@click.option(
-    "--chart", type=click.Path(path_type=Path, dir_okay=False), help="Draw them: .png, .svg, .pdf."
-)
+@click.option("--chart", type=OutPath(dir_okay=False), help="Draw them: .png, .svg, .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     sources: tuple[str, ...],

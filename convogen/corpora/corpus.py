@@ -20,6 +20,7 @@ from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.sources import Source, open_source
 from convogen.corpora.turns import counting
 from convogen.errors import SourceError
+from convogen.store import load_run
 from convogen.types import Conversation
 
 __all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Findings", "open_corpus"]
@@ -182,6 +183,7 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
             registry.load("readers", format)  # raises what is wrong with a plugin
         names = ", ".join(reader.name for reader in readers())
         raise SourceError(f"format '{format}' is unknown; known are {names}")
+    strict = strict or _checked(str(source))
     opened = open_source(str(source))
     heads, fault = _heads(opened)
     found = reader_for(heads, format)
@@ -229,3 +231,11 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
         ' columns or keys as in {"turns": [{"speaker": …, "text": …}]}, or a row a turn as in '
         "conversation_id,turn,speaker,text"
     )
+
+
+def _checked(name: str) -> bool:
+    """Whether a source is a run, of which no row may be bad; its files have to agree."""
+    if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
+        return False
+    load_run(name)
+    return True

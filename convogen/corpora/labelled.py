@@ -181,12 +181,16 @@ def open_labelled(
     corpus = open_corpus(source, format)
     read = list(islice((one for one in corpus if _usable(one, max_turns)), MAX_DIALOGUES))
     chosen = _columns(read, kinds, columns)
-    for kind in kinds:
+    for kind in dict.fromkeys((*kinds, *columns)):
         if kind not in chosen:
+            if kind in columns and kinds and kind not in kinds:
+                raise SourceError(
+                    f"--field {kind}={columns[kind]}: no {kind} is asked for; --label {kind} does"
+                )
             there = ", ".join(dict.fromkeys(key for one in read for key in one.context))
             raise SourceError(
-                f"{source}: no {kind} in it that can be used; its labels are: {there or 'none'}; "
-                f"say which holds it with --field {kind}=COLUMN"
+                f"{source}: no {kind} in {columns.get(kind, 'it')!s:.60} that can be used; its "
+                f"labels are: {there or 'none'}; say which holds it with --field {kind}=COLUMN"
             )
     found = [one for one in read if all(_fits(one, kind, key) for kind, key in chosen.items())]
     if len(found) < 2:

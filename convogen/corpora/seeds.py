@@ -56,7 +56,10 @@ MAX_OPENING_CHARS = 8_000
 MAX_TASK_CHARS = 4_000
 
 _PERSON = {"user", "human", "prompter"}
-_CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"}
+_CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
+_UNNAMED = {"user1", "user2"}
+"""Who speaks where a source has utterances alone."""
+
 _ENGLISH = {"en", "eng", "english"}
 
 
@@ -140,7 +143,13 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
             f"{run.folder}: its conversations have no seeds, so no real dialogues stand beside "
             "them; name a corpus of real ones (--real)"
         )
-    seeds = open_seeds(source or keys["seeds"], keys.get("seeds_format"), keys["min_utterances"])
+    fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
+    if not isinstance(fewest, int) or not isinstance(form, str | None):
+        raise SourceError(
+            f"{path}: says not how the seeds were read: min_utterances must be a number, and "
+            "seeds_format a name; restore it"
+        )
+    seeds = open_seeds(source or keys["seeds"], form, fewest)
     known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
     if seeds.hash != known:
         raise SourceError(
@@ -196,12 +205,18 @@ def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[
 
 
 def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
-    """The turns under the names of the two parties; None where there are not just those."""
+    """The turns under the names of the two parties; None where there are not just those.
+
+    One of them at least has to be called what persons or chatbots are called, if they are called
+    anything: Ada and Bo talking to each other are no person and a chatbot.
+    """
     speakers = [turn.speaker for turn in turns]
     person, chatbot = (speakers * 2)[:2]
     pairs = zip(speakers, [person, chatbot] * len(speakers), strict=False)
     swapped = person.casefold() in _CHATBOT or chatbot.casefold() in _PERSON
-    if person == chatbot or swapped or any(one != other for one, other in pairs):
+    known = person.casefold() in _PERSON or chatbot.casefold() in _CHATBOT
+    told = known or {person, chatbot} == _UNNAMED
+    if not told or person == chatbot or swapped or any(one != other for one, other in pairs):
         return None
     return tuple(
         Turn(speaker=(INQUIRER, RESPONDER)[at % 2], text=turn.text.strip())

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convogen.errors import RunFolderError
 from convogen.files import parse_row, write_whole
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.models.base import ChatModel, Sampling
@@ -24,7 +23,7 @@ from convogen.models.journal import Journal
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Session, Traffic, open_model
-from convogen.tasklog import TaskLog, complete_lines, lock
+from convogen.tasklog import TaskLog, claim, lock
 
 __all__ = ["Asking", "fingerprint", "role_of"]
 
@@ -78,15 +77,12 @@ class Asking:
     async def _rows(
         self, folder: Path, whole: Mapping[str, Any], roles: Mapping[str, Role], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        try:
-            (folder / "journal").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        claim(folder)
         held, path = lock(folder), folder / "rows.jsonl"
         tally = self.tally or Tally()
         try:
-            log = TaskLog(folder, [], [path])
-            done = log.mend(lambda: complete_lines(path))
+            log = TaskLog(folder, [], [path], key="item")
+            done = log.mend(complete=False).committed
             if done < n:
                 write_whole(folder / "manifest.json", json.dumps(whole, ensure_ascii=False) + "\n")
                 traffic = Traffic(roles, self.concurrency, tally, self.open_model)
@@ -100,7 +96,9 @@ class Asking:
         finally:
             held.release()
         lines = path.read_bytes().split(b"\n")[:n]
-        return [parse_row(path, line, "item") for line in lines if line]
+        return [
+            parse_row(f"{path} line {at}", line, "item") for at, line in enumerate(lines, 1) if line
+        ]
 
 
 class _Asked:

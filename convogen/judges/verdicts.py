@@ -101,6 +101,13 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
         raise SourceError(f"{path}: cannot be read: {error}") from error
     if not found:
         raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
+    said: dict[str, str | None] = {}
+    for one in found:
+        name = one.conversation
+        if name is not None and said.setdefault(name, one.choice) != one.choice:
+            raise SourceError(
+                f"{path}: two verdicts on {name!r} contradict each other; keep the right one"
+            )
     return found
 
 

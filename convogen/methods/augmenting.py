@@ -108,7 +108,8 @@ class AugmentPlay(Play):
             labelled = await self._label(task, plan, conversation, shots, rng)
         except ModelFault as fault:
             message = "; then ".join([str(fault), *reversed(faults)])[:2000]
-            return Outcome(experience, failure=task.failure(stage, fault, message))
+            failure = task.failure(stage, fault, message, experience)
+            return Outcome(experience, failure=failure)
         context = {**conversation.context, **({"earlier_attempts": faults} if faults else {})}
         update = {"labelled": labelled, "context": context, "usage": task.session.usage}
         return Outcome(experience, conversation.model_copy(update=update))

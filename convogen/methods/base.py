@@ -68,11 +68,18 @@ class Task:
             usage=usage,
         )
 
-    def failure(self, stage: str, fault: ModelFault, message: str | None = None) -> Failure:
+    def failure(
+        self,
+        stage: str,
+        fault: ModelFault,
+        message: str | None = None,
+        experience: Experience | None = None,
+    ) -> Failure:
         """The row of a task that gave no conversation, with all it took up to now."""
         return Failure(
             id=f"f-{self.id}",
             task=self.number,
+            experience=experience.id if experience else None,
             stage=stage,
             kind=fault.kind,
             message=str(fault) if message is None else message,

@@ -77,7 +77,8 @@ class ConvoGenPlay(Play):
         try:
             return Outcome(experience, await self._converse(task, experience, shape))
         except ModelFault as fault:
-            return Outcome(experience, failure=task.failure("conversation", fault))
+            failure = task.failure("conversation", fault, experience=experience)
+            return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
         """The shape the task's conversation is to have; None where nothing is matched."""

@@ -9,16 +9,38 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from convogen.errors import ModelFault, RunFolderError
-from convogen.files import append_line, cut_torn_line, parse_row
+from convogen.files import append_line, mend_last_line, parse_row
 from convogen.models.base import Reply, TokenLogprob
 from convogen.types import Usage
 
-__all__ = ["Journal", "check_answer", "reply_of"]
+__all__ = ["Journal", "check_answer", "check_call", "journal_lines", "reply_of"]
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Call(BaseModel):
+    """What a call took; `lost_…` where it may have been billed for nothing."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    role: str
+    model: str
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    cached_tokens: Count = 0
+    attempts: Count = 0
+    lost_attempts: Count = 0
+    lost_prompt_tokens: Count = 0
+    lost_completion_tokens: Count = 0
+    seconds: float = 0.0
 
 
 class Journal:
@@ -33,10 +55,13 @@ class Journal:
         self._rows: dict[str, dict[str, Any]] = {}
         self._lost: list[dict[str, Any]] = []
         if path.exists():
-            cut_torn_line(path)
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                row = parse_row(path, line, "key")
+            mend_last_line(path)
+            for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+                where = f"{path} line {number}"
+                row = parse_row(where, line, "key")
+                check_call(where, row.get("call"))
                 if "text" in row or "fault" in row:
+                    check_answer(where, _answer(row))
                     self._rows[row["key"]] = row
                 else:
                     self._lost.append(row)
@@ -100,8 +125,14 @@ class Journal:
         self._lost.append(row)
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """What each call took, for the ledger; then what was lost."""
-        return (row["call"] for row in [*self._rows.values(), *self._lost])
+        """What each call took, for the ledger; then what was lost.
+
+        An answer of an earlier start that was not asked for again is `unused`.
+        """
+        asked = set(self.asked)
+        for key, row in self._rows.items():
+            yield row["call"] if key in asked else {**row["call"], "unused": True}
+        yield from (row["call"] for row in self._lost)
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """The task's answers in the order they were asked for: what `reply_of` reads."""
@@ -137,16 +168,71 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
     """A journal's row without what differs from start to start."""
     call = row["call"]
     said = {name: value for name, value in row.items() if name not in ("key", "call")}
-    usage = {name: call[name] for name in Usage.model_fields}
+    usage = {name: call.get(name, 0) for name in Usage.model_fields}
     by = {"key": row["key"], "role": call["role"], "model": call["model"]}
     return {**by, **said, "usage": usage}
 
 
-def check_answer(path: Path, answer: dict[str, Any]) -> None:
+def journal_lines(
+    path: Path, paid: Iterable[Mapping[str, Any]], answers: Iterable[dict[str, Any]]
+) -> str:
+    """The journal of a task again, from its rows in the ledger and in the calls.
+
+    What was paid for an answer that is not there any more is lost.
+    """
+    ledger = defaultdict[tuple[Any, ...], list[dict[str, Any]]](list)
+    lost: list[dict[str, Any]] = []
+    for row in paid:
+        call = {name: value for name, value in row.items() if name not in ("task", "unused")}
+        check_call(path, call)
+        (lost if "lost_attempts" in call else ledger[_kind(call, call)]).append(call)
+    rows: list[dict[str, Any]] = []
+    for answer in answers:
+        check_answer(path, answer)
+        said = {k: v for k, v in answer.items() if k not in ("task", "role", "model", "usage")}
+        by = {"role": answer["role"], "model": answer["model"], **answer["usage"]}
+        found = ledger[_kind(by, answer["usage"])]
+        call = found.pop(0) if found else {**by, "attempts": 1, "seconds": 0.0}
+        rows.append({**said, "call": call})
+    unanswered = [_as_lost(call) for calls in ledger.values() for call in calls]
+    rows += [{"key": "", "call": call} for call in [*unanswered, *lost]]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _kind(call: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[Any, ...]:
+    return call["role"], call["model"], *(usage.get(name, 0) for name in Usage.model_fields)
+
+
+def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer took that is not there any more."""
+    return {
+        **call,
+        **Usage().model_dump(),
+        "attempts": 0,
+        "lost_attempts": call.get("attempts", 1),
+        "lost_prompt_tokens": call.get("prompt_tokens", 0),
+        "lost_completion_tokens": call.get("completion_tokens", 0),
+    }
+
+
+def check_call(where: object, call: Any) -> None:
+    """Raise `RunFolderError` where a row does not say what a call took."""
+    try:
+        _Call.model_validate(call)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in detail["loc"]) or "call"
+        raise RunFolderError(
+            f"{where}: damaged: {key}: {detail['msg']}; put the line back as it was"
+        ) from error
+
+
+def check_answer(path: object, answer: dict[str, Any]) -> None:
     """Raise `RunFolderError` naming the file where a row is no recorded answer."""
     try:
-        if isinstance(answer["key"], str) and isinstance(answer["role"], str):
-            reply_of(answer)
+        reply = reply_of(answer)
+        told = (answer["key"], answer["role"], reply.text, reply.finish_reason, reply.model)
+        if all(isinstance(one, str) for one in told):
             return
     except ModelFault:
         return

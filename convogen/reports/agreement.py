@@ -227,15 +227,20 @@ def calibrations(
 
 
 def _calibration(
-    one: Judgement, labels: Sequence[tuple[int | str, bool]], path: Path
+    one: Judgement, labels: Sequence[tuple[int, int | str, bool]], path: Path
 ) -> dict[str, Any]:
     passes, judged_units = one.passes(), dict(enumerate(one.units, 1))
     known_units = set(judged_units.values())
     truth: dict[str, bool] = {}
-    for key, label in labels:
+    for line, key, label in labels:
         unit = judged_units.get(key) if isinstance(key, int) else key
         if unit is None or unit not in known_units:
             raise SourceError(f"{path}: label of {key!r}: no such dialogue in {one.path}")
+        if truth.get(unit, label) != label:
+            raise SourceError(
+                f"{path} line {line}: the label of {key!r} contradicts an earlier one of the same "
+                "dialogue; keep the right one"
+            )
         if unit in passes:
             truth[unit] = label
     known = np.array(list(truth.values()), bool)
@@ -259,10 +264,10 @@ def _percent(shares: Mapping[str, float | None]) -> dict[str, float | None]:
     return {key: None if value is None else 100 * value for key, value in shares.items()}
 
 
-def _labels(path: Path, protocol: Protocol) -> list[tuple[int | str, bool]]:
-    """Which dialogue, and whether it passes; a line without a choice is no label."""
+def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]:
+    """Line, which dialogue, and whether it passes; a line without a choice is no label."""
     allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
-    found: list[tuple[int | str, bool]] = []
+    found: list[tuple[int, int | str, bool]] = []
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -283,7 +288,12 @@ def _labels(path: Path, protocol: Protocol) -> list[tuple[int | str, bool]]:
                 f"{', '.join(allowed.values())}) and `row` or `conversation`"
             )
         passed = said == "No" if protocol == "unieval" else said != "Conversation 2"
-        found.append((key, passed))
+        found.append((number, key, passed))
+    if not found:
+        raise SourceError(
+            f"{path}: holds no label; each line is an object with a `choice`: "
+            f"{', '.join(allowed.values())}"
+        )
     return found
 
 

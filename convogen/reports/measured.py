@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
 from convogen.errors import RunFolderError
-from convogen.files import write_whole
+from convogen.files import is_json_of, write_ours
 from convogen.metrics import Statistics, Tally, distance, measure, statistics_of, tally_corpus
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ def write_statistics(run: Path, statistics: Mapping[str, Any]) -> None:
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
     text = json.dumps(statistics, indent=1, ensure_ascii=False)
-    write_whole(folder / "statistics.json", text + "\n")
+    write_ours(folder / "statistics.json", text + "\n", is_json_of({"source", "text", "paper"}))

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from convogen.errors import RunFolderError
-from convogen.files import write_whole
+from convogen.files import is_json_of, refuse_foreign, write_whole
 from convogen.reports.cells import number_text
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
@@ -36,7 +36,7 @@ _TEXT = 600
 def write_report(numbers: Mapping[str, Any], runs: Mapping[str, Run], out: Path) -> list[Path]:
     """Write report.html, report.md and report.json into a folder; returns their paths.
 
-    Raises `RunFolderError` where it cannot be written.
+    Raises `RunFolderError` where it cannot be written, or holds such a file of somebody else's.
     """
     samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
     try:
@@ -48,9 +48,16 @@ def write_report(numbers: Mapping[str, Any], runs: Mapping[str, Run], out: Path)
         "report.md": render_markdown(numbers, samples),
         "report.json": json.dumps(numbers, indent=1, ensure_ascii=False) + "\n",
     }
+    for name in texts:
+        refuse_foreign(out / name, is_json_of({"convogen", "runs"}) if "json" in name else _is_page)
     for name, text in texts.items():
         write_whole(out / name, text)
     return [out / name for name in texts]
+
+
+def _is_page(text: str) -> bool:
+    """Whether a page is one of ours."""
+    return "Made by convogen" in text
 
 
 def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from convogen.judges.verdicts import (
 )
 from convogen.reports.intervals import difference_interval
 from convogen.scores import scores_manifest
-from convogen.store import Run
+from convogen.store import Run, load_run
 
 __all__ = ["position_bias", "told_apart", "verdict_file"]
 
@@ -32,6 +32,7 @@ def told_apart(run: Run) -> dict[str, Any]:
     for protocol in PROTOCOLS:
         path = _scores(run.folder, protocol)
         if path.is_file() and path.stat().st_size:
+            _of_its_own(run, protocol)
             verdicts = load_verdicts(path, protocol)
             judged_by: dict[str, Any] = (scores_manifest(path) or {}).get("judged_by", {})
             found[protocol] = {
@@ -45,15 +46,24 @@ def told_apart(run: Run) -> dict[str, Any]:
 def verdict_file(path: Path, protocol: Protocol) -> Path:
     """The file of verdicts that a path means: itself, or that of a run folder.
 
-    Raises `SourceError` where the folder has none.
+    Raises `SourceError` where the folder has none, `RunFolderError` where it has another run's.
     """
-    file = _scores(path, protocol)
+    file = _scores(path, protocol) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise SourceError(
             f"{path}: not judged yet; `convogen evaluate {shlex.quote(str(path))} --judge "
             f"{protocol}` does so"
         )
-    return file if path.is_dir() else path
+    folder = file.parent.parent
+    if file == _scores(folder, protocol) and (folder / "manifest.json").is_file():
+        _of_its_own(load_run(folder), protocol)
+    return file
+
+
+def _of_its_own(run: Run, protocol: Protocol) -> None:
+    """Raise `RunFolderError` where verdicts in a run's folder are of another's dialogues."""
+    for _ in run.scores(protocol):
+        continue
 
 
 def _scores(folder: Path, protocol: Protocol) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ModelConfigError
-from convogen.files import writing
+from convogen.files import replacing
 from convogen.training.loading import library
 
 __all__ = ["check_exportable", "write_adapter", "write_gguf"]
@@ -43,13 +43,13 @@ def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> No
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
     new = dict(_as_stored(gguf, reader, changed))
-    beside = path.with_name(path.name + ".new")
-    writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
-    _copy_metadata(gguf, reader, writer)
-    for tensor in reader.tensors:
-        data, kind = new.get(tensor.name, (tensor.data, tensor.tensor_type))
-        writer.add_tensor(tensor.name, data, raw_dtype=kind)
-    _write(writer, beside, path)
+    with replacing(path) as beside:
+        writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
+        _copy_metadata(gguf, reader, writer)
+        for tensor in reader.tensors:
+            data, kind = new.get(tensor.name, (tensor.data, tensor.tensor_type))
+            writer.add_tensor(tensor.name, data, raw_dtype=kind)
+        _write(writer)
 
 
 def write_adapter(
@@ -63,25 +63,23 @@ def write_adapter(
     gguf: Any = library("gguf")
     reader = gguf.GGUFReader(base)
     stored = _Stored(gguf, reader)
-    beside = path.with_name(path.name + ".new")
-    writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", alpha)
-    for name, down, up in matrices:
-        weight = stored.name(name)
-        writer.add_tensor(f"{weight}.lora_a", down.astype("float16"))
-        writer.add_tensor(f"{weight}.lora_b", stored.ordered(weight, up).astype("float16"))
-    _write(writer, beside, path)
+    with replacing(path) as beside:
+        writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
+        writer.add_type("adapter")
+        writer.add_string("adapter.type", "lora")
+        writer.add_float32("adapter.lora.alpha", alpha)
+        for name, down, up in matrices:
+            weight = stored.name(name)
+            writer.add_tensor(f"{weight}.lora_a", down.astype("float16"))
+            writer.add_tensor(f"{weight}.lora_b", stored.ordered(weight, up).astype("float16"))
+        _write(writer)
 
 
-def _write(writer: Any, beside: Path, path: Path) -> None:
-    with writing(path):
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        beside.replace(path)
+def _write(writer: Any) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def _copy_metadata(gguf: Any, reader: Any, writer: Any) -> None:

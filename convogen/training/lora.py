@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ExperimentError, ModelConfigError
-from convogen.files import append_line, cut_torn_line, write_whole, writing
+from convogen.files import append_line, mend_last_line, write_whole, writing
 from convogen.training.dialogues import Encoded
 from convogen.training.loading import library
 from convogen.training.settings import Settings
@@ -231,6 +231,6 @@ def _step(checkpoint: Path) -> int:
 def _mend_log(path: Path, step: int) -> None:
     """Leave out the lines of steps after the checkpoint, which come again."""
     if path.exists():
-        cut_torn_line(path)
+        mend_last_line(path)
         lines = path.read_text("utf-8").splitlines(keepends=True)
         write_whole(path, "".join(line for line in lines if json.loads(line)["step"] <= step))

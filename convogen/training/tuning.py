@@ -24,11 +24,10 @@ from typing import Any
 
 from convogen import __version__
 from convogen.corpora.seeds import open_seeds
-from convogen.engine import move_aside
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import write_whole, writing
 from convogen.store import Run, differences
-from convogen.tasklog import lock
+from convogen.tasklog import claim, lock, moved_aside
 from convogen.training import gguf_file, lora
 from convogen.training.dialogues import TokenData, encode_all
 from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, sample, unshared
@@ -96,14 +95,23 @@ def fine_tune(
     if plan.gguf:
         gguf_file.check_exportable(base)
     data = _read(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    if fresh and move_aside(folder):
-        folder.mkdir()
+    if fresh and (folder / "manifest.json").exists():
+        _trained(folder)
+        moved_aside(folder)
+    claim(folder)
     held = lock(folder)
     try:
         return _Tuning(plan, folder, data, progress).run()
     finally:
         held.release()
+
+
+def _trained(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder; raises `RunFolderError` where that is of something else."""
+    manifest = Run(folder).manifest
+    if not isinstance(manifest.get("training"), dict):
+        raise RunFolderError(f"{folder}: its manifest.json is of no training; name another folder")
+    return manifest
 
 
 def _read(plan: Plan) -> _Data:
@@ -163,12 +171,12 @@ class _Tuning:
         fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         found: dict[str, Any] = {}
         if (self._folder / "manifest.json").exists():
-            found = Run(self._folder).manifest
-            if found.get("fingerprint") != fingerprint:
-                changed = differences(found.get("training", {}), essence)
+            found = _trained(self._folder)
+            if found["fingerprint"] != fingerprint:
+                changed = differences(found["training"], essence)
                 raise RunFolderError(
                     f"{self._folder}: holds something else (fingerprint "
-                    f"{found.get('fingerprint')}, this one is {fingerprint}; {changed}); choose "
+                    f"{found['fingerprint']}, this one is {fingerprint}; {changed}); choose "
                     "another --out, or --fresh to move it aside"
                 )
         self._manifest = {"fingerprint": fingerprint, "complete": False, **found}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import convogen
+from run_rows import first_tasks
 
 from convogen import Experiment, run
 
@@ -163,7 +164,7 @@ def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
 
 
 def test_an_empty_run_is_refused(folder: Path) -> None:
-    (folder / "conversations.jsonl").write_bytes(b"")
+    first_tasks(folder, 0)
     ended = convogen("evaluate", folder)
     assert ended.status == 2
     assert "no conversation is committed" in ended.complaint

@@ -12,6 +12,7 @@ import datasets
 import pytest
 from command_line import convogen
 from pydantic import ValidationError
+from run_rows import first_tasks
 
 from convogen import Experiment, registry, run
 from convogen.counterfactual import replay_conversation
@@ -96,8 +97,7 @@ class TestExporter:
         self, name: str, generated: Path, tmp_path: Path
     ) -> None:
         short = Path(shutil.copytree(generated, tmp_path / "short"))
-        rows = (generated / "conversations.jsonl").read_bytes().splitlines(keepends=True)
-        (short / "conversations.jsonl").write_bytes(b"".join(rows[:5]))
+        first_tasks(short, 5)
         for run_folder in (generated, short):
             export_run(
                 load_run(run_folder), tmp_path / f"{run_folder.name}-out", plan(name, generated)

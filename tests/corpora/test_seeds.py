@@ -144,3 +144,12 @@ def test_the_published_seeds_all_pass(name: str, n: int) -> None:
     seeds = open_seeds(str(path), None, 6)
     assert (len(seeds.seeds), seeds.dropped) == (n, {})
     assert all(seed.task and seed.task.startswith("You ") for seed in seeds.seeds)
+
+
+@pytest.mark.parametrize("names", [("Ada", "Bo"), ("#Person1#", "#Person2#"), ("speaker0", "x")])
+def test_two_people_are_no_person_and_a_chatbot(names: tuple[str, str], tmp_path: Path) -> None:
+    turns = [{"speaker": names[at % 2], "text": text} for at, text in enumerate(SIX)]
+    with pytest.raises(SourceError, match=r"no seed in it .*not_two_parties 1"):
+        open_seeds(written(tmp_path / "s.jsonl", [{"turns": turns}]), None, 6)
+    turns = [{**one, "speaker": "Vicuna" if at % 2 else "Human"} for at, one in enumerate(turns)]
+    assert len(open_seeds(written(tmp_path / "t.jsonl", [{"turns": turns}]), None, 6).seeds) == 1

@@ -242,7 +242,10 @@ def test_scores_of_other_conversations_are_refused(folder: Path) -> None:
 
 
 def test_conversations_without_an_experience_are_refused(folder: Path) -> None:
-    (folder / "experiences.jsonl").write_bytes(b"")
+    path = folder / "conversations.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows = [{key: value for key, value in row.items() if key != "experience"} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     with pytest.raises(SourceError, match="has no experience in this run") as refused:
         judged(folder, improvise)
     assert "\n" not in str(refused.value)

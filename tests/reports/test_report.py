@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import convogen
+from run_rows import first_tasks
 
 from convogen import Experiment, run
 from convogen.judges.geval import GEval
@@ -175,9 +176,7 @@ def test_the_same_runs_give_the_same_page(
 def test_one_conversation_not_judged(runs: list[Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(runs[1], tmp_path / "_one$x$"))
     shutil.rmtree(folder / "scores")
-    for name in ("conversations", "experiences"):
-        path = folder / f"{name}.jsonl"
-        path.write_text(path.read_text().splitlines()[0] + "\n")
+    first_tasks(folder, 1)
     ended = convogen("report", folder, "--out", tmp_path / "out", "--json")
     assert ended.status == 0, ended.err
     (found,) = json.loads(ended.out)["runs"].values()

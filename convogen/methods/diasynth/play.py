@@ -88,7 +88,8 @@ class DiaSynthPlay(Play):
         try:
             return await self._talk(task, place, found, experience)
         except ModelFault as fault:
-            return Outcome(experience, failure=task.failure("dialogue", fault))
+            failure = task.failure("dialogue", fault, experience=experience)
+            return Outcome(experience, failure=failure)
 
     def _lists(self, place: Place) -> tuple[SharedList[str], SharedList[Persona]]:
         key = (place.topic, place.subtopic)

@@ -1,0 +1,294 @@
+"""The files of a task log held against each other, task by task.
+
+Tasks are committed in the order of the plan, and a task's rows are written file by file: so every
+file is in the order of the tasks, none is left out, and what the files say of a task agrees. A
+crash leaves at most one task half written, at the end. Whatever else is found was done by somebody:
+it is refused, and nothing is changed.
+
+One pass over all files reads their rows side by side; no more than one task's are held.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from convogen.errors import RunFolderError
+from convogen.files import as_row, parse_row
+
+__all__ = ["Found", "TaskFiles", "check_tasks", "journal_path"]
+
+REMEDY = "nothing was changed; put the files back as they were, or name another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFiles:
+    """The files in which tasks leave rows, and the folder of their journals.
+
+    A task has one row in one of `outcomes`, and at most one in each of `before`. `key` is what an
+    outcome's row calls its task; None where only its place says so.
+    """
+
+    ledger: Path
+    calls: Path
+    before: tuple[Path, ...]
+    outcomes: tuple[Path, ...]
+    journals: Path
+    key: str | None = "task"
+
+    @property
+    def all(self) -> list[Path]:
+        """The files in the order they are written."""
+        return [self.ledger, self.calls, *self.before, *self.outcomes]
+
+
+@dataclass(slots=True)
+class Found:
+    """What is in the files.
+
+    `committed` tasks are whole; `counts` has how many rows each file has of them, `ends` where
+    these end, in bytes. The tasks in `begun` are to be played again. `unended` files lack only
+    their last newline.
+    """
+
+    committed: int = 0
+    begun: list[int] = field(default_factory=list[int])
+    counts: dict[Path, int] = field(default_factory=dict[Path, int])
+    ends: dict[Path, int] = field(default_factory=dict[Path, int])
+    unended: list[Path] = field(default_factory=list[Path])
+
+
+def journal_path(folder: Path, task: int) -> Path:
+    """The file with a task's answered calls, until it is committed."""
+    return folder / f"{task:08d}.jsonl"
+
+
+def check_tasks(
+    files: TaskFiles, *, strict: bool = True, complete: bool = True, replayed: bool = False
+) -> Found:
+    """Hold the files against each other; raises `RunFolderError` naming a file and its line.
+
+    Not `strict`, as for data of earlier formats, only the order of the outcomes is checked, and
+    that there is one for each task. With `complete` no file may be missing. The calls of a run that
+    was `replayed` were paid for elsewhere, and are in no ledger.
+
+    What a crash can leave is no fault: the rows of one last task, or of several where the journals
+    that hold their answers are still there.
+    """
+    if strict and complete:
+        for path in files.all:
+            if not path.is_file():
+                raise RunFolderError(f"{path}: is missing; {REMEDY}")
+    return _Check(files, strict, replayed).run()
+
+
+class _Row(NamedTuple):
+    task: int
+    line: int
+    end: int
+    value: dict[str, Any]
+
+
+class _Reader:
+    """A file's rows in the order of the tasks."""
+
+    def __init__(self, path: Path, size: int, key: str | None, single: bool) -> None:
+        self.path = path
+        self.torn = self.unended = False
+        self.line = 0
+        self.size, self._key, self._single = size, key, single
+        self._rows = self._read()
+        self.head = next(self._rows, None)
+
+    def take(self, task: int) -> list[_Row]:
+        """The rows of a task, where it is the next one that the file has."""
+        taken: list[_Row] = []
+        while self.head is not None and self.head.task == task:
+            taken.append(self.head)
+            self.line = self.head.line
+            self.head = next(self._rows, None)
+        return taken
+
+    def _read(self) -> Iterator[_Row]:
+        if not self.size:
+            return
+        key, first, last, end = self._key, 0, -1, 0
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if end + len(line) > self.size:
+                    line = line[: self.size - end]
+                end += len(line)
+                row = as_row(line)
+                if line[-1:] != b"\n":
+                    if row is None or (key is not None and key not in row):
+                        self.torn = bool(line)
+                        return
+                    self.unended = True
+                task = number - 1 if key is None else (row or {}).get(key)
+                if row is None or type(task) is not int or task < first:
+                    raise self._fault(number, line, last)
+                first = task + 1 if self._single else task
+                last = task
+                yield _Row(task, number, end, row)
+
+    def _fault(self, number: int, line: bytes, last: int) -> RunFolderError:
+        """Why a line is no row of a task that may come after the last one."""
+        where = f"{self.path} line {number}"
+        row = parse_row(where, line, self._key)
+        task = number - 1 if self._key is None else row[self._key]
+        what = "a second time" if task == last else f"after task {last}"
+        return RunFolderError(f"{where}: has task {task} {what}; {REMEDY}")
+
+
+class _Check:
+    """One pass over the files."""
+
+    def __init__(self, files: TaskFiles, strict: bool, replayed: bool) -> None:
+        sizes = _sizes(files.all)
+        several = (files.ledger, files.calls)
+        self._files, self._strict, self._replayed = files, strict, replayed
+        self._readers = {
+            path: _Reader(
+                path,
+                sizes[path],
+                files.key if path in files.outcomes else "task",
+                path not in several,
+            )
+            for path in files.all
+        }
+        names = (path.stem for path in files.journals.glob("*.jsonl"))
+        self._journals = {int(name) for name in names if name.isdecimal()}
+        zero = dict.fromkeys(files.all, 0)
+        self._found = Found(counts={**zero}, ends={**zero})
+        self._fault: str | None = None
+        self._unexplained = False
+        self._lost = self._apart = 0
+
+    def run(self) -> Found:
+        found, readers = self._found, self._readers
+        task = 0
+        while any(reader.head for reader in readers.values()):
+            rows = {path: reader.take(task) for path, reader in readers.items()}
+            fault = self._of_task(task, rows)
+            if self._fault is None and fault is None:
+                found.committed += 1
+                for path, taken in rows.items():
+                    found.counts[path] += len(taken)
+                    found.ends[path] = taken[-1].end if taken else found.ends[path]
+            else:
+                self._begun(task, rows, fault)
+            task += 1
+        torn = any(reader.torn for reader in readers.values()) and self._apart <= 1
+        if self._fault is not None and self._unexplained and not torn:
+            raise RunFolderError(f"{self._fault}; {REMEDY}")
+        found.unended = [
+            path
+            for path, reader in readers.items()
+            if reader.unended and found.ends[path] == reader.size
+        ]
+        return found
+
+    def _begun(self, task: int, rows: Mapping[Path, list[_Row]], fault: str | None) -> None:
+        """Take a task for one that a crash left half written; raises where no crash does that."""
+        self._fault = self._fault or fault
+        if task not in self._journals:
+            self._lost += 1
+            self._unexplained |= any(rows[path] for path in self._files.outcomes)
+        if self._lost > 1 or (self._lost and any(r.head for r in self._readers.values())):
+            raise RunFolderError(f"{self._fault}; {REMEDY}")
+        self._found.begun.append(task)
+
+    def _of_task(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
+        """Why a task's rows are not those of one that is committed; None where they are."""
+        outcomes = [(path, rows[path][0]) for path in self._files.outcomes if rows[path]]
+        if len(outcomes) > 1:
+            (first, _), (path, row) = outcomes[:2]
+            raise RunFolderError(
+                f"{path} line {row.line}: has task {task}, which is in {first.name} too; {REMEDY}"
+            )
+        if not outcomes:
+            return self._missing(task, rows)
+        if not self._strict:
+            return None
+        found = self._calls(task, rows) or self._experience(*outcomes[0], rows)
+        if found is None and task in self._journals:
+            return self._journal(task, len(rows[self._files.ledger]))
+        return found
+
+    def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
+        """Where the row with which a task counts might have been."""
+        files = self._files
+        places = [
+            f"{path.name if at else path} line {self._readers[path].line + 1}"
+            for at, path in enumerate(files.outcomes)
+        ]
+        own = next((path for path in files.all if rows[path]), None)
+        known = f", which {own.name} line {rows[own][0].line} is of," if own else ""
+        return f"{' or '.join(places)}: the row of task {task}{known} is missing"
+
+    def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
+        """A task has as many answers as calls that were answered, whichever were of use."""
+        ledger, calls = self._files.ledger, self._files.calls
+        if self._replayed:
+            return None
+        paid = [row for row in rows[ledger] if not {"lost_attempts", "unused"} & row.value.keys()]
+        n_paid, n_answers = len(paid), len(rows[calls])
+        if n_paid == n_answers:
+            return None
+        self._apart = abs(n_paid - n_answers)  # a torn line is one row
+        if n_paid > n_answers:
+            at, other, more, fewer = paid[-1], calls, n_paid, n_answers
+            path = ledger
+        else:
+            at, other, more, fewer = rows[calls][-1], ledger, n_answers, n_paid
+            path = calls
+        return (
+            f"{path} line {at.line}: task {task} has {more} calls here and "
+            f"{fewer or 'no'} {other.name} row{'s' * (fewer > 1)}"
+        )
+
+    def _journal(self, task: int, n_paid: int) -> str | None:
+        """All calls of a task's journal are in the ledger, or it may not go yet."""
+        path = journal_path(self._files.journals, task)
+        try:
+            n_calls = path.read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return None  # another process has just brought the task to disk
+        if n_calls == n_paid:
+            return None
+        return f"{path}: has {n_calls} calls of task {task}, of which the ledger has {n_paid}"
+
+    def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
+        """The experience that a conversation or a failure names is the task's."""
+        inner = row.value.get("conversation")
+        value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
+        name = value.get("experience")
+        if name is None:
+            return None
+        for before in self._files.before:
+            if not rows[before]:
+                return (
+                    f"{before} line {self._readers[before].line + 1}: has no row of task "
+                    f"{row.task}, whose experience {path.name} line {row.line} names"
+                )
+            if (other := rows[before][0]).value.get("id") != name:
+                return (
+                    f"{before} line {other.line}: is not the experience {name!r:.60} that "
+                    f"{path.name} line {row.line} names"
+                )
+        return None
+
+
+def _sizes(paths: list[Path]) -> dict[Path, int]:
+    """The files' sizes at one moment, though another process may be appending to them."""
+
+    def now() -> dict[Path, int]:
+        return {path: os.stat(path).st_size if path.exists() else 0 for path in paths}
+
+    sizes = now()
+    while (again := now()) != sizes:
+        sizes = again
+    return sizes
