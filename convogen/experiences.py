@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from pydantic import ValidationError
 
 from convogen.errors import SourceError
 from convogen.resources import shipped
 from convogen.speakers import tidy_name
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
+from convogen.yaml12 import read_mapping
 
 __all__ = [
     "card_text",
@@ -36,9 +36,6 @@ __all__ = [
 KEYS = ("personas", "relations", "situation", "topic", "starter", "acquainted")
 """What a file holds; the other fields of an `Experience` say how one was generated."""
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader in C, ten times as fast, where PyYAML was built with it."""
-
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
     """The experiences of a folder of YAML files (or of one file), in the order of their names.
@@ -53,13 +50,7 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
 
 
 def _load(path: Path) -> Experience:
-    try:
-        data = yaml.load(path.read_text("utf-8"), Loader=LOADER)  # noqa: S506 - it is a safe one
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise SourceError(f"{path}: must be a mapping with personas, relations, situation, …")
-    mapping = cast("dict[str, Any]", data)
+    mapping = read_mapping(path)
     try:
         listed = mapping.pop("personas", [])
         if not isinstance(listed, list):

@@ -123,13 +123,14 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _axis(text: str) -> list[dict[str, Any]]:
     """The settings of each level of one --vary."""
-    import yaml
+    from convogen.errors import UserError
+    from convogen.yaml12 import parse_yaml
 
     names, sign, values = text.partition("=")
     keys = names.split(",")
     try:
-        levels = cast("list[Any]", yaml.safe_load(f"[{values}]")) if sign and all(keys) else []
-    except yaml.YAMLError:
+        levels = cast("list[Any]", parse_yaml(f"[{values}]")) if sign and all(keys) else []
+    except UserError:
         levels = []
     if len(keys) == 1:
         levels = [[one] for one in levels]

@@ -145,17 +145,14 @@ def load_with(
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """`key=value` pairs, each value read as YAML."""
-    import yaml
+    from convogen.yaml12 import parse_yaml
 
     read: dict[str, Any] = {}
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign or not key:
             raise click.UsageError(f"--set {setting}: must be KEY=VALUE, such as lanes=2")
-        try:
-            read[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise click.UsageError(f"--set {setting}: the value is no YAML") from error
+        read[key] = parse_yaml(value, f"--set {setting[:200]}: the value is no YAML")
     return read
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, cast
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from convogen.errors import SourceError
 from convogen.methods.roleplay_failures import Family
 from convogen.personas import PersonaHub
 from convogen.types import Persona
+from convogen.yaml12 import read_yaml
 
 __all__ = [
     "FEATURES",
@@ -52,7 +52,7 @@ class Goal(BaseModel):
 
 @lru_cache(maxsize=1)
 def _shipped() -> dict[str, Any]:
-    return cast("dict[str, Any]", yaml.safe_load(_DATA.read_text("utf-8")))
+    return cast("dict[str, Any]", read_yaml(_DATA))
 
 
 def families() -> dict[str, Family]:
@@ -77,12 +77,7 @@ def goals_of(path: Path | None) -> list[Goal]:
     """
     if path is None:
         return [Goal(**given) for given in _shipped()["goals"]]
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(
-            f"goals {path}: cannot be read: {' '.join(str(error).split())}"
-        ) from error
+    data = read_yaml(path)
     listed = cast("dict[str, Any]", data).get("goals") if isinstance(data, dict) else data
     if not isinstance(listed, list) or not listed:
         raise SourceError(f"goals {path}: must have a list `goals`, of `name` and `goal` each")

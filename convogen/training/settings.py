@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.errors import ExperimentError
 from convogen.validation import validated
+from convogen.yaml12 import read_mapping
 
 __all__ = ["Settings"]
 
@@ -49,16 +49,6 @@ class Settings(BaseModel):
 
         Raises `ExperimentError` for a file that cannot be read, an unknown key or a wrong value.
         """
-        merged = {**_read(SHIPPED), **(_read(path) if path else {}), **overrides}
+        own = read_mapping(path, ExperimentError) if path else {}
+        merged = {**read_mapping(SHIPPED), **own, **overrides}
         return validated(cls, merged, str(path or "train"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ExperimentError(f"{path}: cannot be read: {said}") from error
-    if not isinstance(data, dict):
-        raise ExperimentError(f"{path}: must be a mapping of keys, such as `epochs: 1`")
-    return cast("dict[str, Any]", data)

@@ -14,11 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
+from convogen.yaml12 import read_yaml
 
 __all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
 
@@ -101,10 +101,7 @@ def open_examples(source: str) -> Examples:
 
 
 def _from_yaml(path: Path) -> list[Example]:
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    data = read_yaml(path)
     if not isinstance(data, list):
         raise SourceError(f"{path}: must be a list of examples with topic, people and turns")
     return [_example(path, nth, entry) for nth, entry in enumerate(cast("list[Any]", data), 1)]
