@@ -14,6 +14,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.errors import SourceError
+from convogen.keys import place, words
 from convogen.resources import shipped
 from convogen.speakers import tidy_name
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
@@ -81,7 +82,7 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
 def _explain(error: ValidationError, *allowed: str) -> str:
     """The first complaint: key, what is wrong with it, and what was found or is allowed."""
     detail = error.errors()[0]
-    said = f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+    said = f"{place(detail)}: {words(detail)}"
     if detail["type"] == "missing":
         return said
     if detail["type"] in ("extra_forbidden", "invalid_key"):

@@ -30,11 +30,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, gate_class, parameters, place_gate
+from convogen.keys import Keys
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_ROOM, EMBEDDED_SAMPLING, ModelSpec
@@ -49,10 +50,8 @@ __all__ = ["Common", "Experiment", "shipped_experiments"]
 DEFAULT_N = 8
 
 
-class Common(BaseModel):
+class Common(Keys):
     """The keys every experiment has, whatever its method."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
     about: str = Field(default="", description="one line for `convogen list`")

@@ -34,14 +34,14 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
+    from convogen.keys import first_fault
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, [])
     try:
         spec = ModelSpec.model_validate(chosen.get("default", "embedded"))
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        raise ModelConfigError(f"doctor: {detail['loc'][0]}: {detail['msg']}") from error
+        raise ModelConfigError(f"doctor: {first_fault(error)}") from error
     report = asyncio.run(examine(spec))
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))

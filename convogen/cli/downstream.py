@@ -191,15 +191,14 @@ def _training(checkpoint: str, settings: tuple[str, ...]) -> Any:
     from convogen.cli.run import read_settings
     from convogen.downstream.seq2seq import Training
     from convogen.errors import ExperimentError
+    from convogen.keys import first_fault
 
     given = {**read_settings(settings), "checkpoint": checkpoint}
     try:
         return Training.model_validate(given)
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
         allowed = ", ".join(key for key in Training.model_fields if key != "checkpoint")
-        raise ExperimentError(f"--set {where}: {detail['msg']}; keys: {allowed}") from error
+        raise ExperimentError(f"--set {first_fault(error)}; keys: {allowed}") from error
 
 
 def _models(
@@ -208,14 +207,14 @@ def _models(
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
+    from convogen.keys import first_fault
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, ROLES, prices)
     try:
         return {role: ModelSpec.model_validate(spec) for role, spec in chosen.items()}
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        raise ModelConfigError(f"--model: {detail['msg']}") from error
+        raise ModelConfigError(f"--model: {first_fault(error)}") from error
 
 
 def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -138,15 +138,14 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
     from convogen import registry
     from convogen.cli.run import read_settings
     from convogen.errors import ExperimentError
+    from convogen.keys import first_fault
 
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind(**read_settings(settings))
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
         known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
-        raise ExperimentError(f"judge {name}: {where}: {detail['msg']}; keys: {known}") from error
+        raise ExperimentError(f"judge {name}: {first_fault(error)}; keys: {known}") from error
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:

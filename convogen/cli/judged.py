@@ -27,15 +27,14 @@ def judge_model(
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
+    from convogen.keys import first_fault
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, ["judge"], prices)
     try:
         return ModelSpec.model_validate(chosen.get("judge") or chosen.get("default", "embedded"))
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        raise ModelConfigError(f"judge: {where}: {detail['msg']}") from error
+        raise ModelConfigError(f"judge: {first_fault(error)}") from error
 
 
 def judge_runs(

@@ -11,8 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
+from convogen.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.store import Run
@@ -37,10 +36,8 @@ class Verdict:
     value: float | str | None = None
 
 
-class Gate(BaseModel, ABC):
+class Gate(Keys, ABC):
     """Base of all gates; unknown parameters are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}

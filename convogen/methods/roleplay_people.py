@@ -15,9 +15,10 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from convogen.errors import SourceError
+from convogen.keys import Keys, first_fault
 from convogen.methods.roleplay_failures import Family
 from convogen.personas import PersonaHub
 from convogen.types import Persona
@@ -40,10 +41,8 @@ SPEAKER = "user"
 _DATA = Path(__file__).with_name("roleplay.yaml")
 
 
-class Goal(BaseModel):
+class Goal(Keys):
     """What an inquirer wants of the chatbot, in several steps."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     goal: Annotated[str, Field(min_length=3, max_length=5_000)]
@@ -94,10 +93,9 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
     try:
         return Goal.model_validate(given)
     except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in detail["loc"])
+        said = first_fault(error)
         raise SourceError(
-            f"goals {path}: goal {nth}: {where}: {detail['msg']}; a goal has `name` and `goal`"
+            f"goals {path}: goal {nth}: {said}; a goal has `name` and `goal`"
         ) from None
 
 

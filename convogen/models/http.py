@@ -25,8 +25,9 @@ from urllib.parse import urlsplit
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from convogen.keys import Keys
 from convogen.masking import SECRET_NAME, public_url
 
 __all__ = ["Http", "at_path", "fill"]
@@ -48,10 +49,8 @@ _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 
 
-class Http(BaseModel):
+class Http(Keys):
     """A chatbot's request and answer; no secret stands in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(description="where it takes messages; {{ session }} may be in its path")
     headers: dict[str, str] = Field(

@@ -17,6 +17,7 @@ from convogen.corpora.hub import hub_rows
 from convogen.corpora.rows import Row, RowError, decode, read_rows
 from convogen.corpora.sniff import container_of
 from convogen.errors import SourceError
+from convogen.keys import first_fault
 from convogen.types import PersonaCard, Profile
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
@@ -128,6 +129,4 @@ def _card(row: Mapping[str, Any]) -> PersonaCard:
     try:
         return PersonaCard.model_validate(fields)
     except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        raise RowError(f"{where}: {detail['msg']}") from None
+        raise RowError(first_fault(error)) from None

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from convogen.errors import ExperimentError
+from convogen.keys import Keys
 from convogen.validation import validated
 from convogen.yaml12 import read_mapping
 
@@ -17,10 +18,8 @@ __all__ = ["Settings"]
 SHIPPED = Path(__file__).with_name("dialogueforge.yaml")
 
 
-class Settings(BaseModel):
+class Settings(Keys):
     """The keys of `dialogueforge.yaml`, which also has what each is by default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: float = Field(gt=0)
     learning_rate: float = Field(gt=0, le=1)
