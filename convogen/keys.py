@@ -78,7 +78,7 @@ def first_fault(error: ValidationError, before: str = "") -> str:
 
 def no_boolean(value: Any) -> Any:
     """The value; raises `ValueError` where it, or one in it, is true or false."""
-    inside: Any = value.values() if isinstance(value, dict) else value
+    inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
     if isinstance(value, bool):
         raise ValueError("must not be true or false")
     if isinstance(value, list | tuple | dict):

@@ -13,6 +13,7 @@ import click
 
 from convogen.cli.limits import limit_options
 from convogen.cli.options import base_url_option, model_option, price_option
+from convogen.cli.terminal import say, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +92,7 @@ def command(
     runs: dict[str, Any] = {}
     began = monotonic()
     for at, (name, cell) in enumerate(cells.items(), 1):
-        click.echo(f"cell {at} of {len(cells)}: {name}", err=True)
+        say(f"cell {at} of {len(cells)}: {name}", err=True)
         others = [out / other.name for other in cells.values() if other is not cell]
         begun = [load_run(one) for one in others if (one / "manifest.json").exists()]
         rest = left(limits, begun, monotonic() - began)
@@ -100,7 +101,7 @@ def command(
     text = json.dumps(found, indent=1, ensure_ascii=False)
     write_whole(out / "ablation.json", text + "\n")
     if as_json:
-        click.echo(text)
+        say(text)
     else:
         _print(found)
 
@@ -159,10 +160,9 @@ def _folder(name: str) -> str:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = terminal()
     for at, name in enumerate(found["cells"], 1):
         console.print(Text(f"cell {at}: {name}"))
     console.print(_means(found))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli.terminal import say_json, terminal
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console  # noqa: TID251 - its type alone
     from rich.table import Table
 
     from convogen.judges.verdicts import Protocol
@@ -76,15 +77,14 @@ def command(
         "calibration": calibrations(judged, humans, known),
     }
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found, indent=2)
         return
     if not any(found[key] for key in found if key != "protocol"):
         raise click.UsageError(
             "nothing to compare: give two judges of the same dialogues, --own or --human"
         )
-    from rich.console import Console
 
-    _print(Console(), found)
+    _print(terminal(), found)
 
 
 def _print(console: Console, found: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from convogen.cli.judged import judge_model, judge_runs
 from convogen.cli.options import base_url_option, model_option, price_option
+from convogen.cli.terminal import say_json, terminal
 
 if TYPE_CHECKING:
     from convogen.store import Run
@@ -71,7 +71,7 @@ def command(
     )
     found = standings(names, [Match(i, j, pair) for i, j, pair, _ in pairs])
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found, indent=2)
     else:
         _print(found)
 
@@ -86,7 +86,6 @@ def _open(source: str, out: Path) -> Run:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -103,7 +102,7 @@ def _print(found: Mapping[str, Any]) -> None:
             table.add_column(number, justify="right", no_wrap=True)
         return table
 
-    console = Console()
+    console = terminal()
     table = headed("Ranking", ["who"], ["Elo", "95%", "games", "won"])
     for row in found["ratings"]:
         won = "–" if row["won"] is None else f"{row['won']:.0%}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import Any
 
 import click
 
 from convogen.cli.options import base_url_option, model_option, models_from
+from convogen.cli.terminal import say, say_json
 
 __all__ = ["command"]
 
@@ -44,11 +44,11 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
         raise ModelConfigError(f"doctor: {first_fault(error)}") from error
     report = asyncio.run(examine(spec))
     if as_json:
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        say_json(report, indent=2)
         return
     for key, value in report.items():
         shown = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-        click.echo(f"{key.replace('_', ' '):28} {shown}")
+        say(f"{key.replace('_', ' '):28} {shown}")
 
 
 async def examine(spec: Any) -> dict[str, Any]:

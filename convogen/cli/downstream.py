@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from, price_option
+from convogen.cli.options import (
+    NearestGroup,
+    base_url_option,
+    model_option,
+    models_from,
+    price_option,
+)
+from convogen.cli.terminal import say, say_json, terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +31,7 @@ PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07
 """What the text of the DiaSynth paper says, in percent."""
 
 
-@click.group("downstream")
+@click.group("downstream", cls=NearestGroup)
 def command() -> None:
     """Train models on a RUN's dialogues and evaluate them on held-out ones.
 
@@ -115,12 +122,12 @@ def summarization_command(
         **given,
     )
     if not task.models:
-        click.echo(NO_MODEL, err=True)
+        say(NO_MODEL, err=True)
     tally = Tally()
     asking = Asking(run / "downstream", concurrency, tally)
-    found = summarization(task, asking, lambda line: click.echo(line, err=True))
+    found = summarization(task, asking, lambda line: say(line, err=True))
     if calls := tally.counts["calls"]:
-        click.echo(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)
+        say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)
     _show(found, out or run / "downstream" / f"summarization-{task.training.name}.json", as_json)
 
 
@@ -143,7 +150,7 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 
     open_run(str(run))
     task = Classification(run=run, **given)
-    found = classification(task, lambda line: click.echo(line, err=True))
+    found = classification(task, lambda line: say(line, err=True))
     _show(found, out or run / "downstream" / f"classification-{task.label}.json", as_json)
 
 
@@ -154,15 +161,14 @@ def published_command(as_json: bool) -> None:
 
     Means over the cells: a summariser, data set and measure each.
     """
-    from rich.console import Console
 
     from convogen.metrics.downstream_arithmetic import published_sums
 
     found = published_sums()
     if as_json:
-        click.echo(json.dumps({"generators": found, "paper": PAPER}))
+        say_json({"generators": found, "paper": PAPER})
     else:
-        Console().print(_published_table(found))
+        terminal().print(_published_table(found))
 
 
 def _published_table(found: dict[str, dict[str, float]]) -> Table:
@@ -227,11 +233,10 @@ def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:
         raise RunFolderError(f"{out.parent}: cannot be made: {error.strerror}") from error
     write_whole(out, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        say_json(found)
         return
-    from rich.console import Console
 
-    console = Console()
+    console = terminal()
     console.print(_table(found))
     console.print(f"{out}", style="dim", soft_wrap=True)
 

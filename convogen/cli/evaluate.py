@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from convogen.cli.judged import judge_model, judge_runs
 from convogen.cli.options import base_url_option, model_option, price_option
+from convogen.cli.terminal import say_json, terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -101,7 +101,7 @@ def command(
         reports.append({**statistics, "method": first.method if first else None, **told})
     if as_json:
         beside = {name: found.as_dict({}) for name, found in human.items()}
-        click.echo(json.dumps({"runs": reports, "against": beside}, ensure_ascii=False))
+        say_json({"runs": reports, "against": beside})
     else:
         _print(ours, human, reports)
 
@@ -172,7 +172,6 @@ def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
 def _print(
     ours: Mapping[str, Measured], human: Mapping[str, Measured], reports: Sequence[dict[str, Any]]
 ) -> None:
-    from rich.console import Console
 
     from convogen.cli.diasynth_tables import diasynth_tables
     from convogen.cli.stats import (
@@ -186,7 +185,7 @@ def _print(
 
     named = {short_name(name, dict(ours)): found for name, found in ours.items()}
     others = {short_name(name, dict(human)): found for name, found in human.items()}
-    console = Console()
+    console = terminal()
     paper = {name: found.paper for name, found in (named | others).items()}
     console.print(paper_table(paper, "paper"))
     texts = {name: found.text for name, found in named.items()}

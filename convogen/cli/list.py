@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
+
+from convogen.cli.terminal import say, say_json, terminal
 
 __all__ = ["command"]
 
@@ -16,13 +17,14 @@ def command(as_json: bool) -> None:
     """List experiments, methods, judges, gates, exporters, hubs and models."""
     listing = _listing()
     if as_json:
-        click.echo(json.dumps(listing, indent=2, ensure_ascii=False))
+        say_json(listing, indent=2)
         return
+    out = terminal()
     for kind, entries in listing.items():
-        click.secho(kind, bold=True)
+        out.print(kind, style="bold")
         width = max((len(name) for name in entries), default=0)
         for name, about in entries.items():
-            click.echo(f"  {name:{width}}  {about}")
+            say(f"  {name:{width}}  {about}")
 
 
 def _listing() -> dict[str, dict[str, str]]:
@@ -63,7 +65,9 @@ def _files(folder: str, pattern: str) -> int:
 
 
 def _about(cls: Any) -> str:
+    """The first line about a class: its module's, unless it is a variant of one beside it."""
     import sys
 
-    text = sys.modules[cls.__module__].__doc__ or cls.__doc__ or ""
+    variant = any(base.__module__ == cls.__module__ for base in cls.__mro__[1:])
+    text = (None if variant else sys.modules[cls.__module__].__doc__) or cls.__doc__ or ""
     return text.strip().splitlines()[0]

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import click
 
+from convogen.cli.options import NearestGroup
+from convogen.cli.terminal import say
+
 __all__ = ["command", "embedded_models"]
 
 
@@ -31,13 +34,13 @@ def embedded_models() -> dict[str, Path | str]:
     return found
 
 
-@click.group("models", invoke_without_command=True)
+@click.group("models", cls=NearestGroup, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List the embedded models and where they are; `pull` fetches another."""
     if ctx.invoked_subcommand is None:
         for name, path in embedded_models().items():
-            click.echo(f"{name}  {path}")
+            say(f"{name}  {path}")
 
 
 @command.command("pull")
@@ -67,7 +70,7 @@ def pull(source: str, file: str | None) -> None:
     if not _is_gguf(target):
         target.unlink()
         raise ModelConfigError(f"models pull {source}: this is no GGUF file")
-    click.echo(f"{target.name} is in {folder}; use it with --model {target.name}")
+    say(f"{target.name} is in {folder}; use it with --model {target.name}")
 
 
 def _is_gguf(path: Path) -> bool:

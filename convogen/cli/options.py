@@ -5,11 +5,19 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
-__all__ = ["again", "base_url_option", "model_option", "models_from", "price_option"]
+__all__ = [
+    "NearestGroup",
+    "again",
+    "base_url_option",
+    "model_option",
+    "models_from",
+    "price_option",
+]
 
 model_option = click.option(
     "--model",
@@ -34,6 +42,21 @@ price_option = click.option(
     metavar="[ROLE=]IN,OUT[,CACHED]",
     help="What a model costs, in USD per million tokens [default: its list price, where known].",
 )
+
+
+class NearestGroup(click.Group):
+    """A group that answers a command it does not have with the nearest that it has."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; raises `click.UsageError`."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            near = get_close_matches(args[0].casefold(), known, 1, 0.5)
+            guess = f"did you mean {near[0]}? " if near else ""
+            ctx.fail(f"no command {args[0]!r:.200}; {guess}there are: {', '.join(known)}")
+        return super().resolve_command(ctx, args)
 
 
 def again() -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.options import again, base_url_option, model_option, models_from
+from convogen.cli.terminal import say, terminal
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -70,12 +71,12 @@ def _whole(folder: Path, out: Path | None) -> int:
         f"{found.n_calls} recorded calls"
     )
     if found.difference is None:
-        click.echo(f"{folder}: identical: {played}")
+        say(f"{folder}: identical: {played}")
     else:
         where = f"task {found.difference.task} ({found.difference.record})"
-        click.echo(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
+        say(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
     if found.changed is not None:
-        click.echo(f"changed since: {found.changed}")
+        say(f"changed since: {found.changed}")
     return 0 if found.difference is None else 1
 
 
@@ -88,7 +89,7 @@ def _one(
     try:
         played = replay_conversation(folder, conversation, from_turn, out, models=models)
     except KeyboardInterrupt:
-        click.echo(f"stopped, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
     _print(load_run(folder), conversation, from_turn, played)
     return 0
@@ -114,11 +115,10 @@ def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
     """What was said and what is said instead, side by side."""
     from itertools import zip_longest
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = terminal()
     old = run.conversation(conversation)
     new = next(played.conversations(), None)
     for turn in old.turns[: from_turn - 1]:

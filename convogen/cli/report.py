@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from convogen.cli.terminal import say, say_json
 
 __all__ = ["command"]
 
@@ -52,7 +53,7 @@ def command(
     numbers = gather(runs, human, available_cores(), first)
     paths = write_report(numbers, runs, out)
     if as_json:
-        click.echo(json.dumps(numbers, ensure_ascii=False))
+        say_json(numbers)
         return
     for path in paths:
-        click.echo(path)
+        say(path)

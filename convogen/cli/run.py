@@ -11,6 +11,7 @@ import click
 
 from convogen.cli.limits import limit_options
 from convogen.cli.options import again, base_url_option, model_option, models_from, price_option
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -84,7 +85,7 @@ def command(
     loaded = load_with(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
     for line in notices(loaded):
-        click.echo(line, err=True)
+        say(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
     else:
@@ -105,7 +106,7 @@ def play(
             return run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
 
 

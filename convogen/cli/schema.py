@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from convogen.cli.terminal import say_json
 
 __all__ = ["command"]
 
@@ -14,4 +14,4 @@ def command() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
     from convogen.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say_json(json_schema(), indent=2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from convogen.cli.terminal import say, say_json, terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,7 +74,7 @@ def command(
             whole["corpora"] = reports
         if human:
             whole["against"] = {"source": against, **human.as_dict()}
-        click.echo(json.dumps(whole, ensure_ascii=False))
+        say_json(whole)
         return
     named = {short_name(name, measured): found for name, (found, _) in measured.items()}
     _print_tables(named, {short_name(against, {}): human} if against and human else {}, render)
@@ -100,9 +101,8 @@ def _report(name: str, found: Statistics, bad: BadRows, apart: Distance | None) 
 
 
 def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
-    from rich.console import Console
 
-    console = Console()
+    console = terminal()
     console.print(paper_table(ours | human, render))
     if render != "paper":
         console.print(
@@ -220,9 +220,9 @@ def repetition_table(name: str, found: Statistics) -> Table:
 def _print_bad_rows(name: str, bad: BadRows) -> None:
     if not bad.count:
         return
-    click.echo(f"{name}: {bad.count} bad rows left out", err=True)
+    say(f"{name}: {bad.count} bad rows left out", err=True)
     for row in bad.first[:_SHOWN_BAD_ROWS]:
-        click.echo(f"  {row}", err=True)
+        say(f"  {row}", err=True)
 
 
 def number_text(value: float | int | None, digits: int = 2) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from convogen.cli.terminal import say_json, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
             "conditions": [_report(one) for one in found],
             "published": [asdict(one) for one in arithmetic],
         }
-        click.echo(json.dumps(whole, ensure_ascii=False))
+        say_json(whole)
         return
     _print(found, arithmetic)
 
@@ -69,10 +70,9 @@ def _report(one: Condition) -> dict[str, Any]:
 
 
 def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = terminal()
     for nth, one in enumerate(found, 1):
         seeds = ", ".join(map(_seed, one.runs))
         console.print(Text(f"({nth}) {one.name}; dialogues by seed: {seeds}"))

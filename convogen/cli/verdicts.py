@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
+
+from convogen.cli.terminal import say_json, terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,18 +70,17 @@ def command(
 
             draw(compared, chart)
         if as_json:
-            click.echo(json.dumps(compared, indent=2, ensure_ascii=False))
+            say_json(compared, indent=2)
         elif table:
             _print_compared(compared)
         return
     found = [cell.counted for cell in cells]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
+        say_json([asdict(each) for each in found], indent=2)
         return
-    from rich.console import Console
 
     rows = [(each.name, asdict(each)) for each in found]
-    Console().print(verdict_table(protocol, rows))
+    terminal().print(verdict_table(protocol, rows))
 
 
 def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
@@ -108,27 +108,24 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
 
 
 def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
-    from rich.markup import escape
-
     first, gap = bias["first"], bias["gap"]
     if first["value"] is None:
-        return f"{escape(name)}: no place was named"
+        return f"{name}: no place was named"
     ends = f"{first['low']:.0%} to {first['high']:.0%}"
     return (
-        f"{escape(name)}: names the one shown first {first['value']:.0%} of the time ({ends}), "
+        f"{name}: names the one shown first {first['value']:.0%} of the time ({ends}), "
         f"shown first {gap['value']:+.2f} points"
     )
 
 
 def _print_compared(compared: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     def ends(row: Mapping[str, Any]) -> str:
         return "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
 
-    console = Console()
+    console = terminal()
     for title, key, columns, value in (
         ("Pass rate, %", "cells", ("model", "data", "utterances"), "rate"),
         ("Change with length, points", "degradation", ("model", "data", "from", "to"), "change"),
