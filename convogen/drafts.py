@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
 from convogen.lengths import BoundedText, cut_texts
+from convogen.masking import without_secrets
 from convogen.models.base import Message, printable
 from convogen.models.traffic import Answer, Session
 from convogen.speakers import tidy_name, without_titles
@@ -153,7 +154,7 @@ def find_json(text: str) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
-            return cast("dict[str, Any]", found)
+            return cast("dict[str, Any]", without_secrets(found))
         at = text.find("{", at + 1)
     return None
 

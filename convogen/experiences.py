@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from convogen.errors import SourceError
 from convogen.keys import place, words
 from convogen.resources import shipped
-from convogen.speakers import tidy_name
+from convogen.speakers import one_line, tidy_name
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.yaml12 import read_mapping
 
@@ -61,6 +61,9 @@ def _load(path: Path) -> Experience:
         experience = Experience.model_validate({"id": path.stem, "personas": personas, **mapping})
     except ValidationError as error:
         raise SourceError(f"{path}: {_explain(error, *KEYS)}") from error
+    starter = experience.starter
+    speaker = Starter(speaker=one_line(starter.speaker), text=starter.text)
+    experience = experience.model_copy(update={"starter": speaker})
     if complaint := check_experience(experience):
         raise SourceError(f"{path}: {complaint}")
     return experience
@@ -71,6 +74,8 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
         raise SourceError(f"{path}: personas.{place} must be a mapping with a name")
     fields = dict(cast("Mapping[str, Any]", entry))
     own = {key: fields.pop(key) for key in ("name", "text", "licence") if key in fields}
+    if isinstance(name := own.get("name"), str):
+        own["name"] = one_line(name)
     try:
         card = PersonaCard.model_validate(fields) if fields else None
         return Persona.model_validate({"card": card, "source": f"experiences/{path.name}", **own})

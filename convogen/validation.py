@@ -40,7 +40,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     if not key:
         return words(detail)
     message = f"{key}: {words(detail)}"
-    if key.endswith("api_key_env"):
+    if key.endswith("api_key_env") or ("url" in message and "//" not in str(detail["input"])):
         return message  # what was found there may be a key
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 

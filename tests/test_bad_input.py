@@ -19,6 +19,7 @@ from convogen import Experiment, Run, load_run, run
 from convogen.drafts import name_of_a_person
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
+from convogen.speakers import one_line
 from convogen.store import RunStore
 
 SMALL = ("--n", "1", "--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
@@ -497,11 +498,12 @@ def test_an_awkward_name_that_is_given_goes_through_unchanged(tmp_path: Path, na
     experiment = Experiment.load("demo", {**keys, **sizes})
     result = run(experiment, tmp_path / "run", open_model=lambda _: ScriptedModel(script))
     (conversation,) = result.conversations()
-    assert sorted(conversation.participants) == sorted(names)
-    assert conversation.turns[0].speaker == name
-    assert {turn.speaker for turn in conversation.turns} <= set(names)
     told = "\n".join(message.content for message in seen[-1].messages)
-    assert name in told
+    assert one_line(name) in told
+    names = [one_line(each) for each in names]
+    assert sorted(conversation.participants) == sorted(names)
+    assert conversation.turns[0].speaker == one_line(name)
+    assert {turn.speaker for turn in conversation.turns} <= set(names)
 
 
 def test_awkward_personas_together_are_shown(tmp_path: Path) -> None:
@@ -563,8 +565,9 @@ def test_awkward_seed_experiences_are_shots_as_they_are_written(tmp_path: Path) 
     prompt = seen[0].messages[-1].content
     shots = [json.loads(line) for line in prompt.split("\n") if line.startswith("{")]
     assert len(shots) == 8
+    given_as = {one_line(each): each for each in GIVEN}
     for shot in shots:
         name = shot["personas"][0]["name"]
-        assert name in GIVEN
-        assert shot["personas"][0]["text"] == f"is {name}"
+        assert name in given_as
+        assert shot["personas"][0]["text"] == f"is {given_as[name]}"
         assert shot["starter"] == {"speaker": name, "text": f"I am {name}."}

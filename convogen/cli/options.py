@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from difflib import get_close_matches
 from typing import Any
 
 import click
+
+from convogen.masking import masked
 
 __all__ = [
     "NearestGroup",
@@ -34,6 +37,11 @@ base_url_option = click.option(
     metavar="[ROLE=]URL",
     help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
 )
+
+HOST = re.compile(
+    r"(?:[a-z0-9-]{1,40}\.)*[a-z0-9-]{1,40}(?::\d{1,5}|\.[a-z]{2,10})(?:/[\w./-]{0,80})?"
+)
+"""What is a host that only lacks its scheme, and no key given by mistake."""
 
 price_option = click.option(
     "--price",
@@ -61,8 +69,6 @@ class NearestGroup(click.Group):
 
 def again() -> str:
     """The command that goes on: the same one without --fresh, secrets of its URLs masked."""
-    from convogen.masking import masked
-
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
     return shlex.join(["convogen", *args]) + (" (with your secret for ***)" if hidden else "")
@@ -88,7 +94,11 @@ def models_from(
             result[role] = {"name": name}
     for role, url in _split(base_urls, roles, "--base-url"):
         if not url.startswith(("http://", "https://")):
-            raise click.UsageError(f"--base-url {url}: must start with http:// or https://")
+            found = url if HOST.fullmatch(url) else "a text that is no URL"
+            raise click.UsageError(
+                f"--base-url: must start with http:// or https:// (found {found}); a key goes into "
+                "OPENAI_API_KEY"
+            )
         if role is not None:
             result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
         elif not result:
@@ -126,7 +136,8 @@ def _split(
             pairs.append((role, rest))
         elif sign and role.isidentifier() and "://" not in role:
             allowed = ", ".join(roles) or "none here"
-            raise click.UsageError(f"{option} {value}: unknown role {role!r}; allowed: {allowed}")
+            shown = masked(value) if option == "--model" else f"{role}=…"
+            raise click.UsageError(f"{option} {shown}: unknown role {role!r}; allowed: {allowed}")
         else:
             pairs.append((None, value))
     return sorted(pairs, key=lambda pair: pair[0] is not None)

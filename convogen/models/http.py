@@ -118,11 +118,16 @@ class Http(Keys):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Their values; raises `KeyError` naming one that is not set."""
+        """Their values.
+
+        Raises `KeyError` naming one that is not set, `ValueError` one that no header can hold.
+        """
         found = {name: os.environ.get(name, "").strip() for name in self.needs}
         for name, value in found.items():
             if not value:
                 raise KeyError(name)
+            if not value.isprintable():
+                raise ValueError(f"{name} holds a line break or another control character")
         return found
 
     def public(self) -> Http:

@@ -18,6 +18,7 @@ from convogen.corpora.rows import Row, RowError, decode, read_rows
 from convogen.corpora.sniff import container_of
 from convogen.errors import SourceError
 from convogen.keys import first_fault
+from convogen.speakers import one_line
 from convogen.types import PersonaCard, Profile
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
@@ -88,9 +89,9 @@ def _people(value: Any, source: str, field: str | None) -> list[Profile]:
     pair = next((pair for pair in PAIR_FIELDS if all(row.get(key) for key in pair)), None)
     if field is None and pair is not None:
         return [empty.model_copy(update={"text": _text(row[key], key)}) for key in pair]
-    name = row.get("name")
-    if isinstance(name, str) and 0 < len(name.strip()) <= 80:
-        empty = empty.model_copy(update={"name": name.strip()})
+    name = one_line(row["name"]).strip() if isinstance(row.get("name"), str) else ""
+    if 0 < len(name) <= 80:
+        empty = empty.model_copy(update={"name": name})
     if field is None and "lifestyle" in row and "qualities" in row:
         return [empty.model_copy(update={"card": _card(row)})]
     chosen = _field(row, field)
