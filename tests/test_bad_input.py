@@ -570,4 +570,4 @@ def test_awkward_seed_experiences_are_shots_as_they_are_written(tmp_path: Path) 
         name = shot["personas"][0]["name"]
         assert name in given_as
         assert shot["personas"][0]["text"] == f"is {given_as[name]}"
-        assert shot["starter"] == {"speaker": name, "text": f"I am {name}."}
+        assert shot["starter"] == {"speaker": name, "text": f"I am {given_as[name]}."}

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.limits import limit_options
 from convogen.cli.options import base_url_option, model_option, price_option
-from convogen.cli.terminal import say, terminal
+from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +102,7 @@ def command(
     text = json.dumps(found, indent=1, ensure_ascii=False)
     write_whole(out / "ablation.json", text + "\n")
     if as_json:
-        say(text)
+        say_json(found, indent=1)
     else:
         _print(found)
 
@@ -160,11 +161,10 @@ def _folder(name: str) -> str:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.text import Text
 
     console = terminal()
     for at, name in enumerate(found["cells"], 1):
-        console.print(Text(f"cell {at}: {name}"))
+        console.print(styled(f"cell {at}: {name}"))
     console.print(_means(found))
     if found["differences"]:
         console.print(_differences(found))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.judged import judge_model, judge_runs
 from convogen.cli.options import base_url_option, model_option, price_option
-from convogen.cli.terminal import say_json, terminal
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from convogen.store import Run
@@ -87,7 +88,6 @@ def _open(source: str, out: Path) -> Run:
 
 def _print(found: Mapping[str, Any]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     def ends(row: Mapping[str, Any], digits: int) -> str:
         if row["low"] is None:
@@ -106,7 +106,7 @@ def _print(found: Mapping[str, Any]) -> None:
     table = headed("Ranking", ["who"], ["Elo", "95%", "games", "won"])
     for row in found["ratings"]:
         won = "–" if row["won"] is None else f"{row['won']:.0%}"
-        table.add_row(Text(row["name"]), f"{row['elo']:.0f}", ends(row, 0), f"{row['games']}", won)
+        table.add_row(row["name"], f"{row['elo']:.0f}", ends(row, 0), f"{row['games']}", won)
     shown = found["first_shown"]
     if shown["value"] is not None:
         table.caption = f"the one shown first is named {shown['value']:.0%} ({ends(shown, 2)})"
@@ -115,5 +115,5 @@ def _print(found: Mapping[str, Any]) -> None:
     for row in found["matches"]:
         counts = (f"{row[key]}" for key in ("wins", "losses", "ties", "missing"))
         points = "–" if row["won"] is None else f"{row['won']:.2f}"
-        table.add_row(*(Text(name) for name in row["players"]), *counts, points, ends(row, 2))
+        table.add_row(*(styled(name) for name in row["players"]), *counts, points, ends(row, 2))
     console.print(table)

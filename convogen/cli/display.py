@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from convogen.cli.terminal import say, styled, terminal
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say
 from convogen.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.tally import Tally

@@ -9,8 +9,9 @@ from typing import Any
 
 from rich.table import Table
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.display import usd_text
-from convogen.cli.terminal import say, say_json, styled, terminal
+from convogen.cli.terminal import say, say_json
 from convogen.errors import RunFolderError
 from convogen.experiment import Experiment
 from convogen.forecast import Forecast, Range, forecast

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.judged import judge_model, judge_runs
 from convogen.cli.options import base_url_option, model_option, price_option
-from convogen.cli.terminal import say_json, terminal
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -219,7 +220,6 @@ def _print(
 def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -> Table:
     """Table IV or VI: ours above, empty where not judged, the published rows below."""
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.cli.stats import number_text, published_text
     from convogen.published import published
@@ -234,7 +234,7 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
         means: list[float | None] = [None] * len(known.columns)
         if found is not None:
             means = [*(row["value"] for row in found["aspects"].values()), found["average"]]
-        table.add_row(Text(name), *map(number_text, means), style="bold")
+        table.add_row(styled(name), *map(number_text, means), style="bold")
     table.add_section()
     for name, row in known.rows.items():
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
@@ -245,21 +245,20 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
 
 def _judge_table(name: str, found: dict[str, Any]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.cli.stats import number_text
 
     what = "Groundedness" if found["judge"] == "geval" else found["judge"]
     scale = ", {} to {}".format(*found["scale"]) if found["scale"] else ""
     title = f"{what} of {name}{scale}, judged by {found['model']}"
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=styled(title), title_justify="left")
     table.add_column("Aspect")
     for label in ("Mean", "95% interval", "Scores", "None"):
         table.add_column(label, justify="right", no_wrap=True)
     for aspect, row in found["aspects"].items():
         interval = f"{number_text(row['low'])} – {number_text(row['high'])}"
         cells = (number_text(row["value"]), interval, f"{row['n']}", f"{row['missing']}")
-        table.add_row(Text(aspect), *cells)
+        table.add_row(styled(aspect), *cells)
     table.add_section()
     table.add_row("average", number_text(found["average"]), "", "", "", style="bold")
     cost = found["cost"]

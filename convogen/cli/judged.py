@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from convogen.cli.console import terminal
 from convogen.cli.options import again, models_from
-from convogen.cli.terminal import say, terminal
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.dialogues import Beside

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from convogen.cli.terminal import say, say_json, terminal
+from convogen.cli.console import terminal
+from convogen.cli.terminal import say, say_json
 
 __all__ = ["command"]
 

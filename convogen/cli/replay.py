@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.options import again, base_url_option, model_option, models_from
-from convogen.cli.terminal import say, terminal
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -116,24 +117,23 @@ def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
     from itertools import zip_longest
 
     from rich.table import Table
-    from rich.text import Text
 
     console = terminal()
     old = run.conversation(conversation)
     new = next(played.conversations(), None)
     for turn in old.turns[: from_turn - 1]:
-        console.print(Text(f"{turn.speaker}: {turn.text}", style="dim"))
+        console.print(f"{turn.speaker}: {turn.text}", style="dim")
     turns = new.turns if new is not None else []
     table = Table(show_lines=True)
     table.add_column("")
     for name, ended in (("recorded", old.ended), ("played", new.ended if new else "failed")):
-        table.add_column(Text(f"{name}, ended by {ended}"), ratio=1)
+        table.add_column(styled(f"{name}, ended by {ended}"), ratio=1)
     pairs = zip_longest(old.turns[from_turn - 1 :], turns[from_turn - 1 :])
     for nth, pair in enumerate(pairs, from_turn):
-        said = [Text(f"{turn.speaker}: {turn.text}" if turn else "") for turn in pair]
+        said = [styled(f"{turn.speaker}: {turn.text}" if turn else "") for turn in pair]
         table.add_row(str(nth), *said)
     console.print(table)
     for failure in played.failures():
-        console.print(Text(f"{failure.stage}: {failure.kind}: {failure.message}"))
+        console.print(styled(f"{failure.stage}: {failure.kind}: {failure.message}"))
     calls = sum(1 for _ in played.ledger())
-    console.print(Text(f"{calls} calls; in {played.folder}"))
+    console.print(styled(f"{calls} calls; in {played.folder}"))

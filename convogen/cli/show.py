@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from convogen.cli.terminal import say, say_json
+from convogen.cli.terminal import say_json
 
 __all__ = ["command"]
 
@@ -26,7 +26,7 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
     if conversation is not None:
         found = run.conversation(conversation)
         if as_json:
-            say(found.model_dump_json(exclude_none=True, indent=2))
+            say_json(found.model_dump(mode="json", exclude_none=True), indent=2)
         else:
             display.print_conversation(run, found)
         return

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.terminal import say_json, terminal
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,15 +71,14 @@ def _report(one: Condition) -> dict[str, Any]:
 
 
 def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
-    from rich.text import Text
 
     console = terminal()
     for nth, one in enumerate(found, 1):
         seeds = ", ".join(map(_seed, one.runs))
-        console.print(Text(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
+        console.print(styled(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
     for table in (_rates(found), _counts(found), _diversity(found), _lengths(found)):
         console.print(table)
-    console.print(Text(_told(arithmetic)))
+    console.print(styled(_told(arithmetic)))
 
 
 def _seed(one: Played) -> str:

@@ -1,7 +1,6 @@
-"""The one place where text leaves for the terminal.
+"""Where lines leave for the terminal, and the streams they leave through.
 
-What is printed is text and no markup: nothing in it is a tag, a `:name:` of an emoji or a control
-character. Styles are given beside it, as a `Text`.
+No control character gets there. What is laid out goes through `console.py`, on the same terms.
 """
 
 from __future__ import annotations
@@ -10,19 +9,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any
 
 import click
 
 from convogen.masking import masked
 from convogen.visible import as_json, visible
 
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
-    from rich.text import Text
-
-__all__ = ["guarded_streams", "say", "say_json", "say_nothing_more", "styled", "terminal"]
+__all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -33,41 +27,6 @@ def say(text: object = "", *, err: bool = False) -> None:
 def say_json(value: Any, indent: int | None = None) -> None:
     """Print a value as JSON."""
     click.echo(as_json(value, indent))
-
-
-def styled(*parts: str | tuple[str, str]) -> Text:
-    """A text of parts, those with a style as (text, style)."""
-    from rich.text import Text
-
-    return Text.assemble(*parts)
-
-
-def terminal(*, stderr: bool = False) -> Console:
-    """A console that takes text as it is; tables and panels in it, too."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr, markup=False, emoji=False)
-    console.push_render_hook(cast("RenderHook", _Cleaner()))
-    return console
-
-
-class _Cleaner:
-    """A hook of rich's: what is about to be drawn, with its texts made visible."""
-
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """As rich asks for it."""
-        return [_Clean(one) for one in renderables]
-
-
-@dataclass(frozen=True, slots=True)
-class _Clean:
-    inner: ConsoleRenderable
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.segment import Segment
-
-        for text, style, control in console.render(self.inner, options):
-            yield Segment(text if control else visible(text), style, control)
 
 
 @contextlib.contextmanager

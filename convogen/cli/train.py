@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.terminal import say, terminal
+from convogen.cli.console import terminal
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.training.tuning import Progress

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from convogen.cli.terminal import say_json, terminal
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -86,7 +87,6 @@ def command(
 def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     """Rates and counts, each after its name."""
     from rich.table import Table
-    from rich.text import Text
 
     about = {"unieval": "taken for a person's", "gteval": "indistinguishable from real ones"}
     title = f"{protocol}: % {about[protocol]}"
@@ -100,7 +100,7 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
     for name, found in rows:
         numbers = (f"{count}" for count in (*found["counts"].values(), found["missing"]))
         bounds = f"{found['low']:.1f} to {found['high']:.1f}"
-        table.add_row(Text(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
+        table.add_row(styled(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
     biased = [(name, found["position_bias"]) for name, found in rows if found.get("position_bias")]
     if biased:
         table.caption = "; ".join(_bias_text(name, bias) for name, bias in biased)
@@ -120,7 +120,6 @@ def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
 
 def _print_compared(compared: Mapping[str, Any]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     def ends(row: Mapping[str, Any]) -> str:
         return "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
@@ -140,7 +139,7 @@ def _print_compared(compared: Mapping[str, Any]) -> None:
             left = column in ("model", "data")
             table.add_column(column, justify="left" if left else "right", no_wrap=not left)
         for row in rows:
-            cells = (Text("–" if row[name] is None else f"{row[name]}") for name in columns)
+            cells = (styled("–" if row[name] is None else f"{row[name]}") for name in columns)
             beside = "" if row["published"] is None else f"{row['published']:.2f}"
             sign = "" if value == "rate" else "+"
             table.add_row(*cells, f"{row['n']}", f"{row[value]:{sign}.2f}", ends(row), beside)
