@@ -169,6 +169,8 @@ class _Screen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line; a stderr that is gone ends nothing."""
+        if sys.stderr is None:
+            return
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(self.format(record) + "\n")
 

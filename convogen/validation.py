@@ -40,9 +40,16 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     if not key:
         return words(detail)
     message = f"{key}: {words(detail)}"
-    if key.endswith("api_key_env") or ("url" in message and "//" not in str(detail["input"])):
-        return message  # what was found there may be a key
+    if detail["type"] == "missing" or _may_hold_a_key(key, detail["input"]):
+        return message
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
+
+
+def _may_hold_a_key(place: str, found: Any) -> bool:
+    """Whether what stands at a place may be an endpoint's key, put there by mistake."""
+    if place.endswith("api_key_env") or ("models" in place and isinstance(found, dict | list)):
+        return True
+    return ("url" in place or "replicas" in place) and "://" not in str(found)
 
 
 def refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:
