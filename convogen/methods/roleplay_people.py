@@ -21,6 +21,7 @@ from convogen.errors import SourceError
 from convogen.keys import Keys, first_fault
 from convogen.methods.roleplay_failures import Family
 from convogen.personas import PersonaHub
+from convogen.speakers import one_line
 from convogen.types import Persona
 from convogen.yaml12 import read_yaml
 
@@ -91,7 +92,8 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
             f"goals {path}: goal {nth}: {given!r:.60} is none; a goal has `name` and `goal`"
         )
     try:
-        return Goal.model_validate(given)
+        goal = Goal.model_validate(given)
+        return goal.model_copy(update={"name": one_line(goal.name)})
     except ValidationError as error:
         said = first_fault(error)
         raise SourceError(

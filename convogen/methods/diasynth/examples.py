@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.keys import Keys, first_fault
+from convogen.speakers import one_line
 from convogen.yaml12 import read_yaml
 
 __all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
@@ -114,6 +115,8 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         raise SourceError(
             f"{path}: {said}; an example has {', '.join(Example.model_fields)}"
         ) from error
+    if several := next((name for name in example.people if one_line(name) != name), None):
+        raise SourceError(f"{path}: {nth}.people: the name {several!r:.200} must be one line")
     settled = example.characteristics
     if settled and settled.keys() != CHARACTERISTICS.keys():
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))
