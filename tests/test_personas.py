@@ -529,10 +529,9 @@ def test_a_name_over_several_lines_is_one_line_in_prompts_and_records(
     }
     Path("hub").mkdir()
     Path("hub/seed.yaml").write_text(json.dumps(seed))
-    settings = ("personas=sampled", "persona_source=people.json", "experiences=hub", "shots=1")
-    chosen = [
-        part for one in (*settings, "max_turns=2", "participants=2") for part in ("--set", one)
-    ]
+    keys = ("personas=sampled", "persona_source=people.json", "experiences=hub", "shots=1")
+    keys = (*keys, "max_turns=2", "participants=2")
+    chosen = [part for one in keys for part in ("--set", one)]
     ended = convogen("run", "demo", "--model", "scripted", "--n", 1, "--out", "run", *chosen)
     assert ended.status == 0, ended.err
     (conversation,) = load_run("run").conversations()
