@@ -6,7 +6,8 @@
 >>> [len(conversation.turns) for conversation in result.conversations()]
 [10, 10]
 
-`load_run(folder)` opens the same run again later.
+`load_run(folder)` opens the same run again later. In a notebook, which has an event loop already,
+`await run_async(experiment)`. Plugins find what they build on in `convogen.extend`.
 """
 
 from __future__ import annotations
@@ -14,36 +15,96 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convogen.engine import run
+    from convogen.corpora import open_corpus
+    from convogen.engine import run, run_async
+    from convogen.errors import (
+        BudgetReached,
+        ConvogenError,
+        EndpointDown,
+        ExperimentError,
+        ModelConfigError,
+        ModelFault,
+        PluginError,
+        RunFolderError,
+        RunStopped,
+        SourceError,
+        TooManyFailures,
+        TooManyRejected,
+        UserError,
+    )
     from convogen.experiment import Experiment
+    from convogen.exports import export_run
+    from convogen.judging import judge_run, judge_run_async
+    from convogen.metrics import Statistics, measure
+    from convogen.models.budget import Limits
+    from convogen.models.spec import ModelSpec
     from convogen.store import Run, load_run
-    from convogen.types import Conversation, Experience, Failure, Persona, Turn
+    from convogen.types import Conversation, Experience, Failure, Persona, Score, Turn
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BudgetReached",
     "Conversation",
+    "ConvogenError",
+    "EndpointDown",
     "Experience",
     "Experiment",
+    "ExperimentError",
     "Failure",
+    "Limits",
+    "ModelConfigError",
+    "ModelFault",
+    "ModelSpec",
     "Persona",
+    "PluginError",
     "Run",
+    "RunFolderError",
+    "RunStopped",
+    "Score",
+    "SourceError",
+    "Statistics",
+    "TooManyFailures",
+    "TooManyRejected",
     "Turn",
+    "UserError",
     "__version__",
+    "export_run",
+    "judge_run",
+    "judge_run_async",
     "load_run",
+    "measure",
+    "open_corpus",
     "run",
+    "run_async",
 ]
 
 _HOMES = {
-    "Conversation": "convogen.types",
-    "Experience": "convogen.types",
-    "Experiment": "convogen.experiment",
-    "Failure": "convogen.types",
-    "Persona": "convogen.types",
-    "Run": "convogen.store",
-    "Turn": "convogen.types",
-    "load_run": "convogen.store",
-    "run": "convogen.engine",
+    "convogen.corpora": ("open_corpus",),
+    "convogen.engine": ("run", "run_async"),
+    "convogen.errors": (
+        "BudgetReached",
+        "ConvogenError",
+        "EndpointDown",
+        "ExperimentError",
+        "ModelConfigError",
+        "ModelFault",
+        "PluginError",
+        "RunFolderError",
+        "RunStopped",
+        "SourceError",
+        "TooManyFailures",
+        "TooManyRejected",
+        "UserError",
+    ),
+    "convogen.experiment": ("Experiment",),
+    "convogen.exports": ("export_run",),
+    "convogen.judging": ("judge_run", "judge_run_async"),
+    "convogen.metrics": ("Statistics", "measure"),
+    "convogen.models.budget": ("Limits",),
+    "convogen.models.spec": ("ModelSpec",),
+    "convogen.store": ("Run", "load_run"),
+    "convogen.types": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
 
 
@@ -51,6 +112,11 @@ def __getattr__(name: str) -> Any:
     """Public names are imported on first use, so that `import convogen` stays light."""
     from importlib import import_module
 
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module 'convogen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,6 +14,7 @@ from typing import Any
 from convogen.corpora import Corpus, open_corpus
 from convogen.corpora.seeds import opening, seed_id
 from convogen.errors import SourceError
+from convogen.frames import RunTable
 from convogen.store import Run
 from convogen.types import Conversation, Turn
 
@@ -32,7 +33,16 @@ _SHOWN = 60
 """Characters of an utterance in a message."""
 
 
-class CorpusFolder(Run):
+class _Elsewhere(Run):
+    """A folder for scores of conversations that are not in it."""
+
+    def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
+        if table in ("conversations", "turns"):
+            return (one.model_dump(exclude_none=True) for one in self.conversations())
+        return super()._written(table)
+
+
+class CorpusFolder(_Elsewhere):
     """The scores of a corpus: a folder that has nothing else of a run."""
 
     def __init__(self, source: str, folder: Path, corpus: Corpus | None = None) -> None:
@@ -55,7 +65,7 @@ class CorpusFolder(Run):
         return digest_of((one.id, one.turns) for one in self.conversations())
 
 
-class PairFolder(Run):
+class PairFolder(_Elsewhere):
     """The dialogues of one run that another has a counterpart of, and their scores' folder."""
 
     def __init__(self, first: Run, beside: Beside, folder: Path) -> None:

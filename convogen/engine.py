@@ -276,6 +276,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
             packages[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    packages |= experiment.packages
     return {
         "name": experiment.name,
         "fingerprint": experiment.fingerprint,

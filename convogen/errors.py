@@ -5,6 +5,7 @@
     │   ├── ExperimentError       an experiment file, a key in it or an override
     │   ├── SourceError           experiences, personas, prompts or a corpus file
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
+    │   ├── PluginError           an installed plugin that cannot be used
     │   └── RunFolderError        foreign, locked, unwritable or damaged run folder
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
@@ -26,6 +27,7 @@ __all__ = [
     "ExperimentError",
     "ModelConfigError",
     "ModelFault",
+    "PluginError",
     "RunFolderError",
     "RunStopped",
     "SourceError",
@@ -57,6 +59,10 @@ class SourceError(UserError):
 
 class ModelConfigError(UserError):
     """A model cannot be used as configured: no key, unknown name, not installed."""
+
+
+class PluginError(UserError):
+    """An installed plugin cannot be used: it fails to import, or lacks what its kind needs."""
 
 
 class RunFolderError(UserError):

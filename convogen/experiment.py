@@ -34,7 +34,7 @@ from pydantic import Field, field_validator
 
 from convogen import registry
 from convogen.errors import ExperimentError
-from convogen.gates import Gate, gate_class, parameters, place_gate
+from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.keys import Keys
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
@@ -216,6 +216,15 @@ class Experiment:
         own = self.common.sampling.get(role)
         return own.over(settings) if own else settings
 
+    @property
+    def packages(self) -> dict[str, str]:
+        """The installed packages, with their versions, whose plugins it uses."""
+        judges = [gate.judge for gate in self.gates if isinstance(gate, JudgeGate)]
+        gates = [gate.name for gate in self.gates]
+        return registry.packages(
+            {"methods": [self.common.method], "gates": gates, "judges": judges}
+        )
+
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
         """The prompts by step; raises `SourceError` where one's own file is wrong."""
@@ -316,7 +325,7 @@ def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
     """The keys of a file in `folder`, its paths taken from there; wrong types are left alone."""
     method = data.get("method", Common.model_fields["method"].default)
     result = dict(data)
-    if isinstance(method, str) and method in registry.names("methods"):
+    if isinstance(method, str) and registry.known("methods", method):
         loaded: type[Method] = registry.load("methods", method)
         for key in loaded.path_fields:
             if isinstance(value := data.get(key), str) and loaded.is_path(key, value):

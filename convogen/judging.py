@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from convogen import __version__
+from convogen import __version__, registry
 from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import RunFolderError, SourceError
 from convogen.inorder import WINDOW, InOrder, run_to_end
@@ -265,6 +265,8 @@ def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
     fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     described: dict[str, Any] = {"convogen": __version__, "kind": role.spec.kind}
+    if packages := registry.packages({"judges": [judge.name]}):
+        described["packages"] = packages
     if role.spec.price:
         described["price"] = role.spec.price.model_dump(exclude_none=True)
     return {"fingerprint": fingerprint, "judged_by": essence, **described}

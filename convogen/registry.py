@@ -1,19 +1,34 @@
-"""Names -> the classes behind them, built in or from an installed package's entry points.
+"""Names -> the classes behind them: built in, or of an installed plugin.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
-`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates and exporters
-likewise.
+`mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters, readers
+and metrics likewise. What such a class is derived from is in `convogen.extend`. Readers are tried
+in the order of this list, installed ones last.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
 
-from convogen.errors import ExperimentError
+from convogen.errors import ExperimentError, PluginError
+from convogen.plugins import Plugin, find_plugins, import_class, load_plugin
 
-__all__ = ["load", "names"]
+__all__ = ["KINDS", "Kind", "fault", "faults", "known", "load", "names", "packages", "plugins"]
+
+Kind = Literal["methods", "judges", "gates", "exporters", "readers", "metrics"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+BASES: dict[str, str] = {
+    "methods": "convogen.methods.base:Method",
+    "judges": "convogen.judges.base:Judge",
+    "gates": "convogen.gates.base:Gate",
+    "exporters": "convogen.exports.base:Exporter",
+    "readers": "convogen.corpora.base:Reader",
+    "metrics": "convogen.metrics.base:Metric",
+}
+"""What a class of each kind is derived from, and so what it must have."""
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {
@@ -45,27 +60,88 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "csv": "convogen.exports.plain:Csv",
         "sharegpt": "convogen.exports.chat:ShareGPT",
         "messages": "convogen.exports.chat:Messages",
+        "dpo": "convogen.exports.preferences:DPO",
         "hf": "convogen.exports.plain:HuggingFace",
     },
+    "readers": {
+        "convogen": "convogen.corpora.chat:OwnRecords",
+        "turns": "convogen.corpora.chat:Turns",
+        "utterances": "convogen.corpora.chat:Utterances",
+        "messages": "convogen.corpora.chat:Messages",
+        "sharegpt": "convogen.corpora.chat:ShareGPT",
+        "arena": "convogen.corpora.oasst:ArenaVotes",
+        "oasst1": "convogen.corpora.oasst:Oasst1",
+        "seeds": "convogen.corpora.oasst:SeedRows",
+        "lmsys": "convogen.corpora.chat:Lmsys",
+        "personachat": "convogen.corpora.human:PersonaChat",
+        "parlai": "convogen.corpora.human:ParlAI",
+        "dailydialog": "convogen.corpora.human:DailyDialog",
+        "empatheticdialogues": "convogen.corpora.human:EmpatheticDialogues",
+        "meld": "convogen.corpora.human:Meld",
+        "dialogsum": "convogen.corpora.human:DialogSum",
+        "samsum": "convogen.corpora.human:SAMSum",
+        "plain": "convogen.corpora.chat:Plain",
+    },
+    "metrics": {},
 }
+"""The measures of `convogen.metrics.Statistics` share one pass and are no classes of their own."""
 
 
-def names(kind: str) -> list[str]:
-    """The registered names of a kind, built-in ones first."""
-    return [*BUILT_IN[kind], *sorted(_installed(kind).keys() - BUILT_IN[kind].keys())]
+def names(kind: Kind) -> list[str]:
+    """Return the names of a kind, built-in ones first, without those of broken plugins.
+
+    Each can be loaded: the plugins of this kind are imported.
+    """
+    return [*BUILT_IN[kind], *(one.name for one in plugins(kind) if fault(one) is None)]
 
 
-def load(kind: str, name: str) -> Any:
-    """The class registered under a name; raises `ExperimentError` naming those that exist."""
-    target = BUILT_IN[kind].get(name)
-    if target is not None:
-        module, attribute = target.split(":")
-        return getattr(import_module(module), attribute)
-    installed = _installed(kind)
-    if name in installed:
-        return installed[name].load()
+def known(kind: Kind, name: object) -> bool:
+    """Return whether a name is of this kind, be its plugin broken; nothing is imported."""
+    return name in BUILT_IN[kind] or any(plugin.name == name for plugin in plugins(kind))
+
+
+def load(kind: Kind, name: str) -> type[Any]:
+    """Return the class of a name.
+
+    Raises `ExperimentError` naming those that exist, `PluginError` if the plugin is broken.
+    """
+    if name in BUILT_IN[kind]:
+        return import_class(BUILT_IN[kind][name])
+    for plugin in plugins(kind):
+        if plugin.name == name:
+            found = _loaded(plugin)
+            if isinstance(found, PluginError):
+                raise found
+            return found
     raise ExperimentError(f"{kind[:-1]}: {name!r} is not known; allowed: {', '.join(names(kind))}")
 
 
-def _installed(kind: str) -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=f"convogen.{kind}")}
+def plugins(kind: Kind | None = None) -> list[Plugin]:
+    """Return the plugins that are installed, usable or not; nothing is imported."""
+    return [plugin for plugin in find_plugins(BUILT_IN) if kind in (None, plugin.kind)]
+
+
+def packages(used: Mapping[Kind, Iterable[str]]) -> dict[str, str]:
+    """Return the distributions, with their versions, of the plugins among names by kind."""
+    return {
+        plugin.distribution: plugin.version
+        for kind, names in used.items()
+        for plugin in plugins(kind)
+        if plugin.name in set(names) and not plugin.refused
+    }
+
+
+def fault(plugin: Plugin) -> str | None:
+    """Return the line that says why a plugin cannot be used, None if it can; imports it."""
+    found = _loaded(plugin)
+    return str(found) if isinstance(found, PluginError) else None
+
+
+def faults() -> list[str]:
+    """Return a line for each plugin that cannot be used."""
+    return [line for plugin in plugins() if (line := fault(plugin))]
+
+
+def _loaded(plugin: Plugin) -> type[Any] | PluginError:
+    base = import_class(BASES[plugin.kind]) if plugin.kind in BASES else object
+    return load_plugin(plugin, base)

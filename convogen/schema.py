@@ -17,7 +17,7 @@ def json_schema() -> dict[str, Any]:
     alternatives: list[dict[str, Any]] = []
     definitions: dict[str, Any] = common.pop("$defs", {})
     for name in registry.names("methods"):
-        own = registry.load("methods", name).model_json_schema()
+        own: dict[str, Any] = registry.load("methods", name).model_json_schema()
         definitions |= own.pop("$defs", {})
         properties = {**common["properties"], "method": {"const": name}, **own["properties"]}
         properties["gates"] = {

@@ -39,8 +39,8 @@ class Prices:
         told: dict[str, Any] = run.manifest.get("models") or {}
         for role, described in told.items():
             self._take(role, described)
-        for path in run.folder.glob("scores/*.jsonl"):
-            if judge := scores_manifest(path):
+        for name in run.judges():
+            if judge := scores_manifest(run.folder / "scores" / f"{name}.jsonl"):
                 self._take(JUDGE, {**judge, "name": judge.get("judged_by", {}).get("model")})
         for role, spec in (models or {}).items():
             if (

@@ -15,18 +15,22 @@ a torn last line is cut off on opening. A task's journal goes only after its row
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import parse_row, rows_of_task, write_whole
+from convogen.frames import RunTable, columns_of, run_frame
 from convogen.models.journal import Journal, check_answer
 from convogen.tasklog import TaskLog, complete_lines, journals, lock
 from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "load_run"]
 
@@ -104,6 +108,13 @@ class Run:
         """The finished conversations that a gate rejected, in the order of the plan."""
         return self._rows("rejected.jsonl", Rejected)
 
+    def judges(self) -> list[str]:
+        """Who has scored the run, by name; scores that were moved aside do not count."""
+        scores = self.folder / "scores"
+        names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
+        names |= {path.name for path in scores.glob("*/")}
+        return sorted(name for name in names if "." not in name)  # a dot: moved aside
+
     def scores(self, judge: str) -> Iterator[Score]:
         """A judge's scores, by conversation and aspect; none where it has not judged yet."""
         return self._rows(f"scores/{judge}.jsonl", Score)
@@ -113,19 +124,20 @@ class Run:
 
         Where a judge is named, only its rows.
         """
-        judges = [path for path in sorted(self.folder.glob("scores/*/")) if "." not in path.name]
-        alone = [path for path in judges if path.name == judge]
-        # A dot: scores that were moved aside.
-        for folder in [self.folder, *judges] if judge is None else alone:
-            last = -1
-            for row in _json_rows(folder / "ledger.jsonl", "task"):
-                last = row["task"]
-                yield row
-            for path in journals(folder / "journal"):
-                if int(path.stem) <= last:
-                    continue  # its rows are in the ledger, it only waits for them to be on disk
-                for row in _json_rows(path, "call"):
-                    yield {"task": int(path.stem)} | row["call"]
+        for name in [None, *self.judges()] if judge is None else [judge]:
+            yield from self._ledger(name)
+
+    def _ledger(self, judge: str | None) -> Iterator[dict[str, Any]]:
+        folder = self.folder / "scores" / judge if judge else self.folder
+        last = -1
+        for row in _json_rows(folder / "ledger.jsonl", "task"):
+            last = row["task"]
+            yield row
+        for path in journals(folder / "journal"):
+            if int(path.stem) <= last:
+                continue  # its rows are in the ledger, it only waits for them to be on disk
+            for row in _json_rows(path, "call"):
+                yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
         """The answered calls of a committed task in the order they were made: `task`, `key`,
@@ -148,6 +160,56 @@ class Run:
         raise SourceError(
             f"{self.folder}: no conversation {name!r}; conversations.jsonl holds their ids"
         )
+
+    def to_pandas(
+        self, table: RunTable = "conversations", columns: Sequence[str] | None = None
+    ) -> DataFrame:
+        """Return a table of the run as a frame, its rows in the order of the plan.
+
+        >>> from convogen import load_run
+        >>> run = load_run(folder)
+        >>> run.to_pandas()[["n_turns", "ended"]]
+           n_turns      ended
+        0       10  max_turns
+        1       10  max_turns
+        >>> turns = run.to_pandas("turns")
+        >>> turns.groupby("conversation", sort=False)["text"].count().tolist()
+        [10, 10]
+
+        Columns are named as the fields of the records (`convogen.types`) and are the same for every
+        run; `convogen.frames.COLUMNS` lists them with their dtypes. What joins the tables: `id` of
+        conversations is `conversation` of turns and scores, `id` of experiences is `experience` of
+        conversations. `turn` counts from 1, `n_words` are separated by white space.
+
+        Of a run that is being written, what is committed is there, and of the ledger also the calls
+        of tasks under way. In the ledger `judge` is missing for the run's own calls; for a judge's,
+        `task` is the place of the score in its file. `at` is when a call was answered, in UTC;
+        `lost_attempts` is missing unless something may have been billed for nothing.
+
+        Args:
+            table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
+                `experiences`, `failures` or `rejected`.
+            columns: only these, in this order; what is not wanted is never held.
+
+        Raises:
+            UserError: if there is no such table or column.
+            RunFolderError: if a row cannot be read.
+        """
+        wanted = columns_of(table, columns)
+        return run_frame(table, wanted, self._written(table), self.folder)
+
+    def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
+        """The rows of the file that a table is made of, as they are written."""
+        if table == "ledger":
+            for judge in (None, *self.judges()):
+                for row in self._ledger(judge):
+                    yield {**row, "judge": judge}
+        elif table == "scores":
+            for judge in self.judges():
+                yield from _json_rows(self.folder / "scores" / f"{judge}.jsonl", "conversation")
+        else:
+            name = "conversations" if table == "turns" else table
+            yield from _json_rows(self.folder / f"{name}.jsonl", "id")
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         path = self.folder / name
@@ -296,11 +358,14 @@ class RunStore(Run):
 
 
 def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        with path.open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    yield parse_row(path, line, key)
+    try:
+        lines = path.open("rb")
+    except FileNotFoundError:
+        return  # nothing of the kind yet, or a journal whose task has been committed meanwhile
+    with lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield parse_row(path, line, key)
 
 
 def _parse(where: object, line: bytes, record: type[R]) -> R:

@@ -21,6 +21,7 @@ from convogen.experiment import shipped_experiments
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = dict(re.findall(r"```(python|yaml)\n(.*?)```", README, re.DOTALL))
+PYTHON = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"^    (convogen .*?)(?: +#.*)?$", README, re.MULTILINE)
 
 
@@ -34,21 +35,23 @@ def test_every_command_is_understood(command: str) -> None:
     """Each command's words are parsed by the command line, up to the point of doing it."""
     words = shlex.split(command.split(" > ")[0])[1:]
     group: click.Command = cli
+    above = click.Context(cli, **cli.context_settings)
     while words and isinstance(group, click.Group):
-        found = group.get_command(click.Context(group), words[0])
+        found = group.get_command(above, words[0])
         if found is None:
             break
         group, words = found, words[1:]
     assert group is not cli
-    group.make_context(group.name or "", words)
+    group.make_context(group.name or "", words, parent=above)
 
 
 def test_the_python_example_runs(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKS["python"]], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", PYTHON], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 4
+    assert "prompt_tokens" in done.stdout
     assert (tmp_path / "runs" / "python" / "conversations.jsonl").is_file()
 
 

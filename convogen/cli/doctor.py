@@ -33,10 +33,12 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     """
     from pydantic import ValidationError
 
+    from convogen.cli.plugins import print_faults
     from convogen.errors import ModelConfigError
     from convogen.keys import first_fault
     from convogen.models.spec import ModelSpec
 
+    print_faults()
     chosen = models_from({}, models, base_urls, [])
     try:
         spec = ModelSpec.model_validate(chosen.get("default", "embedded"))

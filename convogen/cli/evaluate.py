@@ -66,6 +66,7 @@ def command(
     scores/<judge>.jsonl. The same command again goes on with judging that was stopped; no answered
     call is paid for twice. With --out a SOURCE may be any conversation data.
     """
+    from convogen.cli.stats import print_metric_faults
     from convogen.judges.verdicts import PROTOCOLS
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, judged_by_all, measure_source, write_statistics
@@ -88,6 +89,7 @@ def command(
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
     human = {name: measure_source(name, cores) for name in beside}
     ours = {name: measure_source(name, cores) for name in runs}
+    print_metric_faults(found.text for found in (*ours.values(), *human.values()))
     reports: list[dict[str, Any]] = []
     for name, run in runs.items():
         statistics = ours[name].as_dict(human)
@@ -177,6 +179,7 @@ def _print(
     from convogen.cli.diasynth_tables import diasynth_tables
     from convogen.cli.stats import (
         checks_tables,
+        metric_tables,
         more_tables,
         paper_table,
         repetition_table,
@@ -191,7 +194,8 @@ def _print(
     console.print(paper_table(paper, "paper"))
     texts = {name: found.text for name, found in named.items()}
     human_texts = {name: found.text for name, found in others.items()}
-    for table in (*more_tables(texts, human_texts), *checks_tables(texts)):
+    metrics = metric_tables(texts | human_texts)
+    for table in (*more_tables(texts, human_texts), *checks_tables(texts), *metrics):
         console.print(table)
     for name, found in texts.items():
         if found.repetition:

@@ -23,13 +23,16 @@ __all__ = ["command"]
     "format_",
     metavar="FORMAT",
     required=True,
-    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, hf; or an installed exporter.",
+    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, dpo, hf; or an installed one.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     help="Folder for the data, the card README.md and export.json.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An installed exporter's keys."
 )
 @click.option(
     "--splits",
@@ -49,17 +52,43 @@ __all__ = ["command"]
 @click.option(
     "--perspective",
     metavar="NAME",
-    help="messages, sharegpt: who is the assistant; `each` gives a row per speaker.",
+    help="messages, sharegpt, dpo: who is the assistant; `each` gives a row per speaker [default: "
+    "each].",
 )
 @click.option(
     "--merge/--no-merge",
     default=None,
-    help="messages, sharegpt: turns in a row of one side in one message [default: merge].",
+    help="messages, sharegpt: roles alternate from user to assistant, or a message per turn as it "
+    "was said [default: merge].",
 )
 @click.option(
     "--system/--no-system",
     default=None,
-    help="messages, sharegpt: a system message with persona and scene [default: system].",
+    help="messages, sharegpt, dpo: a system message with persona and scene [default: system].",
+)
+@click.option(
+    "--loss-mask",
+    metavar="FIELD",
+    help="messages, sharegpt: mark the messages to learn with `weight` (OpenAI, mistral-finetune) "
+    "or `train` (Axolotl); turns taken in spite of a fault are not.",
+)
+@click.option(
+    "--csv-safe/--no-csv-safe",
+    default=None,
+    help="csv: an apostrophe before texts that a spreadsheet would evaluate [default: csv-safe].",
+)
+@click.option("--judge", metavar="NAME", help="dpo: whose scores rank the replies; needed.")
+@click.option(
+    "--margin",
+    type=float,
+    help="dpo: how much higher the chosen reply is scored at least [default: 1].",
+)
+@click.option("--aspect", help="dpo: the aspect that counts [default: the mean of all].")
+@click.option(
+    "--alternatives",
+    multiple=True,
+    metavar="RUN",
+    help="dpo: a further run or replay to compare with, besides the replays beside RUN.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the export that is in the folder.")
 @click.option("--push-to-hub", metavar="OWNER/NAME", help="Then push it to the Hugging Face hub.")
@@ -69,18 +98,26 @@ def command(
     folder: str,
     format_: str,
     out: Path,
+    settings: tuple[str, ...],
     splits: str,
     seed: int,
     joins: str,
     perspective: str | None,
     merge: bool | None,
     system: bool | None,
+    loss_mask: str | None,
+    csv_safe: bool | None,
+    judge: str | None,
+    margin: float | None,
+    aspect: str | None,
+    alternatives: tuple[str, ...],
     overwrite: bool,
     push_to_hub: str | None,
     private: bool,
     as_json: bool,
 ) -> None:
     """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
+    from convogen.cli.run import read_settings
     from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
     from convogen.metrics import available_cores
     from convogen.store import load_run
@@ -89,10 +126,20 @@ def command(
         raise click.UsageError("--private is about --push-to-hub")
     if push_to_hub:
         check_name(push_to_hub)
-    given = {"perspective": perspective, "merge": merge, "system": system}
-    exporter = open_exporter(format_, {k: v for k, v in given.items() if v is not None})
+    given = {
+        "perspective": perspective,
+        "merge": merge,
+        "system": system,
+        "loss_mask": loss_mask,
+        "csv_safe": csv_safe,
+        "judge": judge,
+        "margin": margin,
+        "aspect": aspect,
+    }
+    options = {key: value for key, value in given.items() if value is not None}
+    exporter = open_exporter(format_, {**options, **read_settings(settings)})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
-    plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite)
+    plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
     exported = export_run(load_run(folder), out, plan, available_cores())
     if as_json:
         say_json(json.loads((out / "export.json").read_text("utf-8")))
@@ -109,6 +156,11 @@ def _print(exported: Exported, plan: Plan) -> None:
         say(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
     if exported.left_out:
         say(f"left out: {exported.left_out:,} conversations without a row")
+    for kind, n in sorted(exported.counts.items()):
+        if n:
+            say(f"{kind.replace('_', ' ')}: {n:,}")
+    for folder in exported.alternatives.unjudged if exported.alternatives else ():
+        say(f"no scores, not compared: {folder}", err=True)
     licences = exported.licences
     if licences.unknown:
         say(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)

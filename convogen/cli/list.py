@@ -13,15 +13,28 @@ __all__ = ["command"]
 
 
 @click.command("list")
+@click.option("--plugins", "of_plugins", is_flag=True, help="List what packages add, and faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(as_json: bool) -> None:
-    """List experiments, methods, judges, gates, exporters, hubs and models."""
+def command(of_plugins: bool, as_json: bool) -> None:
+    """List experiments, methods, judges, gates, exporters, metrics, hubs and models."""
+    from convogen.cli.plugins import plugin_rows, print_faults, print_rows
+
+    if of_plugins:
+        rows = plugin_rows()
+        if as_json:
+            say_json(rows, indent=2)
+        else:
+            print_rows(rows)
+        return
     listing = _listing()
+    print_faults()
     if as_json:
         say_json(listing, indent=2)
         return
     out = terminal()
     for kind, entries in listing.items():
+        if not entries:
+            continue
         out.print(kind, style="bold")
         width = max((len(name) for name in entries), default=0)
         for name, about in entries.items():
@@ -35,12 +48,9 @@ def _listing() -> dict[str, dict[str, str]]:
     from convogen.personas import shipped_hubs
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
-    methods = {name: _about(registry.load("methods", name)) for name in registry.names("methods")}
-    judges = {name: _about(registry.load("judges", name)) for name in registry.names("judges")}
-    gates = {name: _about(registry.load("gates", name)) for name in registry.names("gates")}
-    exporters = {
-        name: registry.load("exporters", name).__doc__.splitlines()[0]
-        for name in registry.names("exporters")
+    registered = {
+        kind: {name: _about(registry.load(kind, name)) for name in registry.names(kind)}
+        for kind in registry.KINDS
     }
     hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
     for name, path in shipped_hubs().items():
@@ -50,10 +60,7 @@ def _listing() -> dict[str, dict[str, str]]:
     models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"
     return {
         "experiments": experiments,
-        "methods": methods,
-        "judges": judges,
-        "gates": gates,
-        "exporters": exporters,
+        **registered,
         "hubs": hubs,
         "models": models,
     }
@@ -65,10 +72,11 @@ def _files(folder: str, pattern: str) -> int:
     return len(list(shipped(folder).glob(pattern)))
 
 
-def _about(cls: Any) -> str:
-    """The first line about a class: its module's, unless it is a variant of one beside it."""
+def _about(cls: type[Any]) -> str:
+    """Return `about`, else the docstring's first line; the module's if that only has parameters."""
     import sys
 
-    variant = any(base.__module__ == cls.__module__ for base in cls.__mro__[1:])
-    text = (None if variant else sys.modules[cls.__module__].__doc__) or cls.__doc__ or ""
-    return text.strip().splitlines()[0]
+    text = getattr(cls, "about", None) or cls.__doc__ or ""
+    if not text or text.startswith("Parameters of"):
+        text = sys.modules[cls.__module__].__doc__ or text
+    return next(iter(text.strip().splitlines()), "")

@@ -34,7 +34,7 @@ COMMANDS = {
     "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
     "report": "Put what is known of runs on one page, beside the published numbers.",
     "export": "Export a run as a data set: JSONL, Parquet, CSV, ShareGPT, messages, Hugging Face.",
-    "list": "List experiments, methods, judges, exporters, hubs and models.",
+    "list": "List experiments, methods, judges, exporters, hubs, models; and plugins.",
     "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
     "models": "The embedded models: where they are; pull another GGUF.",
     "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",
@@ -107,11 +107,23 @@ def _status(args: list[str], times: int, debug: bool) -> int:
         return _failed(f"{error.format_message()}{hint}", 2, debug)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except ConvogenError as error:
-        return _failed(str(error), error.exit_status, debug)
-    except OSError as error:
-        said = f"{error.filename or 'a file'}: {error.strerror or error}"
-        return _failed(said, 2, debug)
+    except Exception as error:
+        if (line := _mendable(error)) is None:
+            raise
+        return _failed(line, getattr(error, "exit_status", 2), debug)
+
+
+def _mendable(error: Exception) -> str | None:
+    """What is wrong, unless it is nobody's fault but convogen's own."""
+    from convogen.plugins import blame
+
+    if isinstance(error, ConvogenError):
+        return str(error)
+    if line := blame(error):
+        return line
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    return None
 
 
 def _observed(times: int) -> AbstractContextManager[None]:
@@ -119,7 +131,8 @@ def _observed(times: int) -> AbstractContextManager[None]:
     if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         from convogen.models.tracing import configure
 
-        configure()
+        if not configure():
+            say("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
     if not times:
         return nullcontext()
     from convogen.log import verbose

@@ -43,6 +43,7 @@ def command(
     from convogen.reports.matching import matched_corpora
     from convogen.reports.numbers import gather
     from convogen.reports.page import write_report
+    from convogen.reports.tables import metric_faults
 
     distinct = dict.fromkeys((baseline, *folders) if baseline else folders)
     runs = {short_name(name, dict(distinct)): open_run(name) for name in distinct}
@@ -51,6 +52,8 @@ def command(
     human = {f"{name} (corpus)" if name in runs else name: of for name, of in human.items()}
     first = short_name(baseline, dict(distinct)) if baseline else None
     numbers = gather(runs, human, available_cores(), first)
+    for line in metric_faults(numbers):
+        say(line, err=True)
     paths = write_report(numbers, runs, out)
     if as_json:
         say_json(numbers)

@@ -12,6 +12,8 @@ __all__ = ["command"]
 @click.command("schema")
 def command() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
+    from convogen.cli.plugins import print_faults
     from convogen.schema import json_schema
 
+    print_faults()
     say_json(json_schema(), indent=2)

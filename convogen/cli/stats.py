@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "command",
+    "metric_tables",
     "more_tables",
     "number_text",
     "paper_table",
+    "print_metric_faults",
     "published_text",
     "repetition_table",
     "short_name",
@@ -65,6 +67,7 @@ def command(
     cores = workers or available_cores()
     measured = {name: _measure(name, format_, render, strict, cores) for name in files}
     human = _measure(against, None, render, strict, cores)[0] if against else None
+    print_metric_faults(found for found, _ in measured.values())
     if as_json:
         reports = [
             _report(name, found, bad, distance(found, human) if human else None)
@@ -110,7 +113,7 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
             "Published numbers count labels as words: --render paper measures as they do.\n",
             style="dim",
         )
-    for table in more_tables(ours, human):
+    for table in (*more_tables(ours, human), *metric_tables(ours | human)):
         console.print(table)
     for name, found in ours.items():
         if found.repetition:
@@ -200,6 +203,30 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
             table.add_row(f"{label}: {kind}", *(f"{found.get(kind, 0)}" for found in counts))
     if table.rows:
         yield table
+
+
+def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
+    """Yield a table of what installed metrics say, unless there are none."""
+    from rich.table import Table
+
+    table = Table(title="Installed metrics", title_justify="left")
+    table.add_column("Metric")
+    for name in columns:
+        table.add_column(styled(name), justify="right", overflow="fold")
+    metrics = [found.metrics for found in columns.values()]
+    for name, unit in {name: one.unit for of in metrics for name, one in of.items()}.items():
+        values = (of[name].value if name in of else None for of in metrics)
+        label = styled(f"{name}, {unit}" if unit else name)
+        table.add_row(label, *(number_text(value, 3) for value in values))
+    if table.rows:
+        yield table
+
+
+def print_metric_faults(measured: Iterable[Statistics]) -> None:
+    """Print a line to stderr for each metric that broke."""
+    faults = (one.fault for found in measured for one in found.metrics.values())
+    for line in dict.fromkeys(fault for fault in faults if fault):
+        say(line, err=True)
 
 
 def repetition_table(name: str, found: Statistics) -> Table:

@@ -1,4 +1,4 @@
-"""`convogen train`: fine-tune a model to speak as people do to chatbots."""
+"""`convogen train`: fine-tune a model to speak as people do, to chatbots or among themselves."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ __all__ = ["command"]
     show_default=True,
     help="The model to train: embedded, a .gguf file, a checkpoint's folder or name.",
 )
+@click.option(
+    "--learn",
+    type=click.Choice(["inquirer", "agents"]),
+    default="inquirer",
+    show_default=True,
+    help="Who the model learns to be: a person who asks a chatbot, or the people of a group chat.",
+)
+@click.option(
+    "--agent-prompt",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --learn agents: the prompt they are asked in [default: the shipped one].",
+)
+@click.option("--max-words", type=click.IntRange(min=1), help="With --learn agents: as in a run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/train-…].")
 @click.option(
     "--settings",
@@ -40,7 +53,11 @@ __all__ = ["command"]
 @click.option("--steps", type=click.IntRange(min=1), help="Steps [default: as epochs say].")
 @click.option("--seed", type=click.IntRange(min=0), help="Decides order, samples, first weights.")
 @click.option("--merge", is_flag=True, help="Write the whole model too, the adapter merged.")
-@click.option("--gguf", is_flag=True, help="Write a .gguf file too, for --model FILE.")
+@click.option(
+    "--gguf",
+    is_flag=True,
+    help="Write .gguf files too: the model for --model FILE, and the adapter.",
+)
 @click.option("--format", "train_format", help="The format of TRAIN [default: guessed].")
 @click.option("--held-out-format", help="The format of the other [default: guessed].")
 @click.option("--licence", help="The terms of TRAIN, for the manifest.")
@@ -52,20 +69,27 @@ def command(
     out: Path | None,
     file: Path | None,
     settings: tuple[str, ...],
+    learn: str,
+    agent_prompt: Path | None,
+    max_words: int | None,
     fresh: bool,
     **given: Any,
 ) -> None:
     """Fine-tune a model on the people's turns of TRAIN, and measure it on those of another corpus.
 
-    Both are a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT] with dialogues of a person and
-    a chatbot. No dialogue of the other corpus is trained on: those with the same id or the same
-    first utterance are left out. The same command again goes on from the last checkpoint, or
-    writes what is missing.
+    Both are a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]: dialogues of a person and a
+    chatbot; with --learn agents a run, a file of scenes, or conversations with personas. No
+    dialogue of the other corpus is trained on: those with the same id or the same first utterance
+    are left out. The same command again goes on from the last checkpoint, or writes what is
+    missing.
     """
     from convogen.cli.run import read_settings
+    from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
     from convogen.training.tuning import Plan, fine_tune
 
+    if learn == "inquirer" and (agent_prompt or max_words):
+        raise click.UsageError("--agent-prompt and --max-words are for --learn agents")
     own = {
         key: given[key] for key in ("n", "n_held_out", "steps", "seed") if given[key] is not None
     }
@@ -78,6 +102,7 @@ def command(
         given["licence"],
         given["merge"],
         given["gguf"],
+        SceneForm(agent_prompt, max_words) if learn == "agents" else None,
     )
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]
@@ -116,6 +141,8 @@ def _shown() -> Generator[Progress]:
 
 
 def _print(manifest: dict[str, Any], folder: Path) -> None:
+    from convogen.training.tuning import ADAPTER
+
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
         say(
@@ -126,8 +153,9 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
     if data["shared_left_out"]:
         say(f"not trained on, since held out too: {data['shared_left_out']:,} dialogues")
     before, after = found["before"]["value"], found["after"]["value"]
-    say(f"held-out perplexity of the person's turns: {before:.3f} before, {after:.3f} after")
+    say(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
         if path.exists():
-            use = f"; use it with --model {path}" if path.suffix == ".gguf" else ""
+            whole = path.suffix == ".gguf" and path.name != ADAPTER
+            use = f"; use it with --model {path}" if whole else ""
             say(f"{path}{use}")

@@ -13,7 +13,7 @@ says is never evaluated, and rows, turns and groups are bounded (`convogen.corpo
 
 from __future__ import annotations
 
+from convogen.corpora.base import Reader
 from convogen.corpora.corpus import BadRow, BadRows, Batch, Corpus, open_corpus
-from convogen.corpora.formats import FORMATS, Format
 
-__all__ = ["FORMATS", "BadRow", "BadRows", "Batch", "Corpus", "Format", "open_corpus"]
+__all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Reader", "open_corpus"]

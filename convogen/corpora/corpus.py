@@ -10,8 +10,10 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from convogen import registry
+from convogen.corpora.base import Reader
 from convogen.corpora.dailydialog import label_files, labelled_rows
-from convogen.corpora.formats import FORMATS, Format, recognise
+from convogen.corpora.formats import readers, recognise
 from convogen.corpora.hub import hub_rows
 from convogen.corpora.rows import Broken, Row, RowError, decode, read_rows
 from convogen.corpora.sniff import container_of
@@ -61,11 +63,11 @@ class BadRows:
 class Batch:
     """Groups of rows, each one conversation or more, not yet converted; picklable and small.
 
-    `shape` is the index of the format in `FORMATS`, `start` the number of groups before these.
+    `reader` converts them, `start` is the number of groups before these.
     """
 
     source: str
-    shape: int
+    reader: Reader
     start: int
     groups: list[list[Row]]
 
@@ -73,13 +75,12 @@ class Batch:
         """The conversations of this batch, and the rows that gave none."""
         good: list[Conversation] = []
         bad: list[BadRow] = []
-        convert = FORMATS[self.shape].convert
         stem = Path(self.source).name.split(".")[0] or "row"
         for number, group in enumerate(self.groups, self.start + 1):
             line = group[0].line
             try:
                 rows = [Row(row.line, decode(row.value)) for row in group]
-                good.extend(convert(rows, f"{stem}-{number}"))
+                good.extend(self.reader.convert(rows, f"{stem}-{number}"))
             except RowError as error:
                 bad.append(BadRow(self.source, error.line or line, number, str(error)))
             except ValidationError as error:
@@ -96,7 +97,7 @@ class Corpus:
     """
 
     source: str
-    format: Format
+    format: Reader
     rows: Callable[[], Iterator[Row]]
     strict: bool = False
     bad_rows: BadRows = field(default_factory=BadRows)
@@ -109,7 +110,6 @@ class Corpus:
         """
         self.bad_rows = BadRows()
         groups = self._groups()
-        shape = FORMATS.index(self.format)
         start = 0
         batch: list[list[Row]] = []
         weight = 0
@@ -117,11 +117,11 @@ class Corpus:
             batch.append(group)
             weight += sum(_weight(row.value) for row in group)
             if len(batch) >= size or weight > _BATCH_BYTES:
-                yield Batch(self.source, shape, start, batch)
+                yield Batch(self.source, self.format, start, batch)
                 start += len(batch)
                 batch, weight = [], 0
         if batch:
-            yield Batch(self.source, shape, start, batch)
+            yield Batch(self.source, self.format, start, batch)
 
     def refuse(self, bad: list[BadRow]) -> None:
         """Count bad rows; raises `SourceError` for the first where the corpus is strict."""
@@ -140,7 +140,7 @@ class Corpus:
             yield from good
 
     def _groups(self) -> Iterator[list[Row]]:
-        if self.format.breaks is None:
+        if not self.format.groups:
             for row in self.rows():
                 yield [row]
             return
@@ -179,8 +179,10 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
     Raises `SourceError` where the source is missing or empty, `format` is unknown, or no format
     fits.
     """
-    names = list(dict.fromkeys(form.name for form in FORMATS))
-    if format is not None and format not in names:
+    names = [reader.name for reader in readers()]
+    if format is not None and not readers(format):
+        if registry.known("readers", format):
+            registry.load("readers", format)  # raises what is wrong with a plugin
         raise SourceError(f"format '{format}' is unknown; known are {', '.join(names)}")
     name = str(source)
     rows = _hub(name) if name.startswith("hf:") else _file(name)

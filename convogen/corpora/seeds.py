@@ -15,7 +15,6 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, cast
 
-from convogen.corpora.chat import arena_vote, oasst_messages, oasst_tree
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
 from convogen.store import Run
@@ -48,13 +47,6 @@ RULES = {
     "duplicate": "a dialogue, or its id, that was there before",
 }
 """The rules of cleaning, in the order they are applied."""
-
-LICENCES: dict[object, str] = {
-    oasst_messages: "Apache-2.0",
-    oasst_tree: "Apache-2.0",
-    arena_vote: "CC-BY-4.0 (what persons wrote), CC-BY-NC-4.0 (what chatbots wrote)",
-}
-"""Under which terms a data set was published whose rows only this reader can read."""
 
 MAX_SEEDS = 20_000
 """As many seeds of a source are held, the first ones."""
@@ -121,7 +113,7 @@ def open_seeds(
     for seed in seeds:
         digest.update(_content(seed).encode())
     name = source if source.startswith("hf:") else Path(source).name
-    found = Seeds(name, LICENCES.get(corpus.format.convert), seeds, counts, digest.hexdigest())
+    found = Seeds(name, corpus.format.licence, seeds, counts, digest.hexdigest())
     if not seeds:
         raise SourceError(
             f"{source}: no seed in it ({found.about}); a seed is a dialogue of at least "

@@ -18,8 +18,10 @@ __all__ = [
     "as_dict",
     "as_list",
     "conversation",
+    "has",
     "labels",
     "role_turns",
+    "row_id",
     "script_turns",
     "text_of",
 ]
@@ -50,6 +52,23 @@ def text_of(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise RowError(f"{what} is {type(value).__name__}, a string is expected")
     return value
+
+
+def has(value: Any, *keys: str, **types: type) -> bool:
+    """Return whether `value` is an object with these keys, and with values of these types."""
+    if not isinstance(value, dict):
+        return False
+    row = cast("dict[str, Any]", value)
+    named = all(isinstance(row.get(key), kind) for key, kind in types.items())
+    return named and all(key in row for key in keys)
+
+
+def row_id(row: dict[str, Any], key: str, fallback: str) -> str:
+    """Return the id that a row has under `key`, text or number, or else `fallback`."""
+    value = row.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else fallback
 
 
 def alternating(texts: Iterable[Any]) -> list[Turn]:

@@ -135,7 +135,7 @@ def _writer(
     name: str, columns: Sequence[str]
 ) -> Callable[[Layout, int, Conversation], list[Any]] | None:
     """What writes a format; None where nothing does."""
-    if name in ("messages", "sharegpt", "arena", "oasst1"):
+    if name in ("messages", "sharegpt", "lmsys", "seeds"):
         return _message_rows if any(key in columns for key in MESSAGES) else None
     if name in ("personachat", "dailydialog"):
         return _text_list_rows if any(key in columns for key in TEXTS) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
@@ -49,11 +50,15 @@ LABEL = "label_"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A conversation, the experience it was played from, and its scores where they are joined."""
+    """A conversation, the experience it was played from, and its scores if they are joined.
+
+    `alternatives` are other conversations with the same beginning, for exporters that compare.
+    """
 
     conversation: Conversation
     experience: Experience | None = None
     scores: tuple[Score, ...] = ()
+    alternatives: tuple[Item, ...] = ()
 
 
 class Exporter(BaseModel, ABC):
@@ -78,13 +83,33 @@ class Exporter(BaseModel, ABC):
         `speakers` has the number of conversations in which each name speaks.
         """
 
+    @property
+    def protects_cells(self) -> bool:
+        """Whether texts in CSV are protected against spreadsheets that evaluate them."""
+        return True
+
+    @property
+    def judged_by(self) -> str | None:
+        """The judge whose scores rank `Item.alternatives`; None if rows are made of one
+        conversation each."""
+        return None
+
     @abstractmethod
     def columns(self) -> dict[str, Column]:
         """The columns of a row, without those of the context and those joined."""
 
     @abstractmethod
-    def rows(self, item: Item) -> Iterator[dict[str, Any]]:
-        """The rows of a conversation; none where these options leave it out."""
+    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a conversation; none if these options leave it out.
+
+        What of the conversation the rows do not hold as it was is counted in `counts`, by kind;
+        the totals are `counts` in `export.json`.
+        """
+
+    def why_empty(self, counts: Mapping[str, int]) -> str:
+        """Why a whole run gave no row, in words that say what to do."""
+        del counts
+        return "these options leave out every conversation"
 
 
 def context_values(

@@ -26,10 +26,10 @@ from convogen.masking import masked
 from convogen.metrics import Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES
 from convogen.reports import groundedness
+from convogen.reports.cells import number_text
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
 from convogen.reports.numbers import accepted
-from convogen.reports.tables import number_text
 from convogen.store import Run
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
             failures=facts.failures,
             limits=facts.limits,
             example=_example(exported.example),
+            counts={kind: n for kind, n in sorted(exported.counts.items()) if n},
             labelled=[name for name in exported.columns if name.startswith(LABEL)],
             columns={name: _shown(kind) for name, kind in exported.columns.items()},
         )
@@ -198,6 +199,8 @@ def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
 def _statistics(found: Statistics) -> dict[str, str]:
     shown = {label: number_text(getattr(found, key)) for label, key in _BASIC.items()}
     shown |= {label: number_text(getattr(found, key), 3) for label, key in MEASURES.items()}
+    for name, metric in found.metrics.items():
+        shown[f"{name}, {metric.unit}" if metric.unit else name] = number_text(metric.value, 3)
     chat = found.group_chat
     return shown | {label: number_text(getattr(chat, key), 3) for label, key in GROUP_CHAT.items()}
 

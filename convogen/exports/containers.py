@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from convogen.corpora.cells import protected
 from convogen.exports.base import Column, Container
 
 __all__ = ["Writer", "arrow_schema", "finish", "open_writer", "quiet"]
@@ -36,12 +37,19 @@ class Writer(ABC):
 
 
 def open_writer(
-    container: Container, folder: Path, split: str, columns: Mapping[str, Column]
+    container: Container,
+    folder: Path,
+    split: str,
+    columns: Mapping[str, Column],
+    csv_safe: bool = True,
 ) -> Writer:
-    """Begin a split in a folder: `data/<split>.<container>`, or a part of a `DatasetDict`."""
+    """Begin a split in a folder: `data/<split>.<container>`, or a part of a `DatasetDict`.
+
+    With `csv_safe` the texts in CSV are protected against spreadsheets.
+    """
     openers: dict[str, Callable[[], Writer]] = {
         "jsonl": lambda: _Jsonl(folder / "data" / f"{split}.jsonl"),
-        "csv": lambda: _Csv(folder / "data" / f"{split}.csv", list(columns)),
+        "csv": lambda: _Csv(folder / "data" / f"{split}.csv", list(columns), csv_safe),
         "parquet": lambda: _Arrow(folder / "data" / f"{split}.parquet", columns),
         HF: lambda: _Arrow(folder / f"{split}{_PART}", columns),
     }
@@ -80,7 +88,8 @@ class _Jsonl(Writer):
 class _Csv(Writer):
     """All texts are quoted, so that nothing else can be read into them."""
 
-    def __init__(self, path: Path, columns: list[str]) -> None:
+    def __init__(self, path: Path, columns: list[str], safe: bool) -> None:
+        self._safe = safe
         self._file = path.open("w", encoding="utf-8", newline="")
         self._rows = csv.DictWriter(
             self._file, columns, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n"
@@ -88,14 +97,15 @@ class _Csv(Writer):
         self._rows.writeheader()
 
     def write(self, row: Mapping[str, Any]) -> None:
-        self._rows.writerow({key: _cell(value) for key, value in row.items()})
+        self._rows.writerow({key: self._cell(value) for key, value in row.items()})
 
     def close(self) -> None:
         self._file.close()
 
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    def _cell(self, value: Any) -> Any:
+        if isinstance(value, list | dict):
+            value = json.dumps(value, ensure_ascii=False)
+        return protected(value) if self._safe and isinstance(value, str) else value
 
 
 class _Arrow(Writer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -13,11 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from convogen import __version__, registry
+from convogen.corpora.cells import protected
 from convogen.errors import SourceError
+from convogen.exports.alternatives import Alternatives
 from convogen.exports.base import Column, Exporter, Item, context_values, given_labels
 from convogen.exports.card import CardFacts, card_text
 from convogen.exports.containers import Writer, finish, open_writer
-from convogen.exports.folder import DESCRIPTION, staged
+from convogen.exports.folder import seal, staged
 from convogen.exports.joining import (
     JOINS,
     Contents,
@@ -29,31 +30,41 @@ from convogen.exports.joining import (
 from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
 from convogen.files import write_whole
-from convogen.store import Run
+from convogen.store import Run, load_run
 
 __all__ = ["Exported", "Plan", "export_run", "open_exporter"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to export and how: `splits` are shares by name, `joins` some of `JOINS`."""
+    """What to export and how: `splits` are shares by name, `joins` some of `JOINS`.
+
+    `alternatives` are folders of runs and replays to compare with, besides the replays that are
+    found beside the run; only exporters that compare take them.
+    """
 
     exporter: Exporter
     splits: Mapping[str, float] = field(default_factory=lambda: dict(WHOLE))
     joins: Sequence[str] = ()
     seed: int = 0
     overwrite: bool = False
+    alternatives: Sequence[str | Path] = ()
 
 
 @dataclass
 class Exported:
-    """What an export holds: conversations and rows by split, the columns, the licences."""
+    """What an export holds: conversations and rows by split, the columns, the licences.
+
+    `counts` has what the rows do not hold as it was, by kind.
+    """
 
     folder: Path
     columns: dict[str, Column]
     conversations: Counter[str] = field(default_factory=Counter[str])
     rows: Counter[str] = field(default_factory=Counter[str])
     left_out: int = 0
+    counts: Counter[str] = field(default_factory=Counter[str])
+    alternatives: Alternatives | None = None
     licences: Licences = field(default_factory=Licences)
     example: Item | None = None
 
@@ -69,40 +80,64 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
         if detail["type"] == "extra_forbidden":
             allowed = ", ".join(exporter.model_fields) or "none"
             reason = f"not an option of {name}; its options: {allowed}"
+        elif detail["type"] == "missing":
+            reason = f"is needed: {exporter.model_fields[option].description}"
         else:
             reason = detail["msg"]
         raise SourceError(f"export to {name}: {option}: {reason}") from None
 
 
-def export_run(run: Run, out: Path, plan: Plan, workers: int = 1) -> Exported:
+def export_run(
+    run: str | Path | Run, out: str | Path, plan: Plan | str = "jsonl", workers: int = 1
+) -> Exported:
     """Export what is committed in a run into a folder, whole or not at all.
 
-    Memory does not grow with the run. Raises `SourceError` for options that fit no conversation,
-    unknown joins or scores that are not there, `RunFolderError` where a folder cannot be read or
-    written, or `out` holds something already.
+    `run` may be its folder, `plan` the name of an exporter as it is by default. Memory does not
+    grow with the run. Raises `SourceError` for options that fit no conversation, unknown joins or
+    scores that are not there, `RunFolderError` where a folder cannot be read or written, or `out`
+    holds something already.
     """
-    unknown = [name for name in plan.joins if name not in JOINS]
-    if unknown:
-        raise SourceError(f"with: {unknown[0]!r} is not known; allowed: {', '.join(JOINS)}")
+    run, out = run if isinstance(run, Run) else load_run(run), Path(out)
+    plan = Plan(open_exporter(plan, {})) if isinstance(plan, str) else plan
+    _check(plan)
     exporter = plan.exporter
     own, joined = exporter.columns(), joined_columns(plan.joins)
     contents = look_through(run, [*own, *joined])
+    if "scores" in plan.joins and not contents.judges:
+        raise SourceError(
+            f"{run.folder}: has no scores to join; `convogen evaluate RUN --judge geval` makes them"
+        )
     exporter.check(contents.speakers)
+    alternatives = None
+    if exporter.judged_by is not None:
+        alternatives = Alternatives.find(run, plan.alternatives, exporter.judged_by)
     labels = contents.labels if exporter.with_context else {}
+    if exporter.container == "csv" and exporter.protects_cells:
+        labels = {label: protected(column) for label, column in labels.items()}
     kinds = contents.kinds if exporter.with_context else {}
     of_context = dict.fromkeys(labels.values(), "string")
     columns: dict[str, Column] = {**own, **of_context, **kinds, **joined}
     if exporter.container == "csv":
         columns |= {name: "string" for name, kind in columns.items() if not isinstance(kind, str)}
     with staged(out, plan.overwrite) as folder:
-        exported = Exported(out, columns)
+        exported = Exported(out, columns, alternatives=alternatives)
         _write(run, contents, labels, kinds, plan, folder, exported)
-        sources = run.manifest.get("experiment", {}).get("sources", {})
-        exported.licences.add_dialogues(sources, exported.conversations.total())
+        for source in [*(alternatives.runs if alternatives else ()), run]:
+            sources = source.manifest.get("experiment", {}).get("sources", {})
+            exported.licences.add_dialogues(sources, exported.conversations.total())
         facts = CardFacts.gather(run, contents.conversations, workers)
         write_whole(folder / "README.md", card_text(facts, plan, exported))
-        write_whole(folder / DESCRIPTION, _description(run, plan, exported))
+        seal(folder, _description(run, plan, exported))
     return exported
+
+
+def _check(plan: Plan) -> None:
+    """Raise `SourceError` for joins that are not known, and alternatives that nothing compares."""
+    unknown = [name for name in plan.joins if name not in JOINS]
+    if unknown:
+        raise SourceError(f"with: {unknown[0]!r} is not known; allowed: {', '.join(JOINS)}")
+    if plan.alternatives and plan.exporter.judged_by is None:
+        raise SourceError(f"export to {plan.exporter.name}: compares no alternatives; dpo does")
 
 
 def _write(
@@ -115,26 +150,33 @@ def _write(
     exported: Exported,
 ) -> None:
     """Write the data of all splits in one pass; a split without rows has no file."""
-    container = plan.exporter.container
+    exporter = plan.exporter
+    container = exporter.container
+    wanted = set(contents.judges if "scores" in plan.joins else ()) | {exporter.judged_by}
+    judges = [name for name in contents.judges if name in wanted]
     writers: dict[str, Writer] = {}
     with ExitStack() as stack:
-        for item in items(run, contents, plan.joins):
+        for item in items(run, judges, contents.conversations):
+            if exported.alternatives is not None:
+                item = exported.alternatives.of(item)
             split = split_of(item, plan.splits, plan.seed)
             shared = dict(context_values(item.conversation, labels))
             shared |= joined_values(item, plan.joins)
             rows = 0
-            for row in plan.exporter.rows(item):
-                turn = rows if plan.exporter.row_per_turn else None
+            for row in exporter.rows(item, exported.counts):
+                turn = rows if exporter.row_per_turn else None
                 given = given_labels(item.conversation, kinds, turn)
                 if split not in writers:
-                    writer = open_writer(container, folder, split, exported.columns)
+                    writer = open_writer(
+                        container, folder, split, exported.columns, exporter.protects_cells
+                    )
                     writers[split] = writer
                     stack.callback(writer.close)
                 writers[split].write({**row, **dict(given), **shared})
                 rows += 1
             _count(exported, item, split, rows)
     if not writers:
-        raise SourceError(f"{run.folder}: these options leave out every conversation")
+        raise SourceError(f"{run.folder}: {exporter.why_empty(exported.counts)}")
     finish(container, folder, [split for split in plan.splits if split in writers])
 
 
@@ -149,14 +191,14 @@ def _count(exported: Exported, item: Item, split: str, rows: int) -> None:
     exported.example = exported.example or item
 
 
-def _description(run: Run, plan: Plan, exported: Exported) -> str:
+def _description(run: Run, plan: Plan, exported: Exported) -> dict[str, Any]:
     """`export.json`: what another program wants to know of an export."""
     manifest = run.manifest
     splits = {
         name: {"conversations": exported.conversations[name], "rows": exported.rows[name]}
         for name in plan.splits
     }
-    described = {
+    return {
         "convogen": __version__,
         "format": plan.exporter.name,
         "options": plan.exporter.model_dump(exclude_defaults=True),
@@ -165,8 +207,16 @@ def _description(run: Run, plan: Plan, exported: Exported) -> str:
         "shares": dict(plan.splits),
         "splits": splits,
         "left_out": exported.left_out,
+        "counts": {kind: n for kind, n in sorted(exported.counts.items()) if n},
         "experiment": manifest.get("name"),
         "fingerprint": manifest.get("fingerprint"),
         "licence": exported.licences.hub_id,
-    }
-    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+    } | _compared(exported.alternatives)
+
+
+def _compared(alternatives: Alternatives | None) -> dict[str, Any]:
+    """What `export.json` says of the judge and of the runs that alternatives come from."""
+    if alternatives is None:
+        return {}
+    judged_by = alternatives.judged_by.get("judged_by", {})
+    return {"alternatives": alternatives.described, "judged_by": judged_by}

@@ -1,47 +1,63 @@
-"""The folder of an export: written beside under another name, then put in place whole."""
+"""The folder of an export: written beside under a temporary name, then put in place whole.
+
+Ownership is never guessed from a name. Work happens in a folder that `mkdtemp` makes beside the
+target and that holds a marker; a later export removes such a folder only if it is marked for the
+same target and no process holds its lock. An export is replaced only if it holds the files that
+its `export.json` lists, unchanged.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from convogen import __version__
 from convogen.errors import RunFolderError
+from convogen.files import write_whole
 from convogen.tasklog import lock
 
-__all__ = ["DESCRIPTION", "staged"]
+__all__ = ["DESCRIPTION", "seal", "staged"]
 
 DESCRIPTION = "export.json"
-"""Says what an export holds; a folder without it is not replaced."""
+"""Says what an export holds, file by file; a folder without it is not replaced."""
+
+_WORK = ".convogen-export-"
+_MARK = "exports-to.json"
+_UNHASHED = re.compile(r"state\.json|dataset_info\.json")
+"""Notes of `datasets`, which differ from one export of the same rows to the next."""
+
+_UNLISTED = re.compile(
+    r"README\.md|dataset_dict\.json|data/[\w.]+\.(jsonl|csv|parquet)"
+    r"|[\w.]+/(state\.json|dataset_info\.json|data-\d+-of-\d+\.arrow)"
+)
+"""The files of an export whose `export.json` does not list them yet."""
 
 
 @contextmanager
 def staged(out: Path, overwrite: bool) -> Generator[Path]:
-    """A new folder to write into; at the end of the block it is put at `out`.
+    """Yield a new folder to write into; at the end of the block it is put at `out`.
 
-    Where the block raises, or the process is killed, `out` is as it was. Raises `RunFolderError`
-    where `out` holds anything (or, with `overwrite`, anything but an export), cannot be written, or
-    another process is exporting to it.
+    If the block raises or the process is killed, `out` is as it was. Raise `RunFolderError` if
+    `out` is the current folder, holds anything (with `overwrite`: anything but an unchanged
+    export), cannot be written, or another process is exporting to it.
     """
-    out = Path(out.absolute())
-    new, old = out.with_name(out.name + ".new"), out.with_name(out.name + ".old")
+    out = _target(out)
     try:
-        new.mkdir(parents=True, exist_ok=True)
-        held = lock(new)
-        try:
-            if old.exists() and not out.exists():
-                old.rename(out)
+        with _workplace(out) as work:
+            _recover(work, out)
             _admit(out, overwrite)
-            _clear(new)
+            new = work / "new"
+            new.mkdir()
             yield new
-            _put(new, out, old, held)
-        except BaseException:
-            held.release()
-            shutil.rmtree(new, ignore_errors=True)
-            raise
+            _admit(out, overwrite)
+            _put(new, out, work / "old")
     except OSError as error:
         where = error.filename or out
         raise RunFolderError(
@@ -49,51 +65,137 @@ def staged(out: Path, overwrite: bool) -> Generator[Path]:
         ) from error
 
 
+def seal(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write `export.json` with `description` and `files`: the hash of each file of the export."""
+    files = {
+        name: None if _UNHASHED.fullmatch(path.name) else _digest(path)
+        for name, path in _files(folder)
+    }
+    text = json.dumps({**description, "files": files}, indent=1, ensure_ascii=False)
+    write_whole(folder / DESCRIPTION, text + "\n")
+
+
+def _target(out: Path) -> Path:
+    """The absolute path of an export's folder, links resolved."""
+    try:
+        found = out.resolve()
+        around = Path.cwd().is_relative_to(found)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RunFolderError(f"{str(out)!r}: is no path of a folder: {error}") from None
+    if around:
+        what = "the current folder" if found == Path.cwd() else "around the current folder"
+        raise RunFolderError(
+            f"{str(out)!r}: is {what}; an export needs a folder of its own, such as --out data"
+        )
+    return found
+
+
+@contextmanager
+def _workplace(out: Path) -> Generator[Path]:
+    """Make a locked, marked folder beside `out` for this process; remove it afterwards.
+
+    Folders around `out` that had to be made go again if nothing came of it.
+    """
+    made = [folder for folder in out.parents if not folder.exists()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=_WORK, dir=out.parent))
+    held = None
+    try:
+        held = lock(work)
+        mark = {"convogen": __version__, "exports_to": out.name}
+        (work / _MARK).write_text(json.dumps(mark), "utf-8")
+        yield work
+    finally:
+        if held is not None:
+            held.release()
+        shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+
+
+def _recover(work: Path, out: Path) -> None:
+    """Undo what an export to `out` that was killed has left; refuse if one is under way."""
+    for left in sorted(out.parent.glob(f"{_WORK}*")):
+        if left == work or _read(left / _MARK).get("exports_to") != out.name:
+            continue
+        try:
+            held = lock(left)
+        except RunFolderError:
+            raise RunFolderError(
+                f"{out}: another process is exporting to it; wait, or name another folder"
+            ) from None
+        if (left / "old").exists() and not out.exists():
+            (left / "old").rename(out)
+        held.release()
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _admit(out: Path, overwrite: bool) -> None:
+    """Raise `RunFolderError` if `out` may not be made or replaced."""
     if not out.exists():
         return
     if not out.is_dir():
         raise RunFolderError(f"{out}: is a file; name a folder")
     if not any(out.iterdir()):
         return
-    if not _is_export(out):
+    described = _read(out / DESCRIPTION)
+    if "convogen" not in described:
         raise RunFolderError(f"{out}: holds something that is no export; name another folder")
     if not overwrite:
         raise RunFolderError(
             f"{out}: holds an export already; name another folder, or --overwrite replaces it"
         )
+    if foreign := list(_foreign(out, described)):
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise RunFolderError(
+            f"{out}: holds what the export did not write: {', '.join(foreign[:3])}{more}; move "
+            "that away, or name another folder"
+        )
 
 
-def _is_export(folder: Path) -> bool:
+def _foreign(folder: Path, described: Mapping[str, Any]) -> Iterator[str]:
+    """The files that an export did not write, or that were changed since."""
+    listed: Any = described.get("files")
+    files = cast("dict[str, Any]", listed) if isinstance(listed, dict) else None
+    for name, path in _files(folder):
+        known = _UNLISTED.fullmatch(name) is not None if files is None else name in files
+        if not known or path.is_symlink():
+            yield name if name.isprintable() else repr(name)
+        elif files is not None and files[name] is not None and files[name] != _digest(path):
+            yield f"{name} (changed since)"
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The files below a folder by relative name, in order, without `export.json`."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name != DESCRIPTION:
+            yield name, path
+
+
+def _digest(path: Path) -> str:
+    """The BLAKE2 hash of a file, 16 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if the file is not there or holds something else."""
     try:
-        found: Any = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and "convogen" in found
+        found: Any = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-def _clear(folder: Path) -> None:
-    """Remove what an export that was killed has left."""
-    for path in folder.iterdir():
-        if path.name == ".lock":
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _put(new: Path, out: Path, old: Path, held: Any) -> None:
-    shutil.rmtree(old, ignore_errors=True)
+def _put(new: Path, out: Path, old: Path) -> None:
+    """Put `new` in the place of `out`, which is kept as `old` until that is done."""
     if out.exists():
         out.rename(old)
-    held.release()
-    with suppress(FileNotFoundError):
-        (new / ".lock").unlink()
     try:
         new.rename(out)
     except OSError:
         if old.exists():
             old.rename(out)
         raise
-    shutil.rmtree(old, ignore_errors=True)

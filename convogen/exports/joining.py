@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, get_args, get_origin
 
-from convogen.errors import RunFolderError, SourceError
+from convogen.errors import RunFolderError
 from convogen.exports.base import CONTEXT, LABEL, Column, Item, without_folders
 from convogen.store import Run
 from convogen.types import PersonaCard, Score
@@ -60,25 +60,17 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
             kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
         raise RunFolderError(f"{run.folder}: no conversation is committed in this run yet")
-    scores = sorted((run.folder / "scores").glob("*.jsonl"))
-    judges = [path.stem for path in scores if "." not in path.stem]
-    return Contents(count, speakers, labels, kinds, judges)
+    return Contents(count, speakers, labels, kinds, run.judges())
 
 
-def items(run: Run, contents: Contents, joins: Sequence[str]) -> Iterator[Item]:
-    """The conversations that `look_through` saw, with their experiences and scores.
+def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Item]:
+    """Yield the first `n` conversations of a run with their experiences and these judges' scores.
 
-    Raises `SourceError` where scores are wanted and there are none, `RunFolderError` where an
-    experience or score is not where it ought to be.
+    Raise `RunFolderError` if an experience or score is not where it ought to be.
     """
-    if "scores" in joins and not contents.judges:
-        raise SourceError(
-            f"{run.folder}: has no scores to join; `convogen evaluate RUN --judge geval` makes them"
-        )
     experiences = run.experiences()
-    judges = contents.judges if "scores" in joins else []
     scores = [_Scores(run, judge) for judge in judges]
-    for conversation in islice(run.conversations(), contents.conversations):
+    for conversation in islice(run.conversations(), n):
         wanted = conversation.experience
         experience = None
         if wanted is not None:

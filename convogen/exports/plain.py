@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from pydantic import Field
+
+from convogen.corpora.cells import CSV_SAFE
 from convogen.exports.base import TURN, Column, Container, Exporter, Item
 
 __all__ = ["Csv", "HuggingFace", "Jsonl", "Parquet"]
@@ -26,7 +30,7 @@ class _Conversations(Exporter):
             "ended": "string",
         }
 
-    def rows(self, item: Item) -> Iterator[dict[str, Any]]:
+    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         found = item.conversation
         turns = [{"speaker": turn.speaker, "text": turn.text} for turn in found.turns]
         yield {
@@ -63,7 +67,9 @@ class HuggingFace(_Conversations):
 class Csv(Exporter):
     """A turn a row: what does not nest loads back anywhere, and no cell has to hold JSON.
 
-    `participants` names everybody, also who never spoke, as a JSON list.
+    `participants` names everybody, also who never spoke, as a JSON list. A text that a spreadsheet
+    would take for a formula has an apostrophe before it; a column `csv_safe` says so, and convogen
+    takes it away again.
     """
 
     name: ClassVar[str] = "csv"
@@ -73,7 +79,16 @@ class Csv(Exporter):
         "a row is a turn; the rows of a conversation are together, in order, and repeat its columns"
     )
 
+    csv_safe: bool = Field(
+        default=True, description="an apostrophe before texts that spreadsheets would evaluate"
+    )
+
+    @property
+    def protects_cells(self) -> bool:
+        return self.csv_safe
+
     def columns(self) -> dict[str, Column]:
+        mark: dict[str, Column] = {CSV_SAFE: "bool"} if self.csv_safe else {}
         return {
             "id": "string",
             "experience": "string",
@@ -83,10 +98,12 @@ class Csv(Exporter):
             "speaker": "string",
             "text": "string",
             "ended": "string",
+            **mark,
         }
 
-    def rows(self, item: Item) -> Iterator[dict[str, Any]]:
+    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
         found = item.conversation
+        mark = {CSV_SAFE: True} if self.csv_safe else {}
         for number, turn in enumerate(found.turns, 1):
             yield {
                 "id": found.id,
@@ -97,4 +114,5 @@ class Csv(Exporter):
                 "speaker": turn.speaker,
                 "text": turn.text,
                 "ended": found.ended,
+                **mark,
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Verdict
+from convogen.gates.judge import JudgeGate
 from convogen.gates.line import GateLine
 from convogen.gates.reading import gate_class, gates_schema, parameters, place_gate
 
@@ -11,6 +12,7 @@ __all__ = [
     "Filter",
     "Gate",
     "GateLine",
+    "JudgeGate",
     "OrderedGate",
     "Verdict",
     "gate_class",

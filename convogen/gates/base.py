@@ -8,12 +8,17 @@ An `OrderedGate` looks at the accepted conversations before it as well, in the o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
+
+from pydantic import Field
 
 from convogen.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
+from convogen.prompts import Prompt, prompts_of
 from convogen.store import Run
 from convogen.types import Conversation, Experience
 
@@ -47,8 +52,30 @@ class Gate(Keys, ABC):
     """Fields that name a file. Not where it lies but what is in it changes the data: `sources`
     hashes that."""
 
+    prompt_names: ClassVar[tuple[str, ...]] = ()
+    """The steps that have a prompt: `prompts/gates/<gate>-<step>.md` beside the class."""
+
+    prompt_owners: ClassVar[dict[str, str]] = {}
+    """The gate whose prompt a step takes, where that is another."""
+
+    own_prompts: Mapping[str, str] = Field(
+        default_factory=dict[str, str],
+        exclude=True,
+        description="a file of your own in place of a step's prompt",
+    )
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        return prompts_of(type(self), "gates/{name}-{step}", self.own_prompts)
+
+    def prompt_hashes(self) -> dict[str, Any]:
+        """Return the prompts' hashes as they stand in `essence`; no entry without prompts."""
+        hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
+        return {"prompts": hashes} if hashes else {}
+
     def sources(self) -> dict[str, str]:
-        """What the gate reads (files, prompts, code), by name, with a hash of the content.
+        """What the gate reads besides prompts (files, code), by name, hashed by content.
 
         Raises `UserError` where it cannot be read.
         """
@@ -58,7 +85,7 @@ class Gate(Keys, ABC):
     def essence(self) -> dict[str, Any]:
         """What changes which conversations are accepted."""
         parameters = self.model_dump(mode="json", exclude=set(self.path_fields))
-        return {"gate": self.name, **parameters, **self.sources()}
+        return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
     @abstractmethod
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -19,7 +18,7 @@ from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.judges.geval import transcript
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
-from convogen.prompts import Prompt, load_prompt
+from convogen.prompts import Prompt, prompts_of
 
 __all__ = ["ROLE", "Guard", "read_verdict"]
 
@@ -52,25 +51,26 @@ class Guard(Gate):
     name: ClassVar[str] = "guard"
     roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(temperature=0.0, max_tokens=32)}
     path_fields: ClassVar[tuple[str, ...]] = ("prompt",)
+    prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
 
     categories: dict[str, str] = Field(
         default=CATEGORIES, min_length=1, description="codes and what each stands for"
     )
-    prompt: str | None = Field(
-        default=None, description="a prompt file of your own in place of the shipped one"
-    )
+    prompt: str | None = Field(default=None, description="short for own_prompts: {verdict: FILE}")
     reasks: int = Field(default=1, ge=0, le=10, description="how often it is asked again")
 
     @cached_property
-    def _prompt(self) -> Prompt:
-        return load_prompt("gates/guard", Path(self.prompt) if self.prompt else None)
+    def prompts(self) -> dict[str, Prompt]:
+        """The one prompt."""
+        own = {"verdict": self.prompt} if self.prompt else {}
+        return prompts_of(type(self), "gates/{name}-{step}", {**own, **self.own_prompts})
 
-    def sources(self) -> dict[str, str]:
-        return {"prompt": self._prompt.hash}
+    def prompt_hashes(self) -> dict[str, Any]:
+        return {"prompt": self.prompts["verdict"].hash}
 
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
         said = _MARK.sub("", transcript(candidate.conversation))
-        asked = self._prompt.render(transcript=said, categories=self.categories)
+        asked = self.prompts["verdict"].render(transcript=said, categories=self.categories)
         text = ""
         try:
             for _ in range(self.reasks + 1):

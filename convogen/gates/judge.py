@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from statistics import mean
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -14,6 +14,7 @@ from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.judges.base import Judge, Judged
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
+from convogen.prompts import Prompt
 
 __all__ = ["ROLE", "JudgeGate"]
 
@@ -36,19 +37,29 @@ class JudgeGate(Gate):
     @field_validator("judge")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in (known := registry.names("judges")):
-            raise ValueError(f"must be one of {', '.join(known)}")
-        if registry.load("judges", name).needs == "beside":
+        if not registry.known("judges", name):
+            raise ValueError(f"must be one of {', '.join(registry.names('judges'))}")
+        judge: type[Judge] = registry.load("judges", name)
+        if judge.needs == "beside":
             raise ValueError(f"{name} compares two dialogues; a gate has but one")
+        needed = [key for key, field in judge.model_fields.items() if field.is_required()]
+        if needed:
+            raise ValueError(f"{name} needs {needed[0]}; a gate gives a judge no keys of its own")
         return name
 
     @cached_property
     def judging(self) -> Judge:
         """The judge with its own parameters, asking under the gate's role."""
-        return registry.load("judges", self.judge)(role=ROLE)
+        judge: Judge = registry.load("judges", self.judge)(role=ROLE, own_prompts=self.own_prompts)
+        return judge
 
-    def sources(self) -> dict[str, str]:
-        return {f"{step} prompt": prompt.hash for step, prompt in self.judging.prompts.items()}
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """The judge's prompts."""
+        return self.judging.prompts
+
+    def prompt_hashes(self) -> dict[str, Any]:
+        return {f"{step} prompt": prompt.hash for step, prompt in self.prompts.items()}
 
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
         conversation, experience = candidate.conversation, candidate.experience

@@ -18,9 +18,10 @@ def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
     if "gate" not in entry:
         alone = str(next(iter(entry), ""))
         name, key = "NAME", "KEY"
-        if alone in registry.names("gates"):
+        if registry.known("gates", alone):
             name = alone
-            key = next(iter(registry.load("gates", name).model_fields), key)
+            fields = registry.load("gates", name).model_fields.items()
+            key = next((field for field, info in fields if not info.exclude), key)
         raise ExperimentError(
             f"gates: an entry without `gate`: {dict(entry)!r}; write the name alone, or with its "
             f"parameters `- {{gate: {name}, {key}: VALUE}}`; allowed names: "
@@ -42,10 +43,17 @@ def place_gate(entry: Any, folder: Path) -> Any:
     if not isinstance(entry, dict):
         return entry
     own = cast("dict[str, Any]", entry)
-    if own.get("gate") not in registry.names("gates"):
+    if not registry.known("gates", own.get("gate")):
         return own
     paths = [key for key in gate_class(own).path_fields if isinstance(own.get(key), str)]
-    return own | {key: str(folder / own[key]) for key in paths}
+    placed = own | {key: str(folder / own[key]) for key in paths}
+    if isinstance(prompts := own.get("own_prompts"), dict):
+        steps = cast("dict[str, Any]", prompts)
+        placed["own_prompts"] = {
+            step: str(folder / file) if isinstance(file, str) else file
+            for step, file in steps.items()
+        }
+    return placed
 
 
 def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +61,7 @@ def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     alone: list[str] = []
     alternatives: list[dict[str, Any]] = []
     for name in registry.names("gates"):
-        found: type[Gate] = registry.load("gates", name)
-        schema = found.model_json_schema()
+        schema: dict[str, Any] = registry.load("gates", name).model_json_schema()
         definitions |= schema.pop("$defs", {})
         required: list[str] = schema.get("required", [])
         alone += [] if required else [name]

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -20,7 +19,7 @@ from convogen.keys import Keys
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Session, Traffic, open_model
-from convogen.prompts import Prompt, load_prompt
+from convogen.prompts import Prompt, prompts_of
 from convogen.types import Conversation, Experience, Score, Turn
 
 __all__ = ["ROLE", "Judge", "Judged"]
@@ -46,7 +45,10 @@ class Judge(Keys, ABC):
 
     name: ClassVar[str]
     prompt_names: ClassVar[tuple[str, ...]]
-    """The steps that have a prompt: `prompts/judges/<judge>-<step>.md`."""
+    """The steps that have a prompt: `prompts/judges/<judge>-<step>.md` beside the class."""
+
+    prompt_owners: ClassVar[dict[str, str]] = {}
+    """The judge whose prompt a step takes, where that is another."""
 
     sampling: ClassVar[Sampling]
     """How replies are drawn where the model's own settings and the steps' leave it open."""
@@ -62,13 +64,7 @@ class Judge(Keys, ABC):
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
         """The prompts by step; raises `SourceError` where one's own file is wrong."""
-        own = self.own_prompts
-        return {
-            step: load_prompt(
-                f"judges/{self.name}-{step}", Path(own[step]) if step in own else None
-            )
-            for step in self.prompt_names
-        }
+        return prompts_of(type(self), "judges/{name}-{step}", self.own_prompts)
 
     @cached_property
     def essence(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from convogen.errors import ModelFault
 from convogen.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
-from convogen.prompts import Prompt, load_prompt
+from convogen.prompts import Prompt, prompts_of
 from convogen.store import Outcome, Run
 from convogen.types import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
 
@@ -127,7 +127,7 @@ class Method(Keys, ABC):
     `sources` hashes that."""
 
     prompt_names: ClassVar[tuple[str, ...]]
-    """The steps that have a prompt: `prompts/<method>/<step>.md`."""
+    """The steps that have a prompt: `prompts/<method>/<step>.md` beside the class."""
 
     each_once: ClassVar[bool] = False
     """True where n counts tasks: one that fails or is rejected is not made up for by another."""
@@ -156,15 +156,7 @@ class Method(Keys, ABC):
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
         """The method's prompts, with the user's own files in place of shipped ones."""
-        from pathlib import Path
-
-        return {
-            step: load_prompt(
-                f"{self.prompt_owners.get(step, self.name)}/{step}",
-                Path(chosen[step]) if step in chosen else None,
-            )
-            for step in self.prompt_names
-        }
+        return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:
         """What files the method reads, by name, with a hash of their content."""

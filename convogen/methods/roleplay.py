@@ -125,8 +125,9 @@ class Roleplay(Method):
         variant = {"opening": "opening-small", "forward": "forward-small"} if few_shot else {}
         return {
             step: load_prompt(
-                f"{self.name}/{variant.get(step, step)}",
+                f"{self.prompt_owners.get(step, self.name)}/{variant.get(step, step)}",
                 Path(chosen[step]) if step in chosen else None,
+                type(self),
             )
             for step in self.prompt_names
         }

@@ -9,14 +9,21 @@ Protocols and formulas: ConvoGen, section IV, tables III and V; the modules name
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+from convogen.metrics.base import Measurement, Metric, measure_plugins
 from convogen.metrics.corpus import Batches, available_cores, tally_corpus
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
 from convogen.metrics.statistics import Distance, Statistics, distance, statistics_of
 from convogen.metrics.tally import Tally
+from convogen.types import Conversation
 
 __all__ = [
     "RENDERINGS",
     "Distance",
+    "Measurement",
+    "Metric",
     "Rendering",
     "Statistics",
     "Tally",
@@ -32,5 +39,17 @@ __all__ = [
 def measure(
     corpus: Batches, rendering: Rendering = "text", workers: int = 1, compare: bool = True
 ) -> Statistics:
-    """All measures of a corpus; with more than one worker the main module must be importable."""
-    return statistics_of(tally_corpus(corpus, rendering, workers), rendering, compare)
+    """Return all measures of a corpus, those of installed metrics in `metrics`.
+
+    With more than one worker the main module must be importable. Installed metrics see the
+    conversations in their order, in a pass of their own in this process.
+    """
+    found = statistics_of(tally_corpus(corpus, rendering, workers), rendering, compare)
+    return replace(found, metrics=measure_plugins(_conversations(corpus)))
+
+
+def _conversations(corpus: Batches) -> Iterator[Conversation]:
+    for batch in corpus.batches(32):
+        good, bad = batch.read()
+        corpus.refuse(bad)
+        yield from good

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean
 from convogen.metrics.tally import Openings, Tally
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["Distance", "Distribution", "Statistics", "distance", "statistics_of"]
 
@@ -75,7 +79,8 @@ class Statistics:
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
     characters), `repetition` over one of at most 10,000. `distinct_exact` is False where
-    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind.
+    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind,
+    `metrics` what `measure` found with installed metrics, by name.
     """
 
     rendering: str
@@ -104,10 +109,23 @@ class Statistics:
     group_chat: GroupChat
     turn_checks: dict[str, dict[str, int]]
     repetition: dict[str, Repetition]
+    metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return asdict(self)
+
+    def to_pandas(self) -> DataFrame:
+        """Return one row, so that corpora are compared with `pandas.concat`.
+
+        Columns are the fields, those of a part after its name (`turn_length_mean`,
+        `group_chat_balance`), and are the same for every corpus: missing where there was nothing to
+        measure. Of `repetition` they have the shares, of `turn_checks` the sums; counts of lengths
+        and the shares of speakers are left out.
+        """
+        from convogen.metrics.frames import statistics_frame
+
+        return statistics_frame(self)
 
 
 def statistics_of(tally: Tally, rendering: str, compare: bool = True) -> Statistics:

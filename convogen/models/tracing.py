@@ -33,21 +33,22 @@ def use(provider: Any) -> None:
     _own[:] = [] if provider is None else [provider]
 
 
-def configure() -> None:
-    """Send spans where the environment says so; nothing where it or the extra is missing."""
+def configure() -> bool:
+    """Send spans where the environment says so; False where it does and the extra is missing."""
     if _own or not any(os.environ.get(name) for name in ENDPOINTS):
-        return
+        return True
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        return
+        return False
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "convogen"}
     provider = TracerProvider(resource=Resource.create(named))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     use(provider)  # not the process' own: AutoGen would add forty spans a task
+    return True
 
 
 @contextmanager

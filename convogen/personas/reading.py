@@ -67,7 +67,7 @@ def _rows(place: str | Path) -> Iterator[Row]:
 
 def _episodes(path: Path) -> Iterator[Row]:
     """The personas of both speakers of each episode of ParlAI's text, the first speaker first."""
-    corpus = open_corpus(path, "personachat", strict=True)
+    corpus = open_corpus(path, "parlai", strict=True)
     for number, conversation in enumerate(corpus, 1):
         personas = conversation.context.get("personas", {})
         yield Row(

@@ -4,16 +4,22 @@ A file starts with a YAML header between two `---` lines: `variables` (what the 
 `paper` (the section it follows) and `about`. The body is split into messages by lines that hold
 only `[system]`, `[user]` or, for an example of a reply, `[assistant]`. Loading checks that the text
 uses the declared variables and no other; the hash goes into the manifest and the fingerprint.
+
+A class that asks a model (a method, a judge, a gate) finds its prompts beside itself: in a folder
+`prompts` beside its module or in a package above that, then in those of the classes it is derived
+from. convogen's own lie in the same way, and so those of a plugin in its package.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import sys
+from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import jinja2
 import jinja2.meta
@@ -24,7 +30,7 @@ from convogen.models.base import Message
 from convogen.resources import PROMPTS
 from convogen.yaml12 import parse_yaml
 
-__all__ = ["Prompt", "load_prompt"]
+__all__ = ["Prompt", "Prompted", "load_prompt", "prompts_of"]
 
 _Speaker = Literal["system", "user", "assistant"]
 
@@ -33,6 +39,18 @@ _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
 )
 _HEADER = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
 _ROLE = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
+
+
+class Prompted(Protocol):
+    """A class with prompts: a method, a judge or a gate.
+
+    `prompt_names` are its steps, `prompt_owners` the class whose prompt a step takes instead, by
+    the owner's `name`.
+    """
+
+    name: ClassVar[str]
+    prompt_names: ClassVar[tuple[str, ...]]
+    prompt_owners: ClassVar[dict[str, str]]
 
 
 class Prompt:
@@ -106,13 +124,18 @@ def _names(path: Path, given: Any) -> frozenset[str]:
 
 
 @lru_cache(maxsize=64)
-def load_prompt(name: str, chosen: Path | None = None) -> Prompt:
-    """Return the shipped prompt `<method>/<step>`, or the file chosen in its place.
+def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | None = None) -> Prompt:
+    """Return a shipped prompt, or the file chosen in its place.
+
+    Args:
+        name: the file below `prompts/`, without `.md`: for a method `<method>/<step>`.
+        chosen: a file of the user's own.
+        owner: the class whose prompt it is; convogen's own if not given.
 
     Raises `SourceError` if the file is missing, uses variables it does not declare, declares
     variables that the shipped prompt is not given, or has other messages where the step is one.
     """
-    shipped = _read(PROMPTS / f"{name}.md")
+    shipped = _read(PROMPTS / f"{name}.md" if owner is None else _find(owner, f"{name}.md"))
     if chosen is None:
         return shipped
     own = _read(chosen)
@@ -125,6 +148,45 @@ def load_prompt(name: str, chosen: Path | None = None) -> Prompt:
         allowed = ", ".join(sorted(shipped.variables)) or "none"
         raise SourceError(f"{chosen}: variables: {unknown[0]} is not given; allowed: {allowed}")
     return own
+
+
+def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> dict[str, Prompt]:
+    """Return the prompts of a class by step, with the user's files in place of some.
+
+    `file` says where a step's prompt lies below `prompts/`, such as `judges/{name}-{step}`.
+    Raises `SourceError` if a file is wrong, or chosen for a step that there is not.
+    """
+    if unknown := [step for step in chosen if step not in owner.prompt_names]:
+        allowed = ", ".join(owner.prompt_names) or "none, it has no prompts"
+        raise SourceError(f"{owner.name}: no prompt {unknown[0]!r}; allowed: {allowed}")
+    return {
+        step: load_prompt(
+            file.format(name=owner.prompt_owners.get(step, owner.name), step=step),
+            Path(chosen[step]) if step in chosen else None,
+            owner,
+        )
+        for step in owner.prompt_names
+    }
+
+
+def _find(owner: type[object], name: str) -> Path:
+    """Return the first file of this name in the folders of a class and of its bases."""
+    folders = list(dict.fromkeys(_folders(owner)))
+    for folder in folders:
+        if (path := folder / name).is_file():
+            return path
+    searched = ", ".join(str(folder) for folder in folders)
+    raise SourceError(f"prompt {name} of {owner.__name__}: there is none in {searched}")
+
+
+def _folders(owner: type[object]) -> Iterator[Path]:
+    """Yield the folders `prompts` beside a class's module and above, inside its package."""
+    for cls in owner.__mro__:
+        module = sys.modules.get(cls.__module__)
+        if file := getattr(module, "__file__", None):
+            depth = len((getattr(module, "__package__", None) or "").split("."))
+            above = list(Path(file).parents)[:depth]
+            yield from (found for place in above if (found := place / "prompts").is_dir())
 
 
 def _read(path: Path) -> Prompt:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from convogen.metrics.tally import tally_of
 from convogen.reports.intervals import difference_interval, mean_interval
 from convogen.store import Run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["METRICS", "Difference", "compare", "holm", "values_of"]
 
@@ -55,26 +58,20 @@ class Difference:
     p_holm: float
 
 
-def values_of(run: Run, n: int) -> dict[str, list[float]]:
-    """Each metric's values of the first `n` conversations; NaN where there is none."""
+def values_of(run: Run, n: int) -> DataFrame:
+    """Return the metrics of the first `n` conversations, a conversation a row, a metric a column.
+
+    NaN stands where a conversation has no value.
+    """
     first = list(islice(run.conversations(), n))
-    tally = tally_of(first, "text")
-    pairs = zip(tally.words, tally.turns, strict=True)
-    similarity = {one.id: one.similarity for one in run.experiences()}
-    values: dict[str, list[float]] = {
-        "mtld": list(tally.mtld),
-        "ttr": list(tally.ttr),
-        "words": list(tally.words),
-        "turns": list(tally.turns),
-        "words_per_turn": [words / turns for words, turns in pairs],
-        "balance": list(tally.balance),
-        "longest_absence": list(tally.absence),
-        "shot_similarity": [_number(similarity.get(one.experience or "")) for one in first],
-    }
-    for path in sorted((run.folder / "scores").glob("*.jsonl")):
-        means = _judged(run, path.stem)
-        values[f"judge.{path.stem}"] = [_number(means.get(one.id)) for one in first]
-    return values
+    tally: Any = tally_of(first, "text").to_pandas()
+    values = tally.astype("float64")
+    values["words_per_turn"] = values["words"] / values["turns"]
+    experiences: Any = run.to_pandas("experiences", ["id", "similarity"])
+    of = experiences.set_index("id").reindex([one.experience for one in first])
+    values["shot_similarity"] = of["similarity"].to_numpy()
+    judged = _judged(run).reindex([one.id for one in first])
+    return values[[*METRICS]].join(judged.add_prefix("judge.").reset_index(drop=True))
 
 
 def compare(cells: Mapping[str, Run], n: int) -> dict[str, Any]:
@@ -82,7 +79,7 @@ def compare(cells: Mapping[str, Run], n: int) -> dict[str, Any]:
 
     Of each cell the first `n` conversations count.
     """
-    values = {name: values_of(run, n) for name, run in cells.items()}
+    values: dict[str, Any] = {name: values_of(run, n) for name, run in cells.items()}
     metrics = list(dict.fromkeys(metric for found in values.values() for metric in found))
     base, *others = cells
     found = [
@@ -101,7 +98,7 @@ def compare(cells: Mapping[str, Run], n: int) -> dict[str, Any]:
         "cells": {
             name: {
                 "run": str(cells[name].folder),
-                "conversations": len(of["turns"]),
+                "conversations": len(of),
                 "means": {metric: _mean(of.get(metric, [])) for metric in metrics},
             }
             for name, of in values.items()
@@ -120,7 +117,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _difference(
-    name: str, metric: str, cell: Mapping[str, list[float]], base: Mapping[str, list[float]]
+    name: str, metric: str, cell: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Difference | None:
     """The uncorrected difference of one metric; None where a cell has no value of it."""
     ours, theirs = _known(cell.get(metric, [])), _known(base.get(metric, []))
@@ -134,13 +131,16 @@ def _difference(
     return Difference(name, metric, interval.value, interval.low, interval.high, delta, p, p)
 
 
-def _judged(run: Run, judge: str) -> dict[str, float]:
-    """A judge's mean over the aspects of each conversation."""
-    scores: dict[str, list[float]] = {}
-    for score in run.scores(judge):
-        if score.value is not None:
-            scores.setdefault(score.conversation, []).append(score.value)
-    return {name: sum(given) / len(given) for name, given in scores.items()}
+def _judged(run: Run) -> Any:
+    """Each judge's mean over the aspects, a conversation a row, a judge a column."""
+    scores: Any = run.to_pandas("scores", ["conversation", "judge", "value"])
+    by = scores.dropna().groupby(["conversation", "judge"])["value"]
+    return by.agg(_plain_mean).unstack("judge").reindex(columns=run.judges())
+
+
+def _plain_mean(values: Any) -> float:
+    """The mean added up in order: what pandas' own comes to depends on its version."""
+    return sum(values) / len(values)
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any] | None:
@@ -151,7 +151,3 @@ def _mean(values: Sequence[float]) -> dict[str, Any] | None:
 def _known(values: Sequence[float]) -> Numbers:
     numbers = np.array(values, float)
     return numbers[~np.isnan(numbers)]
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

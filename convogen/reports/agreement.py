@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
@@ -63,6 +64,12 @@ class Judgement:
         pairs = zip(self.units, self.verdicts, strict=True)
         return {unit: one.passed for unit, one in pairs if one.choice is not None}
 
+    def choices(self) -> Any:
+        """What was chosen, a series by unit."""
+        pd: Any = import_module("pandas")
+        pairs = zip(self.units, self.verdicts, strict=True)
+        return pd.Series({unit: one.choice for unit, one in pairs}, dtype=object)
+
 
 def read_judgement(text: str, protocol: Protocol) -> Judgement:
     """Verdicts from `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
@@ -105,13 +112,11 @@ def agreements(judgements: Sequence[Judgement], protocol: Protocol) -> list[dict
 
 
 def _agreement(name: str, judged: Sequence[Judgement], protocol: Protocol) -> dict[str, Any]:
-    units = _common_units(judged)
-    codes = {choice: code for code, choice in enumerate(PROTOCOLS[protocol])}
-    columns: list[NDArray[np.int64]] = []
-    for one in judged:
-        said = dict(zip(one.units, one.verdicts, strict=True))
-        choices = [said[unit].choice if unit in said else None for unit in units]
-        columns.append(np.array([-1 if c is None else codes[c] for c in choices], np.int64))
+    _check_common(judged)
+    pd: Any = import_module("pandas")
+    table = pd.concat([one.choices() for one in judged], axis=1, sort=False)
+    coded = (pd.Categorical(table[at], PROTOCOLS[protocol]).codes for at in table)  # -1: none
+    columns = [codes.astype(np.int64) for codes in coded]
     pairs = [
         {
             "judges": [judged[i].judge, judged[j].judge],
@@ -122,7 +127,7 @@ def _agreement(name: str, judged: Sequence[Judgement], protocol: Protocol) -> di
     ]
     return {
         "dialogues": name,
-        "n": len(units),
+        "n": len(table),
         "judges": [one.judge for one in judged],
         "pairs": pairs,
         "fleiss_kappa": _told(fleiss_kappa, *columns),
@@ -130,16 +135,14 @@ def _agreement(name: str, judged: Sequence[Judgement], protocol: Protocol) -> di
     }
 
 
-def _common_units(judged: Sequence[Judgement]) -> list[str]:
-    """What at least one judge rated, in the order of the first that did."""
+def _check_common(judged: Sequence[Judgement]) -> None:
+    """Raise `SourceError` where judges cannot have rated the same dialogues."""
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
         raise SourceError(f"{where}: not of the same dialogues: {by_place} verdicts")
-    units = list(dict.fromkeys(unit for one in judged for unit in one.units))
-    if not any(all(unit in one.units for one in judged) for unit in units):
+    if not set[str].intersection(*(set(one.units) for one in judged)):
         raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
-    return units
 
 
 def _told(statistic: Callable[..., Any], *columns: NDArray[np.int64]) -> dict[str, Any] | None:
@@ -185,15 +188,14 @@ def _preference(judgements: Sequence[Judgement], judge: str, mine: str) -> dict[
     }
 
 
-def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> list[float]:
+def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
     """How much more readily a judge passes each dialogue, in points, than its peers on average."""
-    found: list[float] = []
-    for unit, passed in mine.items():
-        given = [peer[unit] for peer in peers if unit in peer]
-        if peers and not given:
-            continue
-        found.append(100.0 * (passed - (sum(given) / len(given) if given else 0.0)))
-    return found
+    pd: Any = import_module("pandas")
+    ours = pd.Series(mine, dtype=float)
+    if not peers:
+        return 100.0 * ours
+    theirs = pd.concat([pd.Series(peer, dtype=float) for peer in peers], axis=1).mean(axis=1)
+    return (100.0 * (ours - theirs.reindex(ours.index))).dropna()
 
 
 def calibrations(

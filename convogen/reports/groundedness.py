@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
+from convogen.frames import columns_of, frame
 from convogen.judges.geval import GENERATED, SAMPLED
 from convogen.judges.verdicts import PROTOCOLS
 from convogen.reports.intervals import mean_interval
@@ -29,12 +29,12 @@ NOT_AVERAGED = ("fed",)
 COMPARING = (*PROTOCOLS, "arena")
 """Judges that make a choice, which has no mean."""
 
+_COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
+
 
 def judged_by_all(run: Run) -> dict[str, dict[str, Any]]:
     """What `groundedness` says of each judge that has scored the run; geval first."""
-    names = [path.stem for path in run.folder.glob("scores/*.jsonl")]
-    # A dot: scores that were moved aside.
-    judges = [name for name in names if name not in COMPARING and "." not in name]
+    judges = [name for name in run.judges() if name not in COMPARING]
     ordered = sorted(judges, key=lambda name: (name != "geval", name))
     found = ((judge, groundedness(run, judge)) for judge in ordered)
     return {judge: one for judge, one in found if one is not None}
@@ -47,46 +47,38 @@ def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
     of scores and `missing`, how many are None. Runs of mixed personas have all aspects of both
     kinds; `table` names the published table to set beside, None where none has these aspects.
     """
-    values: defaultdict[str, list[float]] = defaultdict(list)
-    missing: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    methods: Counter[str] = Counter()
-    mass: list[float] = []
-    conversations: set[str] = set()
-    for score in run.scores(judge):
-        conversations.add(score.conversation)
-        kept = values[score.aspect]
-        if score.value is None:
-            missing[score.aspect] += 1
-            reasons[(score.reason or "").partition(":")[0]] += 1
-            continue
-        kept.append(score.value)
-        methods[score.method or "unknown"] += 1
-        if score.mass is not None:
-            mass.append(score.mass)
-    if not conversations:
+    scores: Any = frame(columns_of("scores", _COLUMNS), map(vars, run.scores(judge)))
+    if scores.empty:
         return None
-    aspects = {aspect: _summed(found, missing[aspect]) for aspect, found in values.items()}
+    given, none = scores.dropna(subset=["value"]), scores[scores["value"].isna()]
+    by_aspect = scores.groupby("aspect", sort=False)["value"]
+    aspects = {aspect: _summed(values) for aspect, values in by_aspect}
+    mass = given["mass"].dropna().tolist()
     judged_by = _judged_by(run, judge)
     published = PUBLISHED_TABLES.get(tuple(aspects)) if judged_by["scale"] == [1, 5] else None
     return {
         "judge": judge,
-        "conversations": len(conversations),
+        "conversations": scores["conversation"].nunique(),
         **judged_by,
         "aspects": aspects,
         "average": None if judge in NOT_AVERAGED else _average(aspects),
         "table": published,
-        "methods": dict(methods),
+        "methods": _counts(given["method"].fillna("unknown")),
         "mean_mass": sum(mass) / len(mass) if mass else None,
-        "missing": dict(reasons),
+        "missing": _counts(none["reason"].fillna("").str.split(":").str[0]),
         "cost": judge_cost(run, judge),
     }
 
 
-def _summed(found: list[float], missing: int) -> dict[str, Any]:
-    interval = mean_interval(found)
+def _summed(values: Any) -> dict[str, Any]:
+    interval = mean_interval(values)
     shown = asdict(interval) if interval else {"value": None, "low": None, "high": None, "n": 0}
-    return {**shown, "missing": missing}
+    return {**shown, "missing": int(values.isna().sum())}
+
+
+def _counts(texts: Any) -> dict[str, int]:
+    """How often each text occurs, in the order of the first of each."""
+    return texts.groupby(texts, sort=False).size().to_dict()
 
 
 def _judged_by(run: Run, judge: str) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
 from convogen.metrics import Statistics, Tally, distance, measure, statistics_of, tally_corpus
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["Measured", "measure_source", "write_statistics"]
 
@@ -28,6 +32,13 @@ class Measured:
     paper: Statistics
     tally: Tally
     bad_rows: int
+
+    def to_pandas(self) -> DataFrame:
+        """Return two rows, the `text` and the `paper` rendering; see `Statistics.to_pandas`."""
+        pd: Any = import_module("pandas")
+        both = pd.concat([self.text.to_pandas(), self.paper.to_pandas()], ignore_index=True)
+        both.insert(0, "source", self.source)
+        return both
 
     def as_dict(self, against: Mapping[str, Measured]) -> dict[str, Any]:
         """All of it as plain values, with the distances from other corpora."""

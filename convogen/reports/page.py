@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
+from convogen.reports.cells import number_text
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
-from convogen.reports.tables import number_text, tables
+from convogen.reports.tables import tables
 from convogen.store import Run
 from convogen.types import Conversation
 from convogen.visible import visible

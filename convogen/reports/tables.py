@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from convogen.frames import frame
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
+from convogen.reports.cells import (
+    COLUMNS,
+    Cell,
+    Row,
+    Table,
+    interval_cell,
+    number_cell,
+    printed_cell,
+    share_cell,
+)
 
-__all__ = ["Cell", "Row", "Table", "number_text", "tables"]
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
+
+__all__ = ["metric_faults", "report_frame", "tables"]
 
 _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell's text, and its 95% interval where it has one."""
-
-    text: str
-    interval: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """`kind` is ours, human or published."""
-
-    kind: str
-    label: str
-    cells: list[Cell]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`head` has the label of the first column too; `kinds` one entry a further column."""
-
-    title: str
-    note: str
-    head: list[str]
-    rows: list[Row]
 
 
 def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
@@ -49,7 +35,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
         ]
         + _other_aspects(numbers),
         "judges": _other_judges(numbers),
-        "diversity": [_measures(numbers), _repetition(numbers)],
+        "diversity": [_measures(numbers), _installed(numbers), _repetition(numbers)],
         "group_chat": [_group_chat(numbers), _turn_checks(numbers)],
         "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
         "cost": [_cost(numbers)],
@@ -57,21 +43,18 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
     return {part: [table for table in group if table.rows] for part, group in found.items()}
 
 
-def number_text(value: float | int | None, digits: int = 2) -> str:
-    """A number as the tables show it: `–` for None, thousands apart."""
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+def report_frame(numbers: Mapping[str, Any]) -> DataFrame:
+    """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
 
-
-def _cell(found: Mapping[str, Any] | None, digits: int = 2) -> Cell:
-    """An interval's value and ends."""
-    if found is None or found["value"] is None:
-        return Cell("–")
-    if found["low"] is None:
-        return Cell(number_text(found["value"], digits))
-    ends = f"{number_text(found['low'], digits)} to {number_text(found['high'], digits)}"
-    return Cell(number_text(found["value"], digits), ends)
+    `numbers` are what `gather` returns or a `report.json` holds.
+    """
+    rows = (
+        {"part": part, **cell}
+        for part, group in tables(numbers).items()
+        for table in group
+        for cell in table.flat()
+    )
+    return frame({"part": "string[pyarrow]", **COLUMNS}, rows)
 
 
 def _statistics(numbers: Mapping[str, Any]) -> Table:
@@ -81,8 +64,8 @@ def _statistics(numbers: Mapping[str, Any]) -> Table:
     sizes = {**known["I"], **known["II"]}
     for name, row in known["III"].items():
         printed = [*row.values(), *known["V"][name].values()]
-        cells = [Cell(f"{sizes[name]['n_conversations']:,}")]
-        rows.append(Row("published", name, [*cells, *(Cell(f"{value:.2f}") for value in printed)]))
+        cells = [number_cell(sizes[name]["n_conversations"]), *map(printed_cell, printed)]
+        rows.append(Row("published", name, cells))
     return Table(
         "Tables III and V",
         "nW words and nT turns a conversation, nW/T words a turn, MTLD its mean and standard "
@@ -93,8 +76,8 @@ def _statistics(numbers: Mapping[str, Any]) -> Table:
 
 
 def _measured_row(name: str, found: Mapping[str, Any], kind: str) -> Row:
-    cells = [_cell(found["tables"][key]) for key in _COLUMNS_III_V]
-    return Row(kind, name, [Cell(number_text(found["conversations"])), *cells])
+    cells = [interval_cell(found["tables"][key]) for key in _COLUMNS_III_V]
+    return Row(kind, name, [number_cell(found["conversations"]), *cells])
 
 
 def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
@@ -110,11 +93,11 @@ def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
     aspects = list(next(iter(judged.values()))["aspects"])
     rows: list[Row] = []
     for at, aspect in enumerate(aspects, 1):
-        cells = [_cell(found["aspects"].get(aspect)) for found in judged.values()]
-        cells += [Cell(f"{row[f'Q{at}']:.2f}") for row in known.values()]
+        cells = [interval_cell(found["aspects"].get(aspect)) for found in judged.values()]
+        cells += [printed_cell(row[f"Q{at}"]) for row in known.values()]
         rows.append(Row("ours", f"Q{at} {aspect.replace('_', ' ')}", cells))
-    average = [Cell(number_text(found["average"])) for found in judged.values()]
-    average += [Cell(f"{row['avgScore']:.2f}") for row in known.values()]
+    average = [number_cell(found["average"]) for found in judged.values()]
+    average += [printed_cell(row["avgScore"]) for row in known.values()]
     rows.append(Row("ours", "average", average))
     how = "; ".join(f"{name} by {found['model']}" for name, found in judged.items())
     return Table(
@@ -130,7 +113,9 @@ def _other_aspects(numbers: Mapping[str, Any]) -> list[Table]:
     for name, run in numbers["runs"].items():
         judged = run["groundedness"]
         if judged and judged["table"] is None:
-            rows = [Row("ours", key, [_cell(row)]) for key, row in judged["aspects"].items()]
+            rows = [
+                Row("ours", key, [interval_cell(row)]) for key, row in judged["aspects"].items()
+            ]
             low, high = judged["scale"]
             title = f"Groundedness of {name}, {low} to {high}"
             found.append(Table(title, f"Judged by {judged['model']}.", ["Aspect", name], rows))
@@ -147,7 +132,11 @@ def _other_judges(numbers: Mapping[str, Any]) -> list[Table]:
         of = {name: run["judged"][judge] for name, run in runs.items() if judge in run["judged"]}
         aspects = dict.fromkeys(aspect for one in of.values() for aspect in one["aspects"])
         rows = [
-            Row("ours", aspect, [_cell(one["aspects"].get(aspect), 4) for one in of.values()])
+            Row(
+                "ours",
+                aspect,
+                [interval_cell(one["aspects"].get(aspect), 4) for one in of.values()],
+            )
             for aspect in aspects
         ]
         scales = {tuple(one["scale"] or ()) for one in of.values()}
@@ -164,11 +153,33 @@ def _columns(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _measures(numbers: Mapping[str, Any]) -> Table:
     columns = _columns(numbers)
     rows = [
-        Row("ours", label, [Cell(number_text(one["text"][key], 3)) for one in columns.values()])
+        Row("ours", label, [number_cell(one["text"][key], 3) for one in columns.values()])
         for label, key in MEASURES.items()
     ]
     note = "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike."
     return Table("More measures of diversity", note, ["Measure", *columns], rows)
+
+
+def _installed(numbers: Mapping[str, Any]) -> Table:
+    """The metrics of plugins."""
+    columns = _columns(numbers)
+    found = {name: one["text"]["metrics"] for name, one in columns.items()}
+    units = {key: one["unit"] for of in found.values() for key, one in of.items()}
+    rows = [
+        Row(
+            "ours",
+            f"{key}, {unit}" if unit else key,
+            [number_cell(of[key]["value"] if key in of else None, 3) for of in found.values()],
+        )
+        for key, unit in units.items()
+    ]
+    return Table("Installed metrics", "Measured by plugins.", ["Metric", *columns], rows)
+
+
+def metric_faults(numbers: Mapping[str, Any]) -> list[str]:
+    """Return a line for each metric that broke."""
+    found = (one["text"]["metrics"].values() for one in _columns(numbers).values())
+    return list(dict.fromkeys(one["fault"] for of in found for one in of if one["fault"]))
 
 
 def _repetition(numbers: Mapping[str, Any]) -> Table:
@@ -185,7 +196,7 @@ def _repetition(numbers: Mapping[str, Any]) -> Table:
 def _share(found: Mapping[str, Any] | None) -> Cell:
     if found is None:
         return Cell("–")
-    return Cell(f"{found['share']:.1%}", f"{found['copies']:,} of {found['texts']:,}")
+    return share_cell(found["share"], interval=f"{found['copies']:,} of {found['texts']:,}")
 
 
 def _group_chat(numbers: Mapping[str, Any]) -> Table:
@@ -193,11 +204,9 @@ def _group_chat(numbers: Mapping[str, Any]) -> Table:
     rows = [Row("ours", "Speakers a conversation", _texts(columns, "speakers_per_conversation"))]
     for label, key in GROUP_CHAT.items():
         if key == "balance":
-            cells = [_cell(one["balance"], 3) for one in columns.values()]
+            cells = [interval_cell(one["balance"], 3) for one in columns.values()]
         else:
-            cells = [
-                Cell(number_text(one["text"]["group_chat"][key], 3)) for one in columns.values()
-            ]
+            cells = [number_cell(one["text"]["group_chat"][key], 3) for one in columns.values()]
         rows.append(Row("ours", label, cells))
     note = "No paper measures these. Balance: entropy of the turns over speakers, 1 is even."
     return Table("Quality of the group chat", note, ["Measure", *columns], rows)
@@ -209,14 +218,14 @@ def _turn_checks(numbers: Mapping[str, Any]) -> Table:
     for key, label in TURN_CHECKS.items():
         counts = [one["text"]["turn_checks"][key] for one in columns.values()]
         for kind in dict.fromkeys(kind for found in counts for kind in found):
-            cells = [Cell(f"{found.get(kind, 0):,}") for found in counts]
+            cells = [number_cell(found.get(kind, 0)) for found in counts]
             rows.append(Row("ours", f"{label}: {kind}", cells))
     note = "Replies that were not taken, tidied, or taken with a fault; conversations broken off."
     return Table("Turn checks", note, ["Kind", *columns], rows)
 
 
 def _texts(columns: Mapping[str, Mapping[str, Any]], key: str) -> list[Cell]:
-    return [Cell(number_text(one["text"][key])) for one in columns.values()]
+    return [number_cell(one["text"][key]) for one in columns.values()]
 
 
 def _distances(numbers: Mapping[str, Any]) -> Table:
@@ -225,7 +234,7 @@ def _distances(numbers: Mapping[str, Any]) -> Table:
     for name in numbers["against"]:
         for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
             found = [run["distances"].get(name) for run in runs.values()]
-            cells = [Cell(number_text(one[key] if one else None)) for one in found]
+            cells = [number_cell(one[key] if one else None) for one in found]
             rows.append(Row("ours", f"{name}: {what}", cells))
     note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
     return Table("Distance from human conversations", note, ["From", *runs], rows)
@@ -240,8 +249,10 @@ def _changes(numbers: Mapping[str, Any]) -> Table:
             before = _apart(runs[base], name, key)
             for one in (run for run in runs if run != base):
                 after = _apart(runs[one], name, key)
-                change = f"{after / before - 1:+.0%}" if before and after is not None else "–"
-                cells = [Cell(number_text(before)), Cell(number_text(after)), Cell(change)]
+                change = Cell("–")
+                if before and after is not None:
+                    change = share_cell(after / before - 1, 0, sign="+")
+                cells = [number_cell(before), number_cell(after), change]
                 rows.append(Row("ours", f"{one} from {name}: {what}", cells))
     note = f"The distances of {base} above, and those of the other runs."
     return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
@@ -262,8 +273,8 @@ def _targets(numbers: Mapping[str, Any]) -> Table:
     }
     rows: list[Row] = []
     for key, label in labels.items():
-        shown = number_text if key in ("turns", "mean_off") else "{:.1%}".format
-        cells = [Cell(shown(one[key])) for one in found.values()]
+        shown = number_cell if key in ("turns", "mean_off") else share_cell
+        cells = [shown(one[key]) for one in found.values()]
         rows.append(Row("ours", label, cells))
     note = "Each turn's words and those it was asked to have: the matched corpus' own."
     return Table("Lengths asked for", note, ["What", *found], rows if found else [])
@@ -281,5 +292,6 @@ def _cost(numbers: Mapping[str, Any]) -> Table:
 
 def _cost_cells(call: Mapping[str, Any]) -> list[Cell]:
     keys: Iterable[str] = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
-    price = "not known" if call["cost_usd"] is None else f"${call['cost_usd']:.2f}"
-    return [*(Cell(number_text(call[key])) for key in keys), Cell(price)]
+    usd = call["cost_usd"]
+    price = Cell("not known" if usd is None else f"${usd:.2f}", value=usd)
+    return [*(number_cell(call[key]) for key in keys), price]

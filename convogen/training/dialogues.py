@@ -1,37 +1,21 @@
-"""What a model is trained on and held against: the inquirer's turns of real dialogues, as tokens.
+"""What a model is trained on and held against: the learner's messages of chats, as tokens.
 
-The model plays the person: the person's turns are the assistant's of its chat template, the
-chatbot's are the user's. Only the person's turns are targets. Where a template has no system
-message, or moves it, what it would say stands before the user's first message.
+The learner is the assistant of the model's chat template, and only its messages are targets. Where
+a template has no system message, or moves it, what it would say stands before the user's first
+message.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convogen.corpora.seeds import Seed, Seeds, opening
-from convogen.errors import ModelConfigError, SourceError
-from convogen.methods.dialogueforge_play import inquirer_chat
+from convogen.errors import ModelConfigError
 from convogen.models.base import Message
-from convogen.prompts import Prompt, load_prompt
+from convogen.training.lessons import Lesson
 
-__all__ = [
-    "IGNORED",
-    "Encoded",
-    "TokenData",
-    "encode",
-    "encode_all",
-    "folds_system",
-    "messages_of",
-    "prompts",
-    "sample",
-    "unshared",
-]
-
-UNKNOWN_TASK = "You want what your messages ask for."
+__all__ = ["IGNORED", "Encoded", "TokenData", "encode", "encode_all", "folds_system"]
 
 _PROBE = ("system", "user", "assistant", "user", "assistant")
 
@@ -41,7 +25,7 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A dialogue as tokens, and of each target its token again as the label, else `IGNORED`."""
+    """A chat as tokens, and of each target its token again as the label, else `IGNORED`."""
 
     input_ids: list[int]
     labels: list[int]
@@ -54,7 +38,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Dialogues as tokens, and what the block took of them.
+    """Chats as tokens, a row each, and what the block took of them.
 
     `truncated` dialogues lost `cut_tokens`, `cut_targets` of them targets; `without_target` had
     no target left and are not among `rows`. `system_folded`: see `folds_system`.
@@ -78,39 +62,6 @@ class TokenData:
             "cut_targets": self.cut_targets,
             "without_target": self.without_target,
         }
-
-
-def prompts() -> dict[str, Prompt]:
-    """The prompts in which the method `dialogueforge` asks its inquirer."""
-    return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
-
-
-def unshared(train: Seeds, held_out: Seeds) -> list[Seed]:
-    """The dialogues to train on that have neither id nor first utterance of a held-out one.
-
-    White space and case aside. Raises `SourceError` where none is left.
-    """
-    ids = {seed.id for seed in held_out.seeds}
-    openings = {opening(seed.turns) for seed in held_out.seeds}
-    left = [one for one in train.seeds if one.id not in ids and opening(one.turns) not in openings]
-    if not left:
-        raise SourceError(
-            f"{train.name}: all its dialogues are in {held_out.name} as well; train on one corpus "
-            "and hold out another"
-        )
-    return left
-
-
-def sample(seeds: Sequence[Seed], n: int | None, seed: int) -> list[Seed]:
-    """Some of the dialogues, in their order; the same for the same seed."""
-    if n is None or n >= len(seeds):
-        return list(seeds)
-    return [seeds[at] for at in sorted(random.Random(seed).sample(range(len(seeds)), n))]
-
-
-def messages_of(seed: Seed) -> list[Message]:
-    """A dialogue as the chat in which the method `dialogueforge` asks its inquirer."""
-    return inquirer_chat(prompts(), seed.task or UNKNOWN_TASK, seed.turns, conclude=False)
 
 
 def encode(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
@@ -165,13 +116,12 @@ def _folded(chat: Sequence[Message]) -> list[Message]:
     return [Message("user", f"{chat[0].content}\n\n{chat[1].content}"), *chat[2:]]
 
 
-def encode_all(tokenizer: Any, seeds: Sequence[Seed], block: int) -> TokenData:
-    """Dialogues as at most `block` tokens each, the first ones."""
+def encode_all(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenData:
+    """The chats of dialogues as at most `block` tokens each, the first ones."""
     rows: list[Encoded] = []
     truncated = cut_tokens = cut_targets = without_target = 0
     fold = folds_system(tokenizer)
-    for seed in seeds:
-        messages = messages_of(seed)
+    for messages in (chat for lesson in lessons for chat in lesson.chats):
         whole = encode(tokenizer, _folded(messages) if fold else messages)
         row = Encoded(whole.input_ids[:block], whole.labels[:block])
         if len(whole.input_ids) > block:

@@ -1,7 +1,8 @@
-"""A fine-tuned model as a GGUF file: that of its base, with the weights that changed replaced.
+"""What was trained as GGUF files: the whole model, or the adapter alone for llama.cpp to put on it.
 
-Metadata, tokenizer and all other tensors are the base's, byte for byte; what changed is stored in
-8 bits (Q8_0), or 16 where its rows do not divide into blocks.
+The whole model is its base with the weights that changed replaced: metadata, tokenizer and all
+other tensors are the base's, byte for byte; what changed is stored in 8 bits (Q8_0), or 16 where
+its rows do not divide into blocks. An adapter's matrices are stored in 16 bits.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from convogen.errors import ModelConfigError
 from convogen.files import writing
 from convogen.training.loading import library
 
-__all__ = ["check_exportable", "write_gguf"]
+__all__ = ["check_exportable", "write_adapter", "write_gguf"]
 
 ARCHITECTURE = "llama"
 """llama.cpp's name for Llama, Mistral, SmolLM and their kin, which store their weights alike."""
@@ -51,6 +52,33 @@ def write_gguf(base: Path, changed: Iterable[tuple[str, Any]], path: Path) -> No
     for tensor in reader.tensors:
         data, kind = new.get(tensor.name, (tensor.data, tensor.tensor_type))
         writer.add_tensor(tensor.name, data, raw_dtype=kind)
+    _write(writer, beside, path)
+
+
+def write_adapter(
+    base: Path, matrices: Iterable[tuple[str, Any, Any]], alpha: float, path: Path
+) -> None:
+    """Write a LoRA adapter for `base` to `path`, as llama.cpp takes it (`--lora`).
+
+    `matrices` has names of transformers, and the matrices A (rank, in) and B (out, rank) as arrays;
+    the weights become W + alpha / rank * B A.
+    """
+    gguf: Any = library("gguf")
+    reader = gguf.GGUFReader(base)
+    stored = _Stored(gguf, reader)
+    beside = path.with_name(path.name + ".new")
+    writer = gguf.GGUFWriter(beside, arch=_text(reader, "general.architecture"))
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", alpha)
+    for name, down, up in matrices:
+        weight = stored.name(name)
+        writer.add_tensor(f"{weight}.lora_a", down.astype("float16"))
+        writer.add_tensor(f"{weight}.lora_b", stored.ordered(weight, up).astype("float16"))
+    _write(writer, beside, path)
+
+
+def _write(writer: Any, beside: Path, path: Path) -> None:
     with writing(path):
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
@@ -75,23 +103,37 @@ def _as_stored(
     gguf: Any, reader: Any, changed: Iterable[tuple[str, Any]]
 ) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Name, data and type of each changed tensor as the file has them."""
-    kinds = gguf.GGMLQuantizationType
-    blocks = int(reader.fields["llama.block_count"].contents())
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, blocks)
-    heads = int(reader.fields["llama.attention.head_count"].contents())
-    pairs = reader.fields.get("llama.attention.head_count_kv")
-    of_keys = int(pairs.contents()) if pairs else heads
-    known = {tensor.name for tensor in reader.tensors}
+    stored = _Stored(gguf, reader)
     for name, weights in changed:
-        stored = f"{names.get_name(name)}.weight"
-        if stored not in known:
-            raise ModelConfigError(f"--gguf: the base has no weights for {name}")
-        if stored.endswith("attn_q.weight"):
-            weights = _interleaved(weights, heads)
-        elif stored.endswith("attn_k.weight"):
-            weights = _interleaved(weights, of_keys)
+        weight = stored.name(name)
+        kinds = gguf.GGMLQuantizationType
         kind = kinds.Q8_0 if weights.shape[-1] % 32 == 0 else kinds.F16
-        yield stored, (gguf.quants.quantize(weights, kind), kind)
+        yield weight, (gguf.quants.quantize(stored.ordered(weight, weights), kind), kind)
+
+
+class _Stored:
+    """How the base's file names its weights and orders their rows."""
+
+    def __init__(self, gguf: Any, reader: Any) -> None:
+        blocks = int(reader.fields["llama.block_count"].contents())
+        self._names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, blocks)
+        self._heads = int(reader.fields["llama.attention.head_count"].contents())
+        pairs = reader.fields.get("llama.attention.head_count_kv")
+        self._of_keys = int(pairs.contents()) if pairs else self._heads
+        self._known = {tensor.name for tensor in reader.tensors}
+
+    def name(self, module: str) -> str:
+        """The file's name of a module of transformers, such as `model.layers.0.mlp.up_proj`."""
+        weight = f"{self._names.get_name(module)}.weight"
+        if weight not in self._known:
+            raise ModelConfigError(f"--gguf: the base has no weights for {module}")
+        return weight
+
+    def ordered(self, weight: str, rows: Any) -> Any:
+        """Rows (out, …) in the file's order."""
+        if weight.endswith("attn_q.weight"):
+            return _interleaved(rows, self._heads)
+        return _interleaved(rows, self._of_keys) if weight.endswith("attn_k.weight") else rows
 
 
 def _interleaved(weights: Any, heads: int) -> Any:

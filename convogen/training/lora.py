@@ -20,6 +20,7 @@ from convogen.training.settings import Settings
 
 __all__ = [
     "adapted_modules",
+    "adapter_matrices",
     "changed_weights",
     "check_settings",
     "load_adapter",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int], None]
+
+_PREFIX = "base_model.model."
+"""What PEFT puts before the names of the base's modules."""
 
 
 def check_settings(model: Any, settings: Settings, folder: Path) -> None:
@@ -111,9 +115,17 @@ def load_adapter(model: Any, folder: Path) -> Any:
 
 def adapted_modules(model: Any) -> list[str]:
     """The modules that an adapter is on, as the base model names them."""
-    prefix = "base_model.model."
     names = (name for name, module in model.named_modules() if hasattr(module, "lora_A"))
-    return [str(name).removeprefix(prefix) for name in names]
+    return [str(name).removeprefix(_PREFIX) for name in names]
+
+
+def adapter_matrices(model: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Name and the matrices A (rank, in) and B (out, rank), in 32 bits, of the adapted modules."""
+    modules: dict[str, Any] = dict(model.named_modules())
+    for name in adapted_modules(model):
+        module = modules[f"{_PREFIX}{name}"]
+        down, up = module.lora_A["default"].weight, module.lora_B["default"].weight
+        yield name, down.detach().float().cpu().numpy(), up.detach().float().cpu().numpy()
 
 
 def changed_weights(merged: Any, adapted: Sequence[str]) -> Iterator[tuple[str, Any]]:

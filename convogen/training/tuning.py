@@ -6,6 +6,7 @@ checkpoints/        while it trains; the same call again goes on from the last
 adapter/            the LoRA adapter, for PEFT, vLLM, …
 merged/             the whole model with the adapter in its weights (safetensors)
 <folder>.gguf       the same for llama.cpp and `--model FILE`
+lora.gguf           with it, the adapter alone for llama.cpp, to be put on the base
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from convogen import __version__
-from convogen.corpora.seeds import Seed, Seeds, open_seeds
+from convogen.corpora.seeds import open_seeds
 from convogen.engine import move_aside
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import write_whole, writing
 from convogen.store import Run, differences
 from convogen.tasklog import lock
 from convogen.training import gguf_file, lora
-from convogen.training.dialogues import TokenData, encode_all, prompts, sample, unshared
+from convogen.training.dialogues import TokenData, encode_all
+from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, sample, unshared
 from convogen.training.loading import gguf_of, identity, library, load_trainable
 from convogen.training.perplexity import perplexity
+from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
 
 __all__ = ["Plan", "fine_tune"]
@@ -39,6 +42,7 @@ __all__ = ["Plan", "fine_tune"]
 DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
 
+ADAPTER = "lora.gguf"
 MIN_UTTERANCES = 2
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "gguf")
 
@@ -49,7 +53,8 @@ Progress = Callable[[str, int, int], None]
 class Plan:
     """What to train on and to hold against; sources are those of `open_corpus`.
 
-    `licence` is the terms of the data to train on, for the manifest.
+    `licence` is the terms of the data to train on, for the manifest. `scenes` says how the agents
+    of a group chat are asked, if the model is to learn to be one; if None it learns the inquirer.
     """
 
     base: str
@@ -60,15 +65,16 @@ class Plan:
     licence: str | None = None
     merge: bool = False
     gguf: bool = False
+    scenes: SceneForm | None = None
 
 
 @dataclass
 class _Data:
-    train: Seeds
-    held_out: Seeds
+    train: Lessons
+    held_out: Lessons
     shared: int
-    chosen: list[Seed] = field(default_factory=list[Seed])
-    measured: list[Seed] = field(default_factory=list[Seed])
+    chosen: list[Lesson] = field(default_factory=list[Lesson])
+    measured: list[Lesson] = field(default_factory=list[Lesson])
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -102,7 +108,7 @@ def fine_tune(
 
 def _read(plan: Plan) -> _Data:
     train, held_out = (
-        open_seeds(source, form, MIN_UTTERANCES)
+        _lessons(plan, source, form)
         for source, form in zip((plan.train, plan.held_out), plan.formats, strict=True)
     )
     own = unshared(train, held_out)
@@ -110,10 +116,16 @@ def _read(plan: Plan) -> _Data:
     return _Data(
         train,
         held_out,
-        shared=len(train.seeds) - len(own),
+        shared=len(train.lessons) - len(own),
         chosen=sample(own, settings.n, settings.seed),
-        measured=sample(list(held_out.seeds), settings.n_held_out, settings.seed),
+        measured=sample(held_out.lessons, settings.n_held_out, settings.seed),
     )
+
+
+def _lessons(plan: Plan, source: str, form: str | None) -> Lessons:
+    if plan.scenes is None:
+        return inquirer_lessons(open_seeds(source, form, MIN_UTTERANCES))
+    return scene_lessons(read_scenes(source, form), source, plan.scenes)
 
 
 class _Tuning:
@@ -131,7 +143,7 @@ class _Tuning:
         for source, data in ((self._data.train, rows), (self._data.held_out, measured)):
             if not data.rows:
                 raise SourceError(
-                    f"{source.name}: block {block} ends before the person's first word in all its "
+                    f"{source.name}: block {block} ends before the learner's first word in all its "
                     f"dialogues; give more (--set block={Settings.load(None, {}).block})"
                 )
         lora.check_settings(model, self._plan.settings, self._folder / "checkpoints")
@@ -180,7 +192,7 @@ class _Tuning:
             "base": identity(self._plan.base, model),
             "train": {"name": self._data.train.name, "hash": self._data.train.hash},
             "held_out": {"name": self._data.held_out.name, "hash": self._data.held_out.hash},
-            "prompts": {step: prompt.hash for step, prompt in prompts().items()},
+            "prompts": self._data.train.prompts,
             **settings,
         }
 
@@ -211,7 +223,8 @@ class _Tuning:
         return found.as_dict()
 
     def _missing(self) -> list[str]:
-        wanted = {"merged": self._plan.merge, self._gguf.name: self._plan.gguf}
+        gguf = self._plan.gguf
+        wanted = {"merged": self._plan.merge, self._gguf.name: gguf, ADAPTER: gguf}
         return [name for name, asked in wanted.items() if asked and not self._there(name)]
 
     def _there(self, name: str) -> bool:
@@ -226,6 +239,11 @@ class _Tuning:
         missing = self._missing()
         if not missing:
             return
+        base = gguf_of(self._plan.base)
+        if ADAPTER in missing and base:
+            matrices = lora.adapter_matrices(model)
+            alpha = self._plan.settings.alpha
+            gguf_file.write_adapter(base, matrices, alpha, self._folder / ADAPTER)
         adapted = lora.adapted_modules(model)
         merged = model.merge_and_unload()
         if "merged" in missing:
@@ -233,7 +251,6 @@ class _Tuning:
             with writing(path):
                 merged.save_pretrained(path)
                 tokenizer.save_pretrained(path)
-        base = gguf_of(self._plan.base)
         if self._gguf.name in missing and base:
             gguf_file.write_gguf(base, lora.changed_weights(merged, adapted), self._gguf)
 

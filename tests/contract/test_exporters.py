@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,34 @@ from command_line import convogen
 from pydantic import ValidationError
 
 from convogen import Experiment, registry, run
+from convogen.counterfactual import replay_conversation
 from convogen.exports import Plan, export_run, open_exporter
+from convogen.judges.geval import GEval
+from convogen.judging import judge_run
+from convogen.models.spec import ModelSpec
 from convogen.store import load_run
 
 EXPORTERS = registry.names("exporters")
 SPLITS = {"train": 0.5, "test": 0.5}
+OPTIONS = {"dpo": {"judge": "geval", "margin": 0.01}}
+"""What an exporter cannot do without."""
 
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "run"
-    run(Experiment.load("GPFS-s", {"n": 8, "models": "scripted", "max_turns": 5}), folder)
+    made = run(Experiment.load("GPFS-s", {"n": 8, "models": "scripted", "max_turns": 5}), folder)
+    replays = [replay_conversation(folder, one.id, 3) for one in made.conversations()]
+    for judged in (made, *replays):
+        judge_run(judged, GEval(), ModelSpec(name="scripted"))
     return folder
+
+
+def plan(name: str, generated: Path, joins: Sequence[str] = ()) -> Plan:
+    """What is exported: into two splits; of what is compared, all replays of the run."""
+    exporter = open_exporter(name, OPTIONS.get(name, {}))
+    compared = sorted(generated.parent.glob("run.*.turn-3.*")) if exporter.judged_by else ()
+    return Plan(exporter, SPLITS, joins, alternatives=compared)
 
 
 def load(folder: Path, cache: Path) -> dict[str, list[dict[str, Any]]]:
@@ -55,11 +72,14 @@ class TestExporter:
         self, name: str, generated: Path, tmp_path: Path
     ) -> None:
         joins = ["personas", "provenance"]
-        plan = Plan(open_exporter(name, {}), SPLITS, joins)
-        exported = export_run(load_run(generated), tmp_path / "out", plan)
+        exported = export_run(load_run(generated), tmp_path / "out", plan(name, generated, joins))
         found = load(tmp_path / "out", tmp_path / "cache")
         seen = [row["id"] for split in found for row in {r["id"]: r for r in found[split]}.values()]
-        assert sorted(seen) == sorted(one.id for one in load_run(generated).conversations())
+        known = [one.id for one in load_run(generated).conversations()]
+        assert len(seen) + exported.left_out == len(known)
+        assert set(seen) <= set(known)
+        assert len(set(seen)) == len(seen)
+        assert exported.left_out == 0 or exported.alternatives, "only pairs need an alternative"
         assert set(found) == {"train", "test"}
         for split, rows in found.items():
             assert len(rows) == exported.rows[split]
@@ -69,18 +89,19 @@ class TestExporter:
         self, name: str, generated: Path, tmp_path: Path
     ) -> None:
         for out in ("one", "two"):
-            export_run(load_run(generated), tmp_path / out, Plan(open_exporter(name, {}), SPLITS))
+            export_run(load_run(generated), tmp_path / out, plan(name, generated))
         assert files(tmp_path / "one") == files(tmp_path / "two")
 
     def test_a_longer_run_moves_no_row_to_another_split(
         self, name: str, generated: Path, tmp_path: Path
     ) -> None:
-        plan = Plan(open_exporter(name, {}), SPLITS)
         short = Path(shutil.copytree(generated, tmp_path / "short"))
         rows = (generated / "conversations.jsonl").read_bytes().splitlines(keepends=True)
         (short / "conversations.jsonl").write_bytes(b"".join(rows[:5]))
         for run_folder in (generated, short):
-            export_run(load_run(run_folder), tmp_path / f"{run_folder.name}-out", plan)
+            export_run(
+                load_run(run_folder), tmp_path / f"{run_folder.name}-out", plan(name, generated)
+            )
         few = load(tmp_path / "short-out", tmp_path / "cache")
         many = load(tmp_path / f"{generated.name}-out", tmp_path / "cache")
         assert sum(map(len, few.values()))
@@ -90,10 +111,12 @@ class TestExporter:
     def test_convogen_reads_it_back(self, name: str, generated: Path, tmp_path: Path) -> None:
         if name == "hf":
             pytest.skip("`datasets` reads it: a folder of Arrow files is no corpus")
+        if name == "dpo":
+            pytest.skip("a pair of replies is no conversation")
         export_run(load_run(generated), tmp_path / "out", Plan(open_exporter(name, {})))
         (path,) = (tmp_path / "out" / "data").iterdir()
         ours = json.loads(convogen("stats", generated, "--json").out)
         back = json.loads(convogen("stats", path, "--json").out)
         assert back["bad_rows"]["count"] == 0
-        if name != "messages":  # a row per speaker, turns merged
+        if name not in ("messages", "sharegpt"):  # a row per speaker, turns merged
             assert {back[k] for k in ("turns", "mtld_mean")} == {ours["turns"], ours["mtld_mean"]}

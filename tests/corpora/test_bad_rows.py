@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convogen.corpora import FORMATS, Batch, open_corpus
+from convogen import registry
+from convogen.corpora import Batch, Reader, open_corpus
 from convogen.corpora.rows import MAX_ROW_BYTES, Row
 from convogen.errors import SourceError
 
@@ -188,10 +189,13 @@ JSON = st.recursive(
 )
 
 
-@given(value=JSON | st.text(), shape=st.integers(0, len(FORMATS) - 1))
-def test_whatever_a_row_holds_it_is_a_conversation_or_a_bad_row(value: Any, shape: int) -> None:
+READERS: list[Reader] = [registry.load("readers", name)() for name in registry.names("readers")]
+
+
+@given(value=JSON | st.text(), reader=st.sampled_from(READERS))
+def test_whatever_a_row_holds_it_is_a_conversation_or_a_bad_row(value: Any, reader: Reader) -> None:
     rows = [Row(1, value), Row(2, value)]
-    good, refused = Batch("data", shape, 0, [rows]).read()
+    good, refused = Batch("data", reader, 0, [rows]).read()
     assert bool(good) != bool(refused)
     for conversation in good:
         assert conversation.turns

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from convogen.corpora import FORMATS, open_corpus
+from convogen import registry
+from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.types import Conversation, Selection, Turn
 
@@ -119,13 +120,13 @@ LINES: dict[str, tuple[str, Any, list[tuple[str, str]], dict[str, Any]]] = {
         {"topic": "time"},
     ),
     "lmsys": (
-        "arena",
+        "lmsys",
         {"conversation_id": "c", "model": "koala", "conversation": VOTE["conversation_a"]},
         [("user", "Hi"), ("assistant", "1")],
         {"model": "koala"},
     ),
     "seed": (
-        "oasst1",
+        "seeds",
         {"conversation_id": ["a", "b"], "conversation": [{"role": "human", "content": "Hi"}]},
         [("human", "Hi")],
         {"conversation_id": ["a", "b"]},
@@ -300,7 +301,7 @@ def test_a_named_format_wins_over_the_recognised_one(tmp_path: Path) -> None:
 
 def test_every_format_has_a_test() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
-    assert [form.name for form in FORMATS if form.name not in here] == []
+    assert [name for name in registry.names("readers") if name not in here] == []
 
 
 def test_dailydialog_labels_are_read_from_the_files_beside_it(tmp_path: Path) -> None:

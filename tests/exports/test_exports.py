@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.exports import Item, parse_splits
-from convogen.exports.chat import seen_by
 from convogen.exports.licences import Licences
 from convogen.exports.splits import split_of
 from convogen.types import Conversation, Experience, Failure, Label, Persona, Score, Starter, Turn
@@ -139,11 +138,12 @@ def test_csv_is_a_turn_a_row_and_loads_back_equal(hostile: Path, tmp_path: Path)
     path = tmp_path / "out" / "data" / "train.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["text"] for row in rows] == HOSTILE * 6
+    safe = ["'=1+1", *HOSTILE[1:]]
+    assert [row["text"] for row in rows] == safe * 6
     assert json.loads(rows[0]["personas"])[0]["name"] == "Ada Bo"
     loaded: Any = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert [row["turn"] for row in loaded["train"]] == [*range(1, 11)] * 6
-    assert [row["text"] for row in loaded["train"]] == HOSTILE * 6
+    assert [row["text"] for row in loaded["train"]] == safe * 6
     (first, *_) = open_corpus(path, strict=True)
     assert [(turn.speaker, turn.text) for turn in first.turns] == [
         (turn.speaker, turn.text) for turn in conversation(0).turns
@@ -199,30 +199,6 @@ def test_each_perspective_without_merging_reads_back_as_it_was(
     assert len(found) == 12
     for one in found:
         assert [turn.text for turn in one.turns] == HOSTILE
-
-
-def test_turns_of_one_side_are_merged() -> None:
-    turns = [Turn(speaker=who, text=text) for who, text in ("Aa", "Bb", "Ca", "Ad", "Ae")]
-    chat = Conversation(id="c", turns=turns)
-    found = seen_by("A", Item(chat), merge=True, system=False)
-    assert [(one.role, one.content, one.name) for one in found] == [
-        ("assistant", "a", "A"),
-        ("user", "B: b\nC: a", None),
-        ("assistant", "d\ne", "A"),
-    ]
-    assert len(seen_by("A", Item(chat), merge=False, system=True)) == 6
-
-
-def test_sharegpt_with_a_perspective_has_the_roles_of_training_tools(
-    hostile: Path, tmp_path: Path
-) -> None:
-    export(hostile, tmp_path / "out", "sharegpt", "--perspective", "each")
-    rows = rows_of(tmp_path / "out" / "data" / "train.jsonl")
-    assert {turn["from"] for row in rows for turn in row["conversations"]} == {
-        "system",
-        "human",
-        "gpt",
-    }
 
 
 def test_trl_takes_the_messages(hostile: Path, tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_the_same_from_lines_with_turns_on_two_processes(tmp_path: Path) -> None
     [
         ("meld/dev_sent_emo.csv", 114, 1_109, "meld"),
         ("dialogsum/dialogsum.dev.jsonl", 500, 4_690, "dialogsum"),
-        ("dialogueforge/seeds/arena_model_a_summaries.jsonl", 1_002, 6_858, "arena"),
-        ("dialogueforge/seeds/oasst1_en_min_6_turns_summary.jsonl", 413, 2_479, "oasst1"),
-        ("dialogueforge/generated/oasst1_en_GPT4o_GPT4oMini_6.jsonl", 413, 2_478, "oasst1"),
+        ("dialogueforge/seeds/arena_model_a_summaries.jsonl", 1_002, 6_858, "lmsys"),
+        ("dialogueforge/seeds/oasst1_en_min_6_turns_summary.jsonl", 413, 2_479, "seeds"),
+        ("dialogueforge/generated/oasst1_en_GPT4o_GPT4oMini_6.jsonl", 413, 2_478, "seeds"),
     ],
 )
 def test_real_corpora_are_read_whole(

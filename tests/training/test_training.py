@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from convogen.corpora.seeds import Seed, Seeds, open_seeds
 from convogen.errors import ModelConfigError, RunFolderError, SourceError
 from convogen.models.base import Message
-from convogen.training.dialogues import IGNORED, encode, encode_all, messages_of, unshared
+from convogen.training.dialogues import IGNORED, encode, encode_all
+from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, unshared
 from convogen.training.loading import load_trainable
 from convogen.training.perplexity import perplexity
 from convogen.training.settings import Settings
@@ -77,6 +78,15 @@ def trained(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def chat_of(seed: Seed) -> tuple[Message, ...]:
+    (chat,) = inquirer_lessons(Seeds("made", None, (seed,), {}, "0")).lessons[0].chats
+    return chat
+
+
+def lessons_of(plan: Plan) -> tuple[Lesson, ...]:
+    return inquirer_lessons(open_seeds(plan.train, None, 2)).lessons
+
+
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=30).map(
     lambda text: text.strip()
 )
@@ -88,7 +98,7 @@ def test_only_the_persons_words_and_their_end_are_targets(tokenizer: Any, said: 
     turns = tuple(
         Turn(speaker=("user", "assistant")[at % 2], text=text) for at, text in enumerate(said)
     )
-    encoded = encode(tokenizer, messages_of(Seed("s", "You want bread.", turns)))
+    encoded = encode(tokenizer, chat_of(Seed("s", "You want bread.", turns)))
     pairs = list(zip(encoded.input_ids, encoded.labels, strict=True))
     assert all(label in (token, IGNORED) for token, label in pairs)
     targets = [token for token, label in pairs if label != IGNORED]
@@ -146,7 +156,7 @@ def test_a_template_without_a_system_message_has_it_in_the_first(
     whole = tokenizer.chat_template
     tokenizer.chat_template = template
     try:
-        data = encode_all(tokenizer, open_seeds(plan.train, None, 2).seeds, 10**6)
+        data = encode_all(tokenizer, lessons_of(plan), 10**6)
     finally:
         tokenizer.chat_template = whole
     assert data.system_folded is folded
@@ -159,31 +169,31 @@ def test_a_template_without_a_system_message_has_it_in_the_first(
 
 
 def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: Plan) -> None:
-    seeds = open_seeds(plan.train, None, 2).seeds
-    whole = encode_all(tokenizer, seeds, 10**6)
+    lessons = lessons_of(plan)
+    whole = encode_all(tokenizer, lessons, 10**6)
     assert whole.truncated == whole.without_target == whole.cut_targets == 0
     block = max(at for row in whole.rows for at, label in enumerate(row.labels) if label >= 0)
-    cut = encode_all(tokenizer, seeds, block)
+    cut = encode_all(tokenizer, lessons, block)
     assert cut.truncated > 0
     assert cut.cut_targets > 0
     assert all(len(row.input_ids) <= block for row in cut.rows)
     assert cut.counts()["targets"] + cut.cut_targets == whole.counts()["targets"]
     assert cut.counts()["tokens"] + cut.cut_tokens == whole.counts()["tokens"]
-    assert encode_all(tokenizer, seeds, 20).without_target == len(seeds)
+    assert encode_all(tokenizer, lessons, 20).without_target == len(lessons)
 
 
-def seeds_of(*seeds: tuple[str, str]) -> Seeds:
-    made = tuple(
+def made(*seeds: tuple[str, str]) -> Lessons:
+    told = tuple(
         Seed(key, None, (Turn(speaker="user", text=said), Turn(speaker="assistant", text="a")))
         for key, said in seeds
     )
-    return Seeds("made", None, made, {}, "0")
+    return inquirer_lessons(Seeds("made", None, told, {}, "0"))
 
 
 def test_no_dialogue_of_the_held_out_corpus_is_trained_on() -> None:
-    train = seeds_of(("a", "one"), ("b", "Two  words"), ("c", "three"))
-    left = unshared(train, seeds_of(("a", "other"), ("z", "two words")))
-    assert [seed.id for seed in left] == ["c"]
+    train = made(("a", "one"), ("b", "Two  words"), ("c", "three"))
+    left = unshared(train, made(("a", "other"), ("z", "two words")))
+    assert [one.id for one in left] == ["c"]
     with pytest.raises(SourceError, match="hold out another"):
         unshared(train, train)
 
@@ -192,7 +202,7 @@ def test_perplexity_weighs_tokens_not_dialogues(base: Path, plan: Plan) -> None:
     import torch
 
     model, tokenizer = load_trainable(str(base))
-    rows = encode_all(tokenizer, open_seeds(plan.train, None, 2).seeds, 4096).rows
+    rows = encode_all(tokenizer, lessons_of(plan), 4096).rows
     total = 0.0
     for row in rows:
         ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
@@ -211,7 +221,7 @@ def test_nothing_has_no_perplexity(base: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("block=16", "train.jsonl: block 16 ends before the person's first word"),
+        ("block=16", "train.jsonl: block 16 ends before the learner's first word"),
         ("target_modules=nosuch", "target_modules 'nosuch': not for this model"),
         ("target_modules=(", "target_modules '(': not for this model"),
         ("optimizer=nosuch", "optimizer nosuch, precision fp16: cannot be used here"),
@@ -276,7 +286,8 @@ def test_training_that_was_interrupted_ends_with_the_same_adapter(
 
     stages.clear()
     fine_tune(replace(plan, gguf=True), folder, progress=follow)
-    assert stages == ["loading", "writing again.gguf"]
+    assert stages == ["loading", "writing again.gguf, lora.gguf"]
+    assert (folder / "lora.gguf").read_bytes() == (trained / "lora.gguf").read_bytes()
     assert (folder / "again.gguf").read_bytes() == (trained / "eggs.gguf").read_bytes()
     with pytest.raises(RunFolderError, match="learning_rate"):
         fine_tune(replace(plan, settings=Settings.load(None, {})), folder)
@@ -301,6 +312,30 @@ def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: P
     off, moved = (float((one - expected).abs().sum()) / 2 for one in (served, untrained))
     assert moved > 0.2
     assert off < 0.06  # 8 bits cost so much on random weights; in 32 bits it is 0.0006
+
+
+def test_llama_cpp_takes_the_adapter_alone(base: Path, trained: Path) -> None:
+    llama = pytest.importorskip("xllamacpp", reason="needs convogen[embedded]")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merged = AutoModelForCausalLM.from_pretrained(trained / "merged")
+    tokenizer = AutoTokenizer.from_pretrained(trained / "merged")
+    prompt = "<|im_start|>user\nhow long do the eggs boil<|im_end|>\n<|im_start|>assistant\n"
+    ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids
+    with torch.inference_mode():
+        expected = merged(input_ids=ids).logits[0, -1].softmax(-1)
+    parameters = llama.CommonParams()
+    parameters.model.path = str(base)
+    parameters.port = 0
+    parameters.verbosity = -1
+    adapter = llama.CommonAdapterLoraInfo()
+    adapter.path, adapter.scale = str(trained / "lora.gguf"), 1.0
+    parameters.lora_adapters = [adapter]
+    server = llama.Server(parameters)
+    found = first_token(f"{server.listening_address}/v1", prompt, len(expected))
+    served = torch.tensor([math.exp(found.get(at, -math.inf)) for at in range(len(expected))])
+    assert float((served - expected).abs().sum()) / 2 < 0.01
 
 
 def first_token(url: str, prompt: str, n: int) -> dict[int, float]:

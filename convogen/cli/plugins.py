@@ -1,0 +1,45 @@
+"""What commands print of plugins: a row each, and a line for each that is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convogen.cli.terminal import say
+
+__all__ = ["plugin_rows", "print_faults", "print_rows"]
+
+
+def print_faults() -> None:
+    """Print a line to stderr for each plugin that cannot be used."""
+    from convogen import registry
+
+    for line in registry.faults():
+        say(line, err=True)
+
+
+def plugin_rows() -> list[dict[str, str]]:
+    """Return each plugin's kind, name, distribution, version, target and state, as texts."""
+    from convogen import registry
+
+    return [
+        {
+            "kind": plugin.kind,
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "target": plugin.target,
+            "state": registry.fault(plugin) or "ok",
+        }
+        for plugin in registry.plugins()
+    ]
+
+
+def print_rows(rows: Sequence[dict[str, str]]) -> None:
+    """Print a line per plugin; the state of a broken one is the line that says why."""
+    if not rows:
+        say("no plugins are installed")
+    lines = [(row["kind"], row["name"], f"{row['distribution']} {row['version']}") for row in rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(3)] if lines else []
+    for row, line in zip(rows, lines, strict=True):
+        cells = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
+        say(f"{cells}  {row['state']}")

@@ -1,0 +1,186 @@
+"""Alternatives of a run's conversations: the same beginning, played again, and judged alike.
+
+They come from counterfactual replays beside the run, which are found by what their manifests say,
+and from other runs and replays that are named. Two conversations are alternatives if they have the
+same experience (people and their cards, relations, situation, topic; ids do not count) and the same
+first turn, or, without experiences, the same people and first turn. Scores are compared only if one
+judge gave them: the same name, model, prompts and parameters (the fingerprint in the scores'
+manifest).
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.errors import RunFolderError, SourceError
+from convogen.exports.base import Item, without_folders
+from convogen.exports.joining import items
+from convogen.files import rows_of_task
+from convogen.scores import scores_manifest
+from convogen.store import Run, load_run
+from convogen.types import Conversation, Score
+
+__all__ = ["Alternatives"]
+
+_EXPERIENCE = {"personas", "relations", "situation", "topic", "starter", "acquainted"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an alternative is, and its scores."""
+
+    run: Run
+    task: int
+    scores: tuple[Score, ...]
+
+    def read(self) -> Item:
+        path = self.run.folder / "conversations.jsonl"
+        conversation = Conversation.model_validate(next(rows_of_task(path, self.task)))
+        known = conversation.experience is not None
+        experience = self.run.experience(self.task) if known else None
+        return Item(conversation, experience, self.scores)
+
+
+@dataclass
+class Alternatives:
+    """The alternatives of a run's conversations, by their beginnings.
+
+    Of each alternative its place and its scores are held, not its text. `judged_by` is what the
+    judge's manifest says of it, `unjudged` the folders that it has not scored.
+    """
+
+    judge: str
+    runs: list[Run]
+    judged_by: dict[str, Any]
+    unjudged: list[str] = field(default_factory=list[str])
+    _places: dict[bytes, list[_Place]] = field(
+        default_factory=lambda: defaultdict[bytes, list[_Place]](list)
+    )
+
+    @classmethod
+    def find(cls, run: Run, named: Sequence[str | Path], judge: str) -> Alternatives:
+        """Read the alternatives of a run: replays beside it, and the folders named.
+
+        Raise `SourceError` if there are none, or the judge has not scored the run or any of them,
+        `RunFolderError` if a folder cannot be read or another judge of that name scored it.
+        """
+        own = _judge_of(run, judge)
+        if own is None:
+            raise SourceError(
+                f"{run.folder}: {judge!r} has not scored it; `convogen evaluate {run.folder} "
+                f"--judge {judge}` does, and likewise each replay of it"
+            )
+        found = cls(judge, _runs(run, named), own)
+        for other in found.runs:
+            found._add(run, other)
+        if len(found.unjudged) == len(found.runs):
+            raise SourceError(
+                f"{found.unjudged[0]}: {judge!r} has not scored it, nor any other alternative; "
+                f"`convogen evaluate {found.unjudged[0]} --judge {judge}` does"
+            )
+        return found
+
+    @property
+    def model(self) -> str:
+        """The judge's model."""
+        essence = _object(self.judged_by.get("judged_by"))
+        return without_folders(str(essence.get("model", "model not recorded")))
+
+    @property
+    def described(self) -> list[dict[str, Any]]:
+        """The runs that alternatives come from: name, fingerprint, and models by role."""
+        return [
+            {
+                "name": other.folder.resolve().name,
+                "fingerprint": other.manifest.get("fingerprint"),
+                "models": _models(other.manifest),
+            }
+            for other in self.runs
+        ]
+
+    def of(self, item: Item) -> Item:
+        """The conversation with its alternatives."""
+        places = self._places.get(_beginning(item), ())
+        return replace(item, alternatives=tuple(place.read() for place in places))
+
+    def _add(self, run: Run, other: Run) -> None:
+        judged = _judge_of(other, self.judge)
+        if judged is None:
+            self.unjudged.append(str(other.folder))
+            return
+        if judged.get("fingerprint") != self.judged_by.get("fingerprint"):
+            raise RunFolderError(
+                f"{other.folder}: its {self.judge} is another judge than that of {run.folder} "
+                "(model, prompts or parameters differ); evaluate both with the same"
+            )
+        for item in items(other, [self.judge]):
+            if (task := item.conversation.task) is not None:
+                self._places[_beginning(item)].append(_Place(other, task, item.scores))
+
+
+def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
+    """The replays beside a run, then the folders named; each once, the run itself never."""
+    found: dict[Path, Run] = {}
+    for other in [*_replays(run), *map(load_run, named)]:
+        found.setdefault(other.folder.resolve(), other)
+    found.pop(run.folder.resolve(), None)
+    if not found:
+        raise SourceError(
+            f"{run.folder}: no replay of its conversations is beside it; `convogen replay "
+            f"{run.folder} --conversation ID --from-turn N` makes one, --alternatives names others"
+        )
+    return list(found.values())
+
+
+def _replays(run: Run) -> Iterator[Run]:
+    """The folders beside a run that say that they are replays of its conversations."""
+    here = run.folder.resolve()
+    fingerprint = run.manifest.get("fingerprint")
+    for folder in sorted(here.parent.glob(f"{glob.escape(here.name)}.*.turn-*")):
+        if not (folder / "manifest.json").is_file():
+            continue
+        replay = load_run(folder)
+        if _object(replay.manifest.get("replay_of")).get("fingerprint") == fingerprint:
+            yield replay
+
+
+def _judge_of(run: Run, judge: str) -> dict[str, Any] | None:
+    """What the manifest of a judge's scores says of it; None if there is no score."""
+    scores = run.folder / "scores" / f"{judge}.jsonl"
+    if next(run.scores(judge), None) is None:
+        return None
+    found = scores_manifest(scores)
+    if found is None:
+        raise RunFolderError(
+            f"{scores}: nothing says what judge these scores are of; `convogen evaluate "
+            f"{run.folder} --judge {judge} --fresh` judges anew"
+        )
+    return _object(found)
+
+
+def _beginning(item: Item) -> bytes:
+    """What alternatives have in common, hashed."""
+    conversation, known = item.conversation, item.experience
+    first = conversation.turns[0]
+    if known is not None:
+        played = known.model_dump_json(include=_EXPERIENCE)
+    else:
+        played = "\n".join(conversation.participants)
+    text = "\0".join((played, first.speaker, first.text))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _models(manifest: dict[str, Any]) -> dict[str, str]:
+    models = _object(manifest.get("models"))
+    return {role: without_folders(str(_object(spec).get("name"))) for role, spec in models.items()}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object; empty if it is something else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

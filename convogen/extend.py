@@ -1,0 +1,149 @@
+"""What a plugin is made of: the bases, and what their methods are given.
+
+A plugin is a class in an installed package, named by an entry point. The groups, and what a class
+must have besides `name`, which is the entry point's own name:
+
+| group | base | class variables | methods |
+| --- | --- | --- | --- |
+| `convogen.methods` | `Method` | `roles`, `prompt_names` | `start(inputs) -> Play` |
+| `convogen.judges` | `Judge` | `sampling`, `prompt_names` | `aspects`, `judge` |
+| `convogen.gates` | `Gate`, `OrderedGate` | | `check`; `start` of an ordered one |
+| `convogen.exporters` | `Exporter` | `container`, `about_rows` | `columns`, `rows` |
+| `convogen.readers` | `Reader` | `about` | `fits`, `convert`; `breaks` if rows group |
+| `convogen.metrics` | `Metric` | `about`, `unit` | `add`, `value` |
+
+Methods, judges, gates and exporters are frozen pydantic models: a field is a key of an experiment
+or a `--set KEY=VALUE`. Readers and metrics are made without arguments.
+
+Prompts are files in a folder `prompts` beside the class's module, or beside a package above it:
+`prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`, `prompts/gates/<gate>-<step>.md`
+for each of `prompt_names`. Their hashes are in fingerprints and manifests, and a user can put a
+file of their own in place of each: `prompts:` in an experiment, `own_prompts` of a judge or gate.
+A step that shares another class's prompt says so in `prompt_owners`, for example
+`{"agent": "convogen"}`. `load_prompt(name, owner=MyClass)` loads any other file of that folder.
+
+What a model gets wrong is a `ModelFault`: record it, in a failure, a reason or a score of None. A
+row that a reader cannot read is a `RowError`. Import what is heavy inside the functions that need
+it: a command that lists the names of a kind imports its plugins.
+
+>>> class Turns(Metric):
+...     name, about, unit = "turns", "how many turns there are", "turns"
+...     def __init__(self) -> None:
+...         self.count = 0
+...     def add(self, conversation: Conversation) -> None:
+...         self.count += len(conversation.turns)
+...     def value(self) -> float:
+...         return self.count
+
+`examples/plugin/` in convogen's repository has one of each kind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convogen.corpora.base import Reader
+    from convogen.corpora.rows import Row, RowError
+    from convogen.errors import ExperimentError, ModelFault, SourceError, UserError
+    from convogen.exports.base import TURN, Column, Container, Exporter, Item
+    from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Verdict
+    from convogen.judges.base import Judge, Judged
+    from convogen.methods.base import Method, Play, RunInputs, Task
+    from convogen.metrics.base import Metric
+    from convogen.models.base import Message, Sampling
+    from convogen.models.traffic import Answer, Session
+    from convogen.prompts import Prompt, load_prompt
+    from convogen.store import Outcome, Run
+    from convogen.types import (
+        Conversation,
+        Experience,
+        Failure,
+        Persona,
+        Score,
+        Starter,
+        Turn,
+        Usage,
+    )
+
+__all__ = [
+    "TURN",
+    "Answer",
+    "Candidate",
+    "Column",
+    "Container",
+    "Conversation",
+    "Experience",
+    "ExperimentError",
+    "Exporter",
+    "Failure",
+    "Filter",
+    "Gate",
+    "Item",
+    "Judge",
+    "Judged",
+    "Message",
+    "Method",
+    "Metric",
+    "ModelFault",
+    "OrderedGate",
+    "Outcome",
+    "Persona",
+    "Play",
+    "Prompt",
+    "Reader",
+    "Row",
+    "RowError",
+    "Run",
+    "RunInputs",
+    "Sampling",
+    "Score",
+    "Session",
+    "SourceError",
+    "Starter",
+    "Task",
+    "Turn",
+    "Usage",
+    "UserError",
+    "Verdict",
+    "load_prompt",
+]
+
+_HOMES = {
+    "convogen.corpora.base": ("Reader",),
+    "convogen.corpora.rows": ("Row", "RowError"),
+    "convogen.errors": ("ExperimentError", "ModelFault", "SourceError", "UserError"),
+    "convogen.exports.base": ("TURN", "Column", "Container", "Exporter", "Item"),
+    "convogen.gates.base": ("Candidate", "Filter", "Gate", "OrderedGate", "Verdict"),
+    "convogen.judges.base": ("Judge", "Judged"),
+    "convogen.methods.base": ("Method", "Play", "RunInputs", "Task"),
+    "convogen.metrics.base": ("Metric",),
+    "convogen.models.base": ("Message", "Sampling"),
+    "convogen.models.traffic": ("Answer", "Session"),
+    "convogen.prompts": ("Prompt", "load_prompt"),
+    "convogen.store": ("Outcome", "Run"),
+    "convogen.types": (
+        "Conversation",
+        "Experience",
+        "Failure",
+        "Persona",
+        "Score",
+        "Starter",
+        "Turn",
+        "Usage",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, imported on first use: a reader needs nothing of exports."""
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'convogen.extend' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

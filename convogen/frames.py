@@ -1,0 +1,200 @@
+"""The tables of a run as pandas frames: their columns, and what of a row stands in them.
+
+Columns and dtypes are the same for every run, an empty one or one of an earlier data format too.
+Rows are read as they are written, a block at a time, so a frame is all that is held of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib import import_module
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from convogen.errors import RunFolderError, UserError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
+
+__all__ = ["COLUMNS", "RunTable", "columns_of", "frame", "run_frame"]
+
+RunTable = Literal[
+    "conversations", "turns", "scores", "ledger", "experiences", "failures", "rejected"
+]
+
+LIST = "list"
+"""A column of lists, empty where the row has none; its dtype is object."""
+
+_BLOCK = 4_096
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOKENS = " prompt_tokens completion_tokens cached_tokens"
+_DTYPES = {
+    name: dtype
+    for dtype, names in {
+        "Int64": "task turn n_turns n_words target_words index place attempts lost_attempts"
+        " lost_prompt_tokens lost_completion_tokens" + _TOKENS,
+        "float64": "value mass similarity seconds",
+        "boolean": "acquainted admitted",
+        "datetime64[ms, UTC]": "at",
+        "object": "context labels distribution counts",
+        LIST: "participants personas shots repairs plan refused reasks tidied selection_candidates",
+    }.items()
+    for name in names.split()
+}
+"""The dtype of a column by its name; all others hold text."""
+
+
+def _columns(names: str, **dtypes: str) -> dict[str, str]:
+    return {
+        name: dtypes.get(name) or _DTYPES.get(name, "string[pyarrow]") for name in names.split()
+    }
+
+
+COLUMNS: dict[RunTable, dict[str, str]] = {
+    "conversations": _columns(
+        "id task method experience participants n_turns n_words context labels ended refused"
+        + _TOKENS
+    ),
+    "turns": _columns(
+        "conversation task turn speaker text n_words target_words origin model request reasks"
+        " tidied lapse selection_candidates selection_reply selection_repair" + _TOKENS
+    ),
+    "scores": _columns(
+        "conversation judge aspect value method distribution mass choice index place explanation"
+        " reason"
+    ),
+    "ledger": _columns(
+        "judge task role model attempts seconds at lost_attempts lost_prompt_tokens"
+        " lost_completion_tokens" + _TOKENS
+    ),
+    "experiences": _columns(
+        "id task participants personas relations situation topic starter_speaker starter_text"
+        " acquainted shots admitted similarity repairs reasks plan model" + _TOKENS
+    ),
+    "failures": _columns("id task stage kind message evidence counts" + _TOKENS),
+    "rejected": _columns("id task experience gate reason value n_turns n_words", value="object"),
+}
+"""Column -> dtype, by table."""
+
+Row = Mapping[str, Any]
+
+
+def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str, str]:
+    """Return the wanted columns of a table and their dtypes, all if None.
+
+    Raises `UserError` if a run has no such table or the table no such column.
+    """
+    if table not in get_args(RunTable):
+        known = ", ".join(get_args(RunTable))
+        raise UserError(f"to_pandas: no table {table!r}; there are: {known}")
+    known = COLUMNS[table]
+    if unknown := [name for name in wanted or () if name not in known]:
+        raise UserError(
+            f"to_pandas: {table} has no column {unknown[0]!r}; there are: {', '.join(known)}"
+        )
+    return {name: known[name] for name in (known if wanted is None else wanted)}
+
+
+def run_frame(
+    table: RunTable, columns: Mapping[str, str], rows: Iterable[Row], where: object
+) -> DataFrame:
+    """Return columns of a table of a run, made of the rows of its file as they are written.
+
+    Raises `RunFolderError`, with the place `where` they are from, if a row is not of this kind.
+    """
+    try:
+        return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise RunFolderError(
+            f"{where}: the table {table!r} cannot be made, a row has been changed: "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def frame(columns: Mapping[str, str], rows: Iterable[Row]) -> DataFrame:
+    """Return a frame with these columns, each of the dtype it names, in this order.
+
+    What a row lacks is missing in the frame (NA, NaN, NaT or None); of a column of lists, an empty
+    list. Raises `ValueError` for a value that its column cannot hold.
+    """
+    pd: Any = import_module("pandas")
+    cells = ([row.get(name) for name in columns] for row in rows)  # lets go of the rest of a row
+    blocks: list[Any] = []
+    while (block := list(islice(cells, _BLOCK))) or not blocks:
+        values = zip(*block, strict=True) if block else [()] * len(columns)
+        series = map(partial(_series, pd), columns.items(), values)
+        blocks.append(pd.DataFrame(dict(zip(columns, series, strict=True))))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
+    name, dtype = column
+    if dtype == LIST:
+        return pd.Series([value or [] for value in values], dtype=object)
+    try:
+        with import_module("numpy").errstate(invalid="ignore"):  # too large: an error, no warning
+            return pd.Series(list(values), dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"column {name!r}: {error}") from error
+
+
+def _conversation(row: Row) -> Iterator[Row]:
+    labelled: Mapping[str, Row] = row.get("labelled") or {}
+    labels = {kind: label["value"] for kind, label in labelled.items()}
+    yield {**row, **_size(row), **_tokens(row), "labels": labels}
+
+
+def _turns(row: Row) -> Iterator[Row]:
+    of = {"conversation": row["id"], "task": row.get("task")}
+    for number, turn in enumerate(row["turns"], 1):
+        chosen: Row = turn.get("selection") or {}
+        selection = {f"selection_{key}": value for key, value in chosen.items()}
+        words = len(turn["text"].split())
+        yield {**turn, **of, **selection, **_tokens(turn), "turn": number, "n_words": words}
+
+
+def _call(row: Row) -> Iterator[Row]:
+    at = row.get("at")
+    yield {**row, "at": None if at is None else _EPOCH + timedelta(seconds=at)}
+
+
+def _experience(row: Row) -> Iterator[Row]:
+    starter, people = row["starter"], [persona["name"] for persona in row["personas"]]
+    said = {"starter_speaker": starter["speaker"], "starter_text": starter["text"]}
+    yield {**row, **said, **_tokens(row), "participants": people}
+
+
+def _failure(row: Row) -> Iterator[Row]:
+    yield {**row, **_tokens(row)}
+
+
+def _rejected(row: Row) -> Iterator[Row]:
+    conversation: Row = row["conversation"]
+    yield {**row, **_size(conversation), "experience": conversation.get("experience")}
+
+
+def _as_written(row: Row) -> Iterator[Row]:
+    yield row
+
+
+def _size(conversation: Row) -> Row:
+    turns: list[Row] = conversation["turns"]
+    return {"n_turns": len(turns), "n_words": sum(len(turn["text"].split()) for turn in turns)}
+
+
+def _tokens(row: Row) -> Row:
+    return row.get("usage") or {}
+
+
+_CELLS: dict[RunTable, Callable[[Row], Iterator[Row]]] = {
+    "conversations": _conversation,
+    "turns": _turns,
+    "scores": _as_written,
+    "ledger": _call,
+    "experiences": _experience,
+    "failures": _failure,
+    "rejected": _rejected,
+}
+"""What a row of a table's file gives of the table's rows."""

@@ -1,0 +1,109 @@
+"""What a metric of one's own is.
+
+A `Metric` sees the conversations of a corpus one after the other and then says one number. What
+convogen measures itself shares a single pass over the text (`convogen.metrics.tally`) and is no
+`Metric`; a package adds one with an entry point in the group `convogen.metrics`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
+from typing import ClassVar, TypeVar
+
+from convogen import registry
+from convogen.plugins import Plugin, explain
+from convogen.types import Conversation
+
+__all__ = ["Measurement", "Metric", "measure_plugins"]
+
+T = TypeVar("T")
+
+
+class Metric(ABC):
+    """Base of all metrics; an instance, made without arguments, measures one corpus.
+
+    Conversations come in the order of the corpus, whatever the number of processes. Keep counts,
+    not conversations: a corpus may be larger than memory.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    """What it measures, in one line."""
+
+    unit: ClassVar[str] = ""
+    """What the number counts, such as `words` or `questions / turn`; empty for a pure number."""
+
+    @abstractmethod
+    def add(self, conversation: Conversation) -> None:
+        """Take a conversation into account."""
+
+    @abstractmethod
+    def value(self) -> float | None:
+        """Return the measure of all conversations that were added, None if it has no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a metric says of a corpus; `fault` is the line that says why it says nothing."""
+
+    value: float | int | None
+    unit: str
+    fault: str | None = None
+
+
+def measure_plugins(conversations: Iterable[Conversation]) -> dict[str, Measurement]:
+    """Measure conversations with every installed metric, by name; one that breaks costs a line.
+
+    Nothing is read if none is installed.
+    """
+    running = [_Running(plugin) for plugin in registry.plugins("metrics")]
+    for conversation in conversations if running else ():
+        for one in running:
+            one.add(conversation)
+    return {one.plugin.name: one.measured() for one in running}
+
+
+class _Running:
+    """A plugin's metric over one corpus, until it breaks."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self._fault = registry.fault(plugin)
+        self._metric: Metric | None = self._attempt(self._start)
+
+    def _start(self) -> Metric:
+        return registry.load("metrics", self.plugin.name)()
+
+    def add(self, conversation: Conversation) -> None:
+        if (metric := self._metric) is not None:
+            self._attempt(lambda: metric.add(conversation))
+
+    def measured(self) -> Measurement:
+        metric = self._metric
+        value = self._attempt(lambda: _number(metric.value())) if metric else None
+        unit = str(metric.unit) if metric else ""
+        return Measurement(value, unit, self._fault)
+
+    def _attempt(self, step: Callable[[], T]) -> T | None:
+        if self._fault is not None:
+            return None
+        try:
+            return step()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is a stranger's code
+            self._fault = self.plugin.line(explain(error))
+            return None
+
+
+def _number(value: object) -> float | int | None:
+    """Return a metric's value as JSON holds it; raises `TypeError` or `ValueError` for others."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"value() must return a number or None (found {type(value).__name__})")
+    if not isfinite(value):
+        raise ValueError(f"value() must return a finite number or None (found {value})")
+    return int(value) if isinstance(value, Integral) else float(value)

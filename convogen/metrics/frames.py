@@ -1,0 +1,66 @@
+"""What was measured, as pandas frames: a corpus a row, or a conversation a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from convogen.frames import frame
+from convogen.metrics.statistics import Statistics
+from convogen.metrics.tally import Tally
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
+
+__all__ = ["statistics_frame", "tally_frame"]
+
+_DTYPES: Mapping[Any, str] = {
+    int: "Int64",
+    float: "float64",
+    bool: "boolean",
+    str: "string[pyarrow]",
+}
+_REPETITION = ("experiences", "topics", "names", "starters")
+_PER_CONVERSATION = {
+    "words": "Int64",
+    "turns": "Int64",
+    "speakers": "Int64",
+    "mtld": "float64",
+    "ttr": "float64",
+    "balance": "float64",
+    "longest_absence": "Int64",
+}
+
+
+def statistics_frame(found: Statistics) -> DataFrame:
+    """Return one row, the same columns for every corpus."""
+    cells = list(_cells(Statistics, found))
+    for kind in _REPETITION:
+        view = found.repetition.get(kind)
+        cells.append((f"repetition_{kind}", "float64", view.share if view else None))
+    checks = found.turn_checks.items()
+    cells += [(f"turn_checks_{name}", "Int64", sum(counts.values())) for name, counts in checks]
+    columns = {name: dtype for name, dtype, _ in cells}
+    return frame(columns, [{name: value for name, _, value in cells}])
+
+
+def tally_frame(tally: Tally) -> DataFrame:
+    """Return a row a conversation, in the order of the corpus; NaN where it has no value."""
+    values = [getattr(tally, name) for name in ("words", "turns", "speakers", "mtld", "ttr")]
+    rows = zip(*values, tally.balance, tally.absence, strict=True)
+    return frame(
+        _PER_CONVERSATION, (dict(zip(_PER_CONVERSATION, row, strict=True)) for row in rows)
+    )
+
+
+def _cells(kind: Any, found: Any, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+    """The name, dtype and value of each number of a dataclass, those of its parts after its own."""
+    for name, hint in get_type_hints(kind).items():
+        of = next(one for one in (*get_args(hint), hint) if one is not NoneType)
+        value = None if found is None else getattr(found, name)
+        if is_dataclass(of):
+            yield from _cells(of, value, f"{name}_")
+        elif get_origin(hint) is not dict:
+            yield prefix + name, _DTYPES[of], value

@@ -1,0 +1,174 @@
+"""Plugins: classes that installed packages add, found by their entry points.
+
+A package names them in its pyproject.toml, one group per kind:
+
+    [project.entry-points."convogen.judges"]
+    brevity = "my_package.judges:Brevity"
+
+Finding them imports nothing. A plugin that cannot be used costs one line that names the
+distribution, the entry point and the reason; it stops only what asks for it by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from functools import cache, reduce
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any, cast
+
+from convogen.errors import PluginError
+
+__all__ = ["Plugin", "blame", "explain", "find_plugins", "import_class", "load_plugin"]
+
+GROUP = "convogen."
+
+_NAME = re.compile(r"\w[\w.-]*")
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """An entry point of an installed distribution; `refused` says why it is never imported."""
+
+    kind: str
+    name: str
+    target: str
+    distribution: str
+    version: str
+    refused: str | None = None
+
+    def line(self, reason: str) -> str:
+        """Return the line that says what is wrong with it."""
+        point = f"{self.name} = {self.target} ({GROUP}{self.kind})"
+        return f"plugin {self.distribution} {self.version}: entry point {point}: {reason}"
+
+
+def find_plugins(taken: Mapping[str, Iterable[str]]) -> list[Plugin]:
+    """Return the plugins of all installed distributions, by kind, name and distribution.
+
+    Refused are: an unknown kind, a name in `taken` (the built-in ones by kind), a name that two
+    distributions use for the same kind, and one that could not be part of a file's name.
+    """
+    points = _installed()
+    counts = Counter((point.kind, point.name) for point in points)
+    return [
+        replace(point, refused=point.refused or _refusal(point, taken, counts, points))
+        for point in points
+    ]
+
+
+def _refusal(
+    point: Plugin,
+    taken: Mapping[str, Iterable[str]],
+    counts: Mapping[tuple[str, str], int],
+    points: Sequence[Plugin],
+) -> str | None:
+    if point.kind not in taken:
+        return f"unknown group; allowed: {', '.join(GROUP + kind for kind in taken)}"
+    if point.name in taken[point.kind]:
+        return f"{point.name!r} is built in, and stays what it is; give it another name"
+    if not _NAME.fullmatch(point.name):
+        return "a name holds letters, digits, '_', '-' and '.'"
+    if counts[point.kind, point.name] > 1:
+        owners = [
+            f"{other.distribution} {other.version}"
+            for other in points
+            if (other.kind, other.name) == (point.kind, point.name)
+        ]
+        return f"named so by {' and '.join(owners)}; uninstall all but one"
+    return None
+
+
+@cache
+def _installed() -> tuple[Plugin, ...]:
+    """Return the entry points of the groups `convogen.*`."""
+    points = entry_points()
+    found: list[Plugin] = []
+    for group in sorted(group for group in points.groups if group.startswith(GROUP)):
+        for point in points.select(group=group):
+            name = getattr(point.dist, "name", None) or "?"
+            version = getattr(point.dist, "version", None) or "?"
+            kind = group.removeprefix(GROUP)
+            found.append(Plugin(kind, point.name, point.value, name, version))
+    return tuple(sorted(found, key=lambda point: (point.kind, point.name, point.distribution)))
+
+
+def blame(error: BaseException) -> str | None:
+    """Return the line that says in which plugin an error was raised, None if in none."""
+    roots = {plugin.target.partition(":")[0].split(".")[0]: plugin for plugin in _installed()}
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        root = str(frame.f_globals.get("__name__")).split(".")[0]
+        if root != "convogen" and (plugin := roots.get(root)):
+            where = f"{Path(frame.f_code.co_filename).name}:{line}"
+            owner = f"plugin {plugin.distribution} {plugin.version}"
+            return f"{owner}: {where}: {explain(error)}; --debug shows the traceback"
+    if isinstance(error, BaseExceptionGroup):
+        lines = (blame(one) for one in cast("BaseExceptionGroup[BaseException]", error).exceptions)
+        return next((line for line in lines if line), None)
+    return None
+
+
+def explain(error: BaseException) -> str:
+    """Return an error of foreign code in one line of bounded length."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST_REASON]}"
+
+
+def import_class(target: str) -> Any:
+    """Return what `module:attribute` names."""
+    module, _, attribute = target.partition(":")
+    return reduce(getattr, attribute.split("."), import_module(module))
+
+
+@cache
+def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
+    """Return a plugin's class, or why it cannot be used.
+
+    It is imported once, whatever comes of it. What its import prints goes to stderr.
+    """
+    if plugin.refused:
+        return PluginError(plugin.line(plugin.refused))
+    if not plugin.target.partition(":")[2]:
+        return PluginError(plugin.line("names no class; write NAME = MODULE:CLASS"))
+    try:
+        with redirect_stdout(sys.stderr):
+            found = import_class(plugin.target)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()
+        return PluginError(plugin.line(explain(error)))
+    fault = _fault(found, base, plugin.name)
+    return PluginError(plugin.line(fault)) if fault else found
+
+
+def _fault(found: Any, base: type[Any], name: str) -> str | None:
+    """Return what a class lacks to be of its kind, None if nothing."""
+    if not isinstance(found, type):
+        return f"is no class (found {type(found).__name__})"
+    abstract: frozenset[str] = getattr(found, "__abstractmethods__", frozenset())
+    if missing := [key for key in _required(base) if key in abstract or not hasattr(found, key)]:
+        return f"missing: {', '.join(missing)}"
+    if not issubclass(found, base):
+        return f"is no {base.__name__}; derive it from convogen.extend.{base.__name__}"
+    if (own := getattr(found, "name", None)) != name:
+        return f"its class has the name {own!r}; it must be that of the entry point"
+    return None
+
+
+def _required(base: type[Any]) -> list[str]:
+    """Return what a base declares without a value: class variables, then abstract methods."""
+    declared = [
+        key
+        for parent in reversed(base.__mro__)
+        for key, kind in inspect.get_annotations(parent).items()
+        if str(kind).startswith("ClassVar") and not key.startswith("_") and not hasattr(base, key)
+    ]
+    return [*declared, *sorted(getattr(base, "__abstractmethods__", ()))]

@@ -1,0 +1,113 @@
+"""The tables of a report: cells that hold a number and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from convogen.frames import frame
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
+
+__all__ = [
+    "COLUMNS",
+    "Cell",
+    "Row",
+    "Table",
+    "interval_cell",
+    "number_cell",
+    "number_text",
+    "printed_cell",
+    "share_cell",
+]
+
+_TEXT, _NUMBER = "string[pyarrow]", "float64"
+COLUMNS = {
+    **dict.fromkeys(("table", "row", "column", "kind"), _TEXT),
+    **dict.fromkeys(("value", "low", "high"), _NUMBER),
+    "text": _TEXT,
+}
+"""Column -> dtype of a frame of tables, a row a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell's text, and its 95% interval if it has one.
+
+    `value`, `low` and `high` are the numbers they show; None if it shows none.
+    """
+
+    text: str
+    interval: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`kind` is ours, human or published."""
+
+    kind: str
+    label: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`head` has the label of the first column too; `kinds` one entry a further column."""
+
+    title: str
+    note: str
+    head: list[str]
+    rows: list[Row]
+
+    def to_pandas(self) -> DataFrame:
+        """Return a row a cell, its numbers as they are; the same columns for every table.
+
+        Columns: `table` (the title), `row` and `column` (their labels), `kind` (ours, human or
+        published), `value` with `low` and `high` (of its 95% interval), and `text` as it is shown.
+        `frame.pivot(index="row", columns="column", values="value")` is the table again.
+        """
+        return frame(COLUMNS, self.flat())
+
+    def flat(self) -> Iterator[dict[str, Any]]:
+        """A cell after the other, with the labels of its row and column."""
+        for row in self.rows:
+            for name, cell in zip(self.head[1:], row.cells, strict=True):
+                labels = {"table": self.title, "row": row.label, "column": name, "kind": row.kind}
+                yield labels | asdict(cell)
+
+
+def number_text(value: float | int | None, digits: int = 2) -> str:
+    """A number as the tables show it: `–` for None, thousands apart."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def interval_cell(found: Mapping[str, Any] | None, digits: int = 2) -> Cell:
+    """An interval's value and ends."""
+    if found is None or found["value"] is None:
+        return Cell("–")
+    if found["low"] is None:
+        return number_cell(found["value"], digits)
+    ends = f"{number_text(found['low'], digits)} to {number_text(found['high'], digits)}"
+    shown = number_text(found["value"], digits)
+    return Cell(shown, ends, found["value"], found["low"], found["high"])
+
+
+def number_cell(value: float | int | None, digits: int = 2) -> Cell:
+    return Cell(number_text(value, digits), value=value)
+
+
+def share_cell(value: float, digits: int = 1, interval: str = "", sign: str = "") -> Cell:
+    """A share, in percent as text."""
+    return Cell(f"{value:{sign}.{digits}%}", interval, value)
+
+
+def printed_cell(value: float) -> Cell:
+    """A published number."""
+    return Cell(f"{value:.2f}", value=value)

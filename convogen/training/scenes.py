@@ -1,0 +1,219 @@
+"""Conversations of people as each of them was asked: what the agents of a group chat learn from.
+
+A scene is an experience and the turns that came of it. It is learned once from the side of each
+person who speaks, in the chat that the group chat would have held with that person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from convogen.corpora import open_corpus
+from convogen.corpora.rows import RowError, decode, read_rows
+from convogen.errors import SourceError
+from convogen.groupchat.messages import agent_messages, identity
+from convogen.models.base import Message
+from convogen.personas import open_hub
+from convogen.prompts import Prompt, load_prompt
+from convogen.store import load_run
+from convogen.text.utterances import is_farewell
+from convogen.training.lessons import Lesson, Lessons
+from convogen.types import Conversation, Experience, Persona, Starter, Turn
+from convogen.yaml12 import read_yaml
+
+__all__ = ["Scene", "SceneForm", "read_scenes", "scene_lessons"]
+
+MIN_TURNS = 4
+MAX_SCENES = 20_000
+"""As many scenes of a source are held, the first ones."""
+
+_FORM = Path(__file__).parent / "embedded"
+_OPENING_WORDS = 4
+"""Turns before the first with more words than these are greetings, and left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An experience and the turns that came of it, the starter first."""
+
+    id: str
+    experience: Experience
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SceneForm:
+    """How the agents are asked: a prompt file in place of the shipped one, and the words a turn
+    may have (None if no length is asked for)."""
+
+    agent: Path | None = None
+    max_words: int | None = None
+
+
+def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
+    """The scenes of a run folder, of a file of scenes, or of conversations with personas.
+
+    A row of a file of scenes has the keys of an experience, `personas` as mappings or as names of
+    the hub `everyday`, and `turns`, pairs of a speaker and what is said; the first is the starter.
+    Conversations of a corpus with personas get names of that hub and a meeting by chance, the same
+    for the same id; their greetings and farewells are left out. Raises `SourceError` where the
+    source cannot be read.
+    """
+    if (Path(source) / "manifest.json").is_file():
+        yield from _of_run(Path(source))
+    elif format == "scenes" or (format is None and source.endswith(".scenes.jsonl")):
+        yield from _of_file(Path(source))
+    else:
+        yield from filter(None, map(_of_conversation, open_corpus(source, format)))
+
+
+def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Lessons:
+    """Scenes as the chats in which each of their people is asked.
+
+    Raises `SourceError` where there is none.
+    """
+    prompts = {
+        "agent": load_prompt("convogen/agent", form.agent),
+        "opening": load_prompt("convogen/opening"),
+    }
+    dropped: Counter[str] = Counter()
+    lessons: list[Lesson] = []
+    digest = hashlib.blake2b(digest_size=8)
+    for scene in islice(scenes, MAX_SCENES):
+        if len(scene.turns) < MIN_TURNS:
+            dropped["too_short"] += 1
+            continue
+        chats = tuple(_chats(scene, prompts, form.max_words))
+        digest.update(repr([(one.role, one.content) for chat in chats for one in chat]).encode())
+        said = " ".join(scene.turns[0].text.casefold().split())
+        lessons.append(Lesson(scene.id, said, chats))
+    if not lessons:
+        raise SourceError(
+            f"{source}: no scene in it; a scene is a conversation of at least {MIN_TURNS} turns "
+            "with the personas of its speakers: a run folder, a file of scenes, or a corpus with "
+            "personas"
+        )
+    hashes = {step: prompt.hash for step, prompt in prompts.items()}
+    name = source if source.startswith("hf:") else Path(source).name
+    return Lessons(name, tuple(lessons), dict(dropped), digest.hexdigest(), hashes)
+
+
+def _chats(
+    scene: Scene, prompts: Mapping[str, Prompt], max_words: int | None
+) -> Iterator[tuple[Message, ...]]:
+    """The chat of each person who speaks, up to that person's last turn."""
+    experience = scene.experience
+    opening = (
+        prompts["opening"]
+        .render(
+            situation=experience.situation, relations=experience.relations, topic=experience.topic
+        )[0]
+        .content
+    )
+    for persona in experience.personas:
+        places = [at for at, turn in enumerate(scene.turns) if turn.speaker == persona.name]
+        if not places or places == [0]:
+            continue
+        system = identity(prompts["agent"], experience, persona, max_words)
+        turns = scene.turns[: places[-1]]
+        messages = agent_messages(system, opening, turns, persona.name, "")
+        yield (*messages, Message("assistant", " ".join(scene.turns[places[-1]].text.split())))
+
+
+def _of_run(folder: Path) -> Iterator[Scene]:
+    run = load_run(folder)
+    experiences = {one.id: one for one in run.experiences()}
+    for conversation in run.conversations():
+        if conversation.experience in experiences:
+            experience = experiences[conversation.experience]
+            yield Scene(conversation.id, experience, tuple(conversation.turns))
+
+
+def _of_file(path: Path) -> Iterator[Scene]:
+    for row in read_rows(path, "jsonl"):
+        try:
+            yield _scene(decode(row.value), f"{path.name}-{row.line}")
+        except (RowError, ValidationError, KeyError, TypeError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise SourceError(f"{path}: line {row.line}: no scene ({said})") from None
+
+
+def _scene(row: dict[str, Any], name: str) -> Scene:
+    turns = tuple(Turn(speaker=speaker, text=text) for speaker, text in row.pop("turns"))
+    hub = _everyday()
+    personas = [
+        hub[one] if isinstance(one, str) else Persona.model_validate(one)
+        for one in row.pop("personas")
+    ]
+    starter = Starter(speaker=turns[0].speaker, text=turns[0].text)
+    given = {"id": name, "personas": personas, "starter": starter, **row}
+    return Scene(name, Experience.model_validate(given), turns)
+
+
+@cache
+def _everyday() -> dict[str, Persona]:
+    """The people of the shipped hub by their names."""
+    hub = open_hub("everyday")
+    people = (profile for at in range(len(hub)) for profile in hub[at])
+    return {one.name: one.named(one.name) for one in people if one.name}
+
+
+def _of_conversation(conversation: Conversation) -> Scene | None:
+    """A scene of a conversation whose context has the personas of its speakers; else None."""
+    told = conversation.context.get("personas")
+    if not isinstance(told, dict):
+        return None
+    personas = cast("dict[str, Any]", told)
+    speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
+    if len(speakers) < 2 or any(name not in personas for name in speakers):
+        return None
+    chance = random.Random(conversation.id)
+    names = dict(zip(speakers, chance.sample(sorted(_everyday()), len(speakers)), strict=True))
+    people = [
+        Persona(name=name, text=_lines(personas[speaker]), source="corpus")
+        for speaker, name in names.items()
+    ]
+    turns = tuple(
+        Turn(speaker=names[turn.speaker], text=turn.text) for turn in _middle(conversation.turns)
+    )
+    if not turns:
+        return None
+    meeting = {key: chance.choice(lines) for key, lines in _meetings().items()}
+    experience = Experience(
+        id=conversation.id,
+        personas=people,
+        relations=meeting["relations"],
+        situation=meeting["situations"],
+        topic=meeting["topics"],
+        starter=Starter(speaker=turns[0].speaker, text=turns[0].text),
+        acquainted=False,
+    )
+    return Scene(conversation.id, experience, turns)
+
+
+def _middle(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """The turns after the greetings and before the first farewell."""
+    first = next((at for at, one in enumerate(turns) if len(one.text.split()) > _OPENING_WORDS), 0)
+    ends = (at for at, one in enumerate(turns) if at > first and is_farewell(one.text))
+    return turns[first : next(ends, len(turns))]
+
+
+def _lines(persona: Any) -> str:
+    lines = cast("list[Any]", persona) if isinstance(persona, list) else [persona]
+    return " ".join(str(line) for line in lines)
+
+
+@cache
+def _meetings() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = read_yaml(_FORM / "meetings.yaml")
+    return found

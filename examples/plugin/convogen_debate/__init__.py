@@ -1,0 +1,1 @@
+"""Debates: two people speak for and against a motion."""

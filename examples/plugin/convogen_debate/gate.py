@@ -1,0 +1,31 @@
+"""On the motion: a model says whether a conversation keeps to its topic."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from convogen.extend import Candidate, Gate, ModelFault, Sampling, Session, Verdict
+
+ROLE = "moderator"
+
+
+class OnMotion(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "on_motion"
+    roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(temperature=0.0, max_tokens=4)}
+    prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
+
+    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+        """Reject what the model calls off its topic, and what it gives no verdict on."""
+        conversation = candidate.conversation
+        motion = conversation.context.get("topic")
+        if not motion:
+            return None
+        messages = self.prompts["verdict"].render(motion=motion, turns=conversation.turns)
+        try:
+            answer = await session.ask(ROLE, messages, choices=("on", "off"))
+        except ModelFault as fault:
+            return Verdict(f"{fault.kind}: {fault}")
+        said = answer.text.strip().casefold()
+        return None if said == "on" else Verdict(f"off its motion: {said[:80]!r}", said[:80])

@@ -1,0 +1,118 @@
+"""What the agents of a group chat learn from: scenes, each from the side of each of its people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from convogen import Experiment, load_run, run
+from convogen.errors import SourceError
+from convogen.experiment import Experiment as Loaded
+from convogen.models.base import Message
+from convogen.training.lessons import Lessons
+from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
+
+EMBEDDED = Path(__file__).parents[2] / "convogen/training/embedded/agent.md"
+SCENE = {
+    "personas": ["Margit Szalai", {"name": "Otto", "text": "I repair clocks."}],
+    "relations": "Otto rents the room above Margit's.",
+    "situation": "They meet at the letter boxes; a parcel lies open on the floor.",
+    "topic": "an opened parcel",
+    "acquainted": True,
+    "turns": [
+        ["Otto", "Somebody cut this open with a knife."],
+        ["Margit Szalai", "Allegedly a knife. I'd say scissors, at nine this morning."],
+        ["Otto", "You were here at nine?"],
+        ["Margit Szalai", "I read the post when I have none of my own."],
+        ["Otto", "Then you know who did it."],
+    ],
+}
+PERSONACHAT = {
+    "id": "pc-1",
+    "context": {"personas": {"A": ["I bake.", "I have a dog."], "B": ["I sing."]}},
+    "turns": [
+        {"speaker": "A", "text": "Hi there!"},
+        {"speaker": "B", "text": "Did you bake that yourself, or did you buy it?"},
+        {"speaker": "A", "text": "I baked it at five this morning."},
+        {"speaker": "B", "text": "My choir would eat it in a minute."},
+        {"speaker": "A", "text": "Bring them round on Sunday, then."},
+        {"speaker": "B", "text": "Bye, see you!"},
+        {"speaker": "A", "text": "Goodbye!"},
+    ],
+}
+
+
+def written(path: Path, *rows: object) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+def lessons(source: str, agent: Path | None = EMBEDDED) -> Lessons:
+    return scene_lessons(read_scenes(source, None), source, SceneForm(agent))
+
+
+def test_a_scene_is_learned_from_the_side_of_each_who_answers(tmp_path: Path) -> None:
+    found = lessons(written(tmp_path / "two.scenes.jsonl", SCENE))
+    (lesson,) = found.lessons
+    margit, otto = lesson.chats
+    assert margit[0].content.startswith("You are Margit Szalai. age: 59;")
+    assert "allegedly" in margit[0].content.casefold()
+    assert "Watched her mother burn a diary" in margit[0].content
+    assert "You are talking with Otto." in margit[0].content
+    assert margit[1:] == (
+        Message(
+            "user",
+            "Situation: They meet at the letter boxes; a parcel lies open on the floor.\n"
+            "Relations: Otto rents the room above Margit's.\nTopic: an opened parcel\n\n"
+            "Otto: Somebody cut this open with a knife.",
+        ),
+        Message("assistant", SCENE["turns"][1][1]),
+        Message("user", "Otto: You were here at nine?"),
+        Message("assistant", SCENE["turns"][3][1]),
+    )
+    assert "diary" not in "".join(message.content for message in otto)
+    assert otto[-1] == Message("assistant", "Then you know who did it.")
+
+
+def test_a_run_is_learned_in_the_words_its_agents_were_asked_in(tmp_path: Path) -> None:
+    asked = {"n": 2, "models": "scripted", "participants": 3}
+    run(Experiment.load("GPIS-s", overrides=asked), tmp_path / "run")
+    found = lessons(str(tmp_path / "run"), agent=None)
+    assert len(found.lessons) == 2
+    prompts = Loaded.load("GPIS-s").prompts
+    assert found.prompts == {step: prompts[step].hash for step in ("agent", "opening")}
+    conversation = next(load_run(tmp_path / "run").conversations())
+    chat = found.lessons[0].chats[0]
+    name = chat[0].content.split(",")[0].removeprefix("You are ")
+    said = [turn.text for turn in conversation.turns[1:] if turn.speaker == name]
+    learned = [one.content for one in chat if one.role == "assistant"]
+    assert learned[-len(said) :] == said
+    assert chat[0].content.endswith("don't repeat yourself or anyone else.")
+
+
+def test_a_corpus_with_personas_gets_names_and_a_meeting(tmp_path: Path) -> None:
+    source = written(tmp_path / "pc.jsonl", PERSONACHAT)
+    (lesson,) = lessons(source).lessons
+    text = "\n".join(message.content for chat in lesson.chats for message in chat)
+    assert "I bake. I have a dog." in text
+    assert "Hi there" not in text
+    assert "see you" not in text
+    assert "Situation: " in text
+    assert lessons(source) == lessons(source)
+    assert {one.role for one in lesson.chats[0][1:]} == {"user", "assistant"}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({**SCENE, "personas": ["Nobody Known", "Otto"]}, "line 1: no scene"),
+        ({**SCENE, "turns": [["Otto"]]}, "line 1: no scene"),
+        ({key: SCENE[key] for key in ("personas", "turns")}, "line 1: no scene"),
+        ({**SCENE, "turns": SCENE["turns"][:3]}, "at least 4 turns"),
+    ],
+)
+def test_what_is_no_scene_is_said(tmp_path: Path, row: dict[str, object], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        lessons(written(tmp_path / "bad.scenes.jsonl", row))
