@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ class _Branch:
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
         text = json.dumps([origin, new.essence["roles"]], sort_keys=True, ensure_ascii=False)
         self._fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        self.name = f"{run.folder.resolve().name}.{old.id}.turn-{from_turn}.{self._fingerprint[:6]}"
+        spelt = re.sub(r"[^\w.-]+", "-", old.id)[:80]  # an id may hold what no name of a folder may
+        self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {
             "fingerprint": self._fingerprint,
             "replay_of": {"run": str(run.folder.resolve()), **origin},

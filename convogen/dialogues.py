@@ -176,16 +176,22 @@ def paired(first: Run, second: Run, out: Path) -> tuple[PairFolder, Beside]:
     """
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:
-        raise SourceError(f"{first.folder} and {second.folder}: the same dialogues; give others")
+        both = f"{_called(first)} and {_called(second)}"
+        raise SourceError(f"{both}: the same dialogues; give others")
     dialogues: dict[str | int, Sequence[Turn]] = {
         _key(one, place): one.turns for place, one in enumerate(second.conversations())
     }
-    beside = Beside(str(second.folder), dialogues, prints[1])
+    beside = Beside(_called(second), dialogues, prints[1])
     pair = PairFolder(first, beside, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
-        raise SourceError(f"{first.folder} and {second.folder}: no seed in common")
+        raise SourceError(f"{_called(first)} and {_called(second)}: no seed in common")
     pair.folder.mkdir(parents=True, exist_ok=True)
     return pair, beside
+
+
+def _called(run: Run) -> str:
+    """What the user called it: a corpus' folder holds its scores alone."""
+    return run.source if isinstance(run, CorpusFolder) else str(run.folder)
 
 
 def _key(conversation: Conversation, place: int) -> str | int:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from pydantic import ValidationError
 
 from convogen.errors import SourceError
+from convogen.keys import place, words
 from convogen.resources import shipped
-from convogen.speakers import tidy_name
+from convogen.speakers import one_line, tidy_name
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
+from convogen.yaml12 import read_mapping
 
 __all__ = [
     "card_text",
@@ -36,9 +37,6 @@ __all__ = [
 KEYS = ("personas", "relations", "situation", "topic", "starter", "acquainted")
 """What a file holds; the other fields of an `Experience` say how one was generated."""
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader in C, ten times as fast, where PyYAML was built with it."""
-
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
     """The experiences of a folder of YAML files (or of one file), in the order of their names.
@@ -53,13 +51,7 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
 
 
 def _load(path: Path) -> Experience:
-    try:
-        data = yaml.load(path.read_text("utf-8"), Loader=LOADER)  # noqa: S506 - it is a safe one
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise SourceError(f"{path}: must be a mapping with personas, relations, situation, …")
-    mapping = cast("dict[str, Any]", data)
+    mapping = read_mapping(path)
     try:
         listed = mapping.pop("personas", [])
         if not isinstance(listed, list):
@@ -69,6 +61,9 @@ def _load(path: Path) -> Experience:
         experience = Experience.model_validate({"id": path.stem, "personas": personas, **mapping})
     except ValidationError as error:
         raise SourceError(f"{path}: {_explain(error, *KEYS)}") from error
+    starter = experience.starter
+    speaker = Starter(speaker=one_line(starter.speaker), text=starter.text)
+    experience = experience.model_copy(update={"starter": speaker})
     if complaint := check_experience(experience):
         raise SourceError(f"{path}: {complaint}")
     return experience
@@ -79,6 +74,8 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
         raise SourceError(f"{path}: personas.{place} must be a mapping with a name")
     fields = dict(cast("Mapping[str, Any]", entry))
     own = {key: fields.pop(key) for key in ("name", "text", "licence") if key in fields}
+    if isinstance(name := own.get("name"), str):
+        own["name"] = one_line(name)
     try:
         card = PersonaCard.model_validate(fields) if fields else None
         return Persona.model_validate({"card": card, "source": f"experiences/{path.name}", **own})
@@ -90,7 +87,7 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
 def _explain(error: ValidationError, *allowed: str) -> str:
     """The first complaint: key, what is wrong with it, and what was found or is allowed."""
     detail = error.errors()[0]
-    said = f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+    said = f"{place(detail)}: {words(detail)}"
     if detail["type"] == "missing":
         return said
     if detail["type"] in ("extra_forbidden", "invalid_key"):

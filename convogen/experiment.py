@@ -24,17 +24,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
+from convogen.keys import Keys
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_ROOM, EMBEDDED_SAMPLING, ModelSpec
@@ -42,16 +44,15 @@ from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS
 from convogen.store import DATA_FORMAT
 from convogen.validation import refuse_unknown, validated
+from convogen.yaml12 import dump_yaml, read_mapping
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
 
 DEFAULT_N = 8
 
 
-class Common(BaseModel):
+class Common(Keys):
     """The keys every experiment has, whatever its method."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
     about: str = Field(default="", description="one line for `convogen list`")
@@ -141,15 +142,8 @@ class Experiment:
         relative to the file, one in an override to the current folder.
         """
         path = _find(source)
-        try:
-            data = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ExperimentError(
-                f"{path}: cannot be read: {' '.join(str(error).split())}"
-            ) from error
-        if not isinstance(data, dict):
-            raise ExperimentError(f"{path}: must be a mapping of keys, such as `method: convogen`")
-        merged = _beside(path.parent, cast("dict[str, Any]", {"name": path.stem, **data}))
+        data = read_mapping(path, ExperimentError)
+        merged = _beside(path.parent, {"name": _name_of(path), **data})
         return cls.of(merged, overrides or {}, str(source))
 
     @classmethod
@@ -286,7 +280,7 @@ class Experiment:
             common["prompts"] = {step: str(Path(path).resolve()) for step, path in own.items()}
         if gates := self.common.gates:
             common["gates"] = [place_gate(entry, Path.cwd()) for entry in gates]
-        return yaml.safe_dump({**common, **method}, sort_keys=False, allow_unicode=True)
+        return dump_yaml({**common, **method})
 
 
 def shipped_experiments() -> dict[str, Path]:
@@ -299,13 +293,41 @@ def _find(source: str | Path) -> Path:
     if str(source) in shipped:
         return shipped[str(source)]
     path = Path(source)
+    try:
+        there, folder = path.is_file(), path.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        there = folder = False
+    if folder:
+        raise ExperimentError(_no_folder(path))
     if path.suffix in (".yaml", ".yml"):
-        if path.is_file():
+        if there:
             return path
         raise ExperimentError(f"{path}: no such file")
+    if there:
+        raise ExperimentError(f"{path}: is no experiment, which is a file named *.yaml or *.yml")
+    near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)
+    meant = [name for name in shipped if name.casefold() in near]
+    guess = f"did you mean {meant[0]}? " if meant else ""
     raise ExperimentError(
-        f"experiment {str(source)!r} is not known; allowed: {', '.join(shipped)}, or a .yaml file"
+        f"experiment {str(source)!r:.200} is not known; {guess}allowed: {', '.join(shipped)}, or a "
+        ".yaml file"
     )
+
+
+def _no_folder(path: Path) -> str:
+    if (own := path / "experiment.yaml").is_file():
+        return (
+            f"{path}: is a run folder, not an experiment; to go on with it: "
+            f"convogen run {own} --out {path}"
+        )
+    inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
+    return f"{path}: is a folder, not an experiment" + (f"; in it are {inside}" if inside else "")
+
+
+def _name_of(path: Path) -> str:
+    """A run's name where the file has none: the file's, as a name may be spelt."""
+    name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")
+    return name[:80] or "experiment"
 
 
 def _beside(folder: Path, data: dict[str, Any]) -> dict[str, Any]:

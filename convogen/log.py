@@ -22,7 +22,8 @@ from typing import Any, cast
 from convogen.errors import RunFolderError
 from convogen.files import mend_last_line
 from convogen.masking import masked
-from convogen.models.base import encodable, printable
+from convogen.models.base import encodable
+from convogen.visible import visible
 
 __all__ = ["run_log", "verbose"]
 
@@ -106,7 +107,7 @@ class PlainLine(logging.Formatter):
         source = record.name.removeprefix("convogen.")
         event = masked(record.getMessage())
         line = " ".join([at, record.levelname, f"{source}:", event, *facts])
-        return printable(" ".join(line.split()))
+        return visible(" ".join(line.split()))
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
@@ -168,6 +169,8 @@ class _Screen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line; a stderr that is gone ends nothing."""
+        if sys.stderr is None:
+            return
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(self.format(record) + "\n")
 

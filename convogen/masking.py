@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-__all__ = ["Secrets", "masked", "public_url", "url_secrets"]
+__all__ = ["Secrets", "masked", "public_url", "url_secrets", "without_secrets"]
 
 MASK = "***"
 SHORTEST = 8
@@ -66,6 +67,18 @@ def masked(text: str) -> str:
     text = ANY_URL.sub(_masked_url, text)
     text = _SEGMENT.sub(_masked_credentials, text)
     return _replace(text, sorted(_known, key=len, reverse=True))
+
+
+def without_secrets(value: Any) -> Any:
+    """What was parsed of JSON, its texts masked: an escape in it may have hidden a secret."""
+    if isinstance(value, str):
+        return _replace(value, sorted(_known, key=len, reverse=True))
+    if isinstance(value, list):
+        return [without_secrets(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {without_secrets(key): without_secrets(item) for key, item in items}
+    return value
 
 
 def public_url(url: str) -> str:

@@ -36,6 +36,14 @@ def agent_keys(names: Sequence[str]) -> dict[str, str]:
     return keys
 
 
+CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
+
+
+def one_line(name: str) -> str:
+    """A name on one line, as it stands in a prompt: control characters are a space."""
+    return CONTROL.sub(" ", name).strip() if CONTROL.search(name) else name
+
+
 def tidy_name(name: str) -> str:
     """Return a name as it is compared: composed, without what is not seen, one space apart."""
     name = unicodedata.normalize("NFC", name)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from convogen.keys import no_boolean
 from convogen.lengths import Words
 
 __all__ = [
@@ -81,7 +82,9 @@ class PersonaCard(Record):
     description ends in the words that are asked for.
     """
 
-    age: int = Field(ge=1, le=110, description="age in years")
+    age: Annotated[int, BeforeValidator(no_boolean)] = Field(
+        ge=1, le=110, description="age in years"
+    )
     gender: str = _line(3, "gender")
     qualities: list[Annotated[str, _line(3, "a trait")]] = Field(
         min_length=2, max_length=4, description=f"two to four traits of character, each {Words(3)}"

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from convogen.errors import ExperimentError
+from convogen.keys import place, words
 from convogen.masking import masked
 from convogen.models.base import Sampling
 from convogen.models.spec import Azure, ModelSpec, Price
@@ -31,7 +32,7 @@ def validated(
 def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, ...]) -> str:
     """The first complaint in one line: key, what was found, what is allowed."""
     detail = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+    key = place(detail)
     if detail["type"] == "extra_forbidden":
         nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
         owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
@@ -41,11 +42,20 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
         allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
     if not key:
-        return detail["msg"].removeprefix("Value error, ")
-    message = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
-    if not SECRETIVE.isdisjoint(detail["loc"]):
+        return words(detail)
+    message = f"{key}: {words(detail)}"
+    if detail["type"] == "missing" or not SECRETIVE.isdisjoint(detail["loc"]):
         return message  # what was found there may be a key
+    if _may_hold_a_key(key, detail["input"]):
+        return message
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
+
+
+def _may_hold_a_key(place: str, found: Any) -> bool:
+    """Whether what stands at a place may be an endpoint's key, put there by mistake."""
+    if place.endswith("api_key_env") or ("models" in place and isinstance(found, dict | list)):
+        return True
+    return ("url" in place or "replicas" in place) and "://" not in str(found)
 
 
 def refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:

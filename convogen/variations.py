@@ -11,9 +11,8 @@ import random
 from dataclasses import dataclass
 from functools import lru_cache
 
-import yaml
-
 from convogen.resources import PROMPTS
+from convogen.yaml12 import read_yaml
 
 __all__ = ["Variation", "draw_variation", "variations", "variations_hash"]
 
@@ -45,7 +44,7 @@ def draw_variation(rng: random.Random) -> Variation:
 @lru_cache(maxsize=1)
 def variations() -> dict[str, tuple[str, ...]]:
     """Return the shipped `ties`, `places` and `moods`, read once."""
-    listed: dict[str, list[str]] = yaml.safe_load(_FILE.read_text("utf-8"))
+    listed: dict[str, list[str]] = read_yaml(_FILE)
     return {part: tuple(entries) for part, entries in listed.items()}
 
 

@@ -17,7 +17,8 @@ from command_line import convogen, python_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convogen import Experiment, Run, run
+from convogen import Experiment, Run, load_run, run
+from convogen.experiences import load_experiences
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.personas import PersonaHub, ReusedGroups, SampledGroups, open_hub
@@ -509,3 +510,32 @@ def test_a_hub_is_not_held_in_memory(tmp_path: Path) -> None:
     n, peak = map(int, ended.out.split())
     assert n == 30_000
     assert peak < 4_000_000
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\x1b[31m", "\u2028", " \t\n "])
+def test_a_name_over_several_lines_is_one_line_in_prompts_and_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"Ana{between}Baker"
+    people = [{"name": name, "text": "a baker"}, {"name": "Bo", "text": "a pilot"}]
+    Path("people.json").write_text(json.dumps(people))
+    seed = {
+        "personas": people,
+        "relations": "neighbours",
+        "situation": "a dark morning",
+        "topic": "bread",
+        "starter": {"speaker": name, "text": "No bread today."},
+    }
+    Path("hub").mkdir()
+    Path("hub/seed.yaml").write_text(json.dumps(seed))
+    keys = ("personas=sampled", "persona_source=people.json", "experiences=hub", "shots=1")
+    keys = (*keys, "max_turns=2", "participants=2")
+    chosen = [part for one in keys for part in ("--set", one)]
+    ended = convogen("run", "demo", "--model", "scripted", "--n", 1, "--out", "run", *chosen)
+    assert ended.status == 0, ended.err
+    (conversation,) = load_run("run").conversations()
+    (told,) = (one for one in conversation.participants if one.startswith("Ana"))
+    assert told.isprintable()
+    (seeded,) = load_experiences(Path("hub"))
+    assert {seeded.personas[0].name, seeded.starter.speaker} == {told}

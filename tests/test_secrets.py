@@ -93,6 +93,36 @@ def test_commands_that_go_well(endpoint: EndpointServer, tmp_path: Path, whole: 
     assert sent.query == ({"api-version": "1", "key": IN_QUERY} if whole else {})
 
 
+def decoded(folder: Path) -> str:
+    """All that a folder's records say, once their JSON is read."""
+    lines = [line for path in folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    rows = [json.loads(line) for line in lines]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def test_a_key_that_comes_back_in_escapes_is_in_no_record(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+
+    def script(asked: Asked) -> Bytes:
+        reply = json.loads(converse(asked).content)["choices"][0]["message"]["content"]
+        if not reply.startswith("{"):
+            return say(reply)
+        told = json.loads(reply) | {"situation": f"the code is {KEY}, they say"}
+        return say(json.dumps(told).replace(json.dumps(KEY)[1:-1], escaped))
+
+    endpoint.script = script
+    model = ("--model", "m", "--base-url", endpoint.base_url)
+    ran = convogen("run", "GPFS-s", *SMALL, "--out", "run", *model)
+    assert ran.status == 0, ran.err
+    exported = convogen("export", "run", "--to", "jsonl", "--out", "data")
+    shown = convogen("show", "run", "--sample")
+    assert spilt(tmp_path, ran, exported, shown) == []
+    assert "the code is ***, they say" in decoded(tmp_path)
+    assert KEY not in decoded(tmp_path)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("status", [401, 402, 404])
 def test_commands_that_end_in_an_error(

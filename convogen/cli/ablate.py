@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.limits import limit_options
 from convogen.cli.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,7 +95,7 @@ def command(
     runs: dict[str, Any] = {}
     began = monotonic()
     for at, (name, cell) in enumerate(cells.items(), 1):
-        click.echo(f"cell {at} of {len(cells)}: {name}", err=True)
+        say(f"cell {at} of {len(cells)}: {name}", err=True)
         others = [out / other.name for other in cells.values() if other is not cell]
         begun = [load_run(one) for one in others if (one / "manifest.json").exists()]
         rest = left(limits, begun, monotonic() - began)
@@ -102,7 +104,7 @@ def command(
     text = json.dumps(found, indent=1, ensure_ascii=False)
     write_ours(out / "ablation.json", text + "\n", ours)
     if as_json:
-        click.echo(text)
+        say_json(found, indent=1)
     else:
         _print(found)
 
@@ -125,13 +127,14 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _axis(text: str) -> list[dict[str, Any]]:
     """The settings of each level of one --vary."""
-    import yaml
+    from convogen.errors import UserError
+    from convogen.yaml12 import parse_yaml
 
     names, sign, values = text.partition("=")
     keys = names.split(",")
     try:
-        levels = cast("list[Any]", yaml.safe_load(f"[{values}]")) if sign and all(keys) else []
-    except yaml.YAMLError:
+        levels = cast("list[Any]", parse_yaml(f"[{values}]")) if sign and all(keys) else []
+    except UserError:
         levels = []
     if len(keys) == 1:
         levels = [[one] for one in levels]
@@ -160,12 +163,10 @@ def _folder(name: str) -> str:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
-    from rich.text import Text
 
-    console = Console()
+    console = terminal()
     for at, name in enumerate(found["cells"], 1):
-        console.print(Text(f"cell {at}: {name}"))
+        console.print(styled(f"cell {at}: {name}"))
     console.print(_means(found))
     if found["differences"]:
         console.print(_differences(found))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say_json
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console  # noqa: TID251 - its type alone
     from rich.table import Table
 
     from convogen.judges.verdicts import Protocol
@@ -76,15 +78,14 @@ def command(
         "calibration": calibrations(judged, humans, known),
     }
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found, indent=2)
         return
     if not any(found[key] for key in found if key != "protocol"):
         raise click.UsageError(
             "nothing to compare: give two judges of the same dialogues, --own or --human"
         )
-    from rich.console import Console
 
-    _print(Console(), found)
+    _print(terminal(), found)
 
 
 def _print(console: Console, found: Mapping[str, Any]) -> None:
@@ -122,9 +123,8 @@ def _print(console: Console, found: Mapping[str, Any]) -> None:
 
 def _table(title: str, *columns: str) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", pad_edge=False)
+    table = Table(title=styled(title), title_justify="left", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for column in ("value", "95%"):
@@ -135,11 +135,10 @@ def _table(title: str, *columns: str) -> Table:
 def _row(
     table: Table, names: Sequence[str], found: Mapping[str, Any] | None, digits: int = 3
 ) -> None:
-    from rich.text import Text
 
     value = ends = "–"
     if found is not None and found["value"] is not None:
         value = f"{found['value']:.{digits}f}"
         if found["low"] is not None:
             ends = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
-    table.add_row(*(Text(name) for name in names), value, ends)
+    table.add_row(*(styled(name) for name in names), value, ends)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.judged import judge_model, judge_runs
 from convogen.cli.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from convogen.store import Run
@@ -71,7 +72,7 @@ def command(
     )
     found = standings(names, [Match(i, j, pair) for i, j, pair, _ in pairs])
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        say_json(found, indent=2)
     else:
         _print(found)
 
@@ -86,9 +87,7 @@ def _open(source: str, out: Path) -> Run:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     def ends(row: Mapping[str, Any], digits: int) -> str:
         if row["low"] is None:
@@ -103,11 +102,11 @@ def _print(found: Mapping[str, Any]) -> None:
             table.add_column(number, justify="right", no_wrap=True)
         return table
 
-    console = Console()
+    console = terminal()
     table = headed("Ranking", ["who"], ["Elo", "95%", "games", "won"])
     for row in found["ratings"]:
         won = "–" if row["won"] is None else f"{row['won']:.0%}"
-        table.add_row(Text(row["name"]), f"{row['elo']:.0f}", ends(row, 0), f"{row['games']}", won)
+        table.add_row(row["name"], f"{row['elo']:.0f}", ends(row, 0), f"{row['games']}", won)
     shown = found["first_shown"]
     if shown["value"] is not None:
         table.caption = f"the one shown first is named {shown['value']:.0%} ({ends(shown, 2)})"
@@ -116,5 +115,5 @@ def _print(found: Mapping[str, Any]) -> None:
     for row in found["matches"]:
         counts = (f"{row[key]}" for key in ("wins", "losses", "ties", "missing"))
         points = "–" if row["won"] is None else f"{row['won']:.2f}"
-        table.add_row(*(Text(name) for name in row["players"]), *counts, points, ends(row, 2))
+        table.add_row(*(styled(name) for name in row["players"]), *counts, points, ends(row, 2))
     console.print(table)

@@ -11,6 +11,7 @@ import click
 from convogen.cli.limits import limit_options
 from convogen.cli.options import OutPath, base_url_option, model_option, models_from, price_option
 from convogen.cli.run import notices, play, read_settings
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.corpora.labelled import LabelledSource
@@ -95,7 +96,7 @@ def command(
     }
     experiment = _experiment(data, settings, models, base_urls, prices)
     for line in notices(experiment):
-        click.echo(line, err=True)
+        say(line, err=True)
     folder = out or Path("runs") / experiment.name
     run = play(experiment, folder, fresh, limits)
     print_summary(run)
@@ -133,11 +134,11 @@ def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
     path = folder / layout.file_name
     empty = layout.write((method.data.as_source(one) for one in run.conversations()), path)
     write_whole(folder / "README.md", _note(method, run, path, empty))
-    click.echo(f"{path}: {experiment.n} conversations in the columns of {method.data.name}")
+    say(f"{path}: {experiment.n} conversations in the columns of {method.data.name}")
     if empty:
-        click.echo(f"left empty, nothing is known of them: {', '.join(empty)}")
+        say(f"left empty, nothing is known of them: {', '.join(empty)}")
     if method.balance:
-        click.echo(_balance(method, run))
+        say(_balance(method, run))
 
 
 def _balance(method: Augment, run: Run) -> str:

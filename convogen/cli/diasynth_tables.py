@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
+from convogen.cli.console import styled
 from convogen.published import PublishedTable, published
 from convogen.reports import Measured
 
@@ -57,16 +57,16 @@ def _caution(judge: str) -> str:
 def _table(known: PublishedTable, caution: str, rows: Mapping[str, Row]) -> Table:
     """A line a column of the paper's; of the published rows the range over the models."""
     title = f"DiaSynth, table {known.table}: {known.about}"
-    table = Table(title=Text(title), title_justify="left", caption=caution)
+    table = Table(title=styled(title), title_justify="left", caption=caution)
     table.add_column("")
     for name in rows:
-        table.add_column(Text(name), justify="right", overflow="fold", style="bold")
+        table.add_column(styled(name), justify="right", overflow="fold", style="bold")
     kinds = list(dict.fromkeys(name.partition("/")[2] for name in known.rows))
     for kind in kinds:
         table.add_column(f"{kind}, published", justify="right", style="dim")
     for at, (column, about) in enumerate(known.columns.items()):
         ranges = [_range(known, column, kind) for kind in kinds]
-        table.add_row(Text(about), *(_number(row[at]) for row in rows.values()), *ranges)
+        table.add_row(styled(about), *(_number(row[at]) for row in rows.values()), *ranges)
     return table
 
 

@@ -8,19 +8,20 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import click
-from rich.console import Console
+from rich.console import Console  # noqa: TID251 - its type alone
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say
 from convogen.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.tally import Tally
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
 from convogen.types import Conversation
+from convogen.visible import visible
 from convogen.waiting import waiting
 
 __all__ = [
@@ -45,21 +46,21 @@ PRICED = (
 @contextmanager
 def live(experiment: Experiment, tally: Tally) -> Generator[None]:
     """Show what is done while it is done; where there is no terminal, only what holds it up."""
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     if not console.is_terminal:
         print_notices(tally)
         yield
         return
     view = _View(experiment, tally)
-    tally.on_line = lambda line: console.print(escape(line), style="yellow")
+    tally.on_line = lambda line: console.print(styled((line, "yellow")))
     with Live(view, console=console, refresh_per_second=1 / REFRESH_S, transient=False):
         yield
 
 
 def print_notices(tally: Tally) -> None:
     """Print what holds a run up, and that it goes on, a line each."""
-    tally.on_notice = lambda notice: click.echo(notice or "going on", err=True)
-    tally.on_line = lambda line: click.echo(line, err=True)
+    tally.on_notice = lambda notice: say(notice or "going on", err=True)
+    tally.on_line = lambda line: say(line, err=True)
 
 
 class _View:
@@ -69,13 +70,13 @@ class _View:
         self._experiment, self._tally = experiment, tally
         self._started = time.monotonic()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("conversations, time left"),
             TimeRemainingColumn(),
         )
-        self._bar = self._progress.add_task(escape(experiment.name), total=experiment.n)
+        self._bar = self._progress.add_task(visible(experiment.name), total=experiment.n)
 
     def __rich__(self) -> Table:
         counts = self._tally.counts
@@ -100,20 +101,18 @@ class _View:
         grid.add_row(self._progress)
         grid.add_row(" · ".join(figures), style="dim")
         if self._tally.notice:
-            grid.add_row(escape(self._tally.notice), style="yellow")
+            grid.add_row(visible(self._tally.notice), style="yellow")
         return grid
 
 
 def print_summary(run: Run, console: Console | None = None) -> None:
     """A table of what is in a run, what failed, tokens and cost by role and model."""
-    console = console or Console()
+    console = console or terminal()
     manifest = run.manifest
     summary = summarise(run)
     state = "complete" if manifest.get("complete") else "not complete"
-    console.print(
-        f"[bold]{escape(str(manifest.get('name')))}[/] in {escape(str(run.folder))}: {state}, "
-        f"{summary['conversations']} of {manifest.get('n')} conversations"
-    )
+    done = f"{summary['conversations']} of {manifest.get('n')} conversations"
+    console.print(styled((f"{manifest.get('name')}", "bold"), f" in {run.folder}: {state}, {done}"))
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in _lines(summary):
         table.add_row(label, value)
@@ -200,7 +199,7 @@ def _experiences(summary: dict[str, Any]) -> str:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{escape(kind)} {n}" for kind, n in counts.items()) or "none"
+    return ", ".join(f"{kind} {n}" for kind, n in counts.items()) or "none"
 
 
 def _ledger_table(rows: list[dict[str, Any]]) -> Table:
@@ -222,7 +221,7 @@ def _ledger_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         shown = (f"{row[key]:,}" for key in figures)
-        table.add_row(row["role"], escape(row["model"]), *shown, usd_text(row["cost_usd"]))
+        table.add_row(row["role"], row["model"], *shown, usd_text(row["cost_usd"]))
     if len(rows) > 1:
         table.add_section()
         total = (f"{sum(row[key] for row in rows):,}" for key in figures)
@@ -234,7 +233,7 @@ def _remarks(rows: list[dict[str, Any]]) -> Generator[str]:
     """Whose prices these are, and what may have been billed for nothing."""
     for whose, text in PRICED:
         if models := {row["model"] for row in rows if row["price"] == whose}:
-            yield f"{escape(', '.join(sorted(models)))}: {text}."
+            yield f"{', '.join(sorted(models))}: {text}."
     if any(row["lost_prompt_tokens"] for row in rows):
         known = all(row["lost_usd"] is not None for row in rows)
         usd = usd_text(sum(row["lost_usd"] for row in rows) if known else None)
@@ -315,42 +314,42 @@ def print_conversation(
     run: Run, conversation: Conversation, console: Console | None = None
 ) -> None:
     """One conversation as people read it; what a model wrote is printed as it is."""
-    console = console or Console()
+    console = console or terminal()
     experience = next((e for e in run.experiences() if e.id == conversation.experience), None)
-    console.print(f"[bold]{escape(conversation.id)}[/] {conversation.ended}")
+    console.print(styled((conversation.id, "bold"), f" {conversation.ended}"))
     for key, value in conversation.context.items():
         if isinstance(value, dict):
             about = cast("dict[str, Any]", value).items()
             value = "; ".join(f"{name.replace('_', ' ')}: {one}" for name, one in about)
-        console.print(f"[dim]{escape(key)}:[/] {escape(str(value))}")
+        console.print(styled((f"{key}:", "dim"), f" {value}"))
     for persona in experience.personas if experience else ():
         card = persona.card
         about = f"{card.age}, {card.lifestyle}" if card else persona.text or ""
-        console.print(f"[dim]{escape(persona.name)}:[/] {escape(about)}")
+        console.print(styled((f"{persona.name}:", "dim"), f" {about}"))
     console.print()
     for turn in conversation.turns:
-        console.print(f"[bold]{escape(turn.speaker)}:[/] {escape(turn.text)}")
+        console.print(styled((f"{turn.speaker}:", "bold"), f" {turn.text}"))
 
 
 def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:
     """What failed and why, with the evidence."""
-    console = console or Console()
+    console = console or terminal()
     for number, failure in enumerate(run.failures()):
         if number == most:
-            console.print(f"… more in {escape(str(run.folder / 'failures.jsonl'))}")
+            console.print(f"… more in {run.folder / 'failures.jsonl'}")
             return
-        console.print(f"[bold]{escape(failure.id)}[/] {failure.stage}: {escape(failure.kind)}")
-        console.print(f"  {escape(failure.message)}")
+        console.print(styled((failure.id, "bold"), f" {failure.stage}: {failure.kind}"))
+        console.print(f"  {failure.message}")
         if failure.evidence:
-            console.print(f"  [dim]{escape(failure.evidence[:300])}[/]")
+            console.print(f"  {failure.evidence[:300]}", style="dim")
 
 
 def print_rejected(run: Run, console: Console | None = None, most: int = 20) -> None:
     """What the gates rejected and why."""
-    console = console or Console()
+    console = console or terminal()
     for number, rejected in enumerate(run.rejected()):
         if number == most:
-            console.print(f"… more in {escape(str(run.folder / 'rejected.jsonl'))}")
+            console.print(f"… more in {run.folder / 'rejected.jsonl'}")
             return
-        console.print(f"[bold]{escape(rejected.id)}[/] rejected by {escape(rejected.gate)}")
-        console.print(f"  {escape(rejected.reason)}")
+        console.print(styled((rejected.id, "bold"), f" rejected by {rejected.gate}"))
+        console.print(f"  {rejected.reason}")

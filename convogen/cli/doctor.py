@@ -6,13 +6,13 @@ It asks as runs ask: with a system message, a schema with bounds, log-probabilit
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from convogen.cli.options import base_url_option, model_option, models_from
+from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from convogen.drafts import Draft
@@ -63,11 +63,11 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     named = {"name": chosen} if isinstance(chosen, str) else chosen
     report = asyncio.run(examine(validated(ModelSpec, named, "doctor")))
     if as_json:
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        say_json(report, indent=2)
         return
     for key, value in report.items():
         shown = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-        click.echo(f"{key.replace('_', ' '):28} {shown}")
+        say(f"{key.replace('_', ' '):28} {shown}")
 
 
 async def examine(spec: ModelSpec) -> dict[str, Any]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.display import usd_text
+from convogen.cli.terminal import say, say_json
 from convogen.errors import RunFolderError
 from convogen.experiment import Experiment
 from convogen.forecast import Forecast, Range, forecast
@@ -40,13 +38,13 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
         held = experiment.counted(*_rows(run))
     missing = max(wanted - held, 0)
     if missing:
-        click.echo(
+        say(
             f"dry run: a pilot of {missing} conversations is played with real calls into {folder}; "
             "the run goes on from there and pays for nothing twice",
             err=True,
         )
     else:
-        click.echo(f"dry run: {held} conversations are in {folder}; no call is made", err=True)
+        say(f"dry run: {held} conversations are in {folder}; no call is made", err=True)
     return missing
 
 
@@ -84,17 +82,20 @@ def print_forecast(
     after_usd = spent_usd(experiment, run)
     pilot_usd = None if before_usd is None or after_usd is None else after_usd - before_usd
     if as_json:
-        click.echo(json.dumps(_plain(found, wall_s, pilot_usd), indent=2))
+        say_json(_plain(found, wall_s, pilot_usd), indent=2)
         return
-    console = Console()
+    console = terminal()
     console.print(
-        f"[bold]{escape(experiment.name)}[/]: {found.n} conversations, forecast from the first "
-        f"{found.seen}; the pilot cost {usd_text(pilot_usd)}, all so far {usd_text(after_usd)}"
+        styled(
+            (experiment.name, "bold"),
+            f": {found.n} conversations, forecast from the first {found.seen}; the pilot cost "
+            f"{usd_text(pilot_usd)}, all so far {usd_text(after_usd)}",
+        )
     )
     console.print(_table(found))
     if nameless := [model for role, model in found.roles if prices.of(role, model)[0] is None]:
         names = ", ".join(sorted(set(nameless)))
-        console.print(f"the price of {escape(names)} is not known; --price says it")
+        console.print(f"the price of {names} is not known; --price says it")
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
         f"still to come: at least {_time(wall_s.expected)}{low} with "
@@ -139,7 +140,7 @@ def _table(found: Forecast) -> Table:
         table.add_section()
         head = f"{role}, {model}" if model else role
         for key, (what, text) in SHOWN.items():
-            table.add_row(escape(head), what, *_cells(ranges.get(key), text))
+            table.add_row(head, what, *_cells(ranges.get(key), text))
             head = ""
     return table
 

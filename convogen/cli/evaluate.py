@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.judged import judge_model, judge_runs
 from convogen.cli.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -103,7 +104,7 @@ def command(
         reports.append({**statistics, "method": first.method if first else None, **told})
     if as_json:
         beside = {name: found.as_dict({}) for name, found in human.items()}
-        click.echo(json.dumps({"runs": reports, "against": beside}, ensure_ascii=False))
+        say_json({"runs": reports, "against": beside})
     else:
         _print(ours, human, reports)
 
@@ -140,15 +141,14 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
     from convogen import registry
     from convogen.cli.run import read_settings
     from convogen.errors import ExperimentError
+    from convogen.keys import first_fault
 
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind(**read_settings(settings))
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
         known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
-        raise ExperimentError(f"judge {name}: {where}: {detail['msg']}; keys: {known}") from error
+        raise ExperimentError(f"judge {name}: {first_fault(error)}; keys: {known}") from error
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
@@ -175,7 +175,6 @@ def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
 def _print(
     ours: Mapping[str, Measured], human: Mapping[str, Measured], reports: Sequence[dict[str, Any]]
 ) -> None:
-    from rich.console import Console
 
     from convogen.cli.diasynth_tables import diasynth_tables
     from convogen.cli.stats import (
@@ -190,7 +189,7 @@ def _print(
 
     named = {short_name(name, dict(ours)): found for name, found in ours.items()}
     others = {short_name(name, dict(human)): found for name, found in human.items()}
-    console = Console()
+    console = terminal()
     paper = {name: found.paper for name, found in (named | others).items()}
     console.print(paper_table(paper, "paper"))
     texts = {name: found.text for name, found in named.items()}
@@ -225,7 +224,6 @@ def _print(
 def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -> Table:
     """Table IV or VI: ours above, empty where not judged, the published rows below."""
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.cli.stats import number_text, published_text
     from convogen.published import published
@@ -240,7 +238,7 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
         means: list[float | None] = [None] * len(known.columns)
         if found is not None:
             means = [*(row["value"] for row in found["aspects"].values()), found["average"]]
-        table.add_row(Text(name), *map(number_text, means), style="bold")
+        table.add_row(styled(name), *map(number_text, means), style="bold")
     table.add_section()
     for name, row in known.rows.items():
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
@@ -251,21 +249,20 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
 
 def _judge_table(name: str, found: dict[str, Any]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.cli.stats import number_text
 
     what = "Groundedness" if found["judge"] == "geval" else found["judge"]
     scale = ", {} to {}".format(*found["scale"]) if found["scale"] else ""
     title = f"{what} of {name}{scale}, judged by {found['model']}"
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=styled(title), title_justify="left")
     table.add_column("Aspect")
     for label in ("Mean", "95% interval", "Scores", "None"):
         table.add_column(label, justify="right", no_wrap=True)
     for aspect, row in found["aspects"].items():
         interval = f"{number_text(row['low'])} – {number_text(row['high'])}"
         cells = (number_text(row["value"]), interval, f"{row['n']}", f"{row['missing']}")
-        table.add_row(Text(aspect), *cells)
+        table.add_row(styled(aspect), *cells)
     table.add_section()
     table.add_row("average", number_text(found["average"]), "", "", "", style="bold")
     cost = found["cost"]

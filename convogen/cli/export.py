@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convogen.cli.terminal import say, say_json
+
 if TYPE_CHECKING:
     from convogen.exports import Exported, Plan
 
@@ -150,29 +152,29 @@ def command(
         run = PartialRun(run.folder)
     exported = export_run(run, out, plan, available_cores())
     if as_json:
-        click.echo(json.dumps(json.loads((out / "export.json").read_text("utf-8"))))
+        say_json(json.loads((out / "export.json").read_text("utf-8")))
     else:
         _print(exported, plan)
     if push_to_hub:
-        click.echo(push(out, push_to_hub, private), err=as_json)
+        say(push(out, push_to_hub, private), err=as_json)
 
 
 def _print(exported: Exported, plan: Plan) -> None:
     for split in plan.splits:
         conversations, rows = exported.conversations[split], exported.rows[split]
         none = "; no file" if not rows else ""
-        click.echo(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
+        say(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
     if exported.left_out:
-        click.echo(f"left out: {exported.left_out:,} conversations without a row")
+        say(f"left out: {exported.left_out:,} conversations without a row")
     for kind, n in sorted(exported.counts.items()):
         if n:
-            click.echo(f"{kind.replace('_', ' ')}: {n:,}")
+            say(f"{kind.replace('_', ' ')}: {n:,}")
     for folder in exported.alternatives.unjudged if exported.alternatives else ():
-        click.echo(f"no scores, not compared: {folder}", err=True)
+        say(f"no scores, not compared: {folder}", err=True)
     licences = exported.licences
     if licences.unknown:
-        click.echo(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)
+        say(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)
     elif licences.conditions and licences.strictest:
         asked = "; ".join(licences.conditions)
-        click.echo(f"strictest licence of a source: {licences.strictest} ({asked})", err=True)
-    click.echo(exported.folder)
+        say(f"strictest licence of a source: {licences.strictest} ({asked})", err=True)
+    say(exported.folder)

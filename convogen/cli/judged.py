@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import click
-
+from convogen.cli.console import styled, terminal
 from convogen.cli.options import again, models_from
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.dialogues import Beside
@@ -28,15 +28,14 @@ def judge_model(
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
+    from convogen.keys import first_fault
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, ["judge"], prices)
     try:
         return ModelSpec.model_validate(chosen.get("judge") or chosen.get("default", "embedded"))
     except ValidationError as error:
-        detail = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        raise ModelConfigError(f"judge: {where}: {detail['msg']}") from error
+        raise ModelConfigError(f"judge: {first_fault(error)}") from error
 
 
 def judge_runs(
@@ -56,7 +55,7 @@ def judge_runs(
     from convogen.models.tally import Tally
 
     if spec.is_shipped:
-        click.echo("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
+        say("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
     for run, beside, total in counted:
         tally = Tally()
@@ -74,9 +73,7 @@ def judge_runs(
                 )
         except KeyboardInterrupt:
             done = f"{tally.counts['scores']} of {total} scores"
-            click.echo(
-                f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True
-            )
+            say(f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True)
             sys.exit(130)
         scores = list(islice(run.scores(judge.name), total))
         if scores and not any(is_given(score) for score in scores):
@@ -89,33 +86,38 @@ def judge_runs(
 @contextmanager
 def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
     """A bar of scores while they are made: on a terminal, and nowhere else."""
-    from rich.console import Console
     from rich.live import Live
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from convogen.cli.display import print_notices
+    from convogen.visible import visible
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     if not console.is_terminal:
         print_notices(tally)
         yield
         return
     progress = Progress(
-        "{task.description}",
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         "scores, left",
         TimeRemainingColumn(),
         "{task.fields[tokens]:,} tokens",
-        "{task.fields[notice]}",
+        TextColumn("{task.fields[notice]}", markup=False),
     )
-    tally.on_line = lambda line: console.print(escape(line), style="yellow")
-    bar = progress.add_task(escape(str(run.folder)), total=total, tokens=0, notice="")
+    tally.on_line = lambda line: console.print(styled((line, "yellow")))
+    bar = progress.add_task(visible(run.folder), total=total, tokens=0, notice="")
 
     def draw() -> Progress:
         counts = tally.counts
-        notice = escape(tally.notice)
+        notice = visible(tally.notice)
         progress.update(bar, completed=counts["scores"], tokens=counts["tokens"], notice=notice)
         return progress
 

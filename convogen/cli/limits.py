@@ -13,7 +13,10 @@ import click
 
 __all__ = ["limit_options", "seconds_until"]
 
-DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+
+LATEST_DAYS = 3650
+"""Days from now until the latest deadline."""
 
 
 def limit_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -61,12 +64,14 @@ def seconds_until(when: str, now: datetime) -> float:
     """
     text = when.strip()
     if text and (parts := DURATION.fullmatch(text)):
-        days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-        left_s = float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+        days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+        left_s = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     else:
         left_s = _moment(text, now).timestamp() - now.timestamp()
     if left_s <= 0:
         raise ValueError("it has passed already")
+    if left_s > LATEST_DAYS * 86_400:
+        raise ValueError(f"it is more than {LATEST_DAYS} days away")
     return left_s
 
 
@@ -89,7 +94,7 @@ def _deadline(_: click.Context, option: click.Parameter, value: str | None) -> f
     try:
         return seconds_until(value, datetime.now(UTC).astimezone())
     except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{value}: {error}", param=option) from error
+        raise click.BadParameter(f"{value[:80]}: {error}", param=option) from error
 
 
 def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
+
+from convogen.cli.console import terminal
+from convogen.cli.terminal import say, say_json
 
 __all__ = ["command"]
 
@@ -20,22 +22,23 @@ def command(of_plugins: bool, as_json: bool) -> None:
     if of_plugins:
         rows = plugin_rows()
         if as_json:
-            click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+            say_json(rows, indent=2)
         else:
             print_rows(rows)
         return
     listing = _listing()
     print_faults()
     if as_json:
-        click.echo(json.dumps(listing, indent=2, ensure_ascii=False))
+        say_json(listing, indent=2)
         return
+    out = terminal()
     for kind, entries in listing.items():
         if not entries:
             continue
-        click.secho(kind, bold=True)
+        out.print(kind, style="bold")
         width = max((len(name) for name in entries), default=0)
         for name, about in entries.items():
-            click.echo(f"  {name:{width}}  {about}")
+            say(f"  {name:{width}}  {about}")
 
 
 def _listing() -> dict[str, dict[str, str]]:

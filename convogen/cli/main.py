@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -12,7 +14,10 @@ from typing import Any, NoReturn
 import click
 
 from convogen import __version__
+from convogen.cli.options import NearestGroup
+from convogen.cli.terminal import guarded_streams, say, say_nothing_more
 from convogen.errors import ConvogenError
+from convogen.masking import masked
 
 COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
@@ -38,13 +43,13 @@ COMMANDS = {
 }
 """Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""
 
+SHORT_VERBOSE = re.compile("-v+")
+
 LONGEST_LINE = 2000
-"""Characters of an error that are printed."""
-
-VERBOSE = {"--verbose": 1, "-v": 1, "-vv": 2}
+"""Characters of an error that are printed: one may quote what it was given."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(NearestGroup):
     """A group that imports a command's module only when it is called or asked for help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -72,51 +77,57 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
     context.with_resource(notices("convogen.corpora"))
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line; exit status 0 done, 1 stopped early, 2 mendable, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
-    if debug:
-        sys.excepthook = _traceback
-    times = sum(VERBOSE.get(arg, 0) for arg in args)
-    args = [arg for arg in args if arg != "--debug" and arg not in VERBOSE]
+    times = sum(len(arg) - 1 for arg in args if SHORT_VERBOSE.fullmatch(arg))
+    times += args.count("--verbose")
+    own = [a for a in args if a not in ("--debug", "--verbose") and not SHORT_VERBOSE.fullmatch(a)]
+    sys.excepthook = _traceback
+    with guarded_streams():
+        sys.exit(_status(own, times, debug))
+
+
+def _status(args: list[str], times: int, debug: bool) -> int:
+    """Run a command; what it ends with."""
     try:
         with _observed(times):
             status = cli.main(args, prog_name="convogen", standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
+            with contextlib.suppress(SystemExit):  # a reader that has gone
+                say_nothing_more()
+        return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(2)
+        return 2
     except click.ClickException as error:
         command = (
             error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         )
         hint = f" (`{command} --help` says more)" if command else ""
-        _fail(f"{error.format_message()}{hint}", 2)
+        return _failed(f"{error.format_message()}{hint}", 2, debug)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        return 130
     except Exception as error:
-        if not debug:
-            _explain(error)
-        raise
+        if (line := _mendable(error)) is None:
+            raise
+        return _failed(line, getattr(error, "exit_status", 2), debug)
 
 
-def _explain(error: Exception) -> None:
-    """End with one line, unless it is nobody's fault but convogen's own."""
+def _mendable(error: Exception) -> str | None:
+    """What is wrong, unless it is nobody's fault but convogen's own."""
     from convogen.plugins import blame
 
     if isinstance(error, ConvogenError):
-        _fail(str(error), error.exit_status)
+        return str(error)
     if line := blame(error):
-        _fail(line, 2)
+        return line
     if isinstance(error, OSError):
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    return None
 
 
 def _observed(times: int) -> AbstractContextManager[None]:
@@ -125,7 +136,7 @@ def _observed(times: int) -> AbstractContextManager[None]:
         from convogen.models.tracing import configure
 
         if not configure():
-            click.echo("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
+            say("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
     if not times:
         return nullcontext()
     from convogen.log import verbose
@@ -137,17 +148,15 @@ def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> N
     """A traceback without secrets: what led to an error may quote one."""
     import traceback
 
-    from convogen.masking import masked
-
-    click.echo(masked("".join(traceback.format_exception(kind, error, trace))), err=True)
+    say("".join(traceback.format_exception(kind, error, trace)), err=True)
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    """Say what is wrong in one line, and end."""
-    from convogen.masking import masked
-
+def _failed(message: str, status: int, debug: bool) -> int:
+    """Say what is wrong in one line, after how it came to it where that is asked for."""
+    if debug and (error := sys.exc_info()[1]) is not None:
+        _traceback(type(error), error, error.__traceback__)
     line = masked(" ".join(message.split()))
     if len(line) > LONGEST_LINE:  # what is wrong stands before, what is allowed behind
         line = f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
-    click.echo(f"convogen: {line}", err=True)
-    sys.exit(status)
+    say(f"convogen: {line}", err=True)
+    return status

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import click
 
+from convogen.cli.options import NearestGroup
+from convogen.cli.terminal import say
+
 __all__ = ["command", "embedded_models"]
 
 
@@ -32,13 +35,13 @@ def embedded_models() -> dict[str, Path | str]:
     return found
 
 
-@click.group("models", invoke_without_command=True)
+@click.group("models", cls=NearestGroup, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List the embedded models and where they are; `pull` fetches another."""
     if ctx.invoked_subcommand is None:
         for name, path in embedded_models().items():
-            click.echo(f"{name}  {path}")
+            say(f"{name}  {path}")
 
 
 @command.command("pull")
@@ -65,7 +68,7 @@ def pull(source: str, file: str | None) -> None:
             f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, "
             "or a Hugging Face repository (owner/name) and a file in it"
         )
-    click.echo(f"{target.name} is in {folder}; use it with --model {target.name}")
+    say(f"{target.name} is in {folder}; use it with --model {target.name}")
 
 
 def _is_gguf(path: Path) -> bool:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["OutPath", "again", "base_url_option", "model_option", "models_from", "price_option"]
+from convogen.masking import masked
+
+__all__ = [
+    "NearestGroup",
+    "OutPath",
+    "again",
+    "base_url_option",
+    "model_option",
+    "models_from",
+    "price_option",
+]
 
 
 class OutPath(click.Path):
@@ -41,6 +53,11 @@ base_url_option = click.option(
     help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
 )
 
+HOST = re.compile(
+    r"(?:[a-z0-9-]{1,40}\.)*[a-z0-9-]{1,40}(?::\d{1,5}|\.[a-z]{2,10})(?:/[\w./-]{0,80})?"
+)
+"""What is a host that only lacks its scheme, and no key given by mistake."""
+
 price_option = click.option(
     "--price",
     "prices",
@@ -50,10 +67,23 @@ price_option = click.option(
 )
 
 
+class NearestGroup(click.Group):
+    """A group that answers a command it does not have with the nearest that it has."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; raises `click.UsageError`."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            near = get_close_matches(args[0].casefold(), known, 1, 0.5)
+            guess = f"did you mean {near[0]}? " if near else ""
+            ctx.fail(f"no command {args[0]!r:.200}; {guess}there are: {', '.join(known)}")
+        return super().resolve_command(ctx, args)
+
+
 def again() -> str:
     """The command that goes on: the same one without --fresh, secrets of its URLs masked."""
-    from convogen.masking import masked
-
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
     return shlex.join(["convogen", *args]) + (" (with your secret for ***)" if hidden else "")
@@ -79,7 +109,11 @@ def models_from(
             result[role] = {"name": name}
     for role, url in _split(base_urls, roles, "--base-url"):
         if not url.startswith(("http://", "https://")):
-            raise click.UsageError(f"--base-url {url}: must start with http:// or https://")
+            found = url if HOST.fullmatch(url) else "a text that is no URL"
+            raise click.UsageError(
+                f"--base-url: must start with http:// or https:// (found {found}); a key goes into "
+                "OPENAI_API_KEY"
+            )
         if role is not None:
             result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
         elif not result:
@@ -117,7 +151,8 @@ def _split(
             pairs.append((role, rest))
         elif sign and role.isidentifier() and "://" not in role:
             allowed = ", ".join(roles) or "none here"
-            raise click.UsageError(f"{option} {value}: unknown role {role!r}; allowed: {allowed}")
+            shown = masked(value) if option == "--model" else f"{role}=…"
+            raise click.UsageError(f"{option} {shown}: unknown role {role!r}; allowed: {allowed}")
         else:
             pairs.append((None, value))
     return sorted(pairs, key=lambda pair: pair[0] is not None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from convogen.cli.options import NearestGroup
+from convogen.cli.terminal import say, say_json
 
 __all__ = ["command"]
 
 
-@click.group("personas")
+@click.group("personas", cls=NearestGroup)
 def command() -> None:
     """Persona hubs: those at hand, and the size, copies and diversity of any."""
 
@@ -21,9 +22,9 @@ def list_hubs() -> None:
 
     for name in shipped_hubs():
         hub = open_hub(name)
-        click.echo(f"{name}  {len(hub)} personas, {hub.licence}")
-    click.echo("FILE  JSONL, JSON, CSV, Parquet, or text with a persona a line; PERSONA-CHAT")
-    click.echo("hf:OWNER/NAME[@CONFIG][:SPLIT]  a data set of the Hugging Face hub")
+        say(f"{name}  {len(hub)} personas, {hub.licence}")
+    say("FILE  JSONL, JSON, CSV, Parquet, or text with a persona a line; PERSONA-CHAT")
+    say("hf:OWNER/NAME[@CONFIG][:SPLIT]  a data set of the Hugging Face hub")
 
 
 @command.command("stats")
@@ -43,9 +44,9 @@ def stats(source: str, field: str | None, as_json: bool) -> None:
     found = asdict(measure_hub(hub))
     report = {"hub": source, "licence": hub.licence or "not known", "hash": hub.hash, **found}
     if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+        say_json(report)
         return
     width = max(map(len, report))
     for key, value in report.items():
         shown = f"{value:.3f}" if isinstance(value, float) else f"{value}"
-        click.echo(f"{key.replace('_', ' '):{width}}  {shown}")
+        say(f"{key.replace('_', ' '):{width}}  {shown}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
+from convogen.cli.terminal import say
 
 __all__ = ["plugin_rows", "print_faults", "print_rows"]
 
@@ -14,7 +14,7 @@ def print_faults() -> None:
     from convogen import registry
 
     for line in registry.faults():
-        click.echo(line, err=True)
+        say(line, err=True)
 
 
 def plugin_rows() -> list[dict[str, str]]:
@@ -37,9 +37,9 @@ def plugin_rows() -> list[dict[str, str]]:
 def print_rows(rows: Sequence[dict[str, str]]) -> None:
     """Print a line per plugin; the state of a broken one is the line that says why."""
     if not rows:
-        click.echo("no plugins are installed")
+        say("no plugins are installed")
     lines = [(row["kind"], row["name"], f"{row['distribution']} {row['version']}") for row in rows]
     widths = [max(len(line[at]) for line in lines) for at in range(3)] if lines else []
     for row, line in zip(rows, lines, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
-        click.echo(f"{cells}  {row['state']}")
+        say(f"{cells}  {row['state']}")

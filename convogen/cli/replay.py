@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.options import OutPath, again, base_url_option, model_option, models_from
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -70,12 +72,12 @@ def _whole(folder: Path, out: Path | None) -> int:
         f"{found.n_calls} recorded calls"
     )
     if found.difference is None:
-        click.echo(f"{folder}: identical: {played}")
+        say(f"{folder}: identical: {played}")
     else:
         where = f"task {found.difference.task} ({found.difference.record})"
-        click.echo(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
+        say(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
     if found.changed is not None:
-        click.echo(f"changed since: {found.changed}")
+        say(f"changed since: {found.changed}")
     return 0 if found.difference is None else 1
 
 
@@ -88,7 +90,7 @@ def _one(
     try:
         played = replay_conversation(folder, conversation, from_turn, out, models=models)
     except KeyboardInterrupt:
-        click.echo(f"stopped, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
     _print(load_run(folder), conversation, from_turn, played)
     return 0
@@ -114,26 +116,24 @@ def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
     """What was said and what is said instead, side by side."""
     from itertools import zip_longest
 
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    console = Console()
+    console = terminal()
     old = run.conversation(conversation)
     new = next(played.conversations(), None)
     for turn in old.turns[: from_turn - 1]:
-        console.print(Text(f"{turn.speaker}: {turn.text}", style="dim"))
+        console.print(f"{turn.speaker}: {turn.text}", style="dim")
     turns = new.turns if new is not None else []
     table = Table(show_lines=True)
     table.add_column("")
     for name, ended in (("recorded", old.ended), ("played", new.ended if new else "failed")):
-        table.add_column(Text(f"{name}, ended by {ended}"), ratio=1)
+        table.add_column(styled(f"{name}, ended by {ended}"), ratio=1)
     pairs = zip_longest(old.turns[from_turn - 1 :], turns[from_turn - 1 :])
     for nth, pair in enumerate(pairs, from_turn):
-        said = [Text(f"{turn.speaker}: {turn.text}" if turn else "") for turn in pair]
+        said = [styled(f"{turn.speaker}: {turn.text}" if turn else "") for turn in pair]
         table.add_row(str(nth), *said)
     console.print(table)
     for failure in played.failures():
-        console.print(Text(f"{failure.stage}: {failure.kind}: {failure.message}"))
+        console.print(styled(f"{failure.stage}: {failure.kind}: {failure.message}"))
     calls = sum(1 for _ in played.ledger())
-    console.print(Text(f"{calls} calls; in {played.folder}"))
+    console.print(styled(f"{calls} calls; in {played.folder}"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from convogen.cli.options import OutPath
+from convogen.cli.terminal import say, say_json
 
 __all__ = ["command"]
 
@@ -54,10 +54,10 @@ def command(
     first = short_name(baseline, dict(distinct)) if baseline else None
     numbers = gather(runs, human, available_cores(), first)
     for line in metric_faults(numbers):
-        click.echo(line, err=True)
+        say(line, err=True)
     paths = write_report(numbers, runs, out)
     if as_json:
-        click.echo(json.dumps(numbers, ensure_ascii=False))
+        say_json(numbers)
         return
     for path in paths:
-        click.echo(path)
+        say(path)

@@ -18,6 +18,7 @@ from convogen.cli.options import (
     models_from,
     price_option,
 )
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
@@ -92,7 +93,7 @@ def command(
     loaded = load_with(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name
     for line in notices(loaded):
-        click.echo(line, err=True)
+        say(line, err=True)
     if dry_run:
         _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
     else:
@@ -113,7 +114,7 @@ def play(
             played = run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        click.echo(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
         sys.exit(130)
     if (failed := tally.counts["failures"]) and not tally.counts["conversations"]:
         from convogen.errors import Hopeless
@@ -200,17 +201,14 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """`key=value` pairs, each value read as YAML."""
-    import yaml
+    from convogen.yaml12 import parse_yaml
 
     read: dict[str, Any] = {}
     for setting in settings:
         key, sign, value = setting.partition("=")
         if not sign or not key:
             raise click.UsageError(f"--set {setting}: must be KEY=VALUE, such as lanes=2")
-        try:
-            read[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise click.UsageError(f"--set {setting}: the value is no YAML") from error
+        read[key] = parse_yaml(value, f"--set {setting[:200]}: the value is no YAML")
     return read
 
 

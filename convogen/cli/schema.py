@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from convogen.cli.terminal import say_json
 
 __all__ = ["command"]
 
@@ -16,4 +16,4 @@ def command() -> None:
     from convogen.schema import json_schema
 
     print_faults()
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    say_json(json_schema(), indent=2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from pathlib import Path
 
 import click
+
+from convogen.cli.terminal import say_json
 
 __all__ = ["command"]
 
@@ -27,12 +28,12 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
         run = PartialRun(run.folder)
         found = run.conversation(conversation)
         if as_json:
-            click.echo(found.model_dump_json(exclude_none=True, indent=2))
+            say_json(found.model_dump(mode="json", exclude_none=True), indent=2)
         else:
             display.print_conversation(run, found)
         return
     if as_json:
-        click.echo(json.dumps(display.summarise(run), indent=2, ensure_ascii=False))
+        say_json(display.summarise(run), indent=2)
         return
     if sample:
         for first in islice(run.conversations(), 1):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +78,7 @@ def command(
             whole["corpora"] = reports
         if human:
             whole["against"] = {"source": against, **human.as_dict()}
-        click.echo(json.dumps(whole, ensure_ascii=False))
+        say_json(whole)
         return
     named = {short_name(name, measured): found for name, (found, _) in measured.items()}
     _print_tables(named, {short_name(against, {}): human} if against and human else {}, render)
@@ -108,9 +110,8 @@ def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[s
 
 
 def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
-    from rich.console import Console
 
-    console = Console()
+    console = terminal()
     console.print(paper_table(ours | human, render))
     if render != "paper":
         console.print(
@@ -127,7 +128,6 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
     """Ours above, the published numbers of tables II, III and V below."""
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.published import published
 
@@ -144,7 +144,7 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
             found.mtld_std,
         )
         cells = (f"{found.conversations}", *map(number_text, numbers))
-        table.add_row(Text(name), *cells, style="bold")
+        table.add_row(styled(name), *cells, style="bold")
     table.add_section()
     tables = published("convogen")
     sizes = tables["I"].rows | tables["II"].rows
@@ -166,7 +166,6 @@ def more_tables(
 
 def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.metrics import distance
     from convogen.metrics.labels import GROUP_CHAT, MEASURES
@@ -174,7 +173,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
     for name in columns:
-        table.add_column(Text(name), justify="right", overflow="fold")
+        table.add_column(styled(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():
         table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
     table.add_section()
@@ -187,7 +186,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
         for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
-                Text(f"Distance from {name}: {label}"), *(number_text(value, 3) for value in values)
+                f"Distance from {name}: {label}",
+                *(number_text(value, 3) for value in values),
             )
     return table
 
@@ -195,18 +195,17 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     """Yield a table of what was asked again, tidied and taken with a fault, unless nothing was."""
     from rich.table import Table
-    from rich.text import Text
 
     from convogen.metrics.labels import TURN_CHECKS
 
     table = Table(title="Turn checks", title_justify="left")
     table.add_column("Kind")
     for name in columns:
-        table.add_column(Text(name), justify="right", overflow="fold")
+        table.add_column(styled(name), justify="right", overflow="fold")
     for key, label in TURN_CHECKS.items():
         counts = [found.turn_checks[key] for found in columns.values()]
         for kind in dict.fromkeys(kind for found in counts for kind in found):
-            table.add_row(Text(f"{label}: {kind}"), *(f"{found.get(kind, 0)}" for found in counts))
+            table.add_row(f"{label}: {kind}", *(f"{found.get(kind, 0)}" for found in counts))
     if table.rows:
         yield table
 
@@ -214,16 +213,15 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     """Yield a table of what installed metrics say, unless there are none."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(title="Installed metrics", title_justify="left")
     table.add_column("Metric")
     for name in columns:
-        table.add_column(Text(name), justify="right", overflow="fold")
+        table.add_column(styled(name), justify="right", overflow="fold")
     metrics = [found.metrics for found in columns.values()]
     for name, unit in {name: one.unit for of in metrics for name, one in of.items()}.items():
         values = (of[name].value if name in of else None for of in metrics)
-        label = Text(f"{name}, {unit}" if unit else name)
+        label = styled(f"{name}, {unit}" if unit else name)
         table.add_row(label, *(number_text(value, 3) for value in values))
     if table.rows:
         yield table
@@ -233,20 +231,19 @@ def print_metric_faults(measured: Iterable[Statistics]) -> None:
     """Print a line to stderr for each metric that broke."""
     faults = (one.fault for found in measured for one in found.metrics.values())
     for line in dict.fromkeys(fault for fault in faults if fault):
-        click.echo(line, err=True)
+        say(line, err=True)
 
 
 def repetition_table(name: str, found: Statistics) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=Text(f"Near-copies in {name}"), title_justify="left")
+    table = Table(title=styled(f"Near-copies in {name}"), title_justify="left")
     for label in ("What", "Texts", "Different", "Near-copies", "Share", "Commonest"):
         table.add_column(label, justify="left" if label in ("What", "Commonest") else "right")
     for kind, view in found.repetition.items():
         common = "; ".join(f"{text} ×{count}" for text, count in list(view.most.items())[:3])
         counts = (f"{view.texts}", f"{view.different}", f"{view.copies}", f"{view.share:.1%}")
-        table.add_row(kind, *counts, Text(common))
+        table.add_row(kind, *counts, styled(common))
     return table
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from convogen.cli.console import styled, terminal
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +46,7 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
             "conditions": [_report(one) for one in found],
             "published": [asdict(one) for one in arithmetic],
         }
-        click.echo(json.dumps(whole, ensure_ascii=False))
+        say_json(whole)
         return
     _print(found, arithmetic)
 
@@ -69,16 +71,14 @@ def _report(one: Condition) -> dict[str, Any]:
 
 
 def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
-    from rich.console import Console
-    from rich.text import Text
 
-    console = Console()
+    console = terminal()
     for nth, one in enumerate(found, 1):
         seeds = ", ".join(map(_seed, one.runs))
-        console.print(Text(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
+        console.print(styled(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
     for table in (_rates(found), _counts(found), _diversity(found), _lengths(found)):
         console.print(table)
-    console.print(Text(_told(arithmetic)))
+    console.print(styled(_told(arithmetic)))
 
 
 def _seed(one: Played) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convogen.cli.console import terminal
 from convogen.cli.options import OutPath
+from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.training.tuning import Progress
@@ -111,7 +113,7 @@ def command(
     except KeyboardInterrupt:
         from convogen.cli.options import again
 
-        click.echo(f"interrupted; goes on from its last checkpoint with: {again()}", err=True)
+        say(f"interrupted; goes on from its last checkpoint with: {again()}", err=True)
         raise
     _print(manifest, folder)
 
@@ -119,12 +121,11 @@ def command(
 @contextmanager
 def _shown() -> Generator[Progress]:
     """A bar for each stage; where there is no terminal, its name."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = terminal(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Bars(
         *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
     ) as bar:
@@ -134,7 +135,7 @@ def _shown() -> Generator[Progress]:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total or None)
                 if not console.is_terminal:
-                    click.echo(stage, err=True)
+                    say(stage, err=True)
             bar.update(tasks[stage], completed=done)
 
         yield show
@@ -145,17 +146,17 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
 
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
-        click.echo(
+        say(
             f"{name}: {part['dialogues']:,} dialogues, {part['tokens']:,} tokens, "
             f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
             f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
         )
     if data["shared_left_out"]:
-        click.echo(f"not trained on, since held out too: {data['shared_left_out']:,} dialogues")
+        say(f"not trained on, since held out too: {data['shared_left_out']:,} dialogues")
     before, after = found["before"]["value"], found["after"]["value"]
-    click.echo(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
+    say(f"held-out perplexity of the learned turns: {before:.3f} before, {after:.3f} after")
     for path in (folder / "adapter", folder / "merged", *folder.glob("*.gguf")):
         if path.exists():
             whole = path.suffix == ".gguf" and path.name != ADAPTER
             use = f"; use it with --model {path}" if whole else ""
-            click.echo(f"{path}{use}")
+            say(f"{path}{use}")

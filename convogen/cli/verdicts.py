@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
+from convogen.cli.console import styled, terminal
 from convogen.cli.options import OutPath
+from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,24 +70,22 @@ def command(
 
             draw(compared, chart)
         if as_json:
-            click.echo(json.dumps(compared, indent=2, ensure_ascii=False))
+            say_json(compared, indent=2)
         elif table:
             _print_compared(compared)
         return
     found = [cell.counted for cell in cells]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))
+        say_json([asdict(each) for each in found], indent=2)
         return
-    from rich.console import Console
 
     rows = [(each.name, asdict(each)) for each in found]
-    Console().print(verdict_table(protocol, rows))
+    terminal().print(verdict_table(protocol, rows))
 
 
 def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     """Rates and counts, each after its name."""
     from rich.table import Table
-    from rich.text import Text
 
     about = {"unieval": "taken for a person's", "gteval": "indistinguishable from real ones"}
     title = f"{protocol}: % {about[protocol]}"
@@ -100,7 +99,7 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
     for name, found in rows:
         numbers = (f"{count}" for count in (*found["counts"].values(), found["missing"]))
         bounds = f"{found['low']:.1f} to {found['high']:.1f}"
-        table.add_row(Text(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
+        table.add_row(styled(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
     biased = [(name, found["position_bias"]) for name, found in rows if found.get("position_bias")]
     if biased:
         table.caption = "; ".join(_bias_text(name, bias) for name, bias in biased)
@@ -108,27 +107,23 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
 
 
 def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
-    from rich.markup import escape
-
     first, gap = bias["first"], bias["gap"]
     if first["value"] is None:
-        return f"{escape(name)}: no place was named"
+        return f"{name}: no place was named"
     ends = f"{first['low']:.0%} to {first['high']:.0%}"
     return (
-        f"{escape(name)}: names the one shown first {first['value']:.0%} of the time ({ends}), "
+        f"{name}: names the one shown first {first['value']:.0%} of the time ({ends}), "
         f"shown first {gap['value']:+.2f} points"
     )
 
 
 def _print_compared(compared: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     def ends(row: Mapping[str, Any]) -> str:
         return "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
 
-    console = Console()
+    console = terminal()
     for title, key, columns, value in (
         ("Pass rate, %", "cells", ("model", "data", "utterances"), "rate"),
         ("Change with length, points", "degradation", ("model", "data", "from", "to"), "change"),
@@ -143,7 +138,7 @@ def _print_compared(compared: Mapping[str, Any]) -> None:
             left = column in ("model", "data")
             table.add_column(column, justify="left" if left else "right", no_wrap=not left)
         for row in rows:
-            cells = (Text("–" if row[name] is None else f"{row[name]}") for name in columns)
+            cells = (styled("–" if row[name] is None else f"{row[name]}") for name in columns)
             beside = "" if row["published"] is None else f"{row['published']:.2f}"
             sign = "" if value == "rate" else "+"
             table.add_row(*cells, f"{row['n']}", f"{row[value]:{sign}.2f}", ends(row), beside)

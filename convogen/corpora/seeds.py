@@ -15,12 +15,11 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
 from convogen.store import Run
 from convogen.types import Conversation, Turn
+from convogen.yaml12 import read_mapping
 
 __all__ = [
     "INQUIRER",
@@ -132,12 +131,7 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
     `source` says where the seeds are now, where they are no longer where the run read them.
     Raises `SourceError` where the run has no seeds, or others than these.
     """
-    path = run.folder / "experiment.yaml"
-    try:
-        keys: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    keys = cast("dict[str, Any]", keys) if isinstance(keys, dict) else {}
+    keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
         raise SourceError(
             f"{run.folder}: its conversations have no seeds, so no real dialogues stand beside "
@@ -146,7 +140,7 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
     fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
     if not isinstance(fewest, int) or not isinstance(form, str | None):
         raise SourceError(
-            f"{path}: says not how the seeds were read: min_utterances must be a number, and "
+            f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances must be a number, and "
             "seeds_format a name; restore it"
         )
     seeds = open_seeds(source or keys["seeds"], form, fewest)

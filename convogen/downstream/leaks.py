@@ -7,9 +7,7 @@ data set to augment (`source`). Those of them that are held out are left out of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
-
-import yaml
+from typing import Any
 
 from convogen.corpora import open_corpus
 from convogen.corpora.labelled import script
@@ -17,6 +15,7 @@ from convogen.downstream.data import Example, said
 from convogen.errors import SourceError
 from convogen.methods.diasynth.examples import open_examples
 from convogen.store import Run
+from convogen.yaml12 import read_mapping
 
 __all__ = ["not_shown"]
 
@@ -46,12 +45,7 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
 
 def _shown(run: Run) -> Iterator[tuple[str, str, Iterator[str]]]:
     """The sources of dialogues that an experiment names: the key, the source and its scripts."""
-    path = run.folder / "experiment.yaml"
-    try:
-        found: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    keys = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    keys = read_mapping(run.folder / "experiment.yaml")
     if isinstance(source := keys.get("examples"), str):
         yield "examples", source, _examples(source)
     for key in ("seeds", "source"):

@@ -17,6 +17,7 @@ from convogen.errors import SourceError
 from convogen.exports.containers import quiet
 from convogen.exports.folder import DESCRIPTION
 from convogen.masking import masked
+from convogen.yaml12 import parse_yaml
 
 __all__ = ["check_name", "push"]
 
@@ -78,7 +79,7 @@ def _load(datasets: Any, folder: Path, scratch: str) -> Any:
 def _card(folder: Path) -> str:
     """The card without what is said of files, which `datasets` says itself of its own."""
     _, matter, body = (folder / "README.md").read_text("utf-8").split("---\n", 2)
-    entries: dict[str, Any] = yaml.safe_load(matter)
+    entries: dict[str, Any] = parse_yaml(matter, f"{folder}/README.md")
     kept = {key: value for key, value in entries.items() if key not in ("configs", "dataset_info")}
     text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n{body}".replace("load_from_disk", "load_dataset")

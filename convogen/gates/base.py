@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from convogen.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, prompts_of
@@ -40,10 +41,8 @@ class Verdict:
     value: float | str | None = None
 
 
-class Gate(BaseModel, ABC):
+class Gate(Keys, ABC):
     """Base of all gates; unknown parameters are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}

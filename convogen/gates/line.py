@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from convogen.gates.base import Candidate, Gate, OrderedGate, Verdict
+from convogen.models.base import encodable
 from convogen.models.traffic import Session
 from convogen.store import Outcome, Run
 from convogen.types import Conversation, Rejected
@@ -66,8 +67,8 @@ def _reject(outcome: Outcome, conversation: Conversation, gate: str, verdict: Ve
         id=conversation.id,
         task=conversation.task or 0,
         gate=gate,
-        reason=" ".join(verdict.reason.split())[:LONGEST_REASON],
-        value=verdict.value,
+        reason=encodable(" ".join(verdict.reason.split())[:LONGEST_REASON]),
+        value=encodable(verdict.value) if isinstance(verdict.value, str) else verdict.value,
         conversation=conversation,
     )
     return replace(outcome, conversation=None, rejected=rejected)

@@ -39,9 +39,11 @@ class Rule(Gate):
         module, _, name = self.rule.partition(":")
         try:
             found = getattr(import_module(module), name)
-        except (ImportError, AttributeError, SyntaxError) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise ExperimentError(
-                f"gates: rule {self.rule}: {error}; it must be package.module:function of a "
+                f"gates: rule {self.rule}: {_said(error)}; it must be package.module:function of a "
                 "package that is installed, or of a folder named in PYTHONPATH"
             ) from error
         if not callable(found):
@@ -61,7 +63,7 @@ class Rule(Gate):
         """The module's source, hashed: another rule under the same name is another experiment."""
         try:
             text = inspect.getsource(inspect.getmodule(self.function) or self.function)
-        except (OSError, TypeError):
+        except (OSError, TypeError, ValueError, SyntaxError):
             text = self.rule
         return {"source": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
 
@@ -70,10 +72,15 @@ class Rule(Gate):
         where = f"gates: rule {self.rule}: conversation {candidate.conversation.id}"
         try:
             found = self.function(*given)
-        except Exception as error:
-            said = " ".join(str(error).split())[:200]
-            raise ExperimentError(f"{where}: raised {type(error).__name__}: {said}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise ExperimentError(f"{where}: raised {_said(error)}") from error
         if found is not None and not isinstance(found, str):
             kind = type(found).__name__
             raise ExperimentError(f"{where}: must return a reason (text) or None (found {kind})")
         return None if found is None else Verdict(found)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

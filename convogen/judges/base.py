@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from convogen.keys import Keys
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Session, Traffic, open_model
@@ -39,10 +40,8 @@ class Judged:
     beside: tuple[Turn, ...] = ()
 
 
-class Judge(BaseModel, ABC):
+class Judge(Keys, ABC):
     """Base of all judges; unknown parameters are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     prompt_names: ClassVar[tuple[str, ...]]

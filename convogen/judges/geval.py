@@ -179,7 +179,7 @@ class GEval(Judge):
 
 
 class GEval3(GEval):
-    """Parameters of G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3."""
+    """G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3."""
 
     name: ClassVar[str] = "geval3"
     needs: ClassVar[Literal["experience", "beside"] | None] = None

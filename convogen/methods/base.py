@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from convogen.errors import ModelFault
+from convogen.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, prompts_of
@@ -121,10 +122,8 @@ class Play(ABC):
         """
 
 
-class Method(BaseModel, ABC):
+class Method(Keys, ABC):
     """Base of all methods; unknown parameters are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -38,7 +38,9 @@ People = Annotated[int, Field(ge=2, le=12)]
 
 
 def _as_range(value: Any) -> Any:
-    return [value, value] if isinstance(value, int) else value
+    if not isinstance(value, int | list | tuple):
+        raise ValueError("must be a number or [fewest, most]")
+    return [value, value] if isinstance(value, int) else cast("Any", value)
 
 
 class ConvoGen(Method):

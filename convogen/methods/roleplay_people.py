@@ -15,13 +15,15 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from convogen.errors import SourceError
+from convogen.keys import Keys, first_fault
 from convogen.methods.roleplay_failures import Family
 from convogen.personas import PersonaHub
+from convogen.speakers import one_line
 from convogen.types import Persona
+from convogen.yaml12 import read_yaml
 
 __all__ = [
     "FEATURES",
@@ -40,10 +42,8 @@ SPEAKER = "user"
 _DATA = Path(__file__).with_name("roleplay.yaml")
 
 
-class Goal(BaseModel):
+class Goal(Keys):
     """What an inquirer wants of the chatbot, in several steps."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     goal: Annotated[str, Field(min_length=3, max_length=5_000)]
@@ -52,7 +52,7 @@ class Goal(BaseModel):
 
 @lru_cache(maxsize=1)
 def _shipped() -> dict[str, Any]:
-    return cast("dict[str, Any]", yaml.safe_load(_DATA.read_text("utf-8")))
+    return cast("dict[str, Any]", read_yaml(_DATA))
 
 
 def families() -> dict[str, Family]:
@@ -77,12 +77,7 @@ def goals_of(path: Path | None) -> list[Goal]:
     """
     if path is None:
         return [Goal(**given) for given in _shipped()["goals"]]
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(
-            f"goals {path}: cannot be read: {' '.join(str(error).split())}"
-        ) from error
+    data = read_yaml(path)
     listed = cast("dict[str, Any]", data).get("goals") if isinstance(data, dict) else data
     if not isinstance(listed, list) or not listed:
         raise SourceError(f"goals {path}: must have a list `goals`, of `name` and `goal` each")
@@ -97,12 +92,12 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
             f"goals {path}: goal {nth}: {given!r:.60} is none; a goal has `name` and `goal`"
         )
     try:
-        return Goal.model_validate(given)
+        goal = Goal.model_validate(given)
+        return goal.model_copy(update={"name": one_line(goal.name)})
     except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in detail["loc"])
+        said = first_fault(error)
         raise SourceError(
-            f"goals {path}: goal {nth}: {where}: {detail['msg']}; a goal has `name` and `goal`"
+            f"goals {path}: goal {nth}: {said}; a goal has `name` and `goal`"
         ) from None
 
 

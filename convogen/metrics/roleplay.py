@@ -13,14 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import Any, NamedTuple, cast
-
-import yaml
+from typing import Any, NamedTuple
 
 from convogen.errors import SourceError
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.published import published
 from convogen.store import Run
+from convogen.yaml12 import read_mapping
 
 __all__ = [
     "DIVERSITY",
@@ -159,12 +158,7 @@ def conditions(runs: Iterable[Run]) -> list[Condition]:
 
 def _told(run: Run, features: Sequence[str]) -> str:
     """What is told of personas: `none`, `all`, features, or the name of a hub."""
-    try:
-        own: Any = yaml.safe_load((run.folder / "experiment.yaml").read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(f"{run.folder}: experiment.yaml cannot be read: {error}") from error
-    keys = cast("dict[str, Any]", own) if isinstance(own, dict) else {}
-    if source := keys.get("persona_source"):
+    if source := read_mapping(run.folder / "experiment.yaml").get("persona_source"):
         return Path(f"{source}").name
     if not features:
         return "none"

@@ -122,6 +122,8 @@ def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
         raise ModelConfigError(
             f"model {spec.name}: headers need {error.args[0]} in the environment; set it"
         ) from None
+    except ValueError as error:
+        raise ModelConfigError(f"model {spec.name}: headers: {error}") from None
     headers = {name: str(fill(text, {"env": env})) for name, text in spec.headers.items()}
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from convogen.keys import Keys
 from convogen.types import Usage
 
 __all__ = [
@@ -36,10 +37,8 @@ FaultKind = Literal["throttled", "server", "connection", "unconnected", "time-ou
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-class Sampling(BaseModel):
+class Sampling(Keys):
     """How a role's replies are drawn. None leaves a parameter out of the request."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)

@@ -44,6 +44,8 @@ class ChatbotModel:
             raise ModelConfigError(
                 f"model {spec.name}: http needs {error.args[0]} in the environment; set it"
             ) from None
+        except ValueError as error:
+            raise ModelConfigError(f"model {spec.name}: http: {error}") from None
         url = self._filled(spec.http.url, {"session": "x"})
         self._secrets = Secrets([*self._env.values(), *url_secrets(url)])
         headers = {name: self._filled(text, {}) for name, text in spec.http.headers.items()}

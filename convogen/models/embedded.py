@@ -38,6 +38,9 @@ SLOTS = 8
 """Chats the server works on at once; throughput on a small machine grows up to about here."""
 
 SLOT_TOKENS = 4096
+HEADER_BYTES = 24
+"""What every GGUF file begins with: its magic, its version, two counts."""
+
 PATIENCE_S = 1800.0
 """Seconds a call may take here: a busy machine is slow, and asking again would not help it."""
 
@@ -68,6 +71,7 @@ def find_gguf(name: str) -> Path:
     if name != EMBEDDED:
         for path in (Path(name), models_folder() / name):
             if path.is_file():
+                _check_gguf(path)
                 return path.resolve()
         raise ModelConfigError(
             f"model {name}: no such file, here or in {models_folder()}; `convogen models` lists "
@@ -87,6 +91,28 @@ def find_gguf(name: str) -> Path:
     )
 
 
+def _check_gguf(path: Path) -> None:
+    """Raise `ModelConfigError` saying what a file is that is no GGUF file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise ModelConfigError(f"model {path}: cannot be read: {error.strerror}") from error
+    if head.startswith(b"GGUF") and len(head) == HEADER_BYTES:
+        return
+    if not head:
+        found = "it is empty"
+    elif head.startswith(b"GGUF"):
+        found = "it is cut off; fetch it again"
+    elif head.startswith(b"version https://"):
+        found = "it is a pointer of Git LFS; `git lfs pull` fetches the file"
+    elif head.lstrip().startswith(b"<"):
+        found = "it is a web page"
+    else:
+        found = f"it begins with {head[:8].decode('latin-1')!a}, not GGUF"
+    raise ModelConfigError(f"model {path}: is no GGUF file: {found}")
+
+
 def serve(path: Path) -> str:
     """Start the server for a GGUF file, once per process; return its base URL."""
     # Threads that wait for each other should sleep: spinning, the default of the runtime that
@@ -98,7 +124,13 @@ def serve(path: Path) -> str:
         raise ModelConfigError(f"the embedded model needs llama.cpp: {INSTALL}") from error
     with _lock:
         if path not in _servers:
-            _servers[path] = xllamacpp.Server(_parameters(xllamacpp, path))
+            try:
+                _servers[path] = xllamacpp.Server(_parameters(xllamacpp, path))
+            except (RuntimeError, ValueError) as error:
+                raise ModelConfigError(
+                    f"model {path}: llama.cpp cannot load it ({path.stat().st_size:,} bytes): "
+                    "it is damaged, cut off, of an architecture it does not know, or too large"
+                ) from error
         return f"{_servers[path].listening_address}/v1"
 
 

@@ -25,8 +25,9 @@ from urllib.parse import urlsplit
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from convogen.keys import Keys
 from convogen.masking import SECRET_NAME, public_url
 from convogen.models.network import is_url
 
@@ -51,10 +52,8 @@ _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 
 
-class Http(BaseModel):
+class Http(Keys):
     """A chatbot's request and answer; no secret stands in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(description="where it takes messages; {{ session }} may be in its path")
     headers: dict[str, str] = Field(
@@ -115,7 +114,7 @@ class Http(BaseModel):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Their values; raises `KeyError` naming one that is not set."""
+        """Their values, as `environment` gives them."""
         return environment(self.needs)
 
     def public(self) -> Http:
@@ -142,11 +141,16 @@ def variables(texts: Iterable[str]) -> list[str]:
 
 
 def environment(names: Iterable[str]) -> dict[str, str]:
-    """Return the values of variables; raises `KeyError` naming one that is not set."""
+    """Return the values of variables.
+
+    Raises `KeyError` naming one that is not set, `ValueError` one that no header can hold.
+    """
     found = {name: os.environ.get(name, "").strip() for name in names}
     for name, value in found.items():
         if not value:
             raise KeyError(name)
+        if not value.isprintable():
+            raise ValueError(f"{name} holds a line break or another control character")
     return found
 
 

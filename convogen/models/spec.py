@@ -7,8 +7,9 @@ import os
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from convogen.keys import Keys
 from convogen.masking import public_url
 from convogen.models.addresses import azure_place, checked_url, without_route
 from convogen.models.base import Sampling
@@ -38,10 +39,8 @@ TRANSFORMERS = "transformers:"
 """Before the name or folder of a checkpoint that transformers loads into this process."""
 
 
-class Price(BaseModel):
+class Price(Keys):
     """US dollars per million tokens; prompt tokens read from a cache cost `cached`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     input: float = Field(ge=0, description="prompt tokens")
     output: float = Field(ge=0, description="completion tokens")
@@ -61,10 +60,8 @@ class Price(BaseModel):
         return (fresh * self.input + cached * reread + usage.completion_tokens * self.output) / 1e6
 
 
-class Azure(BaseModel):
+class Azure(Keys):
     """What a deployment on Azure OpenAI is reached with, besides `base_url` and a key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_version: str | None = Field(
         default=None,
@@ -83,7 +80,7 @@ class Azure(BaseModel):
         return value.isoformat() if isinstance(value, datetime.date) else value  # YAML reads one
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(Keys):
     """One model: a name alone, or a name with where and how to reach it.
 
     `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` and a checkpoint (for
@@ -91,8 +88,6 @@ class ModelSpec(BaseModel):
     called. `base_url`, `azure`, `http` and what follows do not change the data and stay out of the
     fingerprint.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
     base_url: str | None = Field(

@@ -58,7 +58,7 @@ def load_causal(name: str) -> tuple[Any, Any]:
             place, **{key: value for key, value in options.items() if key == "gguf_file"}
         )
         model = model_class.from_pretrained(place, dtype=torch.float32, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
             f"model {Path(place).name if options else place}: no checkpoint that transformers "

@@ -18,6 +18,8 @@ from convogen.corpora.hub import hub_rows
 from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.sniff import Container, container_of, read_rows
 from convogen.errors import SourceError
+from convogen.keys import first_fault
+from convogen.speakers import one_line
 from convogen.types import PersonaCard, Profile
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
@@ -93,9 +95,9 @@ def _people(value: Any, source: str, field: str | None) -> list[Profile]:
     pair = next((pair for pair in PAIR_FIELDS if all(row.get(key) for key in pair)), None)
     if field is None and pair is not None:
         return [empty.model_copy(update={"text": _text(row[key], key)}) for key in pair]
-    name = row.get("name")
-    if isinstance(name, str) and 0 < len(name.strip()) <= 80:
-        empty = empty.model_copy(update={"name": name.strip()})
+    name = one_line(row["name"]).strip() if isinstance(row.get("name"), str) else ""
+    if 0 < len(name) <= 80:
+        empty = empty.model_copy(update={"name": name})
     if field is None and "lifestyle" in row and "qualities" in row:
         return [empty.model_copy(update={"card": _card(row)})]
     chosen = _field(row, field)
@@ -136,6 +138,4 @@ def _card(row: Mapping[str, Any]) -> PersonaCard:
     try:
         return PersonaCard.model_validate(fields)
     except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        raise RowError(f"{where}: {detail['msg']}") from None
+        raise RowError(first_fault(error)) from None

@@ -24,11 +24,11 @@ from typing import Any, ClassVar, Literal, Protocol, cast
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
-import yaml
 
 from convogen.errors import SourceError
 from convogen.models.base import Message
 from convogen.resources import PROMPTS
+from convogen.yaml12 import parse_yaml
 
 __all__ = ["Prompt", "Prompted", "load_prompt", "prompts_of"]
 
@@ -110,10 +110,7 @@ class Prompt:
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
-    try:
-        header = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SourceError(f"{path}: its header is no YAML: {error}") from error
+    header = parse_yaml(text, f"{path}: its header is no YAML")
     if not isinstance(header, dict):
         raise SourceError(f"{path}: its header must be a mapping with the key variables")
     return cast("dict[str, Any]", header)

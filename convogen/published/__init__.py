@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
 
-import yaml
-
 from convogen.errors import SourceError
+from convogen.yaml12 import parse_yaml
 
 __all__ = ["Cell", "PublishedTable", "published"]
 
@@ -44,7 +43,7 @@ def published(paper: str) -> dict[str, PublishedTable]:
             if item.name.endswith(".yaml")
         )
         raise SourceError(f"no published numbers of '{paper}'; there are: {', '.join(known)}")
-    data = cast("dict[str, Any]", yaml.safe_load(file.read_text(encoding="utf-8")))
+    data = cast("dict[str, Any]", parse_yaml(file.read_text(encoding="utf-8"), str(file)))
     return {name: _table(data["paper"], name, table) for name, table in data["tables"].items()}
 
 

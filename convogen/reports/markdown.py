@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from convogen.visible import visible
+
 __all__ = ["escaped"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
@@ -12,5 +14,5 @@ _SPECIAL = re.compile(r"([\\`*_\[\]{}()#+!|~>-])")
 
 def escaped(text: object) -> str:
     """A text in one line, with all that means something in Markdown or HTML escaped."""
-    line = " ".join(str(text).split())
+    line = visible(" ".join(str(text).split()))
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.store import Run
 from convogen.text import length_fault
+from convogen.yaml12 import read_mapping
 
 __all__ = ["baseline_limits", "matched_corpora", "matching"]
 
@@ -23,12 +22,11 @@ def matched_corpora(runs: Iterable[Run]) -> list[str]:
     found: list[str] = []
     for run in runs:
         try:
-            keys: Any = yaml.safe_load((run.folder / "experiment.yaml").read_text("utf-8"))
-            source: Any = keys.get("match")
+            source = read_mapping(run.folder / "experiment.yaml").get("match")
             if isinstance(source, str) and source not in found:
                 open_corpus(source)
                 found.append(source)
-        except (OSError, ValueError, AttributeError, yaml.YAMLError, SourceError):
+        except SourceError:
             continue
     return found
 

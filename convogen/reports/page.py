@@ -1,7 +1,7 @@
 """One page to read: `report.html`, which needs nothing else, and `report.md` with its tables.
 
-What conversations say is hostile text: escaped everywhere, never evaluated, and the page forbids
-itself scripts and any request.
+What conversations say is hostile text: escaped everywhere, never evaluated, its control characters
+shown, and the page forbids itself scripts and any request.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from convogen.reports.plots import plots
 from convogen.reports.tables import tables
 from convogen.store import Run
 from convogen.types import Conversation
+from convogen.visible import visible
 
 __all__ = ["render_html", "render_markdown", "samples_of", "write_report"]
 
@@ -98,7 +99,7 @@ def _render(
     name: str, numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]], **more: Any
 ) -> str:
     windows = {f"{run['course']['window']}" for run in numbers["runs"].values()}
-    return (
+    text = (
         _environment()
         .get_template(name)
         .render(
@@ -112,6 +113,7 @@ def _render(
             **more,
         )
     )
+    return visible(text)
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from convogen.dialogues import seed_of
@@ -26,6 +25,7 @@ from convogen.reports.intervals import Interval, difference_interval, mean_inter
 from convogen.reports.verdicts import verdict_file
 from convogen.scores import scores_manifest
 from convogen.store import Run
+from convogen.yaml12 import read_mapping
 
 __all__ = ["REAL", "RateCell", "compare", "published_rate", "read_cell"]
 
@@ -97,10 +97,9 @@ def _played(file: Path) -> Path:
 def _made(folder: Path) -> tuple[str, str | None, int | None]:
     """Inquirer, data set and cap of the run in a folder; its name where it is none."""
     try:
-        keys: Any = yaml.safe_load((folder / "experiment.yaml").read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        keys = None
-    found = cast("dict[str, Any]", keys) if isinstance(keys, dict) else {}
+        found = read_mapping(folder / "experiment.yaml")
+    except SourceError:
+        found = dict[str, Any]()
     models: Any = found.get("models")
     chosen = cast("dict[str, Any]", models) if isinstance(models, dict) else {"default": models}
     spec: Any = chosen.get("inquirer", chosen.get("default"))

@@ -8,10 +8,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, cast
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from convogen.errors import SourceError
+from convogen.yaml12 import read_yaml
 
 __all__ = ["Language", "Rules", "load_language"]
 
@@ -171,7 +171,7 @@ def load_language(language: str) -> Language:
     if language not in known:
         raise SourceError(f"language {language!r}: no patterns; allowed: {', '.join(known)}")
     path = LANGUAGES / f"{language}.yaml"
-    data = cast("object", yaml.safe_load(path.read_text("utf-8")))
+    data = cast("object", read_yaml(path))
     try:
         loaded = Language.model_validate(data)
         for rules in (*_RuleGroups.model_fields, "goodbye"):

@@ -12,6 +12,8 @@ import re
 from collections.abc import Collection
 from typing import Any, cast
 
+from convogen.masking import without_secrets
+
 __all__ = ["NoObject", "find_object", "is_blank_loop"]
 
 MOST_OBJECTS = 20
@@ -42,6 +44,8 @@ class NoObject(ValueError):
 def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
     """Return the first JSON object in a text, with or without prose or a code fence around it.
 
+    Secrets that were escaped in the text are masked.
+
     Args:
         text: A reply.
         keys: Those that the object should have. An object within another that has one key, and not
@@ -58,7 +62,7 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
         if end is None:
             raise NoObject("its JSON object is not closed", unclosed=True)
         try:
-            return _unwrapped(_read(text[begin:end]), keys)
+            return without_secrets(_unwrapped(_read(text[begin:end]), keys))
         except (ValueError, RecursionError) as error:
             if re.match(r'\{\s*+["{}]', text[begin:]):
                 detail = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"

@@ -26,7 +26,10 @@ def check_exportable(base: Path | None) -> None:
     how = "use --merge, and llama.cpp's convert_hf_to_gguf.py on the folder it writes"
     if base is None:
         raise ModelConfigError(f"--gguf: the base is no GGUF file; {how}")
-    found = _text(library("gguf").GGUFReader(base), "general.architecture")
+    try:
+        found = _text(library("gguf").GGUFReader(base), "general.architecture")
+    except (ValueError, LookupError, OSError, ArithmeticError, MemoryError) as error:
+        raise ModelConfigError(f"--gguf: {base}: is damaged or cut off: {error}") from error
     if found != ARCHITECTURE:
         raise ModelConfigError(
             f"--gguf: {base.name} is of the architecture {found!r}, only {ARCHITECTURE!r} can be "

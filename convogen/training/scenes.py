@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from pydantic import ValidationError
 
 from convogen.corpora import open_corpus
@@ -31,6 +30,7 @@ from convogen.store import load_run
 from convogen.text.utterances import is_farewell
 from convogen.training.lessons import Lesson, Lessons
 from convogen.types import Conversation, Experience, Persona, Starter, Turn
+from convogen.yaml12 import read_yaml
 
 __all__ = ["Scene", "SceneForm", "read_scenes", "scene_lessons"]
 
@@ -216,5 +216,5 @@ def _lines(persona: Any) -> str:
 
 @cache
 def _meetings() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = yaml.safe_load((_FORM / "meetings.yaml").read_text("utf-8"))
+    found: dict[str, list[str]] = read_yaml(_FORM / "meetings.yaml")
     return found

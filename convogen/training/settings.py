@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from convogen.errors import ExperimentError
+from convogen.keys import Keys
 from convogen.validation import validated
+from convogen.yaml12 import read_mapping
 
 __all__ = ["Settings"]
 
 SHIPPED = Path(__file__).with_name("dialogueforge.yaml")
 
 
-class Settings(BaseModel):
+class Settings(Keys):
     """The keys of `dialogueforge.yaml`, which also has what each is by default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: float = Field(gt=0)
     learning_rate: float = Field(gt=0, le=1)
@@ -49,16 +48,6 @@ class Settings(BaseModel):
 
         Raises `ExperimentError` for a file that cannot be read, an unknown key or a wrong value.
         """
-        merged = {**_read(SHIPPED), **(_read(path) if path else {}), **overrides}
+        own = read_mapping(path, ExperimentError) if path else {}
+        merged = {**read_mapping(SHIPPED), **own, **overrides}
         return validated(cls, merged, str(path or "train"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ExperimentError(f"{path}: cannot be read: {said}") from error
-    if not isinstance(data, dict):
-        raise ExperimentError(f"{path}: must be a mapping of keys, such as `epochs: 1`")
-    return cast("dict[str, Any]", data)

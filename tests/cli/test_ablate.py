@@ -139,7 +139,7 @@ def test_a_budget_is_that_of_all_cells(tmp_path: Path) -> None:
         (["--vary", "style,shots=[short,1],[chatty]"], "as many values in each list as keys"),
         (["--vary", "style=short", "--vary", "style=chatty"], "varied twice"),
         (["--vary", "stile=short,chatty"], "unknown key 'stile'"),
-        (["--vary", "shots=1,0"], "greater than or equal to 1"),
+        (["--vary", "shots=1,0"], "must be at least 1"),
         (["--vary", "max_words=7,7"], "the same cell twice"),
         (["--vary", "max_failures=7,8"], "are the same"),
     ],

@@ -301,12 +301,12 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
     [
         (None, ["tea"], "goals: 'tea' is not known; allowed: race-times, run-walk-skip"),
         (None, 11, "goals: 11 asked for, shipped are 10"),
-        ("goals: [{name: a}]", None, "goal 1: goal: Field required"),
+        ("goals: [{name: a}]", None, "goal 1: goal: is missing"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
         ("goals: 3", None, "must have a list `goals`"),
         ("goals: [7]", None, "own.yaml: goal 1: 7 is none; a goal has `name` and `goal`"),
         ("goals: [tea, [rum]]", None, "goal 2: ['rum'] is none; a goal has `name` and `goal`"),
-        ("goals: [tea, ru]", None, "goal 2: goal: String should have at least 3 characters"),
+        ("goals: [tea, ru]", None, "goal 2: goal: must have at least 3 characters"),
         ("{", None, "cannot be read"),
     ],
 )

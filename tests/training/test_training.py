@@ -355,7 +355,7 @@ def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
     ("more", "said"),
     [
         (["--set", "learning_rte=1"], "unknown key 'learning_rte'; allowed: epochs"),
-        (["--set", "precision=int8"], "precision: Input should be 'fp16', 'bf16' or 'fp32'"),
+        (["--set", "precision=int8"], "precision: must be 'fp16', 'bf16' or 'fp32'"),
         (["--base", "missing.gguf"], "model missing.gguf: no such file"),
         (["--base", "a/folder", "--gguf"], "convert_hf_to_gguf"),
         (["--settings", "none.yaml"], "none.yaml: cannot be read"),

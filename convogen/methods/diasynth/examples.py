@@ -14,11 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
+from convogen.keys import Keys, first_fault
+from convogen.speakers import one_line
+from convogen.yaml12 import read_yaml
 
 __all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
 
@@ -43,14 +45,12 @@ LONGEST_CHARS = 3_000
 """Longer conversations of a corpus are no examples."""
 
 
-class Example(BaseModel):
+class Example(Keys):
     """A dialogue: its topic, who speaks (name: about them), what was settled, and its turns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     topic: str = Field(min_length=1)
     people: dict[str, str | None] = Field(min_length=2)
-    characteristics: dict[str, str] = {}
+    characteristics: dict[str, str] = Field(default_factory=dict[str, str])
     turns: list[tuple[str, str]] = Field(min_length=2)
 
 
@@ -101,10 +101,7 @@ def open_examples(source: str) -> Examples:
 
 
 def _from_yaml(path: Path) -> list[Example]:
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SourceError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    data = read_yaml(path)
     if not isinstance(data, list):
         raise SourceError(f"{path}: must be a list of examples with topic, people and turns")
     return [_example(path, nth, entry) for nth, entry in enumerate(cast("list[Any]", data), 1)]
@@ -114,11 +111,12 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     try:
         example = Example.model_validate(entry)
     except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(str(part) for part in (nth, *detail["loc"]))
+        said = first_fault(error, f"{nth}")
         raise SourceError(
-            f"{path}: {where}: {detail['msg']}; an example has {', '.join(Example.model_fields)}"
+            f"{path}: {said}; an example has {', '.join(Example.model_fields)}"
         ) from error
+    if several := next((name for name in example.people if one_line(name) != name), None):
+        raise SourceError(f"{path}: {nth}.people: the name {several!r:.200} must be one line")
     settled = example.characteristics
     if settled and settled.keys() != CHARACTERISTICS.keys():
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))

@@ -1,0 +1,54 @@
+"""A console that takes text as it is: tables, bars and styled lines for the terminal.
+
+What is printed is text and no markup: nothing in it is a tag, a `:name:` of an emoji or a control
+character. Styles are given beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+from convogen.visible import visible
+
+__all__ = ["styled", "terminal"]
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """A text of parts, those with a style as (text, style)."""
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((visible(text), style) for text, style in pairs))
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """A console for one of the two streams."""
+    console = _Console(stderr=stderr, markup=False, emoji=False)
+    console.push_render_hook(cast("RenderHook", _Cleaner()))
+    return console
+
+
+class _Console(Console):
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text of a string, made visible before it is laid out."""
+        return super().render_str(visible(text), **options)
+
+
+class _Cleaner:
+    """A hook of rich's: whatever is drawn, however it was made, shows no control character."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """As rich asks for it."""
+        return [_Clean(one) for one in renderables]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clean:
+    inner: ConsoleRenderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self.inner, options):
+            yield Segment(text if control else visible(text), style, control)

@@ -1,0 +1,106 @@
+"""Where lines leave for the terminal, and the streams they leave through.
+
+No control character gets there. What is laid out goes through `console.py`, on the same terms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Generator, Iterable
+from typing import IO, Any
+
+import click
+
+from convogen.masking import masked
+from convogen.visible import as_json, visible
+
+__all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]
+
+
+def say(text: object = "", *, err: bool = False) -> None:
+    """Print a line; on stderr without secrets."""
+    click.echo(visible(masked(str(text)) if err else text), err=err)
+
+
+def say_json(value: Any, indent: int | None = None) -> None:
+    """Print a value as JSON."""
+    click.echo(as_json(value, indent))
+
+
+@contextlib.contextmanager
+def guarded_streams() -> Generator[None]:
+    """Guard stdout and stderr in the block.
+
+    A reader of stdout that has gone ends the command quietly, with status 0. What stderr does not
+    take is lost, and nothing else.
+    """
+    before = sys.stdout, sys.stderr
+    if sys.stdout is not None:  # a process may have been started without
+        sys.stdout = _Pipe(sys.stdout)
+    if sys.stderr is not None:
+        sys.stderr = _Notices(sys.stderr)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def say_nothing_more() -> None:
+    """Hand over what is printed; raises as printing does."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+class _Stream:
+    """A stream whose failures are `_failed`'s."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As a stream does."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._failed(error)
+            return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """As a stream does."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """As a stream does."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Lead the stream nowhere: what is left in it would fail again when the process ends."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Pipe(_Stream):
+    def _failed(self, error: OSError) -> None:
+        self._let_go()
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+class _Notices(_Stream):
+    def _failed(self, error: OSError) -> None:
+        self._let_go()

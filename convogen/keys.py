@@ -1,0 +1,97 @@
+"""What users write: keys that are known, numbers that are finite and are no booleans."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, cast, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+
+__all__ = ["Keys", "first_fault", "no_boolean", "place", "words"]
+
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "string_type": "must be a text; a number or true is one in quotes",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of keys",
+    "mapping_type": "must be a mapping of keys",
+    "model_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries, and has {actual_length}",
+    "too_long": "must have at most {max_length} entries, and has {actual_length}",
+    "string_pattern_mismatch": "must be of the form {pattern}",
+}
+"""What is wrong, by pydantic's name for it; its own words are about Python."""
+
+
+class Keys(BaseModel):
+    """Base of all that is read of a user's file or options: frozen, unknown keys refused.
+
+    `true` is 1 to Python, and so to pydantic: here it is none, where no boolean is meant.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields.get(info.field_name or "")
+        return value if field is None or _takes_booleans(field.annotation) else no_boolean(value)
+
+
+def words(detail: Any) -> str:
+    """What is wrong with a value, of one of pydantic's errors."""
+    if (form := _WORDS.get(detail["type"])) is not None:
+        said = form.format(**detail.get("ctx", {}))
+        return said.replace("True, False", "true, false")
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
+def place(detail: Any) -> str:
+    """Where it is, dotted; empty where it is the whole."""
+    return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
+
+
+def first_fault(error: ValidationError, before: str = "") -> str:
+    """The first fault in one line: the key, below `before`, and what is wrong with it."""
+    detail = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(part for part in (before, place(detail)) if part)
+    return f"{where}: {words(detail)}" if where else words(detail)
+
+
+def no_boolean(value: Any) -> Any:
+    """The value; raises `ValueError` where it, or one in it, is true or false."""
+    inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
+    if isinstance(value, bool):
+        raise ValueError("must not be true or false")
+    if isinstance(value, list | tuple | dict):
+        for one in inside:
+            no_boolean(one)
+    return cast("Any", value)
+
+
+@lru_cache(maxsize=512, typed=True)
+def _takes_booleans(kind: Any) -> bool:
+    """Whether a boolean may be in a value of a type, or in a model in it, which sees to it."""
+    if kind is bool or kind is Any or isinstance(kind, bool):
+        return True
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return True
+    return any(_takes_booleans(part) for part in get_args(kind))

@@ -1,0 +1,34 @@
+"""Foreign text where it leaves, for a screen or a page: it shows what it holds, and does nothing.
+
+Control characters move a terminal's cursor, colour it, name its window; those of writing direction
+make a line read otherwise than it is. Here they are written as escapes. Files of records keep them.
+
+>>> print(visible("a\\x1b[31mb\\x9bc"))
+a\\x1b[31mb\\x9bc
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+__all__ = ["as_json", "visible"]
+
+_HIDDEN = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""Control characters but the newline, marks that end a line or turn the writing's direction, halves
+of surrogate pairs."""
+
+
+def visible(text: object) -> str:
+    """A text whose only control character is the newline: others are escapes, tabs spaces."""
+    plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
+    return _HIDDEN.sub(lambda one: ascii(one[0])[1:-1], plain)
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that holds what it holds, with escapes for what is not to be shown."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _HIDDEN.sub(lambda one: f"\\u{ord(one[0]):04x}", text)

@@ -1,0 +1,235 @@
+"""YAML, read and written in one way: the core schema of YAML 1.2, bounded, without surprises.
+
+PyYAML by itself has YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is no text; it takes the
+last of two equal keys, and follows aliases and brackets to any size. What is read here has texts,
+finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of a bounded size.
+Merge keys (`<<`) are kept.
+
+>>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
+{'a': 10, 'b': '1:30', 'c': '2024-10-21', 'd': 0.0001}
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from convogen.errors import SourceError, UserError
+
+__all__ = ["LARGEST_BYTES", "dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
+
+LARGEST_BYTES = 16 << 20
+"""Size of the largest file that is read, and of the largest tree with its aliases written out."""
+
+DEEPEST = 64
+"""Most lists and mappings that stand in one another."""
+
+LONGEST_NUMBER = 40
+"""Characters of a whole number: more have more than 64 bits, or zeros in front of them."""
+
+_CORE = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    "merge": (r"<<", "<"),
+}
+"""Tag -> what an unquoted text of that tag looks like, and the characters it may begin with."""
+
+_TAG = "tag:yaml.org,2002:"
+_LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
+
+
+def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
+    """The content of a file; raises `raising` in one line that names the file and the line."""
+    data = b""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
+        if len(data) > LARGEST_BYTES:
+            raise raising(f"{path}: cannot be read: larger than {LARGEST_BYTES >> 20} MB")
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise raising(f"{path}: line {line}: cannot be read: it is no {error.encoding}") from error
+    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
+        said = getattr(error, "strerror", None) or error
+        raise raising(f"{path}: cannot be read: {said}") from error
+    return parse_yaml(text, f"{path}: cannot be read", raising)
+
+
+def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:
+    """The keys of a file that is a mapping; raises `raising` for anything else."""
+    data = read_yaml(path, raising)
+    if not isinstance(data, dict):
+        raise raising(f"{path}: must be a mapping of keys (KEY: VALUE), not {_kind(data)}")
+    return cast("dict[str, Any]", data)
+
+
+def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = SourceError) -> Any:
+    """The content of a text; raises `raising` in one line that begins with `where`."""
+    try:
+        _check_bounds(text)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise raising(f"{where}: {_complaint(error, text)}") from error
+    except UnicodeEncodeError as error:  # an argument's bytes that are no UTF-8
+        raise raising(f"{where}: cannot be read: it is no UTF-8") from error
+
+
+def dump_yaml(data: Any) -> str:
+    """A tree as YAML that reads the same here and in YAML 1.1; keys keep their order."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _check_bounds(text: str) -> None:
+    """Follow the events of a text: to compose one too deep would end the process, in C."""
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    total = 0
+    for event in cast("Any", yaml).parse(text, Loader=_Base):
+        if isinstance(event, yaml.AliasEvent):
+            if (anchor := str(event.anchor)) not in sizes:
+                problem = f"the alias *{anchor} stands before its anchor, or in it"
+                raise _fault(problem, event.start_mark)
+            total += sizes[anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            total += (size := len(event.value) + 1)
+            if event.anchor:
+                sizes[event.anchor] = size
+        elif isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, total))
+            total += 1
+            if len(opened) > DEEPEST:
+                raise _fault(f"more than {DEEPEST} lists in one another", event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchored, before = opened.pop()
+            if anchored:
+                sizes[anchored] = total - before
+        if total > LARGEST_BYTES:
+            problem = f"its aliases make it larger than {LARGEST_BYTES >> 20} MB"
+            raise _fault(problem, event.start_mark)
+
+
+def _kind(data: Any) -> str:
+    known = {list: "a list", str: "a text", type(None): "empty"}
+    return known.get(cast("type[Any]", type(data)), "a value")
+
+
+def _complaint(error: yaml.YAMLError, text: str) -> str:
+    """What is wrong, after the line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        problem = str(error.problem)
+        if problem.startswith("but "):
+            problem = f"{error.context} {problem}"
+        elif error.context and error.context_mark:
+            problem += f" ({error.context} that begins in line {error.context_mark.line + 1})"
+        line = min(error.problem_mark.line, text.count("\n")) + 1  # it may be the one after the end
+        return f"line {line}: {problem}"
+    position, reason = getattr(error, "position", None), getattr(error, "reason", error)
+    if position is None:
+        return " ".join(str(error).split())
+    data = text.encode() if hasattr(yaml, "CSafeLoader") else text.encode("utf-32-le")[::4]
+    return f"line {data.count(10, 0, position) + 1}: {reason}"
+
+
+def _fault(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+class _Loader(_Base):
+    """Texts, finite numbers of 64 bits, booleans, null, lists and mappings: nothing else."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to say it
+    yaml_constructors: dict[str | None, Any] = {}  # noqa: RUF012
+
+    def text(self, node: Any) -> str:
+        value: str = self.construct_scalar(node)
+        if "\0" in value:
+            raise _fault("a NUL, which no text may hold", node.start_mark)
+        return value
+
+    def _of(self, tag: str, node: Any) -> str:
+        value = self.text(node)
+        if not _LOOKS[tag].match(value):
+            raise _fault(f"{value[:40]!r} is no {tag}", node.start_mark)
+        return value
+
+    def nothing(self, node: Any) -> None:
+        self._of("null", node)
+
+    def boolean(self, node: Any) -> bool:
+        return self._of("bool", node).casefold() == "true"
+
+    def integer(self, node: Any) -> int:
+        value = self._of("int", node)
+        base = {"0o": 8, "0x": 16}.get(value[:2], 10)
+        number = int(value, base) if len(value) <= LONGEST_NUMBER else None
+        if number is None or not -(2**63) <= number < 2**63:
+            raise _fault(f"the number {value[:20]}… has more than 64 bits", node.start_mark)
+        return number
+
+    def number(self, node: Any) -> float:
+        value = self._of("float", node).casefold()
+        if "n" in value or not math.isfinite(number := float(value)):
+            raise _fault(f"{value[:40]} is no finite number", node.start_mark)
+        return number
+
+    def entries(self, node: Any) -> list[Any]:
+        return self.construct_sequence(node, deep=True)
+
+    def mapping(self, node: Any) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise _fault("a mapping is expected here", node.start_mark)
+        lines: dict[Any, int] = {}
+        for place, _ in node.value:
+            key: Any = self.construct_object(place, deep=True)
+            if not isinstance(key, Hashable):
+                raise _fault("a key that is a list or a mapping", place.start_mark)
+            if key in lines:
+                problem = f"the key {key!r:.60} stands already in line {lines[key]}"
+                raise _fault(problem, place.start_mark)
+            lines[key] = place.start_mark.line + 1
+        self.flatten_mapping(node)
+        build = self.construct_object
+        return {build(key, deep=True): build(value, deep=True) for key, value in node.value}
+
+    def unknown(self, node: Any) -> None:
+        raise _fault(f"the tag {node.tag} is not known here", node.start_mark)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the core schema would read as something else than a text, too."""
+
+
+for _name, _build in {
+    "null": _Loader.nothing,
+    "bool": _Loader.boolean,
+    "int": _Loader.integer,
+    "float": _Loader.number,
+    "str": _Loader.text,
+    "merge": _Loader.text,
+    "seq": _Loader.entries,
+    "map": _Loader.mapping,
+}.items():
+    _Loader.add_constructor(_TAG + _name, _build)
+_Loader.add_constructor(None, _Loader.unknown)
+for _name, (_, _first) in _CORE.items():
+    for _class in (_Loader, _Dumper):
+        cast("Any", _class).add_implicit_resolver(_TAG + _name, _LOOKS[_name], list(_first))
