@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +18,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from convogen import __version__, registry
 from convogen.dialogues import Beside, CorpusFolder
-from convogen.errors import RunFolderError, SourceError
+from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
+from convogen.keys import first_fault
 from convogen.log import run_log
 from convogen.masking import public_url
 from convogen.models.base import ChatModel, Sampling
@@ -38,7 +41,7 @@ from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
 from convogen.types import Score
 
-__all__ = ["count_scores", "is_given", "judge_run", "judge_run_async"]
+__all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]
 
 UNTRIED, UNANSWERED = 4, 4
 """Scores under way at most until there is one; scores to which an endpoint that answers others gave
@@ -49,10 +52,20 @@ SCORE_FORMAT = 1
 """Raised when the same judge gives other scores than it did."""
 
 
+def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
+    """A judge by its name; raises `ExperimentError` for one, or a parameter, that is not known."""
+    kind: type[Judge] = registry.load("judges", name)
+    try:
+        return kind.model_validate(parameters)
+    except ValidationError as error:
+        known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
+        raise ExperimentError(f"judge {name}: {first_fault(error)}; keys: {known}") from error
+
+
 def judge_run(
     run: str | Path | Run,
-    judge: Judge,
-    spec: ModelSpec,
+    judge: Judge | str,
+    spec: ModelSpec | str,
     *,
     beside: Beside | None = None,
     n: int | None = None,
@@ -63,9 +76,9 @@ def judge_run(
 ) -> Run:
     """Score the first `n` conversations of a run (all where None), or go on where it stopped.
 
-    `run` is a run's folder, or a `CorpusFolder`. `beside` has the
-    dialogues to compare them with, for a judge that needs them.
-    `concurrency` bounds the calls in flight at one endpoint (default 64, for an embedded model 8);
+    `run` is a run's folder, or a `CorpusFolder`; `judge` and `spec` may be names, of a judge as it
+    is by default and of a model. `beside` has the dialogues to compare them with, for a judge that
+    needs them. `concurrency` bounds the calls in flight at one endpoint (default 64, for an embedded model 8);
     `fresh` moves earlier scores of this judge aside; `tally` counts what is done. Raises
     `RunFolderError` where the folder is no run or holds another judge's scores, `SourceError`
     where a conversation lacks what the judge needs, `RunStopped` where judging ended early.
@@ -86,8 +99,8 @@ def judge_run(
 
 async def judge_run_async(
     run: str | Path | Run,
-    judge: Judge,
-    spec: ModelSpec,
+    judge: Judge | str,
+    spec: ModelSpec | str,
     *,
     beside: Beside | None = None,
     n: int | None = None,
@@ -98,6 +111,8 @@ async def judge_run_async(
 ) -> Run:
     """`judge_run` for callers that have an event loop."""
     run = run if isinstance(run, Run) else load_run(run)
+    judge = open_judge(judge, {}) if isinstance(judge, str) else judge
+    spec = ModelSpec(name=spec) if isinstance(spec, str) else spec
     total = count_scores(run, judge, n, beside)
     if fresh:
         move_scores_aside(run.folder, judge.name)

@@ -66,8 +66,10 @@ def command(
     scores/<judge>.jsonl. The same command again goes on with judging that was stopped; no answered
     call is paid for twice. With --out a SOURCE may be any conversation data.
     """
+    from convogen.cli.run import read_settings
     from convogen.cli.stats import print_metric_faults
     from convogen.judges.verdicts import PROTOCOLS
+    from convogen.judging import open_judge
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, judged_by_all, measure_source, write_statistics
     from convogen.reports.matching import matched_corpora
@@ -81,7 +83,7 @@ def command(
         )
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
-        judge = _judge(judge_name, settings)
+        judge = open_judge(judge_name, read_settings(settings))
         model = judge_model(models, base_urls, prices)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         judge_runs(judged, judge, model, n, concurrency, fresh)
@@ -133,22 +135,6 @@ def _open(source: str, out: Path | None) -> Run:
     corpus = CorpusFolder(source, out / (Path(source).name.split(".")[0] or "corpus"))
     corpus.folder.mkdir(parents=True, exist_ok=True)
     return corpus
-
-
-def _judge(name: str, settings: tuple[str, ...]) -> Judge:
-    from pydantic import ValidationError
-
-    from convogen import registry
-    from convogen.cli.run import read_settings
-    from convogen.errors import ExperimentError
-    from convogen.keys import first_fault
-
-    kind: type[Judge] = registry.load("judges", name)
-    try:
-        return kind(**read_settings(settings))
-    except ValidationError as error:
-        known = ", ".join(key for key, of in kind.model_fields.items() if not of.exclude)
-        raise ExperimentError(f"judge {name}: {first_fault(error)}; keys: {known}") from error
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:

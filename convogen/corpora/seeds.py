@@ -140,8 +140,8 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
     fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
     if not isinstance(fewest, int) or not isinstance(form, str | None):
         raise SourceError(
-            f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances must be a number, and "
-            "seeds_format a name; restore it"
+            f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances "
+            "must be a number, and seeds_format a name; restore it"
         )
     seeds = open_seeds(source or keys["seeds"], form, fewest)
     known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
