@@ -161,7 +161,8 @@ def conversation(
     nameless = next((at for at, turn in enumerate(turns, 1) if not turn.speaker.strip()), None)
     if nameless is not None:
         raise RowError(f"turn {nameless} has no speaker")
-    people = list(dict.fromkeys([*(participants or []), *(turn.speaker for turn in turns)]))
+    named = [*(participants or []), *(turn.speaker for turn in turns)]
+    people = list(dict.fromkeys(named))
     leave_out(left_out or {})
     try:
         return Conversation(id=id, participants=people, context=dict(context), turns=list(turns))
