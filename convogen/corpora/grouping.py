@@ -97,14 +97,14 @@ def _stand_apart(rows: Iterator[Row], reader: KeyedReader) -> bool:
 
 def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row]]:
     with closing(sqlite3.connect("")) as file:  # a temporary file, gone when closed
-        file.execute("create table keys (key text primary key, place integer)")
+        file.execute("create table keys (place integer primary key, key text unique)")
         file.execute("create table rows (place integer, line integer, part integer, value text)")
         for row in _decoded(rows):
             if isinstance(row.value, Broken):
                 yield [row]
                 continue
             key = _key(reader, row)
-            file.execute("insert or ignore into keys select ?, count(*) from keys", (key,))
+            file.execute("insert or ignore into keys (key) values (?)", (key,))
             ((place,),) = file.execute("select place from keys where key = ?", (key,))
             value = json.dumps(row.value, default=_plain)
             file.execute("insert into rows values (?, ?, ?, ?)", (place, row.line, row.part, value))

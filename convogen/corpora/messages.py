@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
+from itertools import groupby
 from typing import Any, cast
 
 from convogen.corpora.keys import SPEAKERS, keys_of, pair_of, plain_key
@@ -63,8 +64,8 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
     """Read messages into turns.
 
     A system message is no turn but a label; what tools were asked and answered, and notices, are
-    counted. A message without text is an empty turn. The parts of a content are joined if they are
-    text.
+    counted. So is a message without text, unless it is all that its speaker has to say there: then
+    it is an empty turn. The parts of a content are joined if they are text.
 
     Args:
         items: the messages; objects that hold a question and its answer are two.
@@ -91,7 +92,25 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
                 chat = plain_key(role_key or "") in _ROLE_KEYS
                 speaker, text = _named(message.get("name") if chat else None, content or "")
                 found.turns.append(Turn(speaker=speaker or names.get(role, role), text=text))
+    keep = _kept(found.turns)
+    found.left_out["empty"] += keep.count(False)
+    found.turns = [turn for turn, kept in zip(found.turns, keep, strict=True) if kept]
+    found.left_out = +found.left_out
     return found
+
+
+def _kept(turns: Sequence[Turn]) -> list[bool]:
+    """Which turns stay: all in which something is said, and one where a speaker says nothing.
+
+    None stays if nobody says anything.
+    """
+    keep: list[bool] = []
+    if not any(turn.text.strip() for turn in turns):
+        return [False] * len(turns)
+    for _, group in groupby(turns, lambda turn: turn.speaker):
+        said = [bool(turn.text.strip()) for turn in group]
+        keep += said if any(said) else [True, *said[1:]]
+    return keep
 
 
 def _messages(

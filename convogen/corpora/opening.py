@@ -46,9 +46,9 @@ _BOMS = (
 _HIGH = re.compile(rb"[\x80-\xff]")
 _IN_A_WORD = re.compile(rb"(?:(?<=[A-Za-z])[\x80-\xff])|(?:[\x80-\xff](?=[A-Za-z]))")
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{3}")
-_MULTIBYTE = re.compile(
-    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
-)
+_REPLACED = "\ufffd"
+_FEW = 2
+"""Bytes that are no UTF-8 in a text that is otherwise ASCII, and still only spoil their rows."""
 
 
 def unpacked(path: Path) -> IO[bytes]:
@@ -98,27 +98,20 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
         return wide, None
     if _WEB_PAGE.match(head):
         raise SourceError(f"{path}: a web page, not data: download the file itself")
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError as error:
-        high = len(_HIGH.findall(head))
-        if _MULTIBYTE.search(head) and not _runs(head):
-            return "utf-8", None
-        if not _NOT_1252.search(head) and 2 * len(_IN_A_WORD.findall(head)) > high:
-            return "cp1252", f"{path}: not UTF-8; read as Windows-1252"
-        if _runs(head):
-            line = head.count(b"\n", 0, error.start) + 1
-            raise SourceError(
-                f"{path}: line {line} is not UTF-8 (byte 0x{head[error.start]:02x}), nor UTF-16 or "
-                "Windows-1252: convert the file, for example with `iconv -f ENCODING -t UTF-8`"
-            ) from None
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)
+    bad = text.count(_REPLACED) - head.count(_REPLACED.encode())
+    if not bad or sum(not character.isascii() for character in text) > 2 * bad:
+        return "utf-8", None
+    high = len(_HIGH.findall(head))
+    if not _NOT_1252.search(head) and 2 * len(_IN_A_WORD.findall(head)) > high:
+        return "cp1252", f"{path}: not UTF-8; read as Windows-1252"
+    if bad > _FEW:
+        line = text.partition(_REPLACED)[0].count("\n") + 1
+        raise SourceError(
+            f"{path}: line {line} is not UTF-8, nor is the file in UTF-16 or Windows-1252: convert "
+            "it, for example with `iconv -f ENCODING -t UTF-8`"
+        )
     return "utf-8", None
-
-
-def _runs(head: bytes) -> bool:
-    """Whether bytes that are no UTF-8 stand in rows, as in the encodings of other scripts."""
-    rest = _MULTIBYTE.sub(b"", head)
-    return len(re.findall(rb"[\x80-\xff]{3}", rest)) > 2
 
 
 def _wide(head: bytes) -> str | None:

@@ -58,7 +58,9 @@ class Transcript(Reader):
         speakers = Counter(line.who for line in found if line is not None)
         again = sum(count for count in speakers.values() if count > 1)
         share = speakers.total() / len(lines)
-        script = share > _MOST or (share >= _SOME and 2 * again >= speakers.total())
+        stamped = sum(_bare(row.value) != row.value for row in rows if _is_line(row.value))
+        named = 2 * max(again, stamped) >= speakers.total()
+        script = share > _MOST or (share >= _SOME and named)
         return share if script else 0.0
 
     def prepare(self, rows: Sequence[Row]) -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import date, datetime
-from itertools import groupby
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -37,8 +36,6 @@ MAX_TURNS = 10_000
 _left_out: ContextVar[Counter[str] | None] = ContextVar("left_out", default=None)
 
 _MAX_LABEL_DEPTH = 8
-_PER_TURN = ("emotions", "sentiments", "emotion", "act", "acts")
-"""Labels that may be lists, one a turn."""
 
 
 @contextlib.contextmanager
@@ -149,53 +146,26 @@ def conversation(
     participants: Sequence[str] | None = None,
     left_out: Counter[str] | None = None,
 ) -> Conversation:
-    """Return a record of these turns.
+    """Return a record of these turns, and count what was left out (`counting`).
 
-    Participants are the speakers in the order they first spoke, after those named. A turn in which
-    nothing is said stays if it is all that its speaker has to say there, and goes if it only cuts
-    their words in two. What goes is counted (`counting`), beside what was left out before.
+    Participants are the speakers in the order they first spoke, after those named.
 
     Raises:
-        RowError: no turn that says anything, more than `MAX_TURNS`, or one without a speaker.
+        RowError: no turn, more than `MAX_TURNS`, or one without a speaker.
     """
-    counts = Counter[str](left_out or ())
-    keep = _kept(turns)
-    counts["empty"] += keep.count(False)
-    spoken = [turn for turn, kept in zip(turns, keep, strict=True) if kept]
-    if not any(turn.text.strip() for turn in spoken):
-        counts["empty"] += len(spoken)
-        raise RowError("no turns" + (f" but {_counted(counts)}" if counts.total() else ""))
-    if len(spoken) > MAX_TURNS:
-        raise RowError(f"{len(spoken)} turns, at most {MAX_TURNS} are read")
+    if not turns:
+        counts = ", ".join(f"{count} {kind}" for kind, count in (left_out or {}).items())
+        raise RowError("no turns" + (f" but {counts}" if counts else ""))
+    if len(turns) > MAX_TURNS:
+        raise RowError(f"{len(turns)} turns, at most {MAX_TURNS} are read")
     nameless = next((at for at, turn in enumerate(turns, 1) if not turn.speaker.strip()), None)
     if nameless is not None:
         raise RowError(f"turn {nameless} has no speaker")
-    named = [*(participants or []), *(turn.speaker for turn in spoken)]
-    found = dict(context)
-    if len(spoken) < len(turns):
-        for key in _PER_TURN:
-            value: Any = found.get(key)
-            if isinstance(value, list) and len(cast("list[Any]", value)) == len(turns):
-                pairs = zip(cast("list[Any]", value), keep, strict=True)
-                found[key] = [item for item, kept in pairs if kept]
-    leave_out(counts)
+    named = [*(participants or []), *(turn.speaker for turn in turns)]
+    people = list(dict.fromkeys(named))
+    leave_out(left_out or {})
     try:
-        return Conversation(
-            id=id, participants=list(dict.fromkeys(named)), context=found, turns=spoken
-        )
+        return Conversation(id=id, participants=people, context=dict(context), turns=list(turns))
     except ValidationError as error:
         first = error.errors()[0]
         raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Which turns stay: all in which something is said, and one where a speaker says nothing."""
-    keep: list[bool] = []
-    for _, group in groupby(turns, lambda turn: turn.speaker):
-        said = [bool(turn.text.strip()) for turn in group]
-        keep += said if any(said) else [True, *said[1:]]
-    return keep
-
-
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)

@@ -90,6 +90,7 @@ class Layout:
 def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     """The layout of a source; raises `SourceError` where its format cannot be written."""
     corpus = open_corpus(source, format)
+    next(iter(corpus))
     rows = list(_values(corpus))
     objects = [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
     columns = tuple(dict.fromkeys(str(key) for row in objects for key in row))

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from convogen.cli.main import cli
 from convogen.cli.stats import command
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.types import Conversation
 
+HARBOUR = "You know the harbour."
 FILES = Path(__file__).parents[1] / "data" / "files"
 
 READ: dict[str, tuple[str, int, int, int, str]] = {
@@ -322,3 +324,38 @@ def test_json_says_what_was_left_out() -> None:
     assert found["left_out"] == {"tool": 4}
     assert "4 tool" in found["warnings"][0]
     assert "4 tool" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "first"),
+    [
+        ("15a-sharegpt-aug.jsonl", "conversations", {"from": "system", "value": HARBOUR}),
+        ("15b-messages-aug.jsonl", "messages", {"role": "system", "content": HARBOUR}),
+    ],
+)
+def test_augment_carries_system_messages_over(
+    name: str, column: str, first: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = ["augment", str(FILES / name), "--model", "scripted", "--n", "2", "--out", str(out)]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    lines = (out / "augmented" / name).read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row[column][0] for row in rows] == [first, first]
+    assert "System messages" in (out / "augmented" / "README.md").read_text("utf-8")
+    again = list(open_corpus(out / "augmented" / name))
+    assert [one.context["system"] for one in again] == [HARBOUR, HARBOUR]
+
+
+@pytest.mark.parametrize(("value", "personas"), [("null", 2), ('""', 2), ('"A cook"', 3)])
+def test_a_persona_of_null_is_one_without_text(value: str, personas: int, tmp_path: Path) -> None:
+    path = tmp_path / "personas.jsonl"
+    rows = ['"A baker"', value, '"A nurse"']
+    path.write_text("".join(f'{{"persona": {row}}}\n' for row in rows), encoding="utf-8")
+    result = CliRunner().invoke(cli, ["personas", "stats", str(path), "--json"])
+    assert json.loads(result.stdout)["personas"] == personas
+
+
+def test_personas_in_utf_16() -> None:
+    result = CliRunner().invoke(cli, ["personas", "stats", str(FILES / "14g-utf16.txt"), "--json"])
+    assert json.loads(result.stdout)["personas"] == 2
