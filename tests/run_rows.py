@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["first_tasks"]
+__all__ = ["ROWS", "first_tasks"]
 
 ROWS = ("experiences", "conversations", "failures", "rejected", "ledger", "calls")
 
 
 def first_tasks(folder: Path, n: int) -> Path:
-    """Leave the rows of the first `n` tasks in a run's folder, which is returned."""
+    """Leave the rows of the first `n` tasks in a run's folder, which is returned, and their scores."""
     for name in ROWS:
-        path = folder / f"{name}.jsonl"
-        lines = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(line for line in lines if json.loads(line)["task"] < n))
+        _keep(folder / f"{name}.jsonl", lambda row: row["task"] < n)
+    left = {row["id"] for row in _rows(folder / "conversations.jsonl")}
+    for scores in (folder / "scores").glob("*.jsonl"):
+        _keep(scores, lambda row: row["conversation"] in left)
+        scored = len(_rows(scores))
+        for name in ("ledger", "calls"):
+            path = scores.with_suffix("") / f"{name}.jsonl"
+            _keep(path, lambda row, scored=scored: row["task"] < scored)
     return folder
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def _keep(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if wanted(json.loads(line))))

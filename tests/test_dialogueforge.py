@@ -186,7 +186,7 @@ def test_as_many_come_out_as_seeds_go_in(tmp_path: Path) -> None:
 
 
 def test_what_gates_reject_is_not_replaced(tmp_path: Path) -> None:
-    gate = [{"gate": "min_turns", "turns": 7}]
+    gate = [{"gate": "rule", "rule": "programs.gate_rules:none_of_them"}]
     done = play(tmp_path, saying(*ON), gates=gate)
     assert len(list(done.rejected())) == ALL
     assert done.manifest["complete"] is True

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from run_rows import ROWS
 from test_formats import FORMATS, experience, written
 
 import convogen.store
@@ -40,7 +41,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def open_store(folder: Path) -> RunStore:
-    return RunStore.open(folder, "f00d", "name: test\n", {"fingerprint": "f00d"})
+    return RunStore.open(
+        folder,
+        "f00d",
+        "name: test\n",
+        {"fingerprint": "f00d", "experiment": {"method": "convogen"}},
+    )
 
 
 def commit(store: RunStore, outcome: Outcome) -> None:
@@ -63,7 +69,7 @@ def test_the_first_steps_of_a_notebook(finished: Run) -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_run_has_the_same_columns(table: RunTable, finished: Run, tmp_path: Path) -> None:
     """A finished run, one without a row, one of each earlier data format."""
-    empty = written(tmp_path / "empty", DATA_FORMAT, {})
+    empty = written(tmp_path / "empty", DATA_FORMAT, dict.fromkeys(ROWS, ()))
     earlier = [written(tmp_path / f"{of}", of, rows) for of, rows in FORMATS.items()]
     frames = [load_run(folder).to_pandas(table) for folder in (empty, *earlier)]
     frames.append(finished.to_pandas(table))

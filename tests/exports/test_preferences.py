@@ -200,9 +200,10 @@ def test_replays_beside_a_run_are_found_and_said_in_the_card(run: Path, tmp_path
 
 def test_another_run_of_the_same_experience_is_named(run: Path, tmp_path: Path) -> None:
     conversation, experience = played(7, spoken(*NEW), situation="place 0")
-    played_anew = experience.model_copy(update={"situation": "place 0"})
+    played_anew = experience.model_copy(update={"situation": "place 0", "task": 0})
+    first = conversation.model_copy(update={"task": 0})
     other = write_run(
-        tmp_path / "elsewhere", [(conversation, played_anew)], scored("c-7", topic=4, overall=5)
+        tmp_path / "elsewhere", [(first, played_anew)], scored("c-7", topic=4, overall=5)
     )
     assert "--alternatives" in dpo(run, tmp_path / "out").complaint
     ended = dpo(run, tmp_path / "out", "--alternatives", other)
@@ -260,7 +261,8 @@ def too_close(run: Path) -> list[str]:
 
 def another_judge(run: Path) -> list[str]:
     replay = write_replay(run, "better", NEW, {"topic": 5, "overall": 5})
-    (replay / "scores" / "geval" / "manifest.json").write_text('{"fingerprint": "judge-2"}')
+    manifest = replay / "scores" / "geval" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("judge-1", "judge-2"))
     return ["another judge", str(replay)]
 
 

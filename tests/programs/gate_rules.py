@@ -12,6 +12,10 @@ def most(conversation: Conversation) -> str | None:
     return "drawn" if random.Random(conversation.id).random() < 0.6 else None
 
 
+def none_of_them(conversation: Conversation) -> str:
+    return f"{len(conversation.turns)} turns"
+
+
 def all_of_them(conversation: Conversation, experience: Experience) -> str:
     return f"about {experience.topic}"
 
