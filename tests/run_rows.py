@@ -13,7 +13,7 @@ ROWS = ("experiences", "conversations", "failures", "rejected", "ledger", "calls
 
 
 def first_tasks(folder: Path, n: int) -> Path:
-    """Leave the rows of the first `n` tasks in a run's folder, which is returned, and their scores."""
+    """Leave the rows of the first `n` tasks in a run's folder, and their scores; returns it."""
     for name in ROWS:
         _keep(folder / f"{name}.jsonl", lambda row: row["task"] < n)
     left = {row["id"] for row in _rows(folder / "conversations.jsonl")}
