@@ -37,7 +37,7 @@ PUBLIC = {
 }
 
 PROGRAM = """
-from convogen import Limits, ModelSpec, RunStopped, load_run, judge_run, measure, open_corpus, run
+from convogen import Limits, ModelSpec, RunStopped, load_run, judge_run, measure, run
 from convogen import Experiment
 
 experiment = Experiment.load("GPIS-s", overrides={"n": 2})
@@ -48,7 +48,7 @@ except RunStopped as stopped:
 result = load_run("runs/mine")
 for conversation in result.conversations():
     reveal_type(conversation.turns[0].speaker)
-reveal_type(measure(open_corpus("runs/mine")).mtld_mean)
+reveal_type(measure(result).mtld_mean)
 reveal_type(judge_run(result, "geval", ModelSpec(name="gpt-4o")))
 reveal_type(result.to_pandas("turns"))
 """
@@ -79,6 +79,18 @@ def test_importing_it_loads_no_library() -> None:
     assert not set(heavy) & set(loaded.stdout.split())
 
 
+def test_functions_take_what_run_returns_and_folders(tmp_path: Path) -> None:
+    experiment = convogen.Experiment.load("GPIS-s", overrides={"n": 2, "models": "scripted"})
+    result = convogen.run(experiment, tmp_path / "run")
+    assert convogen.measure(result) == convogen.measure(tmp_path / "run")
+    assert convogen.measure(result).conversations == 2
+    assert convogen.judge_run(tmp_path / "run", "geval", "scripted").judges() == ["geval"]
+    exported = convogen.export_run(tmp_path / "run", tmp_path / "out", "messages")
+    assert exported.conversations.total() == 2
+    with pytest.raises(convogen.UserError, match="gevl"):
+        convogen.judge_run(result, "gevl", "scripted")
+
+
 @pytest.mark.slow
 def test_a_type_checker_finds_the_types(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
@@ -94,6 +106,6 @@ def test_a_type_checker_finds_the_types(tmp_path: Path) -> None:
     found = json.loads(done.stdout)["generalDiagnostics"]
     told = [one for one in found if one["file"].endswith("program.py")]
     assert {one["severity"] for one in told} == {"information"}, told
-    assert [one["message"].split('"')[3] for one in told] == TYPES
+    assert [one["message"].split('"')[-2] for one in told] == TYPES
     wrong = [one["rule"] for one in found if one["file"].endswith("wrong.py")]
     assert wrong == ["reportArgumentType", "reportCallIssue"]
