@@ -137,9 +137,11 @@ class Corpus:
 
     def warnings(self) -> list[str]:
         """What a user should know of the latest pass, a line each."""
-        said = [f"{self.source}: {line}" for line in self.reading.warnings()]
+        notes = (*self.format.notes, *self.reading.warnings())
+        said = [f"{self.source}: {line}" for line in notes]
         if self.bad_rows.count:
-            said[1:1] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
+            at = len(self.format.notes) + 1
+            said[at:at] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
         return [*self.opened.notes, *said]
 
     def _nothing(self) -> str:
