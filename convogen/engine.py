@@ -56,7 +56,7 @@ PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
 
 def run(
-    experiment: Experiment,
+    experiment: Experiment | str | Path,
     out: str | Path | None = None,
     *,
     fresh: bool = False,
@@ -67,6 +67,7 @@ def run(
 ) -> Run:
     """Run an experiment into a folder (default `runs/<name>`), or finish a run begun there.
 
+    `experiment` may be a shipped one's name or a YAML file, as it is by default.
     `fresh` moves an earlier run in the folder aside first. `limits` bounds what the whole folder
     may cost, and when this start ends. With `pilot` no more than that many of the n conversations
     are played. `tally` counts what is done while it is done. `open_model` makes the model of a
@@ -86,7 +87,7 @@ def run(
 
 
 async def run_async(
-    experiment: Experiment,
+    experiment: Experiment | str | Path,
     out: str | Path | None = None,
     *,
     fresh: bool = False,
@@ -98,6 +99,8 @@ async def run_async(
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
     if out is not None and not str(out).strip():
         raise RunFolderError("the run's folder has an empty name; name one, or leave it out")
+    if not isinstance(experiment, Experiment):
+        experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
     tally = tally or Tally()

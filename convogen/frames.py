@@ -135,7 +135,8 @@ def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
         return pd.Series([value or [] for value in values], dtype=object)
     try:
         with import_module("numpy").errstate(invalid="ignore"):  # too large: an error, no warning
-            return pd.Series(list(values), dtype=dtype)
+            given = [None if value == {} else value for value in values]  # no column of Parquet's
+            return pd.Series(given, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"column {name!r}: {error}") from error
 

@@ -145,7 +145,7 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()
         return PluginError(plugin.line(explain(error)))
-    fault = _fault(found, base, plugin.name)
+    fault = _fault(found, base, plugin.name) or _unmade(found, plugin.kind)
     return PluginError(plugin.line(fault)) if fault else found
 
 
@@ -160,6 +160,20 @@ def _fault(found: Any, base: type[Any], name: str) -> str | None:
         return f"is no {base.__name__}; derive it from convogen.extend.{base.__name__}"
     if (own := getattr(found, "name", None)) != name:
         return f"its class has the name {own!r}; it must be that of the entry point"
+    return None
+
+
+def _unmade(found: Any, kind: str) -> str | None:
+    """Return why a class of a kind that is made without arguments cannot be made."""
+    if kind not in ("readers", "metrics"):
+        return None
+    try:
+        with redirect_stdout(sys.stderr):
+            found()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()
+        return f"cannot be made without arguments: {explain(error)}"
     return None
 
 

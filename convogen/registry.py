@@ -8,13 +8,25 @@ in the order of this list, installed ones last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
-from convogen.errors import ExperimentError, PluginError
-from convogen.plugins import Plugin, find_plugins, import_class, load_plugin
+from convogen.errors import ConvogenError, ExperimentError, PluginError
+from convogen.plugins import Plugin, explain, find_plugins, import_class, load_plugin
 
-__all__ = ["KINDS", "Kind", "fault", "faults", "known", "load", "names", "packages", "plugins"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "blaming",
+    "fault",
+    "faults",
+    "known",
+    "load",
+    "names",
+    "packages",
+    "plugins",
+]
 
 Kind = Literal["methods", "judges", "gates", "exporters", "readers", "metrics"]
 
@@ -150,6 +162,23 @@ def fault(plugin: Plugin) -> str | None:
 def faults() -> list[str]:
     """Return a line for each plugin that cannot be used."""
     return [line for plugin in plugins() if (line := fault(plugin))]
+
+
+@contextmanager
+def blaming(kind: Kind, name: str) -> Generator[None]:
+    """Turn what goes wrong with what a plugin gives into a `PluginError` that names the plugin.
+
+    Nothing changes for a built-in class, and for errors that say themselves what is wrong.
+    """
+    try:
+        yield
+    except (ConvogenError, OSError):
+        raise
+    except Exception as error:
+        plugin = next((one for one in plugins(kind) if one.name == name), None)
+        if plugin is None or name in BUILT_IN[kind]:
+            raise
+        raise PluginError(plugin.line(explain(error))) from error
 
 
 def _loaded(plugin: Plugin) -> type[Any] | PluginError:

@@ -274,6 +274,30 @@ def test_measures(finished: Run, tmp_path: Path) -> None:
     assert both["mtld_mean"].isna().tolist() == [False, True]
 
 
+def test_everything_that_can_be_measured_has_the_same_measures(finished: Run) -> None:
+    wanted = measure(open_corpus(finished.folder))
+    conversations = list(finished.conversations())
+    given = (finished, finished.folder, str(finished.folder), conversations, iter(conversations))
+    for one in given:
+        assert measure(one) == wanted
+    corpus = finished.folder / "conversations.jsonl"
+    assert measure(corpus).turns == wanted.turns
+
+
+@pytest.mark.parametrize("given", [7, None, ["text"], {"turns": []}])
+def test_what_cannot_be_measured_is_told_in_one_line(given: object) -> None:
+    with pytest.raises(UserError, match=r"^measure: \w+ found; a corpus, a run, .* expected$"):
+        measure(given)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_table_can_be_written_as_parquet(
+    table: RunTable, finished: Run, tmp_path: Path
+) -> None:
+    finished.to_pandas(table).to_parquet(tmp_path / "table.parquet")
+    assert list(pd.read_parquet(tmp_path / "table.parquet")) == list(COLUMNS[table])
+
+
 def test_measures_of_each_conversation(finished: Run) -> None:
     corpus = open_corpus(str(finished.folder))
     per_conversation = tally_corpus(corpus).to_pandas()

@@ -13,7 +13,7 @@ from convogen import Experiment, load_run, run
 from convogen.counterfactual import replay_conversation
 from convogen.downstream.asking import Asking
 from convogen.engine import run_async
-from convogen.errors import LoopRunning
+from convogen.errors import ExperimentError, LoopRunning
 from convogen.judges.geval import GEval
 from convogen.judging import judge_run, judge_run_async
 from convogen.models.spec import ModelSpec
@@ -61,3 +61,11 @@ def test_what_is_said_works(tmp_path: Path) -> None:
         return len(list(result.conversations()))
 
     assert asyncio.run(notebook()) == 1
+
+
+def test_an_experiment_may_be_its_name_or_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(small().to_yaml(), "utf-8")
+    assert run(path, tmp_path / "a").manifest["fingerprint"] == small().fingerprint
+    with pytest.raises(ExperimentError, match="'nowhere' is not known; allowed: GPFS"):
+        run("nowhere", tmp_path / "b")

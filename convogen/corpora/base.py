@@ -20,7 +20,8 @@ class Reader(ABC):
     """Makes conversations of the rows of one format.
 
     Readers are picklable, and do not change while they read: other processes convert rows with
-    them. `licence` is the terms under which a data set was published that only this reader can
+    them. `notes`, which `prepare` may set, is what a user should know of how a source is read, a
+    line each. `licence` is the terms under which a data set was published that only this reader can
     read. `former` has names under which `--format` found these rows before. With `parts` no
     conversation goes beyond a part of its source (`Row.part`).
     """
@@ -30,6 +31,7 @@ class Reader(ABC):
     licence: ClassVar[str | None] = None
     former: ClassVar[tuple[str, ...]] = ()
     parts: bool = True
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def fits(self, value: Any) -> bool:

@@ -55,7 +55,7 @@ class Batch:
             for number, group in enumerate(self.groups, self.start + 1):
                 try:
                     rows = [Row(row.line, decode(row.value), row.part) for row in group]
-                    good.extend(self.reader.convert(rows, f"{stem}-{number}"))
+                    good.extend(_made(self.reader, self.reader.convert(rows, f"{stem}-{number}")))
                 except (RowError, ValidationError) as error:
                     found.bad.append(self._bad(number, group[0].line, error))
         found.look(good)
@@ -65,6 +65,16 @@ class Batch:
         if isinstance(error, RowError):
             return BadRow(self.source, error.line or line, number, str(error))
         return BadRow(self.source, line, number, error.errors()[0]["msg"])
+
+
+def _made(reader: Reader, found: Any) -> list[Conversation]:
+    """What a reader made; raises `PluginError` if that is no list of conversations."""
+    items = cast("list[Any]", found if isinstance(found, list) else [None])
+    if not all(isinstance(one, Conversation) for one in items):
+        with registry.blaming("readers", reader.name):
+            kinds = "a list of others" if isinstance(found, list) else type(found).__name__
+            raise TypeError(f"convert() must return a list of conversations (found {kinds})")
+    return items
 
 
 @dataclass
@@ -137,9 +147,11 @@ class Corpus:
 
     def warnings(self) -> list[str]:
         """What a user should know of the latest pass, a line each."""
-        said = [f"{self.source}: {line}" for line in self.reading.warnings()]
+        notes = (*self.format.notes, *self.reading.warnings())
+        said = [f"{self.source}: {line}" for line in notes]
         if self.bad_rows.count:
-            said[1:1] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
+            at = len(self.format.notes) + 1
+            said[at:at] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
         return [*self.opened.notes, *said]
 
     def _nothing(self) -> str:

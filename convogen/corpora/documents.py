@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from convogen.corpora.formats import recognise
+from convogen.corpora.keys import are_messages
 
 __all__ = ["document_rows"]
 
@@ -33,7 +34,9 @@ def _rows(value: Any, depth: int) -> Iterator[Any]:
     elif isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         columns = _columns(members)
-        if columns is not None:
+        if are_messages(list(members.values())):
+            yield list(members.values())
+        elif columns is not None:
             yield from columns
         elif depth:
             texts = len(members) > 1 and all(_texts(member) for member in members.values())

@@ -16,8 +16,14 @@ _MAX_IDS = 1_000_000
 """Ids among which doubles are looked for: 8 bytes of each are held."""
 
 _MANY_TURNS = 6
+_SOME_SPEAKERS = 4
 _MANY_SPEAKERS = 8
 _SPEAKER_WORDS = 6
+_LABELS = frozenset(
+    "info warn warning error debug trace critical fatal todo fixme done note from to cc bcc "
+    "subject date".split()
+)
+"""What stands before colons in logs, notes and letters, and speaks in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,13 @@ class Findings:
     one_word: int = 0
     silent: int = 0
     strangers: int = 0
+    longer: int = 0
+    each_once: int = 0
+    one_speaker: int = 0
+    one_turn: int = 0
     left_out: Counter[str] = field(default_factory=Counter[str])
     sentence: str | None = None
+    label: str | None = None
     c1: str | None = None
 
     def __bool__(self) -> bool:
@@ -76,6 +87,12 @@ class Findings:
             self.silent += sum(not turn.text.strip() for turn in one.turns)
             speakers = {turn.speaker for turn in one.turns}
             self.strangers += len(speakers) == len(one.turns) >= _MANY_SPEAKERS
+            self.longer += len(one.turns) >= _SOME_SPEAKERS
+            self.each_once += len(speakers) == len(one.turns) >= _SOME_SPEAKERS
+            self.one_speaker += len(speakers) == 1
+            self.one_turn += len(one.turns) == 1
+            labels = (speaker for speaker in speakers if speaker.casefold() in _LABELS)
+            self.label = self.label or min(labels, default=None)
             for turn in one.turns:
                 if self.sentence is None and _is_sentence(turn.speaker):
                     self.sentence = turn.speaker
@@ -97,6 +114,11 @@ def _is_sentence(speaker: str) -> bool:
     return len(words) > _SPEAKER_WORDS or (len(words) > 2 and speaker[-1:] in ".!?")
 
 
+_COUNTS = (
+    "turns", "one_word", "silent", "strangers", "longer", "each_once", "one_speaker", "one_turn",
+)  # fmt: skip
+
+
 @dataclass
 class Reading:
     """What one pass over a corpus came upon."""
@@ -107,9 +129,14 @@ class Reading:
     one_word: int = 0
     silent: int = 0
     strangers: int = 0
+    longer: int = 0
+    each_once: int = 0
+    one_speaker: int = 0
+    one_turn: int = 0
     left_out: Counter[str] = field(default_factory=Counter[str])
     doubles: int = 0
     sentence: str | None = None
+    label: str | None = None
     c1: str | None = None
     _ids: set[int] = field(default_factory=set[int])
 
@@ -122,12 +149,11 @@ class Reading:
             elif len(self._ids) < _MAX_IDS:
                 self._ids.add(digest)
         self.conversations += len(found.ids)
-        self.turns += found.turns
-        self.one_word += found.one_word
-        self.silent += found.silent
-        self.strangers += found.strangers
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(found, name))
         self.left_out.update(found.left_out)
         self.sentence = self.sentence or found.sentence
+        self.label = self.label or found.label
         self.c1 = self.c1 or found.c1
 
     def warnings(self) -> list[str]:
@@ -142,20 +168,38 @@ class Reading:
             said.append(f"messages that are no speech left out: {counts}")
         if self.silent:
             said.append(f"{self.silent:,} turns in which nothing is said")
-        if self.strangers:
-            said.append(
-                f"{self.strangers:,} conversations have another speaker in every turn: do all rows "
-                "belong together?"
-            )
+        said += self._implausible()
         if self.doubles:
             said.append(f"{self.doubles:,} conversations have an id that is there already")
         if self.turns >= _MANY_TURNS and self.one_word == self.turns:
             said.append("every turn is a single word: is the format right?")
         if self.sentence is not None:
             said.append(f"a speaker looks like a sentence: {self.sentence[:80]!r}")
+        if self.label is not None:
+            said.append(f"a speaker looks like a label: {self.label!r}: do people talk in it?")
         if self.c1 is not None:
             said.append(
                 f"control character U+{ord(self.c1):04X} in the text: it was once decoded from "
                 "Windows-1252 as Latin-1"
             )
         return said
+
+    def _implausible(self) -> list[str]:
+        """Return a line for what makes a conversation of what hardly is one, or apart what is."""
+        said: list[str] = []
+        if (strangers := max(self.strangers, self.each_once if self._all_strangers else 0)) > 0:
+            said.append(
+                f"{strangers:,} conversations have another speaker in every turn: do all rows "
+                "belong together?"
+            )
+        if 2 * self.one_speaker > self.conversations:
+            said.append(
+                f"{self.one_speaker:,} of {self.conversations:,} conversations have only one "
+                f"speaker, {self.one_turn:,} only one turn: is the format right, and do rows that "
+                "belong together say so?"
+            )
+        return said
+
+    @property
+    def _all_strangers(self) -> bool:
+        return 2 * self.each_once > self.longer

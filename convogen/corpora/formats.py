@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from convogen import registry
 from convogen.corpora.base import Reader
 from convogen.corpora.rows import Row
+from convogen.errors import PluginError
 
 __all__ = ["readers", "recognise"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def readers(name: str | None = None) -> list[Reader]:
@@ -36,7 +40,14 @@ def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
     """Return the reader for a source that begins with these rows, prepared for them."""
     best: tuple[float, Reader | None] = (0.0, None)
     for reader in readers(name):
-        share = reader.share(rows)
+        try:
+            with registry.blaming("readers", reader.name):
+                share = float(reader.share(rows))
+        except PluginError as error:
+            if name is not None:
+                raise
+            _tell(str(error))
+            continue
         if share > best[0]:
             best = (share, reader)
         if share > 1 / 2:
@@ -44,3 +55,9 @@ def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
     if best[1] is not None:
         best[1].prepare(rows)
     return best[1]
+
+
+@cache
+def _tell(line: str) -> None:
+    """Say once what is wrong with a plugin that was not asked for."""
+    _LOG.warning("%s", line)

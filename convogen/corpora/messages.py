@@ -28,6 +28,11 @@ TOOLS = frozenset(
         "ipython", "environment",
     )
 )  # fmt: skip
+_CHAT_ROLES = SYSTEM | TOOLS | {
+    "user", "assistant", "human", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "prompter",
+    "agent", "customer", "client",
+}  # fmt: skip
+"""Values of `role` that say who speaks; any other may be what a group's members have in common."""
 _TOOL_PARTS = TOOLS | {"tooluse"}
 _CALLS = ("tool_calls", "function_call")
 _ROLE_KEYS = frozenset(("role", "from"))
@@ -127,7 +132,7 @@ def _messages(
     elif len(keys) == 1 and not said and keys[0] not in SPEAKERS:
         yield keys[0], keys[0], {}, _content(item[keys[0]], f"{keys[0]!r} of {where}")
     else:
-        role_key = next((key for key in speakers if item[key] is not None), "")
+        role_key = _who(item, speakers)
         text_key = next((key for key in said if item[key] is not None), "")
         role = _speaker(item.get(role_key), f"{(role_key or 'speaker')!r} of {where}")
         if not said:
@@ -135,6 +140,16 @@ def _messages(
             raise RowError(f"no text in {where}; its keys are {keys_found}")
         content = _content(item.get(text_key), f"{text_key!r} of {where}")
         yield role_key, role, item, content
+
+
+def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
+    """The key of who speaks, the likeliest first; a `role` such as `member` yields to a person."""
+    named = [key for key in speakers if item[key] is not None]
+    first = next(iter(named), "")
+    if plain_key(first) == "role" and plain_key(str(item[first])) not in _CHAT_ROLES:
+        people = (key for key in named[1:] if plain_key(key) != "from" and item[key] != "")
+        return next(people, first)
+    return first
 
 
 def _kind(

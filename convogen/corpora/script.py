@@ -82,14 +82,13 @@ def script_turns(text: str) -> list[Turn]:
     if opening is None:
         raise RowError(f"no 'Speaker: text' in the first line {lines[first].strip()[:60]!r}")
     counts = Counter(line.who for line in found if line is not None)
-    turns: list[Turn] = []
+    turns: list[tuple[str, list[str]]] = []
     for line, parts in zip(lines[first:], found[first:], strict=True):
         if parts is not None and _speaks(parts, opening, counts):
-            turns.append(Turn(speaker=parts.who, text=parts.text))
+            turns.append((parts.who, [parts.text]))
         else:
-            last = turns[-1]
-            turns[-1] = Turn(speaker=last.speaker, text=f"{last.text}\n{line.strip()}".strip())
-    return turns
+            turns[-1][1].append(line.strip())
+    return [Turn(speaker=who, text="\n".join(said).strip()) for who, said in turns]
 
 
 def _speaks(line: Line, opening: Line, counts: Counter[str]) -> bool:

@@ -21,6 +21,7 @@ from convogen.corpora.tables import (
     csv_rows,
     delimiter_of,
     fields_of,
+    header_of,
     parquet_rows,
     text_lines,
 )
@@ -107,7 +108,7 @@ def _rows(file: IO[bytes], container: Container) -> Any:
 def _kind(path: Path, text: str) -> tuple[Kind, str]:
     suffix = next((end for end in reversed(path.suffixes) if end.lower() not in _PACKED), "")
     suffix = suffix.lower()
-    header = text.split("\n", 1)[0].rstrip("\r")
+    header = header_of(text)
     if (text[0] in "{[" and suffix not in _TABLES and _is_json(text)) or suffix in _LISTS:
         return _json(text, suffix), ","
     if header.startswith("conv_id,utterance_idx,"):

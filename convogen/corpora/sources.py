@@ -49,8 +49,11 @@ def file_of(name: str) -> Path:
     if path.is_dir():
         found = [path / file for file in _IN_FOLDERS if (path / file).is_file()]
         if not found:
+            inside = next((file for file in sorted(path.glob("data/*")) if file.is_file()), None)
+            example = f" in it, such as {inside}" if inside is not None else ""
             raise SourceError(
-                f"{name}: a folder without {' or '.join(_IN_FOLDERS)}; give a run folder or a file"
+                f"{name}: a folder without {' or '.join(_IN_FOLDERS)}; give a run folder, or a "
+                f"file{example}"
             )
         return found[0]
     if not path.is_file():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Generator, Iterator, Sequence
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -13,9 +15,35 @@ from convogen.corpora.cells import restored_row
 from convogen.corpora.jsontext import lines
 from convogen.corpora.rows import MAX_ROW_BYTES, Broken, Row
 
-__all__ = ["DELIMITERS", "comma_rows", "csv_rows", "delimiter_of", "parquet_rows", "text_lines"]
+__all__ = [
+    "DELIMITERS",
+    "comma_rows",
+    "csv_rows",
+    "delimiter_of",
+    "header_of",
+    "parquet_rows",
+    "text_lines",
+]
 
 DELIMITERS = (",", "\t", ";", "|")
+
+
+_SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+"""The line by which Excel is told the delimiter, before the header."""
+
+
+def header_of(text: str) -> str:
+    """Return the first line of a table that is its header."""
+    first, _, rest = text.partition("\n")
+    if _SEPARATOR.fullmatch(first.rstrip("\r")):
+        first = rest.partition("\n")[0]
+    return first.rstrip("\r")
+
+
+def _is_spaced(header: str, delimiter: str) -> bool:
+    """Whether a blank follows each delimiter of a header."""
+    fields = header.split(delimiter)[1:]
+    return delimiter != "\t" and bool(fields) and all(field[:1] == " " for field in fields)
 
 
 def delimiter_of(header: str) -> str:
@@ -39,10 +67,16 @@ def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
 
     What `convogen.corpora.cells` protected is restored. A header that comes again begins another
     part. A row with more fields than the header is broken: what was in which column cannot be told.
+    So is a row that is not UTF-8; those after it are read. Blanks after delimiters are no text if
+    the header has them too.
     """
     csv.field_size_limit(MAX_ROW_BYTES)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
+    first = text.readline(MAX_ROW_BYTES)
+    spaced = _is_spaced(first, delimiter)
+    reader = csv.reader(
+        chain([first], text), delimiter=delimiter, strict=True, skipinitialspace=spaced
+    )
     header: list[str] | None = None
     part = 0
     start = 1
@@ -54,11 +88,13 @@ def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
             except csv.Error as error:
                 yield Row(reader.line_num, _bad_quotes(error, start), part)
                 continue
-            if not any(fields):
+            if not any(fields) or (header is None and _SEPARATOR.fullmatch(delimiter.join(fields))):
                 continue
-            if header is None:
-                header = [name.strip() for name in fields]
-            elif [name.strip() for name in fields] == header:
+            if (fault := _not_utf8(fields)) is not None:
+                yield Row(reader.line_num, fault, part)
+            elif header is None:
+                header = _distinct([name.strip() for name in fields])
+            elif _distinct([name.strip() for name in fields]) == header:
                 part += 1
             else:
                 yield Row(reader.line_num, _record(header, fields), part)
@@ -66,6 +102,21 @@ def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
         return
     finally:
         text.detach()
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns; the second of two that are alike is numbered, as `text.2`."""
+    return [
+        f"{name}.{count}" if (count := names[: at + 1].count(name)) > 1 and name else name
+        for at, name in enumerate(names)
+    ]
+
+
+def _not_utf8(fields: Sequence[str]) -> Broken | None:
+    """What is wrong with a row that holds bytes which are no UTF-8."""
+    found = (code for field in fields if not field.isascii() for code in map(ord, field))
+    byte = next((code - 0xDC00 for code in found if 0xDC80 <= code <= 0xDCFF), None)
+    return None if byte is None else Broken(f"not UTF-8: byte 0x{byte:02x}")
 
 
 def _bad_quotes(error: csv.Error, start: int) -> Broken:

@@ -103,6 +103,7 @@ def _bare(line: str) -> str:
     voice = _VOICE.fullmatch(line.strip())
     if voice is not None:
         return f"{voice[1].strip()}: {voice[2].strip()}"
+    line = line.removesuffix("</v>")
     behind = _STAMP_BEHIND.match(line) or _HEADING.fullmatch(line)
     return f"{behind[1].strip()}: {line[behind.end() :]}" if behind is not None else line
 
@@ -122,7 +123,7 @@ class WhatsApp(Reader):
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         """Turns of people; notices and media that were left out are counted."""
-        turns: list[Turn] = []
+        turns: list[tuple[str, list[str]]] = []
         left_out: Counter[str] = Counter()
         goes_on = False
         for line, value, _ in rows:
@@ -130,8 +131,7 @@ class WhatsApp(Reader):
             match = _WHATSAPP.fullmatch(text)
             if match is None:
                 if goes_on:
-                    last = turns[-1]
-                    turns[-1] = Turn(speaker=last.speaker, text=f"{last.text}\n{text.strip()}")
+                    turns[-1][1].append(text.strip())
                 elif not left_out:
                     raise RowError("no date and time in the first line", line)
                 continue
@@ -144,8 +144,9 @@ class WhatsApp(Reader):
             if kind:
                 left_out[kind] += 1
             else:
-                turns.append(Turn(speaker=who.strip(), text=said))
-        return [conversation(fallback, turns, {}, left_out=left_out)]
+                turns.append((who.strip(), [said]))
+        spoken = [Turn(speaker=who, text="\n".join(said)) for who, said in turns]
+        return [conversation(fallback, spoken, {}, left_out=left_out)]
 
 
 class Numbered(Reader):

@@ -20,14 +20,24 @@ from convogen.types import Conversation, Turn
 __all__ = ["EmpatheticDialogues", "Meld", "Utterances"]
 
 _CONVERSATIONS = (
-    "conversationid", "convid", "dialogueid", "dialogid", "dialogidx", "dialogueidx", "sessionid",
-    "chatid", "threadid", "sceneid", "meetingid", "conversationhash", "root",
+    *(
+        f"{noun}{ending}"
+        for ending in ("id", "idx", "index", "number", "no", "num", "nr", "key", "hash", "uuid", "")
+        for noun in (
+            "conversation", "conv", "convo", "dialogue", "dialog", "session", "chat", "thread",
+            "meeting", "discussion", "interview", "call", "ticket", "case",
+        )
+    ),
+    "sceneid", "channelid", "roomid", "groupid", "documentid", "docid", "linkid", "root",
 )  # fmt: skip
 _NUMBERS = (
     "turn", "turnid", "turnidx", "turnindex", "turnnumber", "turnno", "turnnum", "utteranceidx",
     "utteranceindex", "utterancenumber", "utteranceid", "messageindex", "messageid", "index",
     "position", "seq",
 )  # fmt: skip
+
+_LONGEST_ID = 100
+_SHOWN_COLUMNS = 5
 
 _OF_ONE = frozenset(
     ("id", "type", "ts", "timestamp", "reply-to", "reply_to", "vectors", "user_profile")
@@ -45,21 +55,27 @@ class _Columns(NamedTuple):
 
 
 @lru_cache(256)
-def _columns(keys: tuple[str, ...]) -> _Columns:
+def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
+    """What columns with these names are; `ids` says whether `id` is a conversation's."""
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
     key = next((plain[name] for name in _CONVERSATIONS if name in plain), None)
     speakers, said = keys_of(keys)
-    if key is None and number is not None:
+    if key is None and (number is not None if ids is None else ids):
         key = plain.get("id")
     speakers = tuple(one for one in speakers if one not in said)
     return _Columns(key, number, speakers, said)
 
 
-def _of(value: Any) -> _Columns | None:
+def _of(value: Any, ids: bool | None = None) -> _Columns | None:
     if not isinstance(value, dict):
         return None
-    return _columns(tuple(str(key) for key in cast("dict[str, Any]", value)))
+    return _columns(tuple(str(key) for key in cast("dict[str, Any]", value)), ids)
+
+
+def _is_blank(value: Any) -> bool:
+    """Whether a cell is empty, as those below a merged one are; NaN is."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 class Utterances(KeyedReader):
@@ -69,8 +85,31 @@ class Utterances(KeyedReader):
     about: ClassVar[str] = "an utterance a row: id, turn, speaker, text; ConvoKit, Slack"
     former: ClassVar[tuple[str, ...]] = ("turns",)
 
+    _ids: bool | None = None
+    _blank: str | None = None
+
+    def prepare(self, rows: Sequence[Row]) -> None:
+        """Learn whose `id` is, a conversation's or an utterance's, and what may be one instead."""
+        values = [cast("dict[str, Any]", row.value) for row in rows if self.fits(row.value)]
+        columns = self._columns(values[0]) if values else None
+        if columns is None:
+            return
+        if all(_is_blank(field(value, columns.conversation or "")) for value in values):
+            self._blank = columns.conversation
+        if columns.conversation in (self._blank, *_plain_ids(values[0])):
+            self._ids = _repeats(values, columns)
+        columns = self._columns(values[0])
+        if columns is not None and columns.conversation is None and columns.number is None:
+            self.notes = _all_one(values, columns)
+
+    def _columns(self, value: Any) -> _Columns | None:
+        columns = _of(value, self._ids)
+        if columns is None or columns.conversation != self._blank:
+            return columns
+        return columns._replace(conversation=None)
+
     def fits(self, value: Any) -> bool:
-        columns = _of(value)
+        columns = self._columns(value)
         if columns is None or not columns.speakers or not columns.said:
             return False
         text: Any = next((value[key] for key in columns.said if value[key] is not None), None)
@@ -80,14 +119,20 @@ class Utterances(KeyedReader):
         return columns.conversation is not None or columns.number is not None or bool(named)
 
     def key(self, value: Any) -> str | None:
-        columns = _of(value)
+        columns = self._columns(value)
         found = value.get(columns.conversation) if columns and columns.conversation else None
-        return None if found is None else str(found)
+        return None if _is_blank(found) else str(found)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        columns = _of(as_dict(rows[0].value, "the row"))
+        columns = self._columns(as_dict(rows[0].value, "the row"))
         assert columns is not None
         base = self.key(rows[0].value) or fallback
+        if columns.conversation is not None and self.key(rows[0].value) is None:
+            count = f"{len(rows):,} rows have" if len(rows) > 1 else "it has"
+            raise RowError(
+                f"{count} nothing in {columns.conversation!r}: which conversation is it? "
+                "(fill merged cells down)"
+            )
         runs = numbered_runs(rows, columns.number)
         return [self._conversation(run, columns, base) for run in runs]
 
@@ -106,6 +151,42 @@ class Utterances(KeyedReader):
             if all(row.get(key) == values[0][key] for row in values)
         }
         return conversation(name, found.turns, found.labels | context, names, found.left_out)
+
+
+def _plain_ids(row: Mapping[str, Any]) -> list[str]:
+    return [key for key in row if plain_key(str(key)) == "id"]
+
+
+def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | None:
+    """Whether `id` says which conversation rows are of; None if it has to be told by the columns.
+
+    Ids that come again are a conversation's. Ids of which each comes once, while the turns are
+    counted on, are an utterance's.
+    """
+    key = next(iter(_plain_ids(values[0])), None)
+    ids = [str(value.get(key)) for value in values if key and not _is_blank(value.get(key))]
+    if len(set(ids)) < len(ids):
+        return True
+    numbers = {str(field(value, columns.number or "")) for value in values}
+    return False if len(ids) > 1 and len(numbers) > 1 else None
+
+
+def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[str, ...]:
+    """A note if a column that is not used might say which conversation a row is of."""
+    used = {*columns.speakers, *columns.said, *_OF_ONE}
+    likely: list[str] = []
+    for name in (key for key in values[0] if key not in used):
+        found = [value.get(name) for value in values if not _is_blank(value.get(name))]
+        plain = all(isinstance(one, int | str) and len(str(one)) < _LONGEST_ID for one in found)
+        if plain and 1 < len(set(map(str, found))) < len(found):
+            likely.append(name)
+    if not likely:
+        return ()
+    shown = ", ".join(map(repr, likely[:_SHOWN_COLUMNS]))
+    return (
+        "no column says which conversation a row is of, so all rows are one; if they are several, "
+        f"rename the column that tells them apart to conversation_id (it may be {shown})",
+    )
 
 
 def numbered_runs(rows: Sequence[Row], column: str | None) -> list[list[Row]]:

@@ -17,7 +17,7 @@ from convogen.errors import SourceError
 from convogen.exports.alternatives import Alternatives
 from convogen.exports.base import Column, Exporter, Item, context_values, given_labels
 from convogen.exports.card import CardFacts, card_text
-from convogen.exports.containers import Writer, finish, open_writer
+from convogen.exports.containers import Writer, arrow_schema, finish, open_writer
 from convogen.exports.folder import seal, staged
 from convogen.exports.joining import (
     JOINS,
@@ -101,7 +101,9 @@ def export_run(
     plan = Plan(open_exporter(plan, {})) if isinstance(plan, str) else plan
     _check(plan)
     exporter = plan.exporter
-    own, joined = exporter.columns(), joined_columns(plan.joins)
+    with registry.blaming("exporters", exporter.name):
+        own, joined = exporter.columns(), joined_columns(plan.joins)
+        arrow_schema(own)
     contents = look_through(run, [*own, *joined])
     if "scores" in plan.joins and not contents.judges:
         raise SourceError(
@@ -121,7 +123,8 @@ def export_run(
         columns |= {name: "string" for name, kind in columns.items() if not isinstance(kind, str)}
     with staged(out, plan.overwrite) as folder:
         exported = Exported(out, columns, alternatives=alternatives)
-        _write(run, contents, labels, kinds, plan, folder, exported)
+        with registry.blaming("exporters", exporter.name):
+            _write(run, contents, labels, kinds, plan, folder, exported)
         for source in [*(alternatives.runs if alternatives else ()), run]:
             sources = source.manifest.get("experiment", {}).get("sources", {})
             exported.licences.add_dialogues(sources, exported.conversations.total())

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from convogen.corpora import open_corpus
+from convogen.errors import UserError
 from convogen.metrics.base import Measurement, Metric, measure_plugins
-from convogen.metrics.corpus import Batches, available_cores, tally_corpus
+from convogen.metrics.corpus import Batches, Measurable, as_batches, available_cores, tally_corpus
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
 from convogen.metrics.statistics import Distance, Statistics, distance, statistics_of
 from convogen.metrics.tally import Tally
-from convogen.store import Run
 from convogen.types import Conversation
 
 __all__ = [
@@ -40,23 +38,26 @@ __all__ = [
 
 
 def measure(
-    corpus: Batches | Run | str | Path,
-    rendering: Rendering = "text",
-    workers: int = 1,
-    compare: bool = True,
+    corpus: Measurable, rendering: Rendering = "text", workers: int = 1, compare: bool = True
 ) -> Statistics:
     """Return all measures of a corpus, those of installed metrics in `metrics`.
 
-    A run, and whatever `open_corpus` opens, will do. With more than one worker the main module must
-    be importable. Installed metrics see the conversations in their order, in a pass of their own in
-    this process.
+    Args:
+        corpus: a corpus, a run, the path of either, or conversations, which are held meanwhile.
+        rendering: how words are counted, one of `RENDERINGS`.
+        workers: processes; with more than one the main module must be importable. Installed
+            metrics see the conversations in their order, in a pass of their own in this process.
+        compare: whether texts are compared with each other, to find copies.
+
+    Raises:
+        SourceError: the corpus cannot be read, or holds no conversation.
+        UserError: `corpus` is nothing that can be measured, or `rendering` is unknown.
     """
-    if isinstance(corpus, Run):
-        corpus = corpus.folder
-    if isinstance(corpus, str | Path):
-        corpus = open_corpus(corpus)
-    found = statistics_of(tally_corpus(corpus, rendering, workers), rendering, compare)
-    return replace(found, metrics=measure_plugins(_conversations(corpus)))
+    if rendering not in RENDERINGS:
+        raise UserError(f"measure: no rendering {rendering!r}; there are: {', '.join(RENDERINGS)}")
+    batches = as_batches(corpus)
+    found = statistics_of(tally_corpus(batches, rendering, workers), rendering, compare)
+    return replace(found, metrics=measure_plugins(_conversations(batches)))
 
 
 def _conversations(corpus: Batches) -> Iterator[Conversation]:

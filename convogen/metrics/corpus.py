@@ -14,15 +14,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, cast
 
-from convogen.errors import ConvogenError
+from convogen.corpora import open_corpus
+from convogen.errors import ConvogenError, SourceError, UserError
 from convogen.metrics.rendering import Rendering
 from convogen.metrics.tally import Tally, tally_of
+from convogen.store import Run
 from convogen.types import Conversation
 
-__all__ = ["Batches", "available_cores", "tally_corpus"]
+__all__ = ["Batches", "Measurable", "as_batches", "available_cores", "tally_corpus"]
 
 _SERIAL_BATCHES = 4
 _HEAVY = ["convogen.metrics.tally", "lexicalrichness"]
@@ -43,6 +47,60 @@ class Batches(Protocol):
     def note(self, found: Any) -> None: ...
 
     def finish(self) -> None: ...
+
+
+Measurable = Batches | Run | str | Path | Iterable[Conversation]
+"""What can be measured: a corpus, a run, the name of either, or conversations."""
+
+
+@dataclass(frozen=True, slots=True)
+class _GivenBatch:
+    start: int
+    conversations: list[Conversation]
+
+    def read(self) -> tuple[list[Conversation], None]:
+        return self.conversations, None
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Conversations that are at hand, as a corpus."""
+
+    conversations: list[Conversation]
+
+    def batches(self, size: int = 256) -> Iterator[_GivenBatch]:
+        for start in range(0, len(self.conversations), size):
+            yield _GivenBatch(start, self.conversations[start : start + size])
+
+    def note(self, found: Any) -> None:
+        del found
+
+    def finish(self) -> None:
+        if not self.conversations:
+            raise SourceError("measure: no conversations are given")
+
+
+def as_batches(corpus: Measurable) -> Batches:
+    """Return what is to be measured as a corpus.
+
+    Raises:
+        SourceError: a file or folder cannot be read.
+        UserError: nothing that can be measured is given.
+    """
+    if isinstance(corpus, str | Path | Run):
+        return open_corpus(corpus.folder if isinstance(corpus, Run) else corpus)
+    if hasattr(corpus, "batches"):
+        return cast("Batches", corpus)
+    given: list[Any] = [corpus]
+    if isinstance(corpus, Iterable):
+        given = list(cast("Iterable[Any]", corpus))
+    odd = next((type(one).__name__ for one in given if not isinstance(one, Conversation)), None)
+    if odd is not None:
+        raise UserError(
+            f"measure: {odd} found; a corpus, a run, the path of either, or conversations are "
+            "expected"
+        )
+    return _Given(given)
 
 
 def available_cores() -> int:

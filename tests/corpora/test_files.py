@@ -183,6 +183,7 @@ WARNED = {
     "07m-dup-ids.jsonl": "1 conversations have an id that is there already",
     "07l-samsum-nospeaker.jsonl": "no 'Speaker: text' in the first line 'just a line'",
     "07o-whatsapp.txt": "left out: 1 notice, 1 media",
+    "07y-friends.json": "1 of 1 conversations have only one speaker, 1 only one turn",
     "07s-slack.json": "left out: 1 notice",
     "07z-wildchat.jsonl": "2 turns in which nothing is said",
     "08k-empty.jsonl": "no turns but 2 empty",

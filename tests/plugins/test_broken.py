@@ -216,3 +216,94 @@ class BadPlay(Play):
     expected = "plugin acme 1.0: acme.py:11: KeyError: 'nothing'; --debug shows the traceback"
     assert ended.complaint == f"convogen: {expected}"
     assert "Traceback" in convogen_with(tmp_path, "--debug", *arguments).err
+
+
+READER = """
+from convogen.extend import Conversation, Reader
+class Mine(Reader):
+    name, about = "mine", "rows of mine"
+    def fits(self, value): return isinstance(value, dict) and "mine" in value
+    def convert(self, rows, fallback): return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("def fits(self, value): return value['gone']", 1),
+        ("def share(self, rows): return 'all'", 1),
+        ("def __init__(self, needed): pass", 0),
+        ("def __init__(self): raise OSError('no disk')", 0),
+    ],
+)
+def test_a_reader_that_raises_stops_no_other_file(tmp_path: Path, body: str, shown: int) -> None:
+    module = f"{READER}class Worse(Mine):\n    name = 'worse'\n    {body}\n"
+    points = "[convogen.readers]\nmine = acme:Mine\nworse = acme:Worse\n"
+    install(tmp_path, "acme", points, {"acme.py": module})
+    text = tmp_path / "text.txt"
+    text.write_text("1 your persona: i bake\n2 hello you\tgood day\n", "utf-8")
+    ended = convogen_with(tmp_path, "stats", text, "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["conversations"] == 1
+    named = convogen_with(tmp_path, "stats", text, "--format", "worse")
+    assert named.status == 2
+    assert "entry point worse = acme:Worse (convogen.readers): " in named.complaint
+    for err in (ended.err, named.err):
+        assert "Traceback" not in err
+        assert len(err.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        ("None", "NoneType"),
+        ("'text'", "str"),
+        ("[rows]", "a list of others"),
+        ("iter([])", "list_"),
+    ],
+)
+def test_a_reader_that_makes_no_conversations_is_told(tmp_path: Path, made: str, kind: str) -> None:
+    module = READER.replace("return None", f"return {made}")
+    install(tmp_path, "acme", "[convogen.readers]\nmine = acme:Mine\n", {"acme.py": module})
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"mine": 1}\n', "utf-8")
+    ended = convogen_with(tmp_path, "stats", rows)
+    assert ended.status == 2
+    assert f"convert() must return a list of conversations (found {kind}" in ended.complaint
+    assert "acme 1.0" in ended.complaint
+
+
+EXPORTER = """
+from typing import ClassVar
+from convogen.extend import Exporter
+class Mine(Exporter):
+    name: ClassVar[str] = "mine"
+    container: ClassVar[str] = "{container}"
+    about_rows: ClassVar[str] = "a row is mine"
+    def columns(self): return {columns}
+    def rows(self, item, counts): {rows}
+"""
+
+
+@pytest.mark.parametrize(
+    ("container", "columns", "rows", "reason"),
+    [
+        ("parquet", {"a": "string"}, "yield {'a': 1}", "ArrowTypeError: "),
+        ("hf", {"a": "int64"}, "yield {'a': 'x'}", "Arrow"),
+        ("csv", {"a": "string"}, "yield {'b': 'x'}", "ValueError: "),
+        ("jsonl", {"a": "string"}, "yield {'a': {1}}", "TypeError: "),
+        ("jsonl", {"a": "string"}, "return None", "TypeError: "),
+        ("jsonl", {"a": "words"}, "yield {'a': 'x'}", "AttributeError: "),
+    ],
+)
+def test_rows_that_no_file_holds_are_blamed_on_their_exporter(
+    tmp_path: Path, finished: Path, container: str, columns: object, rows: str, reason: str
+) -> None:
+    module = EXPORTER.format(container=container, columns=columns, rows=rows)
+    install(tmp_path, "acme", "[convogen.exporters]\nmine = acme:Mine\n", {"acme.py": module})
+    out = tmp_path / "out"
+    ended = convogen_with(tmp_path, "export", finished, "--to", "mine", "--out", out)
+    assert ended.status == 2
+    assert ended.err.splitlines() == [ended.err.rstrip()]
+    assert f"mine = acme:Mine (convogen.exporters): {reason}" in ended.complaint
+    assert not out.exists()
