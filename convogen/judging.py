@@ -78,10 +78,11 @@ def judge_run(
 
     `run` is a run's folder, or a `CorpusFolder`; `judge` and `spec` may be names, of a judge as it
     is by default and of a model. `beside` has the dialogues to compare them with, for a judge that
-    needs them. `concurrency` bounds the calls in flight at one endpoint (default 64, for an embedded
-    model 8); `fresh` moves earlier scores of this judge aside; `tally` counts what is done. Raises
-    `RunFolderError` where the folder is no run or holds another judge's scores, `SourceError` where
-    a conversation lacks what the judge needs, `RunStopped` where judging ended early.
+    needs them. `concurrency` bounds the calls in flight at one endpoint (default 64, for an
+    embedded model 8); `fresh` moves earlier scores of this judge aside; `tally` counts what is
+    done. Raises `RunFolderError` where the folder is no run or holds another judge's scores,
+    `SourceError` where a conversation lacks what the judge needs, `RunStopped` where judging ended
+    early.
     """
     arguments = judge_run_async(
         run,

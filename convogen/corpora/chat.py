@@ -24,6 +24,7 @@ from convogen.corpora.turns import (
     text_of,
     texts,
 )
+from convogen.keys import first_fault
 from convogen.types import Conversation, Turn
 
 __all__ = [
@@ -71,8 +72,7 @@ class OwnRecords(Reader):
         try:
             record = Conversation.model_validate(rows[0].value)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise RowError(first_fault(error)) from None
         if not record.turns:
             raise RowError("no turns")
         return [record]

@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.corpora.rows import RowError
+from convogen.keys import first_fault
 from convogen.types import Conversation, Turn
 
 __all__ = [
@@ -184,8 +185,7 @@ def conversation(
             id=id, participants=list(dict.fromkeys(named)), context=found, turns=spoken
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise RowError(first_fault(error)) from None
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
