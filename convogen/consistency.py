@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from convogen.errors import RunFolderError
 from convogen.files import as_row, parse_row
+from convogen.textfile import open_file
 
 __all__ = ["Found", "TaskFiles", "check_tasks", "journal_path"]
 
@@ -116,7 +117,7 @@ class _Reader:
         if not self.size:
             return
         key, first, last, end = self._key, 0, -1, 0
-        with self.path.open("rb") as lines:
+        with open_file(self.path) as lines:
             for number, line in enumerate(lines, 1):
                 if end + len(line) > self.size:
                     line = line[: self.size - end]

@@ -14,6 +14,7 @@ from typing import Any, cast
 from pydantic_core import from_json
 
 from convogen.errors import RunFolderError
+from convogen.textfile import open_file
 
 __all__ = [
     "append_line",
@@ -97,10 +98,8 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
     """Raise `RunFolderError` where a path is taken by something that `ours` does not know."""
     if not path.exists():
         return
-    found = ""
-    if path.is_file():
-        with suppress(OSError):
-            found = path.read_text("utf-8", errors="replace")
+    with suppress(OSError), open_file(path) as file:
+        found = file.read().decode(errors="replace")
         if not found.strip() or ours(found):
             return
     raise RunFolderError(
@@ -160,7 +159,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
     """
     if not path.exists() or not path.stat().st_size:
         return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
+    with open_file(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
 
         def row(start: int) -> tuple[dict[str, Any], int]:
             after = lines.find(b"\n", start) + 1 or len(lines)

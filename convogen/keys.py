@@ -37,6 +37,9 @@ _WORDS = {
     "too_short": "must have at least {min_length} entries, and has {actual_length}",
     "too_long": "must have at most {max_length} entries, and has {actual_length}",
     "string_pattern_mismatch": "must be of the form {pattern}",
+    "string_unicode": "must be UTF-8",
+    "invalid_key": "a key must be a text; a number or true is one in quotes",
+    "json_invalid": "is no JSON: {error}",
 }
 """What is wrong, by pydantic's name for it; its own words are about Python."""
 
@@ -44,10 +47,18 @@ _WORDS = {
 class Keys(BaseModel):
     """Base of all that is read of a user's file or options: frozen, unknown keys refused.
 
-    `true` is 1 to Python, and so to pydantic: here it is none, where no boolean is meant.
+    `true` is 1 to Python, and so to pydantic: here it is none, where no boolean is meant. A whole
+    number has 64 bits at most, as in YAML: what is written into a run folder is read from it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _of_64_bits(cls, value: Any) -> Any:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"must be at most {2**63 - 1}, which has 64 bits")
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

@@ -28,6 +28,7 @@ from convogen.models.tally import Tally
 from convogen.models.traffic import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.store import Outcome, Run, RunStore, differences, load_run
+from convogen.textfile import open_file
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
 
@@ -164,7 +165,7 @@ class _Rows:
 
     def _read(self) -> Iterator[tuple[int, bytes]]:
         if self._path.exists():
-            with self._path.open("rb") as lines:
+            with open_file(self._path) as lines:
                 for number, line in enumerate(lines, 1):
                     where = f"{self._path} line {number}"
                     yield parse_row(where, line, "task")["task"], line

@@ -20,8 +20,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
+from convogen.keys import first_fault
 from convogen.models.journal import Journal
 from convogen.tasklog import TaskLog, claim, lock, moved_aside
+from convogen.textfile import open_file
 from convogen.types import Score
 
 __all__ = ["ScoreStore", "move_scores_aside", "scores_manifest"]
@@ -124,13 +126,12 @@ def scores_manifest(scores: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        manifest = json.loads(path.read_text("utf-8"))
+        with open_file(path) as file:
+            manifest = json.load(file)
         _Manifest.model_validate(manifest)
     except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
         raise RunFolderError(
-            f"{path}: is none of ours: {where}: {detail['msg']}; restore it, or move the scores "
+            f"{path}: is none of ours: {first_fault(error)}; restore it, or move the scores "
             "and their folder away"
         ) from error
     except (OSError, ValueError, RecursionError) as error:

@@ -28,8 +28,10 @@ from convogen.consistency import Found, check_tasks
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import as_row, parse_row, rows_of_task, write_whole
 from convogen.frames import RunTable, columns_of, run_frame
+from convogen.keys import first_fault
 from convogen.models.journal import Journal, check_answer, check_call
 from convogen.tasklog import TaskLog, claim, journals, lock
+from convogen.textfile import open_file, read_text
 from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
 
 if TYPE_CHECKING:
@@ -119,12 +121,13 @@ class Run:
         Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
         """
         try:
-            manifest = json.loads((self.folder / "manifest.json").read_text("utf-8"))
+            with open_file(self.folder / "manifest.json") as file:
+                manifest = json.load(file)
             _Manifest.model_validate(manifest)
             return cast("dict[str, Any]", manifest)
         except ValidationError as error:
             raise RunFolderError(
-                f"{self.folder}: manifest.json is none of ours: {_first(error)}; restore it"
+                f"{self.folder}: manifest.json is none of ours: {first_fault(error)}; restore it"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
@@ -174,14 +177,26 @@ class Run:
     def scores(self, judge: str) -> Iterator[Score]:
         """A judge's scores, by conversation and aspect; none where it has not judged yet.
 
-        Raises `RunFolderError` where one is not of this run's conversations, in their order, or
-        the files of the judge do not agree.
+        Raises `RunFolderError` where one is not of this run's conversations, in their order, one
+        is there twice or of another judge than the others, or the files of the judge do not agree.
         """
         path = self.folder / "scores" / f"{judge}.jsonl"
         log = TaskLog(path.with_suffix(""), [], [path], key=None)
         check_tasks(log.files, complete=False, strict=_strictness(self.manifest)["strict"])
         ids, current = self._ids(), None
+        aspects: set[str] = set()
+        by: str | None = None
         for score in self._rows(f"scores/{judge}.jsonl", Score):
+            if current != score.conversation:
+                aspects.clear()
+            by = by or score.judge
+            if score.aspect in aspects or score.judge != by:
+                what = "is there twice" if score.judge == by else f"is of the judge {score.judge}"
+                raise RunFolderError(
+                    f"{path}: the score of {score.conversation}, {score.aspect} {what}; put the "
+                    "file back as it was, or --fresh moves the scores aside and judges anew"
+                )
+            aspects.add(score.aspect)
             while current != score.conversation:
                 current = next(ids, None)
                 if current is None:
@@ -206,8 +221,9 @@ class Run:
     def _ledger(self, judge: str | None) -> Iterator[dict[str, Any]]:
         folder = self.folder / "scores" / judge if judge else self.folder
         last = -1
-        for row in _json_rows(folder / "ledger.jsonl", "task"):
-            check_call(folder / "ledger.jsonl", row)
+        ledger = folder / "ledger.jsonl"
+        for number, row in enumerate(_json_rows(ledger, "task"), 1):
+            check_call(f"{ledger} line {number}", row)
             last = row["task"]
             yield row
         for path in journals(folder / "journal"):
@@ -293,7 +309,7 @@ class Run:
         path = self.folder / name
         if not path.exists():
             return
-        with path.open("rb") as lines:
+        with open_file(path) as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n") and as_row(line) is None:
                     return
@@ -444,10 +460,7 @@ def _examine(
     path = folder / "experiment.yaml"
     if not path.exists():
         return found, True
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: cannot be read: {error}") from error
+    text = read_text(path, raising=RunFolderError)
     if text == experiment or (found or {}).get("experiment_file") == _digest(text):
         return found, True
     if same is not None and not same(path):
@@ -492,7 +505,7 @@ def _digest(text: str) -> str:
 
 def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     try:
-        lines = path.open("rb")
+        lines = open_file(path)
     except FileNotFoundError:
         return  # nothing of the kind yet, or a journal whose task has been committed meanwhile
     with lines:
@@ -506,8 +519,9 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
         return record.model_validate_json(line)
     except ValidationError as error:
         raise RunFolderError(
-            f"{where}: no {error.title} as in data formats 1 to {DATA_FORMAT}: {_first(error)}; "
-            "restore the row, or read the folder with the version of convogen in its manifest.json"
+            f"{where}: no {error.title} as in data formats 1 to {DATA_FORMAT}: "
+            f"{first_fault(error)}; restore the row, or read the folder with the version of "
+            "convogen in its manifest.json"
         ) from error
 
 
@@ -524,8 +538,3 @@ def differences(found: Any, new: Mapping[str, Any]) -> str:
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in sorted(keys)]
     return "; ".join(text[:160] for text in shown[:4]) or "the files it reads have changed"
-
-
-def _first(error: ValidationError) -> str:
-    detail = error.errors()[0]
-    return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from convogen.consistency import Found, TaskFiles, check_tasks, journal_path
 from convogen.errors import RunFolderError
 from convogen.files import append_line, as_row, write_whole, writing
 from convogen.models.journal import Journal, journal_lines
+from convogen.textfile import open_file
 
-__all__ = ["TaskLog", "claim", "journals", "lock", "moved_aside"]
+__all__ = ["TaskLog", "claim", "journals", "lock", "moved_aside", "refuse_strewing"]
 
 SYNC_EVERY_S = 2.0
 
@@ -122,7 +123,7 @@ class TaskLog:
 
 def _tail(path: Path, start: int) -> Iterator[dict[str, Any]]:
     """The whole rows of a file from an offset on, which ends a task."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(start)
         for line in file:
             row = as_row(line)
@@ -167,6 +168,19 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+
+
+def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
+    """Raise `RunFolderError` where a folder that is to hold several of ours holds others alone."""
+    try:
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from error
+    if found and not any(ours(path) for path in found):
+        raise RunFolderError(
+            f"{folder}: holds {found[0].name!r:.80}, and nothing that this command made; "
+            "name a new or an empty folder with --out"
+        )
 
 
 def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:

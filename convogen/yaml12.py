@@ -11,7 +11,6 @@ Merge keys (`<<`) are kept.
 
 from __future__ import annotations
 
-import codecs
 import math
 import re
 from collections.abc import Hashable
@@ -21,11 +20,9 @@ from typing import Any, cast
 import yaml
 
 from convogen.errors import SourceError, UserError
+from convogen.textfile import LARGEST_BYTES, read_text
 
-__all__ = ["LARGEST_BYTES", "dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
-
-LARGEST_BYTES = 16 << 20
-"""Size of the largest file that is read, and of the largest tree with its aliases written out."""
+__all__ = ["dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
 
 DEEPEST = 64
 """Most lists and mappings that stand in one another."""
@@ -53,21 +50,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten tim
 
 def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
     """The content of a file; raises `raising` in one line that names the file and the line."""
-    data = b""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
-        if len(data) > LARGEST_BYTES:
-            raise raising(f"{path}: cannot be read: larger than {LARGEST_BYTES >> 20} MB")
-        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = data.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise raising(f"{path}: line {line}: cannot be read: it is no {error.encoding}") from error
-    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
-        said = getattr(error, "strerror", None) or error
-        raise raising(f"{path}: cannot be read: {said}") from error
-    return parse_yaml(text, f"{path}: cannot be read", raising)
+    return parse_yaml(read_text(path, path, raising), f"{path}: cannot be read", raising)
 
 
 def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:

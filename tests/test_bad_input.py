@@ -88,7 +88,7 @@ ARGUMENTS: dict[str, tuple[tuple[object, ...], list[str]]] = {
     "no experiment": (("run",), ["EXPERIMENT", "convogen run --help"]),
     "unknown command": (("walk",), ["walk", "convogen --help"]),
     "unknown option": (("run", "demo", "--nn", "3"), ["--nn", "--n"]),
-    "no number": (("run", "demo", "--n", "x"), ["--n", "x", "integer"]),
+    "no number": (("run", "demo", "--n", "x"), ["--n", "x", "whole number"]),
     "no conversation": (("run", "demo", "--n", "0"), ["--n", "0", ">=1"]),
     "--set without value": (small("run", "--set", "lanes"), ["lanes", "KEY=VALUE"]),
     "--set without key": (small("run", "--set", "=2"), ["=2", "KEY=VALUE"]),

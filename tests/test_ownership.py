@@ -320,3 +320,40 @@ def test_training_leaves_a_folder_that_is_none_of_its_own(copied: Path) -> None:
     refused(convogen(*train, "mine"), "mine: holds 'log.jsonl'")
     refused(convogen(*train, copied, "--fresh"), "is of no training")
     assert tree() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ablate", "demo", "--vary", "style=short,chatty", *SMALL),
+        ("arena", "run", "other", "--model", "scripted"),
+    ],
+)
+def test_what_makes_several_folders_strews_them_over_nothing(
+    command: tuple[str, ...], copied: Path
+) -> None:
+    shutil.copytree(copied, "other")
+    Path("mine").mkdir()
+    Path("mine", "notes.txt").write_bytes(MINE)
+    before = tree(Path("mine"))
+    refused(convogen(*command, "--out", "mine"), "notes.txt", "--out")
+    refused(convogen(*command, "--out", "."), "--out")
+    assert tree(Path("mine")) == before
+
+
+def test_what_makes_several_folders_goes_on_where_it_began() -> None:
+    grid = ("ablate", "demo", "--vary", "style=short,chatty", *SMALL, "--out", "grid")
+    assert convogen(*grid).status == 0
+    Path("grid", "ablation.json").unlink()
+    Path("grid", "notes.txt").write_bytes(MINE)
+    assert convogen(*grid).status == 0
+    assert Path("grid", "notes.txt").read_bytes() == MINE
+
+
+def test_a_training_looks_at_its_folder_before_it_loads_a_model(copied: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine", "manifest.json").write_text('{"name": "My app"}')
+    before = tree(Path("mine"))
+    learn = ("train", copied, "--held-out", copied, "--learn", "agents", "--base", "gone")
+    refused(convogen(*learn, "--out", "mine"), "manifest.json")
+    assert tree(Path("mine")) == before

@@ -13,6 +13,7 @@ import click
 
 from convogen.cli.console import styled, terminal
 from convogen.cli.limits import limit_options
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath, base_url_option, model_option, price_option
 from convogen.cli.terminal import say, say_json
 
@@ -38,7 +39,7 @@ __all__ = ["command"]
     help="A key and its values: style=short,chatty. Keys that vary together have lists of values: "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
-@click.option("--n", type=click.IntRange(min=1), help="How many conversations in each cell.")
+@click.option("--n", type=WholeNumber(min=1), help="How many conversations in each cell.")
 @click.option("--out", type=OutPath(), default=Path("runs/ablation"))
 @model_option
 @base_url_option
@@ -46,8 +47,8 @@ __all__ = ["command"]
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of every cell, dotted."
 )
-@click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of every cell.")
+@click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
+@click.option("--seed", type=WholeNumber(min=0), help="Of every cell.")
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -77,6 +78,7 @@ def command(
     from convogen.files import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare
     from convogen.store import load_run
+    from convogen.tasklog import refuse_strewing
 
     given = {"n": n, "seed": seed, "concurrency": concurrency}
     common = read_settings(settings) | {k: v for k, v in given.items() if v is not None}
@@ -92,6 +94,8 @@ def command(
     wanted = min(cell.n for cell in cells.values())
     ours = is_json_of({"cells", "differences"})
     refuse_foreign(out / "ablation.json", ours)
+    names = {"ablation.json", *(cell.name for cell in cells.values())}
+    refuse_strewing(out, lambda path: path.name in names)
     runs: dict[str, Any] = {}
     began = monotonic()
     for at, (name, cell) in enumerate(cells.items(), 1):

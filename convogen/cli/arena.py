@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from convogen.cli.console import styled, terminal
 from convogen.cli.judged import judge_model, judge_runs
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath, base_url_option, model_option, price_option
 from convogen.cli.terminal import say_json
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from convogen.store import Run
 
 __all__ = ["command"]
+
+PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
+"""The name of the folder for two sources: their fingerprints."""
 
 
 @click.command("arena")
@@ -32,8 +37,8 @@ __all__ = ["command"]
     show_default=True,
     help="Folder for what the judge says, a folder in it for each two sources.",
 )
-@click.option("--n", type=click.IntRange(min=1), help="The first N seeds of each two only.")
-@click.option("--concurrency", type=click.IntRange(min=1), help="The judge's calls in flight.")
+@click.option("--n", type=WholeNumber(min=1), help="The first N seeds of each two only.")
+@click.option("--concurrency", type=WholeNumber(min=1), help="The judge's calls in flight.")
 @click.option("--fresh", is_flag=True, help="Move earlier verdicts aside first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -57,10 +62,12 @@ def command(
     from convogen.dialogues import paired
     from convogen.judges.arena import Arena
     from convogen.reports.arena import Match, standings
+    from convogen.tasklog import refuse_strewing
 
     distinct = dict.fromkeys(sources)
     if len(distinct) < 2:
         raise click.UsageError("give two sources or more to compare")
+    refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
     opened = ((_open(source, out), short_name(source, dict(distinct))) for source in distinct)
     # In whichever order they are named, two sources meet in the same folder.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.limits import limit_options
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath, base_url_option, model_option, models_from, price_option
 from convogen.cli.run import notices, play, read_settings
 from convogen.cli.terminal import say
@@ -28,7 +29,7 @@ KINDS = ("summary", "topic", "intent", "emotion")
 
 @click.command("augment")
 @click.argument("dataset")
-@click.option("--n", type=click.IntRange(min=1), help="How many conversations [default: 8].")
+@click.option("--n", type=WholeNumber(min=1), help="How many conversations [default: 8].")
 @click.option("--out", type=OutPath(), help="Run folder [default: runs/augment-…].")
 @click.option(
     "--label",
@@ -57,8 +58,8 @@ KINDS = ("summary", "topic", "intent", "emotion")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the experiment."
 )
-@click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
-@click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
+@click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
+@click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
 @limit_options
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
 def command(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.console import styled, terminal
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import (
     NearestGroup,
     OutPath,
@@ -48,9 +49,9 @@ held_out_option = click.option(
 in_domain_option = click.option(
     "--in-domain", metavar="FILE", help="Dialogues of the same kind to train on, for coverage."
 )
-n_option = click.option("--n", type=click.IntRange(min=1), help="The first N generated dialogues.")
+n_option = click.option("--n", type=WholeNumber(min=1), help="The first N generated dialogues.")
 n_held_out_option = click.option(
-    "--n-held-out", type=click.IntRange(min=1), help="The first N held-out dialogues."
+    "--n-held-out", type=WholeNumber(min=1), help="The first N held-out dialogues."
 )
 out_option = click.option(
     "--out",
@@ -72,12 +73,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, learning_rate, …"
 )
-@click.option("--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Several: a mean.")
+@click.option("--seed", "seeds", multiple=True, type=WholeNumber(min=0), help="Several: a mean.")
 @click.option(
     "--bertscore", metavar="MODEL[@LAYER]", help="BERTScore's encoder, such as roberta-large@17."
 )
 @click.option(
-    "--questions", type=click.IntRange(min=0), default=0, help="Questions a dialogue, for QAGS."
+    "--questions", type=WholeNumber(min=0), default=0, help="Questions a dialogue, for QAGS."
 )
 @click.option("--column", default="summary", help="The files' column with the summary.")
 @n_option
@@ -85,7 +86,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @model_option
 @base_url_option
 @price_option
-@click.option("--concurrency", type=click.IntRange(min=1), default=8, help="Calls in flight.")
+@click.option("--concurrency", type=WholeNumber(min=1), default=8, help="Calls in flight.")
 @out_option
 @json_option
 def summarization_command(
@@ -139,9 +140,7 @@ def summarization_command(
 @held_out_option
 @in_domain_option
 @click.option("--label", default="topic", help="What is classified: a column of the files.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, help="Draws the in-domain dialogues."
-)
+@click.option("--seed", type=WholeNumber(min=0), default=0, help="Draws the in-domain dialogues.")
 @n_option
 @n_held_out_option
 @out_option

@@ -11,6 +11,7 @@ import click
 
 from convogen.cli.console import styled, terminal
 from convogen.cli.judged import judge_model, judge_runs
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath, base_url_option, model_option, price_option
 from convogen.cli.terminal import say_json
 
@@ -36,8 +37,8 @@ __all__ = ["command", "open_run"]
 @click.option(
     "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
 )
-@click.option("--concurrency", type=click.IntRange(min=1), help="The judge's calls in flight.")
-@click.option("--n", type=click.IntRange(min=1), help="Judge the first N conversations only.")
+@click.option("--concurrency", type=WholeNumber(min=1), help="The judge's calls in flight.")
+@click.option("--n", type=WholeNumber(min=1), help="Judge the first N conversations only.")
 @click.option("--fresh", is_flag=True, help="Move a judge's earlier scores aside first.")
 @click.option(
     "--out",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convogen.cli.numbers import Amount, WholeNumber
 from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ __all__ = ["command"]
     show_default=True,
     help="Such as train=0.8,validation=0.1,test=0.1; an experience is in one of them.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits.")
+@click.option(
+    "--seed", type=WholeNumber(), default=0, show_default=True, help="Seed of the splits."
+)
 @click.option(
     "--with",
     "joins",
@@ -80,7 +83,7 @@ __all__ = ["command"]
 @click.option("--judge", metavar="NAME", help="dpo: whose scores rank the replies; needed.")
 @click.option(
     "--margin",
-    type=float,
+    type=Amount(),
     help="dpo: how much higher the chosen reply is scored at least [default: 1].",
 )
 @click.option("--aspect", help="dpo: the aspect that counts [default: the mean of all].")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import click
+
+from convogen.cli.numbers import Amount, WholeNumber
 
 __all__ = ["limit_options", "seconds_until"]
 
@@ -24,14 +25,13 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--budget-usd",
-        type=click.FloatRange(min=0, min_open=True),
-        callback=_finite,
+        type=Amount(min=0, min_open=True),
         metavar="X",
         help="US dollars that the run folder may cost in all; no call starts that might not fit.",
     )
     @click.option(
         "--budget-tokens",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         metavar="N",
         help="Tokens, prompt and completion, that the run folder may take in all.",
     )
@@ -95,9 +95,3 @@ def _deadline(_: click.Context, option: click.Parameter, value: str | None) -> f
         return seconds_until(value, datetime.now(UTC).astimezone())
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{value[:80]}: {error}", param=option) from error
-
-
-def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter("must be an amount of money", param=option)
-    return value

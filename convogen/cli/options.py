@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from convogen.cli.numbers import finite
 from convogen.masking import masked
 
 __all__ = [
@@ -131,11 +132,8 @@ def models_from(
 
 
 def _price(text: str) -> dict[str, float]:
-    try:
-        amounts = [float(part) for part in text.split(",")]
-    except ValueError:
-        amounts = []
-    if len(amounts) not in (2, 3):
+    amounts = [amount for part in text.split(",") if (amount := finite(part)) is not None]
+    if len(amounts) not in (2, 3) or len(amounts) <= text.count(","):
         raise click.UsageError(f"--price {text}: must be IN,OUT or IN,OUT,CACHED, such as 0.15,0.6")
     return dict(zip(("input", "output", "cached"), amounts, strict=False))
 

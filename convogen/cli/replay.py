@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.console import styled, terminal
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath, again, base_url_option, model_option, models_from
 from convogen.cli.terminal import say
 
@@ -23,7 +24,7 @@ __all__ = ["command"]
 @click.command("replay")
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--conversation", metavar="ID", help="Play this conversation with other replies.")
-@click.option("--from-turn", type=click.IntRange(min=1), help="Its first new turn; 1 is the first.")
+@click.option("--from-turn", type=WholeNumber(min=1), help="Its first new turn; 1 is the first.")
 @model_option
 @base_url_option
 @click.option(

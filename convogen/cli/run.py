@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from convogen.cli.limits import limit_options
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import (
     OutPath,
     again,
@@ -31,7 +32,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 
 @click.command("run")
 @click.argument("experiment")
-@click.option("--n", type=click.IntRange(min=1), help="How many conversations.")
+@click.option("--n", type=WholeNumber(min=1), help="How many conversations.")
 @click.option("--out", type=OutPath(), help="Run folder [default: runs/<name>].")
 @model_option
 @base_url_option
@@ -46,14 +47,14 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 @click.option(
     "--match", metavar="CORPUS", help="Give conversations the shapes of those of a corpus."
 )
-@click.option("--concurrency", type=click.IntRange(min=1), help="Model calls in flight.")
-@click.option("--seed", type=click.IntRange(min=0), help="Decides all that is not the model's.")
+@click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
+@click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
 @limit_options
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
 @click.option("--dry-run", is_flag=True, help="Forecast the run from a pilot, its beginning.")
 @click.option(
     "--pilot",
-    type=click.IntRange(min=2),
+    type=WholeNumber(min=2),
     metavar="K",
     help="Conversations of it [default: 5].",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.console import styled, terminal
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ __all__ = [
 @click.option("--against", metavar="CORPUS", help="A (human) corpus to set beside FILE.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; all cores if not given.")
+@click.option("--workers", type=WholeNumber(1), help="Processes; all cores if not given.")
 def command(
     files: tuple[str, ...],
     format_: str | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.console import terminal
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath
 from convogen.cli.terminal import say
 
@@ -40,7 +41,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="With --learn agents: the prompt they are asked in [default: the shipped one].",
 )
-@click.option("--max-words", type=click.IntRange(min=1), help="With --learn agents: as in a run.")
+@click.option("--max-words", type=WholeNumber(min=1), help="With --learn agents: as in a run.")
 @click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
     "--settings",
@@ -49,10 +50,10 @@ __all__ = ["command"]
     help="A YAML file over the paper's settings (convogen/training/dialogueforge.yaml).",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any of the settings.")
-@click.option("--n", type=click.IntRange(min=1), help="Dialogues to train on [default: all].")
-@click.option("--n-held-out", type=click.IntRange(min=1), help="To measure [default: all].")
-@click.option("--steps", type=click.IntRange(min=1), help="Steps [default: as epochs say].")
-@click.option("--seed", type=click.IntRange(min=0), help="Decides order, samples, first weights.")
+@click.option("--n", type=WholeNumber(min=1), help="Dialogues to train on [default: all].")
+@click.option("--n-held-out", type=WholeNumber(min=1), help="To measure [default: all].")
+@click.option("--steps", type=WholeNumber(min=1), help="Steps [default: as epochs say].")
+@click.option("--seed", type=WholeNumber(min=0), help="Decides order, samples, first weights.")
 @click.option("--merge", is_flag=True, help="Write the whole model too, the adapter merged.")
 @click.option(
     "--gguf",

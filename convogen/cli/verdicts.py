@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from convogen.cli.console import styled, terminal
+from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import OutPath
 from convogen.cli.terminal import say_json
 
@@ -33,7 +34,7 @@ _SHORT = {"Conversation 1": "1st", "Conversation 2": "2nd"}
 )
 @click.option(
     "--generated",
-    type=click.IntRange(1, 2),
+    type=WholeNumber(1, 2),
     default=2,
     show_default=True,
     help="GTEval: which of the two was the generated one, in files not made here.",

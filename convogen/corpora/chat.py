@@ -21,6 +21,7 @@ from convogen.corpora.turns import (
     row_id,
     texts,
 )
+from convogen.keys import first_fault
 from convogen.types import Conversation
 
 __all__ = [
@@ -66,8 +67,7 @@ class OwnRecords(Reader):
         try:
             record = Conversation.model_validate(rows[0].value)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise RowError(first_fault(error)) from None
         if not record.turns:
             raise RowError("no turns")
         return [record]

@@ -20,6 +20,7 @@ from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.sources import Source, open_source
 from convogen.corpora.turns import counting
 from convogen.errors import SourceError
+from convogen.keys import first_fault
 from convogen.store import load_run
 from convogen.types import Conversation
 
@@ -64,7 +65,7 @@ class Batch:
     def _bad(self, number: int, line: int, error: RowError | ValidationError) -> BadRow:
         if isinstance(error, RowError):
             return BadRow(self.source, error.line or line, number, str(error))
-        return BadRow(self.source, line, number, error.errors()[0]["msg"])
+        return BadRow(self.source, line, number, first_fault(error))
 
 
 def _made(reader: Reader, found: Any) -> list[Conversation]:

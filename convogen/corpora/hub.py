@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from convogen.corpora.rows import Row
@@ -13,6 +14,9 @@ from convogen.errors import SourceError
 __all__ = ["hub_rows"]
 
 _NAME = re.compile(r"hf:(?P<name>[^@:]+)(?:@(?P<config>[^:]+))?(?::(?P<split>[\w.-]+))?")
+
+_PART = r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(rf"(?:{_PART}/)?{_PART}", re.ASCII)
 
 
 def hub_rows(source: str, streaming: bool = True) -> Iterator[Row]:
@@ -26,6 +30,12 @@ def hub_rows(source: str, streaming: bool = True) -> Iterator[Row]:
     match = _NAME.fullmatch(source)
     if match is None:
         raise SourceError(f"{source}: a hub data set is written hf:OWNER/NAME[@CONFIG][:SPLIT]")
+    folder = Path(match["name"])
+    if not (folder.is_absolute() or folder.is_dir() or _REPOSITORY.fullmatch(match["name"])):
+        raise SourceError(
+            f"{source}: {match['name']!r:.200} is no name of a data set; it is written OWNER/NAME, "
+            "in letters, digits and -_."
+        )
     datasets: Any = import_module("datasets")
     number = 0
     try:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.corpora.rows import RowError
+from convogen.keys import first_fault
 from convogen.types import Conversation, Turn
 
 __all__ = [
@@ -167,5 +168,4 @@ def conversation(
     try:
         return Conversation(id=id, participants=people, context=dict(context), turns=list(turns))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise RowError(first_fault(error)) from None

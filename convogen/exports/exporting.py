@@ -30,6 +30,7 @@ from convogen.exports.joining import (
 from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
 from convogen.files import write_whole
+from convogen.keys import words
 from convogen.store import Run, load_run
 
 __all__ = ["Exported", "Plan", "export_run", "open_exporter"]
@@ -83,7 +84,7 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
         elif detail["type"] == "missing":
             reason = f"is needed: {exporter.model_fields[option].description}"
         else:
-            reason = detail["msg"]
+            reason = words(detail)
         raise SourceError(f"export to {name}: {option}: {reason}") from None
 
 

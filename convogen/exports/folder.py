@@ -22,6 +22,7 @@ from convogen import __version__
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
 from convogen.tasklog import lock
+from convogen.textfile import open_file
 
 __all__ = ["DESCRIPTION", "seal", "staged"]
 
@@ -176,14 +177,15 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _digest(path: Path) -> str:
     """The BLAKE2 hash of a file, 16 hexadecimal digits."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty if the file is not there or holds something else."""
     try:
-        found: Any = json.loads(path.read_text("utf-8"))
+        with open_file(path) as file:
+            found: Any = json.load(file)
     except (OSError, ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

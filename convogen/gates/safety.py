@@ -23,6 +23,7 @@ from pydantic import Field
 from convogen.errors import SourceError
 from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.models.traffic import Session
+from convogen.textfile import read_text
 
 __all__ = ["Safety", "WordList", "plain_words"]
 
@@ -72,7 +73,10 @@ class WordList:
     def __init__(self, paths: list[Path]) -> None:
         self.entries: dict[str, str] = {}
         for path in paths:
-            for line in _lines(path):
+            lines = _lines(path)
+            if not lines:
+                raise SourceError(f"gates: safety: {path}: has no entry, and would reject nothing")
+            for line in lines:
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
                     raise SourceError(f"{path}: the entry {line!r} has no letter or digit")
@@ -129,9 +133,6 @@ def _joined(words: list[str]) -> Iterator[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"gates: safety: {path}: cannot be read: {error}") from error
+    lines = read_text(path, f"gates: safety: {path}").splitlines()
     told = (line.partition("#")[0].strip() for line in lines)
     return [line for line in told if line]

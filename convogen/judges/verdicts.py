@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from convogen.errors import SourceError
+from convogen.textfile import open_file
 
 __all__ = [
     "PROTOCOLS",
@@ -95,10 +97,11 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
     Raises `SourceError` naming the line where one is no verdict, and where there is none.
     """
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with open_file(path) as file:
+            lines = TextIOWrapper(file, "utf-8-sig")
             found = list(_verdicts(lines, path, protocol, generated))
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+        raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
     if not found:
         raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
     said: dict[str, str | None] = {}

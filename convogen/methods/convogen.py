@@ -93,7 +93,7 @@ class ConvoGen(Method):
         "rotate: the seeds in turn, other shots in each round, and nothing enters the hub",
     )
     lanes: int = Field(
-        default=1, ge=1, description="independent lineages of the hub; 1 is the paper"
+        default=1, ge=1, le=10_000, description="independent lineages of the hub; 1 is the paper"
     )
     per_round: int = Field(
         default=8, ge=1, description="experiences from the same shots (section III)"

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from convogen.errors import ModelFault, RunFolderError
 from convogen.files import append_line, mend_last_line, parse_row
+from convogen.keys import first_fault
 from convogen.models.base import Reply, TokenLogprob
 from convogen.types import Usage
 
@@ -220,10 +221,8 @@ def check_call(where: object, call: Any) -> None:
     try:
         _Call.model_validate(call)
     except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in detail["loc"]) or "call"
         raise RunFolderError(
-            f"{where}: damaged: {key}: {detail['msg']}; put the line back as it was"
+            f"{where}: damaged: {first_fault(error)}; put the line back as it was"
         ) from error
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from convogen.models.base import Reply
+from convogen.textfile import open_file
 
 __all__ = ["Provenance", "last_calls", "moved"]
 
@@ -62,7 +63,7 @@ def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
     """The last rows of a ledger, as far as they can be read; none where there is no ledger."""
     if not ledger.exists():
         return
-    with ledger.open("rb") as file:
+    with open_file(ledger) as file:
         start = max(0, ledger.stat().st_size - TAIL_BYTES)
         file.seek(start)
         lines = file.read().split(b"\n")

@@ -28,6 +28,7 @@ import jinja2.sandbox
 from convogen.errors import SourceError
 from convogen.models.base import Message
 from convogen.resources import PROMPTS
+from convogen.textfile import read_text
 from convogen.yaml12 import parse_yaml
 
 __all__ = ["Prompt", "Prompted", "load_prompt", "prompts_of"]
@@ -190,7 +191,4 @@ def _folders(owner: type[object]) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Prompt:
-    try:
-        return Prompt(path, path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"prompt {path}: cannot be read: {error}") from error
+    return Prompt(path, read_text(path, f"prompt {path}"))

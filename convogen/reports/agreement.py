@@ -29,6 +29,7 @@ from convogen.reports.calibration import prediction_powered, rogan_gladen
 from convogen.reports.intervals import difference_interval, mean_interval, statistic_interval
 from convogen.reports.verdicts import position_bias, verdict_file
 from convogen.scores import scores_manifest
+from convogen.textfile import read_text
 
 __all__ = [
     "Judgement",
@@ -268,11 +269,7 @@ def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]
     """Line, which dialogue, and whether it passes; a line without a choice is no label."""
     allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
     found: list[tuple[int, int | str, bool]] = []
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         try:
             row: Any = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError):

@@ -94,9 +94,11 @@ def fine_tune(
     base = gguf_of(plan.base)
     if plan.gguf:
         gguf_file.check_exportable(base)
-    data = _read(plan)
-    if fresh and (folder / "manifest.json").exists():
+    begun = (folder / "manifest.json").exists()
+    if begun:
         _trained(folder)
+    data = _read(plan)
+    if fresh and begun:
         moved_aside(folder)
     claim(folder)
     held = lock(folder)

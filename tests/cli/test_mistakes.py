@@ -272,3 +272,46 @@ def test_a_conversation_whose_id_is_no_name_of_a_folder_is_replayed(name: str) -
     assert ended.status == 0, ended.err
     (made,) = [one for one in Path().iterdir() if one.name.startswith("run.")]
     assert (made / "manifest.json").is_file()
+
+
+def test_a_word_list_without_an_entry_is_no_gate() -> None:
+    Path("words.txt").write_text("# nothing yet\n")
+    ended = a_run("--set", "gates=[{gate: safety, words: words.txt}]")
+    assert ended.status == 2
+    assert "words.txt: has no entry" in ended.complaint
+
+
+@pytest.mark.parametrize("name", ["../gone", "a/b/c", "a\x1b/b", "-a/b", "a--b/c", "a/b c"])
+def test_what_can_be_no_data_set_is_not_asked_for(name: str) -> None:
+    ended = convogen("stats", f"hf:{name}")
+    assert ended.status == 2
+    assert "is no name of a data set" in ended.complaint
+
+
+def test_scores_that_are_there_twice_are_counted_nowhere() -> None:
+    assert a_run().status == 0
+    judge = ("evaluate", "run", "--judge", "geval3", "--model", "scripted")
+    assert convogen(*judge).status == 0
+    scores = Path("run", "scores", "geval3.jsonl")
+    lines = scores.read_text("utf-8").splitlines(keepends=True)
+    other = lines[1].replace('"judge":"geval3"', '"judge":"another"')
+    for rows, said in (
+        ([lines[0], *lines], "there twice"),
+        ([lines[0], other, *lines[2:]], "judge another"),
+    ):
+        scores.write_text("".join(rows))
+        for command in (judge, ("evaluate", "run"), ("report", "run")):
+            ended = convogen(*command)
+            assert ended.status == 2
+            assert said in ended.complaint or "is not of this" in ended.complaint
+
+
+def test_a_row_of_the_ledger_is_told_by_its_line() -> None:
+    assert a_run().status == 0
+    ledger = Path("run", "ledger.jsonl")
+    first, second, *rest = [json.loads(line) for line in ledger.read_text("utf-8").splitlines()]
+    rows = [first, {**second, "prompt_tokens": -5}, *rest]
+    ledger.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = convogen("show", "run")
+    assert ended.status == 2
+    assert "ledger.jsonl line 2: damaged: prompt_tokens: must be at least 0" in ended.complaint

@@ -14,6 +14,7 @@ from convogen.methods.base import Method, Play, RunInputs
 from convogen.methods.diasynth.examples import Examples, open_examples, shipped_examples
 from convogen.methods.diasynth.plan import Plan
 from convogen.models.base import Sampling
+from convogen.textfile import read_text
 
 __all__ = ["DiaSynth"]
 
@@ -122,10 +123,7 @@ class DiaSynth(Method):
     def topic_list(self) -> list[str]:
         """The topics, read once; raises `SourceError` where there is none or one is there twice."""
         path = Path(self.topics) if self.topics else TOPICS
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"topics {path}: cannot be read: {error}") from error
+        lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]
         topics = [line for line in told if line and line[0] != "#"]
         if not topics:

@@ -1,0 +1,45 @@
+"""Numbers on the command line: as people write them, where Python would take `1_0` for 10."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, cast
+
+import click
+
+__all__ = ["Amount", "WholeNumber", "finite"]
+
+_WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+class WholeNumber(click.IntRange):
+    """A whole number of 64 bits at most, as every file of a run may hold it."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
+            self.fail(f"{value[:40]!r} is no whole number", param, ctx)
+        number: int = super().convert(cast("Any", value), param, ctx)
+        if not -(2**63) <= number < 2**63:
+            self.fail(f"{value} has more than 64 bits", param, ctx)
+        return number
+
+
+class Amount(click.FloatRange):
+    """A finite number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and finite(value) is None:
+            self.fail(f"{value[:40]!r} is no finite number", param, ctx)
+        return super().convert(cast("Any", value), param, ctx)
+
+
+def finite(text: str) -> float | None:
+    """The finite number that a text is; None where it is none."""
+    number = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
+    return number if math.isfinite(number) else None

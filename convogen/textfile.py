@@ -1,0 +1,54 @@
+"""A user's text files: only what is a file is opened, and no more of it read than fits.
+
+A named pipe would be waited for without end, and a device such as `/dev/zero` fills the memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from convogen.errors import SourceError, UserError
+
+__all__ = ["LARGEST_BYTES", "open_file", "read_text"]
+
+LARGEST_BYTES = 16 << 20
+"""Size of the largest file that is read as a whole."""
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file to read it; raises `OSError` for what is none, be it a folder, pipe or device."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            found = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise OSError(None, f"{found}, and no file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: Path, where: object = None, raising: type[UserError] = SourceError) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its mark.
+
+    Raises `raising` in one line that begins with `where`, the path if it is not given.
+    """
+    where, data = where or path, b""
+    try:
+        with open_file(path) as file:
+            data = file.read(LARGEST_BYTES + 1)
+        if len(data) > LARGEST_BYTES:
+            raise raising(f"{where}: cannot be read: larger than {LARGEST_BYTES >> 20} MB")
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise raising(f"{where}: line {line}: cannot be read: it is no {error.encoding}") from error
+    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
+        said = getattr(error, "strerror", None) or error
+        raise raising(f"{where}: cannot be read: {said}") from error
