@@ -8,8 +8,8 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from convogen.errors import SourceError, UserError
 
@@ -19,7 +19,7 @@ LARGEST_BYTES = 16 << 20
 """Size of the largest file that is read as a whole."""
 
 
-def open_file(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> BufferedReader:
     """Open a file to read it; raises `OSError` for what is none, be it a folder, pipe or device."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
