@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from convogen.cli.stats import command
+from convogen.cli.main import cli
 
 KEYS = {
     "conversations",
@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli, ["stats", *map(str, arguments)])
 
 
 def test_json_is_one_object_with_the_measures(file: Path) -> None:

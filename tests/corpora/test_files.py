@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 from convogen.cli.main import cli
-from convogen.cli.stats import command
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.types import Conversation
@@ -255,7 +254,7 @@ def test_what_is_hardly_right_is_warned_of(name: str, caplog: pytest.LogCaptureF
     ],
 )
 def test_the_measures_of_a_file(name: str, measures: dict[str, float]) -> None:
-    result = CliRunner().invoke(command, [str(FILES / name), "--json"])
+    result = CliRunner().invoke(cli, ["stats", str(FILES / name), "--json"])
     found: dict[str, Any] = json.loads(result.stdout)
     assert {key: round(found[key], 2) for key in measures} == measures
 
@@ -320,7 +319,7 @@ def test_what_is_no_turn_is_a_label() -> None:
 
 
 def test_json_says_what_was_left_out() -> None:
-    result = CliRunner().invoke(command, [str(FILES / "02f-tools.jsonl"), "--json"])
+    result = CliRunner().invoke(cli, ["stats", str(FILES / "02f-tools.jsonl"), "--json"])
     found = json.loads(result.stdout)
     assert found["left_out"] == {"tool": 4}
     assert "4 tool" in found["warnings"][0]
