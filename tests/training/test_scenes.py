@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
+from convogen.experiences import check_experience
 from convogen.experiment import Experiment as Loaded
 from convogen.models.base import Message
+from convogen.text import Scene, read_utterance
 from convogen.training.lessons import Lessons
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 
@@ -90,6 +93,22 @@ def test_a_run_is_learned_in_the_words_its_agents_were_asked_in(tmp_path: Path) 
     learned = [one.content for one in chat if one.role == "assistant"]
     assert learned[-len(said) :] == said
     assert chat[0].content.endswith("don't repeat yourself or anyone else.")
+
+
+@pytest.mark.parametrize(("name", "conversations"), [("people", 250), ("held-out", 50)])
+def test_the_scenes_that_are_shipped_are_sound(name: str, conversations: int) -> None:
+    scenes = list(read_scenes(str(EMBEDDED.with_name(f"{name}.scenes.jsonl")), None))
+    assert len(scenes) == conversations
+    lengths = [len(turn.text.split()) for scene in scenes for turn in scene.turns]
+    assert 14 < sum(lengths) / len(lengths) < 18
+    assert max(lengths) <= 28
+    for scene in scenes:
+        speakers = [turn.speaker for turn in scene.turns]
+        assert check_experience(scene.experience) is None
+        assert {persona.name for persona in scene.experience.personas} == set(speakers)
+        assert all(one != other for one, other in pairwise(speakers))
+        said = Scene("", (), (), frozenset())
+        assert not [t.text for t in scene.turns if read_utterance(t.text, said).fault]
 
 
 def test_a_corpus_with_personas_gets_names_and_a_meeting(tmp_path: Path) -> None:
