@@ -167,8 +167,8 @@ class _Engine:
         self._kept: set[int] = set()
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
         self._first = FirstTasks(UNTRIED, "tasks", _setting, _afterwards(experiment, store))
-        if store.n_conversations + store.n_rejected or _may_all_fail(experiment):
-            self._first.hopeful = True
+        self._first.hopeful = store.n_conversations + store.n_rejected > 0
+        self._first.all_may_fail = _may_all_fail(experiment)
 
     async def run(self, n: int) -> None:
         """Play until n conversations are committed, or all tasks of the plan.
@@ -244,7 +244,9 @@ class _Engine:
         self._gates.committed(outcome)
         log_outcome(task, outcome)
         self._tally.add(outcome.row[0])
-        if (way := self._way(outcome)) is not None:
+        if (way := self._way(outcome)) is None:
+            self._first.succeeded()
+        else:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:

@@ -1,22 +1,31 @@
 """Configurations that cannot work are stopped early: before they have cost much, and with a cure.
 
-Until one task has succeeded few are under way; where the first of them all fail in one way, the
-start ends. What the models answered last tells which key to change.
+Few tasks are under way until one has succeeded, and while one after the other fails. The start ends
+where the first of them fail, or later many in a row: an endpoint may well change in the middle of a
+run. What the models answered last tells which key to change.
 """
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from convogen.errors import Hopeless
 from convogen.models.journal import Journal
+from convogen.text.objects import is_blank_loop
 
-__all__ = ["FirstTasks", "SetKey", "Way", "cure"]
+__all__ = ["FIRST", "FirstTasks", "SetKey", "Way", "cure"]
 
 FIRST = 10
 """Tasks that fail in one way, none having succeeded, after which it is no chance."""
+
+ANYHOW = 30
+"""The same for tasks that fail in several ways."""
+
+IN_A_ROW = 50
+"""Tasks in a row that fail in one way, after one has succeeded, from which it is no chance."""
 
 SHOWN = 200
 THINKING_TOKENS = 4000
@@ -36,50 +45,88 @@ class Way:
 
 
 class FirstTasks:
-    """What the tasks of one start came to, until the first succeeds.
+    """What the tasks of one start came to: all until the first that succeeds, then those in a row.
 
     Args:
-        under_way: Tasks under way at most until then, one less for each that failed.
+        under_way: Tasks under way at most until one succeeds, one less for each that failed.
         of: What they are called: tasks, scores.
         set_key: How a role's sampling is changed.
         afterwards: How to go on.
         unanswered: How many suffice where the endpoint answered others, and nothing to them.
+        anyhow: How many suffice if they fail in several ways.
     """
 
     def __init__(
-        self, under_way: int, of: str, set_key: SetKey, afterwards: str, unanswered: int = FIRST
+        self,
+        under_way: int,
+        of: str,
+        set_key: SetKey,
+        afterwards: str,
+        unanswered: int = FIRST,
+        anyhow: int = ANYHOW,
     ) -> None:
         self.hopeful = False
-        """Whether a task came to something, or all may fail."""
+        """Whether a task came to something."""
+
+        self.all_may_fail = False
+        """Whether the user says so: then nothing is stopped."""
 
         self._under_way = under_way
         self._of = of
         self._set_key = set_key
         self._afterwards = afterwards
         self._unanswered = unanswered
-        self._failed: list[Way] = []
-        self._last: list[dict[str, Any]] = []
+        self._anyhow = anyhow
+        self._failed = deque[tuple[Way, list[dict[str, Any]]]](maxlen=IN_A_ROW)
+        self._attempts = 0
 
     @property
     def most(self) -> int | None:
         """How many may be under way; None: as many as one likes."""
-        return None if self.hopeful else max(1, self._under_way - len(self._failed))
+        if self.all_may_fail:
+            return None
+        if self.hopeful:
+            return None if len(self._failed) < FIRST else self._under_way
+        return max(1, self._under_way - len(self._failed))
+
+    def succeeded(self) -> None:
+        """A task came to something: what failed before it says no more."""
+        self.hopeful = True
+        self._failed.clear()
+        self._attempts = 0
 
     def failed(self, way: Way, journal: Journal) -> None:
-        """A task failed; raises `Hopeless` where all have failed in one way, and enough of them."""
+        """A task failed; raises `Hopeless` where enough of them have, and none succeeded since."""
+        if self.all_may_fail:
+            return
+        self._failed.append((way, list(journal.answers())[-1:]))
+        for call in journal.calls():
+            self._attempts += call.get("attempts", 1) + call.get("lost_attempts", 0)
+        ways = Counter((each.stage, each.kind) for each, _ in self._failed)
+        [(commonest, n)] = ways.most_common(1)
+        if self._is_enough(n, commonest[1]):
+            raise Hopeless(self._told(*commonest))
+
+    def _is_enough(self, in_one_way: int, kind: str) -> bool:
+        failed = len(self._failed)
         if self.hopeful:
-            return
-        self._failed.append(way)
-        self._last += list(journal.answers())[-1:]
-        needed = self._unanswered if way.kind == "endpoint_fault" else FIRST
-        if len(self._failed) < needed or len({(w.stage, w.kind) for w in self._failed}) > 1:
-            return
-        text = " ".join(way.text.split())[:SHOWN].removesuffix(".")
-        told = text if text.startswith(way.kind) else f"{way.kind}: {text}"
-        raise Hopeless(
-            f"the first {len(self._failed)} {self._of} all failed in one way, {way.stage}: {told}; "
-            f"{cure(self._last, self._set_key)}; {self._afterwards}"
+            return in_one_way == failed >= IN_A_ROW
+        if in_one_way >= (self._unanswered if kind == "endpoint_fault" else FIRST):
+            return True
+        # Calls that the endpoint fails at are tried often, so that it is their number that counts.
+        return failed >= self._anyhow or (
+            in_one_way < failed >= self._unanswered and self._attempts >= 3 * self._anyhow
         )
+
+    def _told(self, stage: str, kind: str) -> str:
+        n_failed = len(self._failed)
+        alike = [each for each in self._failed if (each[0].stage, each[0].kind) == (stage, kind)]
+        text = " ".join(alike[-1][0].text.split())[:SHOWN].removesuffix(".")
+        told = text if text.startswith(kind) else f"{kind}: {text}"
+        which = f"the {'last' if self.hopeful else 'first'} {n_failed} {self._of} all failed"
+        how = "in one way," if len(alike) == n_failed else f"in several ways, {len(alike)} in"
+        last = [answer for _, answers in alike for answer in answers]
+        return f"{which} {how} {stage}: {told}; {cure(last, self._set_key)}; {self._afterwards}"
 
 
 def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
@@ -91,7 +138,15 @@ def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
     if all("fault" in answer for answer in last):
         return _cure_fault(last[-1]["fault"])
     said = [f"{answer.get('text', '')}".strip() for answer in last]
-    if all(answer.get("finish_reason") == "length" for answer in last):
+    ended = {f"{answer.get('finish_reason', '')}" for answer in last}
+    if all(is_blank_loop(f"{answer.get('text', '')}") for answer in last):
+        return f"more room for the {role} would not help: --set models.default.json_mode=text"
+    if len(ended) == 1 and not ended & {"stop", "length", ""}:
+        return (
+            f"every reply of the {role} ended with the finish reason {ended.pop()!r}, which is no "
+            "whole reply's: name another model, or see `convogen doctor`"
+        )
+    if ended == {"length"}:
         return _cure_length(role, last, set_key, silent=not any(said))
     if not any(said):
         return f"every reply of the {role} is empty: name another model, or see `convogen doctor`"

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from convogen import __version__, registry
 from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import ExperimentError, RunFolderError, SourceError
-from convogen.hopeless import FirstTasks, Way
+from convogen.hopeless import FIRST, FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
@@ -212,9 +212,8 @@ class _Judging:
         self._traffic = traffic
         self._fingerprint = fingerprint
         self._places = places
-        self.first = FirstTasks(
-            UNTRIED, "scores", partial(_setting, judge), "--fresh judges anew", UNANSWERED
-        )
+        set_key, afterwards = partial(_setting, judge), "--fresh judges anew"
+        self.first = FirstTasks(UNTRIED, "scores", set_key, afterwards, UNANSWERED, FIRST)
 
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""
@@ -229,7 +228,9 @@ class _Judging:
                 store.commit(store.committed, given.score, given.journal)
                 _log_score(store.committed - 1, given.score)
                 self._traffic.tally.add("scores")
-                if not is_given(given.score):
+                if is_given(given.score):
+                    self.first.succeeded()
+                else:
                     self.first.failed(_way(given.score), given.journal)
         finally:
             await line.stop()
@@ -277,7 +278,9 @@ def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
     steps = [
         name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
     ]
-    return " ".join(f"--set {step}.{parameter}={value}" for step in steps) or f"more {parameter}"
+    return " ".join(f"--set {step}.{parameter}={value}" for step in steps) or (
+        "this judge's replies have no room for that: name a model that does not think"
+    )
 
 
 @contextmanager

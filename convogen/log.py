@@ -28,6 +28,7 @@ from convogen.visible import visible
 __all__ = ["run_log", "verbose"]
 
 ROOT = logging.getLogger("convogen")
+ROOT.addHandler(logging.NullHandler())  # otherwise Python prints warnings that no handler takes
 MAX_BYTES = 8 << 20
 """Size from which `log.jsonl` becomes `log.jsonl.1`, in place of the one before."""
 

@@ -289,6 +289,19 @@ def test_a_selector_that_fails_is_repaired_like_one_that_names_nobody() -> None:
     assert all(turn.selection and turn.selection.repair for turn in turns[1:])
 
 
+def test_a_selector_that_has_chosen_may_fail_or_fall_silent() -> None:
+    def script(request: Request) -> str:
+        said = improvise(request)
+        if request.role != "selector" or "has not spoken yet" in f"{request.messages}":
+            return said
+        if len(request.messages[-1].content) % 2:
+            raise ModelFault("endpoint_fault", "boom")
+        return ""
+
+    turns, ended = play(script, max_turns=8)
+    assert (len(turns), ended) == (8, "max_turns")
+
+
 def test_a_reply_without_fault_is_taken_before_one_that_was_cut_off() -> None:
     whole = "I already told him the rent is due on Friday, and he laughed."
     left: list[str | Reply] = [Reply("Well. I thi", Usage(), "length"), whole]

@@ -51,6 +51,14 @@ HOPELESS: dict[str, tuple[Callable[[Asked], Answer], list[str]]] = {
     "cut": (cut, ["ended at max_tokens=4000 before its end", "--set sampling.generator."]),
     "empty": (lambda _: say(""), ["every reply of the generator is empty"]),
     "prose": (lambda _: say("Of course I can!"), ["experience_invalid", "'Of course I can!'"]),
+    "blank": (
+        lambda _: say('{"topic": "' + "\\n" * 900, finish_reason="length"),
+        ["blank_loop", "would not help: --set models.default.json_mode=text"],
+    ),
+    "unknown end": (
+        lambda _: say("Well.", finish_reason="tool_calls"),
+        ["ended with the finish reason 'tool_calls'"],
+    ),
     "refused": (
         lambda _: refuse(400, "tools are required for this model"),
         ["bad_request", "tools are required for this model"],
@@ -95,10 +103,70 @@ def test_failures_of_several_kinds_are_for_the_limit(
         say("no") if asked.body["seed"] % 2 else refuse(400, "no such schema")
     )
     models = {"name": "m", "base_url": endpoint.base_url}
-    settings = {"iterative": False, "reasks": 0, "max_failures": 15}
+    settings = {"iterative": False, "reasks": 0, "max_failures": 8}
     wanted = Experiment({"name": "x", "n": 40, "models": models, **settings})
-    with pytest.raises(TooManyFailures, match="max_failures: 15"):
+    with pytest.raises(TooManyFailures, match="max_failures: 8"):
         run(wanted, tmp_path)
+
+
+def of_selector(answer: Answer) -> Callable[[Asked], Answer]:
+    """Converses, and gives the manager this answer."""
+
+    def script(asked: Asked) -> Answer:
+        managing = "You direct a conversation" in asked.body["messages"][0]["content"]
+        return answer if managing else converse(asked)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (refuse(400, "no such grammar"), "conversation: bad_request: .*no such grammar"),
+        (say(""), "selector_silent: .*every reply of the selector is empty"),
+        (
+            say("", finish_reason="length", usage={"completion_tokens": 20}),
+            r"max_tokens=20 with nothing said.*--set sampling\.selector\.max_tokens=4000",
+        ),
+    ],
+)
+def test_a_selector_that_never_chooses_is_no_group_chat(
+    answer: Answer, words: str, endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script = of_selector(answer)
+    models = {"name": "m", "base_url": endpoint.base_url}
+    wanted = Experiment.load("GPFS-s", {"n": 100, "models": models, "participants": 3})
+    with pytest.raises(Hopeless, match=f"first 10 tasks all failed in one way, .*{words}"):
+        run(wanted, tmp_path)
+    assert len(endpoint.asked) <= MOST_CALLS
+
+
+def test_one_odd_failure_among_the_first_hides_nothing(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script = lambda asked: refuse(400, "odd") if asked.nth == 3 else thinking(asked)
+    ended = convogen("run", "GPFS-s", *at(endpoint), "--n", "1000", "--out", tmp_path / "run")
+    assert ended.status == 1
+    assert "the first 11 tasks all failed in several ways, 10 in experience" in ended.complaint
+    assert "the model thinks: --set sampling.generator.max_tokens=" in ended.complaint
+    assert len(endpoint.asked) <= MOST_CALLS
+
+
+def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script = lambda asked: thinking(asked) if asked.nth > 150 else converse(asked)
+    small = ("--set", "max_turns=3", "--set", "reasks=0", "--concurrency", "4")
+    started = ("run", "GPFS-s", *at(endpoint), *small, "--n", "1000", "--out", tmp_path)
+    ended = convogen(*started)
+    assert ended.status == 1
+    assert "the last 50 tasks all failed in one way, " in ended.complaint
+    assert len(list(load_run(tmp_path).conversations())) > 5, "what was good is kept"
+    assert len(endpoint.asked) <= 150 + MOST_CALLS
+    endpoint.script = converse
+    done = convogen(*started[:-4], "--n", "60", "--out", tmp_path)
+    assert done.status == 0, "and it goes on"
+    assert len(list(load_run(tmp_path).conversations())) == 60
 
 
 class Poisoned(ScriptedModel):
@@ -115,6 +183,15 @@ class Poisoned(ScriptedModel):
         if request.messages[-1].content != PROBE and self.fails(request):
             raise Transient("answered 500: boom")
         return await super().complete(request)
+
+
+def test_a_run_whose_selector_alone_fails(tmp_path: Path) -> None:
+    model = Poisoned(lambda request: request.role == "selector")
+    models = {"default": SPEC.model_dump()}
+    wanted = Experiment.load("GPFS-s", {"n": 100, "models": models, "participants": 3})
+    with pytest.raises(Hopeless, match=r"conversation: endpoint_fault: .*500: boom"):
+        run_virtually(run_async(wanted, tmp_path, open_model=lambda _: model))
+    assert model.asked <= MOST_CALLS
 
 
 def test_a_run_all_of_whose_prompts_fail_while_a_probe_is_answered(tmp_path: Path) -> None:
@@ -186,6 +263,26 @@ def test_a_judge_without_a_score_stops_early(endpoint: EndpointServer, tmp_path:
     ended = convogen("evaluate", tmp_path / "run", "--judge", "geval", *at(endpoint))
     assert ended.status == 1
     assert "the first 10 scores all failed in one way" in ended.complaint
+    assert "I would rather not say." in ended.complaint
+    assert len(endpoint.asked) <= MOST_JUDGED
+
+
+@pytest.mark.parametrize("judge", ["geval", "gptscore", "geval3"])
+def test_a_judge_without_a_score_stops_early_whatever_its_first_fault_is(
+    judge: str, endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    generated(tmp_path / "run", 12)
+    poisoned: list[str] = []
+
+    def script(asked: Asked) -> Answer:
+        said = f"{asked.body['messages']}"
+        poisoned.extend([said] if not poisoned and PROBE not in said else [])
+        return refuse(500, "boom") if said == poisoned[0] else say("I would rather not say.")
+
+    endpoint.script = script
+    ended = convogen("evaluate", tmp_path / "run", "--judge", judge, *at(endpoint))
+    assert ended.status == 1
+    assert "in several ways" in ended.complaint
     assert "I would rather not say." in ended.complaint
     assert len(endpoint.asked) <= MOST_JUDGED
 

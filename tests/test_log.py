@@ -121,6 +121,7 @@ def test_where_it_cannot_be_written_the_run_goes_on(tmp_path: Path, kind: str) -
 
 def test_two_runs_do_not_mix_and_nothing_is_left_behind(tmp_path: Path) -> None:
     root = logging.getLogger("convogen")
+    before = list(root.handlers)
     with run_log(tmp_path / "outer.jsonl"):
         TRAFFIC.info("outer")
         with run_log(tmp_path / "inner.jsonl"):
@@ -134,7 +135,7 @@ def test_two_runs_do_not_mix_and_nothing_is_left_behind(tmp_path: Path) -> None:
     with verbose(2):
         assert root.isEnabledFor(logging.DEBUG)
     assert root.level == logging.NOTSET
-    assert not root.handlers
+    assert root.handlers == before
 
 
 def test_verbose_prints_it_and_twice_prints_all(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ async def examine(spec: ModelSpec) -> dict[str, Any]:
     """
     from convogen.errors import EndpointDown
     from convogen.models.base import Transient
+    from convogen.models.pool import no_completion_from
     from convogen.models.traffic import open_model
 
     model = open_model(spec)
@@ -89,7 +90,8 @@ async def examine(spec: ModelSpec) -> dict[str, Any]:
             report |= await calls.long_prompt()
         return report | await calls.speed()
     except Transient as fault:
-        raise EndpointDown(f"model {spec.name}: {fault}") from fault
+        advice = f"; {no_completion_from(spec)}" if fault.kind == "unreadable" else ""
+        raise EndpointDown(f"model {spec.name}: {fault}{advice}") from fault
     finally:
         await model.close()
 
@@ -113,10 +115,11 @@ class _Calls:
     async def _try(self, text: str, **more: Any) -> Reply | str:
         """Return a reply, or why there is none: what one call lacks is no reason to stop."""
         from convogen.errors import ModelConfigError, ModelFault
+        from convogen.models.base import Transient
 
         try:
             return await self._ask(text, **more)
-        except (ModelFault, ModelConfigError) as fault:
+        except (ModelFault, ModelConfigError, Transient) as fault:
             return f"{fault}"
 
     async def hello(self) -> dict[str, Any]:
@@ -158,7 +161,9 @@ class _Calls:
 
     async def judged(self) -> dict[str, Any]:
         reply = await self._try("Answer with one digit: 1+1=", top_logprobs=TOP_LOGPROBS)
-        if isinstance(reply, str) or not (reply.logprobs and reply.logprobs[0].top):
+        if isinstance(reply, str):
+            return {"log_probabilities": False, "log_probabilities_fault": reply}
+        if not (reply.logprobs and reply.logprobs[0].top):
             return {"log_probabilities": False}
         return {"log_probabilities": True, "alternatives": len(reply.logprobs[0].top)}
 
@@ -179,8 +184,10 @@ class _Calls:
 
     async def speed(self) -> dict[str, Any]:
         started = time.perf_counter()
-        reply = await self._ask("Tell me about the sea.", max_tokens=SHORT_ROOM)
+        reply = await self._try("Tell me about the sea.", max_tokens=SHORT_ROOM)
         seconds = max(time.perf_counter() - started, 1e-6)
+        if isinstance(reply, str):
+            return {"tokens_a_second": 0.0, "speed_fault": reply}
         return {"tokens_a_second": round(reply.usage.completion_tokens / seconds, 1)}
 
 

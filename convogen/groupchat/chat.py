@@ -88,8 +88,8 @@ async def play_group_chat(
 ) -> Played:
     """Play one experience; `on_turn` is called after each reply.
 
-    Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand,
-    otherwise it is why the chat ended.
+    Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
+    no selector is there, otherwise it is why the chat ended.
     """
     chat = Chat(experience, rules, prompts, session, on_turn)
     if rules.max_turns < 2:
@@ -102,7 +102,8 @@ async def play_group_chat(
         chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
         await running
         raise
-    if isinstance(chat.failed, ModelFault) and 2 * len(chat.turns) >= rules.max_turns:
+    stands = 2 * len(chat.turns) >= rules.max_turns and not chat.undirected
+    if isinstance(chat.failed, ModelFault) and stands:
         return Played(chat.turns, chat.failed.kind, [])
     if chat.failed is not None:
         raise chat.failed
@@ -138,6 +139,7 @@ class Chat:
     ended: str | None = None
     refused: list[str] = field(default_factory=list[str])
     failed: BaseException | None = None
+    undirected: bool = False
     selection: Selection | None = None
     asking: asyncio.Future[Answer] | None = None
 

@@ -29,15 +29,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Ended", "Selector"]
 
+OF_THE_TEXT = ("content_filter", "refusal")
+"""Faults that say something of what the chat is about, nothing of the model."""
+
+MOST_SILENT = 3
+"""Replies without a word, none with one before, after which there is no selector."""
+
 
 class Selector(ChatCompletionClient):
-    """The manager's model client: whatever the model replies, one candidate comes back."""
+    """The manager's model client: whatever the model replies, one candidate comes back.
+
+    A model that never says anything selects nobody: its chat fails, being no group chat.
+    """
 
     component_type = "model"
     component_config_schema = BaseModel
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
+        self._heard = False
+        self._silent = 0
 
     async def create(
         self,
@@ -73,8 +84,12 @@ class Selector(ChatCompletionClient):
         try:
             answer = await chat.ask("selector", prompt, choices=list(names.values()))
         except ModelFault as fault:
+            if not self._heard and fault.kind not in OF_THE_TEXT:
+                chat.undirected = True
+                raise
             reply, key = fault.evidence, None
         else:
+            self._listen(answer.text)
             reply, key = answer.text, resolve_speaker(answer.text, names)
         repair = None
         if key is None:
@@ -88,6 +103,15 @@ class Selector(ChatCompletionClient):
             usage=answer and answer.usage,
         )
         return key
+
+    def _listen(self, said: str) -> None:
+        """Take note of a reply; raises `ModelFault` where the model is seen to say nothing."""
+        self._heard |= bool(said.strip())
+        self._silent += 1
+        if not self._heard and self._silent >= MOST_SILENT:
+            self._chat.undirected = True
+            said = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
+            raise ModelFault("selector_silent", said)
 
     def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
         raise NotImplementedError("the selector does not stream")

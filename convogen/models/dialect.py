@@ -33,6 +33,14 @@ _NO_SYSTEM = re.compile(
 )
 """How servers word that their chat template has no system role."""
 
+_NAMED = (
+    r"\b(?:argument|field|input|param(?:eter)?|property|option)s?\b[^.;]{{0,60}}?\b{0}\b"
+    r"|\b(?:body|request|support|allow|permit|accept)\w*\W{{1,4}}{0}\b"
+    r"|\b{0}\b(?:\W+\w+){{0,2}}?\W+"
+    r"(?:not|\w+n't|only|must|should|unsupported|deprecated|forbidden)\b"
+)
+"""How servers name a parameter that they refuse without quoting it."""
+
 JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured")
 
 
@@ -132,7 +140,7 @@ class Dialect:
             if "max_tokens" in body and "max_completion_tokens" in detail:
                 self.max_tokens_key = "max_completion_tokens"
                 return True
-            refused = [key for key in OPTIONAL if key in body and quoted(key, detail)]
+            refused = [key for key in OPTIONAL if key in body and names(key, detail)]
             if refused:
                 self._refused |= {
                     (role, key, None if key == VARYING else repr(body[key])) for key in refused
@@ -156,9 +164,14 @@ def _refuses_system(body: dict[str, Any], detail: str) -> bool:
     return has_system and _NO_SYSTEM.search(detail) is not None
 
 
-def quoted(key: str, detail: str) -> bool:
-    """True where an error names a parameter as such: 'stop' is a word, `"stop"` a parameter."""
-    return any(f"{mark}{key}{mark}" in detail for mark in ("'", '"', "`"))
+def names(key: str, detail: str) -> bool:
+    """True where an error names a parameter as such: 'stop' is a word, `"stop"` a parameter.
+
+    Without quotes it is one behind the word for it, or in front of what it may not be.
+    """
+    if any(f"{mark}{key}{mark}" in detail for mark in ("'", '"', "`")):
+        return True
+    return re.search(_NAMED.format(key), detail, re.IGNORECASE) is not None
 
 
 def portable(schema: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
@@ -20,6 +20,9 @@ __all__ = ["Advice", "Faults", "Refusal", "too_long"]
 
 REMEDIED = (400, 404, 413, 422, 500)
 """Statuses with which servers say what would help."""
+
+_TLS_ALERT = r"b'\x15\x03"
+"""How what a server of TLS answers to plain text begins, as it is shown."""
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
 """Statuses after which the model may still have answered, to be paid for."""
@@ -77,6 +80,9 @@ class Faults:
         causes = list(_causes(error))
         cause = causes[-1]
         detail = self._secrets.mask_error(" ".join(f"{type(cause).__name__}: {cause}".split()))
+        if (broken := _broken(causes)) is not None:
+            what, kind = broken
+            return Transient(f"{self._where} {what} ({detail})"[:300], kind=kind)
         message = f"{self._where} cannot be reached ({detail})"[:300]
         unconnected = (
             aiohttp.ClientConnectorError,
@@ -85,7 +91,9 @@ class Faults:
         )
         sent = not any(isinstance(each, unconnected) for each in causes)
         if not sent and not self.answered:
-            return EndpointDown(f"{message}; {self._advice.unreached}")
+            no_tls = "WRONG_VERSION_NUMBER" in detail
+            advice = "it does not speak TLS: try http:// in --base-url" if no_tls else ""
+            return EndpointDown(f"{message}; {advice or self._advice.unreached}")
         if sent and any(isinstance(each, TimeoutError) for each in causes):
             late = f"{self._where}: no answer within {self._timeout_s:g} s; {self._advice.late}"
             return Transient(late, kind="time-out")
@@ -136,6 +144,23 @@ class Faults:
 def too_long(most_bytes: int) -> Transient:
     """Return the fault of an answer that is longer than what is read."""
     return Transient(f"an answer of more than {most_bytes >> 20} MiB", kind="unreadable")
+
+
+def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
+    """Return what is wrong with an answer that began to come; None if none did."""
+    import aiohttp
+    import httpx2
+    from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
+
+    if any(isinstance(each, httpx2.DecodingError) for each in causes):
+        return "packed its answer in a way that cannot be undone", "unreadable"
+    if any(isinstance(each, aiohttp.ClientPayloadError) for each in causes):
+        return "broke its answer off", "connection"
+    if isinstance(causes[-1], BadStatusLine) and _TLS_ALERT in f"{causes[-1]}":
+        return "speaks TLS: try https:// in --base-url", "unreadable"
+    if isinstance(causes[-1], BadHttpMessage):
+        return "gave an answer that is not HTTP", "unreadable"
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

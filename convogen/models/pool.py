@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 
 from convogen.errors import EndpointDown, ModelConfigError
 from convogen.masking import public_url
+from convogen.models.addresses import has_version
 from convogen.models.base import ChatModel, Request, Transient
 from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
 from convogen.models.spec import ModelSpec
 from convogen.models.truncation import PromptWatch
 from convogen.types import Usage
 
-__all__ = ["Endpoint", "Permit", "Pool"]
+__all__ = ["Endpoint", "Permit", "Pool", "no_completion_from"]
 
 LOG = logging.getLogger("convogen.traffic")
 
@@ -164,7 +165,9 @@ class Endpoint:
                 f"patience_s is {self.spec.patience_s:g}"
             )
         elif never and permit.trial:
-            self.down = EndpointDown(f"model {self.spec.name}: {fault}; {self._no_api()}")
+            self.down = EndpointDown(
+                f"model {self.spec.name}: {fault}; {no_completion_from(self.spec)}"
+            )
         elif opened and self.breaker.failing_s + wait_s > self.spec.patience_s:
             self.down = EndpointDown(
                 f"model {self.spec.name}: {fault}; no call was answered for "
@@ -183,12 +186,6 @@ class Endpoint:
         """Leave it alone until it was probed."""
         self.breaker.doubt()
 
-    def _no_api(self) -> str:
-        """What is wrong with a place that never gave a completion."""
-        if self.spec.base_url and not self.spec.base_url.rstrip("/").endswith("/v1"):
-            return f"{self.where} is no base URL of a chat API: base URLs end in /v1 (--base-url)"
-        return f"{self.where} never gave a completion; check --base-url, `convogen doctor`"
-
     def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
         """Give the place back; nothing more is asked of an endpoint that refuses us."""
         self.down = reason
@@ -199,6 +196,14 @@ class Endpoint:
         self.in_flight -= 1
         for pool in self.pools:
             pool.dispatch()
+
+
+def no_completion_from(spec: ModelSpec) -> str:
+    """What is wrong with a place that never gave a completion."""
+    where = public_url(spec.base_url) if spec.base_url else spec.identity
+    if spec.base_url and not has_version(spec.base_url):
+        return f"{where} is no base URL of a chat API: base URLs end in /v1 (--base-url)"
+    return f"{where} never gave a completion; check --base-url: is a chat API served there?"
 
 
 class Pool:

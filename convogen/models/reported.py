@@ -22,9 +22,14 @@ UNKNOWN = 500
 """The status of an error that names none: the endpoint failed, and asking again may help."""
 
 _NAMED = (
-    (402, r"insufficient_(?:\w+_)?(?:quota|balance|credit|fund)|payment_required|billing"),
-    (401, r"(?:invalid|incorrect|missing|no|expired)_(?:\w+_)?(?:api_?key|token|credential)"
-          r"|unauthori[sz]ed|unauthenticated|authentication|login_fail"),
+    (402, r"insufficient_(?:\w+_)?(?:quota|balance|credit|fund)|payment_required|billing|in_arrears"
+          r"|recharge|top_up(?![a-z])|quota_(?:is_)?exhausted|credit_balance"
+          r"|(?:out_of|no|not_enough|exceeded_your)_(?:[a-z]+_){0,2}(?:quota|credit|balance)"),
+    (401, r"(?:invalid|incorrect|missing|no|expired)_(?:\w+_)?(?:api_?key|token(?!s)|credential)"
+          r"|(?:api_?key|(?:access|auth)_token|credential)s?_(?:is_|are_|was_|has_|been_|not_)*"
+          r"(?:invalid|incorrect|missing|expired|valid|found|provided|revoked|disabled)"
+          r"|unauthori[sz]ed|unauthenticated|not_(?:authenticated|logged_in)|authentication"
+          r"|login_fail"),
     (429, r"rate_?limit|too_many_requests|resource_?exhausted|throttl|quota_exceeded"),
     (503, r"overload|unavailable|at_capacity"),
     (404, r"unexpected_endpoint"),

@@ -23,7 +23,10 @@ MOST_WRAPPERS = 3
 """Objects of one key, one within the other, that are unwrapped, the innermost included."""
 
 BLANK_LOOP = 200
-"""Characters of white space at the end of a reply from which a model loops over them."""
+"""Characters of white space at the end of a reply from which a model loops over them; in a text of
+an object it is written as escapes."""
+
+_REVERSED_BLANK = re.compile(r"\\?(?:[nrt]\\|\s)*+")
 
 _TEXT = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _BRACE = re.compile(rf"{_TEXT}|[{{}}]", re.DOTALL)
@@ -73,7 +76,8 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
 
 def is_blank_loop(text: str) -> bool:
     """Return whether a reply ends in so much white space that its model would never have ended."""
-    return len(text) - len(text.rstrip()) >= BLANK_LOOP
+    blank = _REVERSED_BLANK.match(text[::-1])
+    return blank is not None and blank.end() > BLANK_LOOP
 
 
 def _end(text: str, begin: int) -> int | None:

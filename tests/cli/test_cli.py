@@ -250,6 +250,28 @@ def test_doctor_of_a_model_that_thinks_and_has_no_system_role(endpoint: Endpoint
     assert "4096" in report["long_prompt_fault"]
 
 
+def test_doctor_goes_on_where_the_endpoint_fails_at_one_call(endpoint: EndpointServer) -> None:
+    endpoint.script = lambda asked: say("Hello!") if asked.nth == 1 else refuse(500, "boom")
+    arguments = ("doctor", "--model", "m", "--base-url", endpoint.base_url, "--json")
+    report = json.loads(convogen(*arguments).out)
+    assert (report["reachable"], report["says"]) == (True, "Hello!")
+    for key in ("json_schema", "log_probabilities", "long_prompt"):
+        assert report[key] is False
+    for key in ("json_fault", "log_probabilities_fault", "long_prompt_fault", "speed_fault"):
+        assert "500: " in report[key]
+        assert "boom" in report[key]
+
+
+def test_doctor_says_what_a_place_lacks_that_is_no_api(endpoint: EndpointServer) -> None:
+    endpoint.script = lambda _: Bytes(b'{"status": "ok"}')
+    bare = endpoint.base_url.removesuffix("/v1")
+    ended = convogen("doctor", "--model", "m", "--base-url", bare)
+    assert ended.status == 2
+    assert "base URLs end in /v1" in ended.complaint
+    ended = convogen("doctor", "--model", "m", "--base-url", endpoint.base_url)
+    assert "is a chat API served there?" in ended.complaint
+
+
 def test_doctor_names_a_key_that_is_wrong_in_a_line(endpoint: EndpointServer) -> None:
     ended = convogen("doctor", "--base-url", "http://h:0/v1")
     assert ended.status == 2

@@ -68,6 +68,10 @@ STOPS: dict[str, Bytes] = {
     "a quota": raw({"error": {"message": "x", "code": "insufficient_quota", "type": "x"}}),
     "as a text": raw({"error": {"code": "402", "message": "x"}}),
     "beside choices": raw({"error": {"code": 401}, "choices": [{"message": {"content": "a"}}]}),
+    "in words": raw({"detail": "Not authenticated"}),
+    "a key in words": raw({"message": "The API key is not valid.", "success": False}),
+    "arrears": raw({"code": 1113, "msg": "Your account is in arrears, please recharge"}),
+    "no credits": raw({"error": {"message": "You are out of credits"}}),
     "a base_resp": raw({"choices": None, "base_resp": {"status_msg": "login fail"}}),
 }
 
@@ -76,6 +80,7 @@ PASSES: dict[str, Bytes] = {
     "502 in the choice": in_choice({"code": 502, "message": "slow down"}),
     "Google's list": raw([{"error": {"status": "RESOURCE_EXHAUSTED", "message": "slow down"}}]),
     "a text": raw({"error": "slow down"}),
+    "about tokens": raw({"error": "slow down: max tokens is invalid, no tokens left"}),
     "FastAPI's": raw({"detail": "slow down"}),
     "vLLM's of old": raw({"object": "error", "message": "slow down", "type": "InternalError"}),
     "Cloudflare's": raw({"success": False, "errors": [{"code": 7, "message": "slow down"}]}),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from command_line import Ended, convogen
 from endpoint_server import Answer, Asked, Bytes, EndpointServer
@@ -103,6 +108,55 @@ def test_a_place_that_is_no_api_stops_a_run_soon(
     assert ended.status == 2
     assert "base URLs end in /v1" in ended.err.splitlines()[-1]
     assert len(endpoint.asked) <= 25
+
+
+@contextmanager
+def saying(data: bytes) -> Iterator[int]:
+    """A port at which these bytes are said to whoever asks."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "scheme", "words"),
+    [
+        (b"\x15\x03\x03\x00\x02\x02\x16", "http", "speaks TLS: try https://"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "https", "does not speak TLS: try http://"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "http", "gave an answer that is not HTTP"),
+        (OK + b"X: y\r\n" * 50_000, "http", "gave an answer that is not HTTP"),
+        (OK + b"Content-Encoding: gzip\r\n\r\nnone", "http", "packed its answer in a way"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said_as_it_is(
+    data: bytes, scheme: str, words: str, tmp_path: object
+) -> None:
+    with saying(data) as port:
+        ended = run("--base-url", f"{scheme}://127.0.0.1:{port}/v1", "--out", f"{tmp_path}/run")
+    assert ended.status == 2
+    assert words in ended.err.splitlines()[-1]
+
+
+def test_an_answer_that_breaks_off_was_reached(endpoint: EndpointServer, tmp_path: object) -> None:
+    endpoint.script = lambda _: Bytes(b"{" * 100, cut_at=10)
+    url, patience = ("--base-url", endpoint.base_url), ("--set", "models.default.patience_s=1")
+    ended = run(*url, *patience, "--out", f"{tmp_path}/run")
+    assert "broke its answer off" in ended.err
+    assert "cannot be reached" not in ended.err
 
 
 def test_a_proxy_that_wants_a_login_or_refuses_is_said_at_once(

@@ -190,5 +190,8 @@ def test_hostile_replies_take_no_longer_than_their_length(reply: str) -> None:
 def test_white_space_without_end_is_told_from_a_blank_line() -> None:
     assert is_blank_loop('{"a": 1,' + "\n" * 300)
     assert is_blank_loop(" \t" * 300)
+    assert is_blank_loop('{"a": "one' + r"\n" * 300)
+    assert is_blank_loop('{"a": "one' + r" \t" * 300 + "\\")
+    assert not is_blank_loop("turn" * 300)
     assert not is_blank_loop('{"a": 1}\n\n\n')
     assert not is_blank_loop("")
