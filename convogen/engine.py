@@ -166,7 +166,8 @@ class _Engine:
         self._window = WINDOW * experiment.concurrency + 16
         self._kept: set[int] = set()
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
-        self._first = FirstTasks(UNTRIED, "tasks", _setting, _afterwards(experiment, store))
+        afterwards = _afterwards(experiment, store)
+        self._first = FirstTasks(UNTRIED, "tasks", _setting, afterwards, unheard=traffic.unheard)
         self._first.hopeful = store.n_conversations + store.n_rejected > 0
         self._first.all_may_fail = _may_all_fail(experiment)
 

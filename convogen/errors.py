@@ -11,7 +11,7 @@
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
-    │   ├── Hopeless              its first tasks, or a judge's first scores, all failed in one way
+    │   ├── Hopeless              its first tasks or scores, or many in a row, failed alike
     │   ├── TooManyRejected       its gates rejected more conversations than it allows
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
@@ -92,7 +92,7 @@ class TooManyFailures(RunStopped):
 
 
 class Hopeless(RunStopped):
-    """The first tasks, or scores, all failed in one way: what is configured cannot work."""
+    """Tasks or scores all failed, the first or many in a row: what is configured cannot work."""
 
 
 class TooManyRejected(RunStopped):

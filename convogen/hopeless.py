@@ -7,8 +7,8 @@ run. What the models answered last tells which key to change.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,18 @@ class Way:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """How a task failed, and what it was answered last."""
+
+    way: Way
+    last: dict[str, Any] | None
+
+    @property
+    def of(self) -> tuple[str, str]:
+        return self.way.stage, self.way.kind
+
+
 class FirstTasks:
     """What the tasks of one start came to: all until the first that succeeds, then those in a row.
 
@@ -54,6 +66,8 @@ class FirstTasks:
         afterwards: How to go on.
         unanswered: How many suffice where the endpoint answered others, and nothing to them.
         anyhow: How many suffice if they fail in several ways.
+        unheard: The roles that were asked and have not said a word yet: not every task asks each,
+            so that tasks may succeed beside it.
     """
 
     def __init__(
@@ -64,6 +78,7 @@ class FirstTasks:
         afterwards: str,
         unanswered: int = FIRST,
         anyhow: int = ANYHOW,
+        unheard: Collection[str] = (),
     ) -> None:
         self.hopeful = False
         """Whether a task came to something."""
@@ -77,7 +92,9 @@ class FirstTasks:
         self._afterwards = afterwards
         self._unanswered = unanswered
         self._anyhow = anyhow
-        self._failed = deque[tuple[Way, list[dict[str, Any]]]](maxlen=IN_A_ROW)
+        self._unheard = unheard
+        self._failed = deque[_Failed](maxlen=IN_A_ROW)
+        self._mute = defaultdict[str, list[_Failed]](list)
         self._attempts = 0
 
     @property
@@ -86,7 +103,8 @@ class FirstTasks:
         if self.all_may_fail:
             return None
         if self.hopeful:
-            return None if len(self._failed) < FIRST else self._under_way
+            wide = len(self._failed) < FIRST and not self._unheard
+            return None if wide else self._under_way
         return max(1, self._under_way - len(self._failed))
 
     def succeeded(self) -> None:
@@ -99,13 +117,26 @@ class FirstTasks:
         """A task failed; raises `Hopeless` where enough of them have, and none succeeded since."""
         if self.all_may_fail:
             return
-        self._failed.append((way, list(journal.answers())[-1:]))
+        last = next(iter(list(journal.answers())[-1:]), None)
+        failed = _Failed(way, last)
+        self._failed.append(failed)
         for call in journal.calls():
             self._attempts += call.get("attempts", 1) + call.get("lost_attempts", 0)
-        ways = Counter((each.stage, each.kind) for each, _ in self._failed)
+        ways = Counter(each.of for each in self._failed)
         [(commonest, n)] = ways.most_common(1)
         if self._is_enough(n, commonest[1]):
-            raise Hopeless(self._told(*commonest))
+            alike = [each for each in self._failed if each.of == commonest]
+            which = f"the {'last' if self.hopeful else 'first'} {len(self._failed)} {self._of}"
+            several = f"in several ways, {n} in" if n < len(self._failed) else "in one way,"
+            raise Hopeless(self._told(f"{which} all failed {several}", alike))
+        if last is not None and last["role"] in self._unheard:
+            mute = self._mute[last["role"]]
+            mute.append(failed)
+            if len(mute) == FIRST:
+                which = (
+                    f"{FIRST} {self._of} failed for the {last['role']}, which has answered none,"
+                )
+                raise Hopeless(self._told(which, mute))
 
     def _is_enough(self, in_one_way: int, kind: str) -> bool:
         failed = len(self._failed)
@@ -118,15 +149,12 @@ class FirstTasks:
             in_one_way < failed >= self._unanswered and self._attempts >= 3 * self._anyhow
         )
 
-    def _told(self, stage: str, kind: str) -> str:
-        n_failed = len(self._failed)
-        alike = [each for each in self._failed if (each[0].stage, each[0].kind) == (stage, kind)]
-        text = " ".join(alike[-1][0].text.split())[:SHOWN].removesuffix(".")
+    def _told(self, what: str, alike: Sequence[_Failed]) -> str:
+        stage, kind = alike[-1].of
+        text = " ".join(alike[-1].way.text.split())[:SHOWN].removesuffix(".")
         told = text if text.startswith(kind) else f"{kind}: {text}"
-        which = f"the {'last' if self.hopeful else 'first'} {n_failed} {self._of} all failed"
-        how = "in one way," if len(alike) == n_failed else f"in several ways, {len(alike)} in"
-        last = [answer for _, answers in alike for answer in answers]
-        return f"{which} {how} {stage}: {told}; {cure(last, self._set_key)}; {self._afterwards}"
+        last = [each.last for each in alike if each.last is not None]
+        return f"{what} {stage}: {told}; {cure(last, self._set_key)}; {self._afterwards}"
 
 
 def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:

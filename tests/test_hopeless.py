@@ -141,14 +141,28 @@ def test_a_selector_that_never_chooses_is_no_group_chat(
     assert len(endpoint.asked) <= MOST_CALLS
 
 
+def test_a_selector_that_never_chooses_is_noticed_beside_chats_that_need_none(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    endpoint.script = of_selector(refuse(400, "no such grammar"))
+    models = {"name": "m", "base_url": endpoint.base_url}
+    settings = {"n": 100, "models": models, "participants": [2, 3], "max_turns": 6}
+    with pytest.raises(
+        Hopeless, match=r"10 tasks failed for the selector, which has answered none"
+    ):
+        run(Experiment.load("GPFS-s", settings), tmp_path)
+    assert list(load_run(tmp_path).conversations()), "those of two people"
+    assert len(endpoint.asked) <= MOST_CALLS
+
+
 def test_one_odd_failure_among_the_first_hides_nothing(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    endpoint.script = lambda asked: refuse(400, "odd") if asked.nth == 3 else thinking(asked)
+    endpoint.script = lambda asked: refuse(400, "odd") if asked.nth == 3 else cut(asked)
     ended = convogen("run", "GPFS-s", *at(endpoint), "--n", "1000", "--out", tmp_path / "run")
     assert ended.status == 1
     assert "the first 11 tasks all failed in several ways, 10 in experience" in ended.complaint
-    assert "the model thinks: --set sampling.generator.max_tokens=" in ended.complaint
+    assert "before its end: --set sampling.generator.max_tokens=" in ended.complaint
     assert len(endpoint.asked) <= MOST_CALLS
 
 

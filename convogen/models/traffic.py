@@ -103,6 +103,10 @@ class Traffic:
         self._open_model = open_model
         self._endpoints: dict[str, Endpoint] = {}
         self._completion_tokens = 100.0
+        self.unheard: set[str] = set()
+        """Roles that were asked, and that have not said a word yet."""
+
+        self._heard: set[str] = set()
         pools = {role.spec.model_dump_json(): role.spec for role in roles.values()}
         opened = {key: self._pool(spec) for key, spec in pools.items()}
         self._pools = {name: opened[role.spec.model_dump_json()] for name, role in roles.items()}
@@ -123,6 +127,17 @@ class Traffic:
     def session(self, task: int, seed: int, journal: Journal, begun: str = "") -> Session:
         """The model calls of one task of a run that was first `begun` then."""
         return Session(self, task, seed, journal, begun)
+
+    def asking(self, role: str) -> None:
+        """A role is asked."""
+        if role not in self._heard:
+            self.unheard.add(role)
+
+    def heard(self, role: str, reply: Reply) -> None:
+        """A role answered."""
+        if role in self.unheard and reply.text.strip():
+            self._heard.add(role)
+            self.unheard.remove(role)
 
     def role(self, name: str) -> Role:
         """The model and sampling of a role."""
@@ -305,6 +320,7 @@ class Session:
             return known
         on_lost = partial(self._journal.lose, key, request.role, request.model)
         kind = self.traffic.role(request.role).spec.kind
+        self.traffic.asking(request.role)
         try:
             with call_span(request, kind, self._task) as span:
                 done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
@@ -317,6 +333,7 @@ class Session:
             raise
         self._endpoint = done.endpoint
         reply = replace(done.reply, model=done.endpoint.spec.identity)
+        self.traffic.heard(request.role, reply)
         self.traffic.provenance.heard(request.role, reply.model, reply)
         # No await between the answer and its journal line: what is answered is kept.
         self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
