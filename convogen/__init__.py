@@ -86,23 +86,6 @@ __all__ = [
 _HOMES = {
     "convogen.corpora": ("open_corpus",),
     "convogen.engine": ("run", "run_async"),
-    "convogen.errors": (
-        "BudgetReached",
-        "ConvogenError",
-        "EndpointDown",
-        "ExperimentError",
-        "Hopeless",
-        "LoopRunning",
-        "ModelConfigError",
-        "ModelFault",
-        "PluginError",
-        "RunFolderError",
-        "RunStopped",
-        "SourceError",
-        "TooManyFailures",
-        "TooManyRejected",
-        "UserError",
-    ),
     "convogen.experiment": ("Experiment",),
     "convogen.exports": ("export_run",),
     "convogen.judging": ("judge_run", "judge_run_async"),
@@ -112,15 +95,16 @@ _HOMES = {
     "convogen.store": ("Run", "load_run"),
     "convogen.types": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
+"""Where the public names are that are no exceptions."""
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported on first use, so that `import convogen` stays light."""
     from importlib import import_module
 
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home), name)
+    if name in __all__:
+        homes = (home for home, names in _HOMES.items() if name in names)
+        return getattr(import_module(next(homes, "convogen.errors")), name)
     raise AttributeError(f"module 'convogen' has no attribute {name!r}")
 
 

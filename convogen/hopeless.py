@@ -117,7 +117,8 @@ class FirstTasks:
         """A task failed; raises `Hopeless` where enough of them have, and none succeeded since."""
         if self.all_may_fail:
             return
-        last = next(iter(list(journal.answers())[-1:]), None)
+        answers = list(journal.answers())
+        last = answers[-1] if answers else None
         failed = _Failed(way, last)
         self._failed.append(failed)
         for call in journal.calls():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
 from convogen.types import Conversation
@@ -56,12 +56,10 @@ class BadRows:
             self.first.append(row)
 
 
-@dataclass(slots=True)
-class Findings:
-    """What converting a batch came upon; false if no row was bad."""
+@dataclass
+class _Seen:
+    """What is counted of conversations, for the warnings of `Reading`."""
 
-    bad: list[BadRow] = field(default_factory=list[BadRow])
-    ids: list[int] = field(default_factory=list[int])
     turns: int = 0
     one_word: int = 0
     silent: int = 0
@@ -74,6 +72,20 @@ class Findings:
     sentence: str | None = None
     label: str | None = None
     c1: str | None = None
+
+    def take(self, other: _Seen) -> None:
+        """Add what was seen elsewhere: the counts, and of the examples those that are missing."""
+        for each in fields(_Seen):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            setattr(self, each.name, mine or theirs if each.default is None else mine + theirs)
+
+
+@dataclass
+class Findings(_Seen):
+    """What converting a batch came upon; false if no row was bad."""
+
+    bad: list[BadRow] = field(default_factory=list[BadRow])
+    ids: list[int] = field(default_factory=list[int])
 
     def __bool__(self) -> bool:
         return bool(self.bad)
@@ -114,30 +126,13 @@ def _is_sentence(speaker: str) -> bool:
     return len(words) > _SPEAKER_WORDS or (len(words) > 2 and speaker[-1:] in ".!?")
 
 
-_COUNTS = (
-    "turns", "one_word", "silent", "strangers", "longer", "each_once", "one_speaker", "one_turn",
-)  # fmt: skip
-
-
 @dataclass
-class Reading:
+class Reading(_Seen):
     """What one pass over a corpus came upon."""
 
     bad_rows: BadRows = field(default_factory=BadRows)
     conversations: int = 0
-    turns: int = 0
-    one_word: int = 0
-    silent: int = 0
-    strangers: int = 0
-    longer: int = 0
-    each_once: int = 0
-    one_speaker: int = 0
-    one_turn: int = 0
-    left_out: Counter[str] = field(default_factory=Counter[str])
     doubles: int = 0
-    sentence: str | None = None
-    label: str | None = None
-    c1: str | None = None
     _ids: set[int] = field(default_factory=set[int])
 
     def add(self, found: Findings) -> None:
@@ -149,12 +144,7 @@ class Reading:
             elif len(self._ids) < _MAX_IDS:
                 self._ids.add(digest)
         self.conversations += len(found.ids)
-        for name in _COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(found, name))
-        self.left_out.update(found.left_out)
-        self.sentence = self.sentence or found.sentence
-        self.label = self.label or found.label
-        self.c1 = self.c1 or found.c1
+        self.take(found)
 
     def warnings(self) -> list[str]:
         """Return a line for each thing a user should look at before trusting the corpus."""

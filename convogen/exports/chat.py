@@ -11,6 +11,7 @@ TRL (`assistant_only_loss`) and LLaMA-Factory (`mask_history`) read no mask per 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
@@ -56,7 +57,15 @@ class Chat(Exporter):
 
 
 class _Tuning(Chat):
-    """What the formats for supervised fine-tuning have in common."""
+    """What the formats for supervised fine-tuning have in common.
+
+    A format has a `column` of messages, the `keys` of a message that are texts, and spells it.
+    """
+
+    container: ClassVar[Container] = "jsonl"
+    about_rows: ClassVar[str] = "a row is a conversation as its `perspective` sees it"
+    column: ClassVar[str]
+    keys: ClassVar[tuple[str, ...]]
 
     merge: bool = Field(
         default=True,
@@ -66,6 +75,24 @@ class _Tuning(Chat):
     loss_mask: Literal["weight", "train"] | None = Field(
         default=None, description="mark the messages to learn: no turn taken in spite of a fault"
     )
+
+    @abstractmethod
+    def message(self, one: Message) -> dict[str, Any]:
+        """A message as the format spells it."""
+
+    def columns(self) -> dict[str, Column]:
+        message: Column = {**dict.fromkeys(self.keys, "string"), **self._mask_column()}
+        texts = dict.fromkeys(("id", "experience", "perspective"), "string")
+        return {**texts, self.column: [message]}
+
+    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+        for name, messages in self._chats(item, counts):
+            yield {
+                "id": item.conversation.id,
+                "experience": item.conversation.experience,
+                "perspective": name,
+                self.column: [{**self.message(one), **self._masked(one)} for one in messages],
+            }
 
     def _chats(self, item: Item, counts: Counter[str]) -> Iterator[tuple[str, list[Message]]]:
         """The chats of a conversation by viewer, without those that teach nothing."""
@@ -101,63 +128,20 @@ class Messages(_Tuning):
     """`messages` with roles, the shape of the OpenAI API and of TRL's conversational data."""
 
     name: ClassVar[str] = "messages"
-    container: ClassVar[Container] = "jsonl"
-    about_rows: ClassVar[str] = "a row is a conversation as its `perspective` sees it"
+    column: ClassVar[str] = "messages"
+    keys: ClassVar[tuple[str, ...]] = ("role", "content", "name")
 
-    def columns(self) -> dict[str, Column]:
-        message: Column = {
-            **dict.fromkeys(("role", "content", "name"), "string"),
-            **self._mask_column(),
-        }
-        return {
-            "id": "string",
-            "experience": "string",
-            "perspective": "string",
-            "messages": [message],
-        }
-
-    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-        for name, messages in self._chats(item, counts):
-            yield {
-                "id": item.conversation.id,
-                "experience": item.conversation.experience,
-                "perspective": name,
-                "messages": [
-                    {
-                        "role": one.role,
-                        "content": one.content,
-                        **({"name": one.name} if one.name else {}),
-                        **self._masked(one),
-                    }
-                    for one in messages
-                ],
-            }
+    def message(self, one: Message) -> dict[str, Any]:
+        named = {"name": one.name} if one.name else {}
+        return {"role": one.role, "content": one.content, **named}
 
 
 class ShareGPT(_Tuning):
     """`conversations` of `from` (`system`, `human`, `gpt`) and `value`, as LLaMA-Factory reads."""
 
     name: ClassVar[str] = "sharegpt"
-    container: ClassVar[Container] = "jsonl"
-    about_rows: ClassVar[str] = "a row is a conversation as its `perspective` sees it"
+    column: ClassVar[str] = "conversations"
+    keys: ClassVar[tuple[str, ...]] = ("from", "value")
 
-    def columns(self) -> dict[str, Column]:
-        message: Column = {"from": "string", "value": "string", **self._mask_column()}
-        return {
-            "id": "string",
-            "experience": "string",
-            "perspective": "string",
-            "conversations": [message],
-        }
-
-    def rows(self, item: Item, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-        for name, messages in self._chats(item, counts):
-            yield {
-                "id": item.conversation.id,
-                "experience": item.conversation.experience,
-                "perspective": name,
-                "conversations": [
-                    {"from": _ROLES[one.role], "value": one.content, **self._masked(one)}
-                    for one in messages
-                ],
-            }
+    def message(self, one: Message) -> dict[str, Any]:
+        return {"from": _ROLES[one.role], "value": one.content}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from convogen import Experiment, run
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
 from convogen.masking import Secrets
-from convogen.models.base import Message, Reply, Request, Sampling, Transient
+from convogen.models.base import Message, Reply, Request, Sampling, Transient, printable
 from convogen.models.completions import finish_of, parsed, read_completion
 from convogen.models.endpoint import EndpointModel
 from convogen.models.reported import reported_error
@@ -390,11 +391,27 @@ def test_any_json_is_a_reply_an_error_or_a_fault_in_words(data: Any) -> None:
     assert min(reply.usage.prompt_tokens, reply.usage.completion_tokens) >= 0
 
 
-@given(st.text(max_size=30) | st.integers() | st.none())
+STOPS = (
+    "complete completed done end end_turn eos eos_token finished normal stop stop_sequence "
+    "stop_token"
+).split()
+
+
+@given(st.sampled_from([f"{one} " for one in STOPS]) | st.text(max_size=30) | st.integers())
 def test_only_words_for_the_end_are_finished(said: Any) -> None:
-    known = {"stop", "length", "content_filter", ""}
-    assert finish_of(said) in known or finish_of(said) != "stop"
+    found = finish_of(said)
+    if found == "stop":
+        word = re.sub(r"[\s-]+", "_", str(said).strip()).casefold().removeprefix("finish_reason_")
+        assert word in STOPS
+    elif found not in ("length", "content_filter", ""):
+        assert found == printable(str(said)).strip()
     assert finish_of(f"x{said}y") != "stop"
+
+
+@pytest.mark.parametrize("said", STOPS)
+def test_every_word_for_the_end_in_any_case(said: str) -> None:
+    for form in (said, said.upper(), said.replace("_", "-"), f"FINISH_REASON_{said.upper()}"):
+        assert finish_of(form) == "stop"
 
 
 @settings(max_examples=100, deadline=None)
