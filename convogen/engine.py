@@ -39,9 +39,10 @@ from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, run_manifest
 from convogen.tasklog import moved_aside
+from convogen.types import Conversation, Experience
 from convogen.waiting import drop, forget, keep
 
-__all__ = ["run", "run_async"]
+__all__ = ["OnConversation", "run", "run_async"]
 
 PRICED = 2
 """Tasks that must have ended before their cost tells how many more a budget will pay."""
@@ -51,6 +52,8 @@ UNPRICED = 8
 
 UNTRIED = 16
 """Tasks under way at most until one has succeeded."""
+
+OnConversation = Callable[[Conversation, Experience | None], None]
 
 PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
@@ -63,6 +66,7 @@ def run(
     limits: Limits | None = None,
     pilot: int | None = None,
     tally: Tally | None = None,
+    on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
     """Run an experiment into a folder (default `runs/<name>`), or finish a run begun there.
@@ -70,9 +74,10 @@ def run(
     `experiment` may be a shipped one's name or a YAML file, as it is by default.
     `fresh` moves an earlier run in the folder aside first. `limits` bounds what the whole folder
     may cost, and when this start ends. With `pilot` no more than that many of the n conversations
-    are played. `tally` counts what is done while it is done. `open_model` makes the model of a
-    spec. Raises `UserError` for what can be mended beforehand and `RunStopped` where the run ended
-    early; in either case what was answered is kept, and calling again goes on from there.
+    are played. `tally` counts what is done while it is done, `on_conversation` hears of each
+    conversation and of the experience it came of. `open_model` makes the model of a spec. Raises
+    `UserError` for what can be mended beforehand and `RunStopped` where the run ended early; in
+    either case what was answered is kept, and calling again goes on from there.
     """
     arguments = run_async(
         experiment,
@@ -81,6 +86,7 @@ def run(
         limits=limits,
         pilot=pilot,
         tally=tally,
+        on_conversation=on_conversation,
         open_model=open_model,
     )
     return run_to_end(arguments, "run_async")
@@ -94,6 +100,7 @@ async def run_async(
     limits: Limits | None = None,
     pilot: int | None = None,
     tally: Tally | None = None,
+    on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
@@ -126,7 +133,8 @@ async def run_async(
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observed(experiment, store):
             async with gate.until_deadline():
-                await _Engine(experiment, store, traffic, tally, gate.budget).run(wanted)
+                engine = _Engine(experiment, store, traffic, tally, gate.budget, on_conversation)
+                await engine.run(wanted)
         if _done(experiment, store) >= experiment.n or _exhausted(experiment, store):
             store.note({"complete": True, "ended_at": now()})
     except BudgetReached as reached:
@@ -155,7 +163,9 @@ class _Engine:
         traffic: Traffic,
         tally: Tally,
         budget: Budget,
+        on_conversation: OnConversation | None,
     ) -> None:
+        self._on_conversation = on_conversation
         self._budget = budget
         self._experiment = experiment
         self._store = store
@@ -245,6 +255,8 @@ class _Engine:
         self._gates.committed(outcome)
         log_outcome(task, outcome)
         self._tally.add(outcome.row[0])
+        if self._on_conversation and outcome.conversation:
+            self._on_conversation(outcome.conversation, outcome.experience)
         if (way := self._way(outcome)) is None:
             self._first.succeeded()
         else:

@@ -39,9 +39,14 @@ from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.keys import Keys
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
-from convogen.models.spec import EMBEDDED_ROOM, EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.spec import (
+    EMBEDDED_PROMPTS,
+    EMBEDDED_ROOM,
+    EMBEDDED_SAMPLING,
+    ModelSpec,
+)
 from convogen.prompts import Prompt
-from convogen.resources import EXPERIMENTS
+from convogen.resources import EXPERIMENTS, FOR_EMBEDDED
 from convogen.store import DATA_FORMAT
 from convogen.validation import refuse_unknown, validated
 from convogen.yaml12 import dump_yaml, read_mapping
@@ -233,7 +238,18 @@ class Experiment:
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
         """The prompts by step; raises `SourceError` where one's own file is wrong."""
-        return self.method.prompts(self.common.prompts)
+        return self.method.prompts({**self._suited_prompts, **self.common.prompts})
+
+    @property
+    def _suited_prompts(self) -> dict[str, str]:
+        """The prompts that suit the embedded model, of the steps in which it is asked."""
+        names = self.method.prompt_names
+        steps = ((step, EMBEDDED_PROMPTS.get(f"{self.method.name}/{step}")) for step in names)
+        return {
+            step: str(FOR_EMBEDDED / suits[1])
+            for step, suits in steps
+            if suits and self.model(suits[0]).is_shipped
+        }
 
     @cached_property
     def essence(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from convogen.text import (
 from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.variations import Variation
 
-__all__ = ["WORDS", "ExperienceGenerator", "draft_schema"]
+__all__ = ["WORDS", "ExperienceGenerator", "draft_schema", "encounter_messages"]
 
 WORDS = {
     "name": Words(4),
@@ -102,22 +102,8 @@ class ExperienceGenerator:
         All else about them stays as it is given. Of a variation only the place and the mood are
         suggested. Raises `ModelFault` as `invent`.
         """
-        unnamed = sum(person.name is None for person in people)
-        shown = [
-            {
-                "people": [person_line(persona, named=not unnamed) for persona in shot.personas],
-                "answer": encounter_text(shot, named=not unnamed),
-            }
-            for shot in shots
-        ]
-        messages = self._prompt.render(
-            people=[person_line(person, named=person.name is not None) for person in people],
-            unnamed=unnamed,
-            shots=shown,
-            words=WORDS,
-            starter_words=starter_words,
-            variation=variation and variation.scene(),
-        )
+        messages = encounter_messages(self._prompt, people, shots, starter_words, variation)
+        unnamed = _unnamed(people)
 
         def take(draft: Any, answer: Answer) -> Experience:
             _refuse_names(getattr(draft, "names", []), shots)
@@ -139,6 +125,36 @@ class ExperienceGenerator:
             session, "generator", messages, model, take, self._reasks, "experience_invalid"
         )
         return _fitted(experience.model_copy(update={"reasks": reasks}), starter_words)
+
+
+def encounter_messages(
+    prompt: Prompt,
+    people: Sequence[Persona | Profile],
+    shots: Sequence[Experience],
+    starter_words: int | None = None,
+    variation: Variation | None = None,
+) -> list[Message]:
+    """Return what the generator is asked with where the people are given."""
+    unnamed = _unnamed(people)
+    shown = [
+        {
+            "people": [person_line(persona, named=not unnamed) for persona in shot.personas],
+            "answer": encounter_text(shot, named=not unnamed),
+        }
+        for shot in shots
+    ]
+    return prompt.render(
+        people=[person_line(person, named=person.name is not None) for person in people],
+        unnamed=unnamed,
+        shots=shown,
+        words=WORDS,
+        starter_words=starter_words,
+        variation=variation and variation.scene(),
+    )
+
+
+def _unnamed(people: Sequence[Persona | Profile]) -> int:
+    return sum(person.name is None for person in people)
 
 
 def _fitted(experience: Experience, words: int | None) -> Experience:

@@ -8,6 +8,8 @@ _PACKAGE = Path(__file__).parent
 
 EXPERIMENTS = _PACKAGE / "experiments"
 PROMPTS = _PACKAGE / "prompts"
+FOR_EMBEDDED = _PACKAGE / "training" / "embedded"
+"""What the embedded model was trained on, and what came of it."""
 
 
 def shipped(folder: str) -> Path:

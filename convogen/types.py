@@ -196,7 +196,8 @@ class Turn(Record):
     the faults of the attempts at this turn that were not taken, `tidied` what was removed from the
     reply to get `text`. `request` is the hash of the request that was answered with `text`.
     `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
-    is the fault of an utterance that was taken because no better one came.
+    is the fault of an utterance that was taken because no better one came. Where several replies
+    were asked for at once, `candidates` has the fault of each, empty where it has none.
     """
 
     speaker: str
@@ -210,6 +211,7 @@ class Turn(Record):
     tidied: list[str] = []
     target_words: int | None = None
     lapse: str | None = None
+    candidates: list[str] = []
 
 
 class Label(Record):

@@ -16,7 +16,7 @@ from autogen_core import SingleThreadedAgentRuntime
 from convogen.errors import ModelFault
 from convogen.experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
-from convogen.models.base import Message, Reply, Request, Sampling
+from convogen.models.base import Message, Reply, Request, Sampling, TokenLogprob
 from convogen.models.journal import Journal
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
@@ -345,3 +345,67 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
     finally:
         gc.enable()
     assert gc.get_threshold() == before
+
+
+def offers(*replies: tuple[str, float]) -> Callable[[Request], str | Reply]:
+    """Agents are asked for several replies at once; these come first, so likely a token."""
+    left = list(replies)
+
+    def script(request: Request) -> str | Reply:
+        if request.role != "agent" or not left:
+            return improvise(request)
+        text, likely = left.pop(0)
+        tokens = tuple(TokenLogprob(word, likely) for word in text.split())
+        return Reply(text, Usage(), "stop", tokens)
+
+    return script
+
+
+def test_of_several_candidates_the_likeliest_without_a_fault_is_taken() -> None:
+    starter = EXPERIENCES[2].starter
+    script = offers(
+        (starter.text, -0.1),
+        ("The rent is due on Friday.", -2.0),
+        ("My sister has the key to the cellar.", -1.0),
+        (f"{starter.speaker}: It was me.", -0.2),
+    )
+    turns, _ = play(script, EXPERIENCES[2], max_turns=3, candidates=4)
+    assert turns[1].text == "My sister has the key to the cellar."
+    assert turns[1].candidates == ["echo", "", "", "other_speaker"]
+    assert turns[1].reasks == []
+    assert turns[2].candidates == ["", "", "", ""]
+    assert turns[0].candidates == []
+
+
+def test_candidates_of_an_endpoint_without_likelihoods_are_taken_as_they_come() -> None:
+    turns, _ = play(says("One thing.", "Another thing."), EXPERIENCES[2], max_turns=2, candidates=2)
+    assert (turns[1].text, turns[1].candidates) == ("One thing.", ["", ""])
+
+
+def test_where_all_candidates_are_faulty_all_are_asked_for_again() -> None:
+    echo = EXPERIENCES[2].starter.text
+    said = says(echo, "*shrugs*", "A good answer.", echo)
+    turns, _ = play(said, EXPERIENCES[2], max_turns=2, candidates=2)
+    assert (turns[1].text, turns[1].reasks) == ("A good answer.", ["echo"])
+    assert turns[1].candidates == ["echo", "stage_direction", "", "echo"]
+
+
+def test_a_fault_among_candidates_that_is_no_refusal_comes_out() -> None:
+    with pytest.raises(ModelFault) as fault:
+        play(fails("agent", 1), candidates=3)
+    assert fault.value.kind == "content_filter"
+
+
+def test_one_candidate_is_asked_for_without_likelihoods_and_leaves_no_trace() -> None:
+    asked: list[int | None] = []
+
+    def script(request: Request) -> str:
+        if request.role == "agent":
+            asked.append(request.top_logprobs)
+        return improvise(request)
+
+    turns, _ = play(script, EXPERIENCES[2], max_turns=3)
+    assert asked == [None, None]
+    assert all("candidates" not in turn.model_dump(exclude_defaults=True) for turn in turns)
+    play(script, EXPERIENCES[2], max_turns=2, candidates=2)
+    assert asked[2:] == [1, 1]

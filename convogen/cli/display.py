@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any, cast
 
 from rich.console import Console  # noqa: TID251 - its type alone
@@ -20,7 +21,7 @@ from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.tally import Tally
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
-from convogen.types import Conversation
+from convogen.types import Conversation, Experience
 from convogen.visible import visible
 from convogen.waiting import waiting
 
@@ -43,10 +44,14 @@ PRICED = (
 """What is said of prices, by whose they are."""
 
 
+COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+"""Those of the speakers of a conversation, in the order in which its people are listed."""
+
+
 @contextmanager
-def live(experiment: Experiment, tally: Tally) -> Generator[None]:
+def live(experiment: Experiment, tally: Tally, console: Console | None = None) -> Generator[None]:
     """Show what is done while it is done; where there is no terminal, only what holds it up."""
-    console = terminal(stderr=True)
+    console = console or terminal(stderr=True)
     if not console.is_terminal:
         print_notices(tally)
         yield
@@ -311,11 +316,13 @@ def summarise(run: Run) -> dict[str, Any]:
 
 
 def print_conversation(
-    run: Run, conversation: Conversation, console: Console | None = None
+    conversation: Conversation, experience: Experience | None, console: Console | None = None
 ) -> None:
-    """One conversation as people read it; what a model wrote is printed as it is."""
+    """One conversation as people read it, a colour for each speaker, the scene above.
+
+    What a model wrote is printed as it is.
+    """
     console = console or terminal()
-    experience = next((e for e in run.experiences() if e.id == conversation.experience), None)
     console.print(styled((conversation.id, "bold"), f" {conversation.ended}"))
     for key, value in conversation.context.items():
         if isinstance(value, dict):
@@ -327,8 +334,11 @@ def print_conversation(
         about = f"{card.age}, {card.lifestyle}" if card else persona.text or ""
         console.print(styled((f"{persona.name}:", "dim"), f" {about}"))
     console.print()
+    speakers = dict.fromkeys([*conversation.participants, *(t.speaker for t in conversation.turns)])
+    colours = dict(zip(speakers, cycle(COLOURS), strict=False))
     for turn in conversation.turns:
-        console.print(styled((f"{turn.speaker}:", "bold"), f" {turn.text}"))
+        said = styled((f"{turn.speaker}:", f"bold {colours[turn.speaker]}"), f" {turn.text}")
+        console.print(said)
 
 
 def print_failures(run: Run, console: Console | None = None, most: int = 20) -> None:

@@ -20,6 +20,7 @@ from convogen.errors import ConvogenError
 from convogen.masking import masked
 
 COMMANDS = {
+    "demo": "See it at work: a few conversations by a small model on this machine.",
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
     "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
     "show": "Show a run: what is in it, what failed and why, tokens, cost.",

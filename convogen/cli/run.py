@@ -22,6 +22,9 @@ from convogen.cli.options import (
 from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
+    from rich.console import Console  # noqa: TID251 - its type alone
+
+    from convogen.engine import OnConversation
     from convogen.experiment import Experiment
     from convogen.models.budget import Limits
     from convogen.models.spec import ModelSpec
@@ -102,17 +105,31 @@ def command(
 
 
 def play(
-    loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int | None = None
+    loaded: Experiment,
+    folder: Path,
+    fresh: bool,
+    limits: Limits,
+    pilot: int | None = None,
+    console: Console | None = None,
+    on_conversation: OnConversation | None = None,
 ) -> Run:
-    """Run with the progress shown; Ctrl-C ends it with a line that says how to go on."""
+    """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
     from convogen.cli.display import live
     from convogen.engine import run
     from convogen.models.tally import Tally
 
     tally = Tally()
     try:
-        with live(loaded, tally):
-            played = run(loaded, folder, fresh=fresh, limits=limits, pilot=pilot, tally=tally)
+        with live(loaded, tally, console):
+            played = run(
+                loaded,
+                folder,
+                fresh=fresh,
+                limits=limits,
+                pilot=pilot,
+                tally=tally,
+                on_conversation=on_conversation,
+            )
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
         say(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)

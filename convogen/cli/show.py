@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from convogen.cli.terminal import say_json
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from convogen.store import Run
+    from convogen.types import Conversation, Experience
+
+__all__ = ["command", "experience_of"]
 
 
 @click.command("show")
@@ -30,15 +35,20 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
         if as_json:
             say_json(found.model_dump(mode="json", exclude_none=True), indent=2)
         else:
-            display.print_conversation(run, found)
+            display.print_conversation(found, experience_of(run, found))
         return
     if as_json:
         say_json(display.summarise(run), indent=2)
         return
     if sample:
         for first in islice(run.conversations(), 1):
-            display.print_conversation(run, first)
+            display.print_conversation(first, experience_of(run, first))
         return
     display.print_summary(run)
     display.print_rejected(run)
     display.print_failures(run)
+
+
+def experience_of(run: Run, conversation: Conversation) -> Experience | None:
+    """The experience that a conversation came of; None where there is none."""
+    return next((one for one in run.experiences() if one.id == conversation.experience), None)

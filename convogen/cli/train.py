@@ -41,7 +41,18 @@ __all__ = ["command"]
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="With --learn agents: the prompt they are asked in [default: the shipped one].",
 )
+@click.option(
+    "--encounter-prompt",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --learn agents: learn to invent the scenes too, in this prompt.",
+)
 @click.option("--max-words", type=WholeNumber(min=1), help="With --learn agents: as in a run.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder of a training, to go on with its adapter.",
+)
 @click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
     "--settings",
@@ -73,7 +84,9 @@ def command(
     settings: tuple[str, ...],
     learn: str,
     agent_prompt: Path | None,
+    encounter_prompt: Path | None,
     max_words: int | None,
+    start: Path | None,
     fresh: bool,
     **given: Any,
 ) -> None:
@@ -90,8 +103,10 @@ def command(
     from convogen.training.settings import Settings
     from convogen.training.tuning import Plan, fine_tune
 
-    if learn == "inquirer" and (agent_prompt or max_words):
-        raise click.UsageError("--agent-prompt and --max-words are for --learn agents")
+    if learn == "inquirer" and (agent_prompt or encounter_prompt or max_words):
+        raise click.UsageError(
+            "--agent-prompt, --encounter-prompt and --max-words are for --learn agents"
+        )
     own = {
         key: given[key] for key in ("n", "n_held_out", "steps", "seed") if given[key] is not None
     }
@@ -104,7 +119,8 @@ def command(
         given["licence"],
         given["merge"],
         given["gguf"],
-        SceneForm(agent_prompt, max_words) if learn == "agents" else None,
+        SceneForm(agent_prompt, max_words, encounter_prompt) if learn == "agents" else None,
+        start,
     )
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]

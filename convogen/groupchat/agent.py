@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
@@ -15,7 +15,7 @@ from autogen_core import CancellationToken
 from convogen.errors import ModelFault
 from convogen.experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
-from convogen.models.base import Message, Sampling
+from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic import Answer
 from convogen.text import (
     Scene,
@@ -39,6 +39,27 @@ _OF_LENGTH = ("too_long", "too_short")
 
 MOST_TIMES = 2
 """A short reply may have this many times the words of the guideline."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A reply at a turn: its fault, and what can be taken of it, if anything can.
+
+    `off` says how far its `words` are from what was asked for, `likelihood` is the mean
+    log-probability of a token, 0 where it is not known.
+    """
+
+    fault: str | None
+    words: int = 0
+    off: int = 0
+    likelihood: float = 0.0
+    taken: tuple[Answer, Utterance] | None = None
+
+    def rank(self) -> tuple[int, float]:
+        """Sorts the better one first: without a fault, then what can be taken all the same."""
+        if self.fault is None:
+            return 0, -self.likelihood
+        return (1, self.off) if self.taken else (2, 0)
 
 
 class PersonaAgent(BaseChatAgent):
@@ -74,35 +95,62 @@ class PersonaAgent(BaseChatAgent):
         taken in the end.
         """
         chat, target = self._chat, self._chat.target_words
-        faults: list[str] = []
-        best: tuple[int, int, Answer, Utterance] | None = None
+        attempts: list[_Attempt] = []
+        checked: list[str] = []
         note: str | None = None
-        for attempt in range(1 + chat.rules.reasks):
-            words = 0
-            try:
-                answer = await chat.ask("agent", self._messages(note), **self._room(target))
-            except ModelFault as refused:  # told apart from a reply by some endpoints
-                if refused.kind != "refusal":
-                    raise
-                fault = refused.kind
-            else:
-                said = self._read(answer, target, note)
-                words = len(said.text.split())
-                fault = said.fault or self._length_fault(said.text, target)
-                kept, off = _kept(said), -1 if fault is None else abs(words - (target or 0))
-                if kept is not None and (best is None or off < best[0]):
-                    best = (off, attempt, answer, kept)
+        for _ in range(1 + chat.rules.reasks):
+            candidates = await self._candidates(target, note)
+            checked += [one.fault or "" for one in candidates]
+            attempts.append(min(candidates, key=_Attempt.rank))
+            fault, words = attempts[-1].fault, attempts[-1].words
             if fault is None:
                 break
-            faults.append(fault)
             note = complaint(fault, words=words, target=target or chat.rules.max_words or 0)
-        if best is None:
-            chat.ended, chat.refused = faults[-1], faults
+        best = min(attempts, key=_Attempt.rank)
+        if best.taken is None:
+            chat.refused = [one.fault or "" for one in attempts]
+            chat.ended = chat.refused[-1]
             return ""
-        _, taken, answer, said = best
-        lapse = faults[taken] if taken < len(faults) and faults[taken] in _OF_LENGTH else None
-        self._take(answer, said, faults[:taken] + faults[taken + 1 :], lapse)
+        answer, said = best.taken
+        turn = Turn(
+            speaker=self.display,
+            text=said.text,
+            origin="agent",
+            model=answer.model,
+            request=answer.request,
+            usage=answer.usage,
+            selection=chat.selection,
+            reasks=[one.fault for one in attempts if one.fault and one is not best],
+            tidied=list(said.tidied),
+            target_words=target,
+            lapse=best.fault if best.fault in _OF_LENGTH else None,
+            candidates=checked if chat.rules.candidates > 1 else [],
+        )
+        self._take(turn)
         return said.text
+
+    async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
+        """Ask for what comes next, as often as the rules say, and check each reply."""
+        n = self._chat.rules.candidates
+        more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
+        asked = self._messages(note)
+        replies = await self._chat.ask_several(n, "agent", asked, **more, **self._room(target))
+        return [self._attempt(reply, target, note) for reply in replies]
+
+    def _attempt(
+        self, reply: Answer | ModelFault, target: int | None, note: str | None
+    ) -> _Attempt:
+        """Check a reply; raises a fault that is not the endpoint's way to tell of a refusal."""
+        if isinstance(reply, ModelFault):
+            if reply.kind != "refusal":
+                raise reply
+            return _Attempt(reply.kind)
+        said = self._read(reply, target, note)
+        words = len(said.text.split())
+        fault = said.fault or self._length_fault(said.text, target)
+        kept = _kept(said)
+        taken = None if kept is None else (reply, kept)
+        return _Attempt(fault, words, abs(words - (target or 0)), _likelihood(reply.reply), taken)
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
         """Return room for twice the words of a turn, unless the role's sampling sets its own."""
@@ -135,21 +183,8 @@ class PersonaAgent(BaseChatAgent):
         most = self._chat.rules.max_words
         return "too_long" if most and len(text.split()) > MOST_TIMES * most else None
 
-    def _take(self, answer: Answer, said: Utterance, reasks: list[str], lapse: str | None) -> None:
+    def _take(self, turn: Turn) -> None:
         chat = self._chat
-        turn = Turn(
-            speaker=self.display,
-            text=said.text,
-            origin="agent",
-            model=answer.model,
-            request=answer.request,
-            usage=answer.usage,
-            selection=chat.selection,
-            reasks=reasks,
-            tidied=list(said.tidied),
-            target_words=chat.target_words,
-            lapse=lapse,
-        )
         chat.turns.append(turn)
         chat.selection = None
         chat.on_turn()
@@ -168,6 +203,13 @@ class PersonaAgent(BaseChatAgent):
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Nothing to forget: a chat is played once."""
+
+
+def _likelihood(reply: Reply) -> float:
+    """Return the mean log-probability of a reply's tokens; 0 where the endpoint tells none."""
+    if not reply.logprobs:
+        return 0.0
+    return sum(token.logprob for token in reply.logprobs) / len(reply.logprobs)
 
 
 def _kept(said: Utterance) -> Utterance | None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
@@ -37,7 +37,8 @@ class ChatRules:
 
     `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
     for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
-    words each turn should have, the starter first; None if no length is requested.
+    words each turn should have, the starter first; None if no length is requested. Of so many
+    `candidates` that are asked for at once one is taken.
     """
 
     max_turns: int
@@ -46,6 +47,7 @@ class ChatRules:
     max_words: int | None
     reasks: int
     turn_words: tuple[int, ...] | None = None
+    candidates: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Chat:
     failed: BaseException | None = None
     undirected: bool = False
     selection: Selection | None = None
-    asking: asyncio.Future[Answer] | None = None
+    asking: asyncio.Future[Any] | None = None
 
     def __post_init__(self) -> None:
         starter = self.experience.starter
@@ -162,8 +164,22 @@ class Chat:
 
     async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> Answer:
         """Ask a model; `stop` ends the wait."""
-        self.asking = asyncio.ensure_future(self.session.ask(role, messages, **more))
-        return await self.asking
+        (answer,) = await self.ask_several(1, role, messages, **more)
+        if isinstance(answer, ModelFault):
+            raise answer
+        return answer
+
+    async def ask_several(
+        self, n: int, role: str, messages: Sequence[Message], **more: Any
+    ) -> list[Answer | ModelFault]:
+        """Ask a model for `n` replies at once; a fault stands where one was not answered."""
+        asks = (self.session.ask(role, messages, **more) for _ in range(n))
+        self.asking = asyncio.gather(*asks, return_exceptions=True)
+        found = await self.asking
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, ModelFault):
+                raise one
+        return cast("list[Answer | ModelFault]", found)
 
     def stop(self) -> None:
         """Bring the chat to its end now."""

@@ -135,6 +135,13 @@ class ConvoGen(Method):
     reasks: int = Field(
         default=2, ge=0, le=10, description="how often one reply is asked for again"
     )
+    candidates: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="replies asked for at each turn, of which the checks and the model's own "
+        "likelihood choose one; each costs as much as the one that is taken",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -49,6 +49,7 @@ class ConvoGenPlay(Play):
             allow_repeats=method.allow_repeats,
             max_words=None if method.style == "chatty" or method.match else method.max_words,
             reasks=method.reasks,
+            candidates=method.candidates,
         )
         self._prompts = ChatPrompts.of(inputs.prompts)
 

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, cast
 from convogen.errors import ModelConfigError
 from convogen.lengths import cut_texts, trimmed
 from convogen.models.base import Reply, Request
-from convogen.models.spec import EMBEDDED, EMBEDDED_FEWEST_CHARS, EMBEDDED_SHARE, ModelSpec
+from convogen.models.spec import (
+    EMBEDDED,
+    EMBEDDED_ADAPTER,
+    EMBEDDED_FEWEST_CHARS,
+    EMBEDDED_SHARE,
+    ModelSpec,
+)
+from convogen.resources import FOR_EMBEDDED
 from convogen.text import whole_sentences
 
 if TYPE_CHECKING:
@@ -33,6 +40,8 @@ __all__ = [
     "serve",
     "without_cut_texts",
 ]
+
+ADAPTER_FILE = f"{EMBEDDED_ADAPTER}.gguf"
 
 SLOTS = 8
 """Chats the server works on at once; throughput on a small machine grows up to about here."""
@@ -145,6 +154,10 @@ def _parameters(xllamacpp: Any, path: Path) -> Any:
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
         pool.poll = 0  # nor should they spin here
+    if path.name == WHEEL_FILE:
+        adapter = xllamacpp.CommonAdapterLoraInfo()
+        adapter.path, adapter.scale = str(FOR_EMBEDDED / ADAPTER_FILE), 0.0
+        params.lora_adapters = [adapter]
     params.verbosity = -1
     return params
 
@@ -166,6 +179,8 @@ class EmbeddedModel:
         goes on up to any bound, so that the bounds of its JSON are narrowed, and what a bound cuts
         off is trimmed to what is whole.
         """
+        if self._rambles:
+            request = _adapted(request)
         if request.choices:
             choices = (json.dumps(choice, ensure_ascii=False) for choice in request.choices)
             grammar = f"root ::= {' | '.join(choices)}"
@@ -194,6 +209,14 @@ class EmbeddedModel:
         """Close the connections; the server stays for the next run of this process."""
         if self._endpoint is not None:
             await self._endpoint.close()
+
+
+def _adapted(request: Request) -> Request:
+    """Return a request that has the adapter on if its sampling names it, and off otherwise."""
+    extra = dict(request.sampling.extra or {})
+    scale = float(extra.pop("adapter", None) == EMBEDDED_ADAPTER)
+    extra["lora"] = [{"id": 0, "scale": scale}]
+    return replace(request, sampling=request.sampling.model_copy(update={"extra": extra}))
 
 
 def _whole(reply: Reply) -> Reply:

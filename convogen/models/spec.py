@@ -18,7 +18,9 @@ from convogen.types import Usage
 
 __all__ = [
     "EMBEDDED",
+    "EMBEDDED_ADAPTER",
     "EMBEDDED_FEWEST_CHARS",
+    "EMBEDDED_PROMPTS",
     "EMBEDDED_ROOM",
     "EMBEDDED_SAMPLING",
     "EMBEDDED_SHARE",
@@ -255,6 +257,16 @@ itself, and ten longer ones do not fit its context."""
 EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
 """The bound of a text that the embedded model writes, as a share of the schema's own, and the least
 it is: it does not end a text by itself."""
+
+EMBEDDED_ADAPTER = "people-1"
+"""The adapter of the embedded model that ships; its name changes with its weights, which change
+what is written. `extra: {adapter: people-1}` of a role's sampling puts it on."""
+
+EMBEDDED_PROMPTS = {
+    "convogen/agent": ("agent", "agent.md"),
+    "convogen/encounter": ("generator", "encounter.md"),
+}
+"""The prompts that the adapter was trained on, by method and step, and the role that is asked."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}),

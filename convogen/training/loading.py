@@ -14,7 +14,7 @@ from convogen.models.embedded import find_gguf
 from convogen.models.spec import EMBEDDED
 from convogen.models.transformers_model import load_causal
 
-__all__ = ["check_installed", "gguf_of", "identity", "library", "load_trainable"]
+__all__ = ["check_installed", "gguf_of", "identity", "library", "load_trainable", "weights_hash"]
 
 
 NEEDED = "fine-tuning needs: pip install 'convogen[train]'"
@@ -58,8 +58,13 @@ def identity(name: str, model: Any) -> dict[str, str]:
         return {"name": path.name, "sha256": _sha256([path])}
     folder = Path(name)
     if folder.is_dir():
-        return {"name": folder.name, "sha256": _sha256(sorted(folder.glob("*.safetensors")))}
+        return {"name": folder.name, "sha256": weights_hash(folder)}
     return {"name": name, "commit": str(getattr(model.config, "_commit_hash", None))}
+
+
+def weights_hash(folder: Path) -> str:
+    """The SHA-256 of a folder's safetensors files, in the order of their names."""
+    return _sha256(sorted(folder.glob("*.safetensors")))
 
 
 def _sha256(paths: list[Path]) -> str:

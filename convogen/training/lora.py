@@ -22,6 +22,7 @@ __all__ = [
     "adapted_modules",
     "adapter_matrices",
     "changed_weights",
+    "check_adapter",
     "check_settings",
     "load_adapter",
     "save_adapter",
@@ -72,7 +73,7 @@ def train_adapter(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """Train a new adapter on `rows`; returns the model with it.
+    """Train an adapter on `rows`, a new one unless the model has one; returns the model with it.
 
     Goes on from the last checkpoint in `folder`, and appends to `log.jsonl` there. `progress` hears
     the steps done and their number; what it raises ends the training.
@@ -90,7 +91,7 @@ def train_adapter(
             args=_arguments(trl, settings, folder / "checkpoints", len(rows)),
             train_dataset=data,
             processing_class=tokenizer,
-            peft_config=_adapter(settings),
+            peft_config=None if adapted_modules(model) else _adapter(settings),
             callbacks=[_log_to(folder / "log.jsonl", progress)],
         )
         trainer.remove_callback(transformers.PrinterCallback)
@@ -107,10 +108,27 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
         (folder / "README.md").unlink(missing_ok=True)  # a card's empty form
 
 
-def load_adapter(model: Any, folder: Path) -> Any:
+def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """The model with an adapter that was saved."""
     with _known_warnings():
-        return library("peft").PeftModel.from_pretrained(model, folder)
+        return library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+
+
+def check_adapter(folder: Path, settings: Settings) -> None:
+    """Raise `ModelConfigError` where a folder has no adapter, or one of another shape."""
+    try:
+        found = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ModelConfigError(
+            f"{folder}: no LoRA adapter; give the folder that a training left"
+        ) from error
+    for key, value in shape.items():
+        if value != (asked := getattr(settings, key)):
+            raise ModelConfigError(
+                f"{folder}: its {key} is {value}, {key} of the settings is {asked}; go on from it "
+                f"with --set {key}={value}"
+            )
 
 
 def adapted_modules(model: Any) -> list[str]:

@@ -22,6 +22,8 @@ from convogen.corpora import open_corpus
 from convogen.corpora.rows import RowError, decode
 from convogen.corpora.sources import open_source
 from convogen.errors import SourceError
+from convogen.experiences import encounter_text
+from convogen.generator import encounter_messages
 from convogen.groupchat.messages import agent_messages, identity
 from convogen.models.base import Message
 from convogen.personas import open_hub
@@ -55,10 +57,12 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class SceneForm:
     """How the agents are asked: a prompt file in place of the shipped one, and the words a turn
-    may have (None if no length is asked for)."""
+    may have (None if no length is asked for). With the prompt file `encounter` the scenes
+    themselves are learned as well, as the generator is asked for them."""
 
     agent: Path | None = None
     max_words: int | None = None
+    encounter: Path | None = None
 
 
 def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A002
@@ -87,14 +91,20 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
         "agent": load_prompt("convogen/agent", form.agent),
         "opening": load_prompt("convogen/opening"),
     }
+    if form.encounter:
+        prompts["encounter"] = load_prompt("convogen/encounter", form.encounter)
     dropped: Counter[str] = Counter()
     lessons: list[Lesson] = []
+    before: Scene | None = None
     digest = hashlib.blake2b(digest_size=8)
     for scene in islice(scenes, MAX_SCENES):
         if len(scene.turns) < MIN_TURNS:
             dropped["too_short"] += 1
             continue
         chats = tuple(_chats(scene, prompts, form.max_words))
+        if form.encounter and before:
+            chats = (*chats, _invention(scene, before, prompts["encounter"]))
+        before = scene
         digest.update(repr([(one.role, one.content) for chat in chats for one in chat]).encode())
         said = " ".join(scene.turns[0].text.casefold().split())
         lessons.append(Lesson(scene.id, said, chats))
@@ -129,6 +139,12 @@ def _chats(
         turns = scene.turns[: places[-1]]
         messages = agent_messages(system, opening, turns, persona.name, "")
         yield (*messages, Message("assistant", " ".join(scene.turns[places[-1]].text.split())))
+
+
+def _invention(scene: Scene, shot: Scene, prompt: Prompt) -> tuple[Message, ...]:
+    """The chat in which the scene of given people is invented, the one before it as the shot."""
+    asked = encounter_messages(prompt, scene.experience.personas, [shot.experience])
+    return (*asked, Message("assistant", encounter_text(scene.experience, named=True)))
 
 
 def _of_run(folder: Path) -> Iterator[Scene]:
@@ -171,11 +187,8 @@ def _everyday() -> dict[str, Persona]:
 
 def _of_conversation(conversation: Conversation) -> Scene | None:
     """A scene of a conversation whose context has the personas of its speakers; else None."""
-    told = conversation.context.get("personas")
-    if not isinstance(told, dict):
-        return None
-    personas = cast("dict[str, Any]", told)
     speakers = list(dict.fromkeys(turn.speaker for turn in conversation.turns))
+    personas = _personas(conversation, speakers)
     if len(speakers) < 2 or any(name not in personas for name in speakers):
         return None
     chance = random.Random(conversation.id)
@@ -200,6 +213,15 @@ def _of_conversation(conversation: Conversation) -> Scene | None:
         acquainted=False,
     )
     return Scene(conversation.id, experience, turns)
+
+
+def _personas(conversation: Conversation, speakers: Sequence[str]) -> dict[str, Any]:
+    """The personas by speaker: one mapping, or as in Synthetic-Persona-Chat a column of each."""
+    told = conversation.context.get("personas")
+    if isinstance(told, dict):
+        return cast("dict[str, Any]", told)
+    columns = {name: conversation.context.get(f"{name.lower()} personas") for name in speakers}
+    return {name: lines for name, lines in columns.items() if lines}
 
 
 def _middle(turns: Sequence[Turn]) -> Sequence[Turn]:

@@ -31,7 +31,13 @@ from convogen.tasklog import claim, lock, moved_aside
 from convogen.training import gguf_file, lora
 from convogen.training.dialogues import TokenData, encode_all
 from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, sample, unshared
-from convogen.training.loading import check_installed, gguf_of, identity, load_trainable
+from convogen.training.loading import (
+    check_installed,
+    gguf_of,
+    identity,
+    load_trainable,
+    weights_hash,
+)
 from convogen.training.perplexity import perplexity
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
@@ -42,6 +48,7 @@ DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
 
 ADAPTER = "lora.gguf"
+ADAPTER_FOLDER = "adapter"
 MIN_UTTERANCES = 2
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "gguf")
 
@@ -54,6 +61,7 @@ class Plan:
 
     `licence` is the terms of the data to train on, for the manifest. `scenes` says how the agents
     of a group chat are asked, if the model is to learn to be one; if None it learns the inquirer.
+    `start` is the folder of a training whose adapter is trained further; if None it is a new one.
     """
 
     base: str
@@ -65,6 +73,7 @@ class Plan:
     merge: bool = False
     gguf: bool = False
     scenes: SceneForm | None = None
+    start: Path | None = None
 
 
 @dataclass
@@ -94,6 +103,8 @@ def fine_tune(
     base = gguf_of(plan.base)
     if plan.gguf:
         gguf_file.check_exportable(base)
+    if plan.start:
+        lora.check_adapter(plan.start / ADAPTER_FOLDER, plan.settings)
     begun = (folder / "manifest.json").exists()
     if begun:
         _trained(folder)
@@ -141,7 +152,7 @@ def _lessons(plan: Plan, source: str, form: str | None) -> Lessons:
 class _Tuning:
     def __init__(self, plan: Plan, folder: Path, data: _Data, progress: Progress) -> None:
         self._plan, self._folder, self._data, self._progress = plan, folder, data, progress
-        self._adapter = folder / "adapter"
+        self._adapter = folder / ADAPTER_FOLDER
         self._manifest: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
@@ -196,17 +207,20 @@ class _Tuning:
 
     def _essence(self, model: Any) -> dict[str, Any]:
         """What decides the weights and their measure."""
-        settings = self._plan.settings.model_dump(exclude={"save_every"})
+        settings, start = self._plan.settings.model_dump(exclude={"save_every"}), self._plan.start
         return {
             "format": DATA_FORMAT,
             "base": identity(self._plan.base, model),
             "train": {"name": self._data.train.name, "hash": self._data.train.hash},
             "held_out": {"name": self._data.held_out.name, "hash": self._data.held_out.hash},
             "prompts": self._data.train.prompts,
+            **({"start": weights_hash(start / ADAPTER_FOLDER)} if start else {}),
             **settings,
         }
 
     def _train(self, model: Any, tokenizer: Any, rows: TokenData, measured: TokenData) -> Any:
+        if self._plan.start:
+            model = lora.load_adapter(model, self._plan.start / ADAPTER_FOLDER, trainable=True)
         found = self._manifest.get("perplexity", {})
         if "before" not in found:
             before = self._measure("held-out perplexity before", model, measured)

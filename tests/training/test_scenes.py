@@ -32,6 +32,7 @@ SCENE = {
         ["Otto", "Then you know who did it."],
     ],
 }
+TURNS: list[list[str]] = SCENE["turns"]  # type: ignore[assignment]
 PERSONACHAT = {
     "id": "pc-1",
     "context": {"personas": {"A": ["I bake.", "I have a dog."], "B": ["I sing."]}},
@@ -84,7 +85,7 @@ def test_a_run_is_learned_in_the_words_its_agents_were_asked_in(tmp_path: Path) 
     run(Experiment.load("GPIS-s", overrides=asked), tmp_path / "run")
     found = lessons(str(tmp_path / "run"), agent=None)
     assert len(found.lessons) == 2
-    prompts = Loaded.load("GPIS-s").prompts
+    prompts = Loaded.load("GPIS-s", asked).prompts
     assert found.prompts == {step: prompts[step].hash for step in ("agent", "opening")}
     conversation = next(load_run(tmp_path / "run").conversations())
     chat = found.lessons[0].chats[0]
@@ -95,13 +96,13 @@ def test_a_run_is_learned_in_the_words_its_agents_were_asked_in(tmp_path: Path) 
     assert chat[0].content.endswith("don't repeat yourself or anyone else.")
 
 
-@pytest.mark.parametrize(("name", "conversations"), [("people", 250), ("held-out", 50)])
+@pytest.mark.parametrize(("name", "conversations"), [("people", 590), ("held-out", 50)])
 def test_the_scenes_that_are_shipped_are_sound(name: str, conversations: int) -> None:
     scenes = list(read_scenes(str(EMBEDDED.with_name(f"{name}.scenes.jsonl")), None))
     assert len(scenes) == conversations
     lengths = [len(turn.text.split()) for scene in scenes for turn in scene.turns]
-    assert 14 < sum(lengths) / len(lengths) < 18
-    assert max(lengths) <= 28
+    assert 12 < sum(lengths) / len(lengths) < 15
+    assert max(lengths) <= 24
     for scene in scenes:
         speakers = [turn.speaker for turn in scene.turns]
         assert check_experience(scene.experience) is None
@@ -121,6 +122,37 @@ def test_a_corpus_with_personas_gets_names_and_a_meeting(tmp_path: Path) -> None
     assert "Situation: " in text
     assert lessons(source) == lessons(source)
     assert {one.role for one in lesson.chats[0][1:]} == {"user", "assistant"}
+
+
+def test_personas_in_columns_of_their_own_are_read_too(tmp_path: Path) -> None:
+    turns = [{"speaker": f"User {at % 2 + 1}", "text": f"Number {at} is mine."} for at in range(5)]
+    row = {"id": "s", "context": {"user 1 personas": "I bake.\nI sing."}, "turns": turns}
+    with pytest.raises(SourceError, match="no scene in it"):
+        lessons(written(tmp_path / "one.jsonl", row))
+    row["context"] = {"user 1 personas": "I bake.\nI sing.", "user 2 personas": "I ski."}
+    (lesson,) = lessons(written(tmp_path / "two.jsonl", row)).lessons
+    systems = [chat[0].content for chat in lesson.chats]
+    assert "I bake. I sing." in systems[0]
+    assert "I ski." not in systems[0]
+    assert "I ski." in systems[1]
+
+
+def test_scenes_are_learned_as_the_generator_is_asked_for_them(tmp_path: Path) -> None:
+    second = {**SCENE, "topic": "a knife", "personas": ["Irena Malec", SCENE["personas"][1]]}
+    second["turns"] = [["Irena Malec" if who != "Otto" else who, said] for who, said in TURNS]
+    source = written(tmp_path / "two.scenes.jsonl", SCENE, second)
+    form = SceneForm(EMBEDDED, 14, EMBEDDED.with_name("encounter.md"))
+    first, last = scene_lessons(read_scenes(source, None), source, form).lessons
+    assert len(first.chats) == 2  # there is no scene before it to be the example
+    system, asked, answer = last.chats[2]
+    assert "JSON object" in system.content
+    assert '"topic": "an opened parcel"' in asked.content
+    assert "1. Irena Malec: age: 79;" in asked.content
+    assert "2. Otto: I repair clocks." in asked.content
+    told = json.loads(answer.content)
+    assert told["topic"] == "a knife"
+    assert told["starter"] == {"speaker": "Otto", "text": "Somebody cut this open with a knife."}
+    assert list(told) == ["relations", "situation", "topic", "acquainted", "starter"]
 
 
 @pytest.mark.parametrize(

@@ -293,6 +293,31 @@ def test_training_that_was_interrupted_ends_with_the_same_adapter(
         fine_tune(replace(plan, settings=Settings.load(None, {})), folder)
 
 
+def test_a_training_goes_on_from_the_adapter_of_another(
+    plan: Plan, trained: Path, tmp_path: Path
+) -> None:
+    still = QUICK | {"steps": 1, "learning_rate": 1e-12}
+    further = replace(plan, settings=Settings.load(None, still), start=trained)
+    told = fine_tune(further, tmp_path / "further")
+    earlier = json.loads((trained / "manifest.json").read_text("utf-8"))
+    for when in ("before", "after"):
+        reached = pytest.approx(earlier["perplexity"]["after"]["value"], rel=1e-4)
+        assert told["perplexity"][when]["value"] == reached
+    assert len(told["training"]["start"]) == 64
+
+
+def test_what_is_no_adapter_or_another_shape_is_said_before_anything_is_loaded(
+    plan: Plan, trained: Path, tmp_path: Path
+) -> None:
+    data = [plan.train, "--held-out", plan.held_out, "--base", plan.base, "--out", tmp_path / "o"]
+    ended = convogen("train", *data, "--from", tmp_path)
+    assert "no LoRA adapter" in ended.complaint
+    ended = convogen("train", *data, "--from", trained, "--set", "rank=3")
+    assert "its rank is" in ended.complaint
+    assert "--set rank=" in ended.complaint
+    assert not (tmp_path / "o").exists()
+
+
 def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: Path) -> None:
     pytest.importorskip("xllamacpp", reason="needs convogen[embedded]")
     import torch

@@ -1,0 +1,138 @@
+"""`convogen demo`: a few conversations, printed as they are finished."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convogen.cli.numbers import WholeNumber
+from convogen.cli.options import OutPath, base_url_option, model_option
+from convogen.cli.terminal import say
+
+if TYPE_CHECKING:
+    from convogen.models.offers import Offer
+
+__all__ = ["better_model", "command"]
+
+UNASKED = 200_000_000
+"""Bytes that are fetched without a question."""
+
+
+@click.command("demo")
+@model_option
+@base_url_option
+@click.option("--n", type=WholeNumber(min=1), help="How many conversations.")
+@click.option("--out", type=OutPath(), help="Run folder [default: runs/demo].")
+@click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
+@click.option("--offline", is_flag=True, help="Take the embedded model, and look for no other.")
+@click.option("--yes", is_flag=True, help="Fetch a model of more than 200 MB without a question.")
+@click.option(
+    "--offers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The models to look for on the Hugging Face hub [default: convogen/models/offers.yaml].",
+)
+@click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
+def command(
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    n: int | None,
+    out: Path | None,
+    seed: int | None,
+    offline: bool,
+    yes: bool,
+    offers: Path | None,
+    fresh: bool,
+) -> None:
+    """Run the experiment `demo` on this machine, and print its conversations.
+
+    No key is needed. Where no model is named, a better one than the embedded is looked for on the
+    Hugging Face hub; its size and licence are printed before it is fetched. The same command again
+    goes on with a run that was stopped, and prints one that is complete.
+    """
+    from convogen.cli.console import terminal
+    from convogen.cli.display import print_conversation, print_summary
+    from convogen.cli.run import load_with, notices, play
+    from convogen.cli.show import experience_of
+    from convogen.models.budget import Limits
+    from convogen.types import Conversation, Experience
+
+    given: dict[str, Any] = {"n": n, "seed": seed}
+    folder = out or Path("runs/demo")
+    if not (offline or models or base_urls) and (found := better_model(offers, yes)):
+        offer, path = found
+        models, given["n"] = (str(path),), n or offer.conversations
+        folder = out or Path("runs") / f"demo-{path.stem}"
+    keys = {key: value for key, value in given.items() if value is not None}
+    loaded = load_with("demo", keys, models, base_urls, ())
+    if not loaded.model("agent").is_shipped:
+        loaded = load_with("demo", {"candidates": 1, **keys}, models, base_urls, ())
+    for line in notices(loaded):
+        say(line, err=True)
+    say(f"{loaded.n} conversations by {loaded.model('agent').identity}, into {folder}:", err=True)
+    console, printed = terminal(), set[str]()
+
+    def show(conversation: Conversation, experience: Experience | None) -> None:
+        printed.add(conversation.id)
+        print_conversation(conversation, experience, console)
+        console.print()
+
+    run = play(loaded, folder, fresh, Limits(), console=console, on_conversation=show)
+    for conversation in run.conversations():
+        if conversation.id not in printed:
+            show(conversation, experience_of(run, conversation))
+    print_summary(run, console)
+    _print_next(folder)
+
+
+def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
+    """The best model of a file of offers that is here or may be fetched, and where it is.
+
+    Where there is none, a line says why the embedded one writes.
+    """
+    from convogen.cli.models import pull_from_hub
+    from convogen.errors import ModelConfigError
+    from convogen.models.embedded import models_folder
+    from convogen.models.offers import SHIPPED, at_hand, connect, memory, read_offers
+
+    why = "no other is verified for this machine"
+    for offer in read_offers(file or SHIPPED, memory()):
+        if path := at_hand(offer):
+            return offer, path
+        what = f"{offer.repository} {offer.file}"
+        if fault := connect(offer):
+            why = f"{what} cannot be reached ({fault})"
+            break
+        say(f"{what}: {offer.size or 0:,} bytes, licence {offer.licence}", err=True)
+        if not _allowed(offer, yes):
+            why = f"{what} was not fetched; --yes fetches it"
+            continue
+        try:
+            folder = models_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            path = pull_from_hub(offer.repository, offer.file, folder, offer.revision, offer.sha256)
+        except ModelConfigError as error:
+            why = str(error)
+        else:
+            return offer, path
+    say(f"the embedded model writes: {why}", err=True)
+    return None
+
+
+def _allowed(offer: Offer, yes: bool) -> bool:
+    """Whether a model may be fetched: a small one, or where it is asked for or said yes to."""
+    if yes or (offer.size or 0) <= UNASKED:
+        return True
+    return sys.stdin.isatty() and click.confirm("Fetch it?", err=True)
+
+
+def _print_next(folder: Path) -> None:
+    """Three commands to try next."""
+    called = "convogen" if shutil.which("convogen") else sys.argv[0]
+    say("\nTry next:")
+    say(f"  {called} stats {folder}")
+    say(f"  {called} export {folder} --to sharegpt --out {folder.name}-sharegpt")
+    say(f"  {called} run GPIS-s --n 20 --model gpt-4o-mini")
