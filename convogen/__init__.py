@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convogen.version import __version__
+
 if TYPE_CHECKING:
     from convogen.corpora import open_corpus
     from convogen.engine import run, run_async
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from convogen.models.spec import ModelSpec
     from convogen.store import Run, load_run
     from convogen.types import Conversation, Experience, Failure, Persona, Score, Turn
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BudgetReached",

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from convogen import __version__
 from convogen.affording import count_earlier, role_prices, told
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment import Experiment
@@ -40,6 +39,7 @@ from convogen.observing import log_outcome, observed
 from convogen.store import Journal, Outcome, Run, RunStore, run_manifest
 from convogen.tasklog import moved_aside
 from convogen.types import Conversation, Experience
+from convogen.version import __version__
 from convogen.waiting import drop, forget, keep
 
 __all__ = ["OnConversation", "run", "run_async"]

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen import __version__, registry
+from convogen import registry
 from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.hopeless import FIRST, FirstTasks, Way
@@ -40,6 +40,7 @@ from convogen.models.traffic import Role, Traffic
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
 from convogen.types import Score
+from convogen.version import __version__
 
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from convogen.errors import ExperimentError
 from convogen.keys import place, words
 from convogen.masking import masked
-from convogen.models.base import Sampling
-from convogen.models.spec import Azure, ModelSpec, Price
 
 __all__ = ["refuse_unknown", "validated"]
 
@@ -34,10 +32,7 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     detail = error.errors(include_url=False)[0]
     key = place(detail)
     if detail["type"] == "extra_forbidden":
-        nested: dict[Any, type[BaseModel]] = {"sampling": Sampling, "models": ModelSpec}
-        owner = model if len(detail["loc"]) == 1 else nested.get(detail["loc"][0])
-        owner = Price if "price" in detail["loc"][:-1] else owner
-        owner = Azure if "azure" in detail["loc"][:-1] else owner
+        owner = _owner(model, detail["loc"][:-1])
         more = extra if owner is model else ()
         allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
         return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
@@ -49,6 +44,19 @@ def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, .
     if _may_hold_a_key(key, detail["input"]):
         return message
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
+
+
+def _owner(kind: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """Return the model at a place below a type, through mappings, lists and unions."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not loc:
+            return kind
+        field = kind.model_fields.get(str(loc[0]))
+        return _owner(field.annotation, loc[1:]) if field else None
+    inside = get_args(kind)
+    if get_origin(kind) in (dict, list, tuple):
+        return _owner(inside[-1], loc[1:])
+    return next((owner for one in inside if (owner := _owner(one, loc))), None)
 
 
 def _may_hold_a_key(place: str, found: Any) -> bool:

@@ -44,6 +44,15 @@ def small(out: str = "run", *more: object) -> tuple[object, ...]:
 
 EXPERIMENTS: dict[str, tuple[str, list[str]]] = {
     "unknown key": ("colour: red", ["my.yaml", "colour", "allowed", "max_turns", "models"]),
+    "unknown key of a fallback": (
+        "models: {default: {name: x, fallback: [{name: y, naem: z}]}}",
+        ["my.yaml", "models.default.fallback.0.naem", "allowed", "base_url"],
+    ),
+    "unknown key of a chatbot": (
+        "models: {default: {name: x, http: {boddy: 1, url: https://b.example, answer: a, "
+        'body: {a: "{{ message }}"}}}}',
+        ["my.yaml", "models.default.http.boddy", "allowed", "url, headers, body, answer"],
+    ),
     "unknown key of sampling": (
         "sampling: {agent: {heat: 1}}",
         ["my.yaml", "sampling.agent.heat", "temperature"],

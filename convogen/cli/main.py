@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 
 import click
 
-from convogen import __version__
 from convogen.cli.options import NearestGroup
 from convogen.cli.terminal import guarded_streams, say, say_nothing_more
 from convogen.errors import ConvogenError
 from convogen.masking import masked
+from convogen.version import __version__
 
 COMMANDS = {
     "demo": "See it at work: a few conversations by a small model on this machine.",

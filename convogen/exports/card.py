@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, cast
 import jinja2
 import yaml
 
-from convogen import __version__
 from convogen.corpora import Batch, Corpus, open_corpus
 from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
@@ -31,6 +30,7 @@ from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
 from convogen.reports.numbers import accepted
 from convogen.store import Run
+from convogen.version import __version__
 from convogen.waiting import readable
 
 if TYPE_CHECKING:

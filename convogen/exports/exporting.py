@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen import __version__, registry
+from convogen import registry
 from convogen.corpora.cells import protected
 from convogen.errors import SourceError
 from convogen.exports.alternatives import Alternatives
@@ -32,6 +32,7 @@ from convogen.exports.splits import WHOLE, split_of
 from convogen.files import write_whole
 from convogen.keys import words
 from convogen.store import Run, load_run
+from convogen.version import __version__
 
 __all__ = ["Exported", "Plan", "export_run", "open_exporter"]
 

@@ -18,11 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
-from convogen import __version__
 from convogen.errors import RunFolderError
 from convogen.files import write_whole
 from convogen.tasklog import lock
 from convogen.textfile import open_file
+from convogen.version import __version__
 
 __all__ = ["DESCRIPTION", "seal", "staged"]
 

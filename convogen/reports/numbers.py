@@ -8,7 +8,6 @@ from dataclasses import asdict
 from math import isnan
 from typing import Any
 
-from convogen import __version__
 from convogen.metrics import Tally
 from convogen.published import PublishedTable, published
 from convogen.reports.course import course
@@ -19,6 +18,7 @@ from convogen.reports.matching import matching
 from convogen.reports.measured import Measured, measure_source
 from convogen.spending import spending
 from convogen.store import Run
+from convogen.version import __version__
 
 __all__ = ["accepted", "gather"]
 

@@ -22,7 +22,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convogen import __version__
 from convogen.corpora.seeds import open_seeds
 from convogen.errors import RunFolderError, SourceError
 from convogen.files import write_whole, writing
@@ -41,6 +40,7 @@ from convogen.training.loading import (
 from convogen.training.perplexity import perplexity
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
+from convogen.version import __version__
 
 __all__ = ["Plan", "fine_tune"]
 
