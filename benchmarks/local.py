@@ -22,7 +22,7 @@ from convogen.models.journal import Journal
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic
-from convogen.types import Experience, Usage
+from convogen.records import Experience, Usage
 
 __all__ = ["cached_prefix", "embedded_rate"]
 

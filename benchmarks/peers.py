@@ -24,7 +24,6 @@ from autogen_core.models import (
 )
 from pydantic import BaseModel
 
-from convogen.masking import Secrets
 from convogen.models.base import Reply, Request
 from convogen.models.completions import parsed, read_completion
 from convogen.models.dialect import Dialect
@@ -32,6 +31,7 @@ from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.reported import read_error
 from convogen.models.spec import ModelSpec
 from convogen.models.transport import Transport
+from convogen.redaction import Secrets
 
 __all__ = ["PEERS", "BareEndpoint", "autogen_alone"]
 

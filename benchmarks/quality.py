@@ -35,8 +35,8 @@ from convogen.models.base import ChatModel, Reply, Request
 from convogen.models.journal import Journal
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic, open_model
+from convogen.records import Experience
 from convogen.text import Scene, Utterance, read_utterance, word_runs
-from convogen.types import Experience
 
 REPLIES = 12
 IN_FLIGHT = 4

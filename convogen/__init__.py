@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from convogen.metrics import Statistics, measure
     from convogen.models.budget import Limits
     from convogen.models.spec import ModelSpec
+    from convogen.records import Conversation, Experience, Failure, Persona, Score, Turn
     from convogen.store import Run, load_run
-    from convogen.types import Conversation, Experience, Failure, Persona, Score, Turn
 
 __all__ = [
     "BudgetReached",
@@ -93,7 +93,7 @@ _HOMES = {
     "convogen.models.budget": ("Limits",),
     "convogen.models.spec": ("ModelSpec",),
     "convogen.store": ("Run", "load_run"),
-    "convogen.types": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
+    "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
 """Where the public names are that are no exceptions."""
 

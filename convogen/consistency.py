@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from convogen.errors import RunFolderError
-from convogen.files import as_row, parse_row
-from convogen.textfile import open_file
+from convogen.inputs.text_file import open_file
+from convogen.jsonl import as_row, parse_row
 
 __all__ = ["Found", "TaskFiles", "check_tasks", "journal_path"]
 

@@ -24,9 +24,9 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Traffic, open_model
 from convogen.observing import log_outcome, observed
+from convogen.records import Conversation
 from convogen.replay import recorded_run
 from convogen.store import Outcome, Run, RunStore
-from convogen.types import Conversation
 
 __all__ = ["replay_conversation"]
 

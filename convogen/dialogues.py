@@ -15,8 +15,8 @@ from convogen.corpora import Corpus, open_corpus
 from convogen.corpora.seeds import opening, seed_id
 from convogen.errors import SourceError
 from convogen.frames import RunTable
+from convogen.records import Conversation, Turn
 from convogen.store import Run
-from convogen.types import Conversation, Turn
 
 __all__ = [
     "Beside",

@@ -36,9 +36,9 @@ from convogen.models.tally import Tally
 from convogen.models.tracing import span
 from convogen.models.traffic import Role, Traffic, open_model
 from convogen.observing import log_outcome, observed
+from convogen.records import Conversation, Experience
 from convogen.store import Journal, Outcome, Run, RunStore, run_manifest
 from convogen.tasklog import moved_aside
-from convogen.types import Conversation, Experience
 from convogen.version import __version__
 from convogen.waiting import drop, forget, keep
 

@@ -14,11 +14,11 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.errors import SourceError
-from convogen.keys import place, words
+from convogen.inputs.keys import place, words
+from convogen.inputs.yaml12 import read_mapping
+from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.resources import shipped
 from convogen.speakers import one_line, tidy_name
-from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
-from convogen.yaml12 import read_mapping
 
 __all__ = [
     "card_text",

@@ -33,10 +33,11 @@ from typing import Any, cast
 
 from pydantic import Field, field_validator
 
-from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
-from convogen.keys import Keys
+from convogen.inputs.keys import Keys
+from convogen.inputs.validation import refuse_unknown, validated
+from convogen.inputs.yaml12 import dump_yaml, read_mapping
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import (
@@ -45,11 +46,10 @@ from convogen.models.spec import (
     EMBEDDED_SAMPLING,
     ModelSpec,
 )
+from convogen.plugins import registry
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS, FOR_EMBEDDED
 from convogen.store import DATA_FORMAT
-from convogen.validation import refuse_unknown, validated
-from convogen.yaml12 import dump_yaml, read_mapping
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
 

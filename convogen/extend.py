@@ -54,8 +54,7 @@ if TYPE_CHECKING:
     from convogen.models.base import Message, Sampling
     from convogen.models.traffic import Answer, Session
     from convogen.prompts import Prompt, load_prompt
-    from convogen.store import Outcome, Run
-    from convogen.types import (
+    from convogen.records import (
         Conversation,
         Experience,
         Failure,
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
         Turn,
         Usage,
     )
+    from convogen.store import Outcome, Run
 
 __all__ = [
     "TURN",
@@ -122,7 +122,7 @@ _HOMES = {
     "convogen.models.traffic": ("Answer", "Session"),
     "convogen.prompts": ("Prompt", "load_prompt"),
     "convogen.store": ("Outcome", "Run"),
-    "convogen.types": (
+    "convogen.records": (
         "Conversation",
         "Experience",
         "Failure",

@@ -17,6 +17,7 @@ from convogen.lengths import Words
 from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.speakers import person_named, tidy_name
 from convogen.text import (
     ECHO_WORDS,
@@ -26,7 +27,6 @@ from convogen.text import (
     read_utterance,
     repeats,
 )
-from convogen.types import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.variations import Variation
 
 __all__ = ["WORDS", "ExperienceGenerator", "draft_schema", "encounter_messages"]

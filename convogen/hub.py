@@ -24,7 +24,7 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 from convogen.minhash import NearCopyIndex
-from convogen.types import Experience
+from convogen.records import Experience
 
 __all__ = ["FewShotHub", "Place", "similarity"]
 

@@ -20,16 +20,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen import registry
 from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.hopeless import FIRST, FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
+from convogen.inputs.keys import first_fault
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
-from convogen.keys import first_fault
 from convogen.log import run_log
-from convogen.masking import public_url
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
 from convogen.models.provenance import last_calls
@@ -37,9 +35,11 @@ from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import span
 from convogen.models.traffic import Role, Traffic
+from convogen.plugins import registry
+from convogen.records import Score
+from convogen.redaction import public_url
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import Run, load_run
-from convogen.types import Score
 from convogen.version import __version__
 
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]

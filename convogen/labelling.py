@@ -20,8 +20,8 @@ from convogen.lengths import lacks_end
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.records import Label
 from convogen.text import repeats, whole_sentences, without_label
-from convogen.types import Label
 
 __all__ = ["Labeller", "SummaryRules", "content_share", "shuffled", "unknown_names"]
 

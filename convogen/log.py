@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from convogen.errors import RunFolderError
-from convogen.files import mend_last_line
-from convogen.masking import masked
+from convogen.jsonl import mend_last_line
 from convogen.models.base import encodable
+from convogen.redaction import masked
 from convogen.visible import visible
 
 __all__ = ["run_log", "verbose"]

@@ -19,16 +19,16 @@ from typing import Any
 from convogen.engine import describe, name_task, now, open_roles
 from convogen.errors import RunFolderError
 from convogen.experiment import Experiment
-from convogen.files import parse_row
 from convogen.gates import GateLine
 from convogen.inorder import run_to_end
+from convogen.inputs.text_file import open_file
+from convogen.jsonl import parse_row
 from convogen.methods.base import RunInputs, Task
 from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.tally import Tally
 from convogen.models.traffic import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.store import Outcome, Run, RunStore, differences, load_run
-from convogen.textfile import open_file
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
 

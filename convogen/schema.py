@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from convogen import registry
 from convogen.experiment import Common
 from convogen.gates import gates_schema
+from convogen.plugins import registry
 
 __all__ = ["json_schema"]
 

@@ -19,12 +19,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import write_whole
-from convogen.keys import first_fault
+from convogen.inputs.keys import first_fault
+from convogen.inputs.text_file import open_file
+from convogen.jsonl import write_whole
 from convogen.models.journal import Journal
+from convogen.records import Score
 from convogen.tasklog import TaskLog, claim, lock, moved_aside
-from convogen.textfile import open_file
-from convogen.types import Score
 
 __all__ = ["ScoreStore", "move_scores_aside", "scores_manifest"]
 

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["Shape", "Shapes"]
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from convogen.errors import RunFolderError
 from convogen.models.prices import Listed, Pricer, listed, listed_for, pricer
 from convogen.models.spec import ModelSpec, Price
+from convogen.records import Usage
 from convogen.scores import scores_manifest
 from convogen.store import Run
-from convogen.types import Usage
 
 __all__ = ["JUDGE", "Prices", "spending", "total_usd", "usage_of"]
 

@@ -26,13 +26,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convogen.consistency import Found, check_tasks
 from convogen.errors import RunFolderError, SourceError
-from convogen.files import as_row, parse_row, rows_of_task, write_whole
 from convogen.frames import RunTable, columns_of, run_frame
-from convogen.keys import first_fault
+from convogen.inputs.keys import first_fault
+from convogen.inputs.text_file import open_file, read_text
+from convogen.jsonl import as_row, parse_row, rows_of_task, write_whole
 from convogen.models.journal import Journal, check_answer, check_call
+from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
 from convogen.tasklog import TaskLog, claim, journals, lock
-from convogen.textfile import open_file, read_text
-from convogen.types import Conversation, Experience, Failure, Record, Rejected, Score
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -270,7 +270,7 @@ class Run:
         >>> turns.groupby("conversation", sort=False)["text"].count().tolist()
         [10, 10]
 
-        Columns are named as the fields of the records (`convogen.types`) and are the same for every
+        Columns are named as the fields of the records (`convogen.records`), the same for every
         run; `convogen.frames.COLUMNS` lists them with their dtypes. What joins the tables: `id` of
         conversations is `conversation` of turns and scores, `id` of experiences is `experience` of
         conversations. `turn` counts from 1, `n_words` are separated by white space.

@@ -11,8 +11,8 @@ import random
 from dataclasses import dataclass
 from functools import lru_cache
 
+from convogen.inputs.yaml12 import read_yaml
 from convogen.resources import PROMPTS
-from convogen.yaml12 import read_yaml
 
 __all__ = ["Variation", "draw_variation", "variations", "variations_hash"]
 

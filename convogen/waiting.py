@@ -18,9 +18,9 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from convogen.errors import RunFolderError
-from convogen.files import writing
+from convogen.jsonl import writing
+from convogen.records import Conversation, Experience, Failure, Record, Rejected
 from convogen.store import Outcome, Run
-from convogen.types import Conversation, Experience, Failure, Record, Rejected
 
 __all__ = ["PartialRun", "drop", "forget", "keep", "readable", "waiting"]
 

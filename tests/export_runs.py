@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from convogen.types import Conversation, Experience, Persona, Score, Starter, Turn
+from convogen.records import Conversation, Experience, Persona, Score, Starter, Turn
 
 NAMES = (
     "Ada",

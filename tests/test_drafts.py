@@ -23,7 +23,7 @@ from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Answer, Role, Traffic
-from convogen.types import Usage
+from convogen.records import Usage
 
 LONG = "and so it went on for a good while until nobody in the room remembered " * 40
 Replies = Callable[[Request], str]

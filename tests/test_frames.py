@@ -23,10 +23,10 @@ from convogen.errors import RunFolderError, UserError
 from convogen.frames import COLUMNS, RunTable
 from convogen.metrics import measure, tally_corpus
 from convogen.models.base import Reply
+from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage
 from convogen.reports import gather, measure_source, report_frame
 from convogen.scores import ScoreStore, move_scores_aside
 from convogen.store import DATA_FORMAT, Outcome, RunStore
-from convogen.types import Conversation, Failure, Rejected, Score, Turn, Usage
 
 TABLES: tuple[RunTable, ...] = get_args(RunTable)
 USED = Usage(prompt_tokens=7, completion_tokens=2)

@@ -21,7 +21,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Session, Traffic
 from convogen.prompts import load_prompt
-from convogen.types import Experience, Profile
+from convogen.records import Experience, Profile
 from convogen.variations import Variation, draw_variation, variations, variations_hash
 
 SHOTS = load_experiences()[:1]

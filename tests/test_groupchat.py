@@ -23,7 +23,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic
 from convogen.prompts import load_prompt
-from convogen.types import Experience, Turn, Usage
+from convogen.records import Experience, Turn, Usage
 
 EXPERIENCES = {len(e.personas): e for e in load_experiences()}
 PROMPTS = ChatPrompts.of({step: load_prompt(f"convogen/{step}") for step in ChatPrompts.STEPS})

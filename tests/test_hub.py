@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from convogen import Experiment, Run, run
 from convogen.experiences import load_experiences
 from convogen.hub import FewShotHub, Policy, similarity
-from convogen.types import Experience, Persona, Starter
+from convogen.records import Experience, Persona, Starter
 
 SEEDS = load_experiences()
 N = 18

@@ -26,7 +26,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Session, Traffic
 from convogen.prompts import load_prompt
-from convogen.types import Label
+from convogen.records import Label
 
 DIALOGUE = "Ana: The printer in the library is broken, Ben.\nBen: I will repair it on Monday."
 GOOD = "Ben will repair the broken library printer."

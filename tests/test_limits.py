@@ -18,8 +18,8 @@ from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.base import Reply, Request
 from convogen.models.budget import Limits
 from convogen.models.scripted import ScriptedModel, improvise
+from convogen.records import Usage
 from convogen.spending import spending, total_usd
-from convogen.types import Usage
 
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 

@@ -17,8 +17,8 @@ from convogen.errors import SourceError
 from convogen.metrics import Distance, distance, measure
 from convogen.models.base import Request
 from convogen.models.scripted import WORDS, ScriptedModel, improvise
+from convogen.records import Conversation
 from convogen.shapes import Shapes
-from convogen.types import Conversation
 
 ASKED = re.compile(r"about (\d+) word")
 

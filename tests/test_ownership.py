@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, load_run, run
 from convogen.errors import RunFolderError
-from convogen.files import replacing, write_whole
+from convogen.jsonl import replacing, write_whole
 
 SMALL = ("--n", "1", "--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
 MINE = b"mine\n"

@@ -22,8 +22,8 @@ from convogen.experiences import load_experiences
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
 from convogen.personas import PersonaHub, ReusedGroups, SampledGroups, open_hub
+from convogen.records import Profile
 from convogen.resources import shipped
-from convogen.types import Profile
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 PERSONA_HUB = SHARED / "persona_hub" / "personas.jsonl"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import load_run
-from convogen.masking import Secrets, masked, public_url
+from convogen.redaction import Secrets, masked, public_url
 
 KEY, PASSWORD, IN_QUERY = "sk-marked/0123+4567", "s3cret@wörd'\"x", "marked-query-key-0123"
 AZURE_KEY = "marked-azure/89ab+cdef"

@@ -12,8 +12,8 @@ from convogen.errors import RunFolderError
 from convogen.experiences import load_experiences
 from convogen.models.base import Reply, TokenLogprob
 from convogen.models.journal import Journal
+from convogen.records import Conversation, Failure, Turn, Usage
 from convogen.store import Outcome, Run, RunStore
-from convogen.types import Conversation, Failure, Turn, Usage
 
 SEED = load_experiences()[0]
 MANIFEST = {"fingerprint": "f00d", "name": "test", "n": 3, "experiment": {"seed": 1}}

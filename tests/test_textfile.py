@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen.errors import SourceError
-from convogen.textfile import LARGEST_BYTES, open_file, read_text
+from convogen.inputs.text_file import LARGEST_BYTES, open_file, read_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="named pipes are of POSIX")
 

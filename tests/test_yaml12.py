@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment
 from convogen.errors import ExperimentError, SourceError, UserError
-from convogen.yaml12 import DEEPEST, dump_yaml, parse_yaml, read_mapping, read_yaml
+from convogen.inputs.yaml12 import DEEPEST, dump_yaml, parse_yaml, read_mapping, read_yaml
 
 SCALARS: list[tuple[str, Any]] = [
     ("010", 10),

@@ -75,7 +75,7 @@ def command(
     from convogen.affording import left
     from convogen.cli.run import load_with, play, read_settings
     from convogen.errors import ExperimentError
-    from convogen.files import is_json_of, refuse_foreign, write_ours
+    from convogen.jsonl import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare
     from convogen.store import load_run
     from convogen.tasklog import refuse_strewing
@@ -132,7 +132,7 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _axis(text: str) -> list[dict[str, Any]]:
     """The settings of each level of one --vary."""
     from convogen.errors import UserError
-    from convogen.yaml12 import parse_yaml
+    from convogen.inputs.yaml12 import parse_yaml
 
     names, sign, values = text.partition("=")
     keys = names.split(",")

@@ -127,7 +127,7 @@ def _experiment(
 
 def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
     """Write the run's conversations in the source's columns, and a note beside them."""
-    from convogen.files import write_whole
+    from convogen.jsonl import write_whole
 
     method: Augment = experiment.method
     folder = run.folder / "augmented"

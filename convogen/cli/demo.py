@@ -58,7 +58,7 @@ def command(
     from convogen.cli.run import load_with, notices, play
     from convogen.cli.show import experience_of
     from convogen.models.budget import Limits
-    from convogen.types import Conversation, Experience
+    from convogen.records import Conversation, Experience
 
     given: dict[str, Any] = {"n": n, "seed": seed}
     folder = out or Path("runs/demo")

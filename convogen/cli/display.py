@@ -19,9 +19,9 @@ from convogen.cli.terminal import say
 from convogen.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.tally import Tally
+from convogen.records import Conversation, Experience
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
-from convogen.types import Conversation, Experience
 from convogen.visible import visible
 from convogen.waiting import waiting
 

@@ -55,8 +55,8 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     it give log-probabilities, does it read a long prompt whole, how fast is it?
     """
     from convogen.cli.plugins import print_faults
+    from convogen.inputs.validation import validated
     from convogen.models.spec import ModelSpec
-    from convogen.validation import validated
 
     print_faults()
     chosen = models_from({}, models, base_urls, []).get("default", "embedded")

@@ -199,7 +199,7 @@ def _training(checkpoint: str, settings: tuple[str, ...]) -> Any:
     from convogen.cli.run import read_settings
     from convogen.downstream.seq2seq import Training
     from convogen.errors import ExperimentError
-    from convogen.keys import first_fault
+    from convogen.inputs.keys import first_fault
 
     given = {**read_settings(settings), "checkpoint": checkpoint}
     try:
@@ -215,7 +215,7 @@ def _models(
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
-    from convogen.keys import first_fault
+    from convogen.inputs.keys import first_fault
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, ROLES, prices)
@@ -227,7 +227,7 @@ def _models(
 
 def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:
     from convogen.errors import RunFolderError
-    from convogen.files import write_whole
+    from convogen.jsonl import write_whole
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -245,7 +245,7 @@ def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:
 
 def _free(out: Path) -> Path:
     """Where results go, unless something else is there."""
-    from convogen.files import is_json_of, refuse_foreign
+    from convogen.jsonl import is_json_of, refuse_foreign
 
     refuse_foreign(out, is_json_of({"task", "arms", "held_out"}))
     return out

@@ -28,7 +28,7 @@ def judge_model(
     from pydantic import ValidationError
 
     from convogen.errors import ModelConfigError
-    from convogen.keys import first_fault
+    from convogen.inputs.keys import first_fault
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, ["judge"], prices)

@@ -42,10 +42,10 @@ def command(of_plugins: bool, as_json: bool) -> None:
 
 
 def _listing() -> dict[str, dict[str, str]]:
-    from convogen import registry
     from convogen.cli.models import embedded_models
     from convogen.experiment import Experiment, shipped_experiments
     from convogen.personas import shipped_hubs
+    from convogen.plugins import registry
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     registered = {

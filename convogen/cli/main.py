@@ -16,7 +16,7 @@ import click
 from convogen.cli.options import NearestGroup
 from convogen.cli.terminal import guarded_streams, say, say_nothing_more
 from convogen.errors import ConvogenError
-from convogen.masking import masked
+from convogen.redaction import masked
 from convogen.version import __version__
 
 COMMANDS = {
@@ -120,7 +120,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
 
 def _mendable(error: Exception) -> str | None:
     """What is wrong, unless it is nobody's fault but convogen's own."""
-    from convogen.plugins import blame
+    from convogen.plugins.discovery import blame
 
     if isinstance(error, ConvogenError):
         return str(error)

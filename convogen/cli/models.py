@@ -88,7 +88,7 @@ def _placed(source: Path, target: Path) -> Path:
     Raises `ModelConfigError` where it is none, or another one has its name.
     """
     from convogen.errors import ModelConfigError
-    from convogen.files import replacing
+    from convogen.jsonl import replacing
 
     if not _is_gguf(source):
         raise ModelConfigError(f"models pull {source}: this is no GGUF file")

@@ -36,8 +36,8 @@ class _Notices(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message that was not printed yet; a stderr that is gone ends nothing."""
-        from convogen.masking import masked
         from convogen.models.base import printable
+        from convogen.redaction import masked
 
         line = printable(masked(record.getMessage()))
         if line in self._said:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from convogen.cli.numbers import finite
-from convogen.masking import masked
+from convogen.redaction import masked
 
 __all__ = [
     "NearestGroup",

@@ -11,7 +11,7 @@ __all__ = ["plugin_rows", "print_faults", "print_rows"]
 
 def print_faults() -> None:
     """Print a line to stderr for each plugin that cannot be used."""
-    from convogen import registry
+    from convogen.plugins import registry
 
     for line in registry.faults():
         say(line, err=True)
@@ -19,7 +19,7 @@ def print_faults() -> None:
 
 def plugin_rows() -> list[dict[str, str]]:
     """Return each plugin's kind, name, distribution, version, target and state, as texts."""
-    from convogen import registry
+    from convogen.plugins import registry
 
     return [
         {

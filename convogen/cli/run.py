@@ -219,7 +219,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """`key=value` pairs, each value read as YAML."""
-    from convogen.yaml12 import parse_yaml
+    from convogen.inputs.yaml12 import parse_yaml
 
     read: dict[str, Any] = {}
     for setting in settings:
@@ -255,8 +255,8 @@ def notices(experiment: Any) -> list[str]:
 
 def _assumed(spec: ModelSpec) -> list[str]:
     """What is assumed of a model's price, if anything is."""
-    from convogen.masking import public_url
     from convogen.models.prices import listed_for
+    from convogen.redaction import public_url
 
     found = None if spec.price else listed_for(spec)
     if found is None or not found.assumed:

@@ -11,8 +11,8 @@ import click
 from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
+    from convogen.records import Conversation, Experience
     from convogen.store import Run
-    from convogen.types import Conversation, Experience
 
 __all__ = ["command", "experience_of"]
 

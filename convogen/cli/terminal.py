@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import click
 
-from convogen.masking import masked
+from convogen.redaction import masked
 from convogen.visible import as_json, visible
 
 __all__ = ["guarded_streams", "say", "say_json", "say_nothing_more"]

@@ -1,4 +1,4 @@
-"""Conversation data of any origin, read into one shape: `convogen.types.Conversation`.
+"""Conversation data of any origin, read into one shape: `convogen.records.Conversation`.
 
 >>> corpus = open_corpus("valid.json")
 >>> sum(len(conversation.turns) for conversation in corpus)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from convogen.corpora.rows import Row
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["KeyedReader", "Reader"]
 

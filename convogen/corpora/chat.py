@@ -21,8 +21,8 @@ from convogen.corpora.turns import (
     row_id,
     texts,
 )
-from convogen.keys import first_fault
-from convogen.types import Conversation
+from convogen.inputs.keys import first_fault
+from convogen.records import Conversation
 
 __all__ = [
     "Lmsys",

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from convogen import registry
 from convogen.corpora.base import Reader
 from convogen.corpora.findings import BadRow, BadRows, Findings, Reading
 from convogen.corpora.formats import reader_for, readers
@@ -20,9 +19,10 @@ from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.sources import Source, open_source
 from convogen.corpora.turns import counting
 from convogen.errors import SourceError
-from convogen.keys import first_fault
+from convogen.inputs.keys import first_fault
+from convogen.plugins import registry
+from convogen.records import Conversation
 from convogen.store import load_run
-from convogen.types import Conversation
 
 __all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Findings", "open_corpus"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["BadRow", "BadRows", "Findings", "Reading"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from convogen import registry
 from convogen.corpora.base import Reader
 from convogen.corpora.rows import Row
 from convogen.errors import PluginError
+from convogen.plugins import registry
 
 __all__ = ["readers", "recognise"]
 

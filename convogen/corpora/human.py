@@ -24,7 +24,7 @@ from convogen.corpora.turns import (
     text_of,
     texts,
 )
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["DailyDialog", "MultiWOZ", "ParlAI", "PersonaChat"]
 

@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
+from convogen.records import Conversation, Turn
 from convogen.shapes import Shapes
-from convogen.types import Conversation, Turn
 
 __all__ = ["KINDS", "Kind", "LabelledSource", "in_roles", "open_labelled", "script"]
 

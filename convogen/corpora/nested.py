@@ -10,7 +10,7 @@ from convogen.corpora.formats import recognise
 from convogen.corpora.keys import plain_key
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import as_dict, labels, leave_out
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["Nested"]
 

@@ -20,7 +20,7 @@ from convogen.corpora.turns import (
     row_id,
     text_of,
 )
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 __all__ = ["ArenaVotes", "Oasst1", "SeedRows"]
 

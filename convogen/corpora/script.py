@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convogen.corpora.rows import RowError
-from convogen.types import Turn
+from convogen.records import Turn
 
 __all__ = ["Line", "candidate", "labelled_texts", "script_turns"]
 

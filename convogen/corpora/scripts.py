@@ -11,7 +11,7 @@ from convogen.corpora.keys import plain_keys
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.script import candidate, script_turns
 from convogen.corpora.turns import as_dict, conversation, has, labels, text_of
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["DialogSum", "SAMSum", "Scripts", "SyntheticPersonaChat"]
 

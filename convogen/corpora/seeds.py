@@ -17,9 +17,9 @@ from typing import Any, cast
 
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
+from convogen.records import Conversation, Turn
 from convogen.store import Run
-from convogen.types import Conversation, Turn
-from convogen.yaml12 import read_mapping
 
 __all__ = [
     "INQUIRER",

@@ -19,7 +19,7 @@ from convogen.corpora.turns import (
     text_of,
     texts,
 )
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 __all__ = ["Plain", "TextLists"]
 

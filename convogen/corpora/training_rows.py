@@ -13,7 +13,7 @@ from convogen.corpora.keys import are_messages, listed
 from convogen.corpora.messages import read_messages
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import as_dict, as_list, conversation, has, labels
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 __all__ = ["Instructions", "Preferences"]
 

@@ -11,7 +11,7 @@ from convogen.corpora.base import Reader
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.script import candidate, script_turns
 from convogen.corpora.turns import conversation, text_of
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 __all__ = ["Numbered", "Transcript", "WhatsApp"]
 

@@ -12,8 +12,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.corpora.rows import RowError
-from convogen.keys import first_fault
-from convogen.types import Conversation, Turn
+from convogen.inputs.keys import first_fault
+from convogen.records import Conversation, Turn
 
 __all__ = [
     "MAX_TURNS",

@@ -15,7 +15,7 @@ from convogen.corpora.keys import keys_of, listed, plain_key
 from convogen.corpora.messages import read_messages
 from convogen.corpora.rows import Row, RowError
 from convogen.corpora.turns import as_dict, conversation, field, has, labels, texts
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 __all__ = ["EmpatheticDialogues", "Meld", "Utterances"]
 

@@ -23,8 +23,8 @@ from convogen.corpora.rows import RowError, decode
 from convogen.corpora.sniff import Container, container_of
 from convogen.corpora.sources import file_of
 from convogen.errors import SourceError
-from convogen.files import write_whole
-from convogen.types import Conversation
+from convogen.jsonl import write_whole
+from convogen.records import Conversation
 
 __all__ = ["Layout", "layout_of"]
 

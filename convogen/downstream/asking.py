@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convogen.files import parse_row, write_whole
 from convogen.inorder import WINDOW, InOrder, run_to_end
+from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.journal import Journal
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec

@@ -18,8 +18,8 @@ from convogen.downstream.data import Example, examples_of, matched, read_example
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.results import Drawn, drawn_macro_f1, drawn_mean, results
 from convogen.errors import ModelConfigError, SourceError
+from convogen.records import Conversation
 from convogen.store import load_run
-from convogen.types import Conversation
 
 __all__ = ["Classification", "classification"]
 

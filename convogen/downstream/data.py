@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from convogen.corpora import open_corpus
 from convogen.corpora.labelled import in_roles, script
 from convogen.errors import SourceError
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["Example", "examples_of", "matched", "read_examples", "said", "unseen"]
 

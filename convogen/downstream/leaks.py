@@ -13,9 +13,9 @@ from convogen.corpora import open_corpus
 from convogen.corpora.labelled import script
 from convogen.downstream.data import Example, said
 from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
 from convogen.methods.diasynth.examples import open_examples
 from convogen.store import Run
-from convogen.yaml12 import read_mapping
 
 __all__ = ["not_shown"]
 

@@ -19,7 +19,7 @@ from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Session
 from convogen.prompts import load_prompt
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["ROLE", "summaries_of"]
 

@@ -26,7 +26,7 @@ from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
 from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
 from convogen.errors import RunFolderError, SourceError
-from convogen.files import parse_row, write_whole
+from convogen.jsonl import parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
 from convogen.store import load_run
 

@@ -21,10 +21,10 @@ from typing import Any, cast
 from convogen.errors import RunFolderError, SourceError
 from convogen.exports.base import Item, without_folders
 from convogen.exports.joining import items
-from convogen.files import rows_of_task
+from convogen.jsonl import rows_of_task
+from convogen.records import Conversation, Score
 from convogen.scores import scores_manifest
 from convogen.store import Run, load_run
-from convogen.types import Conversation, Score
 
 __all__ = ["Alternatives"]
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from convogen.types import Conversation, Experience, Score
+from convogen.records import Conversation, Experience, Score
 
 __all__ = [
     "CONTEXT",

@@ -21,9 +21,9 @@ from convogen.corpora import Batch, Corpus, open_corpus
 from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
-from convogen.masking import masked
 from convogen.metrics import Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES
+from convogen.redaction import masked
 from convogen.reports import groundedness
 from convogen.reports.cells import number_text
 from convogen.reports.limits import limits_of_run

@@ -21,7 +21,7 @@ from pydantic import Field
 from convogen.errors import SourceError
 from convogen.exports.base import Column, Container, Exporter, Item
 from convogen.exports.viewpoints import ASSISTANT, Message, seen_by
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = ["EACH", "Chat", "Messages", "ShareGPT"]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen import registry
 from convogen.corpora.cells import protected
 from convogen.errors import SourceError
 from convogen.exports.alternatives import Alternatives
@@ -29,8 +28,9 @@ from convogen.exports.joining import (
 )
 from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
-from convogen.files import write_whole
-from convogen.keys import words
+from convogen.inputs.keys import words
+from convogen.jsonl import write_whole
+from convogen.plugins import registry
 from convogen.store import Run, load_run
 from convogen.version import __version__
 

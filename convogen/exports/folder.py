@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from convogen.errors import RunFolderError
-from convogen.files import write_whole
+from convogen.inputs.text_file import open_file
+from convogen.jsonl import write_whole
 from convogen.tasklog import lock
-from convogen.textfile import open_file
 from convogen.version import __version__
 
 __all__ = ["DESCRIPTION", "seal", "staged"]

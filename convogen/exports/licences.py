@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from convogen.types import Experience
+from convogen.records import Experience
 
 __all__ = ["Licences"]
 

@@ -16,8 +16,8 @@ import yaml
 from convogen.errors import SourceError
 from convogen.exports.containers import quiet
 from convogen.exports.folder import DESCRIPTION
-from convogen.masking import masked
-from convogen.yaml12 import parse_yaml
+from convogen.inputs.yaml12 import parse_yaml
+from convogen.redaction import masked
 
 __all__ = ["check_name", "push"]
 

@@ -19,8 +19,8 @@ from itertools import groupby
 from convogen.corpora.seeds import INQUIRER, RESPONDER
 from convogen.experiences import card_text
 from convogen.exports.base import Item
+from convogen.records import Experience, Turn
 from convogen.speakers import agent_keys
-from convogen.types import Experience, Turn
 
 __all__ = ["ASSISTANT", "USER", "Message", "seen_by"]
 

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from convogen.keys import Keys
+from convogen.inputs.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, prompts_of
+from convogen.records import Conversation, Experience
 from convogen.store import Run
-from convogen.types import Conversation, Experience
 
 __all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Verdict"]
 

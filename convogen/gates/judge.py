@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.judges.base import Judge, Judged
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
+from convogen.plugins import registry
 from convogen.prompts import Prompt
 
 __all__ = ["ROLE", "JudgeGate"]

@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from convogen.files import rows_of_task
 from convogen.gates.base import Filter, OrderedGate, Verdict
+from convogen.jsonl import rows_of_task
 from convogen.minhash import NearCopyIndex, sorted_words
+from convogen.records import Conversation
 from convogen.store import Run
-from convogen.types import Conversation
 
 __all__ = ["NearDuplicate"]
 

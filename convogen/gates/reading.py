@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from convogen import registry
 from convogen.errors import ExperimentError
 from convogen.gates.base import Gate
+from convogen.plugins import registry
 
 __all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
 

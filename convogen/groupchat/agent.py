@@ -17,6 +17,7 @@ from convogen.experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic import Answer
+from convogen.records import Persona, Turn
 from convogen.text import (
     Scene,
     Utterance,
@@ -28,7 +29,6 @@ from convogen.text import (
     whole_sentences,
     word_runs,
 )
-from convogen.types import Persona, Turn
 
 if TYPE_CHECKING:
     from convogen.groupchat.chat import Chat

@@ -20,8 +20,8 @@ from convogen.groupchat.selector import Ended, Selector
 from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.records import Experience, Selection, Turn
 from convogen.speakers import agent_keys
-from convogen.types import Experience, Selection, Turn
 
 __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 

@@ -20,7 +20,7 @@ from convogen.experiences import (
 )
 from convogen.models.base import Message, merged
 from convogen.prompts import Prompt
-from convogen.types import Experience, Persona, Turn
+from convogen.records import Experience, Persona, Turn
 
 __all__ = ["agent_messages", "identity", "instructions", "sayable", "transcript"]
 

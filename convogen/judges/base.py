@@ -15,12 +15,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from convogen.keys import Keys
+from convogen.inputs.keys import Keys
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Session, Traffic, open_model
 from convogen.prompts import Prompt, prompts_of
-from convogen.types import Conversation, Experience, Score, Turn
+from convogen.records import Conversation, Experience, Score, Turn
 
 __all__ = ["ROLE", "Judge", "Judged"]
 

@@ -34,7 +34,7 @@ from convogen.models.likelihood import (
 )
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Session, Traffic
-from convogen.types import Conversation, Experience, Score
+from convogen.records import Conversation, Experience, Score
 
 __all__ = ["FOLLOW_UPS", "Fed", "FollowUps"]
 

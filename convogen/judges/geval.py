@@ -26,7 +26,7 @@ from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_scor
 from convogen.lengths import lacks_end, trimmed
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic import Answer, Session
-from convogen.types import Conversation, Experience, Score
+from convogen.records import Conversation, Experience, Score
 
 __all__ = ["GEval", "GEval3", "experience_text", "grounds", "transcript"]
 

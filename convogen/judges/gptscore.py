@@ -23,7 +23,7 @@ from convogen.judges.geval import transcript
 from convogen.judges.scoring import token_at
 from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic import Answer, Session
-from convogen.types import Experience, Score
+from convogen.records import Experience, Score
 
 __all__ = ["QUESTIONS", "GPTScore"]
 

@@ -22,8 +22,8 @@ from convogen.judges.base import Judge, Judged
 from convogen.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
+from convogen.records import Experience, Score, Turn
 from convogen.text.objects import NoObject, find_object
-from convogen.types import Experience, Score, Turn
 
 __all__ = [
     "CHATBOTS",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from convogen.errors import SourceError
-from convogen.textfile import open_file
+from convogen.inputs.text_file import open_file
 
 __all__ = [
     "PROTOCOLS",

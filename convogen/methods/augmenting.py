@@ -14,10 +14,10 @@ from convogen.generator import ExperienceGenerator
 from convogen.labelling import Labeller, SummaryRules, shuffled
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
+from convogen.records import Conversation, Experience, Label, Profile
 from convogen.shapes import Shape
 from convogen.store import Outcome
 from convogen.text import repeats
-from convogen.types import Conversation, Experience, Label, Profile
 
 if TYPE_CHECKING:
     from convogen.methods.augment import Augment

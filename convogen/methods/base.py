@@ -16,12 +16,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from convogen.errors import ModelFault
-from convogen.keys import Keys
+from convogen.inputs.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic import Session
 from convogen.prompts import Prompt, prompts_of
+from convogen.records import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
 from convogen.store import Outcome, Run
-from convogen.types import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
 

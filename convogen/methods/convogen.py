@@ -25,8 +25,8 @@ from convogen.personas import (
     open_hub,
 )
 from convogen.prompts import Prompt
+from convogen.records import Experience
 from convogen.shapes import Shapes
-from convogen.types import Experience
 from convogen.variations import variations_hash
 
 __all__ = ["ConvoGen"]

@@ -10,9 +10,9 @@ from convogen.errors import ModelFault
 from convogen.generator import ExperienceGenerator
 from convogen.hub import FewShotHub
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.records import Conversation, Experience
 from convogen.shapes import Shape
 from convogen.store import Outcome
-from convogen.types import Conversation, Experience
 from convogen.variations import draw_variation
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import Message
 from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
+from convogen.records import Conversation, Turn
 from convogen.store import Outcome
 from convogen.text import (
     Scene,
@@ -24,7 +25,6 @@ from convogen.text import (
     whole_sentences,
     without_label,
 )
-from convogen.types import Conversation, Turn
 
 if TYPE_CHECKING:
     from convogen.methods.dialogueforge import DialogueForge

@@ -24,7 +24,7 @@ from convogen.methods.roleplay_people import (
 from convogen.models.base import Sampling
 from convogen.personas import is_named, open_hub
 from convogen.prompts import Prompt, load_prompt
-from convogen.types import Persona
+from convogen.records import Persona
 
 __all__ = ["Roleplay"]
 

@@ -18,12 +18,12 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, Field, ValidationError
 
 from convogen.errors import SourceError
-from convogen.keys import Keys, first_fault
+from convogen.inputs.keys import Keys, first_fault
+from convogen.inputs.yaml12 import read_yaml
 from convogen.methods.roleplay_failures import Family
 from convogen.personas import PersonaHub
+from convogen.records import Persona
 from convogen.speakers import one_line
-from convogen.types import Persona
-from convogen.yaml12 import read_yaml
 
 __all__ = [
     "FEATURES",

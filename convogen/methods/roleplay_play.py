@@ -28,9 +28,9 @@ from convogen.methods.roleplay_reading import extract_prompt, stops
 from convogen.models.base import Message, Sampling, without_system
 from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
+from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.store import Outcome
 from convogen.text import read_answer
-from convogen.types import Conversation, Experience, Persona, Starter, Turn
 
 if TYPE_CHECKING:
     from convogen.methods.roleplay import Roleplay

@@ -18,7 +18,7 @@ from convogen.metrics.corpus import Batches, Measurable, as_batches, available_c
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
 from convogen.metrics.statistics import Distance, Statistics, distance, statistics_of
 from convogen.metrics.tally import Tally
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 __all__ = [
     "RENDERINGS",

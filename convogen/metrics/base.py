@@ -14,9 +14,9 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import ClassVar, TypeVar
 
-from convogen import registry
-from convogen.plugins import Plugin, explain
-from convogen.types import Conversation
+from convogen.plugins import registry
+from convogen.plugins.discovery import Plugin, explain
+from convogen.records import Conversation
 
 __all__ = ["Measurement", "Metric", "measure_plugins"]
 

@@ -23,8 +23,8 @@ from convogen.corpora import open_corpus
 from convogen.errors import ConvogenError, SourceError, UserError
 from convogen.metrics.rendering import Rendering
 from convogen.metrics.tally import Tally, tally_of
+from convogen.records import Conversation
 from convogen.store import Run
-from convogen.types import Conversation
 
 __all__ = ["Batches", "Measurable", "as_batches", "available_cores", "tally_corpus"]
 

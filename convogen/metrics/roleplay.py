@@ -16,10 +16,10 @@ from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
 from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.published import published
 from convogen.store import Run
-from convogen.yaml12 import read_mapping
 
 __all__ = [
     "DIVERSITY",

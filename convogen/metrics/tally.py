@@ -20,7 +20,7 @@ from convogen.metrics import groupchat
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]

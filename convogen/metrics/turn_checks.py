@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from convogen.types import PROPER_ENDS, Conversation
+from convogen.records import PROPER_ENDS, Conversation
 
 __all__ = ["TurnChecks"]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from convogen.errors import ModelConfigError
-from convogen.masking import SECRET_NAME, public_url, url_secrets
 from convogen.models.addresses import checked_url, is_azure, without_route
 from convogen.models.http import environment, fill, variables
 from convogen.models.network import proxy_for
 from convogen.models.spec import ModelSpec
+from convogen.redaction import SECRET_NAME, public_url, url_secrets
 
 __all__ = ["Account", "place_of"]
 

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from convogen.keys import Keys
-from convogen.types import Usage
+from convogen.inputs.keys import Keys
+from convogen.records import Usage
 
 __all__ = [
     "ChatModel",

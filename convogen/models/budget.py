@@ -18,7 +18,7 @@ from typing import Any
 
 from convogen.models.base import Request
 from convogen.models.prices import Pricer
-from convogen.types import Usage
+from convogen.records import Usage
 
 __all__ = ["Budget", "Limits", "Reservation"]
 

@@ -18,14 +18,14 @@ from typing import Any
 import jinja2
 
 from convogen.errors import ModelConfigError, ModelFault
-from convogen.masking import Secrets, public_url, url_secrets
 from convogen.models.base import Reply, Request, Transient, printable
 from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.http import at_path, fill
 from convogen.models.reported import UNKNOWN, is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
 from convogen.models.transport import Transport
-from convogen.types import Usage
+from convogen.records import Usage
+from convogen.redaction import Secrets, public_url, url_secrets
 
 __all__ = ["ChatbotModel"]
 

@@ -16,10 +16,10 @@ import httpx2
 import openai
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient
 
-from convogen.masking import Secrets, masked
 from convogen.models.account import Account
 from convogen.models.faults import Faults, too_long
 from convogen.models.network import CONNECT_S, MAX_ANSWER_BYTES, MAX_CONNECTIONS, trusted
+from convogen.redaction import Secrets, masked
 
 __all__ = ["Client", "KeyProvider"]
 

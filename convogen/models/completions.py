@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from convogen.errors import ModelFault
-from convogen.masking import Secrets
 from convogen.models.base import Reply, TokenLogprob, Transient, encodable, printable
 from convogen.models.http import shape
 from convogen.models.streamed import streamed_completion
+from convogen.records import Usage
+from convogen.redaction import Secrets
 from convogen.text import without_thinking
-from convogen.types import Usage
 
 __all__ = ["finish_of", "parsed", "read_completion"]
 

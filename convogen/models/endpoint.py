@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from convogen.masking import Secrets, public_url
 from convogen.models.account import Account
 from convogen.models.addresses import has_version
 from convogen.models.base import Reply, Request, Transient
@@ -20,6 +19,7 @@ from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.likelihood import completions_body, read_completions
 from convogen.models.reported import is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
+from convogen.redaction import Secrets, public_url
 
 __all__ = ["EndpointModel"]
 

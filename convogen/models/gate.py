@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from convogen.errors import BudgetReached, ConvogenError, ModelFault
 from convogen.models.base import Request, Transient
 from convogen.models.budget import Budget, Reservation
-from convogen.types import Usage
+from convogen.records import Usage
 
 __all__ = ["Gate", "OnLost"]
 

@@ -27,9 +27,9 @@ import jinja2.meta
 import jinja2.sandbox
 from pydantic import Field, field_validator
 
-from convogen.keys import Keys
-from convogen.masking import SECRET_NAME, public_url
+from convogen.inputs.keys import Keys
 from convogen.models.network import is_url
+from convogen.redaction import SECRET_NAME, public_url
 
 __all__ = ["Http", "at_path", "checked_headers", "environment", "fill", "shape", "variables"]
 

@@ -17,10 +17,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from convogen.errors import ModelFault, RunFolderError
-from convogen.files import append_line, mend_last_line, parse_row
-from convogen.keys import first_fault
+from convogen.inputs.keys import first_fault
+from convogen.jsonl import append_line, mend_last_line, parse_row
 from convogen.models.base import Reply, TokenLogprob
-from convogen.types import Usage
+from convogen.records import Usage
 
 __all__ = ["Journal", "check_answer", "check_call", "journal_lines", "reply_of"]
 

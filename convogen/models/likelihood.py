@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from convogen.errors import ModelConfigError, ModelFault
 from convogen.models.base import ChatModel, Message, Reply, Request, Sampling
 from convogen.models.spec import ModelSpec
-from convogen.types import Usage
+from convogen.records import Usage
 
 if TYPE_CHECKING:
     from convogen.models.traffic import Traffic

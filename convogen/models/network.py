@@ -10,7 +10,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from convogen.errors import ModelConfigError
-from convogen.masking import public_url
+from convogen.redaction import public_url
 
 __all__ = ["CONNECT_S", "MAX_ANSWER_BYTES", "MAX_CONNECTIONS", "is_url", "proxy_for", "trusted"]
 

@@ -17,10 +17,10 @@ from typing import Any, Self, cast
 from pydantic import Field, model_validator
 
 from convogen.errors import ModelConfigError
-from convogen.keys import Keys
+from convogen.inputs.keys import Keys
+from convogen.inputs.validation import validated
+from convogen.inputs.yaml12 import read_yaml
 from convogen.models.embedded import models_folder
-from convogen.validation import validated
-from convogen.yaml12 import read_yaml
 
 __all__ = ["Offer", "at_hand", "connect", "memory", "read_offers", "sha256"]
 

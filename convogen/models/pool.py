@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from convogen.errors import EndpointDown, ModelConfigError
-from convogen.masking import public_url
 from convogen.models.addresses import has_version
 from convogen.models.base import ChatModel, Request, Transient
 from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
 from convogen.models.spec import ModelSpec
 from convogen.models.truncation import PromptWatch
-from convogen.types import Usage
+from convogen.records import Usage
+from convogen.redaction import public_url
 
 __all__ = ["Endpoint", "Permit", "Pool", "no_completion_from"]
 

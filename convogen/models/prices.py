@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from convogen.masking import public_url
 from convogen.models.spec import ModelSpec, Price
-from convogen.types import Usage
+from convogen.records import Usage
+from convogen.redaction import public_url
 
 __all__ = ["Listed", "Pricer", "listed", "listed_for", "pricer"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from convogen.inputs.text_file import open_file
 from convogen.models.base import Reply
-from convogen.textfile import open_file
 
 __all__ = ["Provenance", "last_calls", "moved"]
 

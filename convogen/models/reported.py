@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from convogen.masking import Secrets
 from convogen.models.base import printable
+from convogen.redaction import Secrets
 
 __all__ = ["UNKNOWN", "Reported", "is_page", "read_error", "reported_error"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from convogen.models.base import Reply, Request, TokenLogprob
-from convogen.types import Usage
+from convogen.records import Usage
 
 __all__ = ["Script", "ScriptedModel", "improvise"]
 

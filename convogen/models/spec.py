@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from convogen.keys import Keys
-from convogen.masking import public_url
+from convogen.inputs.keys import Keys
 from convogen.models.addresses import azure_place, checked_url, without_route
 from convogen.models.base import Sampling
 from convogen.models.http import Http, checked_headers
-from convogen.types import Usage
+from convogen.records import Usage
+from convogen.redaction import public_url
 
 __all__ = [
     "EMBEDDED",

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from convogen.masking import masked
 from convogen.models.base import Reply, Request
+from convogen.redaction import masked
 
 __all__ = ["call_span", "configure", "span", "use"]
 

@@ -34,7 +34,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.tracing import call_span
 from convogen.models.trouble import Trouble, probe
-from convogen.types import Usage
+from convogen.records import Usage
 
 __all__ = ["Answer", "Role", "Session", "Traffic", "open_model"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convogen.models.base import Request
-from convogen.types import Usage
+from convogen.records import Usage
 
 __all__ = ["PromptWatch"]
 

@@ -20,7 +20,7 @@ from rapidfuzz.process import cdist
 from convogen.errors import SourceError
 from convogen.experiences import card_text
 from convogen.personas.hub import PersonaHub
-from convogen.types import Profile
+from convogen.records import Profile
 
 __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from convogen.errors import SourceError
 from convogen.personas.reading import read_groups
+from convogen.records import Profile
 from convogen.resources import shipped
-from convogen.types import Profile
 
 __all__ = ["PersonaHub", "is_named", "open_hub", "shipped_hubs"]
 

@@ -18,9 +18,9 @@ from convogen.corpora.hub import hub_rows
 from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.sniff import Container, container_of, read_rows
 from convogen.errors import SourceError
-from convogen.keys import first_fault
+from convogen.inputs.keys import first_fault
+from convogen.records import PersonaCard, Profile
 from convogen.speakers import one_line
-from convogen.types import PersonaCard, Profile
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
 

@@ -26,10 +26,10 @@ import jinja2.meta
 import jinja2.sandbox
 
 from convogen.errors import SourceError
+from convogen.inputs.text_file import read_text
+from convogen.inputs.yaml12 import parse_yaml
 from convogen.models.base import Message
 from convogen.resources import PROMPTS
-from convogen.textfile import read_text
-from convogen.yaml12 import parse_yaml
 
 __all__ = ["Prompt", "Prompted", "load_prompt", "prompts_of"]
 

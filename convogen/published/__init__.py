@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from convogen.errors import SourceError
-from convogen.yaml12 import parse_yaml
+from convogen.inputs.yaml12 import parse_yaml
 
 __all__ = ["Cell", "PublishedTable", "published"]
 

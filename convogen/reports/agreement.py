@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.errors import SourceError
+from convogen.inputs.text_file import read_text
 from convogen.judges.verdicts import PROTOCOLS, Protocol, Verdict, load_verdicts
 from convogen.metrics.agreement import (
     agreement_share,
@@ -29,7 +30,6 @@ from convogen.reports.calibration import prediction_powered, rogan_gladen
 from convogen.reports.intervals import difference_interval, mean_interval, statistic_interval
 from convogen.reports.verdicts import position_bias, verdict_file
 from convogen.scores import scores_manifest
-from convogen.textfile import read_text
 
 __all__ = [
     "Judgement",

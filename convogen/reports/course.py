@@ -16,7 +16,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import extractOne
 
 from convogen.metrics.repetition import NEAR_COPY
-from convogen.types import Experience
+from convogen.records import Experience
 
 __all__ = ["LOOK_BACK", "Course", "course"]
 

@@ -11,11 +11,11 @@ from typing import Any
 from convogen.frames import columns_of, frame
 from convogen.judges.geval import GENERATED, SAMPLED
 from convogen.judges.verdicts import PROTOCOLS
+from convogen.records import Usage
 from convogen.reports.intervals import mean_interval
 from convogen.scores import scores_manifest
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run
-from convogen.types import Usage
 
 __all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost", "judged_by_all"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
 from convogen.store import Run
 from convogen.text import length_fault
-from convogen.yaml12 import read_mapping
 
 __all__ = ["baseline_limits", "matched_corpora", "matching"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
 from convogen.errors import RunFolderError
-from convogen.files import is_json_of, write_ours
+from convogen.jsonl import is_json_of, write_ours
 from convogen.metrics import Statistics, Tally, distance, measure, statistics_of, tally_corpus
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ import jinja2
 from markupsafe import Markup
 
 from convogen.errors import RunFolderError
-from convogen.files import is_json_of, refuse_foreign, write_whole
+from convogen.jsonl import is_json_of, refuse_foreign, write_whole
+from convogen.records import Conversation
 from convogen.reports.cells import number_text
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
 from convogen.reports.tables import tables
 from convogen.store import Run
-from convogen.types import Conversation
 from convogen.visible import visible
 
 __all__ = ["render_html", "render_markdown", "samples_of", "write_report"]

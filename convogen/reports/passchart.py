@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
-from convogen.files import refuse_foreign, replacing, writing
+from convogen.jsonl import refuse_foreign, replacing, writing
 from convogen.reports.passrates import REAL
 
 __all__ = ["draw"]

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from convogen.dialogues import seed_of
 from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
 from convogen.judges.verdicts import Protocol, Verdicts, count_verdicts, load_verdicts
 from convogen.published import published
 from convogen.reports.intervals import Interval, difference_interval, mean_interval
 from convogen.reports.verdicts import verdict_file
 from convogen.scores import scores_manifest
 from convogen.store import Run
-from convogen.yaml12 import read_mapping
 
 __all__ = ["REAL", "RateCell", "compare", "published_rate", "read_cell"]
 

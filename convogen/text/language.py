@@ -11,7 +11,7 @@ from typing import Annotated, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from convogen.errors import SourceError
-from convogen.yaml12 import read_yaml
+from convogen.inputs.yaml12 import read_yaml
 
 __all__ = ["Language", "Rules", "load_language"]
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import Any, cast
 
-from convogen.masking import without_secrets
+from convogen.redaction import without_secrets
 
 __all__ = ["NoObject", "find_object", "is_blank_loop"]
 

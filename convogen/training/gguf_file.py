@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ModelConfigError
-from convogen.files import replacing
+from convogen.jsonl import replacing
 from convogen.training.loading import library
 
 __all__ = ["check_exportable", "write_adapter", "write_gguf"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ExperimentError, ModelConfigError
-from convogen.files import append_line, mend_last_line, write_whole, writing
+from convogen.jsonl import append_line, mend_last_line, write_whole, writing
 from convogen.training.dialogues import Encoded
 from convogen.training.loading import library
 from convogen.training.settings import Settings

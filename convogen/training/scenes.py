@@ -25,14 +25,14 @@ from convogen.errors import SourceError
 from convogen.experiences import encounter_text
 from convogen.generator import encounter_messages
 from convogen.groupchat.messages import agent_messages, identity
+from convogen.inputs.yaml12 import read_yaml
 from convogen.models.base import Message
 from convogen.personas import open_hub
 from convogen.prompts import Prompt, load_prompt
+from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.store import load_run
 from convogen.text.utterances import is_farewell
 from convogen.training.lessons import Lesson, Lessons
-from convogen.types import Conversation, Experience, Persona, Starter, Turn
-from convogen.yaml12 import read_yaml
 
 __all__ = ["Scene", "SceneForm", "read_scenes", "scene_lessons"]
 

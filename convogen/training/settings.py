@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from convogen.errors import ExperimentError
-from convogen.keys import Keys
-from convogen.validation import validated
-from convogen.yaml12 import read_mapping
+from convogen.inputs.keys import Keys
+from convogen.inputs.validation import validated
+from convogen.inputs.yaml12 import read_mapping
 
 __all__ = ["Settings"]
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from convogen.corpora.seeds import open_seeds
 from convogen.errors import RunFolderError, SourceError
-from convogen.files import write_whole, writing
+from convogen.jsonl import write_whole, writing
 from convogen.store import Run, differences
 from convogen.tasklog import claim, lock, moved_aside
 from convogen.training import gguf_file, lora

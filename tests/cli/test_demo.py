@@ -16,8 +16,8 @@ from command_line import Ended, convogen, python_process
 
 from convogen import load_run
 from convogen.errors import ConvogenError
+from convogen.inputs.yaml12 import dump_yaml, read_yaml
 from convogen.models.offers import SHIPPED, read_offers
-from convogen.yaml12 import dump_yaml, read_yaml
 
 CONTENT = b"GGUF" + bytes(4000)
 REVISION = "0123456789" * 4

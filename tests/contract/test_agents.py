@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from convogen import Experiment, registry, run
+from convogen import Experiment, run
 from convogen.experiences import description, free_text, memories, public_card
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
+from convogen.plugins import registry
+from convogen.records import Experience
 from convogen.resources import PROMPTS
-from convogen.types import Experience
 
 DIALOGUES = Path(__file__).parent / "dialogues.jsonl"
 PAIRS = [

@@ -14,12 +14,13 @@ from command_line import convogen
 from pydantic import ValidationError
 from run_rows import first_tasks
 
-from convogen import Experiment, registry, run
+from convogen import Experiment, run
 from convogen.counterfactual import replay_conversation
 from convogen.exports import Plan, export_run, open_exporter
 from convogen.judges.geval import GEval
 from convogen.judging import judge_run
 from convogen.models.spec import ModelSpec
+from convogen.plugins import registry
 from convogen.store import load_run
 
 EXPORTERS = registry.names("exporters")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convogen import Experiment, registry, run
+from convogen import Experiment, run
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, GateLine
 from convogen.models.base import Request
@@ -19,8 +19,9 @@ from convogen.models.scripted import ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic
+from convogen.plugins import registry
+from convogen.records import Conversation, Experience, Persona, Rejected, Starter, Turn
 from convogen.store import Outcome, Run
-from convogen.types import Conversation, Experience, Persona, Rejected, Starter, Turn
 
 PARAMETERS = {
     "min_turns": {"turns": 2},

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from convogen import Experiment, registry, run
+from convogen import Experiment, run
 from convogen.dialogues import Beside
 from convogen.judging import judge_run
 from convogen.models.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
+from convogen.plugins import registry
 from convogen.store import load_run
 
 SCRIPTED = ModelSpec(name="scripted")

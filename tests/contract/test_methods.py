@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from convogen import Experiment, registry, run
+from convogen import Experiment, run
 from convogen.errors import ExperimentError
 from convogen.experiment import shipped_experiments
+from convogen.plugins import registry
 from convogen.published import published
 from convogen.resources import EXPERIMENTS, PROMPTS, shipped
 

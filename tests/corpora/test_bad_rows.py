@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convogen import registry
 from convogen.corpora import Batch, Reader, open_corpus
 from convogen.corpora.rows import MAX_ROW_BYTES, Row
 from convogen.errors import SourceError
+from convogen.plugins import registry
 
 GOOD = '{"turns": [{"speaker": "a", "text": "b"}]}\n'
 

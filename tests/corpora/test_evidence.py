@@ -10,7 +10,7 @@ import pytest
 
 from convogen.corpora import Corpus, open_corpus
 from convogen.errors import SourceError
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 
 def opened(folder: Path, name: str, text: str | bytes) -> Corpus:

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from convogen.cli.main import cli
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 HARBOUR = "You know the harbour."
 FILES = Path(__file__).parents[1] / "data" / "files"

@@ -11,7 +11,7 @@ import pytest
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
-from convogen.types import Conversation, Selection, Turn
+from convogen.records import Conversation, Selection, Turn
 
 MESSAGE = {"message_tree_id": "m1", "lang": "en"}
 TREE = {

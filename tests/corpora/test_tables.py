@@ -10,7 +10,7 @@ import pytest
 from convogen.corpora import open_corpus
 from convogen.corpora.script import script_turns
 from convogen.errors import SourceError
-from convogen.types import Conversation
+from convogen.records import Conversation
 
 HEADER = "conversation_id,turn,speaker,text\n"
 

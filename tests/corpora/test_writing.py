@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from convogen.corpora import open_corpus
 from convogen.corpora.writing import layout_of
 from convogen.errors import SourceError
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 MELD = ["Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID"]
 SAMPLES: dict[str, Any] = {

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from convogen.corpora import open_corpus
 from convogen.exports import Item, open_exporter
 from convogen.exports.viewpoints import seen_by
-from convogen.types import Conversation, Turn
+from convogen.records import Conversation, Turn
 
 SHORT = ("Dhello", "Ahi", "Bwell", "Bnow", "Aso", "Cyes", "Abye", "Bbye")
 

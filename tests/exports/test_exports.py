@@ -20,7 +20,7 @@ from convogen.errors import SourceError
 from convogen.exports import Item, parse_splits
 from convogen.exports.licences import Licences
 from convogen.exports.splits import split_of
-from convogen.types import Conversation, Experience, Failure, Label, Persona, Score, Starter, Turn
+from convogen.records import Conversation, Experience, Failure, Label, Persona, Score, Starter, Turn
 
 HOSTILE = [
     "=1+1",

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.exports import Item, open_exporter
-from convogen.types import Conversation, Score, Turn
+from convogen.records import Conversation, Score, Turn
 
 BEGUN = ("Ahi", "Bhello", "Cso")
 OLD, NEW = (*BEGUN, "Bold reply", "Aend"), (*BEGUN, "Bnew reply", "Cother end")

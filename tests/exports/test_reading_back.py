@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from convogen.corpora import open_corpus
 from convogen.corpora.cells import protected, restored
 from convogen.exports import Plan, export_run, open_exporter
+from convogen.records import Turn
 from convogen.store import load_run
-from convogen.types import Turn
 
 LISTED = [Turn(speaker=NAMES[at % len(NAMES)], text=text) for at, text in enumerate(RISKY)]
 FORMULA = tuple("=+-@＝＠\t\r\n")

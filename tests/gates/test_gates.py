@@ -17,9 +17,9 @@ from convogen.gates.near_duplicate import NearDuplicate
 from convogen.gates.safety import Safety
 from convogen.models.base import Request, Sampling
 from convogen.models.scripted import ScriptedModel, improvise
+from convogen.records import Conversation, Turn
 from convogen.replay import replay_run
 from convogen.store import Outcome
-from convogen.types import Conversation, Turn
 
 MOST = {"gate": "rule", "rule": "programs.gate_rules:most"}
 

@@ -14,8 +14,8 @@ from convogen.errors import EndpointDown
 from convogen.judges.geval import GENERATED, GEval
 from convogen.judging import judge_run
 from convogen.models.spec import ModelSpec
+from convogen.records import Score
 from convogen.store import load_run
-from convogen.types import Score
 
 JUDGE = GEval(questions_generated={"topic": GENERATED["topic"]}, samples=3)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from convogen import Experiment, registry, run
+from convogen import Experiment, run
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.judges.geval import GENERATED, SAMPLED, GEval
 from convogen.judging import judge_run
@@ -22,8 +22,9 @@ from convogen.models.base import Reply, Request, Sampling, TokenLogprob
 from convogen.models.scripted import Script, ScriptedModel, improvise
 from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
+from convogen.plugins import registry
+from convogen.records import Persona, Score
 from convogen.store import load_run
-from convogen.types import Persona, Score
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "scripted_judge.py"
 SCRIPTED = ModelSpec(name="scripted")

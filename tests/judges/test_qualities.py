@@ -20,8 +20,8 @@ from convogen.models.base import Reply, Request, TokenLogprob
 from convogen.models.scripted import Script, ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.published import published
+from convogen.records import Score
 from convogen.store import load_run
-from convogen.types import Score
 
 SCRIPTED = ModelSpec(name="scripted")
 

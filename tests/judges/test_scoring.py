@@ -8,7 +8,7 @@ import pytest
 
 from convogen.judges.scoring import find_score, mean_score, token_score, weigh
 from convogen.models.base import Reply, TokenLogprob
-from convogen.types import Usage
+from convogen.records import Usage
 
 SCALE = (1, 5)
 

@@ -25,7 +25,7 @@ from convogen.judging import judge_run
 from convogen.models.base import Reply, Request
 from convogen.models.scripted import Script, ScriptedModel
 from convogen.models.spec import ModelSpec
-from convogen.types import Score, Turn
+from convogen.records import Score, Turn
 
 SCRIPTED = ModelSpec(name="scripted")
 SAID = ("How do I bake bread?", "Take flour.", "And then?", "Knead it.")

@@ -15,7 +15,7 @@ from convogen.errors import SourceError
 from convogen.metrics import distance, measure, statistics_of
 from convogen.metrics.statistics import Statistics
 from convogen.metrics.tally import Sample, Tally, tally_of
-from convogen.types import Conversation, Selection, Turn
+from convogen.records import Conversation, Selection, Turn
 
 TURNS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(["hi", "so long then", "one two", ""])),

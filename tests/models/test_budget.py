@@ -15,7 +15,7 @@ from convogen.models.base import Message, Request, Sampling, Transient
 from convogen.models.budget import Budget, Limits, Reservation
 from convogen.models.gate import Gate
 from convogen.models.spec import Price
-from convogen.types import Usage
+from convogen.records import Usage
 
 PRICE = Price(input=3.0, output=11.0, cached=1.0)
 

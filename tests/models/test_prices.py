@@ -13,8 +13,8 @@ from convogen import load_run
 from convogen.models.http import Http
 from convogen.models.prices import listed, listed_for, pricer
 from convogen.models.spec import ModelSpec, Price
+from convogen.records import Usage
 from convogen.spending import spending
-from convogen.types import Usage
 
 MILLION = Usage(prompt_tokens=1_000_000, completion_tokens=1_000_000)
 

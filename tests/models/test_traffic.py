@@ -22,7 +22,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Completed, Role, Traffic
 from convogen.models.trouble import FAULTS
-from convogen.types import Usage
+from convogen.records import Usage
 
 Fault = Callable[[Request, float], Exception | None]
 

@@ -14,7 +14,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Completed, Role, Traffic
 from convogen.models.trouble import PROBE, TIME_OUTS
-from convogen.types import Usage
+from convogen.records import Usage
 
 Lost = tuple[Usage, int, float]
 MINUTE_S = 60.0

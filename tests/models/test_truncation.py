@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from convogen.models.base import Message, Request, Sampling
 from convogen.models.truncation import FEWEST_TOKENS, PromptWatch
-from convogen.types import Usage
+from convogen.records import Usage
 
 
 def noticed(*prompts: tuple[int, int]) -> list[str]:

@@ -13,8 +13,8 @@ from endpoint_server import Answer, Asked, Bytes, EndpointServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convogen.masking import masked, public_url
 from convogen.models.network import is_url
+from convogen.redaction import masked, public_url
 
 LONG = "a" * 300
 

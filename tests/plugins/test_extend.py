@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from convogen import extend, registry
+from convogen import extend
 from convogen.errors import SourceError
+from convogen.plugins import registry
 from convogen.prompts import load_prompt
 
 PROMPT = "---\nvariables: []\n---\n[user]\n{text}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from convogen.types import Conversation, Experience
+from convogen.records import Conversation, Experience
 
 
 def most(conversation: Conversation) -> str | None:

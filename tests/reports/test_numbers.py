@@ -6,9 +6,9 @@ from math import isclose, nan
 
 import pytest
 
+from convogen.records import Experience, Persona, Starter
 from convogen.reports.course import course
 from convogen.reports.intervals import mean_interval, ratio_interval, std_interval
-from convogen.types import Experience, Persona, Starter
 
 
 def test_an_interval_holds_the_mean_and_is_the_same_each_time() -> None:

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from convogen.corpora.seeds import Seed, Seeds, open_seeds
 from convogen.errors import ModelConfigError, RunFolderError, SourceError
 from convogen.models.base import Message
+from convogen.records import Turn
 from convogen.training.dialogues import IGNORED, encode, encode_all
 from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, unshared
 from convogen.training.loading import load_trainable
 from convogen.training.perplexity import perplexity
 from convogen.training.settings import Settings
 from convogen.training.tuning import Plan, fine_tune
-from convogen.types import Turn
 
 pytest.importorskip("trl", reason="needs convogen[train]")
 

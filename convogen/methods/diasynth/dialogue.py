@@ -17,9 +17,9 @@ from convogen.lengths import Words
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
+from convogen.records import Persona, Starter, Turn
 from convogen.speakers import person_named
 from convogen.text import Scene, complaint, read_utterance, repeats
-from convogen.types import Persona, Starter, Turn
 
 __all__ = ["Asked", "Writer", "Written"]
 

@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
-from convogen.keys import Keys, first_fault
+from convogen.inputs.keys import Keys, first_fault
+from convogen.inputs.yaml12 import read_yaml
 from convogen.speakers import one_line
-from convogen.yaml12 import read_yaml
 
 __all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
 

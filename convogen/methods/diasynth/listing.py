@@ -25,7 +25,7 @@ from convogen.errors import ModelFault
 from convogen.lengths import Words
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
-from convogen.types import Persona, PlanStep
+from convogen.records import Persona, PlanStep
 
 __all__ = ["SIMILARITIES", "Lister"]
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from convogen.errors import SourceError
+from convogen.inputs.text_file import read_text
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.methods.diasynth.examples import Examples, open_examples, shipped_examples
 from convogen.methods.diasynth.plan import Plan
 from convogen.models.base import Sampling
-from convogen.textfile import read_text
 
 __all__ = ["DiaSynth"]
 

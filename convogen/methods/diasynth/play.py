@@ -17,8 +17,8 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
 from convogen.methods.diasynth.listing import Lister
 from convogen.methods.diasynth.plan import Place, SharedList
+from convogen.records import Experience, Persona, PlanStep, Starter
 from convogen.store import Outcome
-from convogen.types import Experience, Persona, PlanStep, Starter
 
 if TYPE_CHECKING:
     from convogen.groupchat import Played

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from convogen.keys import no_boolean
+from convogen.inputs.keys import no_boolean
 from convogen.lengths import Words
 
 __all__ = [

@@ -8,8 +8,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from convogen.errors import ExperimentError
-from convogen.keys import place, words
-from convogen.masking import masked
+from convogen.inputs.keys import place, words
+from convogen.redaction import masked
 
 __all__ = ["refuse_unknown", "validated"]
 

@@ -20,7 +20,7 @@ from typing import Any, cast
 import yaml
 
 from convogen.errors import SourceError, UserError
-from convogen.textfile import LARGEST_BYTES, read_text
+from convogen.inputs.text_file import LARGEST_BYTES, read_text
 
 __all__ = ["dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 from convogen.errors import ConvogenError, ExperimentError, PluginError
-from convogen.plugins import Plugin, explain, find_plugins, import_class, load_plugin
+from convogen.plugins.discovery import Plugin, explain, find_plugins, import_class, load_plugin
 
 __all__ = [
     "KINDS",

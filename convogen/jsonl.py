@@ -14,7 +14,7 @@ from typing import Any, cast
 from pydantic_core import from_json
 
 from convogen.errors import RunFolderError
-from convogen.textfile import open_file
+from convogen.inputs.text_file import open_file
 
 __all__ = [
     "append_line",

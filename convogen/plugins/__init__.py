@@ -1,0 +1,1 @@
+"""Classes by name: `registry` has the built-in ones, `discovery` those of installed packages."""
