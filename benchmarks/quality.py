@@ -36,7 +36,8 @@ from convogen.models.journal import Journal
 from convogen.models.tally import Tally
 from convogen.models.traffic import Role, Traffic, open_model
 from convogen.records import Experience
-from convogen.text import Scene, Utterance, read_utterance, word_runs
+from convogen.text.turn_checks import Scene, Utterance, read_utterance
+from convogen.text.utterances import word_runs
 
 REPLIES = 12
 IN_FLIGHT = 4

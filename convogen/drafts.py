@@ -15,11 +15,11 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
-from convogen.lengths import BoundedText, cut_texts
 from convogen.models.base import Message, printable
 from convogen.models.traffic import Answer, Session
-from convogen.speakers import tidy_name, without_titles
+from convogen.text.lengths import BoundedText, cut_texts
 from convogen.text.objects import NoObject, find_object, is_blank_loop
+from convogen.text.speakers import tidy_name, without_titles
 
 __all__ = [
     "Draft",

@@ -18,7 +18,7 @@ from convogen.inputs.keys import place, words
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.resources import shipped
-from convogen.speakers import one_line, tidy_name
+from convogen.text.speakers import one_line, tidy_name
 
 __all__ = [
     "card_text",

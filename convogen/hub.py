@@ -23,8 +23,8 @@ from typing import Literal
 
 from rapidfuzz import fuzz
 
-from convogen.minhash import NearCopyIndex
 from convogen.records import Experience
+from convogen.text.near_duplicates import NearCopyIndex
 
 __all__ = ["FewShotHub", "Place", "similarity"]
 

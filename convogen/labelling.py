@@ -16,12 +16,13 @@ from typing import Any
 
 from convogen.drafts import find_json
 from convogen.errors import ModelFault
-from convogen.lengths import lacks_end
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Label
-from convogen.text import repeats, whole_sentences, without_label
+from convogen.text.lengths import lacks_end
+from convogen.text.tidying import without_label
+from convogen.text.utterances import repeats, whole_sentences
 
 __all__ = ["Labeller", "SummaryRules", "content_share", "shuffled", "unknown_names"]
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from convogen.inputs.keys import no_boolean
-from convogen.lengths import Words
+from convogen.text.lengths import Words
 
 __all__ = [
     "PROPER_ENDS",

@@ -19,8 +19,8 @@ from convogen import Experiment, Run, load_run, run
 from convogen.drafts import name_of_a_person
 from convogen.models.base import Request
 from convogen.models.scripted import ScriptedModel, improvise
-from convogen.speakers import one_line
 from convogen.store import RunStore
+from convogen.text.speakers import one_line
 
 SMALL = ("--n", "1", "--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
 PERSONAS = [{"name": "Ana", "text": "a baker"}, {"name": "Bo", "text": "her neighbour"}]

@@ -15,7 +15,6 @@ import pytest
 from convogen import Experiment, Run, run
 from convogen.drafts import Draft, Unusable, ask_draft, first_name, read_draft, schema_of
 from convogen.errors import ModelFault, TooManyFailures
-from convogen.lengths import Words, bounded_texts
 from convogen.models.base import Message, Reply, Request, Sampling
 from convogen.models.dialect import Dialect
 from convogen.models.journal import Journal
@@ -24,6 +23,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.tally import Tally
 from convogen.models.traffic import Answer, Role, Traffic
 from convogen.records import Usage
+from convogen.text.lengths import Words, bounded_texts
 
 LONG = "and so it went on for a good while until nobody in the room remembered " * 40
 Replies = Callable[[Request], str]

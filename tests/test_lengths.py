@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from convogen.lengths import Words, bounded_texts, cut_texts, is_cut, lacks_end, trimmed
+from convogen.text.lengths import Words, bounded_texts, cut_texts, is_cut, lacks_end, trimmed
 
 WORDS = st.text("abcdefghij", min_size=1, max_size=9)
 SENTENCES = st.lists(WORDS, min_size=1, max_size=60).map(" ".join)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
 from convogen.experiences import load_experiences
-from convogen.minhash import NearCopyIndex, sorted_words
+from convogen.text.near_duplicates import NearCopyIndex, sorted_words
 
 WORDS = " ".join(
     " ".join([str(value) for value in vars(persona.card).values()])

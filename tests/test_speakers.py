@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convogen.speakers import (
+from convogen.text.speakers import (
     MOST_CHARS,
     agent_keys,
     longest_silent,

@@ -196,7 +196,7 @@ def _cast_model() -> type[Draft]:
     from pydantic import Field, create_model
 
     from convogen.drafts import Draft
-    from convogen.lengths import Words
+    from convogen.text.lengths import Words
 
     person = create_model(
         "DoctorPerson",

@@ -13,7 +13,7 @@ from convogen.corpora.keys import SPEAKERS, keys_of, pair_of, plain_key
 from convogen.corpora.rows import RowError
 from convogen.corpora.turns import as_dict, field
 from convogen.records import Turn
-from convogen.speakers import agent_keys
+from convogen.text.speakers import agent_keys
 
 __all__ = ["Messages", "read_messages"]
 

@@ -17,11 +17,11 @@ from typing import Any, cast
 from convogen.downstream.asking import Asking, fingerprint, role_of
 from convogen.drafts import Unusable, find_json, read_object
 from convogen.errors import ModelFault
-from convogen.lengths import Words, cut_texts, trimmed
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt, load_prompt
+from convogen.text.lengths import Words, cut_texts, trimmed
 
 __all__ = ["ANSWERER", "QUESTIONER", "Questions", "answer_f1", "ask_questions", "qags"]
 

@@ -20,7 +20,7 @@ from convogen.corpora.seeds import INQUIRER, RESPONDER
 from convogen.experiences import card_text
 from convogen.exports.base import Item
 from convogen.records import Experience, Turn
-from convogen.speakers import agent_keys
+from convogen.text.speakers import agent_keys
 
 __all__ = ["ASSISTANT", "USER", "Message", "seen_by"]
 

@@ -18,14 +18,11 @@ from convogen.groupchat.messages import agent_messages, identity, instructions, 
 from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic import Answer
 from convogen.records import Persona, Turn
-from convogen.text import (
-    Scene,
-    Utterance,
-    complaint,
+from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
+from convogen.text.utterances import (
     is_farewell_loop,
     length_fault,
     nearest_sentences,
-    read_utterance,
     whole_sentences,
     word_runs,
 )

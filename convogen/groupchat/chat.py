@@ -21,7 +21,7 @@ from convogen.models.base import Message
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Experience, Selection, Turn
-from convogen.speakers import agent_keys
+from convogen.text.speakers import agent_keys
 
 __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 

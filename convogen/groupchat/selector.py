@@ -22,7 +22,7 @@ from convogen.errors import ModelFault
 from convogen.groupchat.messages import transcript
 from convogen.models.traffic import Answer
 from convogen.records import Selection
-from convogen.speakers import longest_silent, resolve_speaker, silence
+from convogen.text.speakers import longest_silent, resolve_speaker, silence
 
 if TYPE_CHECKING:
     from convogen.groupchat.chat import Chat

@@ -23,10 +23,10 @@ from convogen.errors import ModelFault
 from convogen.experiences import card_text
 from convogen.judges.base import Judge, Judged
 from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
-from convogen.lengths import lacks_end, trimmed
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic import Answer, Session
 from convogen.records import Conversation, Experience, Score
+from convogen.text.lengths import lacks_end, trimmed
 
 __all__ = ["GEval", "GEval3", "experience_text", "grounds", "transcript"]
 

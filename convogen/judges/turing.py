@@ -19,10 +19,10 @@ from pydantic import Field
 from convogen.drafts import find_json
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
-from convogen.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic import Answer, Session
 from convogen.records import Experience, Score, Turn
+from convogen.text.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.text.objects import NoObject, find_object
 
 __all__ = [

@@ -17,7 +17,7 @@ from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
 from convogen.shapes import Shape
 from convogen.store import Outcome
-from convogen.text import repeats
+from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:
     from convogen.methods.augment import Augment

@@ -14,17 +14,10 @@ from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.store import Outcome
-from convogen.text import (
-    Scene,
-    Utterance,
-    complaint,
-    deviates,
-    read_answer,
-    read_typed,
-    repeats,
-    whole_sentences,
-    without_label,
-)
+from convogen.text.tidying import without_label
+from convogen.text.topics import deviates
+from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
+from convogen.text.utterances import repeats, whole_sentences
 
 if TYPE_CHECKING:
     from convogen.methods.dialogueforge import DialogueForge

@@ -23,7 +23,7 @@ from convogen.inputs.yaml12 import read_yaml
 from convogen.methods.roleplay_failures import Family
 from convogen.personas import PersonaHub
 from convogen.records import Persona
-from convogen.speakers import one_line
+from convogen.text.speakers import one_line
 
 __all__ = [
     "FEATURES",

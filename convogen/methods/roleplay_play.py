@@ -30,7 +30,7 @@ from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.store import Outcome
-from convogen.text import read_answer
+from convogen.text.turn_checks import read_answer
 
 if TYPE_CHECKING:
     from convogen.methods.roleplay import Roleplay

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import log
 from typing import NamedTuple
 
-from convogen.text import FAREWELL_TURNS, is_farewell, repeats
+from convogen.text.utterances import FAREWELL_TURNS, is_farewell, repeats
 
 __all__ = [
     "FAREWELL_TURNS",

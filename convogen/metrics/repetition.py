@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 from rapidfuzz.process import cdist
 
-from convogen.minhash import BANDS, band_keys, sorted_words
+from convogen.text.near_duplicates import BANDS, band_keys, sorted_words
 
 __all__ = ["EXACT_LIMIT", "NEAR_COPY", "Repetition", "repetition"]
 

@@ -18,7 +18,7 @@ from convogen.models.http import shape
 from convogen.models.streamed import streamed_completion
 from convogen.records import Usage
 from convogen.redaction import Secrets
-from convogen.text import without_thinking
+from convogen.text.reasoning import without_thinking
 
 __all__ = ["finish_of", "parsed", "read_completion"]
 

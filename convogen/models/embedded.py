@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from convogen.errors import ModelConfigError
-from convogen.lengths import cut_texts, trimmed
 from convogen.models.base import Reply, Request
 from convogen.models.spec import (
     EMBEDDED,
@@ -27,7 +26,8 @@ from convogen.models.spec import (
     ModelSpec,
 )
 from convogen.resources import FOR_EMBEDDED
-from convogen.text import whole_sentences
+from convogen.text.lengths import cut_texts, trimmed
+from convogen.text.utterances import whole_sentences
 
 if TYPE_CHECKING:
     from convogen.models.endpoint import EndpointModel

@@ -20,7 +20,7 @@ from convogen.corpora.sniff import Container, container_of, read_rows
 from convogen.errors import SourceError
 from convogen.inputs.keys import first_fault
 from convogen.records import PersonaCard, Profile
-from convogen.speakers import one_line
+from convogen.text.speakers import one_line
 
 __all__ = ["MAX_PERSONA_CHARS", "read_groups"]
 

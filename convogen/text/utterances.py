@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from rapidfuzz import fuzz
 
-from convogen.lengths import sentence_ends
 from convogen.text.language import load_language
+from convogen.text.lengths import sentence_ends
 
 __all__ = [
     "FAREWELL_TURNS",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convogen.text import Scene, deviates, echoes, read_typed
+from convogen.text.topics import deviates, echoes
+from convogen.text.turn_checks import Scene, read_typed
 
 SCENE = Scene("user", ("assistant", "chatbot", "AI"))
 

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
-from convogen.text import (
+from convogen.text.reasoning import without_thinking
+from convogen.text.tidying import TIDIED
+from convogen.text.turn_checks import (
     FAULTS,
-    TIDIED,
     Scene,
     Utterance,
     complaint,
     read_answer,
     read_typed,
     read_utterance,
-    without_thinking,
-    word_runs,
 )
+from convogen.text.utterances import word_runs
 
 FAULTY_TURNS = Path(__file__).parents[1] / "data" / "faulty_turns"
 SHARED = Path(__file__).parents[3] / "shared" / "data"

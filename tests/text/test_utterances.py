@@ -4,16 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convogen.text import (
+from convogen.text.tidying import without_label
+from convogen.text.utterances import (
     is_farewell_loop,
     length_fault,
+    loops,
     nearest_sentences,
     repeats,
     whole_sentences,
-    without_label,
     word_runs,
+    words_of,
 )
-from convogen.text.utterances import loops, words_of
 
 
 @pytest.mark.parametrize(

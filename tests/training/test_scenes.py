@@ -13,7 +13,7 @@ from convogen.errors import SourceError
 from convogen.experiences import check_experience
 from convogen.experiment import Experiment as Loaded
 from convogen.models.base import Message
-from convogen.text import Scene, read_utterance
+from convogen.text.turn_checks import Scene, read_utterance
 from convogen.training.lessons import Lessons
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 

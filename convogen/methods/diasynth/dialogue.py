@@ -13,13 +13,14 @@ from typing import Any
 from pydantic import Field, create_model
 
 from convogen.drafts import Draft, Unusable, ask_draft
-from convogen.lengths import Words
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
-from convogen.speakers import person_named
-from convogen.text import Scene, complaint, read_utterance, repeats
+from convogen.text.lengths import Words
+from convogen.text.speakers import person_named
+from convogen.text.turn_checks import Scene, complaint, read_utterance
+from convogen.text.utterances import repeats
 
 __all__ = ["Asked", "Writer", "Written"]
 

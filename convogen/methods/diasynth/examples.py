@@ -20,7 +20,7 @@ from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.inputs.keys import Keys, first_fault
 from convogen.inputs.yaml12 import read_yaml
-from convogen.speakers import one_line
+from convogen.text.speakers import one_line
 
 __all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
 

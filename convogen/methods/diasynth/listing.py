@@ -22,10 +22,10 @@ from convogen.drafts import (
     schema_of,
 )
 from convogen.errors import ModelFault
-from convogen.lengths import Words
 from convogen.models.traffic import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, PlanStep
+from convogen.text.lengths import Words
 
 __all__ = ["SIMILARITIES", "Lister"]
 
