@@ -23,12 +23,12 @@ from benchmarks.served import ROOT
 from convogen.engine import run_async
 from convogen.experiment import Experiment
 from convogen.inorder import run_to_end
+from convogen.models.backends.dialect import Dialect
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ChatModel, Request
-from convogen.models.dialect import Dialect
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.opening import open_model
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import open_model
 
 __all__ = ["Order", "Taken", "ordered", "started", "taken"]
 

@@ -27,8 +27,8 @@ from typing import Any
 from aiohttp import web
 
 from convogen.generator import draft_schema
+from convogen.models.backends.scripted import improvise
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.scripted import improvise
 
 __all__ = ["Endpoint", "Faults", "Settings", "reply_to"]
 

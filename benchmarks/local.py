@@ -16,12 +16,12 @@ from convogen.engine import run_async
 from convogen.experiences import load_experiences
 from convogen.experiment import Experiment
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
+from convogen.models.backends.gguf import EmbeddedModel
 from convogen.models.base import ChatModel, Reply, Request
-from convogen.models.embedded import EmbeddedModel
-from convogen.models.journal import Journal
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
 from convogen.records import Experience, Usage
 
 __all__ = ["cached_prefix", "embedded_rate"]

@@ -24,13 +24,13 @@ from autogen_core.models import (
 )
 from pydantic import BaseModel
 
+from convogen.models.backends.completion_parsing import parsed, read_completion
+from convogen.models.backends.dialect import Dialect
+from convogen.models.backends.faults import Advice, Faults, Refusal
+from convogen.models.backends.reported import read_error
+from convogen.models.backends.transport import Transport
 from convogen.models.base import Reply, Request
-from convogen.models.completions import parsed, read_completion
-from convogen.models.dialect import Dialect
-from convogen.models.faults import Advice, Faults, Refusal
-from convogen.models.reported import read_error
 from convogen.models.spec import ModelSpec
-from convogen.models.transport import Transport
 from convogen.redaction import Secrets
 
 __all__ = ["PEERS", "BareEndpoint", "autogen_alone"]

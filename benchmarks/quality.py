@@ -32,9 +32,10 @@ from convogen.experiment import Experiment
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.groupchat.messages import instructions, sayable
 from convogen.models.base import ChatModel, Reply, Request
-from convogen.models.journal import Journal
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Traffic, open_model
+from convogen.models.opening import open_model
+from convogen.models.progress import Tally
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
 from convogen.records import Experience
 from convogen.text.turn_checks import Scene, Utterance, read_utterance
 from convogen.text.utterances import word_runs

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen import Experiment, run
-from convogen.models.tally import Tally
+from convogen.models.progress import Tally
 
 SAMPLES = 100
 SMALLEST = 100

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from convogen.exports import export_run
     from convogen.judging import judge_run, judge_run_async
     from convogen.metrics import Statistics, measure
-    from convogen.models.budget import Limits
     from convogen.models.spec import ModelSpec
+    from convogen.models.traffic.budget import Limits
     from convogen.records import Conversation, Experience, Failure, Persona, Score, Turn
     from convogen.store import Run, load_run
 
@@ -90,7 +90,7 @@ _HOMES = {
     "convogen.exports": ("export_run",),
     "convogen.judging": ("judge_run", "judge_run_async"),
     "convogen.metrics": ("Statistics", "measure"),
-    "convogen.models.budget": ("Limits",),
+    "convogen.models.traffic.budget": ("Limits",),
     "convogen.models.spec": ("ModelSpec",),
     "convogen.store": ("Run", "load_run"),
     "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),

@@ -7,8 +7,8 @@ from typing import Any
 
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.experiment import Experiment
-from convogen.models.budget import Budget, Limits
 from convogen.models.prices import Pricer, pricer
+from convogen.models.traffic.budget import Budget, Limits
 from convogen.spending import spending, total_usd
 from convogen.store import Run, RunStore
 

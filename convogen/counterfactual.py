@@ -19,10 +19,11 @@ from convogen.experiment import Experiment
 from convogen.inorder import run_to_end
 from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel
-from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
+from convogen.models.opening import open_model
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Traffic, open_model
+from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
+from convogen.models.traffic.router import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.records import Conversation
 from convogen.replay import recorded_run

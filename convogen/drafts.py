@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
 from convogen.models.base import Message, printable
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.text.lengths import BoundedText, cut_texts
 from convogen.text.objects import NoObject, find_object, is_blank_loop
 from convogen.text.speakers import tidy_name, without_titles

@@ -26,15 +26,16 @@ from convogen.gates import GateLine
 from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.models.account import place_of
+from convogen.models.backends.account import place_of
 from convogen.models.base import ChatModel
-from convogen.models.budget import Budget, Limits
-from convogen.models.gate import Gate
-from convogen.models.provenance import last_calls, moved
+from convogen.models.opening import open_model
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
 from convogen.models.tracing import span
-from convogen.models.traffic import Role, Traffic, open_model
+from convogen.models.traffic.admission import Gate
+from convogen.models.traffic.budget import Budget, Limits
+from convogen.models.traffic.provenance import last_calls, moved
+from convogen.models.traffic.router import Role, Traffic
 from convogen.observing import log_outcome, observed
 from convogen.records import Conversation, Experience
 from convogen.store import Journal, Outcome, Run, RunStore, run_manifest

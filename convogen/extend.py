@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from convogen.methods.base import Method, Play, RunInputs, Task
     from convogen.metrics.base import Metric
     from convogen.models.base import Message, Sampling
-    from convogen.models.traffic import Answer, Session
+    from convogen.models.traffic.session import Answer, Session
     from convogen.prompts import Prompt, load_prompt
     from convogen.records import (
         Conversation,
@@ -119,7 +119,7 @@ _HOMES = {
     "convogen.methods.base": ("Method", "Play", "RunInputs", "Task"),
     "convogen.metrics.base": ("Metric",),
     "convogen.models.base": ("Message", "Sampling"),
-    "convogen.models.traffic": ("Answer", "Session"),
+    "convogen.models.traffic.session": ("Answer", "Session"),
     "convogen.prompts": ("Prompt", "load_prompt"),
     "convogen.store": ("Outcome", "Run"),
     "convogen.records": (

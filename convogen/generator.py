@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, create_model
 from convogen.drafts import Draft, Unusable, ask_draft, first_name, name_of_a_person, schema_of
 from convogen.experiences import check_experience, encounter_text, person_line, shot_text
 from convogen.models.base import Message
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.text.lengths import Words

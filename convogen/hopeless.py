@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convogen.errors import Hopeless
-from convogen.models.journal import Journal
+from convogen.models.traffic.journal import Journal
 from convogen.text.objects import is_blank_loop
 
 __all__ = ["FIRST", "FirstTasks", "SetKey", "Way", "cure"]

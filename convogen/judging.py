@@ -29,12 +29,12 @@ from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
 from convogen.log import run_log
 from convogen.models.base import ChatModel, Sampling
-from convogen.models.journal import Journal
-from convogen.models.provenance import last_calls
+from convogen.models.progress import Tally
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
-from convogen.models.tally import Tally
 from convogen.models.tracing import span
-from convogen.models.traffic import Role, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.provenance import last_calls
+from convogen.models.traffic.router import Role, Traffic
 from convogen.plugins import registry
 from convogen.records import Score
 from convogen.redaction import public_url

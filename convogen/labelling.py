@@ -17,7 +17,7 @@ from typing import Any
 from convogen.drafts import find_json
 from convogen.errors import ModelFault
 from convogen.models.base import Message, Sampling, printable
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Label
 from convogen.text.lengths import lacks_end

@@ -24,9 +24,9 @@ from convogen.inorder import run_to_end
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import parse_row
 from convogen.methods.base import RunInputs, Task
-from convogen.models.recorded import NoModel, NotRecorded, RecordedJournal
-from convogen.models.tally import Tally
-from convogen.models.traffic import Traffic
+from convogen.models.progress import Tally
+from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
+from convogen.models.traffic.router import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.store import Outcome, Run, RunStore, differences, load_run
 

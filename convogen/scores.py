@@ -22,7 +22,7 @@ from convogen.errors import RunFolderError
 from convogen.inputs.keys import first_fault
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import write_whole
-from convogen.models.journal import Journal
+from convogen.models.traffic.journal import Journal
 from convogen.records import Score
 from convogen.tasklog import TaskLog, claim, lock, moved_aside
 

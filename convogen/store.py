@@ -30,7 +30,7 @@ from convogen.frames import RunTable, columns_of, run_frame
 from convogen.inputs.keys import first_fault
 from convogen.inputs.text_file import open_file, read_text
 from convogen.jsonl import as_row, parse_row, rows_of_task, write_whole
-from convogen.models.journal import Journal, check_answer, check_call
+from convogen.models.traffic.journal import Journal, check_answer, check_call
 from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
 from convogen.tasklog import TaskLog, claim, journals, lock
 

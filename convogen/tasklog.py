@@ -21,7 +21,7 @@ from convogen.consistency import Found, TaskFiles, check_tasks, journal_path
 from convogen.errors import RunFolderError
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import append_line, as_row, write_whole, writing
-from convogen.models.journal import Journal, journal_lines
+from convogen.models.traffic.journal import Journal, journal_lines
 
 __all__ = ["TaskLog", "claim", "journals", "lock", "moved_aside", "refuse_strewing"]
 

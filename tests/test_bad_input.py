@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
 from convogen.drafts import name_of_a_person
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.store import RunStore
 from convogen.text.speakers import one_line
 

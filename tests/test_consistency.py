@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, load_run, run
 from convogen.errors import RunFolderError
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.spending import spending
 
 ROWS = ("experiences", "conversations", "failures", "rejected", "calls", "ledger")

@@ -12,8 +12,8 @@ from command_line import convogen
 from convogen import Experiment, Run, load_run, run
 from convogen.corpora.seeds import open_seeds, seed_dialogues
 from convogen.errors import SourceError
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel
 from convogen.replay import replay_run
 
 SEEDS = Path(__file__).parent / "contract" / "seeds.jsonl"

@@ -15,13 +15,14 @@ import pytest
 from convogen import Experiment, Run, run
 from convogen.drafts import Draft, Unusable, ask_draft, first_name, read_draft, schema_of
 from convogen.errors import ModelFault, TooManyFailures
+from convogen.models.backends.dialect import Dialect
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Message, Reply, Request, Sampling
-from convogen.models.dialect import Dialect
-from convogen.models.journal import Journal
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Answer, Role, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
+from convogen.models.traffic.session import Answer
 from convogen.records import Usage
 from convogen.text.lengths import Words, bounded_texts
 

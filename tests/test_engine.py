@@ -12,9 +12,9 @@ import pytest
 
 from convogen import Experiment, Run, run
 from convogen.errors import EndpointDown, RunFolderError, TooManyFailures
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request, Sampling
-from convogen.models.scripted import ScriptedModel, improvise
-from convogen.models.tally import Tally
+from convogen.models.progress import Tally
 
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 

@@ -12,8 +12,8 @@ from endpoint_server import Asked, Bytes, EndpointServer, converse
 
 from convogen import Experiment, Run, load_run, run
 from convogen.forecast import Range, forecast
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.spending import spending
 
 QUANTITIES = ("calls", "prompt_tokens", "completion_tokens", "cost_usd")

@@ -14,12 +14,13 @@ import pytest
 from convogen.errors import ModelFault
 from convogen.experiences import check_experience, encounter_text, load_experiences
 from convogen.generator import ExperienceGenerator
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request, Sampling
-from convogen.models.journal import Journal
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Session, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
+from convogen.models.traffic.session import Session
 from convogen.prompts import load_prompt
 from convogen.records import Experience, Profile
 from convogen.variations import Variation, draw_variation, variations, variations_hash

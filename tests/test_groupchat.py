@@ -16,12 +16,12 @@ from autogen_core import SingleThreadedAgentRuntime
 from convogen.errors import ModelFault
 from convogen.experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Message, Reply, Request, Sampling, TokenLogprob
-from convogen.models.journal import Journal
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
 from convogen.prompts import load_prompt
 from convogen.records import Experience, Turn, Usage
 

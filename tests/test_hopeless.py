@@ -17,10 +17,10 @@ from convogen.engine import run_async
 from convogen.errors import EndpointDown, Hopeless, TooManyFailures
 from convogen.judges.geval import GEval
 from convogen.judging import judge_run_async
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request, Transient
-from convogen.models.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
-from convogen.models.trouble import PROBE
+from convogen.models.traffic.trouble import PROBE
 
 MOST_CALLS, MOST_JUDGED = 300, 60
 SPEC = ModelSpec(name="m", base_url="http://127.0.0.1:1/v1")

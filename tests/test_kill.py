@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, load_run, run
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.journal import journal_lines
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.traffic.journal import journal_lines
 
 PROGRAM = Path(__file__).parent / "programs" / "scripted_run.py"
 N = 24

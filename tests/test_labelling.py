@@ -19,12 +19,13 @@ from convogen.labelling import (
     shuffled,
     unknown_names,
 )
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request, Sampling
-from convogen.models.journal import Journal
-from convogen.models.scripted import ScriptedModel
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Session, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
+from convogen.models.traffic.session import Session
 from convogen.prompts import load_prompt
 from convogen.records import Label
 

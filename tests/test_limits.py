@@ -15,9 +15,9 @@ from convogen import Experiment, Run, load_run, run
 from convogen.affording import role_prices
 from convogen.engine import run_async
 from convogen.errors import BudgetReached, ModelConfigError
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
-from convogen.models.budget import Limits
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.traffic.budget import Limits
 from convogen.records import Usage
 from convogen.spending import spending, total_usd
 

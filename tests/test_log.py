@@ -13,8 +13,8 @@ from command_line import convogen
 from convogen import Experiment, run
 from convogen.errors import EndpointDown
 from convogen.log import run_log, verbose
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import ScriptedModel, improvise
 
 TRAFFIC = logging.getLogger("convogen.traffic")
 

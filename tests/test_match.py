@@ -15,8 +15,8 @@ from convogen import Experiment, run
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.metrics import Distance, distance, measure
+from convogen.models.backends.scripted import WORDS, ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import WORDS, ScriptedModel, improvise
 from convogen.records import Conversation
 from convogen.shapes import Shapes
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
 from convogen.experiences import load_experiences
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.personas import PersonaHub, ReusedGroups, SampledGroups, open_hub
 from convogen.records import Profile
 from convogen.resources import shipped

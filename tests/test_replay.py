@@ -16,8 +16,8 @@ from convogen import Conversation, Experiment, Run, load_run, run
 from convogen.counterfactual import replay_conversation
 from convogen.errors import EndpointDown, ExperimentError, RunFolderError, RunStopped, SourceError
 from convogen.jsonl import rows_of_task
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.replay import replay_run
 from convogen.resources import PROMPTS
 

@@ -11,7 +11,7 @@ from convogen import load_run
 from convogen.errors import RunFolderError
 from convogen.experiences import load_experiences
 from convogen.models.base import Reply, TokenLogprob
-from convogen.models.journal import Journal
+from convogen.models.traffic.journal import Journal
 from convogen.records import Conversation, Failure, Turn, Usage
 from convogen.store import Outcome, Run, RunStore
 

@@ -28,10 +28,10 @@ from virtual_time import run_virtually
 from convogen import Experiment, Run, load_run, run
 from convogen.engine import run_async
 from convogen.errors import EndpointDown
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request, Transient
-from convogen.models.scripted import ScriptedModel
-from convogen.models.tally import Tally
-from convogen.models.trouble import ATTEMPTS
+from convogen.models.progress import Tally
+from convogen.models.traffic.trouble import ATTEMPTS
 
 STORM: dict[str, tuple[float, Callable[[Asked], Answer]]] = {
     "429": (0.20, lambda _: refuse(429, "slow down")),

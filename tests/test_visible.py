@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from convogen import Experiment, load_run, run
 from convogen.cli.console import styled, terminal
 from convogen.cli.terminal import say, say_json
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.reports.markdown import escaped
 from convogen.reports.page import samples_of
 from convogen.visible import as_json, visible

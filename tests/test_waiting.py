@@ -12,8 +12,8 @@ from command_line import convogen
 
 from convogen import Experiment, run
 from convogen.errors import EndpointDown, RunFolderError
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import ScriptedModel
 from convogen.store import load_run
 from convogen.waiting import PartialRun, waiting
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.experiment import Experiment
-    from convogen.models.budget import Limits
+    from convogen.models.traffic.budget import Limits
 
 __all__ = ["command"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convogen.corpora.writing import Layout
     from convogen.experiment import Experiment
     from convogen.methods.augment import Augment
-    from convogen.models.budget import Limits
+    from convogen.models.traffic.budget import Limits
     from convogen.store import Run
 
 __all__ = ["command"]

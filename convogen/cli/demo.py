@@ -14,7 +14,7 @@ from convogen.cli.options import OutPath, base_url_option, model_option
 from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
-    from convogen.models.offers import Offer
+    from convogen.models.backends.offers import Offer
 
 __all__ = ["better_model", "command"]
 
@@ -57,7 +57,7 @@ def command(
     from convogen.cli.display import print_conversation, print_summary
     from convogen.cli.run import load_with, notices, play
     from convogen.cli.show import experience_of
-    from convogen.models.budget import Limits
+    from convogen.models.traffic.budget import Limits
     from convogen.records import Conversation, Experience
 
     given: dict[str, Any] = {"n": n, "seed": seed}
@@ -95,8 +95,8 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
     """
     from convogen.cli.models import pull_from_hub
     from convogen.errors import ModelConfigError
-    from convogen.models.embedded import models_folder
-    from convogen.models.offers import SHIPPED, at_hand, connect, memory, read_offers
+    from convogen.models.backends.gguf import models_folder
+    from convogen.models.backends.offers import SHIPPED, at_hand, connect, memory, read_offers
 
     why = "no other is verified for this machine"
     for offer in read_offers(file or SHIPPED, memory()):

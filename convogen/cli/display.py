@@ -18,7 +18,7 @@ from convogen.cli.console import styled, terminal
 from convogen.cli.terminal import say
 from convogen.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
-from convogen.models.tally import Tally
+from convogen.models.progress import Tally
 from convogen.records import Conversation, Experience
 from convogen.spending import JUDGE, spending, total_usd
 from convogen.store import Run

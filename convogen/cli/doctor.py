@@ -77,8 +77,8 @@ async def examine(spec: ModelSpec) -> dict[str, Any]:
     """
     from convogen.errors import EndpointDown
     from convogen.models.base import Transient
-    from convogen.models.pool import no_completion_from
-    from convogen.models.traffic import open_model
+    from convogen.models.opening import open_model
+    from convogen.models.traffic.pool import no_completion_from
 
     model = open_model(spec)
     calls = _Calls(model, spec)

@@ -113,7 +113,7 @@ def summarization_command(
     from convogen.cli.run import NO_MODEL
     from convogen.downstream.asking import Asking
     from convogen.downstream.summarization import Summarization, summarization
-    from convogen.models.tally import Tally
+    from convogen.models.progress import Tally
 
     open_run(str(run))
     task = Summarization(

@@ -15,8 +15,8 @@ from convogen.cli.terminal import say
 if TYPE_CHECKING:
     from convogen.dialogues import Beside
     from convogen.judges import Judge
+    from convogen.models.progress import Tally
     from convogen.models.spec import ModelSpec
-    from convogen.models.tally import Tally
     from convogen.store import Run
 
 __all__ = ["judge_model", "judge_runs"]
@@ -52,7 +52,7 @@ def judge_runs(
     """
     from convogen.errors import Hopeless
     from convogen.judging import count_scores, is_given, judge_run
-    from convogen.models.tally import Tally
+    from convogen.models.progress import Tally
 
     if spec.is_shipped:
         say("judged by the embedded SmolLM2-135M: its scores mean little", err=True)

@@ -49,7 +49,7 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
         deadline: float | None,
         **kwargs: Any,
     ) -> None:
-        from convogen.models.budget import Limits
+        from convogen.models.traffic.budget import Limits
 
         function(*args, limits=Limits(budget_usd, budget_tokens, deadline), **kwargs)
 

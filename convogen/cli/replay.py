@@ -61,7 +61,7 @@ def command(
 
 def _whole(folder: Path, out: Path | None) -> int:
     from convogen.cli.display import live
-    from convogen.models.tally import Tally
+    from convogen.models.progress import Tally
     from convogen.replay import replay_run
 
     tally = Tally()

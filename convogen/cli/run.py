@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from convogen.engine import OnConversation
     from convogen.experiment import Experiment
-    from convogen.models.budget import Limits
     from convogen.models.spec import ModelSpec
+    from convogen.models.traffic.budget import Limits
     from convogen.store import Run
 
 __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings"]
@@ -116,7 +116,7 @@ def play(
     """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
     from convogen.cli.display import live
     from convogen.engine import run
-    from convogen.models.tally import Tally
+    from convogen.models.progress import Tally
 
     tally = Tally()
     try:

@@ -19,10 +19,12 @@ from typing import Any
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
-from convogen.models.journal import Journal
+from convogen.models.opening import open_model
+from convogen.models.progress import Tally
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Session, Traffic, open_model
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
+from convogen.models.traffic.session import Session
 from convogen.tasklog import TaskLog, claim, lock
 
 __all__ = ["Asking", "fingerprint", "role_of"]

@@ -19,7 +19,7 @@ from convogen.drafts import Unusable, find_json, read_object
 from convogen.errors import ModelFault
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt, load_prompt
 from convogen.text.lengths import Words, cut_texts, trimmed
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from convogen.errors import ModelConfigError
 from convogen.metrics.rouge import rouge_l
-from convogen.models.transformers_model import transformers_class
+from convogen.models.backends.transformers_backend import transformers_class
 
 __all__ = ["BertScore", "check_encoder", "rouge_l_scores"]
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.downstream.data import Example
 from convogen.errors import ModelConfigError
-from convogen.models.transformers_model import transformers_class
+from convogen.models.backends.transformers_backend import transformers_class
 
 __all__ = ["Training", "check_seq2seq", "load_seq2seq", "summarise_with"]
 

@@ -17,7 +17,7 @@ from convogen.errors import ModelFault, RunFolderError
 from convogen.labelling import Labeller, SummaryRules
 from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 from convogen.prompts import load_prompt
 from convogen.records import Conversation
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from convogen.inputs.keys import Keys
 from convogen.models.base import Sampling
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import Conversation, Experience
 from convogen.store import Run

@@ -17,7 +17,7 @@ from convogen.errors import ModelFault
 from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.judges.geval import transcript
 from convogen.models.base import Sampling
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 
 __all__ = ["ROLE", "Guard", "read_verdict"]

@@ -12,7 +12,7 @@ from convogen.errors import ExperimentError
 from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.judges.base import Judge, Judged
 from convogen.models.base import Sampling
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 from convogen.plugins import registry
 from convogen.prompts import Prompt
 

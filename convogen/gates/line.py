@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from convogen.gates.base import Candidate, Gate, OrderedGate, Verdict
 from convogen.models.base import encodable
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 from convogen.records import Conversation, Rejected
 from convogen.store import Outcome, Run
 

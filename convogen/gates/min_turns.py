@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from convogen.gates.base import Candidate, Gate, Verdict
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 
 __all__ = ["MinTurns"]
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from convogen.errors import ExperimentError
 from convogen.gates.base import Candidate, Gate, Verdict
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 
 __all__ = ["Rule"]
 

@@ -23,7 +23,7 @@ from pydantic import Field
 from convogen.errors import SourceError
 from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.inputs.text_file import read_text
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 
 __all__ = ["Safety", "WordList", "plain_words"]
 

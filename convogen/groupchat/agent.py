@@ -16,7 +16,7 @@ from convogen.errors import ModelFault
 from convogen.experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, Reply, Sampling
-from convogen.models.traffic import Answer
+from convogen.models.traffic.session import Answer
 from convogen.records import Persona, Turn
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import (

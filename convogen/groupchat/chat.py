@@ -18,7 +18,7 @@ from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
 from convogen.models.base import Message
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Experience, Selection, Turn
 from convogen.text.speakers import agent_keys

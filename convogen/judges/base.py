@@ -17,8 +17,10 @@ from pydantic import Field
 
 from convogen.inputs.keys import Keys
 from convogen.models.base import ChatModel, Sampling
+from convogen.models.opening import open_model
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Session, Traffic, open_model
+from convogen.models.traffic.router import Traffic
+from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import Conversation, Experience, Score, Turn
 

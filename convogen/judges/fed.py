@@ -24,16 +24,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.errors import ModelFault
 from convogen.judges.base import ROLE, Judge, Judged
+from convogen.models.backends.likelihood import Likelihood, Likelihoods, read_likelihoods
 from convogen.models.base import ChatModel, Message, Sampling
-from convogen.models.likelihood import (
-    Likelihood,
-    Likelihoods,
-    check_likelihoods,
-    open_likelihoods,
-    read_likelihoods,
-)
+from convogen.models.opening import check_likelihoods, open_likelihoods
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic import Session, Traffic
+from convogen.models.traffic.router import Traffic
+from convogen.models.traffic.session import Session
 from convogen.records import Conversation, Experience, Score
 
 __all__ = ["FOLLOW_UPS", "Fed", "FollowUps"]

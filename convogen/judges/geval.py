@@ -24,7 +24,7 @@ from convogen.experiences import card_text
 from convogen.judges.base import Judge, Judged
 from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.records import Conversation, Experience, Score
 from convogen.text.lengths import lacks_end, trimmed
 

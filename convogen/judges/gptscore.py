@@ -22,7 +22,7 @@ from convogen.judges.base import Judge, Judged
 from convogen.judges.geval import transcript
 from convogen.judges.scoring import token_at
 from convogen.models.base import Message, Reply, Sampling
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.records import Experience, Score
 
 __all__ = ["QUESTIONS", "GPTScore"]

@@ -20,7 +20,7 @@ from convogen.drafts import find_json
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
 from convogen.models.base import Message, Sampling, printable
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.records import Experience, Score, Turn
 from convogen.text.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.text.objects import NoObject, find_object

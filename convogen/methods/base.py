@@ -18,7 +18,7 @@ from pydantic import Field
 from convogen.errors import ModelFault
 from convogen.inputs.keys import Keys
 from convogen.models.base import Sampling
-from convogen.models.traffic import Session
+from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
 from convogen.store import Outcome, Run

@@ -10,7 +10,7 @@ from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import Message
-from convogen.models.traffic import Answer
+from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.store import Outcome

@@ -26,7 +26,7 @@ from convogen.methods.roleplay_failures import (
 from convogen.methods.roleplay_people import SPEAKER, Goal
 from convogen.methods.roleplay_reading import extract_prompt, stops
 from convogen.models.base import Message, Sampling, without_system
-from convogen.models.traffic import Answer
+from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.store import Outcome

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ModelConfigError
-from convogen.models.embedded import find_gguf
+from convogen.models.backends.gguf import find_gguf
+from convogen.models.backends.transformers_backend import load_causal
 from convogen.models.spec import EMBEDDED
-from convogen.models.transformers_model import load_causal
 
 __all__ = ["check_installed", "gguf_of", "identity", "library", "load_trainable", "weights_hash"]
 

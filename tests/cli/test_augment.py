@@ -15,8 +15,8 @@ from endpoint_server import Asked, Bytes, EndpointServer, converse, say
 from convogen import Experiment, load_run, run
 from convogen.corpora import open_corpus
 from convogen.errors import ExperimentError, SourceError, TooManyFailures
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.scripted import ScriptedModel, improvise
 
 SOURCE = Path(__file__).parents[1] / "contract" / "dialogues.jsonl"
 SAID = "The party cake is ready, candles missing."

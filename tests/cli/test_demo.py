@@ -17,7 +17,7 @@ from command_line import Ended, convogen, python_process
 from convogen import load_run
 from convogen.errors import ConvogenError
 from convogen.inputs.yaml12 import dump_yaml, read_yaml
-from convogen.models.offers import SHIPPED, read_offers
+from convogen.models.backends.offers import SHIPPED, read_offers
 
 CONTENT = b"GGUF" + bytes(4000)
 REVISION = "0123456789" * 4
@@ -143,7 +143,7 @@ def test_a_hub_that_never_answers_has_its_seconds(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         program = (
-            "import json, sys; from convogen.models.offers import Offer, connect; "
+            "import json, sys; from convogen.models.backends.offers import Offer, connect; "
             "print(connect(Offer(**json.loads(sys.argv[1])), 0.3))"
         )
         ended = python_process("-c", program, json.dumps(ROW), HF_ENDPOINT=endpoint)

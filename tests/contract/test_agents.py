@@ -12,8 +12,8 @@ import pytest
 
 from convogen import Experiment, run
 from convogen.experiences import description, free_text, memories, public_card
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.plugins import registry
 from convogen.records import Experience
 from convogen.resources import PROMPTS

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from convogen import Experiment, run
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, GateLine
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.journal import Journal
-from convogen.models.scripted import ScriptedModel, improvise
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Traffic
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Role, Traffic
 from convogen.plugins import registry
 from convogen.records import Conversation, Experience, Persona, Rejected, Starter, Turn
 from convogen.store import Outcome, Run

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from convogen import Experiment, run
 from convogen.dialogues import Beside
 from convogen.judging import judge_run
-from convogen.models.scripted import ScriptedModel
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
 from convogen.store import load_run

@@ -19,10 +19,10 @@ from convogen.downstream.results import (
     results,
 )
 from convogen.downstream.scoring import rouge_l_scores
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
 
 SCRIPTED = ModelSpec(name="scripted")
 MODELS = {"questioner": SCRIPTED, "answerer": SCRIPTED}

@@ -15,8 +15,8 @@ from convogen.gates import GateLine
 from convogen.gates.guard import read_verdict
 from convogen.gates.near_duplicate import NearDuplicate
 from convogen.gates.safety import Safety
+from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request, Sampling
-from convogen.models.scripted import ScriptedModel, improvise
 from convogen.records import Conversation, Turn
 from convogen.replay import replay_run
 from convogen.store import Outcome

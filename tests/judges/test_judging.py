@@ -18,10 +18,10 @@ from convogen import Experiment, run
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.judges.geval import GENERATED, SAMPLED, GEval
 from convogen.judging import judge_run
+from convogen.models.backends.scripted import Script, ScriptedModel, improvise
 from convogen.models.base import Reply, Request, Sampling, TokenLogprob
-from convogen.models.scripted import Script, ScriptedModel, improvise
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
 from convogen.plugins import registry
 from convogen.records import Persona, Score
 from convogen.store import load_run

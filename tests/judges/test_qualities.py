@@ -16,8 +16,8 @@ from convogen.judges.fed import FOLLOW_UPS, Fed, FollowUps
 from convogen.judges.geval import QUALITIES, GEval3
 from convogen.judges.gptscore import QUESTIONS, GPTScore
 from convogen.judging import judge_run
+from convogen.models.backends.scripted import Script, ScriptedModel
 from convogen.models.base import Reply, Request, TokenLogprob
-from convogen.models.scripted import Script, ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.published import published
 from convogen.records import Score

@@ -22,8 +22,8 @@ from convogen.judges.turing import REASON, Choice, numbered, read_choice
 from convogen.judges.unieval import UniEval
 from convogen.judges.verdicts import load_verdicts
 from convogen.judging import judge_run
+from convogen.models.backends.scripted import Script, ScriptedModel
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import Script, ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.records import Score, Turn
 

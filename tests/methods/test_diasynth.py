@@ -28,9 +28,9 @@ from convogen.errors import (
 )
 from convogen.methods.diasynth.examples import CHARACTERISTICS
 from convogen.methods.diasynth.plan import Plan
+from convogen.models.backends.scripted import NAMES, ScriptedModel, improvise
+from convogen.models.backends.sentence_encoder import sentence_similarity
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import NAMES, ScriptedModel, improvise
-from convogen.models.sentences import sentence_similarity
 from convogen.replay import replay_run
 from convogen.store import Run
 

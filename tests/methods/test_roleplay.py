@@ -14,8 +14,8 @@ from convogen.errors import ExperimentError, SourceError
 from convogen.experiment import shipped_experiments
 from convogen.methods.roleplay import Roleplay
 from convogen.methods.roleplay_people import FEATURES, goals_of, people
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel
 
 Script = Callable[[Request], str]
 

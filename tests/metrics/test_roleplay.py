@@ -15,8 +15,8 @@ from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
 from convogen.metrics.roleplay import conditions
 from convogen.metrics.roleplay_published import checks
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.models.scripted import ScriptedModel
 from convogen.published import published
 
 SMALL = {"personas": 3, "goals": 2, "n": 6, "max_turns": 2, "models": "scripted"}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from convogen.errors import BudgetReached, EndpointDown, ModelFault
 from convogen.models.base import Message, Request, Sampling, Transient
-from convogen.models.budget import Budget, Limits, Reservation
-from convogen.models.gate import Gate
 from convogen.models.spec import Price
+from convogen.models.traffic.admission import Gate
+from convogen.models.traffic.budget import Budget, Limits, Reservation
 from convogen.records import Usage
 
 PRICE = Price(input=3.0, output=11.0, cached=1.0)

@@ -15,10 +15,10 @@ from endpoint_server import Asked, Bytes, EndpointServer, refuse, say
 
 from convogen import Experiment
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, ModelFault
-from convogen.models import client
+from convogen.models.backends import client
+from convogen.models.backends.client import KeyProvider
+from convogen.models.backends.openai_compatible import EndpointModel
 from convogen.models.base import Message, Reply, Request, Sampling, Transient
-from convogen.models.client import KeyProvider
-from convogen.models.endpoint import EndpointModel
 from convogen.models.spec import ModelSpec
 
 KEY, VERSION = "marked-azure-key", "2024-10-21"

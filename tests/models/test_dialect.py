@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convogen.models.backends.dialect import Dialect
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.dialect import Dialect
 
 REQUEST = Request("agent", "m", (Message("user", "hi"),), Sampling(temperature=0.5, stop=["x"]))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
 from convogen.errors import ModelConfigError
-from convogen.models.embedded import find_gguf, narrowed, serve, without_cut_texts
+from convogen.models.backends.gguf import find_gguf, narrowed, serve, without_cut_texts
 from convogen.models.spec import EMBEDDED
 from convogen.text.lengths import cut_texts
 

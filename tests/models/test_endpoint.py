@@ -29,9 +29,9 @@ from convogen import Experiment, Run, run
 from convogen.drafts import find_json
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault, RunStopped
 from convogen.generator import draft_schema
+from convogen.models.backends.openai_compatible import EndpointModel
+from convogen.models.backends.scripted import WORDS
 from convogen.models.base import UNPRINTABLE, Message, Reply, Request, Sampling, Transient
-from convogen.models.endpoint import EndpointModel
-from convogen.models.scripted import WORDS
 from convogen.models.spec import ModelSpec
 
 KEY = "sk-marked-key"

@@ -14,16 +14,12 @@ import pytest
 from endpoint_server import Answer, Asked, Bytes, EndpointServer, refuse, say
 
 from convogen.errors import ModelConfigError, ModelFault
+from convogen.models.backends.likelihood import Likelihoods, read_likelihoods
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.likelihood import (
-    Likelihoods,
-    check_likelihoods,
-    open_likelihoods,
-    read_likelihoods,
-)
+from convogen.models.opening import check_likelihoods, open_likelihoods, open_model
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Role, Traffic, open_model
+from convogen.models.traffic.router import Role, Traffic
 
 DIALOGUE = "Have you seen my keys?\nThey are in the kitchen.\n"
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import load_run
+from convogen.models.backends.dialect import Dialect
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.dialect import Dialect
-from convogen.models.provenance import moved
+from convogen.models.traffic.provenance import moved
 
 
 def run_at(endpoint: EndpointServer, folder: Path, n: int = 2) -> list[str]:

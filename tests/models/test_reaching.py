@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from convogen import Experiment, load_run
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError
 from convogen.models.addresses import azure_place, without_route
+from convogen.models.backends.openai_compatible import EndpointModel
 from convogen.models.base import Message, Reply, Request, Sampling, Transient
-from convogen.models.endpoint import EndpointModel
 from convogen.models.spec import Azure, ModelSpec
 
 KEY, VERSION = "marked-azure-key", "2024-10-21"
@@ -97,7 +97,7 @@ def test_a_deployment_is_reached_from_the_command_line(
 
 
 def test_azures_openai_v1_takes_azures_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    from convogen.models.account import Account
+    from convogen.models.backends.account import Account
 
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
     account = Account.of(ModelSpec(name="m", base_url="https://x.openai.azure.com/openai/v1"))

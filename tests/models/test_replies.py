@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, run
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
+from convogen.models.backends.completion_parsing import finish_of, parsed, read_completion
+from convogen.models.backends.openai_compatible import EndpointModel
+from convogen.models.backends.reported import reported_error
 from convogen.models.base import Message, Reply, Request, Sampling, Transient, printable
-from convogen.models.completions import finish_of, parsed, read_completion
-from convogen.models.endpoint import EndpointModel
-from convogen.models.reported import reported_error
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
 from convogen.redaction import Secrets
 
 NO_SECRETS = Secrets([])

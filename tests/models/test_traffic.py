@@ -15,13 +15,13 @@ from virtual_time import run_virtually
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, ModelFault
 from convogen.experiment import Experiment
 from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
-from convogen.models.budget import Budget, Limits
-from convogen.models.gate import Gate
-from convogen.models.limits import PerMinute
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Completed, Role, Traffic
-from convogen.models.trouble import FAULTS
+from convogen.models.traffic.admission import Gate
+from convogen.models.traffic.budget import Budget, Limits
+from convogen.models.traffic.rate_limit import PerMinute
+from convogen.models.traffic.router import Completed, Role, Traffic
+from convogen.models.traffic.trouble import FAULTS
 from convogen.records import Usage
 
 Fault = Callable[[Request, float], Exception | None]

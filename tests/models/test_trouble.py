@@ -10,10 +10,10 @@ from virtual_time import run_virtually
 
 from convogen.errors import EndpointDown, ModelFault
 from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
+from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
-from convogen.models.tally import Tally
-from convogen.models.traffic import Completed, Role, Traffic
-from convogen.models.trouble import PROBE, TIME_OUTS
+from convogen.models.traffic.router import Completed, Role, Traffic
+from convogen.models.traffic.trouble import PROBE, TIME_OUTS
 from convogen.records import Usage
 
 Lost = tuple[Usage, int, float]

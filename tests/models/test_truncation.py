@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen.models.base import Message, Request, Sampling
-from convogen.models.truncation import FEWEST_TOKENS, PromptWatch
+from convogen.models.traffic.truncation import FEWEST_TOKENS, PromptWatch
 from convogen.records import Usage
 
 

@@ -11,8 +11,8 @@ import sys
 from scripted_run import SlowModel
 
 from convogen import Experiment, run
+from convogen.models.backends.scripted import improvise
 from convogen.models.base import Request
-from convogen.models.scripted import improvise
 
 STARTS = ("The bridge is closed again", "Somebody fed the neighbour's parrot chilli")
 

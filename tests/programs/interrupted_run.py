@@ -17,8 +17,8 @@ import time
 from aiohttp import web
 
 from convogen.cli.main import main
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Message, Reply, Request, Sampling
-from convogen.models.scripted import ScriptedModel
 
 ANSWERED = 20
 answered = 0

@@ -13,8 +13,8 @@ from scripted_run import SlowModel
 
 from convogen.judges.geval import GEval
 from convogen.judging import judge_run
+from convogen.models.backends.scripted import improvise
 from convogen.models.base import Request, TokenLogprob
-from convogen.models.scripted import improvise
 from convogen.models.spec import ModelSpec
 
 

@@ -16,8 +16,8 @@ import signal
 import sys
 
 from convogen import Experiment, run
+from convogen.models.backends.scripted import Script, ScriptedModel, improvise
 from convogen.models.base import Reply, Request
-from convogen.models.scripted import Script, ScriptedModel, improvise
 
 
 def script(request: Request) -> str:

@@ -16,8 +16,8 @@ from run_rows import first_tasks
 from convogen import Experiment, run
 from convogen.judges.geval import GEval
 from convogen.judging import judge_run
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request, TokenLogprob
-from convogen.models.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
 
 HOSTILE = "<script>alert('x')</script> **bold** | {{ 7 * 7 }} $x^2$ ![i](https://e.test/i.png)"

@@ -323,7 +323,7 @@ def test_the_served_file_says_what_the_trained_model_says(base: Path, trained: P
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from convogen.models.embedded import serve
+    from convogen.models.backends.gguf import serve
 
     merged = AutoModelForCausalLM.from_pretrained(trained / "merged")
     tokenizer = AutoTokenizer.from_pretrained(trained / "merged")

@@ -14,7 +14,7 @@ from pydantic import Field, create_model
 
 from convogen.drafts import Draft, Unusable, ask_draft
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
 from convogen.text.lengths import Words

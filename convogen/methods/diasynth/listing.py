@@ -22,7 +22,7 @@ from convogen.drafts import (
     schema_of,
 )
 from convogen.errors import ModelFault
-from convogen.models.traffic import Answer, Session
+from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, PlanStep
 from convogen.text.lengths import Words
@@ -50,7 +50,7 @@ MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
 def _measure(similarity: str) -> Callable[[str, str], float]:
     if not similarity.startswith(EMBEDDING):
         return SIMILARITIES[similarity]
-    from convogen.models.sentences import sentence_similarity
+    from convogen.models.backends.sentence_encoder import sentence_similarity
 
     return sentence_similarity(similarity.removeprefix(EMBEDDING))
 

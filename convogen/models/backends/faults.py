@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
+from convogen.models.backends.remedies import remedy
 from convogen.models.base import FaultKind, Request, Transient
-from convogen.models.remedies import remedy
 from convogen.redaction import Secrets, public_url
 
 __all__ = ["Advice", "Faults", "Refusal", "too_long"]

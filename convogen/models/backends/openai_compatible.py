@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from convogen.models.account import Account
 from convogen.models.addresses import has_version
+from convogen.models.backends.account import Account
+from convogen.models.backends.client import Client, KeyProvider, recorded
+from convogen.models.backends.completion_parsing import parsed, read_completion
+from convogen.models.backends.dialect import Dialect
+from convogen.models.backends.faults import Advice, Faults, Refusal
+from convogen.models.backends.likelihood import completions_body, read_completions
+from convogen.models.backends.reported import is_page, read_error, reported_error
 from convogen.models.base import Reply, Request, Transient
-from convogen.models.client import Client, KeyProvider, recorded
-from convogen.models.completions import parsed, read_completion
-from convogen.models.dialect import Dialect
-from convogen.models.faults import Advice, Faults, Refusal
-from convogen.models.likelihood import completions_body, read_completions
-from convogen.models.reported import is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
 from convogen.redaction import Secrets, public_url
 

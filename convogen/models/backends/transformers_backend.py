@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import ModelConfigError, ModelFault
+from convogen.models.backends.gguf import find_gguf
+from convogen.models.backends.likelihood import Likelihood, Likelihoods
 from convogen.models.base import Reply, Request
-from convogen.models.embedded import find_gguf
-from convogen.models.likelihood import Likelihood, Likelihoods
 from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]

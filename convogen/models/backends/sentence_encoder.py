@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from convogen.errors import ModelConfigError
-from convogen.models.transformers_model import transformers_class
+from convogen.models.backends.transformers_backend import transformers_class
 
 __all__ = ["sentence_similarity"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from convogen.errors import ModelFault
+from convogen.models.backends.streamed import streamed_completion
 from convogen.models.base import Reply, TokenLogprob, Transient, encodable, printable
 from convogen.models.http import shape
-from convogen.models.streamed import streamed_completion
 from convogen.records import Usage
 from convogen.redaction import Secrets
 from convogen.text.reasoning import without_thinking

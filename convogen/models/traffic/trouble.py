@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from convogen.errors import ModelFault
 from convogen.models.base import FaultKind, Message, Request, Transient
-from convogen.models.pool import Endpoint
+from convogen.models.traffic.pool import Endpoint
 
 __all__ = ["ATTEMPTS", "Trouble", "probe"]
 

@@ -16,8 +16,8 @@ import httpx2
 import openai
 from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient
 
-from convogen.models.account import Account
-from convogen.models.faults import Faults, too_long
+from convogen.models.backends.account import Account
+from convogen.models.backends.faults import Faults, too_long
 from convogen.models.network import CONNECT_S, MAX_ANSWER_BYTES, MAX_CONNECTIONS, trusted
 from convogen.redaction import Secrets, masked
 

@@ -20,7 +20,7 @@ from convogen.errors import ModelConfigError
 from convogen.inputs.keys import Keys
 from convogen.inputs.validation import validated
 from convogen.inputs.yaml12 import read_yaml
-from convogen.models.embedded import models_folder
+from convogen.models.backends.gguf import models_folder
 
 __all__ = ["Offer", "at_hand", "connect", "memory", "read_offers", "sha256"]
 

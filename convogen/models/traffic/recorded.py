@@ -8,7 +8,7 @@ from typing import Any
 
 from convogen.errors import RunStopped
 from convogen.models.base import Reply, Request
-from convogen.models.journal import Journal, reply_of
+from convogen.models.traffic.journal import Journal, reply_of
 
 __all__ = ["NoModel", "NotRecorded", "RecordedJournal"]
 

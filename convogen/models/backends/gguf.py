@@ -30,7 +30,7 @@ from convogen.text.lengths import cut_texts, trimmed
 from convogen.text.utterances import whole_sentences
 
 if TYPE_CHECKING:
-    from convogen.models.endpoint import EndpointModel
+    from convogen.models.backends.openai_compatible import EndpointModel
 
 __all__ = [
     "EmbeddedModel",
@@ -196,7 +196,7 @@ class EmbeddedModel:
         return reply if text == reply.text else replace(reply, text=text, logprobs=None)
 
     async def _ready(self) -> EndpointModel:
-        from convogen.models.endpoint import EndpointModel
+        from convogen.models.backends.openai_compatible import EndpointModel
 
         async with self._starting:
             if self._endpoint is None:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from convogen.errors import EndpointDown, ModelConfigError
 from convogen.models.addresses import has_version
 from convogen.models.base import ChatModel, Request, Transient
-from convogen.models.limits import Breaker, ConcurrencyLimit, PerMinute
 from convogen.models.spec import ModelSpec
-from convogen.models.truncation import PromptWatch
+from convogen.models.traffic.circuit_breaker import Breaker
+from convogen.models.traffic.concurrency import ConcurrencyLimit
+from convogen.models.traffic.rate_limit import PerMinute
+from convogen.models.traffic.truncation import PromptWatch
 from convogen.records import Usage
 from convogen.redaction import public_url
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from convogen.models.faults import Faults, too_long
+from convogen.models.backends.faults import Faults, too_long
 from convogen.models.network import (
     CONNECT_S,
     MAX_ANSWER_BYTES,

@@ -12,30 +12,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from convogen.errors import ModelConfigError, ModelFault
-from convogen.models.base import ChatModel, Message, Reply, Request, Sampling
-from convogen.models.spec import ModelSpec
+from convogen.errors import ModelFault
+from convogen.models.base import Reply, Request
 from convogen.records import Usage
-
-if TYPE_CHECKING:
-    from convogen.models.traffic import Traffic
 
 __all__ = [
     "Likelihood",
     "Likelihoods",
-    "check_likelihoods",
     "completions_body",
-    "open_likelihoods",
     "read_completions",
     "read_likelihoods",
 ]
-
-WHAT_WOULD_DO = (
-    "what gives them: --model transformers:NAME (a checkpoint or its folder), --model embedded, a "
-    ".gguf file, or an endpoint that echoes a prompt's on /completions (vLLM, SGLang)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +73,6 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
     if len(found) != n + 1 or not all(isfinite(one.logprob) for one in found):
         raise ModelFault("no_likelihoods", "the model gave no likelihoods of given texts", text)
     return Likelihoods(found[0], found[1:])
-
-
-def open_likelihoods(spec: ModelSpec) -> ChatModel:
-    """The model of a spec that answers how likely texts are.
-
-    Raises `ModelConfigError` where it cannot be used.
-    """
-    if spec.kind in ("embedded", "transformers"):
-        from convogen.models.transformers_model import LocalLikelihoods
-
-        return LocalLikelihoods(spec)
-    if spec.kind == "scripted":
-        from convogen.models.scripted import ScriptedModel
-
-        return ScriptedModel()
-    from convogen.models.endpoint import EndpointModel
-
-    return EndpointModel(spec)
-
-
-async def check_likelihoods(traffic: Traffic, role: str) -> None:
-    """Ask a role's model once; raises `ModelConfigError` where it cannot answer.
-
-    The error says what would do.
-    """
-    spec = traffic.role(role).spec
-    if spec.kind == "scripted":
-        return
-    asked = (Message("user", "One, two,"),)
-    continuations = (" three", " green")
-    probe = Request(role, spec.identity, asked, Sampling(), continuations=continuations)
-    try:
-        read_likelihoods((await traffic.complete(probe, 0)).reply.text, len(continuations))
-    except (ModelFault, ModelConfigError) as error:
-        raise ModelConfigError(f"model {spec.name}: {error}; {WHAT_WOULD_DO}") from error
 
 
 def completions_body(request: Request) -> dict[str, Any]:

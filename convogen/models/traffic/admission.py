@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from convogen.errors import BudgetReached, ConvogenError, ModelFault
 from convogen.models.base import Request, Transient
-from convogen.models.budget import Budget, Reservation
+from convogen.models.traffic.budget import Budget, Reservation
 from convogen.records import Usage
 
 __all__ = ["Gate", "OnLost"]

@@ -18,12 +18,12 @@ from typing import Any
 import jinja2
 
 from convogen.errors import ModelConfigError, ModelFault
+from convogen.models.backends.faults import Advice, Faults, Refusal
+from convogen.models.backends.reported import UNKNOWN, is_page, read_error, reported_error
+from convogen.models.backends.transport import Transport
 from convogen.models.base import Reply, Request, Transient, printable
-from convogen.models.faults import Advice, Faults, Refusal
 from convogen.models.http import at_path, fill
-from convogen.models.reported import UNKNOWN, is_page, read_error, reported_error
 from convogen.models.spec import ModelSpec
-from convogen.models.transport import Transport
 from convogen.records import Usage
 from convogen.redaction import Secrets, public_url, url_secrets
 

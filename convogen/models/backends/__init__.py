@@ -1,0 +1,1 @@
+"""What answers a request: an endpoint, a chatbot, a GGUF file, a checkpoint or a script."""

@@ -1,0 +1,79 @@
+"""Which class answers for a model that an experiment names; what is heavy is imported here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convogen.errors import ModelConfigError, ModelFault
+from convogen.models.backends.likelihood import read_likelihoods
+from convogen.models.base import ChatModel, Message, Request, Sampling
+from convogen.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from convogen.models.traffic.router import Traffic
+
+__all__ = ["check_likelihoods", "open_likelihoods", "open_model"]
+
+WHAT_WOULD_DO = (
+    "what gives them: --model transformers:NAME (a checkpoint or its folder), --model embedded, a "
+    ".gguf file, or an endpoint that echoes a prompt's on /completions (vLLM, SGLang)"
+)
+
+
+def open_model(spec: ModelSpec) -> ChatModel:
+    """The model a spec names; raises `ModelConfigError` where it cannot be used."""
+    if spec.kind == "scripted":
+        from convogen.models.backends.scripted import ScriptedModel
+
+        return ScriptedModel()
+    if spec.kind == "embedded":
+        from convogen.models.backends.gguf import EmbeddedModel
+
+        return EmbeddedModel(spec)
+    if spec.kind == "http":
+        from convogen.models.backends.http_chatbot import ChatbotModel
+
+        return ChatbotModel(spec)
+    if spec.kind == "transformers":
+        raise ModelConfigError(
+            f"model {spec.name}: answers no chat, it only says how likely texts are; serve it with "
+            "vLLM and name it with --base-url, or use a .gguf file"
+        )
+    from convogen.models.backends.openai_compatible import EndpointModel
+
+    return EndpointModel(spec)
+
+
+def open_likelihoods(spec: ModelSpec) -> ChatModel:
+    """The model of a spec that answers how likely texts are.
+
+    Raises `ModelConfigError` where it cannot be used.
+    """
+    if spec.kind in ("embedded", "transformers"):
+        from convogen.models.backends.transformers_backend import LocalLikelihoods
+
+        return LocalLikelihoods(spec)
+    if spec.kind == "scripted":
+        from convogen.models.backends.scripted import ScriptedModel
+
+        return ScriptedModel()
+    from convogen.models.backends.openai_compatible import EndpointModel
+
+    return EndpointModel(spec)
+
+
+async def check_likelihoods(traffic: Traffic, role: str) -> None:
+    """Ask a role's model once; raises `ModelConfigError` where it cannot answer.
+
+    The error says what would do.
+    """
+    spec = traffic.role(role).spec
+    if spec.kind == "scripted":
+        return
+    asked = (Message("user", "One, two,"),)
+    continuations = (" three", " green")
+    probe = Request(role, spec.identity, asked, Sampling(), continuations=continuations)
+    try:
+        read_likelihoods((await traffic.complete(probe, 0)).reply.text, len(continuations))
+    except (ModelFault, ModelConfigError) as error:
+        raise ModelConfigError(f"model {spec.name}: {error}; {WHAT_WOULD_DO}") from error

@@ -1,0 +1,93 @@
+"""When a failing endpoint is left alone, and tried again; in seconds of the event loop's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Breaker"]
+
+
+class Breaker:
+    """Leaves an endpoint alone that fails call after call, and tries it with single calls.
+
+    Closed until `FAULTS` calls in a row have failed; then open for a second, and for twice as long
+    each time the one call that tries it fails as well, up to half a minute. Every other trial, the
+    first included, is to be a probe: it says whether the endpoint fails, or what it was asked.
+    """
+
+    FAULTS = 12
+    FIRST_S = 1.0
+    LONGEST_S = 30.0
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._failed = 0
+        self._pause_s = 0.0
+        self._trying = False
+        self._trials = 0
+        self._since: float | None = None
+        self.until = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether the endpoint is being left alone."""
+        return self._pause_s > 0
+
+    @property
+    def failing_s(self) -> float:
+        """Seconds since the first of the calls that failed in a row."""
+        return 0.0 if self._since is None else self._clock() - self._since
+
+    @property
+    def probes(self) -> bool:
+        """Whether the trial that was begun last is to be a probe."""
+        return self._trials % 2 == 1
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may start; while open, one at a time and not before `until`."""
+        return not self.open or (now >= self.until and not self._trying)
+
+    def started(self) -> bool:
+        """A call starts; True where it is the one that tries an endpoint left alone."""
+        self._trying = self.open
+        self._trials += self._trying
+        return self._trying
+
+    def answered(self) -> bool:
+        """A call was answered; True where this closes the breaker."""
+        was_open = self.open
+        self._failed, self._pause_s, self._trying, self._since = 0, 0.0, False, None
+        self._trials = 0
+        return was_open
+
+    def given_up(self, trial: bool) -> None:
+        """A call ended with neither an answer nor a fault."""
+        if trial:
+            self._trying = False
+            self._trials -= 1
+
+    def failed(
+        self, trial: bool, started: float, retry_after_s: float | None, most: int = FAULTS
+    ) -> bool:
+        """A call begun at `started` failed; True where this opens the breaker (again).
+
+        It is opened by `most` calls that failed in a row.
+        """
+        if self.open and not trial:
+            return False  # it was under way when the breaker opened
+        self._since = started if self._since is None else self._since
+        self._failed += 1
+        if not self.open and self._failed < most:
+            return False
+        self._trip(retry_after_s or 0.0)
+        return True
+
+    def doubt(self) -> None:
+        """Open it, if it is not, so that a probe tells whether anything is answered."""
+        if not self.open:
+            self._trip(0.0)
+
+    def _trip(self, at_least_s: float) -> None:
+        self._pause_s = min(2 * self._pause_s, self.LONGEST_S) if self.open else self.FIRST_S
+        self._trying = False
+        self.until = self._clock() + max(self._pause_s, at_least_s)

@@ -1,0 +1,33 @@
+"""How many requests or tokens an endpoint gets a minute; in seconds of the event loop's clock."""
+
+from __future__ import annotations
+
+__all__ = ["PerMinute"]
+
+
+class PerMinute:
+    """A bound on requests or tokens a minute, spread over the minute in steps of six seconds."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._rate = None if limit is None else limit / 60
+        self._burst = 0.0 if limit is None else max(1.0, limit / 10)
+        self._level = 0.0
+        self._at = 0.0
+
+    def free_at(self, now: float) -> float:
+        """When the next call may start: now, or later."""
+        if self._rate is None:
+            return now
+        self._drain(now)
+        return now if self._level < self._burst else now + (self._level - self._burst) / self._rate
+
+    def take(self, amount: float, now: float) -> None:
+        """Count an amount, which may be negative where less was used than was expected."""
+        if self._rate is not None:
+            self._drain(now)
+            self._level = max(0.0, self._level + amount)
+
+    def _drain(self, now: float) -> None:
+        assert self._rate is not None
+        self._level = max(0.0, self._level - (now - self._at) * self._rate)
+        self._at = now

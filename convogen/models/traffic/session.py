@@ -1,0 +1,159 @@
+"""The model calls of one task: their seeds, their journal, their usage.
+
+What the task's journal has is answered from it, so a task that is played again after a crash pays
+for nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from convogen.errors import ModelFault
+from convogen.models.base import (
+    Message,
+    Reply,
+    Request,
+    Sampling,
+)
+from convogen.models.tracing import call_span
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.pool import Endpoint
+from convogen.records import Usage
+
+if TYPE_CHECKING:
+    from convogen.models.traffic.router import Traffic
+
+__all__ = ["Answer", "Session"]
+
+LOG = logging.getLogger("convogen.traffic")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply, the request it answers by its hash, and the model that gave it."""
+
+    text: str
+    usage: Usage
+    finish_reason: str
+    request: str
+    model: str
+    reply: Reply
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it may lack its end: only what is known to be finished does not."""
+        return self.finish_reason != "stop"
+
+
+class Session:
+    """The model calls of one task, answered from its journal where they were answered before.
+
+    The seed of a call follows from the task's seed, the request and how often this very request
+    was made before, so it is the same whatever else runs at the same time. `traffic` and
+    `seed` may be replaced between two calls.
+
+    A chatbot's memory is of one run's task: when the run was `begun` decides how the dialogue is
+    named to it, and nothing else.
+    """
+
+    def __init__(
+        self, traffic: Traffic, task: int, seed: int, journal: Journal, begun: str = ""
+    ) -> None:
+        self.traffic = traffic
+        self._task = task
+        self.seed = seed
+        self._begun = begun
+        self._journal = journal
+        self._asked: Counter[str] = Counter()
+        self._endpoint: Endpoint | None = None
+        self.usage = Usage()
+
+    async def ask(
+        self,
+        role: str,
+        messages: Sequence[Message],
+        *,
+        schema: dict[str, Any] | None = None,
+        top_logprobs: int | None = None,
+        choices: Sequence[str] = (),
+        continuations: Sequence[str] = (),
+        sampling: Sampling | None = None,
+    ) -> Answer:
+        """Ask a role's model; `sampling` goes over the role's own settings.
+
+        Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
+        """
+        held = self.traffic.role(role)
+        settings = sampling.over(held.sampling) if sampling else held.sampling
+        request = Request(
+            role,
+            held.spec.identity,
+            tuple(messages),
+            settings,
+            schema,
+            top_logprobs,
+            tuple(choices),
+            _dialogue(self.seed, self._begun),
+            tuple(continuations),
+        )
+        self._asked[request.hash] += 1
+        nth = self._asked[request.hash]
+        if settings.seed is None:
+            seeded = settings.model_copy(update={"seed": _seed(self.seed, request.hash, nth)})
+            request = replace(request, sampling=seeded)
+        reply = await self._answer(request, f"{request.hash}.{nth}")
+        self.usage += reply.usage
+        return Answer(
+            reply.text,
+            reply.usage,
+            reply.finish_reason,
+            request.hash,
+            reply.model or request.model,
+            reply,
+        )
+
+    async def _answer(self, request: Request, key: str) -> Reply:
+        tally = self.traffic.tally
+        if (known := self._journal.find(key)) is not None:
+            tally.add("replayed")
+            return known
+        on_lost = partial(self._journal.lose, key, request.role, request.model)
+        kind = self.traffic.role(request.role).spec.kind
+        self.traffic.asking(request.role)
+        try:
+            with call_span(request, kind, self._task) as span:
+                done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
+                span.answered(done.reply, done.attempts)
+        except ModelFault as fault:
+            self._journal.record(key, request.role, request.model, fault, fault.attempts, 0.0)
+            tally.add("calls")
+            facts = {"task": self._task, "role": request.role, "kind": fault.kind}
+            LOG.info("fault", extra={**facts, "detail": str(fault)})
+            raise
+        self._endpoint = done.endpoint
+        reply = replace(done.reply, model=done.endpoint.spec.identity)
+        self.traffic.heard(request.role, reply)
+        self.traffic.provenance.heard(request.role, reply.model, reply)
+        # No await between the answer and its journal line: what is answered is kept.
+        self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
+        tally.add("calls")
+        tally.add("tokens", reply.usage.prompt_tokens + reply.usage.completion_tokens)
+        tally.add("generated", reply.usage.completion_tokens)
+        return reply
+
+
+def _dialogue(task_seed: int, begun: str) -> str:
+    """What a task's dialogue is called to a chatbot: 16 hexadecimal digits."""
+    return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
+
+
+def _seed(task_seed: int, request: str, nth: int) -> int:
+    """31 bits, the least that all endpoints take."""
+    digest = hashlib.blake2b(f"{task_seed}/{request}/{nth}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) & 0x7FFFFFFF
