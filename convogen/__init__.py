@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
     from convogen.records import Conversation, Experience, Failure, Persona, Score, Turn
-    from convogen.store import Run, load_run
+    from convogen.storage.run_folder import Run, load_run
 
 __all__ = [
     "BudgetReached",
@@ -92,7 +92,7 @@ _HOMES = {
     "convogen.metrics": ("Statistics", "measure"),
     "convogen.models.traffic.budget": ("Limits",),
     "convogen.models.spec": ("ModelSpec",),
-    "convogen.store": ("Run", "load_run"),
+    "convogen.storage.run_folder": ("Run", "load_run"),
     "convogen.records": ("Conversation", "Experience", "Failure", "Persona", "Score", "Turn"),
 }
 """Where the public names are that are no exceptions."""

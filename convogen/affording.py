@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from convogen.costs.ledger_costs import spending, total_usd
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.experiment import Experiment
 from convogen.models.prices import Pricer, pricer
 from convogen.models.traffic.budget import Budget, Limits
-from convogen.spending import spending, total_usd
-from convogen.store import Run, RunStore
+from convogen.storage.run_folder import Run, RunStore
 
 __all__ = ["count_earlier", "left", "role_prices", "told"]
 

@@ -27,7 +27,7 @@ from convogen.models.traffic.router import Traffic
 from convogen.observing import log_outcome, observed
 from convogen.records import Conversation
 from convogen.replay import recorded_run
-from convogen.store import Outcome, Run, RunStore
+from convogen.storage.run_folder import Outcome, Run, RunStore
 
 __all__ = ["replay_conversation"]
 

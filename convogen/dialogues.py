@@ -14,9 +14,9 @@ from typing import Any
 from convogen.corpora import Corpus, open_corpus
 from convogen.corpora.seeds import opening, seed_id
 from convogen.errors import SourceError
-from convogen.frames import RunTable
 from convogen.records import Conversation, Turn
-from convogen.store import Run
+from convogen.storage.frames import RunTable
+from convogen.storage.run_folder import Run
 
 __all__ = [
     "Beside",

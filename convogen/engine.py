@@ -38,10 +38,10 @@ from convogen.models.traffic.provenance import last_calls, moved
 from convogen.models.traffic.router import Role, Traffic
 from convogen.observing import log_outcome, observed
 from convogen.records import Conversation, Experience
-from convogen.store import Journal, Outcome, Run, RunStore, run_manifest
-from convogen.tasklog import moved_aside
+from convogen.storage.run_folder import Journal, Outcome, Run, RunStore, run_manifest
+from convogen.storage.task_log import moved_aside
+from convogen.storage.waiting import drop, forget, keep
 from convogen.version import __version__
-from convogen.waiting import drop, forget, keep
 
 __all__ = ["OnConversation", "run", "run_async"]
 

@@ -49,7 +49,7 @@ from convogen.models.spec import (
 from convogen.plugins import registry
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS, FOR_EMBEDDED
-from convogen.store import DATA_FORMAT
+from convogen.storage.run_folder import DATA_FORMAT
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
 

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
         Turn,
         Usage,
     )
-    from convogen.store import Outcome, Run
+    from convogen.storage.run_folder import Outcome, Run
 
 __all__ = [
     "TURN",
@@ -121,7 +121,7 @@ _HOMES = {
     "convogen.models.base": ("Message", "Sampling"),
     "convogen.models.traffic.session": ("Answer", "Session"),
     "convogen.prompts": ("Prompt", "load_prompt"),
-    "convogen.store": ("Outcome", "Run"),
+    "convogen.storage.run_folder": ("Outcome", "Run"),
     "convogen.records": (
         "Conversation",
         "Experience",

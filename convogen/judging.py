@@ -27,7 +27,6 @@ from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.inputs.keys import first_fault
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
-from convogen.log import run_log
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.progress import Tally
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
@@ -38,8 +37,9 @@ from convogen.models.traffic.router import Role, Traffic
 from convogen.plugins import registry
 from convogen.records import Score
 from convogen.redaction import public_url
-from convogen.scores import ScoreStore, move_scores_aside
-from convogen.store import Run, load_run
+from convogen.storage.run_folder import Run, load_run
+from convogen.storage.score_store import ScoreStore, move_scores_aside
+from convogen.telemetry.log import run_log
 from convogen.version import __version__
 
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]

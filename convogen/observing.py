@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from convogen.experiment import Experiment
-from convogen.log import run_log
 from convogen.models.tracing import span
-from convogen.store import Outcome, RunStore
+from convogen.storage.run_folder import Outcome, RunStore
+from convogen.telemetry.log import run_log
 
 __all__ = ["log_outcome", "observed"]
 

@@ -28,7 +28,7 @@ from convogen.models.progress import Tally
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
 from convogen.observing import log_outcome, observed
-from convogen.store import Outcome, Run, RunStore, differences, load_run
+from convogen.storage.run_folder import Outcome, Run, RunStore, differences, load_run
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]
 

@@ -19,7 +19,7 @@ from convogen import Experiment, Run, load_run, run
 from convogen.drafts import name_of_a_person
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.store import RunStore
+from convogen.storage.run_folder import RunStore
 from convogen.text.speakers import one_line
 
 SMALL = ("--n", "1", "--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")

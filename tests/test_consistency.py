@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, load_run, run
+from convogen.costs.ledger_costs import spending
 from convogen.errors import RunFolderError
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.spending import spending
 
 ROWS = ("experiences", "conversations", "failures", "rejected", "calls", "ledger")
 N = 4

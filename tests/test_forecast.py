@@ -11,10 +11,10 @@ from command_line import convogen
 from endpoint_server import Asked, Bytes, EndpointServer, converse
 
 from convogen import Experiment, Run, load_run, run
-from convogen.forecast import Range, forecast
+from convogen.costs.forecast import Range, forecast
+from convogen.costs.ledger_costs import spending
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.spending import spending
 
 QUANTITIES = ("calls", "prompt_tokens", "completion_tokens", "cost_usd")
 

@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from run_rows import ROWS
 from test_formats import FORMATS, experience, written
 
-import convogen.store
+import convogen.storage.run_folder
 from convogen import Experiment, Run, load_run, run
 from convogen.corpora import open_corpus
 from convogen.dialogues import CorpusFolder
 from convogen.errors import RunFolderError, UserError
-from convogen.frames import COLUMNS, RunTable
 from convogen.metrics import measure, tally_corpus
 from convogen.models.base import Reply
 from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage
 from convogen.reports import gather, measure_source, report_frame
-from convogen.scores import ScoreStore, move_scores_aside
-from convogen.store import DATA_FORMAT, Outcome, RunStore
+from convogen.storage.frames import COLUMNS, RunTable
+from convogen.storage.run_folder import DATA_FORMAT, Outcome, RunStore
+from convogen.storage.score_store import ScoreStore, move_scores_aside
 
 TABLES: tuple[RunTable, ...] = get_args(RunTable)
 USED = Usage(prompt_tokens=7, completion_tokens=2)
@@ -61,7 +61,7 @@ def spoken(task: int, *texts: str) -> Conversation:
 
 
 def test_the_first_steps_of_a_notebook(finished: Run) -> None:
-    results = doctest.testmod(convogen.store, extraglobs={"folder": finished.folder})
+    results = doctest.testmod(convogen.storage.run_folder, extraglobs={"folder": finished.folder})
     assert results.attempted >= 5
     assert results.failed == 0
 

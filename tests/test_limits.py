@@ -13,13 +13,13 @@ from virtual_time import run_virtually
 
 from convogen import Experiment, Run, load_run, run
 from convogen.affording import role_prices
+from convogen.costs.ledger_costs import spending, total_usd
 from convogen.engine import run_async
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
 from convogen.models.traffic.budget import Limits
 from convogen.records import Usage
-from convogen.spending import spending, total_usd
 
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 

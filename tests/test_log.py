@@ -12,9 +12,9 @@ from command_line import convogen
 
 from convogen import Experiment, run
 from convogen.errors import EndpointDown
-from convogen.log import run_log, verbose
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
+from convogen.telemetry.log import run_log, verbose
 
 TRAFFIC = logging.getLogger("convogen.traffic")
 

@@ -15,7 +15,7 @@ from command_line import Ended, convogen
 from convogen import Experiment, run
 from convogen.corpora.seeds import seed_dialogues
 from convogen.errors import SourceError
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 SMALL = ("--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
 JUDGE = ("--judge", "unieval", "--model", "scripted")

@@ -13,7 +13,7 @@ from convogen.experiences import load_experiences
 from convogen.models.base import Reply, TokenLogprob
 from convogen.models.traffic.journal import Journal
 from convogen.records import Conversation, Failure, Turn, Usage
-from convogen.store import Outcome, Run, RunStore
+from convogen.storage.run_folder import Outcome, Run, RunStore
 
 SEED = load_experiences()[0]
 MANIFEST = {"fingerprint": "f00d", "name": "test", "n": 3, "experiment": {"seed": 1}}

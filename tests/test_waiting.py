@@ -14,8 +14,8 @@ from convogen import Experiment, run
 from convogen.errors import EndpointDown, RunFolderError
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request
-from convogen.store import load_run
-from convogen.waiting import PartialRun, waiting
+from convogen.storage.run_folder import load_run
+from convogen.storage.waiting import PartialRun, waiting
 
 N = 6
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")

@@ -77,8 +77,8 @@ def command(
     from convogen.errors import ExperimentError
     from convogen.jsonl import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare
-    from convogen.store import load_run
-    from convogen.tasklog import refuse_strewing
+    from convogen.storage.run_folder import load_run
+    from convogen.storage.task_log import refuse_strewing
 
     given = {"n": n, "seed": seed, "concurrency": concurrency}
     common = read_settings(settings) | {k: v for k, v in given.items() if v is not None}

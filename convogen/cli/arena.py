@@ -17,7 +17,7 @@ from convogen.cli.options import OutPath, base_url_option, model_option, price_o
 from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["command"]
 
@@ -62,7 +62,7 @@ def command(
     from convogen.dialogues import paired
     from convogen.judges.arena import Arena
     from convogen.reports.arena import Match, standings
-    from convogen.tasklog import refuse_strewing
+    from convogen.storage.task_log import refuse_strewing
 
     distinct = dict.fromkeys(sources)
     if len(distinct) < 2:
@@ -86,7 +86,7 @@ def command(
 
 def _open(source: str, out: Path) -> Run:
     from convogen.dialogues import CorpusFolder
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     if (Path(source) / "manifest.json").is_file():
         return load_run(source)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convogen.experiment import Experiment
     from convogen.methods.augment import Augment
     from convogen.models.traffic.budget import Limits
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["command"]
 

@@ -16,14 +16,14 @@ from rich.table import Table
 
 from convogen.cli.console import styled, terminal
 from convogen.cli.terminal import say
+from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.progress import Tally
 from convogen.records import Conversation, Experience
-from convogen.spending import JUDGE, spending, total_usd
-from convogen.store import Run
+from convogen.storage.run_folder import Run
+from convogen.storage.waiting import waiting
 from convogen.visible import visible
-from convogen.waiting import waiting
 
 __all__ = [
     "live",

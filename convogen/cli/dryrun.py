@@ -12,11 +12,11 @@ from rich.table import Table
 from convogen.cli.console import styled, terminal
 from convogen.cli.display import usd_text
 from convogen.cli.terminal import say, say_json
+from convogen.costs.forecast import Forecast, Range, forecast
+from convogen.costs.ledger_costs import JUDGE, Prices, spending, total_usd
 from convogen.errors import RunFolderError
 from convogen.experiment import Experiment
-from convogen.forecast import Forecast, Range, forecast
-from convogen.spending import JUDGE, Prices, spending, total_usd
-from convogen.store import Run, load_run
+from convogen.storage.run_folder import Run, load_run
 
 __all__ = ["missing_pilot", "print_forecast"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convogen.dialogues import Beside
     from convogen.judges import Judge
     from convogen.reports import Measured
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["command", "open_run"]
 
@@ -114,7 +114,7 @@ def command(
 
 def open_run(folder: str) -> Run:
     from convogen.errors import RunFolderError
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     if not folder.startswith("hf:") and (Path(folder) / "manifest.json").is_file():
         run = load_run(folder)
@@ -143,7 +143,7 @@ def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
     from convogen.corpora.seeds import seed_dialogues
     from convogen.dialogues import Beside, CorpusFolder, real_dialogues
     from convogen.errors import SourceError
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     if judge.needs != "beside":
         return None

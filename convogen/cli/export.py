@@ -129,8 +129,8 @@ def command(
     from convogen.cli.run import read_settings
     from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
     from convogen.metrics import available_cores
-    from convogen.store import load_run
-    from convogen.waiting import PartialRun
+    from convogen.storage.run_folder import load_run
+    from convogen.storage.waiting import PartialRun
 
     if private and not push_to_hub:
         raise click.UsageError("--private is about --push-to-hub")

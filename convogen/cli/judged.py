@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convogen.judges import Judge
     from convogen.models.progress import Tally
     from convogen.models.spec import ModelSpec
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["judge_model", "judge_runs"]
 

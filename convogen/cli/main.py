@@ -140,7 +140,7 @@ def _observed(times: int) -> AbstractContextManager[None]:
             say("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
     if not times:
         return nullcontext()
-    from convogen.log import verbose
+    from convogen.telemetry.log import verbose
 
     return verbose(times)
 

@@ -16,7 +16,7 @@ from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
     from convogen.experiment import Experiment
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["command"]
 
@@ -86,7 +86,7 @@ def _one(
     folder: Path, conversation: str, from_turn: int, models: dict[str, Any] | None, out: Path | None
 ) -> int:
     from convogen.counterfactual import replay_conversation
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     try:
         played = replay_conversation(folder, conversation, from_turn, out, models=models)
@@ -108,7 +108,7 @@ def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> di
 
 def _experiment(folder: Path) -> Experiment:
     from convogen.experiment import Experiment
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     return Experiment.load(load_run(folder).folder / "experiment.yaml")
 

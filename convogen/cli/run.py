@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from convogen.experiment import Experiment
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings"]
 
@@ -149,7 +149,7 @@ def _forecast(
 ) -> None:
     """Play what is missing of the pilot, then forecast the run."""
     from convogen.cli.dryrun import missing_pilot, print_forecast, spent_usd
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     begun = not fresh and (folder / "manifest.json").exists()
     before_usd = spent_usd(loaded, load_run(folder)) if begun else 0.0

@@ -12,7 +12,7 @@ from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from convogen.records import Conversation, Experience
-    from convogen.store import Run
+    from convogen.storage.run_folder import Run
 
 __all__ = ["command", "experience_of"]
 
@@ -25,8 +25,8 @@ __all__ = ["command", "experience_of"]
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
     """Show a RUN folder: what is in it, what was rejected or failed and why, tokens, cost."""
     from convogen.cli import display
-    from convogen.store import load_run
-    from convogen.waiting import PartialRun
+    from convogen.storage.run_folder import load_run
+    from convogen.storage.waiting import PartialRun
 
     run = load_run(folder)
     if conversation is not None:

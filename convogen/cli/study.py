@@ -37,7 +37,7 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     """
     from convogen.metrics.roleplay import conditions
     from convogen.metrics.roleplay_published import checks
-    from convogen.store import load_run
+    from convogen.storage.run_folder import load_run
 
     found = conditions(load_run(folder) for folder in folders)
     arithmetic = checks()

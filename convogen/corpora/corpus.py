@@ -22,7 +22,7 @@ from convogen.errors import SourceError
 from convogen.inputs.keys import first_fault
 from convogen.plugins import registry
 from convogen.records import Conversation
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 __all__ = ["BadRow", "BadRows", "Batch", "Corpus", "Findings", "open_corpus"]
 

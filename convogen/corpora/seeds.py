@@ -19,7 +19,7 @@ from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Conversation, Turn
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 __all__ = [
     "INQUIRER",

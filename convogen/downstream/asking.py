@@ -25,7 +25,7 @@ from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
 from convogen.models.traffic.session import Session
-from convogen.tasklog import TaskLog, claim, lock
+from convogen.storage.task_log import TaskLog, claim, lock
 
 __all__ = ["Asking", "fingerprint", "role_of"]
 

@@ -19,7 +19,7 @@ from convogen.downstream.leaks import not_shown
 from convogen.downstream.results import Drawn, drawn_macro_f1, drawn_mean, results
 from convogen.errors import ModelConfigError, SourceError
 from convogen.records import Conversation
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 __all__ = ["Classification", "classification"]
 

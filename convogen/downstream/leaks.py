@@ -15,7 +15,7 @@ from convogen.downstream.data import Example, said
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.methods.diasynth.examples import open_examples
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 __all__ = ["not_shown"]
 

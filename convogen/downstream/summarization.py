@@ -28,7 +28,7 @@ from convogen.downstream.summaries import ROLE, summaries_of
 from convogen.errors import RunFolderError, SourceError
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 __all__ = ["ROLES", "Summarization", "summarization"]
 

@@ -23,8 +23,8 @@ from convogen.exports.base import Item, without_folders
 from convogen.exports.joining import items
 from convogen.jsonl import rows_of_task
 from convogen.records import Conversation, Score
-from convogen.scores import scores_manifest
-from convogen.store import Run, load_run
+from convogen.storage.run_folder import Run, load_run
+from convogen.storage.score_store import scores_manifest
 
 __all__ = ["Alternatives"]
 

@@ -29,9 +29,9 @@ from convogen.reports.cells import number_text
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
 from convogen.reports.numbers import accepted
-from convogen.store import Run
+from convogen.storage.run_folder import Run
+from convogen.storage.waiting import readable
 from convogen.version import __version__
-from convogen.waiting import readable
 
 if TYPE_CHECKING:
     from convogen.exports.exporting import Exported, Plan

@@ -31,7 +31,7 @@ from convogen.exports.splits import WHOLE, split_of
 from convogen.inputs.keys import words
 from convogen.jsonl import write_whole
 from convogen.plugins import registry
-from convogen.store import Run, load_run
+from convogen.storage.run_folder import Run, load_run
 from convogen.version import __version__
 
 __all__ = ["Exported", "Plan", "export_run", "open_exporter"]

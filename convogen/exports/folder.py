@@ -21,7 +21,7 @@ from typing import Any, cast
 from convogen.errors import RunFolderError
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import write_whole
-from convogen.tasklog import lock
+from convogen.storage.task_log import lock
 from convogen.version import __version__
 
 __all__ = ["DESCRIPTION", "seal", "staged"]

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 from convogen.errors import RunFolderError
 from convogen.exports.base import CONTEXT, LABEL, Column, Item, without_folders
 from convogen.records import PersonaCard, Score
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 __all__ = ["JOINS", "Contents", "items", "joined_columns", "joined_values", "look_through"]
 

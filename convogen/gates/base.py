@@ -20,7 +20,7 @@ from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import Conversation, Experience
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 __all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Verdict"]
 

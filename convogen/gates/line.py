@@ -9,7 +9,7 @@ from convogen.gates.base import Candidate, Gate, OrderedGate, Verdict
 from convogen.models.base import encodable
 from convogen.models.traffic.session import Session
 from convogen.records import Conversation, Rejected
-from convogen.store import Outcome, Run
+from convogen.storage.run_folder import Outcome, Run
 
 __all__ = ["GateLine"]
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from convogen.gates.base import Filter, OrderedGate, Verdict
 from convogen.jsonl import rows_of_task
 from convogen.records import Conversation
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 from convogen.text.near_duplicates import NearCopyIndex, sorted_words
 
 __all__ = ["NearDuplicate"]

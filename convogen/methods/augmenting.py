@@ -16,7 +16,7 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
 from convogen.shapes import Shape
-from convogen.store import Outcome
+from convogen.storage.run_folder import Outcome
 from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
-from convogen.store import Outcome, Run
+from convogen.storage.run_folder import Outcome, Run
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
 

@@ -12,7 +12,7 @@ from convogen.hub import FewShotHub
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.records import Conversation, Experience
 from convogen.shapes import Shape
-from convogen.store import Outcome
+from convogen.storage.run_folder import Outcome
 from convogen.variations import draw_variation
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from convogen.models.base import Message
 from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
-from convogen.store import Outcome
+from convogen.storage.run_folder import Outcome
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed

@@ -29,7 +29,7 @@ from convogen.models.base import Message, Sampling, without_system
 from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
-from convogen.store import Outcome
+from convogen.storage.run_folder import Outcome
 from convogen.text.turn_checks import read_answer
 
 if TYPE_CHECKING:

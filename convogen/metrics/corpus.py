@@ -24,7 +24,7 @@ from convogen.errors import ConvogenError, SourceError, UserError
 from convogen.metrics.rendering import Rendering
 from convogen.metrics.tally import Tally, tally_of
 from convogen.records import Conversation
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 __all__ = ["Batches", "Measurable", "as_batches", "available_cores", "tally_corpus"]
 

@@ -7,9 +7,9 @@ from dataclasses import is_dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from convogen.frames import frame
 from convogen.metrics.statistics import Statistics
 from convogen.metrics.tally import Tally
+from convogen.storage.frames import frame
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]

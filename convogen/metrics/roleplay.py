@@ -19,7 +19,7 @@ from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.published import published
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 __all__ = [
     "DIVERSITY",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from convogen.metrics.tally import tally_of
 from convogen.reports.intervals import difference_interval, mean_interval
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]

@@ -29,7 +29,7 @@ from convogen.metrics.agreement import (
 from convogen.reports.calibration import prediction_powered, rogan_gladen
 from convogen.reports.intervals import difference_interval, mean_interval, statistic_interval
 from convogen.reports.verdicts import position_bias, verdict_file
-from convogen.scores import scores_manifest
+from convogen.storage.score_store import scores_manifest
 
 __all__ = [
     "Judgement",

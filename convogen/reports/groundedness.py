@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from convogen.frames import columns_of, frame
+from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.judges.geval import GENERATED, SAMPLED
 from convogen.judges.verdicts import PROTOCOLS
 from convogen.records import Usage
 from convogen.reports.intervals import mean_interval
-from convogen.scores import scores_manifest
-from convogen.spending import JUDGE, spending, total_usd
-from convogen.store import Run
+from convogen.storage.frames import columns_of, frame
+from convogen.storage.run_folder import Run
+from convogen.storage.score_store import scores_manifest
 
 __all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost", "judged_by_all"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 from convogen.text.utterances import length_fault
 
 __all__ = ["baseline_limits", "matched_corpora", "matching"]

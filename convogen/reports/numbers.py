@@ -8,6 +8,7 @@ from dataclasses import asdict
 from math import isnan
 from typing import Any
 
+from convogen.costs.ledger_costs import spending
 from convogen.metrics import Tally
 from convogen.published import PublishedTable, published
 from convogen.reports.course import course
@@ -16,8 +17,7 @@ from convogen.reports.intervals import Interval, mean_interval, ratio_interval, 
 from convogen.reports.limits import limits
 from convogen.reports.matching import matching
 from convogen.reports.measured import Measured, measure_source
-from convogen.spending import spending
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 from convogen.version import __version__
 
 __all__ = ["accepted", "gather"]

@@ -24,7 +24,7 @@ from convogen.reports.cells import number_text
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
 from convogen.reports.tables import tables
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 from convogen.visible import visible
 
 __all__ = ["render_html", "render_markdown", "samples_of", "write_report"]

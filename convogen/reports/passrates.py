@@ -24,8 +24,8 @@ from convogen.judges.verdicts import Protocol, Verdicts, count_verdicts, load_ve
 from convogen.published import published
 from convogen.reports.intervals import Interval, difference_interval, mean_interval
 from convogen.reports.verdicts import verdict_file
-from convogen.scores import scores_manifest
-from convogen.store import Run
+from convogen.storage.run_folder import Run
+from convogen.storage.score_store import scores_manifest
 
 __all__ = ["REAL", "RateCell", "compare", "published_rate", "read_cell"]
 

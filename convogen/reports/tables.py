@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from convogen.frames import frame
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
 from convogen.reports.cells import (
     COLUMNS,
@@ -17,6 +16,7 @@ from convogen.reports.cells import (
     printed_cell,
     share_cell,
 )
+from convogen.storage.frames import frame
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]

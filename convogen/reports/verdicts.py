@@ -20,8 +20,8 @@ from convogen.judges.verdicts import (
     wilson,
 )
 from convogen.reports.intervals import difference_interval
-from convogen.scores import scores_manifest
-from convogen.store import Run, load_run
+from convogen.storage.run_folder import Run, load_run
+from convogen.storage.score_store import scores_manifest
 
 __all__ = ["position_bias", "told_apart", "verdict_file"]
 

@@ -30,7 +30,7 @@ from convogen.models.base import Message
 from convogen.personas import open_hub
 from convogen.prompts import Prompt, load_prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 from convogen.text.utterances import is_farewell
 from convogen.training.lessons import Lesson, Lessons
 

@@ -25,8 +25,8 @@ from typing import Any
 from convogen.corpora.seeds import open_seeds
 from convogen.errors import RunFolderError, SourceError
 from convogen.jsonl import write_whole, writing
-from convogen.store import Run, differences
-from convogen.tasklog import claim, lock, moved_aside
+from convogen.storage.run_folder import Run, differences
+from convogen.storage.task_log import claim, lock, moved_aside
 from convogen.training import gguf_file, lora
 from convogen.training.dialogues import TokenData, encode_all
 from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, sample, unshared

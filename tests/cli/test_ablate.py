@@ -11,8 +11,8 @@ from command_line import convogen
 from scipy import stats
 
 from convogen import load_run
+from convogen.costs.ledger_costs import spending
 from convogen.reports.ablation import holm
-from convogen.spending import spending
 
 SCRIPTED = ("demo", "--model", "scripted", "--set", "max_turns=4")
 

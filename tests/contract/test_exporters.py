@@ -21,7 +21,7 @@ from convogen.judges.geval import GEval
 from convogen.judging import judge_run
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 EXPORTERS = registry.names("exporters")
 SPLITS = {"train": 0.5, "test": 0.5}

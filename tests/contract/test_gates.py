@@ -21,7 +21,7 @@ from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
 from convogen.plugins import registry
 from convogen.records import Conversation, Experience, Persona, Rejected, Starter, Turn
-from convogen.store import Outcome, Run
+from convogen.storage.run_folder import Outcome, Run
 
 PARAMETERS = {
     "min_turns": {"turns": 2},

@@ -14,7 +14,7 @@ from convogen.judging import judge_run
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 SCRIPTED = ModelSpec(name="scripted")
 

@@ -18,7 +18,7 @@ from convogen.corpora import open_corpus
 from convogen.corpora.cells import protected, restored
 from convogen.exports import Plan, export_run, open_exporter
 from convogen.records import Turn
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 LISTED = [Turn(speaker=NAMES[at % len(NAMES)], text=text) for at, text in enumerate(RISKY)]
 FORMULA = tuple("=+-@＝＠\t\r\n")

@@ -9,8 +9,8 @@ import pytest
 from command_line import convogen
 
 from convogen import Experiment, Run, load_run, run
+from convogen.costs.forecast import forecast
 from convogen.errors import ExperimentError, TooManyRejected
-from convogen.forecast import forecast
 from convogen.gates import GateLine
 from convogen.gates.guard import read_verdict
 from convogen.gates.near_duplicate import NearDuplicate
@@ -19,7 +19,7 @@ from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request, Sampling
 from convogen.records import Conversation, Turn
 from convogen.replay import replay_run
-from convogen.store import Outcome
+from convogen.storage.run_folder import Outcome
 
 MOST = {"gate": "rule", "rule": "programs.gate_rules:most"}
 

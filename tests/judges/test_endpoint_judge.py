@@ -15,7 +15,7 @@ from convogen.judges.geval import GENERATED, GEval
 from convogen.judging import judge_run
 from convogen.models.spec import ModelSpec
 from convogen.records import Score
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 JUDGE = GEval(questions_generated={"topic": GENERATED["topic"]}, samples=3)
 

@@ -24,7 +24,7 @@ from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
 from convogen.records import Persona, Score
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "scripted_judge.py"
 SCRIPTED = ModelSpec(name="scripted")

@@ -21,7 +21,7 @@ from convogen.models.base import Reply, Request, TokenLogprob
 from convogen.models.spec import ModelSpec
 from convogen.published import published
 from convogen.records import Score
-from convogen.store import load_run
+from convogen.storage.run_folder import load_run
 
 SCRIPTED = ModelSpec(name="scripted")
 

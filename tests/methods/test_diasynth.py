@@ -32,7 +32,7 @@ from convogen.models.backends.scripted import NAMES, ScriptedModel, improvise
 from convogen.models.backends.sentence_encoder import sentence_similarity
 from convogen.models.base import Reply, Request
 from convogen.replay import replay_run
-from convogen.store import Run
+from convogen.storage.run_folder import Run
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")

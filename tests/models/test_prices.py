@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from convogen import load_run
+from convogen.costs.ledger_costs import spending
 from convogen.models.http import Http
 from convogen.models.prices import listed, listed_for, pricer
 from convogen.models.spec import ModelSpec, Price
 from convogen.records import Usage
-from convogen.spending import spending
 
 MILLION = Usage(prompt_tokens=1_000_000, completion_tokens=1_000_000)
 

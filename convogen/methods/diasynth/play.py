@@ -18,7 +18,7 @@ from convogen.methods.diasynth.dialogue import Asked, Writer, Written
 from convogen.methods.diasynth.listing import Lister
 from convogen.methods.diasynth.plan import Place, SharedList
 from convogen.records import Experience, Persona, PlanStep, Starter
-from convogen.store import Outcome
+from convogen.storage.run_folder import Outcome
 
 if TYPE_CHECKING:
     from convogen.groupchat import Played

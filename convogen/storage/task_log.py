@@ -2,7 +2,7 @@
 
 A task's ledger rows, its answered calls and its own rows are appended when it is committed; until
 then its calls are in its journal, which goes only after the rows are on disk. On opening, the files
-are held against each other (`convogen.consistency`); a task that a crash left half written goes
+are held against each other (`consistency`); a task that a crash left half written goes
 back into its journal, so that what was answered is not asked again. The ledger has what differs
 from start to start (times, attempts, what a crash cost); the calls are the same bytes for the same
 replies.
@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convogen.consistency import Found, TaskFiles, check_tasks, journal_path
 from convogen.errors import RunFolderError
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import append_line, as_row, write_whole, writing
 from convogen.models.traffic.journal import Journal, journal_lines
+from convogen.storage.consistency import Found, TaskFiles, check_tasks, journal_path
 
 __all__ = ["TaskLog", "claim", "journals", "lock", "moved_aside", "refuse_strewing"]
 

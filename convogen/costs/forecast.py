@@ -17,8 +17,8 @@ from importlib import import_module
 from math import sqrt
 from statistics import mean, stdev
 
-from convogen.spending import JUDGE, Prices, usage_of
-from convogen.store import Run
+from convogen.costs.ledger_costs import JUDGE, Prices, usage_of
+from convogen.storage.run_folder import Run
 
 __all__ = ["LEVEL", "Forecast", "Range", "forecast"]
 

@@ -5,7 +5,7 @@
     ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
     calls.jsonl                        one line a call: what was answered
     journal/<task>.jsonl               answered calls of tasks not yet committed
-    scores/<judge>.jsonl               added by a judge later, see `convogen.scores`
+    scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
 Tasks are committed in the order of the plan, so at any moment each file is a prefix of what it
 will be, and the tasks that all files have say where to go on. A row is appended in one write;
@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from convogen.consistency import Found, check_tasks
 from convogen.errors import RunFolderError, SourceError
-from convogen.frames import RunTable, columns_of, run_frame
 from convogen.inputs.keys import first_fault
 from convogen.inputs.text_file import open_file, read_text
 from convogen.jsonl import as_row, parse_row, rows_of_task, write_whole
 from convogen.models.traffic.journal import Journal, check_answer, check_call
 from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
-from convogen.tasklog import TaskLog, claim, journals, lock
+from convogen.storage.consistency import Found, check_tasks
+from convogen.storage.frames import RunTable, columns_of, run_frame
+from convogen.storage.task_log import TaskLog, claim, journals, lock
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -271,8 +271,8 @@ class Run:
         [10, 10]
 
         Columns are named as the fields of the records (`convogen.records`), the same for every
-        run; `convogen.frames.COLUMNS` lists them with their dtypes. What joins the tables: `id` of
-        conversations is `conversation` of turns and scores, `id` of experiences is `experience` of
+        run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. What joins the tables:
+        `id` of conversations is `conversation` of turns and scores, `id` of experiences is `experience` of
         conversations. `turn` counts from 1, `n_words` are separated by white space.
 
         Of a run that is being written, what is committed is there, and of the ledger also the calls

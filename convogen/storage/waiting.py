@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from convogen.errors import RunFolderError
 from convogen.jsonl import writing
 from convogen.records import Conversation, Experience, Failure, Record, Rejected
-from convogen.store import Outcome, Run
+from convogen.storage.run_folder import Outcome, Run
 
 __all__ = ["PartialRun", "drop", "forget", "keep", "readable", "waiting"]
 

@@ -15,8 +15,8 @@ from convogen.errors import RunFolderError
 from convogen.models.prices import Listed, Pricer, listed, listed_for, pricer
 from convogen.models.spec import ModelSpec, Price
 from convogen.records import Usage
-from convogen.scores import scores_manifest
-from convogen.store import Run
+from convogen.storage.run_folder import Run
+from convogen.storage.score_store import scores_manifest
 
 __all__ = ["JUDGE", "Prices", "spending", "total_usd", "usage_of"]
 

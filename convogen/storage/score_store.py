@@ -24,7 +24,7 @@ from convogen.inputs.text_file import open_file
 from convogen.jsonl import write_whole
 from convogen.models.traffic.journal import Journal
 from convogen.records import Score
-from convogen.tasklog import TaskLog, claim, lock, moved_aside
+from convogen.storage.task_log import TaskLog, claim, lock, moved_aside
 
 __all__ = ["ScoreStore", "move_scores_aside", "scores_manifest"]
 

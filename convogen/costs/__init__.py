@@ -1,0 +1,1 @@
+"""What a run has cost, and what it will take."""
