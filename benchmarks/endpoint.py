@@ -26,7 +26,7 @@ from typing import Any
 
 from aiohttp import web
 
-from convogen.generator import draft_schema
+from convogen.generation.experience_generator import draft_schema
 from convogen.models.backends.scripted import improvise
 from convogen.models.base import Message, Request, Sampling
 

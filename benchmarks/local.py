@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from benchmarks.figures import Figure, middle
 from convogen.engine import run_async
-from convogen.experiences import load_experiences
 from convogen.experiment import Experiment
+from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.models.backends.gguf import EmbeddedModel
 from convogen.models.base import ChatModel, Reply, Request

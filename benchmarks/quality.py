@@ -27,8 +27,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from convogen.experiences import load_experiences
 from convogen.experiment import Experiment
+from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.groupchat.messages import instructions, sayable
 from convogen.models.base import ChatModel, Reply, Request

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
-from convogen.drafts import name_of_a_person
+from convogen.generation.structured_output import name_of_a_person
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.storage.run_folder import RunStore

@@ -14,8 +14,8 @@ from benchmarks.endpoint import Bucket, Faults, Settings, reply_to
 from benchmarks.figures import Figure, table
 from benchmarks.served import Served, serving
 from benchmarks.waiting import busy_share
-from convogen.drafts import find_json
-from convogen.generator import draft_schema
+from convogen.generation.experience_generator import draft_schema
+from convogen.generation.structured_output import find_json
 
 KINDS = ("answered", "refused", "left", *Faults.__dataclass_fields__)
 

@@ -13,8 +13,15 @@ from typing import Any
 import pytest
 
 from convogen import Experiment, Run, run
-from convogen.drafts import Draft, Unusable, ask_draft, first_name, read_draft, schema_of
 from convogen.errors import ModelFault, TooManyFailures
+from convogen.generation.structured_output import (
+    Draft,
+    Unusable,
+    ask_draft,
+    first_name,
+    read_draft,
+    schema_of,
+)
 from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Message, Reply, Request, Sampling

@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 
 from convogen.errors import ModelFault
-from convogen.experiences import check_experience, encounter_text, load_experiences
-from convogen.generator import ExperienceGenerator
+from convogen.generation.example_experiences import (
+    check_experience,
+    encounter_text,
+    load_experiences,
+)
+from convogen.generation.experience_generator import ExperienceGenerator
+from convogen.generation.variations import Variation, draw_variation, variations, variations_hash
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request, Sampling
 from convogen.models.progress import Tally
@@ -23,7 +28,6 @@ from convogen.models.traffic.router import Role, Traffic
 from convogen.models.traffic.session import Session
 from convogen.prompts import load_prompt
 from convogen.records import Experience, Profile
-from convogen.variations import Variation, draw_variation, variations, variations_hash
 
 SHOTS = load_experiences()[:1]
 VARIATION = Variation("beekeepers", "in a lighthouse", "drowsy")

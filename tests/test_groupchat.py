@@ -14,7 +14,7 @@ import pytest
 from autogen_core import SingleThreadedAgentRuntime
 
 from convogen.errors import ModelFault
-from convogen.experiences import load_experiences
+from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Message, Reply, Request, Sampling, TokenLogprob

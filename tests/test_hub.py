@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
-from convogen.experiences import load_experiences
-from convogen.hub import FewShotHub, Policy, similarity
+from convogen.generation.example_experiences import load_experiences
+from convogen.generation.few_shot_hub import FewShotHub, Policy, similarity
 from convogen.records import Experience, Persona, Starter
 
 SEEDS = load_experiences()

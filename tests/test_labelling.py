@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from convogen.errors import ModelFault
-from convogen.labelling import (
+from convogen.generation.labeller import (
     Labeller,
     SummaryRules,
     content_share,

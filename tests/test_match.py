@@ -13,12 +13,12 @@ from command_line import convogen
 
 from convogen import Experiment, run
 from convogen.corpora import open_corpus
+from convogen.corpora.conversation_shapes import Shapes
 from convogen.errors import SourceError
 from convogen.metrics import Distance, distance, measure
 from convogen.models.backends.scripted import WORDS, ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.records import Conversation
-from convogen.shapes import Shapes
 
 ASKED = re.compile(r"about (\d+) word")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from convogen.experiences import load_experiences
+from convogen.generation.example_experiences import load_experiences
 from convogen.text.near_duplicates import NearCopyIndex, sorted_words
 
 WORDS = " ".join(

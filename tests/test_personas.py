@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, load_run, run
-from convogen.experiences import load_experiences
+from convogen.generation.example_experiences import load_experiences
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.personas import PersonaHub, ReusedGroups, SampledGroups, open_hub

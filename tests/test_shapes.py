@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convogen.corpora.conversation_shapes import Shape, Shapes
 from convogen.records import Conversation, Turn
-from convogen.shapes import Shape, Shapes
 
 
 def conversation(*turns: tuple[str, int]) -> Conversation:

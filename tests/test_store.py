@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convogen import load_run
 from convogen.errors import RunFolderError
-from convogen.experiences import load_experiences
+from convogen.generation.example_experiences import load_experiences
 from convogen.models.base import Reply, TokenLogprob
 from convogen.models.traffic.journal import Journal
 from convogen.records import Conversation, Failure, Turn, Usage

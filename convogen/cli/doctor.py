@@ -15,7 +15,7 @@ from convogen.cli.options import base_url_option, model_option, models_from
 from convogen.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from convogen.drafts import Draft
+    from convogen.generation.structured_output import Draft
     from convogen.models.base import ChatModel, Reply
     from convogen.models.spec import ModelSpec
 
@@ -140,7 +140,7 @@ class _Calls:
     async def structured(self) -> dict[str, Any]:
         from pydantic import ValidationError
 
-        from convogen.drafts import find_json, schema_of
+        from convogen.generation.structured_output import find_json, schema_of
 
         model = _cast_model()
         asked = "Invent two people, each with a name and a trait, and a colour, as JSON."
@@ -195,7 +195,7 @@ def _cast_model() -> type[Draft]:
     """The form of a small JSON object with all that the schemas of runs have."""
     from pydantic import Field, create_model
 
-    from convogen.drafts import Draft
+    from convogen.generation.structured_output import Draft
     from convogen.text.lengths import Words
 
     person = create_model(

@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from convogen.corpora.conversation_shapes import Shapes
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
 from convogen.records import Conversation, Turn
-from convogen.shapes import Shapes
 
 __all__ = ["KINDS", "Kind", "LabelledSource", "in_roles", "open_labelled", "script"]
 

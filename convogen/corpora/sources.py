@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.corpora.dailydialog import label_files, labelled_rows
-from convogen.corpora.hub import hub_rows
+from convogen.corpora.huggingface import hub_rows
 from convogen.corpora.rows import Row
 from convogen.corpora.sniff import container_of, read_rows
 from convogen.errors import SourceError

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from convogen.downstream.asking import Asking, fingerprint, role_of
-from convogen.drafts import Unusable, find_json, read_object
 from convogen.errors import ModelFault
+from convogen.generation.structured_output import Unusable, find_json, read_object
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.session import Answer, Session

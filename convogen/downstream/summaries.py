@@ -14,7 +14,7 @@ from convogen.corpora.labelled import in_roles, script
 from convogen.downstream.asking import Asking, fingerprint, role_of
 from convogen.downstream.data import Example
 from convogen.errors import ModelFault, RunFolderError
-from convogen.labelling import Labeller, SummaryRules
+from convogen.generation.labeller import Labeller, SummaryRules
 from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.session import Session

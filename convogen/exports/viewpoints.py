@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from convogen.corpora.seeds import INQUIRER, RESPONDER
-from convogen.experiences import card_text
 from convogen.exports.base import Item
+from convogen.generation.example_experiences import card_text
 from convogen.records import Experience, Turn
 from convogen.text.speakers import agent_keys
 

@@ -13,7 +13,7 @@ from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from autogen_core import CancellationToken
 
 from convogen.errors import ModelFault
-from convogen.experiences import description
+from convogen.generation.example_experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic.session import Answer

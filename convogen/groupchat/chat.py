@@ -13,7 +13,7 @@ from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import AgentRuntime
 
 from convogen.errors import ModelFault
-from convogen.experiences import description
+from convogen.generation.example_experiences import description
 from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from convogen.experiences import (
+from convogen.generation.example_experiences import (
     description,
     free_text,
     know_each_other,

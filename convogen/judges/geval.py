@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from convogen.errors import ModelFault
-from convogen.experiences import card_text
+from convogen.generation.example_experiences import card_text
 from convogen.judges.base import Judge, Judged
 from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling

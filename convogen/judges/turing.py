@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from convogen.drafts import find_json
 from convogen.errors import ModelFault
+from convogen.generation.structured_output import find_json
 from convogen.judges.base import Judge, Judged
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic.session import Answer, Session

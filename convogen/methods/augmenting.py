@@ -7,15 +7,15 @@ from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from convogen.corpora.conversation_shapes import Shape
 from convogen.corpora.labelled import Kind, in_roles, script
 from convogen.errors import ModelFault
-from convogen.experiences import load_experiences
-from convogen.generator import ExperienceGenerator
-from convogen.labelling import Labeller, SummaryRules, shuffled
+from convogen.generation.example_experiences import load_experiences
+from convogen.generation.experience_generator import ExperienceGenerator
+from convogen.generation.labeller import Labeller, SummaryRules, shuffled
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
-from convogen.shapes import Shape
 from convogen.storage.run_folder import Outcome
 from convogen.text.utterances import repeats
 

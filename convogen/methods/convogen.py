@@ -11,8 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import BeforeValidator, Field, model_validator
 
 from convogen.corpora import open_corpus
+from convogen.corpora.conversation_shapes import Shapes
 from convogen.errors import SourceError
-from convogen.experiences import load_experiences, shot_text
+from convogen.generation.example_experiences import load_experiences, shot_text
+from convogen.generation.variations import variations_hash
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.models.base import Sampling
 from convogen.personas import (
@@ -26,8 +28,6 @@ from convogen.personas import (
 )
 from convogen.prompts import Prompt
 from convogen.records import Experience
-from convogen.shapes import Shapes
-from convogen.variations import variations_hash
 
 __all__ = ["ConvoGen"]
 

@@ -6,14 +6,14 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from convogen.corpora.conversation_shapes import Shape
 from convogen.errors import ModelFault
-from convogen.generator import ExperienceGenerator
-from convogen.hub import FewShotHub
+from convogen.generation.experience_generator import ExperienceGenerator
+from convogen.generation.few_shot_hub import FewShotHub
+from convogen.generation.variations import draw_variation
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.records import Conversation, Experience
-from convogen.shapes import Shape
 from convogen.storage.run_folder import Outcome
-from convogen.variations import draw_variation
 
 if TYPE_CHECKING:
     from convogen.methods.convogen import ConvoGen

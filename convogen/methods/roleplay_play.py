@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convogen.errors import ModelFault
-from convogen.experiences import card_text
+from convogen.generation.example_experiences import card_text
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.roleplay_failures import (
     FAILURES,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from convogen.experiences import card_text
+from convogen.generation.example_experiences import card_text
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.metrics.repetition import repetition
 from convogen.personas import PersonaHub

@@ -7,7 +7,7 @@ offsets; which personas a task gets follows from its number alone.
 from __future__ import annotations
 
 from convogen.personas.casting import Casting, Match, ReusedGroups, SampledGroups
-from convogen.personas.hub import PersonaHub, is_named, open_hub, shipped_hubs
+from convogen.personas.persona_hub import PersonaHub, is_named, open_hub, shipped_hubs
 
 __all__ = [
     "Casting",

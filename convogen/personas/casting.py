@@ -18,8 +18,8 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import cdist
 
 from convogen.errors import SourceError
-from convogen.experiences import card_text
-from convogen.personas.hub import PersonaHub
+from convogen.generation.example_experiences import card_text
+from convogen.personas.persona_hub import PersonaHub
 from convogen.records import Profile
 
 __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]

@@ -14,7 +14,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.corpora import open_corpus
-from convogen.corpora.hub import hub_rows
+from convogen.corpora.huggingface import hub_rows
 from convogen.corpora.rows import Row, RowError, decode
 from convogen.corpora.sniff import Container, container_of, read_rows
 from convogen.errors import SourceError

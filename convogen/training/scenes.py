@@ -22,8 +22,8 @@ from convogen.corpora import open_corpus
 from convogen.corpora.rows import RowError, decode
 from convogen.corpora.sources import open_source
 from convogen.errors import SourceError
-from convogen.experiences import encounter_text
-from convogen.generator import encounter_messages
+from convogen.generation.example_experiences import encounter_text
+from convogen.generation.experience_generator import encounter_messages
 from convogen.groupchat.messages import agent_messages, identity
 from convogen.inputs.yaml12 import read_yaml
 from convogen.models.base import Message

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from convogen import Experiment, run
-from convogen.experiences import description, free_text, memories, public_card
+from convogen.generation.example_experiences import description, free_text, memories, public_card
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.plugins import registry

@@ -26,9 +26,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
-from convogen.drafts import find_json
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault, RunStopped
-from convogen.generator import draft_schema
+from convogen.generation.experience_generator import draft_schema
+from convogen.generation.structured_output import find_json
 from convogen.models.backends.openai_compatible import EndpointModel
 from convogen.models.backends.scripted import WORDS
 from convogen.models.base import UNPRINTABLE, Message, Reply, Request, Sampling, Transient

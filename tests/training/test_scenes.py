@@ -10,8 +10,8 @@ import pytest
 
 from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
-from convogen.experiences import check_experience
 from convogen.experiment import Experiment as Loaded
+from convogen.generation.example_experiences import check_experience
 from convogen.models.base import Message
 from convogen.text.turn_checks import Scene, read_utterance
 from convogen.training.lessons import Lessons

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from convogen.drafts import Draft, Unusable, ask_draft
+from convogen.generation.structured_output import Draft, Unusable, ask_draft
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt

@@ -13,7 +13,8 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import Field, create_model
 from rapidfuzz import fuzz
 
-from convogen.drafts import (
+from convogen.errors import ModelFault
+from convogen.generation.structured_output import (
     Draft,
     Unusable,
     first_name,
@@ -21,7 +22,6 @@ from convogen.drafts import (
     parse_draft,
     schema_of,
 )
-from convogen.errors import ModelFault
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, PlanStep

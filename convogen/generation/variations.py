@@ -10,13 +10,13 @@ import hashlib
 import random
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from convogen.inputs.yaml12 import read_yaml
-from convogen.resources import PROMPTS
 
 __all__ = ["Variation", "draw_variation", "variations", "variations_hash"]
 
-_FILE = PROMPTS / "convogen" / "variations.yaml"
+_FILE = Path(__file__).with_name("variations.yaml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from convogen.drafts import find_json
 from convogen.errors import ModelFault
+from convogen.generation.structured_output import find_json
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt

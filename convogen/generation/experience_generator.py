@@ -11,8 +11,21 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
-from convogen.drafts import Draft, Unusable, ask_draft, first_name, name_of_a_person, schema_of
-from convogen.experiences import check_experience, encounter_text, person_line, shot_text
+from convogen.generation.example_experiences import (
+    check_experience,
+    encounter_text,
+    person_line,
+    shot_text,
+)
+from convogen.generation.structured_output import (
+    Draft,
+    Unusable,
+    ask_draft,
+    first_name,
+    name_of_a_person,
+    schema_of,
+)
+from convogen.generation.variations import Variation
 from convogen.models.base import Message
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
@@ -21,7 +34,6 @@ from convogen.text.lengths import Words
 from convogen.text.speakers import person_named, tidy_name
 from convogen.text.turn_checks import ECHO_WORDS, Scene, complaint, read_utterance
 from convogen.text.utterances import nearest_sentences, repeats
-from convogen.variations import Variation
 
 __all__ = ["WORDS", "ExperienceGenerator", "draft_schema", "encounter_messages"]
 

@@ -1,0 +1,1 @@
+"""What models are asked for before anybody talks, or after: experiences, labels, JSON."""
