@@ -15,10 +15,11 @@ must have besides `name`, which is the entry point's own name:
 Methods, judges, gates and exporters are frozen pydantic models: a field is a key of an experiment
 or a `--set KEY=VALUE`. Readers and metrics are made without arguments.
 
-Prompts are files in a folder `prompts` beside the class's module, or beside a package above it:
-`prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`, `prompts/gates/<gate>-<step>.md`
-for each of `prompt_names`. Their hashes are in fingerprints and manifests, and a user can put a
-file of their own in place of each: `prompts:` in an experiment, `own_prompts` of a judge or gate.
+Prompts are files beside the class's module, or beside a package above it, for each of
+`prompt_names`: `prompts/<method>/<step>.md`, `prompts/judges/<judge>-<step>.md`,
+`prompts/gates/<gate>-<step>.md`, or in a folder of that name: `<method>/prompts/<step>.md`. Their
+hashes are in fingerprints and manifests, and a user can put a file of their own in place of each:
+`prompts:` in an experiment, `own_prompts` of a judge or gate.
 A step that shares another class's prompt says so in `prompt_owners`, for example
 `{"agent": "convogen"}`. `load_prompt(name, owner=MyClass)` loads any other file of that folder.
 

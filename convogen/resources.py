@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent
 
-EXPERIMENTS = _PACKAGE / "experiments"
-PROMPTS = _PACKAGE / "prompts"
-FOR_EMBEDDED = _PACKAGE / "training" / "embedded"
+EXPERIMENTS = PACKAGE / "experiments"
+FOR_EMBEDDED = PACKAGE / "training" / "embedded"
 """What the embedded model was trained on, and what came of it."""
 
 
 def shipped(folder: str) -> Path:
     """The folder `experiences` or `personas`: inside the wheel, else beside the package."""
-    in_wheel = _PACKAGE / "_data" / folder
-    return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / folder
+    in_wheel = PACKAGE / "_data" / folder
+    return in_wheel if in_wheel.is_dir() else PACKAGE.parent / folder

@@ -18,8 +18,8 @@ from convogen.errors import EndpointDown, ExperimentError, RunFolderError, RunSt
 from convogen.jsonl import rows_of_task
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
+from convogen.prompts import load_prompt
 from convogen.replay import replay_run
-from convogen.resources import PROMPTS
 
 DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 
@@ -35,7 +35,7 @@ def clumsy(request: Request) -> str:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with repairs, replies asked for again and failures; a prompt of its own."""
     folder = tmp_path_factory.mktemp("recorded")
-    shutil.copy(PROMPTS / "convogen" / "agent.md", folder / "agent.md")
+    shutil.copy(load_prompt("convogen/agent").path, folder / "agent.md")
     settings = {"n": 6, "models": "scripted", "max_turns": 6, "per_round": 2, "lanes": 2}
     own = {"seed": 2, "reasks": 1, "prompts": {"agent": str(folder / "agent.md")}}
     experiment = Experiment.load("GPIS-s", settings | own)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convogen.corpora.labelled import LabelledSource
     from convogen.corpora.writing import Layout
     from convogen.experiment import Experiment
-    from convogen.methods.augment import Augment
+    from convogen.methods.augment.method import Augment
     from convogen.models.traffic.budget import Limits
     from convogen.storage.run_folder import Run
 
@@ -119,7 +119,7 @@ def _experiment(
     prices: tuple[str, ...],
 ) -> Experiment:
     from convogen.experiment import Experiment
-    from convogen.methods.augment import Augment
+    from convogen.methods.augment.method import Augment
 
     chosen = models_from({}, models, base_urls, list(Augment.roles), prices)
     return Experiment.of({**data, "models": chosen}, read_settings(settings), "augment")

@@ -53,7 +53,7 @@ class Gate(Keys, ABC):
     hashes that."""
 
     prompt_names: ClassVar[tuple[str, ...]] = ()
-    """The steps that have a prompt: `prompts/gates/<gate>-<step>.md` beside the class."""
+    """The steps that have a prompt: `gates/prompts/<gate>-<step>.md`, see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
     """The gate whose prompt a step takes, where that is another."""

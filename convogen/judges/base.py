@@ -47,7 +47,7 @@ class Judge(Keys, ABC):
 
     name: ClassVar[str]
     prompt_names: ClassVar[tuple[str, ...]]
-    """The steps that have a prompt: `prompts/judges/<judge>-<step>.md` beside the class."""
+    """The steps that have a prompt: `judges/prompts/<judge>-<step>.md`, see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
     """The judge whose prompt a step takes, where that is another."""

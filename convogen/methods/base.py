@@ -134,7 +134,7 @@ class Method(Keys, ABC):
     `sources` hashes that."""
 
     prompt_names: ClassVar[tuple[str, ...]]
-    """The steps that have a prompt: `prompts/<method>/<step>.md` beside the class."""
+    """The steps that have a prompt: `<method>/prompts/<step>.md`, see `prompts`."""
 
     each_once: ClassVar[bool] = False
     """True where n counts tasks: one that fails or is rejected is not made up for by another."""

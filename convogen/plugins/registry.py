@@ -44,11 +44,11 @@ BASES: dict[str, str] = {
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {
-        "convogen": "convogen.methods.convogen:ConvoGen",
-        "augment": "convogen.methods.augment:Augment",
-        "diasynth": "convogen.methods.diasynth:DiaSynth",
-        "dialogueforge": "convogen.methods.dialogueforge:DialogueForge",
-        "roleplay": "convogen.methods.roleplay:Roleplay",
+        "convogen": "convogen.methods.convogen.method:ConvoGen",
+        "augment": "convogen.methods.augment.method:Augment",
+        "diasynth": "convogen.methods.diasynth.method:DiaSynth",
+        "dialogueforge": "convogen.methods.dialogueforge.method:DialogueForge",
+        "roleplay": "convogen.methods.roleplay.method:Roleplay",
     },
     "judges": {
         "geval": "convogen.judges.geval:GEval",

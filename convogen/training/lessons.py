@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from convogen.corpora.seeds import Seeds
 from convogen.corpora.seeds import opening as opening_of
 from convogen.errors import SourceError
-from convogen.methods.dialogueforge_play import inquirer_chat
+from convogen.methods.dialogueforge.play import inquirer_chat
 from convogen.models.base import Message
 from convogen.prompts import Prompt, load_prompt
 

@@ -15,8 +15,8 @@ from convogen.generation.example_experiences import description, free_text, memo
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.plugins import registry
+from convogen.prompts import load_prompt
 from convogen.records import Experience
-from convogen.resources import PROMPTS
 
 DIALOGUES = Path(__file__).parent / "dialogues.jsonl"
 PAIRS = [
@@ -126,7 +126,7 @@ def test_an_agent_that_is_not_addressed_as_its_persona_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The contract fails if 'You are' is taken out of the prompt."""
-    text = (PROMPTS / "convogen" / "agent.md").read_text("utf-8")
+    text = load_prompt("convogen/agent").path.read_text("utf-8")
     (tmp_path / "agent.md").write_text(text.replace("You are {{ name }}, a", "{{ name }} is a"))
     own = {"prompts": {"agent": str(tmp_path / "agent.md")}}
     asked, experiences = played("convogen", tmp_path, monkeypatch, **own)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from convogen.methods.roleplay_failures import (
+from convogen.methods.roleplay.failures import (
     Family,
     faults_of_prompt,
     is_incoherent,
@@ -15,10 +15,10 @@ from convogen.methods.roleplay_failures import (
     special_tokens,
     thanks_without_end,
 )
-from convogen.methods.roleplay_people import families
-from convogen.methods.roleplay_play import changed, usable_prompt
-from convogen.methods.roleplay_reading import extract_prompt, quoted_texts, stops
-from convogen.methods.roleplay_thanks import is_thanks
+from convogen.methods.roleplay.people import families
+from convogen.methods.roleplay.play import changed, usable_prompt
+from convogen.methods.roleplay.reading import extract_prompt, quoted_texts, stops
+from convogen.methods.roleplay.thanks import is_thanks
 from convogen.models.base import Message, Sampling, without_system
 
 LLAMA = families()["llama-2"]

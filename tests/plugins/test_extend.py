@@ -54,6 +54,14 @@ def write(folder: Path, text: str) -> None:
     (folder / "prompts" / "mine" / "ask.md").write_text(PROMPT.replace("{text}", text), "utf-8")
 
 
+def test_a_package_has_the_prompts_of_its_name(package: Path) -> None:
+    (package / "mine" / "prompts").mkdir(parents=True)
+    text = PROMPT.replace("{text}", "of its name")
+    (package / "mine" / "prompts" / "ask.md").write_text(text, "utf-8")
+    mine = importlib.import_module("acme_prompts.deep.mine").Mine
+    assert load_prompt("mine/ask", owner=mine).render()[0].content == "of its name"
+
+
 def test_the_nearest_prompt_is_taken(package: Path) -> None:
     mine = importlib.import_module("acme_prompts.deep.mine").Mine
     write(package.parent, "outside of the package")

@@ -20,7 +20,7 @@ from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, 
 from convogen.text.utterances import repeats, whole_sentences
 
 if TYPE_CHECKING:
-    from convogen.methods.dialogueforge import DialogueForge
+    from convogen.methods.dialogueforge.method import DialogueForge
 
 __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 

@@ -20,7 +20,7 @@ from convogen.storage.run_folder import Outcome
 from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:
-    from convogen.methods.augment import Augment
+    from convogen.methods.augment.method import Augment
 
 __all__ = ["AugmentPlay"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.methods.roleplay_failures import (
+from convogen.methods.roleplay.failures import (
     FAILURES,
     Family,
     before_reply,
@@ -23,8 +23,8 @@ from convogen.methods.roleplay_failures import (
     special_tokens,
     thanks_without_end,
 )
-from convogen.methods.roleplay_people import SPEAKER, Goal
-from convogen.methods.roleplay_reading import extract_prompt, stops
+from convogen.methods.roleplay.people import SPEAKER, Goal
+from convogen.methods.roleplay.reading import extract_prompt, stops
 from convogen.models.base import Message, Sampling, without_system
 from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
@@ -33,7 +33,7 @@ from convogen.storage.run_folder import Outcome
 from convogen.text.turn_checks import read_answer
 
 if TYPE_CHECKING:
-    from convogen.methods.roleplay import Roleplay
+    from convogen.methods.roleplay.method import Roleplay
 
 __all__ = ["RESPONDER", "RoleplayPlay", "changed", "usable_prompt"]
 

@@ -12,8 +12,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from convogen.methods.roleplay_reading import extract_prompt, quoted_spans, stops
-from convogen.methods.roleplay_thanks import is_thanks, says_done
+from convogen.methods.roleplay.reading import extract_prompt, quoted_spans, stops
+from convogen.methods.roleplay.thanks import is_thanks, says_done
 
 __all__ = [
     "FAILURES",

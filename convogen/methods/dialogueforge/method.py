@@ -91,6 +91,6 @@ class DialogueForge(Method):
         return open_seeds(self.seeds, self.seeds_format, self.min_utterances)
 
     def start(self, inputs: RunInputs) -> Play:
-        from convogen.methods.dialogueforge_play import DialogueForgePlay
+        from convogen.methods.dialogueforge.play import DialogueForgePlay
 
         return DialogueForgePlay(self, inputs)

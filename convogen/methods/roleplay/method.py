@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from convogen.errors import SourceError
 from convogen.methods.base import Method, Play, RunInputs
-from convogen.methods.roleplay_failures import Family
-from convogen.methods.roleplay_people import (
+from convogen.methods.roleplay.failures import Family
+from convogen.methods.roleplay.people import (
     FEATURES,
     Goal,
     content_hash,
@@ -183,6 +183,6 @@ class Roleplay(Method):
         return self.people[person], self.wanted[goal]
 
     def start(self, inputs: RunInputs) -> Play:
-        from convogen.methods.roleplay_play import RoleplayPlay
+        from convogen.methods.roleplay.play import RoleplayPlay
 
         return RoleplayPlay(self, inputs)

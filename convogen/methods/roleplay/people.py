@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from convogen.errors import SourceError
 from convogen.inputs.keys import Keys, first_fault
 from convogen.inputs.yaml12 import read_yaml
-from convogen.methods.roleplay_failures import Family
+from convogen.methods.roleplay.failures import Family
 from convogen.personas import PersonaHub
 from convogen.records import Persona
 from convogen.text.speakers import one_line

@@ -16,7 +16,7 @@ from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Outcome
 
 if TYPE_CHECKING:
-    from convogen.methods.convogen import ConvoGen
+    from convogen.methods.convogen.method import ConvoGen
 
 __all__ = ["ConvoGenPlay"]
 

@@ -5,9 +5,10 @@ A file starts with a YAML header between two `---` lines: `variables` (what the 
 only `[system]`, `[user]` or, for an example of a reply, `[assistant]`. Loading checks that the text
 uses the declared variables and no other; the hash goes into the manifest and the fingerprint.
 
-A class that asks a model (a method, a judge, a gate) finds its prompts beside itself: in a folder
-`prompts` beside its module or in a package above that, then in those of the classes it is derived
-from. convogen's own lie in the same way, and so those of a plugin in its package.
+A class that asks a model (a method, a judge, a gate) finds its prompts beside itself: as
+`prompts/<method>/<step>.md` or `<method>/prompts/<step>.md` beside its module or in a package above
+that, then beside the classes it is derived from. convogen's own lie in the same way, and so those
+of a plugin in its package.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
 from convogen.inputs.yaml12 import parse_yaml
 from convogen.models.base import Message
-from convogen.resources import PROMPTS
+from convogen.resources import PACKAGE
 
 __all__ = ["Prompt", "Prompted", "load_prompt", "prompts_of"]
 
@@ -129,14 +130,14 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
     """Return a shipped prompt, or the file chosen in its place.
 
     Args:
-        name: the file below `prompts/`, without `.md`: for a method `<method>/<step>`.
+        name: without `.md`, for a method `<method>/<step>`.
         chosen: a file of the user's own.
         owner: the class whose prompt it is; convogen's own if not given.
 
     Raises `SourceError` if the file is missing, uses variables it does not declare, declares
     variables that the shipped prompt is not given, or has other messages where the step is one.
     """
-    shipped = _read(PROMPTS / f"{name}.md" if owner is None else _find(owner, f"{name}.md"))
+    shipped = _read(_find(owner, f"{name}.md"))
     if chosen is None:
         return shipped
     own = _read(chosen)
@@ -170,24 +171,26 @@ def prompts_of(owner: type[Prompted], file: str, chosen: Mapping[str, str]) -> d
     }
 
 
-def _find(owner: type[object], name: str) -> Path:
-    """Return the first file of this name in the folders of a class and of its bases."""
-    folders = list(dict.fromkeys(_folders(owner)))
-    for folder in folders:
-        if (path := folder / name).is_file():
+def _find(owner: type[object] | None, name: str) -> Path:
+    """Return the first file of this name beside a class and its bases; convogen's own for None."""
+    kind, _, file = name.rpartition("/")
+    places = _places(owner) if owner else iter((PACKAGE / "methods", PACKAGE))
+    folders = [(place / "prompts" / kind, place / kind / "prompts") for place in places]
+    for folder in (one for pair in folders for one in pair):
+        if (path := folder / file).is_file():
             return path
-    searched = ", ".join(str(folder) for folder in folders)
-    raise SourceError(f"prompt {name} of {owner.__name__}: there is none in {searched}")
+    searched = ", ".join(dict.fromkeys(str(pair[0].parent) for pair in folders))
+    whose = f" of {owner.__name__}" if owner else ""
+    raise SourceError(f"prompt {name}{whose}: there is none in {searched}")
 
 
-def _folders(owner: type[object]) -> Iterator[Path]:
-    """Yield the folders `prompts` beside a class's module and above, inside its package."""
+def _places(owner: type[object]) -> Iterator[Path]:
+    """Yield the folders of the modules of a class and its bases, and the packages above."""
     for cls in owner.__mro__:
         module = sys.modules.get(cls.__module__)
         if file := getattr(module, "__file__", None):
             depth = len((getattr(module, "__package__", None) or "").split("."))
-            above = list(Path(file).parents)[:depth]
-            yield from (found for place in above if (found := place / "prompts").is_dir())
+            yield from list(Path(file).parents)[:depth]
 
 
 def _read(path: Path) -> Prompt:

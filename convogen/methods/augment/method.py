@@ -120,6 +120,6 @@ class Augment(Method):
         return self.max_turns
 
     def start(self, inputs: RunInputs) -> Play:
-        from convogen.methods.augmenting import AugmentPlay
+        from convogen.methods.augment.play import AugmentPlay
 
         return AugmentPlay(self, inputs)

@@ -239,6 +239,6 @@ class ConvoGen(Method):
         return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
     def start(self, inputs: RunInputs) -> Play:
-        from convogen.methods.convogen_play import ConvoGenPlay
+        from convogen.methods.convogen.play import ConvoGenPlay
 
         return ConvoGenPlay(self, inputs)

@@ -1,0 +1,1 @@
+"""Augmentation: more of a labelled data set, dialogue for dialogue."""

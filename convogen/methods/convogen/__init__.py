@@ -1,0 +1,1 @@
+"""ConvoGen: experiences from a few-shot hub, played as group chats."""

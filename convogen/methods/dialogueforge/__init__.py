@@ -1,0 +1,1 @@
+"""DialogueForge: real dialogues with chatbots, simulated anew."""
