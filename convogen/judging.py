@@ -20,13 +20,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen.dialogues import Beside, CorpusFolder
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.hopeless import FIRST, FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.inputs.keys import first_fault
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
+from convogen.judges.reference_dialogues import Beside, CorpusFolder
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.progress import Tally
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec

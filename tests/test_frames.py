@@ -18,8 +18,8 @@ from test_formats import FORMATS, experience, written
 import convogen.storage.run_folder
 from convogen import Experiment, Run, load_run, run
 from convogen.corpora import open_corpus
-from convogen.dialogues import CorpusFolder
 from convogen.errors import RunFolderError, UserError
+from convogen.judges.reference_dialogues import CorpusFolder
 from convogen.metrics import measure, tally_corpus
 from convogen.models.base import Reply
 from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
     from rich.table import Table
 
-    from convogen.judges.verdicts import Protocol
+    from convogen.judges.verdict_files import Protocol
 
 __all__ = ["command"]
 

@@ -59,8 +59,8 @@ def command(
     intervals over seeds. Run again it goes on; with one more source, only its pairs are judged.
     """
     from convogen.cli.stats import short_name
-    from convogen.dialogues import paired
     from convogen.judges.arena import Arena
+    from convogen.judges.reference_dialogues import paired
     from convogen.reports.arena import Match, standings
     from convogen.storage.task_log import refuse_strewing
 
@@ -85,7 +85,7 @@ def command(
 
 
 def _open(source: str, out: Path) -> Run:
-    from convogen.dialogues import CorpusFolder
+    from convogen.judges.reference_dialogues import CorpusFolder
     from convogen.storage.run_folder import load_run
 
     if (Path(source) / "manifest.json").is_file():

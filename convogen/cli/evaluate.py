@@ -18,8 +18,8 @@ from convogen.cli.terminal import say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.dialogues import Beside
     from convogen.judges import Judge
+    from convogen.judges.reference_dialogues import Beside
     from convogen.reports import Measured
     from convogen.storage.run_folder import Run
 
@@ -69,7 +69,7 @@ def command(
     """
     from convogen.cli.run import read_settings
     from convogen.cli.stats import print_metric_faults
-    from convogen.judges.verdicts import PROTOCOLS
+    from convogen.judges.verdict_files import PROTOCOLS
     from convogen.judging import open_judge
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, judged_by_all, measure_source, write_statistics
@@ -129,7 +129,7 @@ def open_run(folder: str) -> Run:
 
 def _open(source: str, out: Path | None) -> Run:
     """A run folder; where `out` is given, any conversation data, its scores in a folder there."""
-    from convogen.dialogues import CorpusFolder
+    from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:
         return open_run(source)
@@ -141,8 +141,8 @@ def _open(source: str, out: Path | None) -> Run:
 def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
     """The real dialogues that a judge needs; None where it needs none."""
     from convogen.corpora.seeds import seed_dialogues
-    from convogen.dialogues import Beside, CorpusFolder, real_dialogues
     from convogen.errors import SourceError
+    from convogen.judges.reference_dialogues import Beside, CorpusFolder, real_dialogues
     from convogen.storage.run_folder import load_run
 
     if judge.needs != "beside":

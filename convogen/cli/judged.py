@@ -13,8 +13,8 @@ from convogen.cli.options import again, models_from
 from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
-    from convogen.dialogues import Beside
     from convogen.judges import Judge
+    from convogen.judges.reference_dialogues import Beside
     from convogen.models.progress import Tally
     from convogen.models.spec import ModelSpec
     from convogen.storage.run_folder import Run

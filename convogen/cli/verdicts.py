@@ -17,7 +17,7 @@ from convogen.cli.terminal import say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.judges.verdicts import Protocol
+    from convogen.judges.verdict_files import Protocol
 
 __all__ = ["command", "verdict_table"]
 

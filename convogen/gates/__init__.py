@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Verdict
+from convogen.gates.config import gate_class, gates_schema, parameters, place_gate
 from convogen.gates.judge import JudgeGate
-from convogen.gates.line import GateLine
-from convogen.gates.reading import gate_class, gates_schema, parameters, place_gate
+from convogen.gates.pipeline import GateLine
 
 __all__ = [
     "Candidate",

@@ -22,7 +22,7 @@ from pydantic import Field, field_validator
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.judges.base import Judge, Judged
-from convogen.judges.scoring import Found, Scale, Weighed, find_score, mean_score, weigh
+from convogen.judges.score_reading import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic.session import Answer, Session
 from convogen.records import Conversation, Experience, Score

@@ -20,7 +20,7 @@ from pydantic import Field
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
 from convogen.judges.geval import transcript
-from convogen.judges.scoring import token_at
+from convogen.judges.score_reading import token_at
 from convogen.models.base import Message, Reply, Sampling
 from convogen.models.traffic.session import Answer, Session
 from convogen.records import Experience, Score

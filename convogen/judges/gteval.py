@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from convogen.judges.base import Judged
-from convogen.judges.turing import Choice, Paired, drawn_place
+from convogen.judges.human_likeness import Choice, Paired, drawn_place
 
 __all__ = ["GTEval"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from convogen.judges.base import Judged
-from convogen.judges.turing import REASON, Choice, TuringJudge, in_question, numbered
+from convogen.judges.human_likeness import REASON, Choice, TuringJudge, in_question, numbered
 from convogen.models.base import Message
 
 __all__ = ["UniEval"]

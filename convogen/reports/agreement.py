@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
-from convogen.judges.verdicts import PROTOCOLS, Protocol, Verdict, load_verdicts
+from convogen.judges.verdict_files import PROTOCOLS, Protocol, Verdict, load_verdicts
 from convogen.metrics.agreement import (
     agreement_share,
     cohen_kappa,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convogen.dialogues import PairFolder
-from convogen.judges.verdicts import wilson
+from convogen.judges.reference_dialogues import PairFolder
+from convogen.judges.verdict_files import wilson
 from convogen.reports.intervals import mean_interval
 from convogen.reports.ratings import Game, ratings
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.judges.geval import GENERATED, SAMPLED
-from convogen.judges.verdicts import PROTOCOLS
+from convogen.judges.verdict_files import PROTOCOLS
 from convogen.records import Usage
 from convogen.reports.intervals import mean_interval
 from convogen.storage.frames import columns_of, frame

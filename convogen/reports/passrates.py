@@ -17,10 +17,10 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from convogen.dialogues import seed_of
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
-from convogen.judges.verdicts import Protocol, Verdicts, count_verdicts, load_verdicts
+from convogen.judges.reference_dialogues import seed_of
+from convogen.judges.verdict_files import Protocol, Verdicts, count_verdicts, load_verdicts
 from convogen.published import published
 from convogen.reports.intervals import Interval, difference_interval, mean_interval
 from convogen.reports.verdicts import verdict_file

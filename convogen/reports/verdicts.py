@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from convogen.errors import SourceError
-from convogen.judges.verdicts import (
+from convogen.judges.verdict_files import (
     PROTOCOLS,
     Protocol,
     Verdict,

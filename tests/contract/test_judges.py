@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from convogen import Experiment, run
-from convogen.dialogues import Beside
+from convogen.judges.reference_dialogues import Beside
 from convogen.judging import judge_run
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec

@@ -6,7 +6,7 @@ from math import inf, log
 
 import pytest
 
-from convogen.judges.scoring import find_score, mean_score, token_score, weigh
+from convogen.judges.score_reading import find_score, mean_score, token_score, weigh
 from convogen.models.base import Reply, TokenLogprob
 from convogen.records import Usage
 

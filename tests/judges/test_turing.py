@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from convogen.corpora.seeds import open_seeds
-from convogen.dialogues import CorpusFolder, real_dialogues
 from convogen.errors import ModelFault, SourceError
 from convogen.gates.judge import JudgeGate
 from convogen.judges.base import Judge
 from convogen.judges.gteval import GTEval
-from convogen.judges.turing import REASON, Choice, numbered, read_choice
+from convogen.judges.human_likeness import REASON, Choice, numbered, read_choice
+from convogen.judges.reference_dialogues import CorpusFolder, real_dialogues
 from convogen.judges.unieval import UniEval
-from convogen.judges.verdicts import load_verdicts
+from convogen.judges.verdict_files import load_verdicts
 from convogen.judging import judge_run
 from convogen.models.backends.scripted import Script, ScriptedModel
 from convogen.models.base import Reply, Request

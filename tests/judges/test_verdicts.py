@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen.errors import SourceError
-from convogen.judges.verdicts import read_verdicts
+from convogen.judges.verdict_files import read_verdicts
 
 JUDGED = Path(__file__).parents[3] / "shared/data/dialogueforge/judgements/gpt-4o"
 REAL = "oasst1_en_min_6_turns_summary"
