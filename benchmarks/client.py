@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.peers import PEERS, BareEndpoint, autogen_alone
 from benchmarks.served import ROOT
 from convogen.engine import run_async
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.inorder import run_to_end
 from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.scripted import ScriptedModel, improvise

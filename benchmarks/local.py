@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from benchmarks.figures import Figure, middle
 from convogen.engine import run_async
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.models.backends.gguf import EmbeddedModel

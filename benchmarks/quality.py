@@ -27,7 +27,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.groupchat.messages import instructions, sayable

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         TooManyRejected,
         UserError,
     )
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.exports import export_run
     from convogen.judging import judge_run, judge_run_async
     from convogen.metrics import Statistics, measure
@@ -86,7 +86,7 @@ __all__ = [
 _HOMES = {
     "convogen.corpora": ("open_corpus",),
     "convogen.engine": ("run", "run_async"),
-    "convogen.experiment": ("Experiment",),
+    "convogen.experiment.experiment": ("Experiment",),
     "convogen.exports": ("export_run",),
     "convogen.judging": ("judge_run", "judge_run_async"),
     "convogen.metrics": ("Statistics", "measure"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from convogen.costs.ledger_costs import spending, total_usd
 from convogen.errors import BudgetReached, ModelConfigError
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.models.prices import Pricer, pricer
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.storage.run_folder import Run, RunStore

@@ -15,7 +15,7 @@ from typing import Any
 
 from convogen.engine import describe, name_task, now, open_roles
 from convogen.errors import ExperimentError, RunStopped
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.inorder import run_to_end
 from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel

@@ -21,7 +21,7 @@ from typing import Any
 
 from convogen.affording import count_earlier, role_prices, told
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
 from convogen.hopeless import FirstTasks, Way
 from convogen.inorder import WINDOW, InOrder, run_to_end

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.models.tracing import span
 from convogen.storage.run_folder import Outcome, RunStore
 from convogen.telemetry.log import run_log

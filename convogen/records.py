@@ -22,8 +22,8 @@ __all__ = [
     "Label",
     "Persona",
     "PersonaCard",
-    "PlanStep",
     "Profile",
+    "Record",
     "Rejected",
     "Score",
     "Selection",
@@ -131,20 +131,6 @@ class Starter(Record):
     text: str
 
 
-class PlanStep(Record):
-    """A list that a task asked for and later tasks share: subtopics of a topic, or personas.
-
-    `requests` counts the replies it took, `near_copies` the entries that were left out for being
-    close to another, `unusable` the replies and entries that could not be read.
-    """
-
-    subtopics: list[str] | None = None
-    personas: list[Persona] | None = None
-    requests: int
-    near_copies: int
-    unusable: int
-
-
 class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
@@ -153,7 +139,7 @@ class Experience(Record):
     experiences shown to the generator; `admitted` says whether this one entered the few-shot hub
     (None if nothing does) and `similarity` (0 to 1) how close it is to the nearest one it was
     compared with. `repairs` lists what was corrected in the model's reply, `reasks` why earlier
-    replies were not used. `plan` has what its task found for others as well.
+    replies were not used. `plan` has what its task found for others as well, in its method's form.
     """
 
     id: str
@@ -169,7 +155,7 @@ class Experience(Record):
     similarity: float | None = None
     repairs: list[str] = []
     reasks: list[str] = []
-    plan: list[PlanStep] | None = None
+    plan: list[dict[str, Any]] | None = None
     model: str | None = None
     usage: Usage | None = None
 

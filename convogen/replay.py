@@ -18,7 +18,7 @@ from typing import Any
 
 from convogen.engine import describe, name_task, now, open_roles
 from convogen.errors import RunFolderError
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
 from convogen.inorder import run_to_end
 from convogen.inputs.text_file import open_file

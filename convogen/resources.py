@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
-EXPERIMENTS = PACKAGE / "experiments"
+EXPERIMENTS = PACKAGE / "experiment" / "shipped"
 FOR_EMBEDDED = PACKAGE / "training" / "embedded"
 """What the embedded model was trained on, and what came of it."""
 

@@ -12,7 +12,7 @@ from command_line import convogen
 
 from convogen import load_run
 from convogen.errors import RunFolderError
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.storage.run_folder import DATA_FORMAT
 
 USAGE = {"prompt_tokens": 60, "completion_tokens": 12, "cached_tokens": 0}

@@ -16,7 +16,7 @@ import yaml
 import convogen
 from convogen import Experiment
 from convogen.cli.main import cli
-from convogen.experiment import shipped_experiments
+from convogen.experiment.experiment import shipped_experiments
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

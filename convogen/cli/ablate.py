@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.models.traffic.budget import Limits
 
 __all__ = ["command"]

@@ -17,7 +17,7 @@ from convogen.cli.terminal import say
 if TYPE_CHECKING:
     from convogen.corpora.labelled import LabelledSource
     from convogen.corpora.writing import Layout
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.methods.augment.method import Augment
     from convogen.models.traffic.budget import Limits
     from convogen.storage.run_folder import Run
@@ -118,7 +118,7 @@ def _experiment(
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
 ) -> Experiment:
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.methods.augment.method import Augment
 
     chosen = models_from({}, models, base_urls, list(Augment.roles), prices)

@@ -17,7 +17,7 @@ from rich.table import Table
 from convogen.cli.console import styled, terminal
 from convogen.cli.terminal import say
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.progress import Tally
 from convogen.records import Conversation, Experience
@@ -280,11 +280,11 @@ def summarise(run: Run) -> dict[str, Any]:
         asked_again.update(experience.reasks)
         for step in experience.plan or ():
             plan.update(
-                subtopics=len(step.subtopics or ()),
-                personas=len(step.personas or ()),
-                requests=step.requests,
-                near_copies=step.near_copies,
-                unusable=step.unusable,
+                subtopics=len(step.get("subtopics", ())),
+                personas=len(step.get("personas", ())),
+                requests=step["requests"],
+                near_copies=step["near_copies"],
+                unusable=step["unusable"],
             )
     rejected = Counter(one.gate for one in run.rejected())
     kinds = checks.by_kind()

@@ -15,7 +15,7 @@ from convogen.cli.terminal import say, say_json
 from convogen.costs.forecast import Forecast, Range, forecast
 from convogen.costs.ledger_costs import JUDGE, Prices, spending, total_usd
 from convogen.errors import RunFolderError
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.storage.run_folder import Run, load_run
 
 __all__ = ["missing_pilot", "print_forecast"]

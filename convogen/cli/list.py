@@ -43,7 +43,7 @@ def command(of_plugins: bool, as_json: bool) -> None:
 
 def _listing() -> dict[str, dict[str, str]]:
     from convogen.cli.models import embedded_models
-    from convogen.experiment import Experiment, shipped_experiments
+    from convogen.experiment.experiment import Experiment, shipped_experiments
     from convogen.personas import shipped_hubs
     from convogen.plugins import registry
 

@@ -15,7 +15,7 @@ from convogen.cli.options import OutPath, again, base_url_option, model_option, 
 from convogen.cli.terminal import say
 
 if TYPE_CHECKING:
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.storage.run_folder import Run
 
 __all__ = ["command"]
@@ -107,7 +107,7 @@ def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> di
 
 
 def _experiment(folder: Path) -> Experiment:
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.storage.run_folder import load_run
 
     return Experiment.load(load_run(folder).folder / "experiment.yaml")

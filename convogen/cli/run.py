@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
 
     from convogen.engine import OnConversation
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
     from convogen.storage.run_folder import Run
@@ -170,7 +170,7 @@ def load_with(
     A role's model that an override names (`models.agent=NAME`) is where `--base-url` says, and
     costs what `--price` says, as if `--model` had named it.
     """
-    from convogen.experiment import Experiment
+    from convogen.experiment.experiment import Experiment
 
     if not (models or base_urls or prices):
         return Experiment.load(source, overrides)

@@ -13,7 +13,7 @@ __all__ = ["command"]
 def command() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
     from convogen.cli.plugins import print_faults
-    from convogen.schema import json_schema
+    from convogen.experiment.json_schema import json_schema
 
     print_faults()
     say_json(json_schema(), indent=2)

@@ -129,6 +129,13 @@ class Method(Keys, ABC):
     roles: ClassVar[dict[str, Sampling]]
     """The roles whose models a run needs, with how their replies are drawn by default."""
 
+    embedded_sampling: ClassVar[Mapping[str, Sampling]] = {}
+    """What suits the embedded model in a role, over `roles`, under an experiment's own settings."""
+
+    embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """The prompts that the embedded model's adapter was trained on: by step the role that is asked
+    and the file's name in `training/embedded/`."""
+
     path_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file or folder. Not where it lies but what is in it changes the data:
     `sources` hashes that."""

@@ -20,7 +20,7 @@ __all__ = [
     "EMBEDDED",
     "EMBEDDED_ADAPTER",
     "EMBEDDED_FEWEST_CHARS",
-    "EMBEDDED_PROMPTS",
+    "EMBEDDED_NO_LOOPS",
     "EMBEDDED_ROOM",
     "EMBEDDED_SAMPLING",
     "EMBEDDED_SHARE",
@@ -247,7 +247,7 @@ class ModelSpec(Keys):
         )
 
 
-_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}
+EMBEDDED_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length": 2}
 """llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
 
 EMBEDDED_ROOM = 160
@@ -262,14 +262,10 @@ EMBEDDED_ADAPTER = "people-1"
 """The adapter of the embedded model that ships; its name changes with its weights, which change
 what is written. `extra: {adapter: people-1}` of a role's sampling puts it on."""
 
-EMBEDDED_PROMPTS = {
-    "convogen/agent": ("agent", "agent.md"),
-    "convogen/encounter": ("generator", "encounter.md"),
-}
-"""The prompts that the adapter was trained on, by method and step, and the role that is asked."""
-
 EMBEDDED_SAMPLING = {
-    "generator": Sampling(temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}),
+    "generator": Sampling(
+        temperature=0.9, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30}
+    ),
     # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
         temperature=0.9,
@@ -277,35 +273,10 @@ EMBEDDED_SAMPLING = {
         max_tokens=56,
         frequency_penalty=0.5,
         presence_penalty=0.4,
-        extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
-    ),
-    "diasynth/planner": Sampling(
-        temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}
-    ),
-    # A dialogue in one reply: what was said long before must not come again either.
-    "diasynth/writer": Sampling(
-        temperature=0.9,
-        max_tokens=1200,
-        extra={**_NO_LOOPS, "dry_penalty_last_n": 1024, "top_k": 30},
-    ),
-    # One who asks has a line, one who answers a few.
-    "roleplay/inquirer": Sampling(temperature=0.7, max_tokens=60, extra=_NO_LOOPS),
-    "roleplay/responder": Sampling(temperature=0.6, max_tokens=120, extra=_NO_LOOPS),
-    # In a person's place it would go on to answer itself.
-    "dialogueforge/inquirer": Sampling(
-        temperature=0.9,
-        top_p=0.9,
-        max_tokens=60,
-        frequency_penalty=0.5,
-        presence_penalty=0.4,
-        extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
-    ),
-    "dialogueforge/responder": Sampling(top_p=0.9, extra=_NO_LOOPS),
-    "dialogueforge/summarizer": Sampling(
-        extra={**_NO_LOOPS, "grammar": r'root ::= "You want to " [^:\n]+'}
+        extra={**EMBEDDED_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
     ),
     # It goes on for as long as it may, and explains nothing.
-    "judge": Sampling(max_tokens=100, extra=_NO_LOOPS),
+    "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
-"""What suits a model of 135 million parameters, by role, or by method and role;
+"""What suits a model of 135 million parameters, by role, where a method says nothing of its own;
 under an experiment's own settings."""

@@ -15,7 +15,7 @@ from endpoint_server import Asked, Bytes, EndpointServer, refuse, say
 
 from convogen import Experiment, load_run
 from convogen.cli.main import COMMANDS
-from convogen.experiment import shipped_experiments
+from convogen.experiment.experiment import shipped_experiments
 from convogen.resources import EXPERIMENTS
 
 HEAVY = (

@@ -11,11 +11,11 @@ import yaml
 
 from convogen import Experiment, run
 from convogen.errors import ExperimentError
-from convogen.experiment import shipped_experiments
+from convogen.experiment.experiment import shipped_experiments
 from convogen.plugins import registry
 from convogen.prompts import load_prompt
 from convogen.published import published
-from convogen.resources import EXPERIMENTS, shipped
+from convogen.resources import shipped
 
 SEEDS = shipped("experiences")
 
@@ -103,7 +103,7 @@ def test_paths_are_relative_to_the_file_and_do_not_change_the_data(tmp_path: Pat
     for place in ("here", "there"):
         shutil.copytree(SEEDS, tmp_path / place / "mine")
         shutil.copy(load_prompt("convogen/agent").path, tmp_path / place / "agent.md")
-        text = (EXPERIMENTS / "GPIS-s.yaml").read_text("utf-8")
+        text = shipped_experiments()["GPIS-s"].read_text("utf-8")
         text += "experiences: mine\nprompts: {agent: agent.md}\nmodels: scripted\n"
         (tmp_path / place / "own.yaml").write_text(text, encoding="utf-8")
         experiment = Experiment.load(tmp_path / place / "own.yaml")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
 from convogen.errors import ExperimentError, SourceError
-from convogen.experiment import shipped_experiments
+from convogen.experiment.experiment import shipped_experiments
 from convogen.methods.roleplay.method import Roleplay
 from convogen.methods.roleplay.people import FEATURES, goals_of, people
 from convogen.models.backends.scripted import ScriptedModel

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, ModelFault
-from convogen.experiment import Experiment
+from convogen.experiment.experiment import Experiment
 from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
 from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec

@@ -10,7 +10,7 @@ import pytest
 
 from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
-from convogen.experiment import Experiment as Loaded
+from convogen.experiment.experiment import Experiment as Loaded
 from convogen.generation.example_experiences import check_experience
 from convogen.models.base import Message
 from convogen.text.turn_checks import Scene, read_utterance

@@ -61,6 +61,10 @@ class ConvoGen(Method):
         "agent": Sampling(temperature=0.9),
         "selector": Sampling(temperature=0.0, max_tokens=40),
     }
+    embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "agent": ("agent", "agent.md"),
+        "encounter": ("generator", "encounter.md"),
+    }
 
     personas: Literal["generated", "sampled", "reused"] = Field(
         default="generated",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from convogen.corpora.seeds import Seeds, open_seeds
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.models.base import Sampling
+from convogen.models.spec import EMBEDDED_NO_LOOPS
 
 __all__ = ["DialogueForge"]
 
@@ -31,6 +33,21 @@ class DialogueForge(Method):
         "inquirer": Sampling(temperature=0.9, max_tokens=300),
         "responder": Sampling(temperature=0.7, max_tokens=800),
         "summarizer": Sampling(temperature=0.3, max_tokens=200),
+    }
+    embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
+        # In a person's place it would go on to answer itself.
+        "inquirer": Sampling(
+            temperature=0.9,
+            top_p=0.9,
+            max_tokens=60,
+            frequency_penalty=0.5,
+            presence_penalty=0.4,
+            extra={**EMBEDDED_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
+        ),
+        "responder": Sampling(top_p=0.9, extra=EMBEDDED_NO_LOOPS),
+        "summarizer": Sampling(
+            extra={**EMBEDDED_NO_LOOPS, "grammar": r'root ::= "You want to " [^:\n]+'}
+        ),
     }
 
     seeds: str = Field(

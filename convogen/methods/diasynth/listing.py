@@ -24,10 +24,10 @@ from convogen.generation.structured_output import (
 )
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
-from convogen.records import Persona, PlanStep
+from convogen.records import Persona, Record
 from convogen.text.lengths import Words
 
-__all__ = ["SIMILARITIES", "Lister"]
+__all__ = ["SIMILARITIES", "Lister", "PlanStep"]
 
 T = TypeVar("T")
 
@@ -53,6 +53,20 @@ def _measure(similarity: str) -> Callable[[str, str], float]:
     from convogen.models.backends.sentence_encoder import sentence_similarity
 
     return sentence_similarity(similarity.removeprefix(EMBEDDING))
+
+
+class PlanStep(Record):
+    """A list that a task asked for and later tasks share: subtopics of a topic, or personas.
+
+    `requests` counts the replies it took, `near_copies` the entries that were left out for being
+    close to another, `unusable` the replies and entries that could not be read.
+    """
+
+    subtopics: list[str] | None = None
+    personas: list[Persona] | None = None
+    requests: int
+    near_copies: int
+    unusable: int
 
 
 class Lister:

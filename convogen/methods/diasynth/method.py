@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,6 +16,7 @@ from convogen.methods.base import Method, Play, RunInputs
 from convogen.methods.diasynth.examples import Examples, open_examples, shipped_examples
 from convogen.methods.diasynth.plan import Plan
 from convogen.models.base import Sampling
+from convogen.models.spec import EMBEDDED_NO_LOOPS
 
 __all__ = ["DiaSynth"]
 
@@ -50,6 +52,17 @@ class DiaSynth(Method):
         "writer": Sampling(temperature=1.0, max_tokens=3000),
         "agent": Sampling(temperature=0.9),
         "selector": Sampling(temperature=0.0, max_tokens=40),
+    }
+    embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
+        "planner": Sampling(
+            temperature=0.9, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30}
+        ),
+        # A dialogue in one reply: what was said long before must not come again either.
+        "writer": Sampling(
+            temperature=0.9,
+            max_tokens=1200,
+            extra={**EMBEDDED_NO_LOOPS, "dry_penalty_last_n": 1024, "top_k": 30},
+        ),
     }
 
     topics: str | None = Field(

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
-from convogen.methods.diasynth.listing import Lister
+from convogen.methods.diasynth.listing import Lister, PlanStep
 from convogen.methods.diasynth.plan import Place, SharedList
-from convogen.records import Experience, Persona, PlanStep, Starter
+from convogen.records import Experience, Persona, Starter
 from convogen.storage.run_folder import Outcome
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class DiaSynthPlay(Play):
         found: dict[int, list[PlanStep]] = {}
         for experience in self._run.experiences():
             if experience.plan and experience.task is not None:
-                found[experience.task] = experience.plan
+                found[experience.task] = [PlanStep.model_validate(step) for step in experience.plan]
         for task in range(committed):
             self._share(self._plan.place(task), found.get(task, []))
 
@@ -83,7 +83,7 @@ class DiaSynthPlay(Play):
             situation="",
             topic=found.subtopic or self._topics[place.topic],
             starter=Starter(speaker=found.people[0].name, text=""),
-            plan=found.steps or None,
+            plan=[one.model_dump(exclude_none=True) for one in found.steps] or None,
         )
         try:
             return await self._talk(task, place, found, experience)

@@ -22,6 +22,7 @@ from convogen.methods.roleplay.people import (
     people,
 )
 from convogen.models.base import Sampling
+from convogen.models.spec import EMBEDDED_NO_LOOPS
 from convogen.personas import is_named, open_hub
 from convogen.prompts import Prompt, load_prompt
 from convogen.records import Persona
@@ -47,6 +48,11 @@ class Roleplay(Method):
     roles: ClassVar[dict[str, Sampling]] = {
         "inquirer": Sampling(temperature=1.0, max_tokens=1000),
         "responder": Sampling(temperature=1.0, max_tokens=4000),
+    }
+    embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
+        # One who asks has a line, one who answers a few.
+        "inquirer": Sampling(temperature=0.7, max_tokens=60, extra=EMBEDDED_NO_LOOPS),
+        "responder": Sampling(temperature=0.6, max_tokens=120, extra=EMBEDDED_NO_LOOPS),
     }
 
     broken: Literal["keep", "drop"] = Field(

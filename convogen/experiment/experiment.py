@@ -41,7 +41,6 @@ from convogen.inputs.yaml12 import dump_yaml, read_mapping
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import (
-    EMBEDDED_PROMPTS,
     EMBEDDED_ROOM,
     EMBEDDED_SAMPLING,
     ModelSpec,
@@ -217,7 +216,7 @@ class Experiment:
         """A role's sampling: the experiment's over the model's over the method's."""
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
-        suits = EMBEDDED_SAMPLING.get(f"{self.method.name}/{role}") or EMBEDDED_SAMPLING.get(role)
+        suits = self.method.embedded_sampling.get(role) or EMBEDDED_SAMPLING.get(role)
         if self.model(role).is_shipped and suits:
             if settings.max_tokens:
                 room = {"max_tokens": min(settings.max_tokens, EMBEDDED_ROOM)}
@@ -243,12 +242,10 @@ class Experiment:
     @property
     def _suited_prompts(self) -> dict[str, str]:
         """The prompts that suit the embedded model, of the steps in which it is asked."""
-        names = self.method.prompt_names
-        steps = ((step, EMBEDDED_PROMPTS.get(f"{self.method.name}/{step}")) for step in names)
         return {
-            step: str(FOR_EMBEDDED / suits[1])
-            for step, suits in steps
-            if suits and self.model(suits[0]).is_shipped
+            step: str(FOR_EMBEDDED / file)
+            for step, (role, file) in self.method.embedded_prompts.items()
+            if self.model(role).is_shipped
         }
 
     @cached_property
@@ -301,7 +298,8 @@ class Experiment:
 
 def shipped_experiments() -> dict[str, Path]:
     """The experiments that come with convogen, by name."""
-    return {path.stem: path for path in sorted(EXPERIMENTS.glob("*.yaml"))}
+    paths = sorted(EXPERIMENTS.glob("*/*.yaml"), key=lambda path: path.name)
+    return {path.stem: path for path in paths}
 
 
 def _find(source: str | Path) -> Path:

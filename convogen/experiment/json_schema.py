@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convogen.experiment import Common
+from convogen.experiment.experiment import Common
 from convogen.gates import gates_schema
 from convogen.plugins import registry
 

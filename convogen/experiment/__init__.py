@@ -1,0 +1,1 @@
+"""An experiment: YAML, validated, frozen, and its fingerprint; those that are shipped."""
