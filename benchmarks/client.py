@@ -20,9 +20,9 @@ from typing import Any
 
 from benchmarks.peers import PEERS, BareEndpoint, autogen_alone
 from benchmarks.served import ROOT
-from convogen.engine import run_async
+from convogen.engine.ordered_tasks import run_to_end
+from convogen.engine.runner import run_async
 from convogen.experiment.experiment import Experiment
-from convogen.inorder import run_to_end
 from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ChatModel, Request

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from benchmarks.figures import Figure, middle
-from convogen.engine import run_async
+from convogen.engine.runner import run_async
 from convogen.experiment.experiment import Experiment
 from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat

@@ -18,7 +18,8 @@ from convogen.version import __version__
 
 if TYPE_CHECKING:
     from convogen.corpora import open_corpus
-    from convogen.engine import run, run_async
+    from convogen.engine.judge_runner import judge_run, judge_run_async
+    from convogen.engine.runner import run, run_async
     from convogen.errors import (
         BudgetReached,
         ConvogenError,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     )
     from convogen.experiment.experiment import Experiment
     from convogen.exports import export_run
-    from convogen.judging import judge_run, judge_run_async
     from convogen.metrics import Statistics, measure
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
@@ -85,10 +85,10 @@ __all__ = [
 
 _HOMES = {
     "convogen.corpora": ("open_corpus",),
-    "convogen.engine": ("run", "run_async"),
+    "convogen.engine.runner": ("run", "run_async"),
     "convogen.experiment.experiment": ("Experiment",),
     "convogen.exports": ("export_run",),
-    "convogen.judging": ("judge_run", "judge_run_async"),
+    "convogen.engine.judge_runner": ("judge_run", "judge_run_async"),
     "convogen.metrics": ("Statistics", "measure"),
     "convogen.models.traffic.budget": ("Limits",),
     "convogen.models.spec": ("ModelSpec",),

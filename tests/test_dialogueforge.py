@@ -11,10 +11,10 @@ from command_line import convogen
 
 from convogen import Experiment, Run, load_run, run
 from convogen.corpora.seeds import open_seeds, seed_dialogues
+from convogen.engine.replay import replay_run
 from convogen.errors import SourceError
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.replay import replay_run
 
 SEEDS = Path(__file__).parent / "contract" / "seeds.jsonl"
 ALL = 6

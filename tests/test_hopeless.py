@@ -13,10 +13,10 @@ from endpoint_server import Answer, Asked, EndpointServer, converse, refuse, say
 from virtual_time import run_virtually
 
 from convogen import Experiment, load_run, run
-from convogen.engine import run_async
+from convogen.engine.judge_runner import judge_run_async
+from convogen.engine.runner import run_async
 from convogen.errors import EndpointDown, Hopeless, TooManyFailures
 from convogen.judges.geval import GEval
-from convogen.judging import judge_run_async
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request, Transient
 from convogen.models.spec import ModelSpec

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from virtual_time import run_virtually
 
-from convogen.inorder import ANSWERS_S, InOrder
+from convogen.engine.ordered_tasks import ANSWERS_S, InOrder
 
 
 @pytest.mark.parametrize(("takes_s", "kept"), [(ANSWERS_S / 2, [1]), (ANSWERS_S * 2, [])])

@@ -12,9 +12,9 @@ from endpoint_server import Answer, Asked, EndpointServer, Reset, Silence, conve
 from virtual_time import run_virtually
 
 from convogen import Experiment, Run, load_run, run
-from convogen.affording import role_prices
 from convogen.costs.ledger_costs import spending, total_usd
-from convogen.engine import run_async
+from convogen.engine.run_budget import role_prices
+from convogen.engine.runner import run_async
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from convogen import Experiment, load_run, run
-from convogen.counterfactual import replay_conversation
-from convogen.downstream.asking import Asking
-from convogen.engine import run_async
+from convogen.engine.branch import replay_conversation
+from convogen.engine.item_runner import Asking
+from convogen.engine.judge_runner import judge_run, judge_run_async
+from convogen.engine.replay import replay_run
+from convogen.engine.runner import run_async
 from convogen.errors import ExperimentError, LoopRunning
 from convogen.judges.geval import GEval
-from convogen.judging import judge_run, judge_run_async
 from convogen.models.spec import ModelSpec
-from convogen.replay import replay_run
 
 SCRIPTED = ModelSpec(name="scripted")
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Conversation, Experiment, Run, load_run, run
-from convogen.counterfactual import replay_conversation
+from convogen.engine.branch import replay_conversation
+from convogen.engine.replay import replay_run
 from convogen.errors import EndpointDown, ExperimentError, RunFolderError, RunStopped, SourceError
 from convogen.jsonl import rows_of_task
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Reply, Request
 from convogen.prompts import load_prompt
-from convogen.replay import replay_run
 
 DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 

@@ -26,7 +26,7 @@ from endpoint_server import (
 from virtual_time import run_virtually
 
 from convogen import Experiment, Run, load_run, run
-from convogen.engine import run_async
+from convogen.engine.runner import run_async
 from convogen.errors import EndpointDown
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Reply, Request, Transient

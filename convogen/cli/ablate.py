@@ -72,8 +72,8 @@ def command(
     goes to ablation.json there as well; `convogen evaluate` on the folders, then the same command
     again, adds a judge's scores. A budget or a deadline is that of all cells together.
     """
-    from convogen.affording import left
     from convogen.cli.run import load_with, play, read_settings
+    from convogen.engine.run_budget import left
     from convogen.errors import ExperimentError
     from convogen.jsonl import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare

@@ -111,8 +111,8 @@ def summarization_command(
     """
     from convogen.cli.evaluate import open_run
     from convogen.cli.run import NO_MODEL
-    from convogen.downstream.asking import Asking
     from convogen.downstream.summarization import Summarization, summarization
+    from convogen.engine.item_runner import Asking
     from convogen.models.progress import Tally
 
     open_run(str(run))

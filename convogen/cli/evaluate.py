@@ -69,8 +69,8 @@ def command(
     """
     from convogen.cli.run import read_settings
     from convogen.cli.stats import print_metric_faults
+    from convogen.engine.judge_runner import open_judge
     from convogen.judges.verdict_files import PROTOCOLS
-    from convogen.judging import open_judge
     from convogen.metrics import available_cores
     from convogen.reports import groundedness, judged_by_all, measure_source, write_statistics
     from convogen.reports.matching import matched_corpora

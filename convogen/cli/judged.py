@@ -50,8 +50,8 @@ def judge_runs(
 
     All are gone through before the first call, so that what is missing is said at once.
     """
+    from convogen.engine.judge_runner import count_scores, is_given, judge_run
     from convogen.errors import Hopeless
-    from convogen.judging import count_scores, is_given, judge_run
     from convogen.models.progress import Tally
 
     if spec.is_shipped:

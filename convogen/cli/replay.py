@@ -61,8 +61,8 @@ def command(
 
 def _whole(folder: Path, out: Path | None) -> int:
     from convogen.cli.display import live
+    from convogen.engine.replay import replay_run
     from convogen.models.progress import Tally
-    from convogen.replay import replay_run
 
     tally = Tally()
     with live(_experiment(folder), tally):
@@ -85,7 +85,7 @@ def _whole(folder: Path, out: Path | None) -> int:
 def _one(
     folder: Path, conversation: str, from_turn: int, models: dict[str, Any] | None, out: Path | None
 ) -> int:
-    from convogen.counterfactual import replay_conversation
+    from convogen.engine.branch import replay_conversation
     from convogen.storage.run_folder import load_run
 
     try:

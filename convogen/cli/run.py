@@ -24,7 +24,7 @@ from convogen.cli.terminal import say
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
 
-    from convogen.engine import OnConversation
+    from convogen.engine.runner import OnConversation
     from convogen.experiment.experiment import Experiment
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits
@@ -115,7 +115,7 @@ def play(
 ) -> Run:
     """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
     from convogen.cli.display import live
-    from convogen.engine import run
+    from convogen.engine.runner import run
     from convogen.models.progress import Tally
 
     tally = Tally()

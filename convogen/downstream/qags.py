@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from convogen.downstream.asking import Asking, fingerprint, role_of
+from convogen.engine.item_runner import Asking, fingerprint, role_of
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import Unusable, find_json, read_object
 from convogen.models.base import Sampling, printable

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from convogen.corpora.labelled import in_roles, script
-from convogen.downstream.asking import Asking, fingerprint, role_of
 from convogen.downstream.data import Example
+from convogen.engine.item_runner import Asking, fingerprint, role_of
 from convogen.errors import ModelFault, RunFolderError
 from convogen.generation.labeller import Labeller, SummaryRules
 from convogen.models.base import Sampling

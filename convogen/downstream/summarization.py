@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from convogen.downstream.asking import Asking, fingerprint
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
@@ -25,6 +24,7 @@ from convogen.downstream.results import Drawn, drawn_mean, results
 from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
 from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
+from convogen.engine.item_runner import Asking, fingerprint
 from convogen.errors import RunFolderError, SourceError
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec

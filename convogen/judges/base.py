@@ -2,7 +2,7 @@
 
 A `Judge` is a frozen pydantic model whose fields are its parameters. It says which aspects of a
 conversation it scores, and scores one of them in a session of model calls. When and in which order
-that happens, and what a crash leaves, is `convogen.judging`'s.
+that happens, and what a crash leaves, is `convogen.engine.judge_runner`'s.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from run_rows import first_tasks
 
 from convogen import Experiment, run
-from convogen.counterfactual import replay_conversation
+from convogen.engine.branch import replay_conversation
+from convogen.engine.judge_runner import judge_run
 from convogen.exports import Plan, export_run, open_exporter
 from convogen.judges.geval import GEval
-from convogen.judging import judge_run
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
 from convogen.storage.run_folder import load_run

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from convogen import Experiment, run
+from convogen.engine.judge_runner import judge_run
 from convogen.judges.reference_dialogues import Beside
-from convogen.judging import judge_run
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry

@@ -14,11 +14,11 @@ from command_line import Ended, convogen
 from endpoint_server import Answer, Asked, EndpointServer, refuse, say
 
 from convogen import Experiment, run
-from convogen.downstream.asking import Asking
 from convogen.downstream.data import Example
 from convogen.downstream.scoring import BertScore
 from convogen.downstream.seq2seq import Training, summarise_with
 from convogen.downstream.summarization import Summarization, summarization
+from convogen.engine.item_runner import Asking
 from convogen.errors import EndpointDown
 from convogen.models.spec import ModelSpec
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sklearn.metrics import f1_score
 
-from convogen.downstream.asking import Asking
 from convogen.downstream.qags import QUESTIONER, Questions, answer_f1, ask_questions, qags
 from convogen.downstream.results import (
     drawn_macro_f1,
@@ -19,6 +18,7 @@ from convogen.downstream.results import (
     results,
 )
 from convogen.downstream.scoring import rouge_l_scores
+from convogen.engine.item_runner import Asking
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 from convogen.models.progress import Tally

@@ -10,6 +10,7 @@ from command_line import convogen
 
 from convogen import Experiment, Run, load_run, run
 from convogen.costs.forecast import forecast
+from convogen.engine.replay import replay_run
 from convogen.errors import ExperimentError, TooManyRejected
 from convogen.gates import GateLine
 from convogen.gates.guard import read_verdict
@@ -18,7 +19,6 @@ from convogen.gates.safety import Safety
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request, Sampling
 from convogen.records import Conversation, Turn
-from convogen.replay import replay_run
 from convogen.storage.run_folder import Outcome
 
 MOST = {"gate": "rule", "rule": "programs.gate_rules:most"}

@@ -10,9 +10,9 @@ import pytest
 from endpoint_server import Answer, Asked, EndpointServer, refuse, say
 
 from convogen import Experiment, run
+from convogen.engine.judge_runner import judge_run
 from convogen.errors import EndpointDown
 from convogen.judges.geval import GENERATED, GEval
-from convogen.judging import judge_run
 from convogen.models.spec import ModelSpec
 from convogen.records import Score
 from convogen.storage.run_folder import load_run

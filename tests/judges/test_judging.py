@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from convogen import Experiment, run
+from convogen.engine.judge_runner import judge_run
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.judges.geval import GENERATED, SAMPLED, GEval
-from convogen.judging import judge_run
 from convogen.models.backends.scripted import Script, ScriptedModel, improvise
 from convogen.models.base import Reply, Request, Sampling, TokenLogprob
 from convogen.models.progress import Tally

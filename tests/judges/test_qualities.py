@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from convogen import Experiment, run
+from convogen.engine.judge_runner import judge_run
 from convogen.judges.base import Judge
 from convogen.judges.fed import FOLLOW_UPS, Fed, FollowUps
 from convogen.judges.geval import QUALITIES, GEval3
 from convogen.judges.gptscore import QUESTIONS, GPTScore
-from convogen.judging import judge_run
 from convogen.models.backends.scripted import Script, ScriptedModel
 from convogen.models.base import Reply, Request, TokenLogprob
 from convogen.models.spec import ModelSpec

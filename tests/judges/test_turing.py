@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from convogen.corpora.seeds import open_seeds
+from convogen.engine.judge_runner import judge_run
 from convogen.errors import ModelFault, SourceError
 from convogen.gates.judge import JudgeGate
 from convogen.judges.base import Judge
@@ -21,7 +22,6 @@ from convogen.judges.human_likeness import REASON, Choice, numbered, read_choice
 from convogen.judges.reference_dialogues import CorpusFolder, real_dialogues
 from convogen.judges.unieval import UniEval
 from convogen.judges.verdict_files import load_verdicts
-from convogen.judging import judge_run
 from convogen.models.backends.scripted import Script, ScriptedModel
 from convogen.models.base import Reply, Request
 from convogen.models.spec import ModelSpec

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, run
-from convogen.counterfactual import replay_conversation
+from convogen.engine.branch import replay_conversation
+from convogen.engine.replay import replay_run
 from convogen.errors import (
     ConvogenError,
     EndpointDown,
@@ -31,7 +32,6 @@ from convogen.methods.diasynth.plan import Plan
 from convogen.models.backends.scripted import NAMES, ScriptedModel, improvise
 from convogen.models.backends.sentence_encoder import sentence_similarity
 from convogen.models.base import Reply, Request
-from convogen.replay import replay_run
 from convogen.storage.run_folder import Run
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -11,8 +11,8 @@ from math import log
 
 from scripted_run import SlowModel
 
+from convogen.engine.judge_runner import judge_run
 from convogen.judges.geval import GEval
-from convogen.judging import judge_run
 from convogen.models.backends.scripted import improvise
 from convogen.models.base import Request, TokenLogprob
 from convogen.models.spec import ModelSpec

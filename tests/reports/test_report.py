@@ -14,8 +14,8 @@ from command_line import convogen
 from run_rows import first_tasks
 
 from convogen import Experiment, run
+from convogen.engine.judge_runner import judge_run
 from convogen.judges.geval import GEval
-from convogen.judging import judge_run
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request, TokenLogprob
 from convogen.models.spec import ModelSpec

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from convogen.engine import describe, name_task, now, open_roles
+from convogen.engine.ordered_tasks import run_to_end
+from convogen.engine.replay import recorded_run
+from convogen.engine.run_observability import log_outcome, observed
+from convogen.engine.runner import describe, name_task, now, open_roles
 from convogen.errors import ExperimentError, RunStopped
 from convogen.experiment.experiment import Experiment
-from convogen.inorder import run_to_end
 from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.opening import open_model
@@ -24,9 +26,7 @@ from convogen.models.progress import Tally
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
-from convogen.observing import log_outcome, observed
 from convogen.records import Conversation
-from convogen.replay import recorded_run
 from convogen.storage.run_folder import Outcome, Run, RunStore
 
 __all__ = ["replay_conversation"]

@@ -16,18 +16,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from convogen.engine import describe, name_task, now, open_roles
+from convogen.engine.ordered_tasks import run_to_end
+from convogen.engine.run_observability import log_outcome, observed
+from convogen.engine.runner import describe, name_task, now, open_roles
 from convogen.errors import RunFolderError
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
-from convogen.inorder import run_to_end
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import parse_row
 from convogen.methods.base import RunInputs, Task
 from convogen.models.progress import Tally
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
-from convogen.observing import log_outcome, observed
 from convogen.storage.run_folder import Outcome, Run, RunStore, differences, load_run
 
 __all__ = ["Difference", "Replayed", "recorded_run", "replay_run"]

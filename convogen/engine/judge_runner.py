@@ -20,9 +20,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from convogen.engine.hopeless import FIRST, FirstTasks, Way
+from convogen.engine.ordered_tasks import WINDOW, InOrder, run_to_end
 from convogen.errors import ExperimentError, RunFolderError, SourceError
-from convogen.hopeless import FIRST, FirstTasks, Way
-from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.inputs.keys import first_fault
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE

@@ -19,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from convogen.affording import count_earlier, role_prices, told
+from convogen.engine.hopeless import FirstTasks, Way
+from convogen.engine.ordered_tasks import WINDOW, InOrder, run_to_end
+from convogen.engine.run_budget import count_earlier, role_prices, told
+from convogen.engine.run_observability import log_outcome, observed
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
-from convogen.hopeless import FirstTasks, Way
-from convogen.inorder import WINDOW, InOrder, run_to_end
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.backends.account import place_of
 from convogen.models.base import ChatModel
@@ -36,7 +37,6 @@ from convogen.models.traffic.admission import Gate
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.provenance import last_calls, moved
 from convogen.models.traffic.router import Role, Traffic
-from convogen.observing import log_outcome, observed
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Journal, Outcome, Run, RunStore, run_manifest
 from convogen.storage.task_log import moved_aside

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convogen.inorder import WINDOW, InOrder, run_to_end
+from convogen.engine.ordered_tasks import WINDOW, InOrder, run_to_end
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.opening import open_model
