@@ -61,7 +61,7 @@ def command(
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena
     from convogen.judges.reference_dialogues import paired
-    from convogen.reports.arena import Match, standings
+    from convogen.papers.dialogueforge.arena_ranking import Match, standings
     from convogen.storage.task_log import refuse_strewing
 
     distinct = dict.fromkeys(sources)

@@ -165,7 +165,7 @@ def published_command(as_json: bool) -> None:
     Means over the cells: a summariser, data set and measure each.
     """
 
-    from convogen.metrics.downstream_arithmetic import published_sums
+    from convogen.papers.diasynth.downstream_gains import published_sums
 
     found = published_sums()
     if as_json:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from convogen.metrics.roleplay import Condition, Measure, Played
-    from convogen.metrics.roleplay_published import Check
+    from convogen.papers.roleplay.study import Condition, Measure, Played
+    from convogen.papers.roleplay.published_checks import Check
     from convogen.published import Cell
 
 __all__ = ["command"]
@@ -35,8 +35,8 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     these. The tables stand beside those of the paper, and what the paper's own numbers come to
     where they can be computed once more is told below them.
     """
-    from convogen.metrics.roleplay import conditions
-    from convogen.metrics.roleplay_published import checks
+    from convogen.papers.roleplay.study import conditions
+    from convogen.papers.roleplay.published_checks import checks
     from convogen.storage.run_folder import load_run
 
     found = conditions(load_run(folder) for folder in folders)
@@ -52,7 +52,7 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _report(one: Condition) -> dict[str, Any]:
-    from convogen.metrics.roleplay import DIVERSITY, LENGTHS, RATES
+    from convogen.papers.roleplay.study import DIVERSITY, LENGTHS, RATES
 
     outputs = ("inquirer_outputs", "responder_outputs", "dialogues", "regenerated")
     return {
@@ -98,7 +98,7 @@ def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
 
 
 def _rates(found: Sequence[Condition]) -> Table:
-    from convogen.metrics.roleplay import LENGTHS, RATES
+    from convogen.papers.roleplay.study import LENGTHS, RATES
     from convogen.published import published
 
     rows = published("roleplay")["1"].rows
@@ -119,7 +119,7 @@ def _rates(found: Sequence[Condition]) -> Table:
 
 
 def _counts(found: Sequence[Condition]) -> Table:
-    from convogen.metrics.roleplay import RATES
+    from convogen.papers.roleplay.study import RATES
     from convogen.published import published
 
     rows = published("roleplay")["7"].rows
@@ -138,7 +138,7 @@ def _counts(found: Sequence[Condition]) -> Table:
 
 
 def _diversity(found: Sequence[Condition]) -> Table:
-    from convogen.metrics.roleplay import DIVERSITY
+    from convogen.papers.roleplay.study import DIVERSITY
     from convogen.published import published
 
     table = _table(
@@ -157,7 +157,7 @@ def _diversity(found: Sequence[Condition]) -> Table:
 
 
 def _lengths(found: Sequence[Condition]) -> Table:
-    from convogen.metrics.roleplay import LENGTHS
+    from convogen.papers.roleplay.study import LENGTHS
     from convogen.published import published
 
     table = _table(

@@ -60,14 +60,14 @@ def command(
     MODEL,DATA,N before it, such as "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". The model `real`
     stands for the real dialogues.
     """
-    from convogen.reports.passrates import compare, read_cell
+    from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 
     known = cast("Protocol", protocol)
     cells = [read_cell(each, known, cast("Literal[1, 2]", generated)) for each in sources]
     if table or chart:
         compared = compare(cells, known)
         if chart:
-            from convogen.reports.passchart import draw
+            from convogen.papers.dialogueforge.pass_rate_chart import draw
 
             draw(compared, chart)
         if as_json:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convogen.metrics.downstream_arithmetic import coverage, percentage_improvement
+from convogen.papers.diasynth.downstream_gains import coverage, percentage_improvement
 from convogen.reports.intervals import LEVEL, RESAMPLES, Interval
 
 __all__ = [

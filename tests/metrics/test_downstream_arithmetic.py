@@ -7,7 +7,7 @@ import json
 import pytest
 from command_line import convogen
 
-from convogen.metrics.downstream_arithmetic import (
+from convogen.papers.diasynth.downstream_gains import (
     coverage,
     mean_coverage,
     mean_improvement,

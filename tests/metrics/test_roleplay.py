@@ -13,8 +13,8 @@ from command_line import convogen
 
 from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
-from convogen.metrics.roleplay import conditions
-from convogen.metrics.roleplay_published import checks
+from convogen.papers.roleplay.study import conditions
+from convogen.papers.roleplay.published_checks import checks
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 from convogen.published import published

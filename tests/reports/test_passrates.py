@@ -11,8 +11,8 @@ from command_line import convogen
 
 from convogen.errors import SourceError
 from convogen.published import published
-from convogen.reports.passchart import draw
-from convogen.reports.passrates import compare, published_rate, read_cell
+from convogen.papers.dialogueforge.pass_rate_chart import draw
+from convogen.papers.dialogueforge.pass_rates import compare, published_rate, read_cell
 
 JUDGED = Path(__file__).parents[3] / "shared/data/dialogueforge/judgements/gpt-4o/uni_eval"
 PNG = b"\x89PNG"

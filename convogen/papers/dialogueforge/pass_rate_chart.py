@@ -13,7 +13,7 @@ from typing import Any
 
 from convogen.errors import SourceError
 from convogen.jsonl import refuse_foreign, replacing, writing
-from convogen.reports.passrates import REAL
+from convogen.papers.dialogueforge.pass_rates import REAL
 
 __all__ = ["draw"]
 

@@ -1,0 +1,1 @@
+"""DialogueForge: can generated dialogues be told apart, and which are preferred?"""

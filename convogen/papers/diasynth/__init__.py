@@ -1,0 +1,1 @@
+"""DiaSynth: what generated dialogues are worth downstream."""
