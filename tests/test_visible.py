@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment, load_run, run
-from convogen.cli.console import styled, terminal
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.terminal import say, say_json
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.reports.markdown import escaped

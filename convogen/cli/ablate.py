@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.limits import limit_options
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath, base_url_option, model_option, price_option
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.limits import limit_options
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.terminal import say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone

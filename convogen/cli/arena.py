@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.judged import judge_model, judge_runs
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath, base_url_option, model_option, price_option
-from convogen.cli.terminal import say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.judging import judge_model, judge_runs
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
     from convogen.storage.run_folder import Run

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.limits import limit_options
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath, base_url_option, model_option, models_from, price_option
+from convogen.cli._shared.limits import limit_options
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import (
+    OutPath,
+    base_url_option,
+    model_option,
+    models_from,
+    price_option,
+)
 from convogen.cli.run import notices, play, read_settings
-from convogen.cli.terminal import say
+from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from convogen.corpora.labelled import LabelledSource
@@ -82,7 +88,7 @@ def command(
     the same command again goes on where it stopped, and a larger --n makes it longer. The new rows
     are written into the run folder, under augmented/, with a note on how they were made.
     """
-    from convogen.cli.display import print_summary
+    from convogen.cli._shared.display import print_summary
     from convogen.corpora.writing import layout_of
 
     layout = layout_of(dataset, given["source_format"])

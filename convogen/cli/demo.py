@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath, base_url_option, model_option
-from convogen.cli.terminal import say
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath, base_url_option, model_option
+from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from convogen.models.backends.offers import Offer
@@ -53,8 +53,8 @@ def command(
     Hugging Face hub; its size and licence are printed before it is fetched. The same command again
     goes on with a run that was stopped, and prints one that is complete.
     """
-    from convogen.cli.console import terminal
-    from convogen.cli.display import print_conversation, print_summary
+    from convogen.cli._shared.console import terminal
+    from convogen.cli._shared.display import print_conversation, print_summary
     from convogen.cli.run import load_with, notices, play
     from convogen.cli.show import experience_of
     from convogen.models.traffic.budget import Limits

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from convogen.cli.options import base_url_option, model_option, models_from
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.options import base_url_option, model_option, models_from
+from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
     from convogen.generation.structured_output import Draft
@@ -54,7 +54,7 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     Is it reachable, does it know a system role, does it think, does it keep to a JSON schema, does
     it give log-probabilities, does it read a long prompt whole, how fast is it?
     """
-    from convogen.cli.plugins import print_faults
+    from convogen.cli._shared.plugins import print_faults
     from convogen.inputs.validation import validated
     from convogen.models.spec import ModelSpec
 

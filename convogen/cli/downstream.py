@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import (
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import (
     NearestGroup,
     OutPath,
     base_url_option,
@@ -18,7 +18,7 @@ from convogen.cli.options import (
     models_from,
     price_option,
 )
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convogen.cli.numbers import Amount, WholeNumber
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.numbers import Amount, WholeNumber
+from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
     from convogen.exports import Exported, Plan

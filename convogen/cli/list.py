@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from convogen.cli.console import terminal
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.console import terminal
+from convogen.cli._shared.terminal import say, say_json
 
 __all__ = ["command"]
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(of_plugins: bool, as_json: bool) -> None:
     """List experiments, methods, judges, gates, exporters, metrics, hubs and models."""
-    from convogen.cli.plugins import plugin_rows, print_faults, print_rows
+    from convogen.cli._shared.plugins import plugin_rows, print_faults, print_rows
 
     if of_plugins:
         rows = plugin_rows()

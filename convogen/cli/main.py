@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import click
 
-from convogen.cli.options import NearestGroup
-from convogen.cli.terminal import guarded_streams, say, say_nothing_more
+from convogen.cli._shared.options import NearestGroup
+from convogen.cli._shared.terminal import guarded_streams, say, say_nothing_more
 from convogen.errors import ConvogenError
 from convogen.redaction import masked
 from convogen.version import __version__
@@ -73,7 +73,7 @@ class LazyGroup(NearestGroup):
 @click.pass_context
 def cli(context: click.Context, debug: bool, verbose: int) -> None:
     """Generate conversation data that does not exist yet, and measure how good it is."""
-    from convogen.cli.notices import notices
+    from convogen.cli._shared.notices import notices
 
     context.with_resource(notices("convogen.corpora"))
 

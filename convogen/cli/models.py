@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from convogen.cli.options import NearestGroup
-from convogen.cli.terminal import say
+from convogen.cli._shared.options import NearestGroup
+from convogen.cli._shared.terminal import say
 
 __all__ = ["command", "embedded_models", "pull_from_hub"]
 

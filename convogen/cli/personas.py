@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from convogen.cli.options import NearestGroup
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.options import NearestGroup
+from convogen.cli._shared.terminal import say, say_json
 
 __all__ = ["command"]
 

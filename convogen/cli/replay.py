@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath, again, base_url_option, model_option, models_from
-from convogen.cli.terminal import say
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, models_from
+from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from convogen.experiment.experiment import Experiment
@@ -60,7 +60,7 @@ def command(
 
 
 def _whole(folder: Path, out: Path | None) -> int:
-    from convogen.cli.display import live
+    from convogen.cli._shared.display import live
     from convogen.engine.replay import replay_run
     from convogen.models.progress import Tally
 

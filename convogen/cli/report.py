@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from convogen.cli.options import OutPath
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.terminal import say, say_json
 
 __all__ = ["command"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from convogen.cli.limits import limit_options
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import (
+from convogen.cli._shared.limits import limit_options
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import (
     OutPath,
     again,
     base_url_option,
@@ -19,7 +19,7 @@ from convogen.cli.options import (
     models_from,
     price_option,
 )
-from convogen.cli.terminal import say
+from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
@@ -87,7 +87,7 @@ def command(
     --dry-run plays the first K conversations with real calls, into the run folder, and forecasts
     calls, tokens, cost and time of the whole run; no call is made where the folder holds K already.
     """
-    from convogen.cli.display import print_summary
+    from convogen.cli._shared.display import print_summary
 
     if not dry_run and (pilot or as_json):
         raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
@@ -114,7 +114,7 @@ def play(
     on_conversation: OnConversation | None = None,
 ) -> Run:
     """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
-    from convogen.cli.display import live
+    from convogen.cli._shared.display import live
     from convogen.engine.runner import run
     from convogen.models.progress import Tally
 
@@ -148,7 +148,7 @@ def _forecast(
     loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int, as_json: bool
 ) -> None:
     """Play what is missing of the pilot, then forecast the run."""
-    from convogen.cli.dryrun import missing_pilot, print_forecast, spent_usd
+    from convogen.cli._shared.dry_run import missing_pilot, print_forecast, spent_usd
     from convogen.storage.run_folder import load_run
 
     begun = not fresh and (folder / "manifest.json").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from convogen.cli.terminal import say_json
+from convogen.cli._shared.terminal import say_json
 
 __all__ = ["command"]
 
@@ -12,7 +12,7 @@ __all__ = ["command"]
 @click.command("schema")
 def command() -> None:
     """Print the JSON Schema of an experiment file, for editors."""
-    from convogen.cli.plugins import print_faults
+    from convogen.cli._shared.plugins import print_faults
     from convogen.experiment.json_schema import json_schema
 
     print_faults()

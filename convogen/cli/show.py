@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convogen.cli.terminal import say_json
+from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
     from convogen.records import Conversation, Experience
@@ -24,7 +24,7 @@ __all__ = ["command", "experience_of"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
     """Show a RUN folder: what is in it, what was rejected or failed and why, tokens, cost."""
-    from convogen.cli import display
+    from convogen.cli._shared import display
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,7 +61,7 @@ def command(
     Several FILEs are measured apart; in JSON they are the list `corpora`, and the object itself
     is the first.
     """
-    from convogen.cli.notices import notices
+    from convogen.cli._shared.notices import notices
     from convogen.metrics import available_cores, distance
 
     click.get_current_context().with_resource(notices("convogen.corpora"))

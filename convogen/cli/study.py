@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.terminal import say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convogen.cli.console import terminal
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath
-from convogen.cli.terminal import say
+from convogen.cli._shared.console import terminal
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from convogen.training.tuning import Progress
@@ -128,7 +128,7 @@ def command(
         with _shown() as progress:
             manifest = fine_tune(plan, folder, fresh, progress)
     except KeyboardInterrupt:
-        from convogen.cli.options import again
+        from convogen.cli._shared.options import again
 
         say(f"interrupted; goes on from its last checkpoint with: {again()}", err=True)
         raise

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.numbers import WholeNumber
-from convogen.cli.options import OutPath
-from convogen.cli.terminal import say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from convogen.cli.limits import seconds_until
+from convogen.cli._shared.limits import seconds_until
 
 NOW = datetime(2030, 5, 17, 18, 0, tzinfo=timezone(timedelta(hours=2)))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment
-from convogen.cli.numbers import finite
+from convogen.cli._shared.numbers import finite
 from convogen.errors import ExperimentError
 
 SMALL = ("--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.terminal import say
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.terminal import say
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.experiment.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks

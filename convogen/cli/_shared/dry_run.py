@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.table import Table
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.display import usd_text
-from convogen.cli.terminal import say, say_json
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.display import usd_text
+from convogen.cli._shared.terminal import say, say_json
 from convogen.costs.forecast import Forecast, Range, forecast
 from convogen.costs.ledger_costs import JUDGE, Prices, spending, total_usd
 from convogen.errors import RunFolderError

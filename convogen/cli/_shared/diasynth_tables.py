@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from convogen.cli.console import styled
+from convogen.cli._shared.console import styled
 from convogen.published import PublishedTable, published
 from convogen.reports import Measured
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from convogen.cli.numbers import finite
+from convogen.cli._shared.numbers import finite
 from convogen.redaction import masked
 
 __all__ = [

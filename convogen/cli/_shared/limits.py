@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from convogen.cli.numbers import Amount, WholeNumber
+from convogen.cli._shared.numbers import Amount, WholeNumber
 
 __all__ = ["limit_options", "seconds_until"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convogen.cli.terminal import say
+from convogen.cli._shared.terminal import say
 
 __all__ = ["plugin_rows", "print_faults", "print_rows"]
 

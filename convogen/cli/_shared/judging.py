@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from convogen.cli.console import styled, terminal
-from convogen.cli.options import again, models_from
-from convogen.cli.terminal import say
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.options import again, models_from
+from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from convogen.judges import Judge
@@ -95,7 +95,7 @@ def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
         TimeRemainingColumn,
     )
 
-    from convogen.cli.display import print_notices
+    from convogen.cli._shared.display import print_notices
     from convogen.visible import visible
 
     console = terminal(stderr=True)

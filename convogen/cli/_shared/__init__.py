@@ -1,0 +1,1 @@
+"""What several commands share: options and limits, text to the terminal, tables, dry runs."""
