@@ -18,7 +18,7 @@ from convogen import Experiment
 from convogen.cli.main import cli
 from convogen.experiment.experiment import shipped_experiments
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = dict(re.findall(r"```(python|yaml)\n(.*?)```", README, re.DOTALL))
 PYTHON = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))

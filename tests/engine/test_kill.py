@@ -20,7 +20,7 @@ from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
 from convogen.models.traffic.journal import journal_lines
 
-PROGRAM = Path(__file__).parent / "programs" / "scripted_run.py"
+PROGRAM = Path(__file__).parents[1] / "programs" / "scripted_run.py"
 N = 24
 DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
 

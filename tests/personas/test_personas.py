@@ -25,7 +25,7 @@ from convogen.personas import PersonaHub, ReusedGroups, SampledGroups, open_hub
 from convogen.records import Profile
 from convogen.resources import shipped
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 PERSONA_HUB = SHARED / "persona_hub" / "personas.jsonl"
 PERSONA_CHAT = SHARED / "personachat" / "valid_original.json"
 needs_data = pytest.mark.skipif(

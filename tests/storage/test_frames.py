@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from run_rows import ROWS
-from test_formats import FORMATS, experience, written
+from storage.test_formats import FORMATS, experience, written
 
 import convogen.storage.run_folder
 from convogen import Experiment, Run, load_run, run
@@ -183,7 +183,7 @@ def test_scores_are_those_of_all_judges_but_for_what_was_moved_aside(tmp_path: P
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_readme_lists_the_columns(table: RunTable) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     [row] = [line for line in readme.splitlines() if line.startswith(f"| `{table}` |")]
     named = re.findall(r"`(\w+)`", row)[1:]
     left_out = ("_tokens", "lost_attempts")

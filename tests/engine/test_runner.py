@@ -148,7 +148,7 @@ def test_interrupted_it_stops_cleanly_and_says_how_to_go_on(
     tmp_path: Path, signal_number: signal.Signals, in_background: bool
 ) -> None:
     """The command is interrupted while an endpoint keeps it waiting, then run to its end."""
-    program = Path(__file__).parent / "programs" / "interrupted_run.py"
+    program = Path(__file__).parents[1] / "programs" / "interrupted_run.py"
     process = subprocess.Popen(
         [sys.executable, program, tmp_path / "run"],
         stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SAID = [{"role": "user", "content": "Is it raining?"}, {"role": "assistant", "content": "Yes."}]
 WITHOUT = {
     "run demo --n 1 --out demo": "embedded",

@@ -16,7 +16,7 @@ from convogen.errors import SourceError
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 
-SEEDS = Path(__file__).parent / "contract" / "seeds.jsonl"
+SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
 ALL = 6
 """Its seeds; a seventh dialogue is too short for one."""
 

@@ -14,7 +14,7 @@ from convogen.published import published
 from convogen.papers.dialogueforge.pass_rate_chart import draw
 from convogen.papers.dialogueforge.pass_rates import compare, published_rate, read_cell
 
-JUDGED = Path(__file__).parents[3] / "shared/data/dialogueforge/judgements/gpt-4o/uni_eval"
+JUDGED = Path(__file__).parents[4] / "shared/data/dialogueforge/judgements/gpt-4o/uni_eval"
 PNG = b"\x89PNG"
 
 
