@@ -7,12 +7,13 @@ from dataclasses import is_dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from convogen.metrics.statistics import Statistics
-from convogen.metrics.tally import Tally
 from convogen.storage.frames import frame
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
+
+    from convogen.metrics.statistics import Statistics
+    from convogen.metrics.tally import Tally
 
 __all__ = ["statistics_frame", "tally_frame"]
 
@@ -36,7 +37,7 @@ _PER_CONVERSATION = {
 
 def statistics_frame(found: Statistics) -> DataFrame:
     """Return one row, the same columns for every corpus."""
-    cells = list(_cells(Statistics, found))
+    cells = list(_cells(type(found), found))
     for kind in _REPETITION:
         view = found.repetition.get(kind)
         cells.append((f"repetition_{kind}", "float64", view.share if view else None))
