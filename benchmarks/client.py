@@ -20,14 +20,14 @@ from typing import Any
 
 from benchmarks.peers import PEERS, BareEndpoint, autogen_alone
 from benchmarks.served import ROOT
-from convogen.engine.ordered_tasks import run_to_end
+from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.runner import run_async
 from convogen.experiment.experiment import Experiment
 from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ChatModel, Request
 from convogen.models.opening import open_model
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 
 __all__ = ["Order", "Taken", "ordered", "started", "taken"]
@@ -116,9 +116,9 @@ def experiment(order: Order, chats: int, model: Any) -> Experiment:
 
 async def whole_run(
     chosen: Experiment, opened: Callable[[ModelSpec], ChatModel] = open_model
-) -> Tally:
+) -> RunProgress:
     """Generate into a folder that is thrown away; what was counted."""
-    tally = Tally()
+    tally = RunProgress()
     with tempfile.TemporaryDirectory() as folder:
         await run_async(chosen, f"{folder}/run", tally=tally, open_model=opened)
     return tally
@@ -137,7 +137,7 @@ async def bodies_of_chats(order: Order, calls: int) -> list[dict[str, Any]]:
     return [bodies[at % len(bodies)] for at in range(calls)]
 
 
-async def prepared(order: Order) -> tuple[Coroutine[Any, Any, Tally | None], int]:
+async def prepared(order: Order) -> tuple[Coroutine[Any, Any, RunProgress | None], int]:
     """The work that is ordered, ready to be measured, and the calls it makes without retries."""
     calls = order.chats * (2 * order.turns + 1)
     if order.what in ("run", "bare run", "scripted"):
@@ -177,7 +177,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     if order.core is not None:
         os.sched_setaffinity(0, [order.core])
-    print(json.dumps(asdict(run_to_end(measured(order)))))
+    print(json.dumps(asdict(run_until_complete(measured(order)))))
 
 
 if __name__ == "__main__":

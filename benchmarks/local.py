@@ -17,8 +17,8 @@ from convogen.experiment.experiment import Experiment
 from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.models.backends.gguf import EmbeddedModel
-from convogen.models.base import ChatModel, Reply, Request
-from convogen.models.progress import Tally
+from convogen.models.base import ChatModel, ModelReply, Request
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -42,7 +42,7 @@ class Recorded:
         self._began: float | None = None
         self.answered: list[tuple[Request, Usage, float]] = []
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         self._began = self._began or time.perf_counter()
         reply = await self._model.complete(request)
         self.answered.append((request, reply.usage, time.perf_counter() - self._began))
@@ -95,7 +95,7 @@ async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
         name: Role(experiment.model(name), experiment.sampling(name))
         for name in ("agent", "selector")
     }
-    traffic = Traffic(roles, 1, Tally(), lambda _: model)
+    traffic = Traffic(roles, 1, RunProgress(), lambda _: model)
     rules = ChatRules(turns, "auto", False, method.max_words, method.reasks)
     with tempfile.TemporaryDirectory() as folder:
         session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))

@@ -29,7 +29,7 @@ from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.faults import Advice, Faults, Refusal
 from convogen.models.backends.reported import read_error
 from convogen.models.backends.transport import Transport
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.models.spec import ModelSpec
 from convogen.redaction import Secrets
 
@@ -107,7 +107,7 @@ class BareEndpoint:
         self._transport = Transport(url, headers, spec.timeout_s, faults)
         self._faults = faults
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Answer one request; if the endpoint refuses a parameter, ask again without it."""
         while True:
             body, mode = self._dialect.body(request), self._dialect.json_mode

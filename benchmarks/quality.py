@@ -31,9 +31,9 @@ from convogen.experiment.experiment import Experiment
 from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.groupchat.messages import instructions, sayable
-from convogen.models.base import ChatModel, Reply, Request
+from convogen.models.base import ChatModel, ModelReply, Request
 from convogen.models.opening import open_model
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
 from convogen.records import Experience
@@ -54,7 +54,7 @@ class Recorded:
         self.n_turns = 1
         self.replies: list[dict[str, Any]] = []
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         reply = await self._model.complete(request)
         if request.role == "agent":
             asked = [[message.role, message.content] for message in request.messages]
@@ -90,7 +90,7 @@ async def _played(
         name: Role(experiment.model(name), experiment.sampling(name))
         for name in ("agent", "selector")
     }
-    traffic = Traffic(roles, IN_FLIGHT, Tally(), lambda _: recorded)
+    traffic = Traffic(roles, IN_FLIGHT, RunProgress(), lambda _: recorded)
     rules = ChatRules(replies + 1, "round_robin", False, method.max_words, method.reasks)
 
     def on_turn() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen import Experiment, run
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 
 SAMPLES = 100
 SMALLEST = 100
@@ -55,7 +55,7 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-class Curve(Tally):
+class Curve(RunProgress):
     """Takes a sample whenever so many more conversations are committed."""
 
     def __init__(self, n: int) -> None:
@@ -106,7 +106,7 @@ def apart(what: str, folder: Path, n: int) -> dict[str, float]:
     return json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
-class Slice(Tally):
+class Slice(RunProgress):
     """The clocks at every conversation."""
 
     def __init__(self) -> None:

@@ -93,7 +93,7 @@ class Prompt:
         except jinja2.TemplateSyntaxError as error:
             raise SourceError(f"{self.path} line {error.lineno}: {error.message}") from error
 
-    def given(self, **values: Any) -> Prompt:
+    def partial(self, **values: Any) -> Prompt:
         """The same prompt with some of its variables given already."""
         filled = copy(self)
         filled._given = {**self._given, **values}

@@ -73,7 +73,7 @@ def command(
     again, adds a judge's scores. A budget or a deadline is that of all cells together.
     """
     from convogen.cli.run import load_with, play, read_settings
-    from convogen.engine.run_budget import left
+    from convogen.engine.run_budget import remaining_limits
     from convogen.errors import ExperimentError
     from convogen.jsonl import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare
@@ -102,7 +102,7 @@ def command(
         say(f"cell {at} of {len(cells)}: {name}", err=True)
         others = [out / other.name for other in cells.values() if other is not cell]
         begun = [load_run(one) for one in others if (one / "manifest.json").exists()]
-        rest = left(limits, begun, monotonic() - began)
+        rest = remaining_limits(limits, begun, monotonic() - began)
         runs[name] = play(cell, out / cell.name, False, rest)
     found = compare(runs, wanted)
     text = json.dumps(found, indent=1, ensure_ascii=False)

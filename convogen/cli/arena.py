@@ -60,7 +60,7 @@ def command(
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena
-    from convogen.judges.reference_dialogues import paired
+    from convogen.judges.reference_dialogues import pair_by_seed
     from convogen.papers.dialogueforge.arena_ranking import Match, standings
     from convogen.storage.task_log import refuse_strewing
 
@@ -72,7 +72,7 @@ def command(
     # In whichever order they are named, two sources meet in the same folder.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]
-    pairs = [(i, j, *paired(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)]
+    pairs = [(i, j, *pair_by_seed(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)]
     model = judge_model(models, base_urls, prices)
     judge_runs(
         [(pair, beside) for _, _, pair, beside in pairs], Arena(), model, n, concurrency, fresh

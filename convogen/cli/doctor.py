@@ -15,8 +15,8 @@ from convogen.cli._shared.options import base_url_option, model_option, models_f
 from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from convogen.generation.structured_output import Draft
-    from convogen.models.base import ChatModel, Reply
+    from convogen.generation.structured_output import StructuredReply
+    from convogen.models.base import ChatModel, ModelReply
     from convogen.models.spec import ModelSpec
 
 __all__ = ["command"]
@@ -102,7 +102,7 @@ class _Calls:
     def __init__(self, model: ChatModel, spec: ModelSpec) -> None:
         self._model, self._spec = model, spec
 
-    async def _ask(self, text: str, system: str = SYSTEM, **more: Any) -> Reply:
+    async def _ask(self, text: str, system: str = SYSTEM, **more: Any) -> ModelReply:
         from convogen.models.base import Message, Request, Sampling
 
         room = more.pop("max_tokens", ROOM if self._spec.kind == "endpoint" else SHORT_ROOM)
@@ -112,7 +112,7 @@ class _Calls:
             Request("doctor", self._spec.identity, messages, sampling, **more)
         )
 
-    async def _try(self, text: str, **more: Any) -> Reply | str:
+    async def _try(self, text: str, **more: Any) -> ModelReply | str:
         """Return a reply, or why there is none: what one call lacks is no reason to stop."""
         from convogen.errors import ModelConfigError, ModelFault
         from convogen.models.base import Transient
@@ -191,19 +191,19 @@ class _Calls:
         return {"tokens_a_second": round(reply.usage.completion_tokens / seconds, 1)}
 
 
-def _cast_model() -> type[Draft]:
+def _cast_model() -> type[StructuredReply]:
     """The form of a small JSON object with all that the schemas of runs have."""
     from pydantic import Field, create_model
 
-    from convogen.generation.structured_output import Draft
+    from convogen.generation.structured_output import StructuredReply
     from convogen.text.lengths import Words
 
     person = create_model(
         "DoctorPerson",
-        __base__=Draft,
+        __base__=StructuredReply,
         name=(str, Words(4).field(shortest=1)),
         trait=(str, Words(5).field()),
     )
     people: Any = (list[person], Field(min_length=2, max_length=2))
     colour: Any = (Literal["red", "green", "blue"], ...)
-    return create_model("DoctorCast", __base__=Draft, people=people, colour=colour)
+    return create_model("DoctorCast", __base__=StructuredReply, people=people, colour=colour)

@@ -113,7 +113,7 @@ def summarization_command(
     from convogen.cli.run import NO_MODEL
     from convogen.downstream.summarization import Summarization, summarization
     from convogen.engine.item_runner import Asking
-    from convogen.models.progress import Tally
+    from convogen.models.progress import RunProgress
 
     open_run(str(run))
     task = Summarization(
@@ -127,7 +127,7 @@ def summarization_command(
     if not task.models:
         say(NO_MODEL, err=True)
     out = _free(out or run / "downstream" / f"summarization-{task.training.name}.json")
-    tally = Tally()
+    tally = RunProgress()
     asking = Asking(run / "downstream", concurrency, tally)
     found = summarization(task, asking, lambda line: say(line, err=True))
     if calls := tally.counts["calls"]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.judges import Judge
-    from convogen.judges.reference_dialogues import Beside
+    from convogen.judges.reference_dialogues import ReferenceDialogues
     from convogen.reports import Measured
     from convogen.storage.run_folder import Run
 
@@ -72,7 +72,7 @@ def command(
     from convogen.engine.judge_runner import open_judge
     from convogen.judges.verdict_files import PROTOCOLS
     from convogen.metrics import available_cores
-    from convogen.reports import groundedness, judged_by_all, measure_source, write_statistics
+    from convogen.reports import judge_summary, scores_by_judge, measure_source, write_statistics
     from convogen.reports.matching import matched_corpora
     from convogen.reports.verdicts import told_apart
 
@@ -99,8 +99,8 @@ def command(
         write_statistics(run.folder, statistics)
         scoring = judge_name if judge_name and judge_name not in PROTOCOLS else "geval"
         told = {
-            "groundedness": groundedness(run, scoring),
-            "judged": judged_by_all(run),
+            "groundedness": judge_summary(run, scoring),
+            "judged": scores_by_judge(run),
             "verdicts": told_apart(run),
         }
         first = next(run.conversations(), None)
@@ -138,11 +138,11 @@ def _open(source: str, out: Path | None) -> Run:
     return corpus
 
 
-def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
+def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | None:
     """The real dialogues that a judge needs; None where it needs none."""
     from convogen.corpora.seeds import seed_dialogues
     from convogen.errors import SourceError
-    from convogen.judges.reference_dialogues import Beside, CorpusFolder, real_dialogues
+    from convogen.judges.reference_dialogues import ReferenceDialogues, CorpusFolder, real_dialogues
     from convogen.storage.run_folder import load_run
 
     if judge.needs != "beside":
@@ -156,7 +156,7 @@ def _beside(run: Run, judge: Judge, real: str | None) -> Beside | None:
                 "name the corpus of the real ones (--real)"
             )
         run = load_run(run.source)
-    return Beside(f"seeds of {run.folder}", {**seed_dialogues(run)})
+    return ReferenceDialogues(f"seeds of {run.folder}", {**seed_dialogues(run)})
 
 
 def _print(

@@ -12,7 +12,7 @@ from convogen.cli._shared.numbers import Amount, WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
 if TYPE_CHECKING:
-    from convogen.exports import Exported, Plan
+    from convogen.exports import Exported, ExportPlan
 
 __all__ = ["command"]
 
@@ -127,7 +127,7 @@ def command(
 ) -> None:
     """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
     from convogen.cli.run import read_settings
-    from convogen.exports import Plan, check_name, export_run, open_exporter, parse_splits, push
+    from convogen.exports import ExportPlan, check_name, export_run, open_exporter, parse_splits, push
     from convogen.metrics import available_cores
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun
@@ -149,7 +149,7 @@ def command(
     options = {key: value for key, value in given.items() if value is not None}
     exporter = open_exporter(format_, {**options, **read_settings(settings)})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
-    plan = Plan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
+    plan = ExportPlan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)
@@ -162,7 +162,7 @@ def command(
         say(push(out, push_to_hub, private), err=as_json)
 
 
-def _print(exported: Exported, plan: Plan) -> None:
+def _print(exported: Exported, plan: ExportPlan) -> None:
     for split in plan.splits:
         conversations, rows = exported.conversations[split], exported.rows[split]
         none = "; no file" if not rows else ""

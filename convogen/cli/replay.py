@@ -62,9 +62,9 @@ def command(
 def _whole(folder: Path, out: Path | None) -> int:
     from convogen.cli._shared.display import live
     from convogen.engine.replay import replay_run
-    from convogen.models.progress import Tally
+    from convogen.models.progress import RunProgress
 
-    tally = Tally()
+    tally = RunProgress()
     with live(_experiment(folder), tally):
         found = replay_run(folder, out, tally=tally)
     rejected = f", {found.n_rejected} rejected" if found.n_rejected else ""

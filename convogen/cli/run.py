@@ -116,9 +116,9 @@ def play(
     """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
     from convogen.cli._shared.display import live
     from convogen.engine.runner import run
-    from convogen.models.progress import Tally
+    from convogen.models.progress import RunProgress
 
-    tally = Tally()
+    tally = RunProgress()
     try:
         with live(loaded, tally, console):
             played = run(
@@ -248,7 +248,7 @@ def notices(experiment: Any) -> list[str]:
     lines += sorted(
         {line for role in experiment.roles for line in _assumed(experiment.model(role))}
     )
-    if (tasks := experiment.method.tasks()) and tasks > experiment.n:
+    if (tasks := experiment.method.task_count()) and tasks > experiment.n:
         lines.append(f"asked for: {experiment.n} of {tasks}")
     return lines
 

@@ -101,7 +101,7 @@ def command(
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
-    from convogen.training.tuning import Plan, fine_tune
+    from convogen.training.tuning import TrainingPlan, fine_tune
 
     if learn == "inquirer" and (agent_prompt or encounter_prompt or max_words):
         raise click.UsageError(
@@ -110,7 +110,7 @@ def command(
     own = {
         key: given[key] for key in ("n", "n_held_out", "steps", "seed") if given[key] is not None
     }
-    plan = Plan(
+    plan = TrainingPlan(
         base,
         train,
         held_out,

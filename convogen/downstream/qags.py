@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from convogen.engine.item_runner import Asking, fingerprint, role_of
 from convogen.errors import ModelFault
-from convogen.generation.structured_output import Unusable, find_json, read_object
+from convogen.generation.structured_output import UnusableReply, find_json, read_object
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.session import Answer, Session
@@ -121,7 +121,7 @@ async def _answers(
     said = await session.ask(ANSWERER, asked, schema=schema)
     try:
         data = read_object(said, fields)
-    except Unusable as fault:
+    except UnusableReply as fault:
         raise ModelFault("answers_unreadable", f"answers: {fault}", said.text) from fault
     for cut in cut_texts(data, schema, said.finish_reason):
         data[str(cut.path[0])] = trimmed(cut.text)

@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from convogen.engine.ordered_tasks import run_to_end
+from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.replay import recorded_run
-from convogen.engine.run_observability import log_outcome, observed
+from convogen.engine.run_observability import log_outcome, observe_run
 from convogen.engine.runner import describe, name_task, now, open_roles
 from convogen.errors import ExperimentError, RunStopped
 from convogen.experiment.experiment import Experiment
 from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.opening import open_model
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
@@ -39,7 +39,7 @@ def replay_conversation(
     out: str | Path | None = None,
     *,
     models: Mapping[str, Any] | None = None,
-    tally: Tally | None = None,
+    tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
     """Play a conversation of a run again, its replies new from turn `from_turn` on (1: the first).
@@ -57,7 +57,7 @@ def replay_conversation(
     new = then if models is None else Experiment.load(file, {"n": 1, "models": dict(models)})
     branch = _Branch(run, run.conversation(conversation), from_turn, then, new)
     target = Path(out) if out is not None else run.folder.with_name(branch.name)
-    return run_to_end(branch.play(target, tally or Tally(), open_model))
+    return run_until_complete(branch.play(target, tally or RunProgress(), open_model))
 
 
 class _Branch:
@@ -81,7 +81,7 @@ class _Branch:
         self._kept = from_turn - 1 - openings
         self._source = str(run.manifest.get("fingerprint"))
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
-        text = json.dumps([origin, new.essence["roles"]], sort_keys=True, ensure_ascii=False)
+        text = json.dumps([origin, new.fingerprint_inputs["roles"]], sort_keys=True, ensure_ascii=False)
         self._fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         spelt = re.sub(r"[^\w.-]+", "-", old.id)[:80]  # an id may hold what no name of a folder may
         self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
@@ -91,7 +91,7 @@ class _Branch:
         }
 
     async def play(
-        self, target: Path, tally: Tally, open_model: Callable[[ModelSpec], ChatModel]
+        self, target: Path, tally: RunProgress, open_model: Callable[[ModelSpec], ChatModel]
     ) -> Run:
         """Play it into a folder, or finish what was begun there."""
         then = Traffic(open_roles(self._then), 1, tally, lambda _: NoModel())
@@ -103,7 +103,7 @@ class _Branch:
                 target, self._fingerprint, new.to_yaml(), self._manifest, new.is_read_from
             )
             if not store.committed:
-                with observed(self._new, store):
+                with observe_run(self._new, store):
                     await self._converse(store, then, live)
             store.note({"complete": True, "ended_at": now()})
         finally:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convogen.engine.ordered_tasks import WINDOW, InOrder, run_to_end
+from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.opening import open_model
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -42,7 +42,7 @@ def fingerprint(essence: Any) -> str:
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
     """A role's model, with what suits it where the sampling leaves it open."""
     suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
-    return Role(spec, sampling.over(suits))
+    return Role(spec, sampling.with_defaults(suits))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Asking:
 
     folder: Path
     concurrency: int = 8
-    tally: Tally | None = None
+    tally: RunProgress | None = None
     open_model: Callable[[ModelSpec], ChatModel] = open_model
 
     def rows(
@@ -74,17 +74,17 @@ class Asking:
             },
         }
         mark = fingerprint(whole)
-        return run_to_end(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
+        return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
     async def _rows(
         self, folder: Path, whole: Mapping[str, Any], roles: Mapping[str, Role], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
         claim(folder)
         held, path = lock(folder), folder / "rows.jsonl"
-        tally = self.tally or Tally()
+        tally = self.tally or RunProgress()
         try:
             log = TaskLog(folder, [], [path], key="item")
-            done = log.mend(complete=False).committed
+            done = log.recover(complete=False).committed
             if done < n:
                 write_whole(folder / "manifest.json", json.dumps(whole, ensure_ascii=False) + "\n")
                 traffic = Traffic(roles, self.concurrency, tally, self.open_model)
@@ -114,7 +114,7 @@ class _Asked:
         self._ask = ask
 
     async def run(self, done: int, n: int, window: int) -> None:
-        line = InOrder(self._start, done)
+        line = OrderedTaskRunner(self._start, done)
         try:
             for number in range(done, n):
                 row, journal = await line.next(min(n - number, window))

@@ -21,14 +21,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from convogen.engine.hopeless import FIRST, FirstTasks, Way
-from convogen.engine.ordered_tasks import WINDOW, InOrder, run_to_end
+from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.inputs.keys import first_fault
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
-from convogen.judges.reference_dialogues import Beside, CorpusFolder
+from convogen.judges.reference_dialogues import ReferenceDialogues, CorpusFolder
 from convogen.models.base import ChatModel, Sampling
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
 from convogen.models.tracing import span
 from convogen.models.traffic.journal import Journal
@@ -68,11 +68,11 @@ def judge_run(
     judge: Judge | str,
     spec: ModelSpec | str,
     *,
-    beside: Beside | None = None,
+    beside: ReferenceDialogues | None = None,
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
-    tally: Tally | None = None,
+    tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
     """Score the first `n` conversations of a run (all where None), or go on where it stopped.
@@ -96,7 +96,7 @@ def judge_run(
         tally=tally,
         open_model=open_model,
     )
-    return run_to_end(arguments, "judge_run_async")
+    return run_until_complete(arguments, "judge_run_async")
 
 
 async def judge_run_async(
@@ -104,11 +104,11 @@ async def judge_run_async(
     judge: Judge | str,
     spec: ModelSpec | str,
     *,
-    beside: Beside | None = None,
+    beside: ReferenceDialogues | None = None,
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
-    tally: Tally | None = None,
+    tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
     """`judge_run` for callers that have an event loop."""
@@ -118,10 +118,10 @@ async def judge_run_async(
     total = count_scores(run, judge, n, beside)
     if fresh:
         move_scores_aside(run.folder, judge.name)
-    tally = tally or Tally()
+    tally = tally or RunProgress()
     in_flight = concurrency or (8 if spec.kind == "embedded" else 64)
     embedded = EMBEDDED_SAMPLING[ROLE] if spec.is_shipped else Sampling()
-    role = Role(spec, embedded.over(judge.sampling))
+    role = Role(spec, embedded.with_defaults(judge.sampling))
     manifest = _manifest(judge, role, _data(run, judge, beside))
     if isinstance(run, CorpusFolder):
         manifest["source"] = run.source
@@ -144,7 +144,7 @@ async def judge_run_async(
     return run
 
 
-def count_scores(run: Run, judge: Judge, n: int | None = None, beside: Beside | None = None) -> int:
+def count_scores(run: Run, judge: Judge, n: int | None = None, beside: ReferenceDialogues | None = None) -> int:
     """How many scores the first `n` conversations get.
 
     Raises `SourceError` where one has no experience, or nothing beside it, to be judged by.
@@ -153,7 +153,7 @@ def count_scores(run: Run, judge: Judge, n: int | None = None, beside: Beside | 
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ScoreTask:
     judged: Judged
     aspect: str
 
@@ -162,7 +162,7 @@ class _Place:
         return self.judged.conversation.id, self.aspect
 
 
-def _plan(run: Run, judge: Judge, n: int | None, beside: Beside | None) -> Iterator[_Place]:
+def _plan(run: Run, judge: Judge, n: int | None, beside: ReferenceDialogues | None) -> Iterator[_ScoreTask]:
     """All scores in order. The experiences are read along, not held: both files are in order."""
     if judge.needs == "beside" and beside is None:
         raise SourceError(
@@ -186,7 +186,7 @@ def _plan(run: Run, judge: Judge, n: int | None, beside: Beside | None) -> Itera
             )
         other = beside.of(conversation, place) if beside and judge.needs == "beside" else ()
         for aspect in judge.aspects(experience):
-            yield _Place(Judged(conversation, experience, other), aspect)
+            yield _ScoreTask(Judged(conversation, experience, other), aspect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class _Judging:
         store: ScoreStore,
         traffic: Traffic,
         fingerprint: str,
-        places: Iterator[_Place],
+        places: Iterator[_ScoreTask],
     ) -> None:
         self._run = run
         self._judge = judge
@@ -221,7 +221,7 @@ class _Judging:
         store = self._store
         self._traffic.tally.add("scores", min(store.committed, total))
         self._skip_committed()
-        line = InOrder(self._start, store.committed)
+        line = OrderedTaskRunner(self._start, store.committed)
         try:
             while store.committed < total:
                 missing = min(total - store.committed, window)
@@ -251,7 +251,7 @@ class _Judging:
     def _start(self, number: int) -> Coroutine[Any, Any, _Given]:
         return self._score(number, next(self._places))
 
-    async def _score(self, number: int, place: _Place) -> _Given:
+    async def _score(self, number: int, place: _ScoreTask) -> _Given:
         text = "/".join((self._fingerprint, *place.key))
         seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
         journal = self._store.journal(number)
@@ -307,7 +307,7 @@ def _log_score(task: int, score: Score) -> None:
     LOG.debug("commit", extra=facts)
 
 
-def _data(run: Run, judge: Judge, beside: Beside | None) -> dict[str, str]:
+def _data(run: Run, judge: Judge, beside: ReferenceDialogues | None) -> dict[str, str]:
     """What is judged, as far as no run folder keeps it as it is."""
     data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
     return data | ({"beside": beside.digest} if beside and judge.needs == "beside" else {})
@@ -319,7 +319,7 @@ def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
         "format": SCORE_FORMAT,
         "model": role.spec.identity,
         "sampling": role.sampling.model_dump(exclude_none=True),
-        **judge.essence,
+        **judge.fingerprint_inputs,
         **data,
     }
     text = json.dumps(essence, sort_keys=True, ensure_ascii=False)

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from convogen.errors import LoopRunning
 
-__all__ = ["GRACE_S", "WINDOW", "InOrder", "run_to_end"]
+__all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
 WINDOW = 4
 """Tasks under way for each call that may be in flight; bounds memory, hides slow tasks."""
@@ -29,7 +29,7 @@ chats under way a full collection halts all of them for half a second, and finds
 T = TypeVar("T")
 
 
-class InOrder(Generic[T]):
+class OrderedTaskRunner(Generic[T]):
     """Plays tasks from number `first` on; a task that raises ends the whole at once."""
 
     def __init__(self, play: Callable[[int], Coroutine[Any, Any, T]], first: int) -> None:
@@ -85,7 +85,7 @@ class InOrder(Generic[T]):
             self._broken.exception()
 
 
-def run_to_end(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
+def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
     """Run a coroutine in an event loop of its own; SIGTERM stops it as Ctrl-C does.
 
     A process in the background may have SIGINT ignored, so SIGTERM does not go by way of it.

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from convogen.engine.ordered_tasks import run_to_end
-from convogen.engine.run_observability import log_outcome, observed
+from convogen.engine.ordered_tasks import run_until_complete
+from convogen.engine.run_observability import log_outcome, observe_run
 from convogen.engine.runner import describe, name_task, now, open_roles
 from convogen.errors import RunFolderError
 from convogen.experiment.experiment import Experiment
@@ -25,7 +25,7 @@ from convogen.gates import GateLine
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import parse_row
 from convogen.methods.base import RunInputs, Task
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.traffic.recorded import NoModel, NotRecorded, RecordedJournal
 from convogen.models.traffic.router import Traffic
 from convogen.storage.run_folder import Outcome, Run, RunStore, differences, load_run
@@ -61,7 +61,7 @@ class Replayed:
 
 
 def replay_run(
-    folder: str | Path, out: str | Path | None = None, *, tally: Tally | None = None
+    folder: str | Path, out: str | Path | None = None, *, tally: RunProgress | None = None
 ) -> Replayed:
     """Play a run's committed tasks again from their recorded calls; no model is asked.
 
@@ -75,7 +75,7 @@ def replay_run(
             target = Path(stack.enter_context(TemporaryDirectory(prefix="convogen-replay-")))
         elif (target := Path(out)).exists():
             raise RunFolderError(f"{target}: is there already; name a new folder with --out")
-        return run_to_end(_replay(run, target, tally or Tally()))
+        return run_until_complete(_replay(run, target, tally or RunProgress()))
 
 
 def recorded_run(folder: str | Path) -> Run:
@@ -93,19 +93,19 @@ def recorded_run(folder: str | Path) -> Run:
     return run
 
 
-async def _replay(run: Run, target: Path, tally: Tally) -> Replayed:
+async def _replay(run: Run, target: Path, tally: RunProgress) -> Replayed:
     source = run.manifest
     fingerprint = str(source.get("fingerprint"))
     experiment = Experiment.load(run.folder / "experiment.yaml")
     changed = None
     if experiment.fingerprint != fingerprint:
-        changed = differences(source.get("experiment"), experiment.essence)
+        changed = differences(source.get("experiment"), experiment.fingerprint_inputs)
     origin = {"run": str(run.folder.resolve()), "fingerprint": fingerprint}
     manifest = describe(experiment) | {"fingerprint": fingerprint, "replay_of": origin}
     total = run.check().committed
     store = RunStore.open(target, fingerprint, experiment.to_yaml(), manifest)
     try:
-        with observed(experiment, store):
+        with observe_run(experiment, store):
             replay = _Replay(run, experiment, fingerprint, store, tally)
             while replay.difference is None and store.committed < total:
                 await replay.task(store.committed)
@@ -119,7 +119,7 @@ async def _replay(run: Run, target: Path, tally: Tally) -> Replayed:
 
 class _Replay:
     def __init__(
-        self, run: Run, experiment: Experiment, fingerprint: str, store: RunStore, tally: Tally
+        self, run: Run, experiment: Experiment, fingerprint: str, store: RunStore, tally: RunProgress
     ) -> None:
         self._run, self._store, self._tally = run, store, tally
         self._fingerprint = fingerprint

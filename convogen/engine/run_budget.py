@@ -12,7 +12,7 @@ from convogen.models.prices import Pricer, pricer
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.storage.run_folder import Run, RunStore
 
-__all__ = ["count_earlier", "left", "role_prices", "told"]
+__all__ = ["charge_earlier_spending", "remaining_limits", "role_prices", "describe_budget_stop"]
 
 
 def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
@@ -45,12 +45,12 @@ def _dearest(prices: Sequence[Pricer]) -> Pricer:
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 
-def count_earlier(budget: Budget, store: RunStore) -> None:
+def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
     """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
-def left(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
+def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
     """What a run may take of limits that it shares with other runs, after so many seconds."""
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
@@ -82,7 +82,7 @@ def _tokens(rows: Iterable[Mapping[str, Any]]) -> int:
     return sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
 
 
-def told(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
+def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
     """The end of a run in one line: why, what is done, what was spent, how to go on."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)

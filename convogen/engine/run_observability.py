@@ -13,13 +13,13 @@ from convogen.models.tracing import span
 from convogen.storage.run_folder import Outcome, RunStore
 from convogen.telemetry.log import run_log
 
-__all__ = ["log_outcome", "observed"]
+__all__ = ["log_outcome", "observe_run"]
 
 LOG = logging.getLogger("convogen.run")
 
 
 @contextmanager
-def observed(experiment: Experiment, store: RunStore) -> Generator[None]:
+def observe_run(experiment: Experiment, store: RunStore) -> Generator[None]:
     """Log and trace one start of a run."""
     began = time.perf_counter()
     facts = {"name": experiment.name, "fingerprint": store.fingerprint, "n": experiment.n}

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
-from convogen.engine.ordered_tasks import WINDOW, InOrder, run_to_end
-from convogen.engine.run_budget import count_earlier, role_prices, told
-from convogen.engine.run_observability import log_outcome, observed
+from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
+from convogen.engine.run_budget import charge_earlier_spending, role_prices, describe_budget_stop
+from convogen.engine.run_observability import log_outcome, observe_run
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -30,10 +30,10 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.backends.account import place_of
 from convogen.models.base import ChatModel
 from convogen.models.opening import open_model
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.tracing import span
-from convogen.models.traffic.admission import Gate
+from convogen.models.traffic.admission import AdmissionQueue
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.provenance import last_calls, moved
 from convogen.models.traffic.router import Role, Traffic
@@ -66,7 +66,7 @@ def run(
     fresh: bool = False,
     limits: Limits | None = None,
     pilot: int | None = None,
-    tally: Tally | None = None,
+    tally: RunProgress | None = None,
     on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
@@ -90,7 +90,7 @@ def run(
         on_conversation=on_conversation,
         open_model=open_model,
     )
-    return run_to_end(arguments, "run_async")
+    return run_until_complete(arguments, "run_async")
 
 
 async def run_async(
@@ -100,7 +100,7 @@ async def run_async(
     fresh: bool = False,
     limits: Limits | None = None,
     pilot: int | None = None,
-    tally: Tally | None = None,
+    tally: RunProgress | None = None,
     on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
@@ -111,9 +111,9 @@ async def run_async(
         experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     fingerprint = experiment.fingerprint
-    tally = tally or Tally()
+    tally = tally or RunProgress()
     limits = limits or Limits()
-    gate = Gate(Budget(limits, role_prices(experiment, limits)))
+    gate = AdmissionQueue(Budget(limits, role_prices(experiment, limits)))
     traffic = Traffic(open_roles(experiment), experiment.concurrency, tally, open_model, gate)
     store: RunStore | None = None
     try:
@@ -127,12 +127,12 @@ async def run_async(
         tally.add("conversations", store.n_conversations)
         tally.add("failures", store.n_failures)
         tally.add("rejected", store.n_rejected)
-        count_earlier(gate.budget, store)
+        charge_earlier_spending(gate.budget, store)
         traffic.provenance.earlier(last_calls(folder / "ledger.jsonl"))
         if line := moved(before, store.manifest.get("models", {})):
             tally.say(line)
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
-        with observed(experiment, store):
+        with observe_run(experiment, store):
             async with gate.until_deadline():
                 engine = _Engine(experiment, store, traffic, tally, gate.budget, on_conversation)
                 await engine.run(wanted)
@@ -140,7 +140,7 @@ async def run_async(
             store.note({"complete": True, "ended_at": now()})
     except BudgetReached as reached:
         assert store is not None
-        raise told(reached, store, experiment.n) from None
+        raise describe_budget_stop(reached, store, experiment.n) from None
     finally:
         await traffic.close()
         if store is not None:
@@ -162,7 +162,7 @@ class _Engine:
         experiment: Experiment,
         store: RunStore,
         traffic: Traffic,
-        tally: Tally,
+        tally: RunProgress,
         budget: Budget,
         on_conversation: OnConversation | None,
     ) -> None:
@@ -193,7 +193,7 @@ class _Engine:
         self._kept = drop(store.folder, store.committed)
         play = self._start()
         self._gates.restore()
-        line = InOrder(lambda number: self._play(play, number), store.committed)
+        line = OrderedTaskRunner(lambda number: self._play(play, number), store.committed)
         try:
             while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                 self._check_limits()
@@ -222,7 +222,7 @@ class _Engine:
     @property
     def _left(self) -> int:
         """How many tasks of the plan are not committed; the window where it has no end."""
-        tasks = self._experiment.method.tasks()
+        tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
     def _start(self) -> Play:
@@ -298,7 +298,7 @@ def _setting(role: str, parameter: str, value: object) -> str:
 
 def _may_all_fail(experiment: Experiment) -> bool:
     """Whether the user says so, or the plan is so short that all of it is under way at once."""
-    limit, tasks = experiment.common.max_failures, experiment.method.tasks()
+    limit, tasks = experiment.common.max_failures, experiment.method.task_count()
     return (limit or 0) >= experiment.n or (tasks or UNTRIED + 1) <= UNTRIED
 
 
@@ -310,11 +310,11 @@ def _afterwards(experiment: Experiment, store: RunStore) -> str:
 
 
 def _done(experiment: Experiment, store: RunStore) -> int:
-    return experiment.counted(store.n_conversations, store.n_failures + store.n_rejected)
+    return experiment.progress(store.n_conversations, store.n_failures + store.n_rejected)
 
 
 def _exhausted(experiment: Experiment, store: RunStore) -> bool:
-    return store.committed == experiment.method.tasks()
+    return store.committed == experiment.method.task_count()
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
@@ -363,7 +363,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "started_at": now(),
         "packages": packages,
         "models": {role: _described(experiment.model(role)) for role in experiment.roles},
-        "experiment": experiment.essence,
+        "experiment": experiment.fingerprint_inputs,
     }
 
 

@@ -169,16 +169,16 @@ class Experiment:
     def n(self) -> int:
         """How many conversations are asked for, no more than the method's plan has tasks.
 
-        Of a method with `each_once`: how many tasks.
+        Of a method with `counts_failed_tasks`: how many tasks.
         """
-        given, there = self.common.n, self.method.tasks()
+        given, there = self.common.n, self.method.task_count()
         if there is None:
             return given or DEFAULT_N
         return min(given or there, there)
 
-    def counted(self, conversations: int, others: int) -> int:
-        """How much of n is done; of a method with `each_once`, failed and rejected ones count."""
-        return conversations + others if self.method.each_once else conversations
+    def progress(self, conversations: int, others: int) -> int:
+        """How much of n is done; of a method with `counts_failed_tasks`, failed and rejected ones count."""
+        return conversations + others if self.method.counts_failed_tasks else conversations
 
     @property
     def max_failures(self) -> int:
@@ -221,9 +221,9 @@ class Experiment:
             if settings.max_tokens:
                 room = {"max_tokens": min(settings.max_tokens, EMBEDDED_ROOM)}
                 settings = settings.model_copy(update=room)
-            settings = suits.over(settings)
+            settings = suits.with_defaults(settings)
         own = self.common.sampling.get(role)
-        return own.over(settings) if own else settings
+        return own.with_defaults(settings) if own else settings
 
     @property
     def packages(self) -> dict[str, str]:
@@ -249,7 +249,7 @@ class Experiment:
         }
 
     @cached_property
-    def essence(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """What changes the data, as plain values."""
         roles = {
             role: {
@@ -266,13 +266,13 @@ class Experiment:
             "roles": roles,
             "prompts": {step: prompt.hash for step, prompt in self.prompts.items()},
             "sources": self.method.sources(),
-            **({"gates": [gate.essence for gate in self.gates]} if self.gates else {}),
+            **({"gates": [gate.fingerprint_inputs for gate in self.gates]} if self.gates else {}),
         }
 
     @cached_property
     def fingerprint(self) -> str:
         """Identifies the data this experiment makes; 16 hexadecimal digits."""
-        text = json.dumps(self.essence, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(self.fingerprint_inputs, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def is_read_from(self, path: Path) -> bool:

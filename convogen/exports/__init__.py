@@ -10,7 +10,7 @@ Everything is streamed, and written whole or not at all.
 from __future__ import annotations
 
 from convogen.exports.base import Column, Exporter, Item
-from convogen.exports.exporting import Exported, Plan, export_run, open_exporter
+from convogen.exports.exporting import Exported, ExportPlan, export_run, open_exporter
 from convogen.exports.joining import JOINS
 from convogen.exports.publishing import check_name, push
 from convogen.exports.splits import parse_splits
@@ -21,7 +21,7 @@ __all__ = [
     "Exported",
     "Exporter",
     "Item",
-    "Plan",
+    "ExportPlan",
     "check_name",
     "export_run",
     "open_exporter",

@@ -24,7 +24,7 @@ from convogen.exports.licences import GENERATED
 from convogen.metrics import Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES
 from convogen.redaction import masked
-from convogen.reports import groundedness
+from convogen.reports import judge_summary
 from convogen.reports.cells import number_text
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
@@ -34,7 +34,7 @@ from convogen.storage.waiting import readable
 from convogen.version import __version__
 
 if TYPE_CHECKING:
-    from convogen.exports.exporting import Exported, Plan
+    from convogen.exports.exporting import Exported, ExportPlan
 
 __all__ = ["CardFacts", "card_text"]
 
@@ -70,7 +70,7 @@ class CardFacts:
         with readable(run) as place:
             corpus = open_corpus(str(place), "convogen", strict=True)
             statistics = measure(_First(corpus, conversations), "text", workers)
-        judged = groundedness(run)
+        judged = judge_summary(run)
         failures = Counter(f"{failure.stage}: {failure.kind}" for failure in run.failures())
         made = {"complete": manifest.get("complete"), "models": manifest.get("models")}
         known: dict[str, Any] = {
@@ -105,7 +105,7 @@ class _First:
         """Nothing: not all of the corpus was read."""
 
 
-def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
+def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
     """The card as Markdown, front matter included."""
     manifest = facts.manifest
     essence: dict[str, Any] = manifest.get("experiment", {})
@@ -141,7 +141,7 @@ def card_text(facts: CardFacts, plan: Plan, exported: Exported) -> str:
     return f"---\n{matter}---\n{body}"
 
 
-def _front_matter(manifest: Mapping[str, Any], plan: Plan, exported: Exported) -> dict[str, Any]:
+def _front_matter(manifest: Mapping[str, Any], plan: ExportPlan, exported: Exported) -> dict[str, Any]:
     """What the hub and `load_dataset` read of a card."""
     exporter, total = plan.exporter, exported.conversations.total()
     matter: dict[str, Any] = {

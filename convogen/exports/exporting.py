@@ -34,11 +34,11 @@ from convogen.plugins import registry
 from convogen.storage.run_folder import Run, load_run
 from convogen.version import __version__
 
-__all__ = ["Exported", "Plan", "export_run", "open_exporter"]
+__all__ = ["Exported", "ExportPlan", "export_run", "open_exporter"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExportPlan:
     """What to export and how: `splits` are shares by name, `joins` some of `JOINS`.
 
     `alternatives` are folders of runs and replays to compare with, besides the replays that are
@@ -90,7 +90,7 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
 
 
 def export_run(
-    run: str | Path | Run, out: str | Path, plan: Plan | str = "jsonl", workers: int = 1
+    run: str | Path | Run, out: str | Path, plan: ExportPlan | str = "jsonl", workers: int = 1
 ) -> Exported:
     """Export what is committed in a run into a folder, whole or not at all.
 
@@ -100,7 +100,7 @@ def export_run(
     holds something already.
     """
     run, out = run if isinstance(run, Run) else load_run(run), Path(out)
-    plan = Plan(open_exporter(plan, {})) if isinstance(plan, str) else plan
+    plan = ExportPlan(open_exporter(plan, {})) if isinstance(plan, str) else plan
     _check(plan)
     exporter = plan.exporter
     with registry.blaming("exporters", exporter.name):
@@ -136,7 +136,7 @@ def export_run(
     return exported
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: ExportPlan) -> None:
     """Raise `SourceError` for joins that are not known, and alternatives that nothing compares."""
     unknown = [name for name in plan.joins if name not in JOINS]
     if unknown:
@@ -150,7 +150,7 @@ def _write(
     contents: Contents,
     labels: Mapping[str, str],
     kinds: Mapping[str, Column],
-    plan: Plan,
+    plan: ExportPlan,
     folder: Path,
     exported: Exported,
 ) -> None:
@@ -196,7 +196,7 @@ def _count(exported: Exported, item: Item, split: str, rows: int) -> None:
     exported.example = exported.example or item
 
 
-def _description(run: Run, plan: Plan, exported: Exported) -> dict[str, Any]:
+def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
     """`export.json`: what another program wants to know of an export."""
     manifest = run.manifest
     splits = {

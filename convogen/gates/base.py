@@ -82,7 +82,7 @@ class Gate(Keys, ABC):
         return {}
 
     @property
-    def essence(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """What changes which conversations are accepted."""
         parameters = self.model_dump(mode="json", exclude=set(self.path_fields))
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}

@@ -18,8 +18,8 @@ from convogen.generation.example_experiences import (
     shot_text,
 )
 from convogen.generation.structured_output import (
-    Draft,
-    Unusable,
+    StructuredReply,
+    UnusableReply,
     ask_draft,
     first_name,
     name_of_a_person,
@@ -122,7 +122,7 @@ class ExperienceGenerator:
         self,
         session: Session,
         messages: list[Message],
-        model: type[Draft],
+        model: type[StructuredReply],
         take: Callable[[Any, Answer], Experience],
         starter_words: int | None,
     ) -> Experience:
@@ -175,7 +175,7 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
 
 
 def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
-    """Raise `Unusable` if an invented name, or its first name, is that of somebody in a shot.
+    """Raise `UnusableReply` if an invented name, or its first name, is that of somebody in a shot.
 
     The model is not shown what it wrote: who took over a name would take over more.
     """
@@ -184,7 +184,7 @@ def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
     for name in names:
         if not taken.isdisjoint((tidy_name(name).casefold(), first_name(name))):
             objection = f"names: {name!r} has the name of somebody in an example; invent another"
-            raise Unusable(objection, kind="name_of_a_shot", afresh=True)
+            raise UnusableReply(objection, kind="name_of_a_shot", afresh=True)
 
 
 def _invented(draft: Any) -> list[Persona]:
@@ -203,7 +203,7 @@ def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
 def _experience(
     draft: Any, personas: list[Persona], answer: Answer, shots: Sequence[Experience]
 ) -> Experience:
-    """Return the experience of a draft; raises `Unusable` if it cannot be played.
+    """Return the experience of a draft; raises `UnusableReply` if it cannot be played.
 
     People who were invented together are acquainted; of given people the draft says so.
     """
@@ -221,7 +221,7 @@ def _experience(
         usage=answer.usage,
     )
     if objection := check_experience(experience):
-        raise Unusable(objection)
+        raise UnusableReply(objection)
     return experience
 
 
@@ -241,10 +241,10 @@ def _starter(
     )
     fault = said.fault or ("echo" if copied else None)
     if fault == "empty_reply":
-        raise Unusable("starter.text: it holds no words that are spoken", kind="starter_empty")
+        raise UnusableReply("starter.text: it holds no words that are spoken", kind="starter_empty")
     if fault is not None:
         objection = f"starter.text: {complaint(fault).removesuffix('.')}"
-        raise Unusable(objection, kind=f"starter_{fault}", afresh=fault == "echo")
+        raise UnusableReply(objection, kind=f"starter_{fault}", afresh=fault == "echo")
     repairs += [f"starter: {kind} removed" for kind in said.tidied]
     return Starter(speaker=speaker, text=said.text), repairs
 
@@ -266,7 +266,7 @@ def _scene(starter: Words) -> dict[str, Any]:
     """Return the fields that all drafts share."""
     speaker: Any = (str, WORDS["name"].field(shortest=1, longest=80))
     text: Any = (str, starter.field("the words spoken aloud", shortest=2))
-    opening = create_model("DraftStarter", __base__=Draft, speaker=speaker, text=text)
+    opening = create_model("DraftStarter", __base__=StructuredReply, speaker=speaker, text=text)
     return {
         "relations": (str, WORDS["relations"].field("what they are to each other")),
         "situation": (str, WORDS["situation"].field("where they are and what has just happened")),
@@ -276,18 +276,18 @@ def _scene(starter: Words) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _draft_model(n: int, starter: Words) -> type[Draft]:
+def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
     """Return what is written for `n` people: the card's fields come from `PersonaCard`."""
     short: Any = WORDS["name"].field(shortest=1, longest=80)
     name: Any = (Annotated[str, short, AfterValidator(name_of_a_person)], ...)
     card: dict[str, Any] = {k: (f.annotation, f) for k, f in PersonaCard.model_fields.items()}
-    persona = create_model("DraftPersona", __base__=Draft, name=name, **card)
+    persona = create_model("DraftPersona", __base__=StructuredReply, name=name, **card)
     personas: Any = (list[persona], Field(min_length=n, max_length=n))
-    return create_model("DraftExperience", __base__=Draft, personas=personas, **_scene(starter))
+    return create_model("DraftExperience", __base__=StructuredReply, personas=personas, **_scene(starter))
 
 
 @lru_cache(maxsize=64)
-def _encounter_model(unnamed: int, starter: Words) -> type[Draft]:
+def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
     """Return what is written for given people: a name for each of those `unnamed`, no persona.
 
     A reply to a prompt that does not ask for `acquainted` leaves it open.
@@ -299,7 +299,7 @@ def _encounter_model(unnamed: int, starter: Words) -> type[Draft]:
     scene = _scene(starter)
     opening = scene.pop("starter")
     scene["acquainted"] = (bool, Field(default=None, description="whether they know one another"))
-    return create_model("DraftEncounter", __base__=Draft, **asked, **scene, starter=opening)
+    return create_model("DraftEncounter", __base__=StructuredReply, **asked, **scene, starter=opening)
 
 
 def draft_schema(n: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from rapidfuzz import fuzz
 from convogen.records import Experience
 from convogen.text.near_duplicates import NearCopyIndex
 
-__all__ = ["FewShotHub", "Place", "similarity"]
+__all__ = ["FewShotHub", "RoundSlot", "similarity"]
 
 Policy = Literal["uniform", "newest"]
 
@@ -35,7 +35,7 @@ _COMPARED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RoundSlot:
     """The place of a task: its lane, its round in the lane, and its index in the round."""
 
     lane: int
@@ -83,10 +83,10 @@ class FewShotHub:
         for at, own in enumerate(self._seeds):
             self._seed_index.add(at, _words(own))
 
-    def place(self, task: int) -> Place:
+    def place(self, task: int) -> RoundSlot:
         """Return a task's place: tasks go round by round over all lanes, `per_round` per lane."""
         lanes, in_round = len(self._lanes), task // self._per_round
-        return Place(in_round % lanes, in_round // lanes, task % self._per_round)
+        return RoundSlot(in_round % lanes, in_round // lanes, task % self._per_round)
 
     async def shots(self, task: int) -> list[Experience]:
         """Return the shots for a task's prompt, once all earlier rounds of its lane reported."""
@@ -166,7 +166,7 @@ class FewShotHub:
             await lane.turn(place.round * self._per_round + place.index)
         return lane
 
-    def _draw(self, lane: _Lane, place: Place) -> list[Experience]:
+    def _draw(self, lane: _Lane, place: RoundSlot) -> list[Experience]:
         """Return the shots of a round from the lane's hub: the seeds, then the members."""
         if place.round == 0:
             return self._in_turn(place.lane, 0)

@@ -128,7 +128,7 @@ class Labeller:
         Raises `ModelFault` of kind `summary_refused`.
         """
         shown = [{"dialogue": script, "summary": summary} for script, summary in examples]
-        prompt = self._prompts["summary"].given(
+        prompt = self._prompts["summary"].partial(
             examples=shown, dialogue=dialogue, low=rules.low, high=rules.high
         )
         complaints, summary = list[str](), ""
@@ -159,7 +159,7 @@ class Labeller:
         Raises `ModelFault` of kind `label_invalid` where no reply is one of them.
         """
         schema = _object({"label": options})
-        prompt = self._prompts["choice"].given(dialogue=dialogue, what=what, options=options)
+        prompt = self._prompts["choice"].partial(dialogue=dialogue, what=what, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
             answer = await session.ask(self._role, prompt.render(), schema=schema)
@@ -189,7 +189,7 @@ class Labeller:
             for said, labels in examples
         ]
         schema = _object({str(at + 1): options for at in range(len(lines))})
-        prompt = self._prompts["emotions"].given(examples=shown, lines=lines, options=options)
+        prompt = self._prompts["emotions"].partial(examples=shown, lines=lines, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
             answer = await session.ask(self._role, _asking(prompt, complaints), schema=schema)

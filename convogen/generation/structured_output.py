@@ -22,8 +22,8 @@ from convogen.text.objects import NoObject, find_object, is_blank_loop
 from convogen.text.speakers import tidy_name, without_titles
 
 __all__ = [
-    "Draft",
-    "Unusable",
+    "StructuredReply",
+    "UnusableReply",
     "ask_draft",
     "find_json",
     "first_name",
@@ -52,10 +52,10 @@ _MOST_NAME = 80
 """Characters of a name."""
 
 T = TypeVar("T")
-D = TypeVar("D", bound="Draft")
+D = TypeVar("D", bound="StructuredReply")
 
 
-class Draft(BaseModel):
+class StructuredReply(BaseModel):
     """What a model writes: surplus keys, white space around texts and control characters go.
 
     A reply has none of the latter, but the strings of its JSON may spell them as escapes.
@@ -71,7 +71,7 @@ class Draft(BaseModel):
         return printable(value) if isinstance(value, str) else value
 
 
-class Unusable(Exception):
+class UnusableReply(Exception):
     """What is wrong with a draft, in words for the model.
 
     Attributes:
@@ -94,7 +94,7 @@ async def ask_draft(
     reasks: int,
     kind: str,
 ) -> tuple[T, list[str]]:
-    """Ask until `take` makes something of a draft; it raises `Unusable` if it cannot.
+    """Ask until `take` makes something of a draft; it raises `UnusableReply` if it cannot.
 
     Returns:
         What `take` made, and the kinds of fault of the replies before, in their order.
@@ -109,7 +109,7 @@ async def ask_draft(
         answer = await session.ask(role, asking, schema=schema_of(model))
         try:
             return take(read_draft(answer, model), answer), kinds
-        except Unusable as fault:
+        except UnusableReply as fault:
             complaint = str(fault)
             kinds.append(fault.kind)
             if kinds.count(BLANK_LOOP) == MOST_BLANK_LOOPS:
@@ -133,11 +133,11 @@ def _blank_loop(answer: Answer) -> ModelFault:
 
 
 def read_draft(answer: Answer, model: type[D]) -> D:
-    """Return the draft in a reply; raises `Unusable` saying what is wrong with it."""
+    """Return the draft in a reply; raises `UnusableReply` saying what is wrong with it."""
     draft, cut = parse_draft(answer, model)
     if cut:
         complaint = "; ".join(text.complaint() for text in cut[:_COMPLAINTS])
-        raise Unusable(complaint, kind="cut_off")
+        raise UnusableReply(complaint, kind="cut_off")
     return draft
 
 
@@ -152,10 +152,10 @@ def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
         draft = model.model_validate(data)
     except ValidationError as error:
         if answer.cut_off:
-            raise Unusable(_CUT_OFF, kind="cut_off") from error
+            raise UnusableReply(_CUT_OFF, kind="cut_off") from error
         detail = error.errors()[0]
         where = ".".join(str(part) for part in detail["loc"])
-        raise Unusable(f"{where}: {detail['msg']}") from error
+        raise UnusableReply(f"{where}: {detail['msg']}") from error
     return draft, cut_texts(data, schema_of(model), answer.finish_reason)
 
 
@@ -170,10 +170,10 @@ def read_object(answer: Answer, keys: Collection[str]) -> dict[str, Any]:
     except NoObject as fault:
         if answer.cut_off and is_blank_loop(answer.text):
             blank = "it ends in white space without end; write the object alone"
-            raise Unusable(blank, kind=BLANK_LOOP, afresh=True) from fault
+            raise UnusableReply(blank, kind=BLANK_LOOP, afresh=True) from fault
         if answer.cut_off:
-            raise Unusable(_CUT_OFF, kind="cut_off") from fault
-        raise Unusable(f"{fault}") from fault
+            raise UnusableReply(_CUT_OFF, kind="cut_off") from fault
+        raise UnusableReply(f"{fault}") from fault
 
 
 def find_json(text: str, keys: Collection[str] = ()) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from autogen_core import CancellationToken
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
-from convogen.models.base import Message, Reply, Sampling
+from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.session import Answer
 from convogen.records import Persona, Turn
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
@@ -202,7 +202,7 @@ class PersonaAgent(BaseChatAgent):
         """Nothing to forget: a chat is played once."""
 
 
-def _likelihood(reply: Reply) -> float:
+def _likelihood(reply: ModelReply) -> float:
     """Return the mean log-probability of a reply's tokens; 0 where the endpoint tells none."""
     if not reply.logprobs:
         return 0.0

@@ -66,7 +66,7 @@ class ChatPrompts:
     def of(cls, prompts: Mapping[str, Prompt], **given: Any) -> ChatPrompts:
         """Return the prompts of a chat among a method's; `given` fills variables of the opening."""
         steps = {step: prompts[step] for step in cls.STEPS}
-        return cls(**{**steps, "opening": steps["opening"].given(**given)})
+        return cls(**{**steps, "opening": steps["opening"].partial(**given)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Judge(Keys, ABC):
         return prompts_of(type(self), "judges/{name}-{step}", self.own_prompts)
 
     @cached_property
-    def essence(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """What changes the scores, besides the model: the parameters and the prompts' hashes."""
         parameters = self.model_dump(mode="json", exclude={"own_prompts"}, exclude_none=True)
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}

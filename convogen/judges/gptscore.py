@@ -21,7 +21,7 @@ from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
 from convogen.judges.geval import transcript
 from convogen.judges.score_reading import token_at
-from convogen.models.base import Message, Reply, Sampling
+from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.session import Answer, Session
 from convogen.records import Experience, Score
 
@@ -99,7 +99,7 @@ def _answer(text: str) -> str | None:
     return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
 
 
-def _weigh(reply: Reply) -> dict[str, object] | None:
+def _weigh(reply: ModelReply) -> dict[str, object] | None:
     """The probability of Yes where the reply has its first word; None where it is not known."""
     word = _WORD.search(reply.text)
     token = token_at(reply, word.start()) if word else None

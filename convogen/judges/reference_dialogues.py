@@ -19,11 +19,11 @@ from convogen.storage.frames import RunTable
 from convogen.storage.run_folder import Run
 
 __all__ = [
-    "Beside",
+    "ReferenceDialogues",
     "CorpusFolder",
     "PairFolder",
     "digest_of",
-    "paired",
+    "pair_by_seed",
     "real_dialogues",
     "seed_of",
 ]
@@ -71,7 +71,7 @@ class CorpusFolder(_Elsewhere):
 class PairFolder(_Elsewhere):
     """The dialogues of one run that another has a counterpart of, and their scores' folder."""
 
-    def __init__(self, first: Run, beside: Beside, folder: Path) -> None:
+    def __init__(self, first: Run, beside: ReferenceDialogues, folder: Path) -> None:
         super().__init__(folder)
         self._first = first
         self._beside = beside
@@ -98,7 +98,7 @@ class PairFolder(_Elsewhere):
                 yield place, conversation
 
 
-class Beside:
+class ReferenceDialogues:
     """Dialogues to set beside others: by the id of their seed, or by their place, from 0.
 
     `digest` stands for what is said in them, where something shorter does so. With `same_opening`
@@ -150,7 +150,7 @@ class Beside:
         return found
 
 
-def real_dialogues(source: str) -> Beside:
+def real_dialogues(source: str) -> ReferenceDialogues:
     """The real dialogues in a corpus, all of them held; raises `SourceError` where there is none.
 
     Their ids are those of the seeds they are; of the two sides of a vote the longer one is taken,
@@ -166,10 +166,10 @@ def real_dialogues(source: str) -> Beside:
             dialogues[name] = one.turns
     if not dialogues:
         raise SourceError(f"{source}: no dialogue in it")
-    return Beside(source, dialogues, same_opening=True)
+    return ReferenceDialogues(source, dialogues, same_opening=True)
 
 
-def paired(first: Run, second: Run, out: Path) -> tuple[PairFolder, Beside]:
+def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, ReferenceDialogues]:
     """Two runs' dialogues on the same seeds, those of the second held; scores go to a folder there.
 
     Raises `SourceError` where no seed is in both, or both are the same.
@@ -181,7 +181,7 @@ def paired(first: Run, second: Run, out: Path) -> tuple[PairFolder, Beside]:
     dialogues: dict[str | int, Sequence[Turn]] = {
         _key(one, place): one.turns for place, one in enumerate(second.conversations())
     }
-    beside = Beside(_called(second), dialogues, prints[1])
+    beside = ReferenceDialogues(_called(second), dialogues, prints[1])
     pair = PairFolder(first, beside, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
         raise SourceError(f"{_called(first)} and {_called(second)}: no seed in common")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, isnan
 
-from convogen.models.base import Reply, TokenLogprob
+from convogen.models.base import ModelReply, TokenLogprob
 
 __all__ = [
     "Found",
@@ -72,7 +72,7 @@ def token_score(token: str, scale: Scale) -> int | None:
     return int(digit) if scale[0] <= int(digit) <= scale[1] else None
 
 
-def weigh(reply: Reply, found: Found, scale: Scale) -> Weighed | None:
+def weigh(reply: ModelReply, found: Found, scale: Scale) -> Weighed | None:
     """The score weighted by the probabilities of the score tokens where the reply names it.
 
     None where the endpoint gave no probabilities of alternatives there.
@@ -95,7 +95,7 @@ def weigh(reply: Reply, found: Found, scale: Scale) -> Weighed | None:
     return Weighed(sum(int(k) * p for k, p in shares.items()), shares, min(mass, 1.0))
 
 
-def token_at(reply: Reply, at: int) -> TokenLogprob | None:
+def token_at(reply: ModelReply, at: int) -> TokenLogprob | None:
     """The token of the character `at` of a reply's text.
 
     The tokens may begin with what is no part of the text: a reasoning model's thoughts.

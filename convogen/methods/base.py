@@ -143,7 +143,7 @@ class Method(Keys, ABC):
     prompt_names: ClassVar[tuple[str, ...]]
     """The steps that have a prompt: `<method>/prompts/<step>.md`, see `prompts`."""
 
-    each_once: ClassVar[bool] = False
+    counts_failed_tasks: ClassVar[bool] = False
     """True where n counts tasks: one that fails or is rejected is not made up for by another."""
 
     has_experiences: ClassVar[bool] = True
@@ -179,7 +179,7 @@ class Method(Keys, ABC):
         """What files the method reads, by name, with a hash of their content."""
         return {}
 
-    def tasks(self) -> int | None:
+    def task_count(self) -> int | None:
         """How many tasks the plan has, at which a run ends; None where it goes on without end."""
         return None
 

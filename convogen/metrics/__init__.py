@@ -17,7 +17,7 @@ from convogen.metrics.base import Measurement, Metric, measure_plugins
 from convogen.metrics.corpus import Batches, Measurable, as_batches, available_cores, tally_corpus
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
 from convogen.metrics.statistics import Distance, Statistics, distance, statistics_of
-from convogen.metrics.tally import Tally
+from convogen.metrics.tally import CorpusTally
 from convogen.records import Conversation
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "Metric",
     "Rendering",
     "Statistics",
-    "Tally",
+    "CorpusTally",
     "available_cores",
     "distance",
     "measure",

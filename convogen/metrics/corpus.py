@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 from convogen.corpora import open_corpus
 from convogen.errors import ConvogenError, SourceError, UserError
 from convogen.metrics.rendering import Rendering
-from convogen.metrics.tally import Tally, tally_of
+from convogen.metrics.tally import CorpusTally, tally_of
 from convogen.records import Conversation
 from convogen.storage.run_folder import Run
 
@@ -110,7 +110,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 1) -> Tally:
+def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 1) -> CorpusTally:
     """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
 
     A corpus of no more than a thousand conversations is counted here whatever `workers` says:
@@ -121,7 +121,7 @@ def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 
     serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
     work = _jobs(chain(head, batches), rendering)
     results = map(_measure, work) if serial else _spread(work, workers)
-    total = Tally()
+    total = CorpusTally()
     for tally, found in results:
         corpus.note(found)
         total.merge(tally)
@@ -139,20 +139,20 @@ def _jobs(batches: Iterable[_Batch], rendering: Rendering) -> Iterator[tuple[_Ba
         yield batch, rendering
 
 
-def _measure(work: tuple[_Batch, Rendering]) -> tuple[Tally, Any]:
+def _measure(work: tuple[_Batch, Rendering]) -> tuple[CorpusTally, Any]:
     batch, rendering = work
     good, found = batch.read()
     return tally_of(good, rendering, batch.start), found
 
 
-def _spread(work: Iterator[tuple[_Batch, Rendering]], workers: int) -> Iterator[tuple[Tally, Any]]:
+def _spread(work: Iterator[tuple[_Batch, Rendering]], workers: int) -> Iterator[tuple[CorpusTally, Any]]:
     """Results in order, from processes that share the memory of the modules they need."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:
         context.set_forkserver_preload(_HEAVY)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as pool:
-        waiting: deque[Future[tuple[Tally, Any]]] = deque()
+        waiting: deque[Future[tuple[CorpusTally, Any]]] = deque()
         try:
             for item in work:
                 waiting.append(pool.submit(_measure, item))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
     from convogen.metrics.statistics import Statistics
-    from convogen.metrics.tally import Tally
+    from convogen.metrics.tally import CorpusTally
 
 __all__ = ["statistics_frame", "tally_frame"]
 
@@ -47,7 +47,7 @@ def statistics_frame(found: Statistics) -> DataFrame:
     return frame(columns, [{name: value for name, _, value in cells}])
 
 
-def tally_frame(tally: Tally) -> DataFrame:
+def tally_frame(tally: CorpusTally) -> DataFrame:
     """Return a row a conversation, in the order of the corpus; NaN where it has no value."""
     values = [getattr(tally, name) for name in ("words", "turns", "speakers", "mtld", "ttr")]
     rows = zip(*values, tally.balance, tally.absence, strict=True)

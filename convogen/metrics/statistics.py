@@ -19,7 +19,7 @@ from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean
-from convogen.metrics.tally import Openings, Tally
+from convogen.metrics.tally import Openings, CorpusTally
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -128,7 +128,7 @@ class Statistics:
         return statistics_frame(self)
 
 
-def statistics_of(tally: Tally, rendering: str, compare: bool = True) -> Statistics:
+def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> Statistics:
     """The measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, the slow ones."""
     texts: list[str] = tally.texts.items if compare else []
     turn_count = Counter(tally.turns)
@@ -187,7 +187,7 @@ def _wasserstein(ours: dict[int, int], human: dict[int, int]) -> float:
     )
 
 
-def _group_chat(tally: Tally) -> GroupChat:
+def _group_chat(tally: CorpusTally) -> GroupChat:
     counts = tally.chat
     return GroupChat(
         balance=_moments(tally.balance)[0],

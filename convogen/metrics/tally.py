@@ -25,7 +25,7 @@ from convogen.records import Conversation
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["Openings", "Sample", "Tally", "tally_of"]
+__all__ = ["Openings", "Sample", "CorpusTally", "tally_of"]
 
 TEXT_SAMPLE = 60
 """Conversations whose texts are kept for self-BLEU and ROUGE-L."""
@@ -89,7 +89,7 @@ def _counts() -> array[int]:
 
 
 @dataclass
-class Tally:
+class CorpusTally:
     """Counts over conversations; arrays have one entry a conversation, in the corpus' order.
 
     `words` are those of the rendering, `utterance_words` those of the turns without labels.
@@ -166,7 +166,7 @@ class Tally:
         }
         self.chat.update(found)
 
-    def merge(self, other: Tally) -> None:
+    def merge(self, other: CorpusTally) -> None:
         """Add what another tally, of the batch after this one's, has counted."""
         for name in ("words", "turns", "speakers", "mtld", "ttr", "balance", "absence"):
             getattr(self, name).extend(getattr(other, name))
@@ -183,7 +183,7 @@ class Tally:
         self.texts.merge(other.texts)
         self.openings.merge(other.openings)
 
-    def settle(self) -> Tally:
+    def settle(self) -> CorpusTally:
         """Drop what will not be used, before the tally is sent to another process."""
         self.unigrams.settle()
         self.bigrams.settle()
@@ -204,9 +204,9 @@ class Tally:
 
 def tally_of(
     conversations: Iterable[Conversation], rendering: Rendering = "text", first: int = 0
-) -> Tally:
+) -> CorpusTally:
     """The tally of some conversations; `first` is the number of conversations before them."""
-    tally = Tally()
+    tally = CorpusTally()
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)
     return tally.settle()

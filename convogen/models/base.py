@@ -21,7 +21,7 @@ from convogen.records import Usage
 __all__ = [
     "ChatModel",
     "Message",
-    "Reply",
+    "ModelReply",
     "Request",
     "Sampling",
     "TokenLogprob",
@@ -51,7 +51,7 @@ class Sampling(Keys):
         default=None, description="further keys of the request body"
     )
 
-    def over(self, base: Sampling) -> Sampling:
+    def with_defaults(self, base: Sampling) -> Sampling:
         """These settings, with `base` where nothing was set here (an explicit null counts)."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
@@ -131,7 +131,7 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ModelReply:
     """A model's answer to a request; `model` is the name of the one that gave it, once known.
 
     `finish_reason` is `stop`, `length`, or what the endpoint said if that is neither. `thought`
@@ -162,7 +162,7 @@ class ChatModel(Protocol):
     until the user acts, and `ModelFault` where this one request cannot be answered.
     """
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Answer one request, once: no retries here."""
         ...
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Tally"]
+__all__ = ["RunProgress"]
 
 
 @dataclass
-class Tally:
+class RunProgress:
     """What a run has done since it was started, for the progress display."""
 
     counts: Counter[str] = field(default_factory=Counter[str])

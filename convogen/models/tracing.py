@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.redaction import masked
 
 __all__ = ["call_span", "configure", "span", "use"]
@@ -90,7 +90,7 @@ class _Call:
     def __init__(self, opened: Any) -> None:
         self._span = opened
 
-    def answered(self, reply: Reply, attempts: int) -> None:
+    def answered(self, reply: ModelReply, attempts: int) -> None:
         """Note what came back."""
         if self._span is not None:
             self._span.set_attributes(

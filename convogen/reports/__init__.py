@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convogen.reports.groundedness import groundedness, judged_by_all
+from convogen.reports.groundedness import judge_summary, scores_by_judge
 from convogen.reports.measured import Measured, measure_source, write_statistics
 from convogen.reports.numbers import gather
 from convogen.reports.tables import report_frame
@@ -10,8 +10,8 @@ from convogen.reports.tables import report_frame
 __all__ = [
     "Measured",
     "gather",
-    "groundedness",
-    "judged_by_all",
+    "judge_summary",
+    "scores_by_judge",
     "measure_source",
     "report_frame",
     "write_statistics",

@@ -32,7 +32,7 @@ from convogen.reports.verdicts import position_bias, verdict_file
 from convogen.storage.score_store import scores_manifest
 
 __all__ = [
-    "Judgement",
+    "JudgeVerdicts",
     "agreements",
     "calibrations",
     "position_biases",
@@ -45,7 +45,7 @@ _LAYOUT = {"uni_eval", "gt_eval", "unieval", "gteval"}
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class JudgeVerdicts:
     """What one judge says of one set of dialogues, in the order of its file."""
 
     judge: str
@@ -72,7 +72,7 @@ class Judgement:
         return pd.Series({unit: one.choice for unit, one in pairs}, dtype=object)
 
 
-def read_judgement(text: str, protocol: Protocol) -> Judgement:
+def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
     """Verdicts from `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
 
     What is not told before the `=` is read from the scores' manifest, or from a path such as
@@ -87,7 +87,7 @@ def read_judgement(text: str, protocol: Protocol) -> Judgement:
     verdicts = load_verdicts(file, protocol)
     judge, dialogues = _named(file)
     judge = told[0] if told and told[0] else judge
-    return Judgement(judge, told[1] if len(told) == 2 else dialogues, verdicts, file)
+    return JudgeVerdicts(judge, told[1] if len(told) == 2 else dialogues, verdicts, file)
 
 
 def _named(file: Path) -> tuple[str, str]:
@@ -100,19 +100,19 @@ def _named(file: Path) -> tuple[str, str]:
     return file.stem, ""
 
 
-def agreements(judgements: Sequence[Judgement], protocol: Protocol) -> list[dict[str, Any]]:
+def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[dict[str, Any]]:
     """For each set of dialogues that several judges read: how far they agree.
 
     Raises `SourceError` where files said to be of one set have nothing in common, or where files
     without ids are not of the same length.
     """
-    sets: dict[str, list[Judgement]] = {}
+    sets: dict[str, list[JudgeVerdicts]] = {}
     for one in judgements:
         sets.setdefault(one.dialogues, []).append(one)
     return [_agreement(name, of, protocol) for name, of in sets.items() if len(of) > 1]
 
 
-def _agreement(name: str, judged: Sequence[Judgement], protocol: Protocol) -> dict[str, Any]:
+def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -> dict[str, Any]:
     _check_common(judged)
     pd: Any = import_module("pandas")
     table = pd.concat([one.choices() for one in judged], axis=1, sort=False)
@@ -136,7 +136,7 @@ def _agreement(name: str, judged: Sequence[Judgement], protocol: Protocol) -> di
     }
 
 
-def _check_common(judged: Sequence[Judgement]) -> None:
+def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
     """Raise `SourceError` where judges cannot have rated the same dialogues."""
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
@@ -152,7 +152,7 @@ def _told(statistic: Callable[..., Any], *columns: NDArray[np.int64]) -> dict[st
 
 
 def self_preference(
-    judgements: Sequence[Judgement], own: Mapping[str, str]
+    judgements: Sequence[JudgeVerdicts], own: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """By how many points each judge favours the dialogues of its own model.
 
@@ -164,7 +164,7 @@ def self_preference(
     return [_preference(judgements, judge, mine) for judge, mine in own.items()]
 
 
-def _preference(judgements: Sequence[Judgement], judge: str, mine: str) -> dict[str, Any]:
+def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> dict[str, Any]:
     by_judge: dict[str, dict[str, dict[str, bool]]] = {}
     for one in judgements:
         by_judge.setdefault(one.judge, {})[one.dialogues] = one.passes()
@@ -200,7 +200,7 @@ def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> An
 
 
 def calibrations(
-    judgements: Sequence[Judgement], humans: Sequence[str], protocol: Protocol
+    judgements: Sequence[JudgeVerdicts], humans: Sequence[str], protocol: Protocol
 ) -> list[dict[str, Any]]:
     """Each judge's pass rate put right with the labels of `[DIALOGUES=]FILE`, in percent.
 
@@ -228,7 +228,7 @@ def calibrations(
 
 
 def _calibration(
-    one: Judgement, labels: Sequence[tuple[int, int | str, bool]], path: Path
+    one: JudgeVerdicts, labels: Sequence[tuple[int, int | str, bool]], path: Path
 ) -> dict[str, Any]:
     passes, judged_units = one.passes(), dict(enumerate(one.units, 1))
     known_units = set(judged_units.values())
@@ -294,7 +294,7 @@ def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]
     return found
 
 
-def position_biases(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[dict[str, Any]]:
     """The bias of place of each judgement whose order was drawn."""
     rows = [(one, position_bias(one.verdicts)) for one in judgements]
     return [

@@ -17,7 +17,7 @@ from convogen.storage.frames import columns_of, frame
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["PUBLISHED_TABLES", "groundedness", "judge_cost", "judged_by_all"]
+__all__ = ["PUBLISHED_TABLES", "judge_summary", "judge_cost", "scores_by_judge"]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """The published table by the aspects; its scale is 1 to 5."""
@@ -32,15 +32,15 @@ COMPARING = (*PROTOCOLS, "arena")
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
 
-def judged_by_all(run: Run) -> dict[str, dict[str, Any]]:
+def scores_by_judge(run: Run) -> dict[str, dict[str, Any]]:
     """What `groundedness` says of each judge that has scored the run; geval first."""
     judges = [name for name in run.judges() if name not in COMPARING]
     ordered = sorted(judges, key=lambda name: (name != "geval", name))
-    found = ((judge, groundedness(run, judge)) for judge in ordered)
+    found = ((judge, judge_summary(run, judge)) for judge in ordered)
     return {judge: one for judge, one in found if one is not None}
 
 
-def groundedness(run: Run, judge: str = "geval") -> dict[str, Any] | None:
+def judge_summary(run: Run, judge: str = "geval") -> dict[str, Any] | None:
     """The means by aspect with intervals, how they came about, the cost; None where not judged.
 
     `aspects` has, for each, the mean (`value`, on the judge's scale), its interval, the number `n`

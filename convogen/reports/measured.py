@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convogen.corpora import open_corpus
 from convogen.errors import RunFolderError
 from convogen.jsonl import is_json_of, write_ours
-from convogen.metrics import Statistics, Tally, distance, measure, statistics_of, tally_corpus
+from convogen.metrics import Statistics, CorpusTally, distance, measure, statistics_of, tally_corpus
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -30,7 +30,7 @@ class Measured:
     source: str
     text: Statistics
     paper: Statistics
-    tally: Tally
+    tally: CorpusTally
     bad_rows: int
 
     def to_pandas(self) -> DataFrame:

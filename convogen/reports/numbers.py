@@ -9,10 +9,10 @@ from math import isnan
 from typing import Any
 
 from convogen.costs.ledger_costs import spending
-from convogen.metrics import Tally
+from convogen.metrics import CorpusTally
 from convogen.published import PublishedTable, published
 from convogen.reports.course import course
-from convogen.reports.groundedness import groundedness, judged_by_all
+from convogen.reports.groundedness import judge_summary, scores_by_judge
 from convogen.reports.intervals import Interval, mean_interval, ratio_interval, std_interval
 from convogen.reports.limits import limits
 from convogen.reports.matching import matching
@@ -80,8 +80,8 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         **_corpus(found),
         "distances": found.as_dict(human)["distances"],
         "matching": matching(run),
-        "groundedness": groundedness(run),
-        "judged": judged_by_all(run),
+        "groundedness": judge_summary(run),
+        "judged": scores_by_judge(run),
         "course": asdict(course(run.experiences(), found.tally.mtld)),
         "failures": sum(1 for _ in run.failures()),
         **accepted(run, found.paper.conversations),
@@ -148,5 +148,5 @@ def _histogram(sources: Mapping[str, Measured]) -> dict[str, Any]:
     return {"edges": [low + step * at for at in range(_HISTOGRAM_BINS + 1)], "shares": shares}
 
 
-def _known(tally: Tally) -> list[float]:
+def _known(tally: CorpusTally) -> list[float]:
     return [value for value in tally.mtld if not isnan(value)]

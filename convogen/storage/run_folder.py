@@ -434,7 +434,7 @@ class RunStore(Run):
             self._lock.release()
 
     def _mend(self, manifest: Mapping[str, Any]) -> None:
-        found = self._log.mend(**_strictness(manifest))
+        found = self._log.recover(**_strictness(manifest))
         self.n_conversations, self.n_failures, self.n_rejected = (
             found.counts[self.folder / f"{name}.jsonl"]
             for name in ("conversations", "failures", "rejected")

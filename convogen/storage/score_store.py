@@ -70,7 +70,7 @@ class ScoreStore:
         store = cls(run, judge)
         try:
             store._take(manifest)
-            store.committed = store._log.mend(complete=False).committed
+            store.committed = store._log.recover(complete=False).committed
         except BaseException:
             store.close()
             raise

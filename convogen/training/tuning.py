@@ -42,7 +42,7 @@ from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
 from convogen.version import __version__
 
-__all__ = ["Plan", "fine_tune"]
+__all__ = ["TrainingPlan", "fine_tune"]
 
 DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
@@ -56,7 +56,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What to train on and to hold against; sources are those of `open_corpus`.
 
     `licence` is the terms of the data to train on, for the manifest. `scenes` says how the agents
@@ -90,7 +90,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def fine_tune(
-    plan: Plan, folder: Path, fresh: bool = False, progress: Progress = _silent
+    plan: TrainingPlan, folder: Path, fresh: bool = False, progress: Progress = _silent
 ) -> dict[str, Any]:
     """Train an adapter in `folder`, or go on with it, and return the manifest.
 
@@ -127,7 +127,7 @@ def _trained(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _read(plan: Plan) -> _Data:
+def _read(plan: TrainingPlan) -> _Data:
     train, held_out = (
         _lessons(plan, source, form)
         for source, form in zip((plan.train, plan.held_out), plan.formats, strict=True)
@@ -143,14 +143,14 @@ def _read(plan: Plan) -> _Data:
     )
 
 
-def _lessons(plan: Plan, source: str, form: str | None) -> Lessons:
+def _lessons(plan: TrainingPlan, source: str, form: str | None) -> Lessons:
     if plan.scenes is None:
         return inquirer_lessons(open_seeds(source, form, MIN_UTTERANCES))
     return scene_lessons(read_scenes(source, form), source, plan.scenes)
 
 
 class _Tuning:
-    def __init__(self, plan: Plan, folder: Path, data: _Data, progress: Progress) -> None:
+    def __init__(self, plan: TrainingPlan, folder: Path, data: _Data, progress: Progress) -> None:
         self._plan, self._folder, self._data, self._progress = plan, folder, data, progress
         self._adapter = folder / ADAPTER_FOLDER
         self._manifest: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from run_rows import first_tasks
 from convogen import Experiment, run
 from convogen.engine.branch import replay_conversation
 from convogen.engine.judge_runner import judge_run
-from convogen.exports import Plan, export_run, open_exporter
+from convogen.exports import ExportPlan, export_run, open_exporter
 from convogen.judges.geval import GEval
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
@@ -39,11 +39,11 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plan(name: str, generated: Path, joins: Sequence[str] = ()) -> Plan:
+def plan(name: str, generated: Path, joins: Sequence[str] = ()) -> ExportPlan:
     """What is exported: into two splits; of what is compared, all replays of the run."""
     exporter = open_exporter(name, OPTIONS.get(name, {}))
     compared = sorted(generated.parent.glob("run.*.turn-3.*")) if exporter.judged_by else ()
-    return Plan(exporter, SPLITS, joins, alternatives=compared)
+    return ExportPlan(exporter, SPLITS, joins, alternatives=compared)
 
 
 def load(folder: Path, cache: Path) -> dict[str, list[dict[str, Any]]]:
@@ -114,7 +114,7 @@ class TestExporter:
             pytest.skip("`datasets` reads it: a folder of Arrow files is no corpus")
         if name == "dpo":
             pytest.skip("a pair of replies is no conversation")
-        export_run(load_run(generated), tmp_path / "out", Plan(open_exporter(name, {})))
+        export_run(load_run(generated), tmp_path / "out", ExportPlan(open_exporter(name, {})))
         (path,) = (tmp_path / "out" / "data").iterdir()
         ours = json.loads(convogen("stats", generated, "--json").out)
         back = json.loads(convogen("stats", path, "--json").out)

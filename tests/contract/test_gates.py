@@ -15,7 +15,7 @@ from convogen.errors import ExperimentError
 from convogen.gates import Gate, GateLine
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -60,7 +60,7 @@ async def passed(gate: Gate, folder: Path, outcome: Outcome, said: str) -> Outco
     """The outcome after the gate, all models saying the same."""
     model = ScriptedModel(lambda _: said)
     roles = {role: Role(ModelSpec(name="scripted"), drawn) for role, drawn in gate.roles.items()}
-    traffic = Traffic(roles, 4, Tally(), lambda _: model)
+    traffic = Traffic(roles, 4, RunProgress(), lambda _: model)
     (folder / "journal.jsonl").unlink(missing_ok=True)
     session = traffic.session(0, 0, Journal(folder / "journal.jsonl"))
     line = GateLine([gate], Run(folder))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from convogen import Experiment, run
 from convogen.engine.judge_runner import judge_run
-from convogen.judges.reference_dialogues import Beside
+from convogen.judges.reference_dialogues import ReferenceDialogues
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
@@ -27,10 +27,10 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def beside(generated: Path) -> Beside:
+def beside(generated: Path) -> ReferenceDialogues:
     """Of each conversation all but the last utterance."""
     shorter = {one.task: one.turns[:-1] for one in load_run(generated).conversations()}
-    return Beside("shorter", shorter)  # type: ignore[arg-type]
+    return ReferenceDialogues("shorter", shorter)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", registry.names("judges"))
@@ -43,10 +43,10 @@ class TestJudge:
         judge = registry.load("judges", name)()
         assert judge.name == name
         assert set(judge.prompts) == set(judge.prompt_names)
-        assert all(prompt.hash in str(judge.essence) for prompt in judge.prompts.values())
+        assert all(prompt.hash in str(judge.fingerprint_inputs) for prompt in judge.prompts.values())
 
     def test_every_aspect_is_scored_once_and_in_order(
-        self, name: str, generated: Path, beside: Beside, tmp_path: Path
+        self, name: str, generated: Path, beside: ReferenceDialogues, tmp_path: Path
     ) -> None:
         judge = registry.load("judges", name)()
         texts: list[bytes] = []
@@ -63,7 +63,7 @@ class TestJudge:
         assert texts[0] == texts[1]
 
     def test_a_model_that_says_nothing_useful_gives_none_with_the_reason(
-        self, name: str, generated: Path, beside: Beside, tmp_path: Path
+        self, name: str, generated: Path, beside: ReferenceDialogues, tmp_path: Path
     ) -> None:
         folder = Path(shutil.copytree(generated, tmp_path / "run"))
         model = ScriptedModel(lambda _: "well, well")

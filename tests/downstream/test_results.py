@@ -21,7 +21,7 @@ from convogen.downstream.scoring import rouge_l_scores
 from convogen.engine.item_runner import Asking
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 
 SCRIPTED = ModelSpec(name="scripted")
@@ -117,7 +117,7 @@ class TestQags:
             return json.dumps({"questions": ["How much?", "Who?", "How much?", 3]})
         return json.dumps(next(said for key, said in ANSWERS.items() if key in text))
 
-    def asking(self, folder: Path, tally: Tally | None = None) -> Asking:
+    def asking(self, folder: Path, tally: RunProgress | None = None) -> Asking:
         return Asking(folder, 4, tally, lambda _: ScriptedModel(self.script))
 
     def test_questions_count_that_the_dialogue_answers(self, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ class TestQags:
 
     def test_asked_again_it_costs_nothing(self, tmp_path: Path) -> None:
         first = ask_questions(["DIALOGUE"], 5, MODELS, self.asking(tmp_path))
-        tally = Tally()
+        tally = RunProgress()
         assert ask_questions(["DIALOGUE"], 5, MODELS, self.asking(tmp_path, tally)) == first
         assert tally.counts["calls"] == 0
         ask_questions(["DIALOGUE, another"], 5, MODELS, self.asking(tmp_path, tally))

@@ -18,7 +18,7 @@ from convogen.engine.runner import run_async
 from convogen.errors import EndpointDown, Hopeless, TooManyFailures
 from convogen.judges.geval import GEval
 from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Reply, Request, Transient
+from convogen.models.base import ModelReply, Request, Transient
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.trouble import PROBE
 
@@ -191,7 +191,7 @@ class Poisoned(ScriptedModel):
         self.fails = fails
         self.asked = 0
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         self.asked += 1
         await asyncio.sleep(0.5)
         if request.messages[-1].content != PROBE and self.fails(request):
@@ -246,7 +246,7 @@ def test_a_poisoned_prompt_that_an_earlier_start_left_behind_ends_too(tmp_path: 
     named: list[str] = []
 
     class Gone(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request) -> ModelReply:
             named.append(request.dialogue)
             if request.dialogue != named[0]:
                 return await super().complete(request)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from virtual_time import run_virtually
 
-from convogen.engine.ordered_tasks import ANSWERS_S, InOrder
+from convogen.engine.ordered_tasks import ANSWERS_S, OrderedTaskRunner
 
 
 @pytest.mark.parametrize(("takes_s", "kept"), [(ANSWERS_S / 2, [1]), (ANSWERS_S * 2, [])])
@@ -24,7 +24,7 @@ def test_answers_on_their_way_are_kept_when_another_task_breaks(
         return number
 
     async def work() -> None:
-        line = InOrder(play, 0)
+        line = OrderedTaskRunner(play, 0)
         try:
             with pytest.raises(ValueError, match="refused"):
                 await line.next(2)

@@ -18,7 +18,7 @@ from convogen.engine.replay import replay_run
 from convogen.errors import EndpointDown, ExperimentError, RunFolderError, RunStopped, SourceError
 from convogen.jsonl import rows_of_task
 from convogen.models.backends.scripted import ScriptedModel, improvise
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.prompts import load_prompt
 
 DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
@@ -181,7 +181,7 @@ class Asking(ScriptedModel):
         self.asked: list[Request] = []
         self.most = most
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         if len(self.asked) == self.most:
             raise EndpointDown("endpoint gone")
         self.asked.append(request)

@@ -17,7 +17,7 @@ from convogen.engine.run_budget import role_prices
 from convogen.engine.runner import run_async
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.backends.scripted import ScriptedModel, improvise
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.models.traffic.budget import Limits
 from convogen.records import Usage
 
@@ -74,7 +74,7 @@ def test_a_budget_stops_the_run_and_a_larger_one_goes_on(tmp_path: Path) -> None
 class Slow(ScriptedModel):
     """Takes a second a call, so that all that may be under way is."""
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         await asyncio.sleep(1)
         return await super().complete(request)
 

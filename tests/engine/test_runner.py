@@ -13,8 +13,8 @@ import pytest
 from convogen import Experiment, Run, run
 from convogen.errors import EndpointDown, RunFolderError, TooManyFailures
 from convogen.models.backends.scripted import ScriptedModel, improvise
-from convogen.models.base import Reply, Request, Sampling
-from convogen.models.progress import Tally
+from convogen.models.base import ModelReply, Request, Sampling
+from convogen.models.progress import RunProgress
 
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 
@@ -113,7 +113,7 @@ def test_fresh_moves_the_old_run_aside(tmp_path: Path) -> None:
 
 def test_what_was_answered_before_an_endpoint_failed_is_not_asked_again(tmp_path: Path) -> None:
     class Failing(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request) -> ModelReply:
             if len(calls) == 17:
                 raise EndpointDown("endpoint gone")
             calls.append(request.hash)
@@ -132,7 +132,7 @@ def test_what_was_answered_before_an_endpoint_failed_is_not_asked_again(tmp_path
 
 
 def test_the_tally_counts_what_is_done(tmp_path: Path) -> None:
-    tally = Tally()
+    tally = RunProgress()
     result = run(experiment(), tmp_path, tally=tally)
     turns = sum(len(c.turns) - 1 for c in result.conversations())
     assert tally.counts["conversations"] == tally.counts["experiences"] == 6

@@ -29,8 +29,8 @@ from convogen import Experiment, Run, load_run, run
 from convogen.engine.runner import run_async
 from convogen.errors import EndpointDown
 from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Reply, Request, Transient
-from convogen.models.progress import Tally
+from convogen.models.base import ModelReply, Request, Transient
+from convogen.models.progress import RunProgress
 from convogen.models.traffic.trouble import ATTEMPTS
 
 STORM: dict[str, tuple[float, Callable[[Asked], Answer]]] = {
@@ -133,7 +133,7 @@ class Outage(ScriptedModel):
         self._begin, self._end = begin, end
         self.tried = 0
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         await asyncio.sleep(1)
         if self._begin <= asyncio.get_running_loop().time() < self._end:
             self.tried += 1
@@ -143,7 +143,7 @@ class Outage(ScriptedModel):
 
 def test_a_run_goes_on_after_a_minute_without_its_endpoint(tmp_path: Path) -> None:
     def play(model: ScriptedModel, folder: Path) -> list[str]:
-        tally, notices = Tally(), []
+        tally, notices = RunProgress(), []
         tally.on_notice = notices.append
         wanted = experiment("http://127.0.0.1:1/v1", 40)
         run_virtually(run_async(wanted, folder, tally=tally, open_model=lambda _: model))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from convogen.corpora import open_corpus
 from convogen.corpora.cells import protected, restored
-from convogen.exports import Plan, export_run, open_exporter
+from convogen.exports import ExportPlan, export_run, open_exporter
 from convogen.records import Turn
 from convogen.storage.run_folder import load_run
 
@@ -72,7 +72,7 @@ def test_turns_come_back_as_they_were(
     run = write_run(folder / "run", [played(task, turns) for task, turns in enumerate(said)])
     name, _, unsafe = to.partition(" ")
     exporter = open_exporter(name, {"csv_safe": False} if unsafe else {})
-    export_run(load_run(run), folder / "out", Plan(exporter))
+    export_run(load_run(run), folder / "out", ExportPlan(exporter))
     (path,) = (folder / "out" / "data").iterdir()
     found = [
         [(one.speaker, one.text) for one in each.turns] for each in open_corpus(path, strict=True)

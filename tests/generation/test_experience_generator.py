@@ -21,7 +21,7 @@ from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.variations import Variation, draw_variation, variations, variations_hash
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request, Sampling
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -51,7 +51,7 @@ def generated(
 
     async def go() -> Experience:
         roles = {"generator": Role(ModelSpec(name="scripted"), Sampling())}
-        traffic = Traffic(roles, 1, Tally(), lambda _: ScriptedModel(script))
+        traffic = Traffic(roles, 1, RunProgress(), lambda _: ScriptedModel(script))
         try:
             session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
             generator = ExperienceGenerator(load_prompt(f"convogen/{step}"), 2)
@@ -244,7 +244,7 @@ def test_a_prompt_that_does_not_ask_for_it_leaves_it_open(tmp_path: Path) -> Non
 
     async def go() -> Experience:
         roles = {"generator": Role(ModelSpec(name="scripted"), Sampling())}
-        traffic = Traffic(roles, 1, Tally(), lambda _: ScriptedModel(script))
+        traffic = Traffic(roles, 1, RunProgress(), lambda _: ScriptedModel(script))
         session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
         try:
             return await match(ExperienceGenerator(load_prompt("convogen/encounter"), 0), session)

@@ -20,8 +20,8 @@ from convogen.generation.labeller import (
     unknown_names,
 )
 from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Reply, Request, Sampling
-from convogen.models.progress import Tally
+from convogen.models.base import ModelReply, Request, Sampling
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -49,12 +49,12 @@ def labelled(
         return replies[len(asked) - 1]
 
     class Model(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request) -> ModelReply:
             return replace(await super().complete(request), finish_reason=finish_reason)
 
     async def go() -> Label:
         roles = {"labeller": Role(ModelSpec(name="scripted"), Sampling())}
-        traffic = Traffic(roles, 1, Tally(), lambda _: Model(script))
+        traffic = Traffic(roles, 1, RunProgress(), lambda _: Model(script))
         try:
             session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
             return await ask(Labeller(PROMPTS, 2), session)

@@ -15,8 +15,8 @@ import pytest
 from convogen import Experiment, Run, run
 from convogen.errors import ModelFault, TooManyFailures
 from convogen.generation.structured_output import (
-    Draft,
-    Unusable,
+    StructuredReply,
+    UnusableReply,
     ask_draft,
     first_name,
     read_draft,
@@ -24,8 +24,8 @@ from convogen.generation.structured_output import (
 )
 from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.scripted import ScriptedModel, improvise
-from convogen.models.base import Message, Reply, Request, Sampling
-from convogen.models.progress import Tally
+from convogen.models.base import Message, ModelReply, Request, Sampling
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -37,12 +37,12 @@ LONG = "and so it went on for a good while until nobody in the room remembered "
 Replies = Callable[[Request], str]
 
 
-class Line(Draft):
+class Line(StructuredReply):
     speaker: str = Words(4).field()
     text: str = Words(6).field("what is said")
 
 
-class Scene(Draft):
+class Scene(StructuredReply):
     place: str = Words(5).field("where it is")
     lines: list[Line]
 
@@ -53,7 +53,7 @@ def scene(place: str = "a kitchen", *texts: str) -> str:
 
 
 def answer(text: str, finish_reason: str = "stop") -> Answer:
-    reply = Reply(text, Usage(), finish_reason)
+    reply = ModelReply(text, Usage(), finish_reason)
     return Answer(text, Usage(), finish_reason, "h", "m", reply)
 
 
@@ -163,7 +163,7 @@ def played(form: str, tmp_path: Path, script: Replies, **more: Any) -> Run:
     ],
 )
 def test_a_text_that_stops_at_its_bound_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(Unusable, match=re.escape(complaint)) as refused:
+    with pytest.raises(UnusableReply, match=re.escape(complaint)) as refused:
         read_draft(answer(text), Scene)
     assert refused.value.kind == "cut_off"
 
@@ -185,14 +185,14 @@ def test_a_missing_full_stop_alone_is_no_fault(text: str) -> None:
     ],
 )
 def test_a_reply_that_ended_for_its_length_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(Unusable, match=complaint) as refused:
+    with pytest.raises(UnusableReply, match=complaint) as refused:
         read_draft(answer(text, "length"), Scene)
     assert refused.value.kind == "cut_off"
     assert read_draft(answer(scene(), "length"), Scene).lines[0].text == "Well, hello."
 
 
 def test_a_schema_is_closed_complete_and_without_defaults() -> None:
-    class Open(Draft):
+    class Open(StructuredReply):
         known: bool = False
 
     assert schema_of(Open)["required"] == ["known"]
@@ -207,18 +207,18 @@ def test_a_title_is_no_first_name() -> None:
 # How it is asked for again
 
 
-def asked_for(tmp_path: Path, replies: list[Reply], reasks: int = 2) -> tuple[Any, list[Request]]:
+def asked_for(tmp_path: Path, replies: list[ModelReply], reasks: int = 2) -> tuple[Any, list[Request]]:
     """What comes of a scene that a model gives `replies` for, and what it was asked."""
     asked: list[Request] = []
 
     class Model(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request) -> ModelReply:
             asked.append(request)
             return replies[len(asked) - 1]
 
     async def go() -> Any:
         roles = {"writer": Role(ModelSpec(name="scripted"), Sampling())}
-        traffic = Traffic(roles, 1, Tally(), lambda _: Model())
+        traffic = Traffic(roles, 1, RunProgress(), lambda _: Model())
         try:
             session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
             question = [Message("user", "A scene, please.")]
@@ -233,9 +233,9 @@ def asked_for(tmp_path: Path, replies: list[Reply], reasks: int = 2) -> tuple[An
 
 def test_the_faults_of_earlier_replies_are_returned(tmp_path: Path) -> None:
     replies = [
-        Reply("Certainly!", Usage(), "stop"),
-        Reply(scene("x" * 90), Usage(), "stop"),
-        Reply(scene(), Usage(), "stop"),
+        ModelReply("Certainly!", Usage(), "stop"),
+        ModelReply(scene("x" * 90), Usage(), "stop"),
+        ModelReply(scene(), Usage(), "stop"),
     ]
     (draft, reasks), asked = asked_for(tmp_path, replies)
     assert (draft.place, reasks) == ("a kitchen", ["invalid", "cut_off"])
@@ -245,14 +245,14 @@ def test_the_faults_of_earlier_replies_are_returned(tmp_path: Path) -> None:
 
 
 def test_an_empty_reply_is_not_shown(tmp_path: Path) -> None:
-    replies = [Reply(text, Usage(), "stop") for text in ("", " \n", scene())]
+    replies = [ModelReply(text, Usage(), "stop") for text in ("", " \n", scene())]
     (_, reasks), asked = asked_for(tmp_path, replies)
     assert reasks == ["invalid", "invalid"]
     assert all(message.content.strip() for request in asked for message in request.messages)
 
 
 def test_what_no_reply_gives_is_a_fault_that_says_why(tmp_path: Path) -> None:
-    replies = [Reply(scene("x" * 90), Usage(), "stop")] * 2
+    replies = [ModelReply(scene("x" * 90), Usage(), "stop")] * 2
     with pytest.raises(ModelFault, match="cut off at 90 characters") as fault:
         asked_for(tmp_path, replies, reasks=1)
     assert (fault.value.kind, fault.value.evidence) == ("scene_invalid", scene("x" * 90))
@@ -359,13 +359,13 @@ def taken(folder: Path, texts: list[str], finish_reason: str, reasks: int = 3) -
     """What `ask_draft` makes of replies, and in how many calls."""
     asked: list[Request] = []
 
-    def script(request: Request) -> Reply:
+    def script(request: Request) -> ModelReply:
         asked.append(request)
-        return Reply(texts[len(asked) - 1], Usage(), finish_reason)
+        return ModelReply(texts[len(asked) - 1], Usage(), finish_reason)
 
     async def asking() -> Any:
         role = Role(ModelSpec(name="scripted"), Sampling())
-        traffic = Traffic({"generator": role}, 1, Tally(), lambda _: ScriptedModel(script))
+        traffic = Traffic({"generator": role}, 1, RunProgress(), lambda _: ScriptedModel(script))
         try:
             session = traffic.session(0, 1, Journal(folder / "0.jsonl"))
             messages = [Message("user", "A scene, please.")]

@@ -17,8 +17,8 @@ from convogen.errors import ModelFault
 from convogen.generation.example_experiences import load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.models.backends.scripted import ScriptedModel, improvise
-from convogen.models.base import Message, Reply, Request, Sampling, TokenLogprob
-from convogen.models.progress import Tally
+from convogen.models.base import Message, ModelReply, Request, Sampling, TokenLogprob
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
@@ -30,7 +30,7 @@ PROMPTS = ChatPrompts.of({step: load_prompt(f"convogen/{step}") for step in Chat
 
 
 def play(
-    script: Callable[[Request], str | Reply] = improvise,
+    script: Callable[[Request], str | ModelReply] = improvise,
     experience: Experience = EXPERIENCES[3],
     **changes: object,
 ) -> tuple[list[Turn], str]:
@@ -47,7 +47,7 @@ def play(
     chat_rules = ChatRules(**(rules | changes))  # type: ignore[arg-type]
 
     async def played(journal: Journal) -> tuple[list[Turn], str]:
-        session = Traffic(roles, 4, Tally(), lambda _: model).session(0, 1, journal)
+        session = Traffic(roles, 4, RunProgress(), lambda _: model).session(0, 1, journal)
         made = await play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
         return made.turns, made.ended
 
@@ -187,8 +187,8 @@ def test_a_refusal_that_an_endpoint_reports_as_such_is_asked_for_again() -> None
 
 
 def test_a_turn_of_a_length_is_cut_after_whole_sentences_alone() -> None:
-    def cut(request: Request) -> Reply:
-        return Reply("We saw it on the hill and then we", Usage(), "length")
+    def cut(request: Request) -> ModelReply:
+        return ModelReply("We saw it on the hill and then we", Usage(), "length")
 
     turns, ended = play(cut, EXPERIENCES[2], max_turns=2, turn_words=(9, 8))
     assert (len(turns), ended) == (1, "cut_off")
@@ -204,8 +204,8 @@ def test_what_is_certain_is_tidied_and_recorded_without_asking_again() -> None:
 
 
 def test_a_reply_that_is_cut_off_is_asked_for_again_and_in_the_end_taken_whole() -> None:
-    def cut(request: Request) -> Reply:
-        return Reply("I saw it. Then the oth", Usage(), "length")
+    def cut(request: Request) -> ModelReply:
+        return ModelReply("I saw it. Then the oth", Usage(), "length")
 
     turns, ended = play(cut, EXPERIENCES[2], max_turns=2)
     assert (turns[1].text, turns[1].tidied, ended) == ("I saw it.", ["cut_off"], "max_turns")
@@ -304,9 +304,9 @@ def test_a_selector_that_has_chosen_may_fail_or_fall_silent() -> None:
 
 def test_a_reply_without_fault_is_taken_before_one_that_was_cut_off() -> None:
     whole = "I already told him the rent is due on Friday, and he laughed."
-    left: list[str | Reply] = [Reply("Well. I thi", Usage(), "length"), whole]
+    left: list[str | ModelReply] = [ModelReply("Well. I thi", Usage(), "length"), whole]
 
-    def script(request: Request) -> str | Reply:
+    def script(request: Request) -> str | ModelReply:
         return left.pop(0) if request.role == "agent" and left else improvise(request)
 
     turns, _ = play(script, EXPERIENCES[2], max_turns=2)
@@ -347,16 +347,16 @@ def test_a_finished_chat_frees_itself_and_the_collector_is_left_as_it_was(tmp_pa
     assert gc.get_threshold() == before
 
 
-def offers(*replies: tuple[str, float]) -> Callable[[Request], str | Reply]:
+def offers(*replies: tuple[str, float]) -> Callable[[Request], str | ModelReply]:
     """Agents are asked for several replies at once; these come first, so likely a token."""
     left = list(replies)
 
-    def script(request: Request) -> str | Reply:
+    def script(request: Request) -> str | ModelReply:
         if request.role != "agent" or not left:
             return improvise(request)
         text, likely = left.pop(0)
         tokens = tuple(TokenLogprob(word, likely) for word in text.split())
-        return Reply(text, Usage(), "stop", tokens)
+        return ModelReply(text, Usage(), "stop", tokens)
 
     return script
 

@@ -23,7 +23,7 @@ from convogen.judges.reference_dialogues import CorpusFolder, real_dialogues
 from convogen.judges.unieval import UniEval
 from convogen.judges.verdict_files import load_verdicts
 from convogen.models.backends.scripted import Script, ScriptedModel
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.models.spec import ModelSpec
 from convogen.records import Score, Turn
 
@@ -141,7 +141,7 @@ LONG = "It reads like a list. " + "and then it goes on and on " * 60
 class Cut(ScriptedModel):
     """Ends its replies for their length."""
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         return replace(await super().complete(request), finish_reason="length")
 
 
@@ -328,7 +328,7 @@ def test_without_real_dialogues_it_says_what_to_name(tmp_path: Path) -> None:
 class ShortContext(ScriptedModel):
     """Refuses what is longer than 2,000 characters."""
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         if sum(len(message.content) for message in request.messages) > 2_000:
             raise ModelFault("context_length", "too long")
         return await super().complete(request)

@@ -19,8 +19,8 @@ from convogen.engine.judge_runner import judge_run
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.judges.geval import GENERATED, SAMPLED, GEval
 from convogen.models.backends.scripted import Script, ScriptedModel, improvise
-from convogen.models.base import Reply, Request, Sampling, TokenLogprob
-from convogen.models.progress import Tally
+from convogen.models.base import ModelReply, Request, Sampling, TokenLogprob
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.plugins import registry
 from convogen.records import Persona, Score
@@ -149,7 +149,7 @@ def test_an_explanation_that_is_cut_ends_with_its_last_whole_sentence(folder: Pa
     asked: list[Request] = []
 
     class Cut(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request) -> ModelReply:
             asked.append(request)
             reply = await super().complete(request)
             return reply if request.choices else replace(reply, finish_reason="length")
@@ -211,7 +211,7 @@ def test_killed_is_killed(generated: Path, tmp_path: Path) -> None:
 def test_judged_again_nothing_is_asked(folder: Path) -> None:
     judged(folder, always(FOUR_AND_A_HALF), n=1)
     before = (folder / "scores" / "geval.jsonl").read_bytes()
-    tally = Tally()
+    tally = RunProgress()
     judged(folder, always(FOUR_AND_A_HALF), tally=tally)
     after = (folder / "scores" / "geval.jsonl").read_bytes()
     assert after.startswith(before)

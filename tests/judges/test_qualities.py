@@ -17,7 +17,7 @@ from convogen.judges.fed import FOLLOW_UPS, Fed, FollowUps
 from convogen.judges.geval import QUALITIES, GEval3
 from convogen.judges.gptscore import QUESTIONS, GPTScore
 from convogen.models.backends.scripted import Script, ScriptedModel
-from convogen.models.base import Reply, Request, TokenLogprob
+from convogen.models.base import ModelReply, Request, TokenLogprob
 from convogen.models.spec import ModelSpec
 from convogen.published import published
 from convogen.records import Score
@@ -97,7 +97,7 @@ class TestGPTScore:
         answer = TokenLogprob("Yes", log(0.9), (("Yes", log(0.9)), ("No", log(0.1))))
 
         class Thinking(ScriptedModel):
-            async def complete(self, request: Request) -> Reply:
+            async def complete(self, request: Request) -> ModelReply:
                 return replace(await super().complete(request), text="Yes")
 
         model = Thinking(lambda _: [thought, answer])

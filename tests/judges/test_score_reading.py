@@ -7,15 +7,15 @@ from math import inf, log
 import pytest
 
 from convogen.judges.score_reading import find_score, mean_score, token_score, weigh
-from convogen.models.base import Reply, TokenLogprob
+from convogen.models.base import ModelReply, TokenLogprob
 from convogen.records import Usage
 
 SCALE = (1, 5)
 
 
-def reply(*tokens: TokenLogprob, text: str | None = None) -> Reply:
+def reply(*tokens: TokenLogprob, text: str | None = None) -> ModelReply:
     spelled = "".join(one.token for one in tokens)
-    return Reply(spelled if text is None else text, Usage(), "stop", tokens)
+    return ModelReply(spelled if text is None else text, Usage(), "stop", tokens)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_a_token_that_is_not_among_its_alternatives_counts_too() -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        Reply("4", Usage(), "stop", None),
+        ModelReply("4", Usage(), "stop", None),
         reply(TokenLogprob("4", -0.1, ())),
         reply(TokenLogprob("4", -inf, (("4", -inf),))),
         reply(TokenLogprob("other", 0.0, (("4", 0.0),)), text="4"),
     ],
 )
-def test_no_probabilities_at_the_score(said: Reply) -> None:
+def test_no_probabilities_at_the_score(said: ModelReply) -> None:
     found = find_score(said.text, SCALE)
     assert found is not None
     assert weigh(said, found, SCALE) is None

@@ -28,10 +28,10 @@ from convogen.errors import (
     SourceError,
 )
 from convogen.methods.diasynth.examples import CHARACTERISTICS
-from convogen.methods.diasynth.plan import Plan
+from convogen.methods.diasynth.plan import DialoguePlan
 from convogen.models.backends.scripted import NAMES, ScriptedModel, improvise
 from convogen.models.backends.sentence_encoder import sentence_similarity
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.storage.run_folder import Run
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -80,7 +80,7 @@ class Counting(ScriptedModel):
         self.asked: list[Request] = []
         self._down_after = down_after
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         if len(self.asked) == self._down_after:
             raise EndpointDown("the endpoint is down")
         self.asked.append(request)
@@ -113,13 +113,13 @@ def flawed(request: Request) -> str:
     ("n", "m", "p", "dialogues"), [(10, 5, 3, 150), (20, 4, 5, 800), (15, 6, 10, 4050)]
 )
 def test_the_examples_of_the_appendix(n: int, m: int, p: int, dialogues: int) -> None:
-    assert len(Plan(n, m, p)) == dialogues
+    assert len(DialoguePlan(n, m, p)) == dialogues
 
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 4), m=st.integers(1, 4), p=st.integers(2, 6), size=st.integers(2, 4))
 def test_every_group_of_every_subtopic_is_one_task(n: int, m: int, p: int, size: int) -> None:
-    plan = Plan(n, m, p, min(size, p))
+    plan = DialoguePlan(n, m, p, min(size, p))
     assert len(plan) == n * m * comb(p, min(size, p))
     places = [plan.place(task) for task in range(len(plan))]
     found = {(place.topic, place.subtopic, place.group) for place in places}
@@ -134,7 +134,7 @@ def test_every_group_of_every_subtopic_is_one_task(n: int, m: int, p: int, size:
 def test_the_shipped_experiments_are_the_papers() -> None:
     for name in ("diasynth-dialogsum", "diasynth-samsum"):
         experiment = Experiment.load(name)
-        assert experiment.n == experiment.method.tasks() == 1440
+        assert experiment.n == experiment.method.task_count() == 1440
         assert "16 topics × 6 subtopics × 15 pairs of 6 personas = 1440" in experiment.method.plan()
 
 
@@ -477,7 +477,7 @@ def test_each_ablation_is_one_flag_and_keeps_the_size(tmp_path: Path) -> None:
 
 def test_groups_of_three_all_speak(tmp_path: Path) -> None:
     experiment = small(tmp_path, group_size=3, n_personas=4, turns=[8, 12], n=6)
-    assert experiment.method.tasks() == 2 * 2 * 4
+    assert experiment.method.task_count() == 2 * 2 * 4
     made = played(experiment, tmp_path / "run")
     for one in made.conversations():
         assert len({turn.speaker for turn in one.turns}) == len(one.participants) == 3

@@ -366,7 +366,7 @@ def test_an_output_is_made_anew_cooler_for_its_form_warmer_where_it_goes_round()
     own = Sampling(temperature=0.9, max_tokens=60)
     cooler = [changed(own, "no_prompt", times).temperature for times in (1, 2, 3, 4)]
     assert cooler == [0.6, 0.3, 0.1, 0.1]
-    again = changed(own, "incoherent_responder", 1).over(own)
+    again = changed(own, "incoherent_responder", 1).with_defaults(own)
     assert (again.temperature, again.frequency_penalty, again.max_tokens) == (1.2, 0.5, 60)
     assert changed(Sampling(), "incoherent_inquirer", 9).temperature == 1.5
 

@@ -14,7 +14,7 @@ from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.metrics import distance, measure, statistics_of
 from convogen.metrics.statistics import Statistics
-from convogen.metrics.tally import Sample, Tally, tally_of
+from convogen.metrics.tally import Sample, CorpusTally, tally_of
 from convogen.records import Conversation, Selection, Turn
 
 TURNS = st.lists(
@@ -116,7 +116,7 @@ def test_tallies_of_parts_merge_to_that_of_the_whole(
     conversations: list[list[tuple[str, str]]], cut: int
 ) -> None:
     chats = [chat(*turns) for turns in conversations]
-    parts = Tally()
+    parts = CorpusTally()
     for part, first in ((chats[:cut], 0), (chats[cut:], cut)):
         parts.merge(tally_of(part, first=first))
     whole = statistics_of(tally_of(chats), "text", compare=False)

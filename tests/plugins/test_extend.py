@@ -84,7 +84,7 @@ def test_a_class_takes_the_prompts_of_a_built_in_one_only_if_it_says_so() -> Non
         _ = silent().prompts
     owners = dict.fromkeys(judge.prompt_names, "geval")
     said = {"name": "outspoken", "prompt_owners": owners, "__module__": __name__}
-    assert type("Outspoken", (judge,), said)().essence["prompts"] == judge().essence["prompts"]
+    assert type("Outspoken", (judge,), said)().fingerprint_inputs["prompts"] == judge().fingerprint_inputs["prompts"]
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_a_prompt_of_ones_own_is_for_a_step_that_there_is(
 ) -> None:
     made = registry.load(kind, name)(own_prompts={"explian": "x.md"}, **keys)
     with pytest.raises(SourceError, match=f"{name}: no prompt 'explian'; allowed: "):
-        _ = made.essence
+        _ = made.fingerprint_inputs

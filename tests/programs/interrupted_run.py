@@ -18,14 +18,14 @@ from aiohttp import web
 
 from convogen.cli.main import main
 from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Message, Reply, Request, Sampling
+from convogen.models.base import Message, ModelReply, Request, Sampling
 
 ANSWERED = 20
 answered = 0
 interrupted_at = 0.0
 
 
-async def scripted_reply(body: dict) -> Reply:
+async def scripted_reply(body: dict) -> ModelReply:
     """What the scripted model says to the same messages."""
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
     messages = tuple(Message(m["role"], m["content"]) for m in body["messages"])

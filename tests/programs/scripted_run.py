@@ -17,7 +17,7 @@ import sys
 
 from convogen import Experiment, run
 from convogen.models.backends.scripted import Script, ScriptedModel, improvise
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 
 
 def script(request: Request) -> str:
@@ -47,7 +47,7 @@ class SlowModel(ScriptedModel):
             os.kill(os.getpid(), signal.SIGKILL)
         os.write(self._descriptor, f"{what} {request.hash}\n".encode())
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         self._note("ask", request)
         await asyncio.sleep(self._delays.uniform(0, 0.004))
         reply = await super().complete(request)

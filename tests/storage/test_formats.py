@@ -121,7 +121,7 @@ def written(folder: Path, data_format: int, rows: Rows) -> Path:
 
 
 def test_the_store_and_the_fingerprint_name_the_same_format() -> None:
-    assert Experiment.load("GPIS-s").essence["format"] == DATA_FORMAT
+    assert Experiment.load("GPIS-s").fingerprint_inputs["format"] == DATA_FORMAT
 
 
 @pytest.mark.parametrize("data_format", FORMATS)

@@ -21,7 +21,7 @@ from convogen.corpora import open_corpus
 from convogen.errors import RunFolderError, UserError
 from convogen.judges.reference_dialogues import CorpusFolder
 from convogen.metrics import measure, tally_corpus
-from convogen.models.base import Reply
+from convogen.models.base import ModelReply
 from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage
 from convogen.reports import gather, measure_source, report_frame
 from convogen.storage.frames import COLUMNS, RunTable
@@ -51,7 +51,7 @@ def open_store(folder: Path) -> RunStore:
 
 def commit(store: RunStore, outcome: Outcome) -> None:
     journal = store.journal(store.committed)
-    journal.record("k.1", "agent", "m", Reply("Hi", USED, "stop"), 1, 0.5)
+    journal.record("k.1", "agent", "m", ModelReply("Hi", USED, "stop"), 1, 0.5)
     store.commit(store.committed, outcome, journal)
 
 
@@ -139,8 +139,8 @@ def test_a_run_that_is_being_written(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commit(store, Outcome(conversation=spoken(0, "Hello.", "Well.")))
     under_way = store.journal(1)
-    under_way.record("k.1", "agent", "m", Reply("Hm", USED, "stop"), 1, 0.5)
-    under_way.lose("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
+    under_way.record("k.1", "agent", "m", ModelReply("Hm", USED, "stop"), 1, 0.5)
+    under_way.record_lost_attempt("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
     with (tmp_path / "conversations.jsonl").open("ab") as file:
         file.write(b'{"id": "c1", "tur')
     found = load_run(tmp_path)
@@ -156,7 +156,7 @@ def judge(folder: Path, name: str, *values: float | None) -> None:
     store = ScoreStore.open(folder, name, {"fingerprint": "f00d", "judged_by": {}})
     for task, value in enumerate(values):
         journal = store.journal(task)
-        journal.record("k.1", "judge", "m", Reply("4", USED, "stop"), 1, 0.5)
+        journal.record("k.1", "judge", "m", ModelReply("4", USED, "stop"), 1, 0.5)
         score = Score(conversation=f"c{task}", judge=name, aspect="overall", value=value)
         store.commit(task, score, journal)
     store.close()

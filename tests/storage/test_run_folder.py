@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from convogen import load_run
 from convogen.errors import RunFolderError
 from convogen.generation.example_experiences import load_experiences
-from convogen.models.base import Reply, TokenLogprob
+from convogen.models.base import ModelReply, TokenLogprob
 from convogen.models.traffic.journal import Journal
 from convogen.records import Conversation, Failure, Turn, Usage
 from convogen.storage.run_folder import Outcome, Run, RunStore
@@ -44,7 +44,7 @@ def fill(folder: Path) -> None:
     store = open_store(folder)
     for task, outcome in enumerate([conversation(0), failure(1), conversation(2)]):
         journal = store.journal(task)
-        journal.record("k.1", "agent", "m", Reply("Hi", Usage(), "stop"), 1, 0.5)
+        journal.record("k.1", "agent", "m", ModelReply("Hi", Usage(), "stop"), 1, 0.5)
         store.commit(task, outcome, journal)
     store.close()
 
@@ -63,8 +63,8 @@ def test_a_call_whose_journal_only_waits_for_the_disk_is_told_once(tmp_path: Pat
     store = open_store(tmp_path)
     for task in (0, 1):
         journal = store.journal(task)
-        journal.record("k.1", "agent", "m", Reply("Hi", Usage(), "stop"), 1, 0.5)
-        journal.lose("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
+        journal.record("k.1", "agent", "m", ModelReply("Hi", Usage(), "stop"), 1, 0.5)
+        journal.record_lost_attempt("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
         if task == 0:
             store.commit(task, conversation(task), journal)
     assert [row["task"] for row in load_run(tmp_path).ledger()] == [0, 0, 1, 1]
@@ -173,7 +173,7 @@ def test_a_journal_gives_back_what_was_answered(
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "00000000.jsonl"
     logprobs = (TokenLogprob("a", -0.5, tuple(top)),)
-    reply = Reply(text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs, "m")
+    reply = ModelReply(text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs, "m")
     Journal(path).record("key.1", "judge", "m", reply, 2, 0.1)
     assert Journal(path).find("key.1") == reply
     assert Journal(path).find("key.2") is None
@@ -182,8 +182,8 @@ def test_a_journal_gives_back_what_was_answered(
 def test_a_journal_torn_in_its_last_line_keeps_the_others(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "00000000.jsonl")
     for key in ("a.1", "b.1"):
-        journal.record(key, "agent", "m", Reply(key, Usage(), "stop"), 1, 0.1)
+        journal.record(key, "agent", "m", ModelReply(key, Usage(), "stop"), 1, 0.1)
     journal.path.write_bytes(journal.path.read_bytes()[:-9])
     again = Journal(journal.path)
-    assert again.find("a.1") == Reply("a.1", Usage(), "stop", model="m")
+    assert again.find("a.1") == ModelReply("a.1", Usage(), "stop", model="m")
     assert again.find("b.1") is None

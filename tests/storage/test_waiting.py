@@ -13,7 +13,7 @@ from command_line import convogen
 from convogen import Experiment, run
 from convogen.errors import EndpointDown, RunFolderError
 from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.storage.run_folder import load_run
 from convogen.storage.waiting import PartialRun, waiting
 
@@ -29,7 +29,7 @@ class HeldUp(ScriptedModel):
         self._through = through
         self._held = ""
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         self._held = self._held or request.dialogue
         if request.dialogue != self._held:
             return await super().complete(request)

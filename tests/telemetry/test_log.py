@@ -13,7 +13,7 @@ from command_line import convogen
 from convogen import Experiment, run
 from convogen.errors import EndpointDown
 from convogen.models.backends.scripted import ScriptedModel, improvise
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.telemetry.log import run_log, verbose
 
 TRAFFIC = logging.getLogger("convogen.traffic")
@@ -53,7 +53,7 @@ def test_it_says_what_happened(tmp_path: Path) -> None:
 
 def test_a_run_that_stops_says_why_and_goes_on_in_the_same_log(tmp_path: Path) -> None:
     class Gone(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request) -> ModelReply:
             raise EndpointDown("endpoint gone")
 
     with pytest.raises(EndpointDown):

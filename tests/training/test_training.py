@@ -24,7 +24,7 @@ from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, unshare
 from convogen.training.loading import load_trainable
 from convogen.training.perplexity import perplexity
 from convogen.training.settings import Settings
-from convogen.training.tuning import Plan, fine_tune
+from convogen.training.tuning import TrainingPlan, fine_tune
 
 pytest.importorskip("trl", reason="needs convogen[train]")
 
@@ -64,15 +64,15 @@ def tokenizer(base: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def plan(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def plan(base: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingPlan:
     folder = tmp_path_factory.mktemp("data")
     train = write(folder / "train.jsonl", [*TRAIN, SHARED])
     held_out = write(folder / "held.jsonl", HELD_OUT)
-    return Plan(str(base), train, held_out, Settings.load(None, QUICK))
+    return TrainingPlan(str(base), train, held_out, Settings.load(None, QUICK))
 
 
 @pytest.fixture(scope="module")
-def trained(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(plan: TrainingPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "eggs"
     fine_tune(replace(plan, merge=True, gguf=True, licence="CC-BY-4.0"), folder)
     return folder
@@ -83,7 +83,7 @@ def chat_of(seed: Seed) -> tuple[Message, ...]:
     return chat
 
 
-def lessons_of(plan: Plan) -> tuple[Lesson, ...]:
+def lessons_of(plan: TrainingPlan) -> tuple[Lesson, ...]:
     return inquirer_lessons(open_seeds(plan.train, None, 2)).lessons
 
 
@@ -151,7 +151,7 @@ KEEPS = HEAD + TURNS.replace("WHERE", "first")
     ("template", "folded"), [(MOVES, True), (REFUSES, True), (LEAVES_OUT, True), (KEEPS, False)]
 )
 def test_a_template_without_a_system_message_has_it_in_the_first(
-    tokenizer: Any, plan: Plan, template: str, folded: bool
+    tokenizer: Any, plan: TrainingPlan, template: str, folded: bool
 ) -> None:
     whole = tokenizer.chat_template
     tokenizer.chat_template = template
@@ -168,7 +168,7 @@ def test_a_template_without_a_system_message_has_it_in_the_first(
     assert said == " how do i cook 0 eggs<|im_end|> how long?<|im_end|>"
 
 
-def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: Plan) -> None:
+def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: TrainingPlan) -> None:
     lessons = lessons_of(plan)
     whole = encode_all(tokenizer, lessons, 10**6)
     assert whole.truncated == whole.without_target == whole.cut_targets == 0
@@ -198,7 +198,7 @@ def test_no_dialogue_of_the_held_out_corpus_is_trained_on() -> None:
         unshared(train, train)
 
 
-def test_perplexity_weighs_tokens_not_dialogues(base: Path, plan: Plan) -> None:
+def test_perplexity_weighs_tokens_not_dialogues(base: Path, plan: TrainingPlan) -> None:
     import torch
 
     model, tokenizer = load_trainable(str(base))
@@ -228,7 +228,7 @@ def test_nothing_has_no_perplexity(base: Path) -> None:
     ],
 )
 def test_a_mistake_leaves_the_folder_free(
-    plan: Plan, tmp_path: Path, wrong: str, said: str
+    plan: TrainingPlan, tmp_path: Path, wrong: str, said: str
 ) -> None:
     data = [plan.train, "--held-out", plan.held_out, "--base", plan.base, "--out", tmp_path / "out"]
     ended = convogen("train", *data, "--set", wrong)
@@ -255,14 +255,14 @@ def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> No
     assert not (trained / "checkpoints").exists()
 
 
-def test_both_perplexities_are_measured_in_the_same_precision(plan: Plan, tmp_path: Path) -> None:
+def test_both_perplexities_are_measured_in_the_same_precision(plan: TrainingPlan, tmp_path: Path) -> None:
     still = QUICK | {"steps": 1, "learning_rate": 1e-12, "precision": "bf16"}
     told = fine_tune(replace(plan, settings=Settings.load(None, still)), tmp_path / "still")
     assert told["perplexity"]["after"] == told["perplexity"]["before"]
 
 
 def test_training_that_was_interrupted_ends_with_the_same_adapter(
-    plan: Plan, trained: Path, tmp_path: Path
+    plan: TrainingPlan, trained: Path, tmp_path: Path
 ) -> None:
     steps: list[int] = []
     stages: list[str] = []
@@ -294,7 +294,7 @@ def test_training_that_was_interrupted_ends_with_the_same_adapter(
 
 
 def test_a_training_goes_on_from_the_adapter_of_another(
-    plan: Plan, trained: Path, tmp_path: Path
+    plan: TrainingPlan, trained: Path, tmp_path: Path
 ) -> None:
     still = QUICK | {"steps": 1, "learning_rate": 1e-12}
     further = replace(plan, settings=Settings.load(None, still), start=trained)
@@ -307,7 +307,7 @@ def test_a_training_goes_on_from_the_adapter_of_another(
 
 
 def test_what_is_no_adapter_or_another_shape_is_said_before_anything_is_loaded(
-    plan: Plan, trained: Path, tmp_path: Path
+    plan: TrainingPlan, trained: Path, tmp_path: Path
 ) -> None:
     data = [plan.train, "--held-out", plan.held_out, "--base", plan.base, "--out", tmp_path / "o"]
     ended = convogen("train", *data, "--from", tmp_path)
@@ -387,7 +387,7 @@ def first_token(url: str, prompt: str, n: int) -> dict[int, float]:
     ],
 )
 def test_the_command_line_says_what_can_be_mended(
-    plan: Plan, tmp_path: Path, more: list[str], said: str
+    plan: TrainingPlan, tmp_path: Path, more: list[str], said: str
 ) -> None:
     data = [plan.train, "--held-out", plan.held_out, "--out", str(tmp_path / "out")]
     ended = convogen("train", *data, *more)

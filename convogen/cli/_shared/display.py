@@ -19,7 +19,7 @@ from convogen.cli._shared.terminal import say
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.experiment.experiment import Experiment
 from convogen.metrics.turn_checks import TurnChecks
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import waiting
@@ -49,7 +49,7 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 @contextmanager
-def live(experiment: Experiment, tally: Tally, console: Console | None = None) -> Generator[None]:
+def live(experiment: Experiment, tally: RunProgress, console: Console | None = None) -> Generator[None]:
     """Show what is done while it is done; where there is no terminal, only what holds it up."""
     console = console or terminal(stderr=True)
     if not console.is_terminal:
@@ -62,7 +62,7 @@ def live(experiment: Experiment, tally: Tally, console: Console | None = None) -
         yield
 
 
-def print_notices(tally: Tally) -> None:
+def print_notices(tally: RunProgress) -> None:
     """Print what holds a run up, and that it goes on, a line each."""
     tally.on_notice = lambda notice: say(notice or "going on", err=True)
     tally.on_line = lambda line: say(line, err=True)
@@ -71,7 +71,7 @@ def print_notices(tally: Tally) -> None:
 class _View:
     """One line of figures under a bar; drawn again by `Live` several times a second."""
 
-    def __init__(self, experiment: Experiment, tally: Tally) -> None:
+    def __init__(self, experiment: Experiment, tally: RunProgress) -> None:
         self._experiment, self._tally = experiment, tally
         self._started = time.monotonic()
         self._progress = Progress(
@@ -86,7 +86,7 @@ class _View:
     def __rich__(self) -> Table:
         counts = self._tally.counts
         others = counts["failures"] + counts["rejected"]
-        done = self._experiment.counted(counts["conversations"], others)
+        done = self._experiment.progress(counts["conversations"], others)
         self._progress.update(self._bar, completed=done)
         seconds = max(time.monotonic() - self._started, 1e-3)
         figures = [

@@ -35,7 +35,7 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
                 f"{folder}: holds another experiment (fingerprint {found}, this one is "
                 f"{experiment.fingerprint}); choose another --out, or --fresh to move it aside"
             )
-        held = experiment.counted(*_rows(run))
+        held = experiment.progress(*_rows(run))
     missing = max(wanted - held, 0)
     if missing:
         say(
@@ -57,7 +57,7 @@ def _rows(run: Run) -> tuple[int, int]:
 def _conversations(experiment: Experiment, run: Run) -> int:
     """How many conversations the whole run is to have, if tasks fail as often as so far."""
     accepted, others = _rows(run)
-    done = experiment.counted(accepted, others)
+    done = experiment.progress(accepted, others)
     return round(experiment.n * accepted / done) if done else experiment.n
 
 

@@ -14,8 +14,8 @@ from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
     from convogen.judges import Judge
-    from convogen.judges.reference_dialogues import Beside
-    from convogen.models.progress import Tally
+    from convogen.judges.reference_dialogues import ReferenceDialogues
+    from convogen.models.progress import RunProgress
     from convogen.models.spec import ModelSpec
     from convogen.storage.run_folder import Run
 
@@ -39,7 +39,7 @@ def judge_model(
 
 
 def judge_runs(
-    runs: Iterable[tuple[Run, Beside | None]],
+    runs: Iterable[tuple[Run, ReferenceDialogues | None]],
     judge: Judge,
     spec: ModelSpec,
     n: int | None = None,
@@ -52,13 +52,13 @@ def judge_runs(
     """
     from convogen.engine.judge_runner import count_scores, is_given, judge_run
     from convogen.errors import Hopeless
-    from convogen.models.progress import Tally
+    from convogen.models.progress import RunProgress
 
     if spec.is_shipped:
         say("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
     for run, beside, total in counted:
-        tally = Tally()
+        tally = RunProgress()
         try:
             with _live(run, total, tally):
                 judge_run(
@@ -84,7 +84,7 @@ def judge_runs(
 
 
 @contextmanager
-def _live(run: Run, total: int, tally: Tally) -> Generator[None]:
+def _live(run: Run, total: int, tally: RunProgress) -> Generator[None]:
     """A bar of scores while they are made: on a terminal, and nowhere else."""
     from rich.live import Live
     from rich.progress import (

@@ -124,7 +124,7 @@ class AugmentPlay(Play):
         data = self._data
         form = rng.choice(self._forms)
         dialogues = [_excerpt(script(data.dialogues[at]), SCENE_CHARS) for at in shots]
-        prompt = self._prompts["scene"].given(
+        prompt = self._prompts["scene"].partial(
             dialogues=dialogues, **{kind: plan.labels.get(kind) for kind in _PLANNED}
         )
         generator = ExperienceGenerator(prompt, self._method.reasks)

@@ -20,7 +20,7 @@ class DialogueForge(Method):
     """Parameters of the DialogueForge method. Task p is seed p: there are as many as seeds."""
 
     name: ClassVar[str] = "dialogueforge"
-    each_once: ClassVar[bool] = True
+    counts_failed_tasks: ClassVar[bool] = True
     has_experiences: ClassVar[bool] = False
     path_fields: ClassVar[tuple[str, ...]] = ("seeds",)
     prompt_names: ClassVar[tuple[str, ...]] = (
@@ -87,7 +87,7 @@ class DialogueForge(Method):
     def most_turns(self) -> int:
         return self.utterances
 
-    def tasks(self) -> int:
+    def task_count(self) -> int:
         return len(self.data.seeds)
 
     def notices(self) -> list[str]:

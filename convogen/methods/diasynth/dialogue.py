@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from convogen.generation.structured_output import Draft, Unusable, ask_draft
+from convogen.generation.structured_output import StructuredReply, UnusableReply, ask_draft
 from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
@@ -100,7 +100,7 @@ class Writer:
         )
         shown = [text for example in examples for _, text in example.turns]
 
-        def take(draft: Draft, answer: Answer) -> Written:
+        def take(draft: StructuredReply, answer: Answer) -> Written:
             return _written(draft, answer, names, asked, shown)
 
         model = _draft_model(names, asked, self._reasoning, opening)
@@ -127,12 +127,12 @@ def _shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
     }
 
 
-class _Line(Draft):
+class _Line(StructuredReply):
     speaker: str = Field(min_length=1, max_length=80)
     text: str = WORDS["turn"].field(shortest=0)
 
 
-def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: bool) -> type[Draft]:
+def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: bool) -> type[StructuredReply]:
     """What is asked for: the characteristics, then the turns or the first of them."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
@@ -142,7 +142,7 @@ def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: b
             name: (str, WORDS["characteristic"].field(about, shortest=2, longest=500))
             for name, about in CHARACTERISTICS.items()
         }
-        model = create_model("DraftCharacteristics", __base__=Draft, **settled)
+        model = create_model("DraftCharacteristics", __base__=StructuredReply, **settled)
         fields["characteristics"] = (model, Field())
     if opening:
         fields["starter"] = (line, Field())
@@ -150,13 +150,13 @@ def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: b
         bounds: Any = {"minItems": asked.low, "maxItems": asked.high}
         turns = Field(min_length=2, max_length=4 * asked.high, json_schema_extra=bounds)
         fields["turns"] = (list[line], turns)
-    return create_model("DraftDialogue", __base__=Draft, **fields)
+    return create_model("DraftDialogue", __base__=StructuredReply, **fields)
 
 
 def _written(
-    draft: Draft, answer: Answer, names: Sequence[str], asked: Asked, shown: Sequence[str]
+    draft: StructuredReply, answer: Answer, names: Sequence[str], asked: Asked, shown: Sequence[str]
 ) -> Written:
-    """The dialogue of a draft; raises `Unusable` where it is none."""
+    """The dialogue of a draft; raises `UnusableReply` where it is none."""
     data = draft.model_dump()
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
@@ -171,10 +171,10 @@ def _written(
         repairs.append(f"cut from {len(kept)} turns: at most {asked.high} were asked for")
         kept, ended = kept[: asked.high], "max_turns"
     if objection := _objection(kept, names, 1 if opening else asked.low):
-        raise Unusable(objection)
+        raise UnusableReply(objection)
     if any(len(t.text.split()) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
         objection = "turns: one is of an example; write a conversation of your own"
-        raise Unusable(objection, kind="copied", afresh=True)
+        raise UnusableReply(objection, kind="copied", afresh=True)
     return Written(data.get("characteristics", {}), kept, ended, repairs, answer)
 
 
@@ -185,18 +185,18 @@ def _turn(
     opening: bool,
     earlier: Sequence[str],
 ) -> Turn:
-    """Return a line as a turn; raises `Unusable` if it is not what one of the people says.
+    """Return a line as a turn; raises `UnusableReply` if it is not what one of the people says.
 
     An echo is for `_until_repetition`: it ends the dialogue.
     """
     speaker = person_named(line["speaker"], names)
     if speaker is None:
-        raise Unusable(f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}")
+        raise UnusableReply(f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}")
     others = tuple(name for name in names if name != speaker)
     said = read_utterance(line["text"], Scene(speaker, others, earlier))
     if said.fault not in (None, "echo", "empty_reply"):
         objection = f"turns: of {speaker}'s, {line['text'][:80]!r}: {complaint(said.fault)}"
-        raise Unusable(objection.removesuffix("."), kind=said.fault)
+        raise UnusableReply(objection.removesuffix("."), kind=said.fault)
     return Turn(
         speaker=speaker,
         text="" if said.fault == "empty_reply" else " ".join(said.text.split()),

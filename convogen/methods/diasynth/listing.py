@@ -15,8 +15,8 @@ from rapidfuzz import fuzz
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import (
-    Draft,
-    Unusable,
+    StructuredReply,
+    UnusableReply,
     first_name,
     name_of_a_person,
     parse_draft,
@@ -91,7 +91,7 @@ class Lister:
         self, session: Session, topic: str, known: Sequence[str], n: int
     ) -> PlanStep:
         """Up to `n` more subtopics of a topic. Raises `ModelFault` where there is none."""
-        prompt = self._subtopics.given(topic=topic)
+        prompt = self._subtopics.partial(topic=topic)
         found, step = await self._fill(
             session,
             prompt,
@@ -108,7 +108,7 @@ class Lister:
         self, session: Session, topic: str, subtopic: str | None, known: Sequence[Persona], n: int
     ) -> PlanStep:
         """Up to `n` more personas for a subtopic, no two of one name. Raises as `subtopics`."""
-        prompt = self._personas.given(topic=topic, subtopic=subtopic)
+        prompt = self._personas.partial(topic=topic, subtopic=subtopic)
         found, step = await self._fill(
             session, prompt, "personas", known, n, _persona, self._same_person
         )
@@ -173,14 +173,14 @@ class Lister:
         return found, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
 
 
-def _entries(answer: Answer, model: type[Draft], step: str) -> tuple[list[Any], int]:
+def _entries(answer: Answer, model: type[StructuredReply], step: str) -> tuple[list[Any], int]:
     """Return the entries of a reply and how many were cut off, which are None.
 
     There are none if the reply cannot be read.
     """
     try:
         draft, texts = parse_draft(answer, model)
-    except Unusable as fault:
+    except UnusableReply as fault:
         return [], int(fault.kind == "cut_off")
     cut = {text.path[1] for text in texts}
     entries = cast("list[Any]", draft.model_dump()[step])
@@ -203,15 +203,15 @@ def _persona(entry: dict[str, str]) -> Persona | None:
     return Persona(name=name, text=about) if told else None
 
 
-class _Person(Draft):
+class _Person(StructuredReply):
     name: str = WORDS["name"].field(shortest=1, longest=80)
     about: str = WORDS["about"].field(shortest=10, minLength=40)
 
 
 @lru_cache(maxsize=64)
-def _list_model(step: str, n: int) -> type[Draft]:
+def _list_model(step: str, n: int) -> type[StructuredReply]:
     """The object asked for: `n` subtopics or personas; longer and shorter lists are read."""
     wanted: Any = {"minItems": n, "maxItems": n}
     entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))
-    return create_model("DraftList", __base__=Draft, **{step: entries})
+    return create_model("DraftList", __base__=StructuredReply, **{step: entries})

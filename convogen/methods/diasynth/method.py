@@ -14,7 +14,7 @@ from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.methods.diasynth.examples import Examples, open_examples, shipped_examples
-from convogen.methods.diasynth.plan import Plan
+from convogen.methods.diasynth.plan import DialoguePlan
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_NO_LOOPS
 
@@ -163,15 +163,15 @@ class DiaSynth(Method):
         return {"topics": digest, "examples": self.example_list.hash}
 
     @property
-    def dialogues(self) -> Plan:
+    def dialogues(self) -> DialoguePlan:
         """The plan: which dialogue each task is."""
         n_topics = len(self.topic_list)
-        return Plan(n_topics, self.n_subtopics, self.n_personas, self.group_size)
+        return DialoguePlan(n_topics, self.n_subtopics, self.n_personas, self.group_size)
 
     def most_turns(self) -> int:
         return self.turns[1]
 
-    def tasks(self) -> int:
+    def task_count(self) -> int:
         return len(self.dialogues)
 
     def notices(self) -> list[str]:

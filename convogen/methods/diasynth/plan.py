@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from math import comb
 from typing import Generic, TypeVar
 
-__all__ = ["Place", "Plan", "SharedList"]
+__all__ = ["TaskPosition", "DialoguePlan", "SharedList"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TaskPosition:
     """A task's topic, subtopic, and who of the subtopic's personas meet, each from 0.
 
     `topic_turn` and `subtopic_turn` number the tasks of the same topic and of the same subtopic.
@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DialoguePlan:
     """n topics, m subtopics of each, p personas for each, and every group of `group_size` of them.
 
     With groups of two there are n m p (p - 1) / 2 dialogues (DiaSynth, appendix A).
@@ -51,11 +51,11 @@ class Plan:
     def __len__(self) -> int:
         return self.n_topics * self.n_subtopics * self.n_groups
 
-    def place(self, task: int) -> Place:
+    def place(self, task: int) -> TaskPosition:
         """Where a task stands in the plan."""
         topic_turn, topic = divmod(task, self.n_topics)
         nth, subtopic = divmod(topic_turn, self.n_subtopics)
-        return Place(topic, subtopic, self._group(nth), topic_turn, nth)
+        return TaskPosition(topic, subtopic, self._group(nth), topic_turn, nth)
 
     def _group(self, nth: int) -> tuple[int, ...]:
         """The nth group in lexicographic order."""

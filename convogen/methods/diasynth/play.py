@@ -16,7 +16,7 @@ from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
 from convogen.methods.diasynth.listing import Lister, PlanStep
-from convogen.methods.diasynth.plan import Place, SharedList
+from convogen.methods.diasynth.plan import TaskPosition, SharedList
 from convogen.records import Experience, Persona, Starter
 from convogen.storage.run_folder import Outcome
 
@@ -91,20 +91,20 @@ class DiaSynthPlay(Play):
             failure = task.failure("dialogue", fault, experience=experience)
             return Outcome(experience, failure=failure)
 
-    def _lists(self, place: Place) -> tuple[SharedList[str], SharedList[Persona]]:
+    def _lists(self, place: TaskPosition) -> tuple[SharedList[str], SharedList[Persona]]:
         key = (place.topic, place.subtopic)
         return (
             self._subtopics.setdefault(place.topic, SharedList()),
             self._personas.setdefault(key, SharedList()),
         )
 
-    def _share(self, place: Place, steps: list[PlanStep]) -> None:
+    def _share(self, place: TaskPosition, steps: list[PlanStep]) -> None:
         """End a task's turn with its topic and subtopic: what it found is there for others."""
         subtopics, personas = self._lists(place)
         subtopics.end(place.topic_turn, (one for step in steps for one in step.subtopics or ()))
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
-    async def _find(self, task: Task, place: Place) -> _Found:
+    async def _find(self, task: Task, place: TaskPosition) -> _Found:
         """The subtopic and the people of a task; raises `ModelFault` where they are missing."""
         method, topic = self._method, self._topics[place.topic]
         subtopics, personas = self._lists(place)
@@ -130,7 +130,7 @@ class DiaSynthPlay(Play):
         return found
 
     async def _talk(
-        self, task: Task, place: Place, found: _Found, experience: Experience
+        self, task: Task, place: TaskPosition, found: _Found, experience: Experience
     ) -> Outcome:
         """The dialogue, written or played, and the experience with what was settled for it."""
         method, before = self._method, task.session.usage

@@ -41,7 +41,7 @@ class Roleplay(Method):
     """
 
     name: ClassVar[str] = "roleplay"
-    each_once: ClassVar[bool] = True
+    counts_failed_tasks: ClassVar[bool] = True
     has_experiences: ClassVar[bool] = False
     path_fields: ClassVar[tuple[str, ...]] = ("persona_source", "goals_file")
     prompt_names: ClassVar[tuple[str, ...]] = ("opening", "forward", "responder")
@@ -179,7 +179,7 @@ class Roleplay(Method):
     def most_turns(self) -> int:
         return 2 * self.max_turns
 
-    def tasks(self) -> int:
+    def task_count(self) -> int:
         """Personas times goals."""
         return self.personas * len(self.wanted)
 

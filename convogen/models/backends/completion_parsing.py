@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from convogen.errors import ModelFault
 from convogen.models.backends.streamed import streamed_completion
-from convogen.models.base import Reply, TokenLogprob, Transient, encodable, printable
+from convogen.models.base import ModelReply, TokenLogprob, Transient, encodable, printable
 from convogen.models.http import shape
 from convogen.records import Usage
 from convogen.redaction import Secrets
@@ -65,7 +65,7 @@ def parsed(answer: bytes, secrets: Secrets) -> object:
         raise Transient(said, kind="unreadable") from error
 
 
-def read_completion(body: object, secrets: Secrets, max_tokens: int | None = None) -> Reply:
+def read_completion(body: object, secrets: Secrets, max_tokens: int | None = None) -> ModelReply:
     """Return the reply in the body of a chat completion, with any secrets it quotes masked.
 
     Args:
@@ -118,7 +118,7 @@ def _masked(
     return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
-def _reply(body: object, max_tokens: int | None) -> Reply:
+def _reply(body: object, max_tokens: int | None) -> ModelReply:
     choice = _first_choice(body)
     said = _said(choice)
     usage = _usage(cast("dict[str, Any]", body).get("usage"))
@@ -140,7 +140,7 @@ def _reply(body: object, max_tokens: int | None) -> Reply:
     spoken, thought = without_thinking(said.text)
     logprobs = _logprobs(choice.get("logprobs"))
     served = printable(f"{cast('dict[str, Any]', body).get('model') or ''}")[:200]
-    return Reply(spoken, usage, finish, logprobs, thought=thought or said.thought, served=served)
+    return ModelReply(spoken, usage, finish, logprobs, thought=thought or said.thought, served=served)
 
 
 def _first_choice(body: object) -> dict[str, Any]:

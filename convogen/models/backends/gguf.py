@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from convogen.errors import ModelConfigError
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.models.spec import (
     EMBEDDED,
     EMBEDDED_ADAPTER,
@@ -172,7 +172,7 @@ class EmbeddedModel:
         self._endpoint: EndpointModel | None = None
         self._starting = asyncio.Lock()
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Answer one request, starting the server on the first.
 
         If the prompt asks to choose, a grammar holds the model to the choices. The shipped model
@@ -219,7 +219,7 @@ def _adapted(request: Request) -> Request:
     return replace(request, sampling=request.sampling.model_copy(update={"extra": extra}))
 
 
-def _whole(reply: Reply) -> Reply:
+def _whole(reply: ModelReply) -> ModelReply:
     """Return a reply that ended for its length up to its last whole sentence, if it has one."""
     text = whole_sentences(reply.text)
     if not reply.cut_off or text == reply.text:

@@ -21,7 +21,7 @@ from convogen.errors import ModelConfigError, ModelFault
 from convogen.models.backends.faults import Advice, Faults, Refusal
 from convogen.models.backends.reported import UNKNOWN, is_page, read_error, reported_error
 from convogen.models.backends.transport import Transport
-from convogen.models.base import Reply, Request, Transient, printable
+from convogen.models.base import ModelReply, Request, Transient, printable
 from convogen.models.http import at_path, fill
 from convogen.models.spec import ModelSpec
 from convogen.records import Usage
@@ -64,7 +64,7 @@ class ChatbotModel:
         """Close the connections."""
         await self._transport.close()
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Say the last message in the dialogue's session, once.
 
         Raises `ModelFault` rather than `Transient` where the chatbot may have heard it.
@@ -77,7 +77,7 @@ class ChatbotModel:
                 raise ModelFault("endpoint_fault", said, billed=True) from fault
             raise
 
-    async def _say(self, request: Request) -> Reply:
+    async def _say(self, request: Request) -> ModelReply:
         said = [one for one in request.messages if one.role != "system"]
         given = {
             "session": request.dialogue,
@@ -101,7 +101,7 @@ class ChatbotModel:
             raise self._unread(error) from None
         text = self._secrets.mask(printable(said))
         self._faults.answered = True
-        return Reply(text, Usage(), "stop")
+        return ModelReply(text, Usage(), "stop")
 
     def _filled(self, value: Any, given: dict[str, Any]) -> Any:
         try:

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, cast
 
 from convogen.errors import ModelFault
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.records import Usage
 
 __all__ = [
@@ -54,10 +54,10 @@ class Likelihoods:
     prefix: Likelihood
     continuations: list[Likelihood]
 
-    def to_reply(self, prompt_tokens: int) -> Reply:
+    def to_reply(self, prompt_tokens: int) -> ModelReply:
         """The reply that carries them, log-probabilities rounded to 6 decimals."""
         pairs = [[round(one.logprob, 6), one.tokens] for one in (self.prefix, *self.continuations)]
-        return Reply(json.dumps(pairs), Usage(prompt_tokens=prompt_tokens), "stop")
+        return ModelReply(json.dumps(pairs), Usage(prompt_tokens=prompt_tokens), "stop")
 
 
 def read_likelihoods(text: str, n: int) -> Likelihoods:
@@ -92,7 +92,7 @@ def completions_body(request: Request) -> dict[str, Any]:
     }
 
 
-def read_completions(answer: object, continuations: Sequence[str]) -> Reply:
+def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply:
     """The likelihoods in the JSON of an endpoint's answer.
 
     Where a continuation ends is told from the texts of the tokens, counted from the end. Raises

@@ -17,7 +17,7 @@ from convogen.models.backends.dialect import Dialect
 from convogen.models.backends.faults import Advice, Faults, Refusal
 from convogen.models.backends.likelihood import completions_body, read_completions
 from convogen.models.backends.reported import is_page, read_error, reported_error
-from convogen.models.base import Reply, Request, Transient
+from convogen.models.base import ModelReply, Request, Transient
 from convogen.models.spec import ModelSpec
 from convogen.redaction import Secrets, public_url
 
@@ -56,7 +56,7 @@ class EndpointModel:
         """Close the connections."""
         await self._client.close()
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Answer one request; if the endpoint refuses a parameter, ask again without it."""
         if request.continuations:
             return await self._likelihoods(request)
@@ -69,7 +69,7 @@ class EndpointModel:
             if not self._dialect.adapt(said.status, said.detail, body, mode, request.role):
                 raise self._faults.refused(said, request)
 
-    async def _likelihoods(self, request: Request) -> Reply:
+    async def _likelihoods(self, request: Request) -> ModelReply:
         """How likely the request's continuations are, by the echo of `/completions`."""
         try:
             said = await self._post("/completions", completions_body(request))

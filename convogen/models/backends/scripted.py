@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from convogen.models.base import Reply, Request, TokenLogprob
+from convogen.models.base import ModelReply, Request, TokenLogprob
 from convogen.records import Usage
 
 __all__ = ["Script", "ScriptedModel", "improvise"]
 
-Script = Callable[[Request], str | Sequence[TokenLogprob] | Reply]
+Script = Callable[[Request], str | Sequence[TokenLogprob] | ModelReply]
 
 WORDS = """
 amber bridge candle door engine forest garden harbour island jacket kettle ladder market needle
@@ -48,10 +48,10 @@ class ScriptedModel:
         self._script = script or improvise
         self._logprobs = logprobs
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Answer at once; tokens are counted as white-space words."""
         said = self._script(request)
-        if isinstance(said, Reply):
+        if isinstance(said, ModelReply):
             return said
         tokens = _certain(said) if isinstance(said, str) else tuple(said)
         text = said if isinstance(said, str) else "".join(token.token for token in tokens)
@@ -60,7 +60,7 @@ class ScriptedModel:
             completion_tokens=len(text.split()),
         )
         wanted = self._logprobs and request.top_logprobs is not None
-        return Reply(text, usage, "stop", tokens if wanted else None)
+        return ModelReply(text, usage, "stop", tokens if wanted else None)
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -15,7 +15,7 @@ from typing import Any
 from convogen.errors import ModelConfigError, ModelFault
 from convogen.models.backends.gguf import find_gguf
 from convogen.models.backends.likelihood import Likelihood, Likelihoods
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
@@ -81,7 +81,7 @@ class LocalLikelihoods:
         self._one_at_a_time = asyncio.Lock()
         self._known: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Answer one request, loading the model on the first."""
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._answer, request)
@@ -91,7 +91,7 @@ class LocalLikelihoods:
         self._loaded = None
         self._known.clear()
 
-    def _answer(self, request: Request) -> Reply:
+    def _answer(self, request: Request) -> ModelReply:
         if self._loaded is None:
             self._loaded = load_causal(self._name)
         model, tokenizer = self._loaded

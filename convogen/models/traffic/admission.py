@@ -12,7 +12,7 @@ from convogen.models.base import Request, Transient
 from convogen.models.traffic.budget import Budget, Reservation
 from convogen.records import Usage
 
-__all__ = ["Gate", "OnLost"]
+__all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
 """Called with what an attempt may have cost for nothing, 1 where it was lost (0: answered without
@@ -22,7 +22,7 @@ _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
 """By priority, then by arrival."""
 
 
-class Gate:
+class AdmissionQueue:
     """Lets an attempt begin when the budget admits it.
 
     One that does not fit waits for those under way, and those behind it wait too, so that small

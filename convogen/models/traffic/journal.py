@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from convogen.errors import ModelFault, RunFolderError
 from convogen.inputs.keys import first_fault
 from convogen.jsonl import append_line, mend_last_line, parse_row
-from convogen.models.base import Reply, TokenLogprob
+from convogen.models.base import ModelReply, TokenLogprob
 from convogen.records import Usage
 
 __all__ = ["Journal", "check_answer", "check_call", "journal_lines", "reply_of"]
@@ -67,7 +67,7 @@ class Journal:
                 else:
                     self._lost.append(row)
 
-    def find(self, key: str) -> Reply | None:
+    def find(self, key: str) -> ModelReply | None:
         """The recorded reply to a call that is made now, None where it was not answered yet.
 
         Raises the recorded `ModelFault` where a fault was the answer.
@@ -81,12 +81,12 @@ class Journal:
         key: str,
         role: str,
         model: str,
-        answer: Reply | ModelFault,
+        answer: ModelReply | ModelFault,
         attempts: int,
         seconds: float,
     ) -> None:
         """Write an answer down; raises `RunFolderError` where the disk refuses."""
-        usage = answer.usage if isinstance(answer, Reply) else Usage()
+        usage = answer.usage if isinstance(answer, ModelReply) else Usage()
         row: dict[str, Any] = {
             "key": key,
             **_said(answer),
@@ -103,7 +103,7 @@ class Journal:
         append_line(self.path, json.dumps(row, ensure_ascii=False).encode() + b"\n")
         self._rows[key] = row
 
-    def lose(
+    def record_lost_attempt(
         self, key: str, role: str, model: str, usage: Usage, attempts: int, seconds: float
     ) -> None:
         """Write down what may have been billed for nothing, at most `usage`: an attempt without an
@@ -145,7 +145,7 @@ class Journal:
         return _answer(self._rows[key]) if key in self._rows else None
 
 
-def _by(answer: Reply | ModelFault) -> dict[str, Any]:
+def _by(answer: ModelReply | ModelFault) -> dict[str, Any]:
     """What the endpoint calls the model that answered, and what it was asked without."""
     if isinstance(answer, ModelFault):
         return {}
@@ -153,7 +153,7 @@ def _by(answer: Reply | ModelFault) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value}
 
 
-def _said(answer: Reply | ModelFault) -> dict[str, Any]:
+def _said(answer: ModelReply | ModelFault) -> dict[str, Any]:
     if isinstance(answer, ModelFault):
         fault = {"kind": answer.kind, "message": str(answer), "evidence": answer.evidence}
         return {"fault": fault}
@@ -240,12 +240,12 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
     raise RunFolderError(f"{path}: damaged: {str(answer)[:60]!r} is no recorded answer")
 
 
-def reply_of(answer: dict[str, Any]) -> Reply:
+def reply_of(answer: dict[str, Any]) -> ModelReply:
     """A recorded answer as the reply it was; raises the `ModelFault` that it was."""
     if (fault := answer.get("fault")) is not None:
         raise ModelFault(fault["kind"], fault["message"], fault["evidence"])
     logprobs = answer.get("logprobs")
-    return Reply(
+    return ModelReply(
         answer["text"],
         Usage(**answer["usage"]),
         answer["finish_reason"],

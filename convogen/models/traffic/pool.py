@@ -85,7 +85,7 @@ class Endpoint:
         self._noticed = False
         self._not_before = 0.0
 
-    def worded(self, request: Request) -> Request:
+    def addressed_to_endpoint(self, request: Request) -> Request:
         """A request under the name this endpoint has for the model."""
         name = self.spec.identity
         return request if request.model == name else replace(request, model=name)

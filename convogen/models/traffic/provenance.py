@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from convogen.inputs.text_file import open_file
-from convogen.models.base import Reply
+from convogen.models.base import ModelReply
 
 __all__ = ["Provenance", "last_calls", "moved"]
 
@@ -38,7 +38,7 @@ class Provenance:
             if isinstance(model, str) and isinstance(served, str):
                 self._know(model, served)
 
-    def heard(self, role: str, model: str, reply: Reply) -> None:
+    def heard(self, role: str, model: str, reply: ModelReply) -> None:
         """An answer came from an endpoint that is asked for `model`."""
         if reply.served and reply.served not in self._served[model]:
             if known := self._served[model]:

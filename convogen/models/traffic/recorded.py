@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import RunStopped
-from convogen.models.base import Reply, Request
+from convogen.models.base import ModelReply, Request
 from convogen.models.traffic.journal import Journal, reply_of
 
 __all__ = ["NoModel", "NotRecorded", "RecordedJournal"]
@@ -25,7 +25,7 @@ class NotRecorded(RunStopped):
 class NoModel:
     """Stands where a model would: nothing is asked."""
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         """Never called: a journal that has no answer says so first."""
         raise AssertionError("a recorded run asks no model")
 
@@ -46,7 +46,7 @@ class RecordedJournal(Journal):
         self._recorded = {call["key"]: _own(call) for call in calls}
         self._taken: dict[str, dict[str, Any]] = {}
 
-    def find(self, key: str) -> Reply | None:
+    def find(self, key: str) -> ModelReply | None:
         """The recorded reply; raises `NotRecorded` where there is none and nothing is live."""
         if self.live:
             return super().find(key)

@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 from convogen.errors import EndpointDown, ModelConfigError, ModelFault
 from convogen.models.base import (
     ChatModel,
-    Reply,
+    ModelReply,
     Request,
     Sampling,
     Transient,
     printable,
 )
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic.admission import Gate, OnLost
+from convogen.models.traffic.admission import AdmissionQueue, OnLost
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.pool import Endpoint, Pool
 from convogen.models.traffic.provenance import Provenance
 from convogen.models.traffic.session import Session
 from convogen.models.traffic.trouble import Trouble, probe
 
-__all__ = ["Completed", "Role", "Traffic"]
+__all__ = ["RoutedReply", "Role", "Traffic"]
 
 BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 4.0
@@ -44,10 +44,10 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class RoutedReply:
     """A reply, where it came from, in how many attempts, and the seconds of the last one."""
 
-    reply: Reply
+    reply: ModelReply
     endpoint: Endpoint
     attempts: int
     seconds: float
@@ -64,11 +64,11 @@ class Traffic:
         self,
         roles: Mapping[str, Role],
         concurrency: int,
-        tally: Tally,
+        tally: RunProgress,
         open_model: Callable[[ModelSpec], ChatModel],
-        gate: Gate | None = None,
+        gate: AdmissionQueue | None = None,
     ) -> None:
-        self._gate = gate or Gate()
+        self._gate = gate or AdmissionQueue()
         self.tally = tally
         self.provenance = Provenance(tally.say)
         self._roles = roles
@@ -106,7 +106,7 @@ class Traffic:
         if role not in self._heard:
             self.unheard.add(role)
 
-    def heard(self, role: str, reply: Reply) -> None:
+    def heard(self, role: str, reply: ModelReply) -> None:
         """A role answered."""
         if role in self.unheard and reply.text.strip():
             self._heard.add(role)
@@ -129,7 +129,7 @@ class Traffic:
         priority: int,
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
-    ) -> Completed:
+    ) -> RoutedReply:
         """Ask until answered, first the endpoint that answered `before` if it has room.
 
         A fault is retried after a while, until the call is seen to fail alone (`trouble.py`); then
@@ -148,7 +148,7 @@ class Traffic:
             try:
                 async with self._gate.attempt(asked, priority, on_lost) as reservation:
                     permit = endpoint.begun(permit)
-                    reply = await endpoint.model.complete(endpoint.worded(asked))
+                    reply = await endpoint.model.complete(endpoint.addressed_to_endpoint(asked))
                     reservation.settle(reply.usage)
             except Transient as fault:
                 endpoint.failed(permit, fault)
@@ -184,19 +184,19 @@ class Traffic:
         _log_retry(request, endpoint, fault, trouble.attempts, wait_s)
         await asyncio.sleep(wait_s)
 
-    def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: Reply) -> None:
+    def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: ModelReply) -> None:
         """Notice an endpoint that cuts prompts silently."""
         if line := endpoint.prompts.notice(request, reply.usage):
             self.tally.note(line)
             LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})
 
     def _completed(
-        self, reply: Reply, endpoint: Endpoint, attempts: int, seconds: float
-    ) -> Completed:
+        self, reply: ModelReply, endpoint: Endpoint, attempts: int, seconds: float
+    ) -> RoutedReply:
         took = reply.usage.completion_tokens
         self._completion_tokens += 0.05 * (took - self._completion_tokens)
         text = printable(reply.text[:MAX_REPLY_CHARS])
-        return Completed(replace(reply, text=text), endpoint, attempts, seconds)
+        return RoutedReply(replace(reply, text=text), endpoint, attempts, seconds)
 
 
 def _wait_s(attempt: int) -> float:

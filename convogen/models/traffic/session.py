@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from convogen.errors import ModelFault
 from convogen.models.base import (
     Message,
-    Reply,
+    ModelReply,
     Request,
     Sampling,
 )
@@ -43,7 +43,7 @@ class Answer:
     finish_reason: str
     request: str
     model: str
-    reply: Reply
+    reply: ModelReply
 
     @property
     def cut_off(self) -> bool:
@@ -90,7 +90,7 @@ class Session:
         Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
         """
         held = self.traffic.role(role)
-        settings = sampling.over(held.sampling) if sampling else held.sampling
+        settings = sampling.with_defaults(held.sampling) if sampling else held.sampling
         request = Request(
             role,
             held.spec.identity,
@@ -118,12 +118,12 @@ class Session:
             reply,
         )
 
-    async def _answer(self, request: Request, key: str) -> Reply:
+    async def _answer(self, request: Request, key: str) -> ModelReply:
         tally = self.traffic.tally
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
-        on_lost = partial(self._journal.lose, key, request.role, request.model)
+        on_lost = partial(self._journal.record_lost_attempt, key, request.role, request.model)
         kind = self.traffic.role(request.role).spec.kind
         self.traffic.asking(request.role)
         try:

@@ -18,7 +18,7 @@ from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, Mod
 from convogen.models.backends import client
 from convogen.models.backends.client import KeyProvider
 from convogen.models.backends.openai_compatible import EndpointModel
-from convogen.models.base import Message, Reply, Request, Sampling, Transient
+from convogen.models.base import Message, ModelReply, Request, Sampling, Transient
 from convogen.models.spec import ModelSpec
 
 KEY, VERSION = "marked-azure-key", "2024-10-21"
@@ -27,10 +27,10 @@ AZURE = {"api_version": VERSION, "deployment": "eu-1"}
 
 def ask(
     spec: dict[str, Any], *, provider: KeyProvider | None = None, n: int = 1, **more: Any
-) -> Reply:
+) -> ModelReply:
     """The last of `n` replies to the same request."""
 
-    async def asking() -> Reply:
+    async def asking() -> ModelReply:
         model = EndpointModel(ModelSpec(timeout_s=20, **spec), provider)
         request = Request("agent", "gpt-4o", (Message("user", "hello"),), Sampling(), **more)
         try:

@@ -17,7 +17,7 @@ from convogen.errors import ModelConfigError, ModelFault
 from convogen.models.backends.likelihood import Likelihoods, read_likelihoods
 from convogen.models.base import Message, Request, Sampling
 from convogen.models.opening import check_likelihoods, open_likelihoods, open_model
-from convogen.models.progress import Tally
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.router import Role, Traffic
 
@@ -54,7 +54,7 @@ def ask_in_turn(spec: ModelSpec, prefix: str, *asked: tuple[str, ...]) -> list[s
 def check(spec: ModelSpec) -> None:
     async def checking() -> None:
         roles = {"judge": Role(spec, Sampling())}
-        traffic = Traffic(roles, 1, Tally(), open_likelihoods)
+        traffic = Traffic(roles, 1, RunProgress(), open_likelihoods)
         try:
             await check_likelihoods(traffic, "judge")
         finally:

@@ -31,7 +31,7 @@ from convogen.generation.experience_generator import draft_schema
 from convogen.generation.structured_output import find_json
 from convogen.models.backends.openai_compatible import EndpointModel
 from convogen.models.backends.scripted import WORDS
-from convogen.models.base import UNPRINTABLE, Message, Reply, Request, Sampling, Transient
+from convogen.models.base import UNPRINTABLE, Message, ModelReply, Request, Sampling, Transient
 from convogen.models.spec import ModelSpec
 
 KEY = "sk-marked-key"
@@ -71,7 +71,7 @@ def request(text: str = "hello", *, role: str = "agent", **more: Any) -> Request
 def ask(server: EndpointServer, *requests: Request, at_once: bool = False, **spec: Any) -> Any:
     """The replies of one model to requests, one after the other or at once."""
 
-    async def asking() -> list[Reply]:
+    async def asking() -> list[ModelReply]:
         settings = {"name": "a-model", "base_url": server.base_url, "timeout_s": 20, **spec}
         model = EndpointModel(ModelSpec(**settings))
         try:

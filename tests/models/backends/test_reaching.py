@@ -18,14 +18,14 @@ from convogen import Experiment, load_run
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError
 from convogen.models.addresses import azure_place, without_route
 from convogen.models.backends.openai_compatible import EndpointModel
-from convogen.models.base import Message, Reply, Request, Sampling, Transient
+from convogen.models.base import Message, ModelReply, Request, Sampling, Transient
 from convogen.models.spec import Azure, ModelSpec
 
 KEY, VERSION = "marked-azure-key", "2024-10-21"
 
 
-def ask(**spec: Any) -> Reply:
-    async def asking() -> Reply:
+def ask(**spec: Any) -> ModelReply:
+    async def asking() -> ModelReply:
         model = EndpointModel(ModelSpec(**{"name": "gpt-4o", "timeout_s": 20, **spec}))
         try:
             messages = (Message("user", "hello"),)

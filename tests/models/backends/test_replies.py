@@ -19,8 +19,8 @@ from convogen.errors import EndpointDown, ModelConfigError, ModelFault
 from convogen.models.backends.completion_parsing import finish_of, parsed, read_completion
 from convogen.models.backends.openai_compatible import EndpointModel
 from convogen.models.backends.reported import reported_error
-from convogen.models.base import Message, Reply, Request, Sampling, Transient, printable
-from convogen.models.progress import Tally
+from convogen.models.base import Message, ModelReply, Request, Sampling, Transient, printable
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.redaction import Secrets
 
@@ -35,11 +35,11 @@ def raw(data: Any) -> Bytes:
     return Bytes(json.dumps(data).encode())
 
 
-def ask(endpoint: EndpointServer, answer: Answer, **sampling: Any) -> Reply:
+def ask(endpoint: EndpointServer, answer: Answer, **sampling: Any) -> ModelReply:
     """The reply to one call that is answered so; exactly one call is made."""
     endpoint.script = lambda _: answer
 
-    async def asking() -> Reply:
+    async def asking() -> ModelReply:
         spec = ModelSpec(name="a-model", base_url=endpoint.base_url, timeout_s=20)
         model = EndpointModel(spec)
         settings = Sampling(**{"max_tokens": 9, **sampling})
@@ -129,7 +129,7 @@ def test_a_refused_parameter_is_dropped_whatever_the_status(endpoint: EndpointSe
 
     endpoint.script = script
 
-    async def asking() -> Reply:
+    async def asking() -> ModelReply:
         model = EndpointModel(ModelSpec(name="m", base_url=endpoint.base_url))
         try:
             asked = (Message("user", "Hello"),)
@@ -158,7 +158,7 @@ def test_a_run_asks_again_after_a_429_in_a_200_and_counts_it_for_nothing(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:
     endpoint.script = lambda asked: PASSES["429"] if asked.nth == 2 else converse(asked)
-    tally = Tally()
+    tally = RunProgress()
     result = run(experiment(endpoint), tmp_path, tally=tally)
     rows = list(result.ledger())
     assert tally.counts["retries"] == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from convogen.errors import BudgetReached, EndpointDown, ModelFault
 from convogen.models.base import Message, Request, Sampling, Transient
 from convogen.models.spec import Price
-from convogen.models.traffic.admission import Gate
+from convogen.models.traffic.admission import AdmissionQueue
 from convogen.models.traffic.budget import Budget, Limits, Reservation
 from convogen.records import Usage
 
@@ -144,7 +144,7 @@ class World:
     lost: list[Usage] = field(default_factory=list[Usage])
     reached: list[Request] = field(default_factory=list[Request])
 
-    async def caller(self, gate: Gate, task: int) -> None:
+    async def caller(self, gate: AdmissionQueue, task: int) -> None:
         for _ in range(40):
             asked = request("x" * self.rng.randrange(300), cap=self.rng.choice([5, 50, 400]))
             try:
@@ -182,7 +182,7 @@ def test_many_callers_use_a_budget_up_and_do_not_pass_it(seed: int, usd: float) 
     world = World(budget, random.Random(seed))
 
     async def play() -> None:
-        gate = Gate(budget)
+        gate = AdmissionQueue(budget)
         async with asyncio.timeout(20):
             await asyncio.gather(*(world.caller(gate, task) for task in range(8)))
 
@@ -212,7 +212,7 @@ def test_what_may_have_been_billed_counts(fault: BaseException, counts: bool) ->
     lost: list[Usage] = []
 
     async def play() -> None:
-        async with Gate(budget).attempt(request(), 0, lambda usage, *_: lost.append(usage)):
+        async with AdmissionQueue(budget).attempt(request(), 0, lambda usage, *_: lost.append(usage)):
             raise fault
 
     with pytest.raises(type(fault)):
@@ -225,13 +225,13 @@ def test_what_may_have_been_billed_counts(fault: BaseException, counts: bool) ->
 def test_one_that_is_given_up_while_it_waits_holds_nothing_back() -> None:
     budget = Budget(Limits(tokens=300))
 
-    async def hold(gate: Gate, going: asyncio.Event) -> None:
+    async def hold(gate: AdmissionQueue, going: asyncio.Event) -> None:
         async with gate.attempt(request(), 0) as held:
             await going.wait()
             held.settle(Usage(prompt_tokens=10))
 
     async def play() -> None:
-        gate, going = Gate(budget), asyncio.Event()
+        gate, going = AdmissionQueue(budget), asyncio.Event()
         first = asyncio.create_task(hold(gate, going))
         await asyncio.sleep(0)
         waiting = [asyncio.create_task(hold(gate, going)) for _ in range(3)]

@@ -14,13 +14,13 @@ from virtual_time import run_virtually
 
 from convogen.errors import EndpointDown, ExperimentError, ModelConfigError, ModelFault
 from convogen.experiment.experiment import Experiment
-from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
-from convogen.models.progress import Tally
+from convogen.models.base import FaultKind, Message, ModelReply, Request, Sampling, Transient
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic.admission import Gate
+from convogen.models.traffic.admission import AdmissionQueue
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.rate_limit import PerMinute
-from convogen.models.traffic.router import Completed, Role, Traffic
+from convogen.models.traffic.router import RoutedReply, Role, Traffic
 from convogen.models.traffic.trouble import FAULTS
 from convogen.records import Usage
 
@@ -40,7 +40,7 @@ class Simulated:
         self.in_flight = self.most_in_flight = 0
         self._slots = asyncio.Semaphore(slots)
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         now = asyncio.get_running_loop().time
         self.started.append(now())
         self.in_flight += 1
@@ -52,7 +52,7 @@ class Simulated:
             async with self._slots:
                 await asyncio.sleep(self.seconds)
             self.answered += 1
-            return Reply("yes", Usage(prompt_tokens=60, completion_tokens=40), "stop")
+            return ModelReply("yes", Usage(prompt_tokens=60, completion_tokens=40), "stop")
         finally:
             self.in_flight -= 1
 
@@ -76,7 +76,7 @@ class Setup:
     """Traffic over simulated endpoints, each found by its URL."""
 
     def __init__(self, of: ModelSpec, ceiling: int, models: dict[str | None, Simulated]) -> None:
-        self.tally = Tally()
+        self.tally = RunProgress()
         self.notices: list[str] = []
         self.tally.on_notice = self.notices.append
         roles = {"agent": Role(of, Sampling())}
@@ -87,10 +87,10 @@ class Setup:
         [endpoint] = self.traffic._endpoints.values()
         return endpoint.limit.now
 
-    async def ask(self, n: int, workers: int = 500) -> list[Completed | BaseException]:
+    async def ask(self, n: int, workers: int = 500) -> list[RoutedReply | BaseException]:
         """So many calls, by so many workers that each go on when answered."""
         left = iter(range(n))
-        results: list[Completed | BaseException] = []
+        results: list[RoutedReply | BaseException] = []
 
         async def work() -> None:
             for number in left:
@@ -228,7 +228,7 @@ def test_a_run_waits_for_an_endpoint_that_is_down_and_goes_on(down_s: float) -> 
         model = Simulated(fault=fault)
         setup = Setup(spec(), 64, of(spec().base_url, model))
         results = await setup.ask(2000)
-        assert all(isinstance(each, Completed) for each in results)
+        assert all(isinstance(each, RoutedReply) for each in results)
         tried_while_down = [at for at in model.started if 12 <= at < 10 + down_s]
         assert len(tried_while_down) <= 64 + down_s / 2, "left alone, tried now and then"
         assert max(at for at in model.started if at >= 10 + down_s) > 10 + down_s
@@ -271,7 +271,7 @@ def test_retry_after_holds_all_calls_and_is_told() -> None:
         model = Simulated(fault=lambda asked, now: throttled(47.0) if now == 1 else None)
         setup = Setup(spec(), 8, of(spec().base_url, model))
         results = await setup.ask(60, workers=8)
-        assert all(isinstance(each, Completed) for each in results)
+        assert all(isinstance(each, RoutedReply) for each in results)
         assert not [at for at in model.started if 1.02 < at < 48], "all of the endpoint's calls"
         assert setup.notices[0] == "paused: answered 429: slow down; trying again in 47 s"
         assert setup.notices[-1] == ""
@@ -280,7 +280,7 @@ def test_retry_after_holds_all_calls_and_is_told() -> None:
 
 
 def test_a_retry_after_past_our_patience_ends_it_or_goes_to_the_fallback() -> None:
-    async def main(fallback: bool) -> list[Completed | BaseException]:
+    async def main(fallback: bool) -> list[RoutedReply | BaseException]:
         other = ModelSpec(name="other", base_url="http://127.0.0.1:2/v1")
         models = {
             spec().base_url: Simulated(fault=lambda *_: throttled(7200.0)),
@@ -291,19 +291,19 @@ def test_a_retry_after_past_our_patience_ends_it_or_goes_to_the_fallback() -> No
         assert asyncio.get_running_loop().time() < 60
         return results
 
-    assert all(isinstance(each, Completed) for each in run_virtually(main(True)))
+    assert all(isinstance(each, RoutedReply) for each in run_virtually(main(True)))
     told = "asks to wait for 7200 s, and patience_s is 600"
     assert all(told in str(each) for each in run_virtually(main(False)))
 
 
 def test_a_model_that_one_endpoint_lacks_is_asked_of_the_fallback() -> None:
-    async def main(fallback: bool) -> list[Completed | BaseException]:
+    async def main(fallback: bool) -> list[RoutedReply | BaseException]:
         other = ModelSpec(name="other", base_url="http://127.0.0.1:2/v1")
         lacking: Fault = lambda *_: ModelConfigError("404: no such model")  # noqa: E731
         models = {spec().base_url: Simulated(fault=lacking), other.base_url: Simulated()}
         return await Setup(spec(fallback=[other] if fallback else []), 16, models).ask(40)
 
-    assert all(isinstance(each, Completed) for each in run_virtually(main(True)))
+    assert all(isinstance(each, RoutedReply) for each in run_virtually(main(True)))
     with pytest.raises(ModelConfigError, match="404: no such model"):
         run_virtually(main(False))
 
@@ -327,7 +327,7 @@ def test_waiting_for_the_budget_is_not_the_endpoint_s_time() -> None:
         most = Budget().estimate(asked)
         one_by_one = Limits(tokens=int(1.5 * (most.prompt_tokens + most.completion_tokens)))
         setup = Setup(spec(), 2, of(spec().base_url, Simulated()))
-        setup.traffic._gate = Gate(Budget(one_by_one))
+        setup.traffic._gate = AdmissionQueue(Budget(one_by_one))
         done = await asyncio.gather(*(setup.traffic.complete(request(), n) for n in range(2)))
         assert [each.seconds for each in done] == [1.0, 1.0]
 
@@ -419,7 +419,7 @@ def test_a_replica_that_is_down_is_done_without() -> None:
         models = dict(zip(urls, (down, Simulated()), strict=True))
         setup = Setup(spec(urls[0], replicas=[urls[1]]), 16, models)
         results = await setup.ask(500)
-        assert all(isinstance(each, Completed) for each in results)
+        assert all(isinstance(each, RoutedReply) for each in results)
         assert len(down.started) <= 60
 
     run_virtually(main())
@@ -432,13 +432,13 @@ def test_a_fallback_answers_while_the_endpoint_is_down_and_no_longer() -> None:
         models = {spec().base_url: Simulated(fault=fault), other.base_url: Simulated()}
         setup = Setup(spec(fallback=[other]), 16, models)
         results = await setup.ask(6000, workers=40)
-        assert all(isinstance(each, Completed) for each in results)
+        assert all(isinstance(each, RoutedReply) for each in results)
         at = models[other.base_url].started
         assert at
         assert at[0] >= 10
         assert at[-1] <= 131
         answered_by = Counter(
-            each.endpoint.spec.name for each in results if isinstance(each, Completed)
+            each.endpoint.spec.name for each in results if isinstance(each, RoutedReply)
         )
         assert answered_by["other"] == len(at)
 
@@ -446,17 +446,17 @@ def test_a_fallback_answers_while_the_endpoint_is_down_and_no_longer() -> None:
 
 
 def test_a_key_that_is_refused_stops_the_run_unless_there_is_a_fallback() -> None:
-    async def main(fallback: bool) -> list[Completed | BaseException]:
+    async def main(fallback: bool) -> list[RoutedReply | BaseException]:
         other = ModelSpec(name="other", base_url="http://127.0.0.1:2/v1")
         revoked: Fault = lambda _, now: EndpointDown("401: bad key") if now > 5 else None  # noqa: E731
         models = {spec().base_url: Simulated(fault=revoked), other.base_url: Simulated()}
         setup = Setup(spec(fallback=[other] if fallback else []), 16, models)
         return await setup.ask(300, workers=20)
 
-    assert all(isinstance(each, Completed) for each in run_virtually(main(True)))
+    assert all(isinstance(each, RoutedReply) for each in run_virtually(main(True)))
     without = run_virtually(main(False))
-    assert any(isinstance(each, Completed) for each in without)
-    assert {str(each) for each in without if not isinstance(each, Completed)} == {"401: bad key"}
+    assert any(isinstance(each, RoutedReply) for each in without)
+    assert {str(each) for each in without if not isinstance(each, RoutedReply)} == {"401: bad key"}
 
 
 def test_a_request_that_always_fails_does_not_hold_the_others_up() -> None:
@@ -468,7 +468,7 @@ def test_a_request_that_always_fails_does_not_hold_the_others_up() -> None:
         model = Simulated(fault=fault)
         setup = Setup(spec(), 16, of(spec().base_url, model))
         results = await setup.ask(1000, workers=50)
-        [failed] = [each for each in results if not isinstance(each, Completed)]
+        [failed] = [each for each in results if not isinstance(each, RoutedReply)]
         assert isinstance(failed, ModelFault)
         assert failed.kind == "endpoint_fault"
         assert len(model.started) == 999 + FAULTS

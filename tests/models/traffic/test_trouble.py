@@ -9,10 +9,10 @@ import pytest
 from virtual_time import run_virtually
 
 from convogen.errors import EndpointDown, ModelFault
-from convogen.models.base import FaultKind, Message, Reply, Request, Sampling, Transient
-from convogen.models.progress import Tally
+from convogen.models.base import FaultKind, Message, ModelReply, Request, Sampling, Transient
+from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic.router import Completed, Role, Traffic
+from convogen.models.traffic.router import RoutedReply, Role, Traffic
 from convogen.models.traffic.trouble import PROBE, TIME_OUTS
 from convogen.records import Usage
 
@@ -29,13 +29,13 @@ class Picky:
         self.kind: FaultKind = kind
         self.asked: list[str] = []
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request) -> ModelReply:
         said = request.messages[0].content
         self.asked.append(said)
         await asyncio.sleep(0.5)
         if self.fails(said, asyncio.get_running_loop().time()):
             raise Transient("answered 500: boom", kind=self.kind)
-        return Reply("yes", Usage(prompt_tokens=6, completion_tokens=1), "stop")
+        return ModelReply("yes", Usage(prompt_tokens=6, completion_tokens=1), "stop")
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -47,9 +47,9 @@ class Called:
     def __init__(self, model: Picky, **spec: object) -> None:
         self.lost: list[Lost] = []
         of = ModelSpec(name="m", base_url=URL, **spec)  # type: ignore[arg-type]
-        self._traffic = Traffic({"agent": Role(of, Sampling())}, 64, Tally(), lambda _: model)
+        self._traffic = Traffic({"agent": Role(of, Sampling())}, 64, RunProgress(), lambda _: model)
 
-    async def ask(self, text: str, priority: int = 0) -> Completed | ModelFault | EndpointDown:
+    async def ask(self, text: str, priority: int = 0) -> RoutedReply | ModelFault | EndpointDown:
         request = Request("agent", "m", (Message("user", text),), Sampling(seed=1))
         try:
             return await self._traffic.complete(
@@ -72,7 +72,7 @@ def test_a_call_that_fails_alone_is_given_up_within_a_minute(kind: FaultKind) ->
         assert PROBE in model.asked, "nobody else asks: a probe tells that it is the call"
         told = [(usage, attempts) for usage, attempts, _ in called.lost]
         assert (Usage(prompt_tokens=6, completion_tokens=1), 0) in told, "it is counted"
-        assert isinstance(await called.ask("harmless"), Completed)
+        assert isinstance(await called.ask("harmless"), RoutedReply)
 
     run_virtually(main())
 
@@ -83,7 +83,7 @@ def test_several_that_fail_for_ever_end_too_and_the_others_are_answered() -> Non
         called = Called(model)
         texts = [*(f"poison {n}" for n in range(16)), *(f"fine {n}" for n in range(4))]
         given = await asyncio.gather(*(called.ask(text, n) for n, text in enumerate(texts)))
-        assert [type(each) for each in given] == [ModelFault] * 16 + [Completed] * 4
+        assert [type(each) for each in given] == [ModelFault] * 16 + [RoutedReply] * 4
         assert len(model.asked) < 300
         assert asyncio.get_running_loop().time() < 2 * MINUTE_S
 
@@ -94,7 +94,7 @@ def test_several_that_fail_for_ever_end_too_and_the_others_are_answered() -> Non
 def test_a_call_that_meets_an_outage_alone_is_answered_after_it(until_s: float) -> None:
     async def main() -> None:
         called = Called(Picky(lambda _, now: now < until_s))
-        assert isinstance(await called.ask("harmless"), Completed)
+        assert isinstance(await called.ask("harmless"), RoutedReply)
 
     run_virtually(main())
 
@@ -112,7 +112,7 @@ def test_an_endpoint_at_which_only_probes_fail_is_found_again_by_a_call() -> Non
     async def main() -> None:
         model = Picky(lambda said, now: said == PROBE or now < 20)
         given = await Called(model).ask("harmless")
-        assert isinstance(given, Completed)
+        assert isinstance(given, RoutedReply)
 
     run_virtually(main())
 
@@ -133,8 +133,8 @@ def test_what_never_was_a_completion_stops_at_once_with_what_a_base_url_looks_li
 def test_what_once_was_a_completion_is_waited_for() -> None:
     async def main() -> None:
         called = Called(Picky(lambda _, now: 2 < now < 300, "unreadable"))
-        assert isinstance(await called.ask("first"), Completed)
+        assert isinstance(await called.ask("first"), RoutedReply)
         await asyncio.sleep(3)
-        assert isinstance(await called.ask("second"), Completed)
+        assert isinstance(await called.ask("second"), RoutedReply)
 
     run_virtually(main())
