@@ -20,6 +20,7 @@ __all__ = [
     "append_line",
     "as_row",
     "is_json_of",
+    "make_folder",
     "mend_last_line",
     "parse_row",
     "refuse_foreign",
@@ -46,6 +47,14 @@ def append_line(path: Path, line: bytes) -> None:
                 line = line[os.write(descriptor, line) :]
         finally:
             os.close(descriptor)
+
+
+def make_folder(folder: Path, *, parents: bool = True) -> None:
+    """Make a folder that may be there already; raises `RunFolderError` if the disk refuses."""
+    try:
+        folder.mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
 
 
 def write_whole(path: Path, text: str) -> None:

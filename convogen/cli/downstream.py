@@ -226,13 +226,9 @@ def _models(
 
 
 def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:
-    from convogen.errors import RunFolderError
-    from convogen.jsonl import write_whole
+    from convogen.jsonl import make_folder, write_whole
 
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"{out.parent}: cannot be made: {error.strerror}") from error
+    make_folder(out.parent)
     write_whole(out, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if as_json:
         say_json(found)

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from convogen.text.transcript import transcript
 from convogen.corpora.conversation_shapes import Shapes
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
@@ -163,7 +164,7 @@ def in_roles(one: Conversation) -> Conversation:
 
 def script(conversation: Conversation) -> str:
     """A conversation as a script, a turn a line."""
-    return "\n".join(f"{t.speaker}: {' '.join(t.text.split())}" for t in conversation.turns)
+    return transcript(conversation.turns)
 
 
 def open_labelled(

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from convogen.engine.item_runner import Asking, fingerprint, role_of
+from convogen.experiment.fingerprint import fingerprint_of
+from convogen.engine.item_runner import Asking, role_of
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import UnusableReply, find_json, read_object
 from convogen.models.base import Sampling, printable
@@ -65,7 +66,7 @@ def ask_questions(
             return {"questions": [], "answers": [], "fault": fault.kind}
         return {"questions": found, "answers": answers}
 
-    essence = {"dialogues": fingerprint(list(dialogues)), "n": n, **_hashes(question, answer)}
+    essence = {"dialogues": fingerprint_of(list(dialogues)), "n": n, **_hashes(question, answer)}
     rows = asking.rows("questions", roles, essence, len(dialogues), ask)
     return [_answered(row) for row in rows]
 
@@ -88,8 +89,8 @@ def qags(
         except ModelFault as fault:
             return {"answers": None, "fault": fault.kind}
 
-    known = fingerprint([[one.questions, one.answers] for one in asked])
-    essence = {"summaries": fingerprint(list(summaries)), "questions": known, **_hashes(prompt)}
+    known = fingerprint_of([[one.questions, one.answers] for one in asked])
+    essence = {"summaries": fingerprint_of(list(summaries)), "questions": known, **_hashes(prompt)}
     most = max((len(one.questions) for one in asked), default=0)
     roles = {ANSWERER: role_of(models[ANSWERER], _exact(most))}
     rows = asking.rows("answers", roles, essence, len(summaries), ask)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.corpora.labelled import in_roles, script
 from convogen.downstream.data import Example
-from convogen.engine.item_runner import Asking, fingerprint, role_of
+from convogen.engine.item_runner import Asking, role_of
 from convogen.errors import ModelFault, RunFolderError
 from convogen.generation.labeller import Labeller, SummaryRules
 from convogen.models.base import Sampling
@@ -66,7 +67,7 @@ def summaries_of(
             "rules": asdict(rules),
             "reasks": REASKS,
             # Of a run made longer, the first dialogues are the same: so are their rows.
-            "first": fingerprint(scripts[missing[0]]),
+            "first": fingerprint_of(scripts[missing[0]]),
         }
         role = role_of(spec, Sampling(temperature=0.3))
         rows = asking.rows("summaries", {ROLE: role}, essence, len(missing), ask)

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
@@ -24,9 +25,9 @@ from convogen.downstream.results import Drawn, drawn_mean, results
 from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
 from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
-from convogen.engine.item_runner import Asking, fingerprint
-from convogen.errors import RunFolderError, SourceError
-from convogen.jsonl import parse_row, write_whole
+from convogen.engine.item_runner import Asking
+from convogen.errors import SourceError
+from convogen.jsonl import make_folder, parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
 from convogen.storage.run_folder import load_run
 
@@ -151,7 +152,7 @@ def _kept(
 ) -> list[str]:
     """The summaries of a fine-tuned model, from the file where they were written before."""
     learned = [[one.dialogue, one.target] for one in examples]
-    mark = fingerprint([training.model_dump(), learned, list(dialogues), seed])
+    mark = fingerprint_of([training.model_dump(), learned, list(dialogues), seed])
     path = folder / f"predictions-{training.name}" / f"{arm}-{seed}-{mark}.jsonl"
     if path.exists():
         return [
@@ -159,10 +160,7 @@ def _kept(
             for line in path.read_bytes().splitlines()
         ]
     summaries = summarise_with(training, examples, dialogues, seed)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    make_folder(path.parent)
     lines = [json.dumps({"summary": one}, ensure_ascii=False) + "\n" for one in summaries]
     write_whole(path, "".join(lines))
     return summaries

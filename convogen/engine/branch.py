@@ -6,13 +6,12 @@ now do with the same beginning. Whether they are others or the run's own, they g
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.replay import recorded_run
 from convogen.engine.run_observability import log_outcome, observe_run
@@ -81,8 +80,7 @@ class _Branch:
         self._kept = from_turn - 1 - openings
         self._source = str(run.manifest.get("fingerprint"))
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
-        text = json.dumps([origin, new.fingerprint_inputs["roles"]], sort_keys=True, ensure_ascii=False)
-        self._fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        self._fingerprint = fingerprint_of([origin, new.fingerprint_inputs["roles"]])
         spelt = re.sub(r"[^\w.-]+", "-", old.id)[:80]  # an id may hold what no name of a folder may
         self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {

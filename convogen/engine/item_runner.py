@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
@@ -27,16 +28,10 @@ from convogen.models.traffic.router import Role, Traffic
 from convogen.models.traffic.session import Session
 from convogen.storage.task_log import TaskLog, claim, lock
 
-__all__ = ["Asking", "fingerprint", "role_of"]
+__all__ = ["Asking", "role_of"]
 
 Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
 """One item's row, from its number and a session of model calls."""
-
-
-def fingerprint(essence: Any) -> str:
-    """16 hexadecimal digits of plain values."""
-    text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
@@ -73,7 +68,7 @@ class Asking:
                 for role, one in roles.items()
             },
         }
-        mark = fingerprint(whole)
+        mark = fingerprint_of(whole)
         return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
     async def _rows(

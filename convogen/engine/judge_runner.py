@@ -8,7 +8,6 @@ judged again after the run was made longer, only the new conversations are score
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.hopeless import FIRST, FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.errors import ExperimentError, RunFolderError, SourceError
@@ -48,7 +48,7 @@ UNTRIED, UNANSWERED = 4, 4
 """Scores under way at most until there is one; scores to which an endpoint that answers others gave
 no answer, after which there will be none."""
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
 """Raised when the same judge gives other scores than it did."""
 
@@ -322,8 +322,7 @@ def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
         **judge.fingerprint_inputs,
         **data,
     }
-    text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
-    fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    fingerprint = fingerprint_of(essence)
     described: dict[str, Any] = {"convogen": __version__, "kind": role.spec.kind}
     if packages := registry.packages({"judges": [judge.name]}):
         described["packages"] = packages

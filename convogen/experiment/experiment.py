@@ -22,8 +22,6 @@ The fingerprint covers what changes the data. It leaves out:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -33,6 +31,7 @@ from typing import Any, cast
 
 from pydantic import Field, field_validator
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.inputs.keys import Keys
@@ -272,8 +271,7 @@ class Experiment:
     @cached_property
     def fingerprint(self) -> str:
         """Identifies the data this experiment makes; 16 hexadecimal digits."""
-        text = json.dumps(self.fingerprint_inputs, sort_keys=True, ensure_ascii=False)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return fingerprint_of(self.fingerprint_inputs)
 
     def is_read_from(self, path: Path) -> bool:
         """Whether a file reads as this experiment; raises `ExperimentError` where it is none."""

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from convogen.text.transcript import transcript
 from convogen.errors import ModelFault
 from convogen.gates.base import Candidate, Gate, Verdict
-from convogen.judges.geval import transcript
 from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
@@ -69,7 +69,7 @@ class Guard(Gate):
         return {"prompt": self.prompts["verdict"].hash}
 
     async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
-        said = _MARK.sub("", transcript(candidate.conversation))
+        said = _MARK.sub("", transcript(candidate.conversation.turns))
         asked = self.prompts["verdict"].render(transcript=said, categories=self.categories)
         text = ""
         try:

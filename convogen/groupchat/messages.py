@@ -22,7 +22,7 @@ from convogen.models.base import Message, merged
 from convogen.prompts import Prompt
 from convogen.records import Experience, Persona, Turn
 
-__all__ = ["agent_messages", "identity", "instructions", "sayable", "transcript"]
+__all__ = ["agent_messages", "identity", "instructions", "sayable"]
 
 SAYABLE_WORDS = 4
 """Fewer words than these are too common to be cut out of the guidelines around them."""
@@ -75,8 +75,3 @@ def agent_messages(
         else:
             messages.append(Message("user", f"{turn.speaker}: {text}"))
     return merged([*messages, Message("user", note)])
-
-
-def transcript(turns: Sequence[Turn]) -> str:
-    """Return what was said so far, one line per turn after the speaker's name."""
-    return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in turns)

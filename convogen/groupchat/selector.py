@@ -19,7 +19,7 @@ from autogen_core.models import (
 from pydantic import BaseModel
 
 from convogen.errors import ModelFault
-from convogen.groupchat.messages import transcript
+from convogen.text.transcript import transcript
 from convogen.models.traffic.session import Answer
 from convogen.records import Selection
 from convogen.text.speakers import longest_silent, resolve_speaker, silence

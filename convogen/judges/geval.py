@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from convogen.text.transcript import transcript
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.judges.base import Judge, Judged
@@ -28,7 +29,7 @@ from convogen.models.traffic.session import Answer, Session
 from convogen.records import Conversation, Experience, Score
 from convogen.text.lengths import lacks_end, trimmed
 
-__all__ = ["GEval", "GEval3", "experience_text", "grounds", "transcript"]
+__all__ = ["GEval", "GEval3", "experience_text", "grounds"]
 
 TOP_LOGPROBS = 20
 """Alternatives asked for at each token: the most that endpoints give."""
@@ -114,7 +115,7 @@ class GEval(Judge):
         question = self.questions(judged.experience)[aspect]
         asked = self.prompts["explain"].render(
             experience=grounds(judged),
-            transcript=transcript(judged.conversation),
+            transcript=transcript(judged.conversation.turns),
             aspect=question,
         )
         try:
@@ -214,11 +215,4 @@ def experience_text(experience: Experience) -> str:
     return (
         f"Topic: {experience.topic}\nSituation: {experience.situation}\n"
         f"Relations: {experience.relations}\n\nThe people:\n\n{people}"
-    )
-
-
-def transcript(conversation: Conversation) -> str:
-    """A conversation as a judge reads it: a turn a line, after its speaker's name."""
-    return "\n".join(
-        f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in conversation.turns
     )

@@ -17,9 +17,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from convogen.text.transcript import transcript
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
-from convogen.judges.geval import transcript
 from convogen.judges.score_reading import token_at
 from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.session import Answer, Session
@@ -71,7 +71,7 @@ class GPTScore(Judge):
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         asked = self.prompts["ask"].render(
-            transcript=transcript(judged.conversation), aspect=self.questions[aspect]
+            transcript=transcript(judged.conversation.turns), aspect=self.questions[aspect]
         )
         try:
             first = await self._ask(session, asked)

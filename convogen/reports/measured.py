@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
-from convogen.errors import RunFolderError
-from convogen.jsonl import is_json_of, write_ours
+from convogen.jsonl import is_json_of, make_folder, write_ours
 from convogen.metrics import Statistics, CorpusTally, distance, measure, statistics_of, tally_corpus
 
 if TYPE_CHECKING:
@@ -64,9 +63,6 @@ def measure_source(source: str, workers: int = 1) -> Measured:
 def write_statistics(run: Path, statistics: Mapping[str, Any]) -> None:
     """Write a run's statistics beside its scores; raises `RunFolderError` where that fails."""
     folder = run / "scores"
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+    make_folder(folder, parents=False)
     text = json.dumps(statistics, indent=1, ensure_ascii=False)
     write_ours(folder / "statistics.json", text + "\n", is_json_of({"source", "text", "paper"}))

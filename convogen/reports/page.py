@@ -17,8 +17,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from convogen.errors import RunFolderError
-from convogen.jsonl import is_json_of, refuse_foreign, write_whole
+from convogen.jsonl import is_json_of, make_folder, refuse_foreign, write_whole
 from convogen.records import Conversation
 from convogen.reports.cells import number_text
 from convogen.reports.markdown import escaped
@@ -40,10 +39,7 @@ def write_report(numbers: Mapping[str, Any], runs: Mapping[str, Run], out: Path)
     Raises `RunFolderError` where it cannot be written, or holds such a file of somebody else's.
     """
     samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"{out}: cannot be made: {error.strerror}") from error
+    make_folder(out)
     texts = {
         "report.html": render_html(numbers, samples),
         "report.md": render_markdown(numbers, samples),

@@ -11,7 +11,6 @@ lora.gguf           with it, the adapter alone for llama.cpp, to be put on the b
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.corpora.seeds import open_seeds
 from convogen.errors import RunFolderError, SourceError
 from convogen.jsonl import write_whole, writing
@@ -180,8 +180,7 @@ class _Tuning:
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
         """Take the folder for this plan; raises `RunFolderError` where it is another's."""
         essence = self._essence(model)
-        text = json.dumps(essence, sort_keys=True, ensure_ascii=False)
-        fingerprint = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        fingerprint = fingerprint_of(essence)
         found: dict[str, Any] = {}
         if (self._folder / "manifest.json").exists():
             found = _trained(self._folder)

@@ -1,0 +1,23 @@
+"""A dialogue as a script that a person or a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+__all__ = ["Said", "transcript"]
+
+
+class Said(Protocol):
+    """A turn: who says what."""
+
+    @property
+    def speaker(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def transcript(turns: Iterable[Said]) -> str:
+    """Return a line per turn, after its speaker's name, white space collapsed."""
+    return "\n".join(f"{turn.speaker}: {' '.join(turn.text.split())}" for turn in turns)

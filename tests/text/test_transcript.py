@@ -1,0 +1,12 @@
+"""A dialogue as a script: a line per turn."""
+
+from __future__ import annotations
+
+from convogen.records import Turn
+from convogen.text.transcript import transcript
+
+
+def test_a_turn_is_a_line() -> None:
+    turns = [Turn(speaker="Ada", text="One\n\ntwo."), Turn(speaker="Bo", text="")]
+    assert transcript(turns) == "Ada: One two.\nBo: "
+    assert transcript([]) == ""
