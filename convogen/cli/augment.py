@@ -17,8 +17,8 @@ from convogen.cli._shared.options import (
     models_from,
     price_option,
 )
-from convogen.cli.run import notices, play, read_settings
 from convogen.cli._shared.terminal import say
+from convogen.cli.run import notices, play, read_settings
 
 if TYPE_CHECKING:
     from convogen.corpora.labelled import LabelledSource

@@ -72,7 +72,7 @@ def command(
     from convogen.engine.judge_runner import open_judge
     from convogen.judges.verdict_files import PROTOCOLS
     from convogen.metrics import available_cores
-    from convogen.reports import judge_summary, scores_by_judge, measure_source, write_statistics
+    from convogen.reports import judge_summary, measure_source, scores_by_judge, write_statistics
     from convogen.reports.matching import matched_corpora
     from convogen.reports.verdicts import told_apart
 
@@ -142,7 +142,7 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
     """The real dialogues that a judge needs; None where it needs none."""
     from convogen.corpora.seeds import seed_dialogues
     from convogen.errors import SourceError
-    from convogen.judges.reference_dialogues import ReferenceDialogues, CorpusFolder, real_dialogues
+    from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues, real_dialogues
     from convogen.storage.run_folder import load_run
 
     if judge.needs != "beside":

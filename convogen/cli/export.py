@@ -127,7 +127,14 @@ def command(
 ) -> None:
     """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
     from convogen.cli.run import read_settings
-    from convogen.exports import ExportPlan, check_name, export_run, open_exporter, parse_splits, push
+    from convogen.exports import (
+        ExportPlan,
+        check_name,
+        export_run,
+        open_exporter,
+        parse_splits,
+        push,
+    )
     from convogen.metrics import available_cores
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from convogen.papers.roleplay.study import Condition, Measure, Played
     from convogen.papers.roleplay.published_checks import Check
+    from convogen.papers.roleplay.study import Condition, Measure, Played
     from convogen.published import Cell
 
 __all__ = ["command"]
@@ -35,8 +35,8 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     these. The tables stand beside those of the paper, and what the paper's own numbers come to
     where they can be computed once more is told below them.
     """
-    from convogen.papers.roleplay.study import conditions
     from convogen.papers.roleplay.published_checks import checks
+    from convogen.papers.roleplay.study import conditions
     from convogen.storage.run_folder import load_run
 
     found = conditions(load_run(folder) for folder in folders)

@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from convogen.text.transcript import transcript
 from convogen.corpora.conversation_shapes import Shapes
 from convogen.corpora.corpus import open_corpus
 from convogen.errors import SourceError
 from convogen.records import Conversation, Turn
+from convogen.text.transcript import transcript
 
 __all__ = ["KINDS", "Kind", "LabelledSource", "in_roles", "open_labelled", "script"]
 

@@ -15,7 +15,7 @@ from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.replay import recorded_run
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.runner import describe, name_task, now, open_roles
+from convogen.engine.task_setup import describe, name_task, now, open_roles
 from convogen.errors import ExperimentError, RunStopped
 from convogen.experiment.experiment import Experiment
 from convogen.methods.base import RunInputs, Task

@@ -18,7 +18,7 @@ from typing import Any
 
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.runner import describe, name_task, now, open_roles
+from convogen.engine.task_setup import describe, name_task, now, open_roles
 from convogen.errors import RunFolderError
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine

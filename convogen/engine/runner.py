@@ -10,24 +10,20 @@ No task is started that might not be needed, and the dataset is the same at any 
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
-from convogen.engine.run_budget import charge_earlier_spending, role_prices, describe_budget_stop
+from convogen.engine.run_budget import charge_earlier_spending, describe_budget_stop, role_prices
 from convogen.engine.run_observability import log_outcome, observe_run
+from convogen.engine.task_setup import describe, name_task, now, open_roles
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.models.backends.account import place_of
 from convogen.models.base import ChatModel
 from convogen.models.opening import open_model
 from convogen.models.progress import RunProgress
@@ -36,12 +32,11 @@ from convogen.models.tracing import span
 from convogen.models.traffic.admission import AdmissionQueue
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.provenance import last_calls, moved
-from convogen.models.traffic.router import Role, Traffic
+from convogen.models.traffic.router import Traffic
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Journal, Outcome, Run, RunStore, run_manifest
 from convogen.storage.task_log import moved_aside
 from convogen.storage.waiting import drop, forget, keep
-from convogen.version import __version__
 
 __all__ = ["OnConversation", "run", "run_async"]
 
@@ -55,8 +50,6 @@ UNTRIED = 16
 """Tasks under way at most until one has succeeded."""
 
 OnConversation = Callable[[Conversation, Experience | None], None]
-
-PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
 
 def run(
@@ -317,19 +310,6 @@ def _exhausted(experiment: Experiment, store: RunStore) -> bool:
     return store.committed == experiment.method.task_count()
 
 
-def name_task(fingerprint: str, number: int) -> tuple[str, int]:
-    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
-    digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
-    return digest.hex(), int.from_bytes(digest)
-
-
-def open_roles(experiment: Experiment) -> dict[str, Role]:
-    """An experiment's models and sampling by role."""
-    return {
-        role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
-    }
-
-
 def move_aside(folder: Path) -> Path | None:
     """Rename a run folder to one with the time behind its name; returns the new one.
 
@@ -344,38 +324,3 @@ def move_aside(folder: Path) -> Path | None:
 def earlier_models(folder: Path) -> Any:
     """What the manifest of an earlier start says of the models; None where there is none."""
     return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None
-
-
-def describe(experiment: Experiment) -> dict[str, Any]:
-    """What is needed to know how a dataset was made; no key, no password."""
-    packages = {"convogen": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    packages |= experiment.packages
-    return {
-        "name": experiment.name,
-        "fingerprint": experiment.fingerprint,
-        "n": experiment.n,
-        "complete": False,
-        "started_at": now(),
-        "packages": packages,
-        "models": {role: _described(experiment.model(role)) for role in experiment.roles},
-        "experiment": experiment.fingerprint_inputs,
-    }
-
-
-def _described(spec: ModelSpec) -> Mapping[str, Any]:
-    described: dict[str, Any] = {"name": spec.identity, "kind": spec.kind}
-    if spec.price:
-        described["price"] = spec.price.model_dump(exclude_none=True)
-    if place := place_of(spec):
-        described["base_url"] = place
-    return described
-
-
-def now() -> str:
-    """The time of day in UTC, to the millisecond: two runs do not begin at the same one."""
-    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -231,7 +231,7 @@ def _starter(
     """Return the starter of a draft, and what was corrected in it.
 
     Raises:
-        Unusable: Of kind `starter_` and the fault, if it is nothing that one of them says.
+        UnusableReply: Of kind `starter_` and the fault, if it is nothing that one of them says.
     """
     speaker, repairs = _starter_speaker(draft.speaker, names)
     others = tuple(name for name in names if name != speaker)

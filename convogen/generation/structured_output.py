@@ -145,7 +145,7 @@ def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
     """Return the draft in a reply and those of its texts that were cut off.
 
     Raises:
-        Unusable: If the reply holds no draft.
+        UnusableReply: If the reply holds no draft.
     """
     data = read_object(answer, model.model_fields)
     try:
@@ -163,7 +163,7 @@ def read_object(answer: Answer, keys: Collection[str]) -> dict[str, Any]:
     """Return the JSON object in a reply that should have these keys.
 
     Raises:
-        Unusable: There is none; of kind `cut_off` or `blank_loop` if the reply's length is why.
+        UnusableReply: There is none; of kind `cut_off` or `blank_loop` if the reply's length is why.
     """
     try:
         return find_object(answer.text, keys)

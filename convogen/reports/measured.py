@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
 from convogen.jsonl import is_json_of, make_folder, write_ours
-from convogen.metrics import Statistics, CorpusTally, distance, measure, statistics_of, tally_corpus
+from convogen.metrics import CorpusTally, Statistics, distance, measure, statistics_of, tally_corpus
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]

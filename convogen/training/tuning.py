@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.corpora.seeds import open_seeds
 from convogen.errors import RunFolderError, SourceError
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import write_whole, writing
 from convogen.storage.run_folder import Run, differences
 from convogen.storage.task_log import claim, lock, moved_aside

@@ -1,0 +1,68 @@
+"""What tasks and manifests begin with: names and seeds, models by role, how data was made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from convogen.experiment.experiment import Experiment
+from convogen.models.backends.account import place_of
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic.router import Role
+from convogen.version import __version__
+
+__all__ = ["describe", "name_task", "now", "open_roles"]
+
+PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
+
+
+def name_task(fingerprint: str, number: int) -> tuple[str, int]:
+    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
+    digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
+    return digest.hex(), int.from_bytes(digest)
+
+
+def open_roles(experiment: Experiment) -> dict[str, Role]:
+    """An experiment's models and sampling by role."""
+    return {
+        role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
+    }
+
+
+def describe(experiment: Experiment) -> dict[str, Any]:
+    """What is needed to know how a dataset was made; no key, no password."""
+    packages = {"convogen": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    packages |= experiment.packages
+    return {
+        "name": experiment.name,
+        "fingerprint": experiment.fingerprint,
+        "n": experiment.n,
+        "complete": False,
+        "started_at": now(),
+        "packages": packages,
+        "models": {role: _described(experiment.model(role)) for role in experiment.roles},
+        "experiment": experiment.fingerprint_inputs,
+    }
+
+
+def _described(spec: ModelSpec) -> Mapping[str, Any]:
+    described: dict[str, Any] = {"name": spec.identity, "kind": spec.kind}
+    if spec.price:
+        described["price"] = spec.price.model_dump(exclude_none=True)
+    if place := place_of(spec):
+        described["base_url"] = place
+    return described
+
+
+def now() -> str:
+    """The time of day in UTC, to the millisecond: two runs do not begin at the same one."""
+    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
