@@ -72,7 +72,9 @@ def command(
     # In whichever order they are named, two sources meet in the same folder.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]
-    pairs = [(i, j, *pair_by_seed(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)]
+    pairs = [
+        (i, j, *pair_by_seed(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)
+    ]
     model = judge_model(models, base_urls, prices)
     judge_runs(
         [(pair, beside) for _, _, pair, beside in pairs], Arena(), model, n, concurrency, fresh

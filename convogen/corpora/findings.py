@@ -177,7 +177,9 @@ class Reading(_Seen):
     def _implausible(self) -> list[str]:
         """Return a line for what makes a conversation of what hardly is one, or apart what is."""
         said: list[str] = []
-        if (strangers := max(self.strangers, self.counts_failed_tasks if self._all_strangers else 0)) > 0:
+        if (
+            strangers := max(self.strangers, self.counts_failed_tasks if self._all_strangers else 0)
+        ) > 0:
             said.append(
                 f"{strangers:,} conversations have another speaker in every turn: do all rows "
                 "belong together?"

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.item_runner import Asking, role_of
 from convogen.errors import ModelFault
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.generation.structured_output import UnusableReply, find_json, read_object
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.corpora.labelled import in_roles, script
 from convogen.downstream.data import Example
 from convogen.engine.item_runner import Asking, role_of
 from convogen.errors import ModelFault, RunFolderError
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.generation.labeller import Labeller, SummaryRules
 from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec

@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
@@ -27,6 +26,7 @@ from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
 from convogen.engine.item_runner import Asking
 from convogen.errors import SourceError
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import make_folder, parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
 from convogen.storage.run_folder import load_run

@@ -1,1 +1,1 @@
-"""What plays tasks and commits them in order: runs, judging, replays, whatever is asked of models."""
+"""What plays tasks and commits them in order: runs, judging, replays, and other questions."""

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.replay import recorded_run
 from convogen.engine.run_observability import log_outcome, observe_run
 from convogen.engine.task_setup import describe, name_task, now, open_roles
 from convogen.errors import ExperimentError, RunStopped
 from convogen.experiment.experiment import Experiment
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.methods.base import RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.opening import open_model

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.opening import open_model

@@ -19,14 +19,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.engine.hopeless import FIRST, FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.errors import ExperimentError, RunFolderError, SourceError
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.inputs.keys import first_fault
 from convogen.judges import Judge, Judged
 from convogen.judges.base import ROLE
-from convogen.judges.reference_dialogues import ReferenceDialogues, CorpusFolder
+from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
@@ -144,7 +144,9 @@ async def judge_run_async(
     return run
 
 
-def count_scores(run: Run, judge: Judge, n: int | None = None, beside: ReferenceDialogues | None = None) -> int:
+def count_scores(
+    run: Run, judge: Judge, n: int | None = None, beside: ReferenceDialogues | None = None
+) -> int:
     """How many scores the first `n` conversations get.
 
     Raises `SourceError` where one has no experience, or nothing beside it, to be judged by.
@@ -162,7 +164,9 @@ class _ScoreTask:
         return self.judged.conversation.id, self.aspect
 
 
-def _plan(run: Run, judge: Judge, n: int | None, beside: ReferenceDialogues | None) -> Iterator[_ScoreTask]:
+def _plan(
+    run: Run, judge: Judge, n: int | None, beside: ReferenceDialogues | None
+) -> Iterator[_ScoreTask]:
     """All scores in order. The experiences are read along, not held: both files are in order."""
     if judge.needs == "beside" and beside is None:
         raise SourceError(

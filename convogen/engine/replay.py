@@ -119,7 +119,12 @@ async def _replay(run: Run, target: Path, tally: RunProgress) -> Replayed:
 
 class _Replay:
     def __init__(
-        self, run: Run, experiment: Experiment, fingerprint: str, store: RunStore, tally: RunProgress
+        self,
+        run: Run,
+        experiment: Experiment,
+        fingerprint: str,
+        store: RunStore,
+        tally: RunProgress,
     ) -> None:
         self._run, self._store, self._tally = run, store, tally
         self._fingerprint = fingerprint

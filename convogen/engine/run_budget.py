@@ -12,7 +12,7 @@ from convogen.models.prices import Pricer, pricer
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.storage.run_folder import Run, RunStore
 
-__all__ = ["charge_earlier_spending", "remaining_limits", "role_prices", "describe_budget_stop"]
+__all__ = ["charge_earlier_spending", "describe_budget_stop", "remaining_limits", "role_prices"]
 
 
 def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:

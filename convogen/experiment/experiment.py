@@ -31,8 +31,8 @@ from typing import Any, cast
 
 from pydantic import Field, field_validator
 
-from convogen.experiment.fingerprint import fingerprint_of
 from convogen.errors import ExperimentError
+from convogen.experiment.fingerprint import fingerprint_of
 from convogen.gates import Gate, JudgeGate, gate_class, parameters, place_gate
 from convogen.inputs.keys import Keys
 from convogen.inputs.validation import refuse_unknown, validated
@@ -176,7 +176,7 @@ class Experiment:
         return min(given or there, there)
 
     def progress(self, conversations: int, others: int) -> int:
-        """How much of n is done; of a method with `counts_failed_tasks`, failed and rejected ones count."""
+        """How much of n is done; failed and rejected tasks count if the method says so."""
         return conversations + others if self.method.counts_failed_tasks else conversations
 
     @property

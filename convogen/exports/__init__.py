@@ -18,10 +18,10 @@ from convogen.exports.splits import parse_splits
 __all__ = [
     "JOINS",
     "Column",
+    "ExportPlan",
     "Exported",
     "Exporter",
     "Item",
-    "ExportPlan",
     "check_name",
     "export_run",
     "open_exporter",

@@ -141,7 +141,9 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
     return f"---\n{matter}---\n{body}"
 
 
-def _front_matter(manifest: Mapping[str, Any], plan: ExportPlan, exported: Exported) -> dict[str, Any]:
+def _front_matter(
+    manifest: Mapping[str, Any], plan: ExportPlan, exported: Exported
+) -> dict[str, Any]:
     """What the hub and `load_dataset` read of a card."""
     exporter, total = plan.exporter, exported.conversations.total()
     matter: dict[str, Any] = {

@@ -34,7 +34,7 @@ from convogen.plugins import registry
 from convogen.storage.run_folder import Run, load_run
 from convogen.version import __version__
 
-__all__ = ["Exported", "ExportPlan", "export_run", "open_exporter"]
+__all__ = ["ExportPlan", "Exported", "export_run", "open_exporter"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from convogen.text.transcript import transcript
 from convogen.errors import ModelFault
 from convogen.gates.base import Candidate, Gate, Verdict
 from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
+from convogen.text.transcript import transcript
 
 __all__ = ["ROLE", "Guard", "read_verdict"]
 

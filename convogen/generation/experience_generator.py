@@ -283,7 +283,9 @@ def _draft_model(n: int, starter: Words) -> type[StructuredReply]:
     card: dict[str, Any] = {k: (f.annotation, f) for k, f in PersonaCard.model_fields.items()}
     persona = create_model("DraftPersona", __base__=StructuredReply, name=name, **card)
     personas: Any = (list[persona], Field(min_length=n, max_length=n))
-    return create_model("DraftExperience", __base__=StructuredReply, personas=personas, **_scene(starter))
+    return create_model(
+        "DraftExperience", __base__=StructuredReply, personas=personas, **_scene(starter)
+    )
 
 
 @lru_cache(maxsize=64)
@@ -299,7 +301,9 @@ def _encounter_model(unnamed: int, starter: Words) -> type[StructuredReply]:
     scene = _scene(starter)
     opening = scene.pop("starter")
     scene["acquainted"] = (bool, Field(default=None, description="whether they know one another"))
-    return create_model("DraftEncounter", __base__=StructuredReply, **asked, **scene, starter=opening)
+    return create_model(
+        "DraftEncounter", __base__=StructuredReply, **asked, **scene, starter=opening
+    )
 
 
 def draft_schema(n: int) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def read_object(answer: Answer, keys: Collection[str]) -> dict[str, Any]:
     """Return the JSON object in a reply that should have these keys.
 
     Raises:
-        UnusableReply: There is none; of kind `cut_off` or `blank_loop` if the reply's length is why.
+        UnusableReply: There is none; of kind `cut_off` or `blank_loop` if its length is why.
     """
     try:
         return find_object(answer.text, keys)

@@ -19,10 +19,10 @@ from autogen_core.models import (
 from pydantic import BaseModel
 
 from convogen.errors import ModelFault
-from convogen.text.transcript import transcript
 from convogen.models.traffic.session import Answer
 from convogen.records import Selection
 from convogen.text.speakers import longest_silent, resolve_speaker, silence
+from convogen.text.transcript import transcript
 
 if TYPE_CHECKING:
     from convogen.groupchat.chat import Chat

@@ -19,15 +19,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from convogen.text.transcript import transcript
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.judges.base import Judge, Judged
 from convogen.judges.score_reading import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic.session import Answer, Session
-from convogen.records import Conversation, Experience, Score
+from convogen.records import Experience, Score
 from convogen.text.lengths import lacks_end, trimmed
+from convogen.text.transcript import transcript
 
 __all__ = ["GEval", "GEval3", "experience_text", "grounds"]
 

@@ -17,13 +17,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from convogen.text.transcript import transcript
 from convogen.errors import ModelFault
 from convogen.judges.base import Judge, Judged
 from convogen.judges.score_reading import token_at
 from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.session import Answer, Session
 from convogen.records import Experience, Score
+from convogen.text.transcript import transcript
 
 __all__ = ["QUESTIONS", "GPTScore"]
 

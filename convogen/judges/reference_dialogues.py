@@ -19,9 +19,9 @@ from convogen.storage.frames import RunTable
 from convogen.storage.run_folder import Run
 
 __all__ = [
-    "ReferenceDialogues",
     "CorpusFolder",
     "PairFolder",
+    "ReferenceDialogues",
     "digest_of",
     "pair_by_seed",
     "real_dialogues",

@@ -22,12 +22,12 @@ from convogen.records import Conversation
 
 __all__ = [
     "RENDERINGS",
+    "CorpusTally",
     "Distance",
     "Measurement",
     "Metric",
     "Rendering",
     "Statistics",
-    "CorpusTally",
     "available_cores",
     "distance",
     "measure",

@@ -145,7 +145,9 @@ def _measure(work: tuple[_Batch, Rendering]) -> tuple[CorpusTally, Any]:
     return tally_of(good, rendering, batch.start), found
 
 
-def _spread(work: Iterator[tuple[_Batch, Rendering]], workers: int) -> Iterator[tuple[CorpusTally, Any]]:
+def _spread(
+    work: Iterator[tuple[_Batch, Rendering]], workers: int
+) -> Iterator[tuple[CorpusTally, Any]]:
     """Results in order, from processes that share the memory of the modules they need."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")

@@ -19,7 +19,7 @@ from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean
-from convogen.metrics.tally import Openings, CorpusTally
+from convogen.metrics.tally import CorpusTally, Openings
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]

@@ -25,7 +25,7 @@ from convogen.records import Conversation
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["Openings", "Sample", "CorpusTally", "tally_of"]
+__all__ = ["CorpusTally", "Openings", "Sample", "tally_of"]
 
 TEXT_SAMPLE = 60
 """Conversations whose texts are kept for self-BLEU and ROUGE-L."""

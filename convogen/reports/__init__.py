@@ -11,8 +11,8 @@ __all__ = [
     "Measured",
     "gather",
     "judge_summary",
-    "scores_by_judge",
     "measure_source",
     "report_frame",
+    "scores_by_judge",
     "write_statistics",
 ]

@@ -17,7 +17,7 @@ from convogen.storage.frames import columns_of, frame
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["PUBLISHED_TABLES", "judge_summary", "judge_cost", "scores_by_judge"]
+__all__ = ["PUBLISHED_TABLES", "judge_cost", "judge_summary", "scores_by_judge"]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """The published table by the aspects; its scale is 1 to 5."""

@@ -86,7 +86,9 @@ class TaskLog:
             with writing(path):
                 path.open("ab").close()
 
-    def recover(self, *, strict: bool = True, complete: bool = True, replayed: bool = False) -> Found:
+    def recover(
+        self, *, strict: bool = True, complete: bool = True, replayed: bool = False
+    ) -> Found:
         """Hold the files against each other, and take back a task that a crash left half written.
 
         Raises `RunFolderError`, everything left as it is, where no crash leaves them so; the

@@ -43,7 +43,9 @@ class TestJudge:
         judge = registry.load("judges", name)()
         assert judge.name == name
         assert set(judge.prompts) == set(judge.prompt_names)
-        assert all(prompt.hash in str(judge.fingerprint_inputs) for prompt in judge.prompts.values())
+        assert all(
+            prompt.hash in str(judge.fingerprint_inputs) for prompt in judge.prompts.values()
+        )
 
     def test_every_aspect_is_scored_once_and_in_order(
         self, name: str, generated: Path, beside: ReferenceDialogues, tmp_path: Path

@@ -207,7 +207,9 @@ def test_a_title_is_no_first_name() -> None:
 # How it is asked for again
 
 
-def asked_for(tmp_path: Path, replies: list[ModelReply], reasks: int = 2) -> tuple[Any, list[Request]]:
+def asked_for(
+    tmp_path: Path, replies: list[ModelReply], reasks: int = 2
+) -> tuple[Any, list[Request]]:
     """What comes of a scene that a model gives `replies` for, and what it was asked."""
     asked: list[Request] = []
 

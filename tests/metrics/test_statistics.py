@@ -14,7 +14,7 @@ from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.metrics import distance, measure, statistics_of
 from convogen.metrics.statistics import Statistics
-from convogen.metrics.tally import Sample, CorpusTally, tally_of
+from convogen.metrics.tally import CorpusTally, Sample, tally_of
 from convogen.records import Conversation, Selection, Turn
 
 TURNS = st.lists(

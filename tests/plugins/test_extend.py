@@ -84,7 +84,10 @@ def test_a_class_takes_the_prompts_of_a_built_in_one_only_if_it_says_so() -> Non
         _ = silent().prompts
     owners = dict.fromkeys(judge.prompt_names, "geval")
     said = {"name": "outspoken", "prompt_owners": owners, "__module__": __name__}
-    assert type("Outspoken", (judge,), said)().fingerprint_inputs["prompts"] == judge().fingerprint_inputs["prompts"]
+    assert (
+        type("Outspoken", (judge,), said)().fingerprint_inputs["prompts"]
+        == judge().fingerprint_inputs["prompts"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,9 @@ def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> No
     assert not (trained / "checkpoints").exists()
 
 
-def test_both_perplexities_are_measured_in_the_same_precision(plan: TrainingPlan, tmp_path: Path) -> None:
+def test_both_perplexities_are_measured_in_the_same_precision(
+    plan: TrainingPlan, tmp_path: Path
+) -> None:
     still = QUICK | {"steps": 1, "learning_rate": 1e-12, "precision": "bf16"}
     told = fine_tune(replace(plan, settings=Settings.load(None, still)), tmp_path / "still")
     assert told["perplexity"]["after"] == told["perplexity"]["before"]

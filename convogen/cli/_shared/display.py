@@ -49,7 +49,9 @@ COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 @contextmanager
-def live(experiment: Experiment, tally: RunProgress, console: Console | None = None) -> Generator[None]:
+def live(
+    experiment: Experiment, tally: RunProgress, console: Console | None = None
+) -> Generator[None]:
     """Show what is done while it is done; where there is no terminal, only what holds it up."""
     console = console or terminal(stderr=True)
     if not console.is_terminal:

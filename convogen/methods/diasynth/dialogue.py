@@ -132,7 +132,9 @@ class _Line(StructuredReply):
     text: str = WORDS["turn"].field(shortest=0)
 
 
-def _draft_model(names: Sequence[str], asked: Asked, reasoning: bool, opening: bool) -> type[StructuredReply]:
+def _draft_model(
+    names: Sequence[str], asked: Asked, reasoning: bool, opening: bool
+) -> type[StructuredReply]:
     """What is asked for: the characteristics, then the turns or the first of them."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
@@ -191,7 +193,9 @@ def _turn(
     """
     speaker = person_named(line["speaker"], names)
     if speaker is None:
-        raise UnusableReply(f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}")
+        raise UnusableReply(
+            f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}"
+        )
     others = tuple(name for name in names if name != speaker)
     said = read_utterance(line["text"], Scene(speaker, others, earlier))
     if said.fault not in (None, "echo", "empty_reply"):

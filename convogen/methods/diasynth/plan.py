@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import comb
 from typing import Generic, TypeVar
 
-__all__ = ["TaskPosition", "DialoguePlan", "SharedList"]
+__all__ = ["DialoguePlan", "SharedList", "TaskPosition"]
 
 T = TypeVar("T")
 

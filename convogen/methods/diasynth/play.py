@@ -16,7 +16,7 @@ from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
 from convogen.methods.diasynth.listing import Lister, PlanStep
-from convogen.methods.diasynth.plan import TaskPosition, SharedList
+from convogen.methods.diasynth.plan import SharedList, TaskPosition
 from convogen.records import Experience, Persona, Starter
 from convogen.storage.run_folder import Outcome
 

@@ -140,7 +140,9 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
     spoken, thought = without_thinking(said.text)
     logprobs = _logprobs(choice.get("logprobs"))
     served = printable(f"{cast('dict[str, Any]', body).get('model') or ''}")[:200]
-    return ModelReply(spoken, usage, finish, logprobs, thought=thought or said.thought, served=served)
+    return ModelReply(
+        spoken, usage, finish, logprobs, thought=thought or said.thought, served=served
+    )
 
 
 def _first_choice(body: object) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from convogen.models.traffic.provenance import Provenance
 from convogen.models.traffic.session import Session
 from convogen.models.traffic.trouble import Trouble, probe
 
-__all__ = ["RoutedReply", "Role", "Traffic"]
+__all__ = ["Role", "RoutedReply", "Traffic"]
 
 BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 4.0

@@ -212,7 +212,9 @@ def test_what_may_have_been_billed_counts(fault: BaseException, counts: bool) ->
     lost: list[Usage] = []
 
     async def play() -> None:
-        async with AdmissionQueue(budget).attempt(request(), 0, lambda usage, *_: lost.append(usage)):
+        async with AdmissionQueue(budget).attempt(
+            request(), 0, lambda usage, *_: lost.append(usage)
+        ):
             raise fault
 
     with pytest.raises(type(fault)):

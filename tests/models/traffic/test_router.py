@@ -20,7 +20,7 @@ from convogen.models.spec import ModelSpec
 from convogen.models.traffic.admission import AdmissionQueue
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.rate_limit import PerMinute
-from convogen.models.traffic.router import RoutedReply, Role, Traffic
+from convogen.models.traffic.router import Role, RoutedReply, Traffic
 from convogen.models.traffic.trouble import FAULTS
 from convogen.records import Usage
 

@@ -12,7 +12,7 @@ from convogen.errors import EndpointDown, ModelFault
 from convogen.models.base import FaultKind, Message, ModelReply, Request, Sampling, Transient
 from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic.router import RoutedReply, Role, Traffic
+from convogen.models.traffic.router import Role, RoutedReply, Traffic
 from convogen.models.traffic.trouble import PROBE, TIME_OUTS
 from convogen.records import Usage
 

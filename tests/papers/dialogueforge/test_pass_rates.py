@@ -10,9 +10,9 @@ import pytest
 from command_line import convogen
 
 from convogen.errors import SourceError
-from convogen.published import published
 from convogen.papers.dialogueforge.pass_rate_chart import draw
 from convogen.papers.dialogueforge.pass_rates import compare, published_rate, read_cell
+from convogen.published import published
 
 JUDGED = Path(__file__).parents[4] / "shared/data/dialogueforge/judgements/gpt-4o/uni_eval"
 PNG = b"\x89PNG"

@@ -13,10 +13,10 @@ from command_line import convogen
 
 from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
-from convogen.papers.roleplay.study import conditions
-from convogen.papers.roleplay.published_checks import checks
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
+from convogen.papers.roleplay.published_checks import checks
+from convogen.papers.roleplay.study import conditions
 from convogen.published import published
 
 SMALL = {"personas": 3, "goals": 2, "n": 6, "max_turns": 2, "models": "scripted"}
