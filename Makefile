@@ -23,7 +23,7 @@ ablate = $(BIN)/convogen ablate $(1) $(call given,N,--n ) $(call given,MODEL,--m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo table ablation-personas ablation-sampling diasynth roleplay test lint format check \
-  bench clean \
+  bench adapter clean \
   $(EXPERIMENTS)
 
 help: ## list the targets
@@ -87,6 +87,16 @@ check: lint test ## everything that continuous integration runs
 
 bench: $(STAMP) ## measure model calls under load and print each figure beside its limit
 	$(BIN)/python -m benchmarks.traffic
+
+E := convogen/training/embedded
+LEARN := --learn agents --agent-prompt $(E)/agent.md --max-words 14 --settings $(E)/adapter.yaml
+adapter: $(STAMP) ## train the embedded model's adapter again, which takes hours on two cores: SPC=folder of Synthetic-Persona-Chat
+	$(if $(call given,SPC),,$(error name the folder with valid.csv and test.csv: SPC=...))
+	$(BIN)/convogen train "$(SPC)/valid.csv" --held-out "$(SPC)/test.csv" $(LEARN) --licence CC-BY-4.0 \
+	  --set block=448 --steps 100 --n-held-out 50 --out runs/adapter-1
+	$(BIN)/convogen train $(E)/people.scenes.jsonl --held-out $(E)/held-out.scenes.jsonl $(LEARN) \
+	  --encounter-prompt $(E)/encounter.md --n 500 --from runs/adapter-1 --licence Apache-2.0 --gguf \
+	  --out runs/adapter-2
 
 clean: ## remove the environment; runs/ stays
 	rm -rf $(VENV) dist build

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment
+from convogen.cli.main import COMMANDS
 from convogen.cli.numbers import finite
 from convogen.errors import ExperimentError
 
@@ -69,3 +70,8 @@ def test_a_seed_is_read_as_it_was_written(
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_number_is_one(number: float) -> None:
     assert finite(repr(number)) == number
+
+
+def test_the_help_of_no_command_speaks_of_a_bound_that_is_none() -> None:
+    for name in COMMANDS:
+        assert "None" not in convogen(name, "--help").out
