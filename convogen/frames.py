@@ -39,7 +39,8 @@ _DTYPES = {
         "boolean": "acquainted admitted",
         "datetime64[ms, UTC]": "at",
         "object": "context labels distribution counts",
-        LIST: "participants personas shots repairs plan refused reasks tidied selection_candidates",
+        LIST: "participants personas shots repairs plan refused reasks tidied candidates"
+        " selection_candidates",
     }.items()
     for name in names.split()
 }
@@ -59,7 +60,7 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
     ),
     "turns": _columns(
         "conversation task turn speaker text n_words target_words origin model request reasks"
-        " tidied lapse selection_candidates selection_reply selection_repair" + _TOKENS
+        " tidied lapse candidates selection_candidates selection_reply selection_repair" + _TOKENS
     ),
     "scores": _columns(
         "conversation judge aspect value method distribution mass choice index place explanation"

@@ -268,16 +268,18 @@ EMBEDDED_PROMPTS = {
 }
 """The prompts that the adapter was trained on, by method and step, and the role that is asked."""
 
+_ADAPTED = {"adapter": EMBEDDED_ADAPTER}
+
 EMBEDDED_SAMPLING = {
-    "generator": Sampling(temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}),
+    "generator": Sampling(
+        temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30, **_ADAPTED}
+    ),
     # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
-        temperature=0.9,
+        temperature=0.8,
         top_p=0.9,
         max_tokens=56,
-        frequency_penalty=0.5,
-        presence_penalty=0.4,
-        extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
+        extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+", **_ADAPTED},
     ),
     "diasynth/planner": Sampling(
         temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}
