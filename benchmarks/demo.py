@@ -50,9 +50,11 @@ def measured(runs: Sequence[Run]) -> str:
     turns = [turn for one in conversations for turn in one.turns[1:]]
     words = [(sum(len(t.text.split()) for t in one.turns), len(one.turns)) for one in conversations]
     first = [
-        (sum(bool(t.candidates[0]) for t in one.turns[1:]), len(one.turns) - 1)
+        (
+            sum(bool((t.candidates or t.reasks or [""])[0]) for t in one.turns[1:]),
+            len(one.turns) - 1,
+        )
         for one in conversations
-        if all(t.candidates for t in one.turns[1:])
     ]
     mean = sum(n for n, _ in words) / max(sum(n for _, n in words), 1)
     return (

@@ -265,14 +265,16 @@ what is written. `extra: {adapter: people-1}` of a role's sampling puts it on.""
 EMBEDDED_PROMPTS = {
     "convogen/agent": ("agent", "agent.md"),
     "convogen/encounter": ("generator", "encounter.md"),
+    "convogen/selector": ("selector", "selector.md"),
 }
-"""The prompts that the adapter was trained on, by method and step, and the role that is asked."""
+"""The prompts that suit the embedded model, by method and step, and the role that is asked: two that
+the adapter was trained on, and a short one."""
 
 _ADAPTED = {"adapter": EMBEDDED_ADAPTER}
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(
-        temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30, **_ADAPTED}
+        temperature=0.7, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30, **_ADAPTED}
     ),
     # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
@@ -281,6 +283,7 @@ EMBEDDED_SAMPLING = {
         max_tokens=56,
         extra={**_NO_LOOPS, "grammar": r"root ::= [^:\n]+", **_ADAPTED},
     ),
+    "selector": Sampling(extra=_ADAPTED),
     "diasynth/planner": Sampling(
         temperature=0.9, max_tokens=1200, extra={**_NO_LOOPS, "top_k": 30}
     ),
