@@ -33,7 +33,7 @@ _TOKENS = " prompt_tokens completion_tokens cached_tokens"
 _DTYPES = {
     name: dtype
     for dtype, names in {
-        "Int64": "task turn n_turns n_words target_words max_tokens left_out index place attempts"
+        "Int64": "task turn n_turns n_words target_words capped_at left_out index place attempts"
         " lost_attempts lost_prompt_tokens lost_completion_tokens" + _TOKENS,
         "float64": "value mass similarity seconds",
         "boolean": "acquainted admitted",
@@ -60,7 +60,7 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
     ),
     "turns": _columns(
         "conversation task turn speaker text n_words target_words origin model request reasks"
-        " tidied faults lapse max_tokens left_out selection_candidates selection_reply"
+        " tidied faults lapse capped_at left_out selection_candidates selection_reply"
         " selection_repair" + _TOKENS
     ),
     "scores": _columns(

@@ -202,9 +202,9 @@ class Turn(Record):
     `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
     is the fault of an utterance that was taken because no better one came. Where several replies
     were asked for at once, `candidates` has the fault of each, empty where it has none. `faults`
-    are those of the output it was taken from, by methods that count them. To fit the model's context,
-    its reply had at most `max_tokens`, and the oldest `left_out` exchanges were not shown; None if
-    nothing was given up.
+    are those of the output it was taken from, by methods that count them. To fit the context of
+    the model, its reply had at most `capped_at` tokens, and the oldest `left_out` exchanges were
+    not shown; None if nothing was given up.
     """
 
     speaker: str
@@ -220,7 +220,7 @@ class Turn(Record):
     lapse: str | None = None
     candidates: list[str] = []
     faults: list[str] | None = None
-    max_tokens: int | None = None
+    capped_at: int | None = None
     left_out: int | None = None
 
 

@@ -39,11 +39,11 @@ Chat = Callable[[int], Sequence[Message]]
 class Fitted(NamedTuple):
     """An answer, and what was given up for its request to fit; None if nothing was.
 
-    `max_tokens` is the lowered cap of the reply, in tokens; `left_out` counts exchanges.
+    `capped_at` is the lowered cap of the reply, in tokens; `left_out` counts exchanges.
     """
 
     answer: Answer
-    max_tokens: int | None = None
+    capped_at: int | None = None
     left_out: int | None = None
 
 

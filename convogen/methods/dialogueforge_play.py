@@ -272,7 +272,7 @@ class _Dialogue:
             reasks=reasks,
             tidied=list(said.tidied),
             lapse=lapse,
-            max_tokens=fitted.max_tokens,
+            capped_at=fitted.capped_at,
             left_out=fitted.left_out,
         )
         self.turns.append(turn)

@@ -214,7 +214,7 @@ class _Dialogue:
             reasks=reasks,
             tidied=list(tidied),
             faults=faults or None,
-            max_tokens=fitted.max_tokens,
+            capped_at=fitted.capped_at,
             left_out=fitted.left_out,
         )
         self.turns.append(turn)

@@ -159,7 +159,7 @@ def test_no_role_play_is_lost_to_a_short_context(
     assert [(len(one.turns), one.ended) for one in dialogues] == [(24, "max_turns")] * 2
     assert not list(result.failures())
     answers = [turn for one in dialogues for turn in one.turns if turn.speaker == "assistant"]
-    assert all(turn.max_tokens is not None and turn.max_tokens < 4000 for turn in answers)
+    assert all(turn.capped_at is not None and turn.capped_at < 4000 for turn in answers)
     assert [turn.left_out for turn in answers[:2]] == [None, None]
     late = [turn.left_out or 0 for turn in answers[8:12]]
     assert late == sorted(late)
@@ -293,5 +293,5 @@ def test_a_deadline_of_a_server_is_no_context(endpoint: EndpointServer, tmp_path
         return late if asked.nth == 2 else say(roleplay_lines(asked))
 
     (dialogue,) = play(endpoint, tmp_path, script, personas=1, goals=1, max_turns=2).conversations()
-    assert all(turn.max_tokens is None for turn in dialogue.turns)
+    assert all(turn.capped_at is None for turn in dialogue.turns)
     assert len(dialogue.turns) == 4
