@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,8 +14,6 @@ from convogen.cli.console import styled, terminal
 from convogen.cli.terminal import say_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
     from convogen.metrics.roleplay import Condition, Measure, Played
@@ -27,8 +27,13 @@ __all__ = ["command"]
 @click.argument(
     "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+@click.option(
+    "--chart",
+    type=click.Path(path_type=Path),
+    help="Draw figure 8 of the paper into this file (.png, .svg or .pdf).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(folders: tuple[Path, ...], as_json: bool) -> None:
+def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
     """Study RUNs of the method roleplay: lengths, failures and lexical diversity over seeds.
 
     Runs that differ in their seeds alone are one condition; means and standard deviations are over
@@ -41,9 +46,16 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
 
     found = conditions(load_run(folder) for folder in folders)
     arithmetic = checks()
+    if chart is not None:
+        from convogen.reports.roleplay_chart import draw
+
+        draw(_numbered(found), chart)
     if as_json:
+        from convogen.reports.roleplay_diversity import told_apart
+
         whole = {
             "conditions": [_report(one) for one in found],
+            "told": [asdict(one) for one in told_apart(found)],
             "published": [asdict(one) for one in arithmetic],
         }
         say_json(whole)
@@ -65,19 +77,25 @@ def _report(one: Condition) -> dict[str, Any]:
         "failures": [dict(each.failures) for each in one.runs],
         "lengths": {name: one.length(name)._asdict() for name in LENGTHS},
         "rates": {name: one.rate(name)._asdict() for name in RATES},
+        "per_dialogue": {name: one.per_dialogue(name)._asdict() for name in RATES},
+        "per_turn": {name: one.per_turn(name)._asdict() for name in RATES},
         "counts": {name: one.count(name)._asdict() for name in (*RATES, *outputs)},
         "diversity": {name: one.diversity(name)._asdict() for name in DIVERSITY},
     }
 
 
-def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
+def _numbered(found: Sequence[Condition]) -> dict[str, Condition]:
+    return {f"({nth}) {one.name}": one for nth, one in enumerate(found, 1)}
 
+
+def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
     console = terminal()
     for nth, one in enumerate(found, 1):
         seeds = ", ".join(map(_seed, one.runs))
         console.print(styled(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
-    for table in (_rates(found), _counts(found), _diversity(found), _lengths(found)):
-        console.print(table)
+    for draw in _TABLES:
+        if (table := draw(found)) is not None:
+            console.print(table)
     console.print(styled(_told(arithmetic)))
 
 
@@ -124,16 +142,73 @@ def _counts(found: Sequence[Condition]) -> Table:
 
     rows = published("roleplay")["7"].rows
     table = _table(
-        "Table 7: failures and the outputs they are of",
-        "",
+        "Table 7: lengths, and failures and the outputs they are of",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
+    for name, label, of, scale in (
+        ("utterances", "Utterances per dialogue", "turns", 2),
+        ("prompt_tokens", "Tokens per prompt", "prompt_tokens", 1),
+    ):
+        ours = [_text(one.length(of), scale, spread=True) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    table.add_section()
     for name, (label, of) in RATES.items():
         ours = [f"{_text(one.count(name))} of {_number(one.count(of).mean)}" for one in found]
         printed = [
             f"{_cell(row, name)} of {row[of]:.2f}" if name in row else "-" for row in rows.values()
         ]
         table.add_row(label, *ours, *printed)
+    return table
+
+
+def _places(found: Sequence[Condition]) -> Table:
+    from convogen.metrics.roleplay import RATES
+
+    columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
+    table = _table(
+        "Failures in percent of turns and of dialogues",
+        "In which a failure occurs at least once; in parentheses: deviation over seeds. A turn is\n"
+        "a prompt and its response; of a task without a dialogue only its last is known.\n"
+        "The paper gives outputs alone (table 1).",
+        ["", *columns],
+    )
+    for name, (label, _) in RATES.items():
+        of_dialogue = name in ("thanking", "broken", "unsaved")
+        cells = [
+            cell
+            for one in found
+            for cell in (
+                "-" if of_dialogue else _text(one.per_turn(name), 100),
+                _text(one.rate(name) if of_dialogue else one.per_dialogue(name), 100),
+            )
+        ]
+        table.add_row(label, *cells)
+    return table
+
+
+def _told_apart(found: Sequence[Condition]) -> Table | None:
+    from convogen.reports.roleplay_diversity import MEASURES, told_apart
+
+    compared = told_apart(found)
+    if not compared:
+        return None
+    table = _table(
+        "Table 2, tested: what telling of a persona changes in the user's text",
+        "Against the condition that tells nothing, the same person and goal side by side: mean\n"
+        "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A type-\n"
+        "token ratio falls with length: see MTLD and the words. The paper gives no test.",
+        ["Told", "of the user's text", "pairs", "difference", "raised", "p"],
+    )
+    for one in compared:
+        table.add_row(
+            f"({one.condition + 1}) {one.told}",
+            MEASURES[one.measure],
+            f"{one.pairs}",
+            f"{one.difference:+.3f}",
+            "-" if one.share is None else f"{one.share:.0%}",
+            f"{one.p:.3f}" if one.p >= 0.001 else "<0.001",
+        )
     return table
 
 
@@ -157,18 +232,79 @@ def _diversity(found: Sequence[Condition]) -> Table:
 
 
 def _lengths(found: Sequence[Condition]) -> Table:
-    from convogen.metrics.roleplay import LENGTHS
+    from convogen.metrics.roleplay import LENGTHS, Measure, over_inquirers
     from convogen.published import published
 
     table = _table(
-        "Table 4: beside other data sets", "In parentheses: deviation.", ["", *LENGTHS.values()]
+        "Table 4: beside other data sets",
+        "In parentheses: deviation within a seed; over inquirers, and of the paper's own row,\n"
+        "that of the inquirers' means (of its responses: the mean of the inquirers' deviations).",
+        ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
         table.add_row(f"({nth})", *(_text(one.length(name), spread=True) for name in LENGTHS))
+    for number, group in over_inquirers(found):
+        cells: list[str] = []
+        for name in LENGTHS:
+            means = [mean for one in group if (mean := one.length(name).mean) is not None]
+            measure = Measure(fmean(means), pstdev(means)) if means else Measure(None, None)
+            cells.append(_text(measure))
+        members = ", ".join(f"{found.index(one) + 1}" for one in group)
+        table.add_row(f"({members}) over {number} inquirers", *cells)
     table.add_section()
     for name, row in published("roleplay")["4"].rows.items():
         table.add_row(f"{name}, published", *(_cell(row, key) for key in LENGTHS))
     return table
+
+
+def _data_sets(found: Sequence[Condition]) -> Table:
+    from convogen.published import published
+
+    columns = ("dialogues", "style", "topics", "persona")
+    table = _table(
+        "Table 9: beside more data sets",
+        "As printed. Ours: all dialogues of all seeds; topics are those of the goals.",
+        ["", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[1:]],
+    )
+    for nth, one in enumerate(found, 1):
+        lengths = [_text(one.length(name), spread=True) for name in ("turns", "prompt_tokens")]
+        count = sum(len(run.lengths["turns"]) for run in one.runs)
+        persona = "no" if one.told == "none" else "yes"
+        table.add_row(f"({nth})", f"{count}", *lengths, "human-chatbot", "goals", persona)
+    table.add_section()
+    for name, row in published("roleplay")["9"].rows.items():
+        lengths = [_cell(row, key) for key in ("turns", "prompt_tokens")]
+        about = [f"{row[key]}" for key in columns]
+        table.add_row(f"{name}, published", about[0], *lengths, *about[1:])
+    return table
+
+
+def _figure(found: Sequence[Condition]) -> Table:
+    from convogen.reports.roleplay_chart import MEASURES, normalized, ours, theirs
+
+    mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
+    table = _table(
+        "Figure 8: each measure over the largest of its group",
+        "Ours over the largest of ours, the published of table 1 over theirs; smaller is better,\n"
+        "but for turns. --chart FILE draws it. How the paper normalizes is not said.",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
+    )
+    for name, label in MEASURES.items():
+        cells = (row[name] for row in (*mine.values(), *printed.values()))
+        table.add_row(label, *map(_number, cells))
+    return table
+
+
+_TABLES: tuple[Callable[[Sequence[Condition]], Table | None], ...] = (
+    _rates,
+    _counts,
+    _places,
+    _diversity,
+    _told_apart,
+    _lengths,
+    _data_sets,
+    _figure,
+)
 
 
 def _told(arithmetic: Sequence[Check]) -> str:
