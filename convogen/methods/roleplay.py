@@ -152,9 +152,10 @@ class Roleplay(Method):
 
     @model_validator(mode="after")
     def _of_a_source(self) -> Roleplay:
-        own = ("persona_field", "persona_licence")
-        if not self.persona_source and (given := next((k for k in own if getattr(self, k)), None)):
-            raise ValueError(f"{given}: is of a persona_source")
+        if self.persona_field and not self.persona_source:
+            raise ValueError("persona_field: is of a persona_source")
+        if self.persona_licence and not (self.persona_source or self.personas_file):
+            raise ValueError("persona_licence: is of a persona_source or personas_file")
         if self.persona_source and self.personas_file:
             raise ValueError("personas_file: not with a persona_source; leave one out")
         if self.persona_source and (self.vary or self.feature_options):
@@ -198,7 +199,7 @@ class Roleplay(Method):
         if self.personas_file is not None:
             path = Path(self.personas_file)
             rows = file_people(path, self.personas)
-            return people(rows, self.features, varied, source=path.name, licence=None)
+            return people(rows, self.features, varied, path.name, self.persona_licence)
         fixed = {self.vary: self._variants[:1]} if self.vary else {}
         rows = drawn(
             self.personas or N_PERSONAS, {**self.feature_options, **fixed}, self.persona_seed

@@ -63,6 +63,8 @@ class RoleplayPlay(Play):
         try:
             ended = await dialogue.converse()
         except ModelFault as fault:
+            if dialogue.refused[-1:] != [fault.kind]:
+                dialogue.refused = [*dialogue.refused, fault.kind]
             if self._method.broken == "keep" and len(dialogue.turns) >= 2:
                 del dialogue.turns[len(dialogue.turns) // 2 * 2 :]  # a prompt nobody answered
                 return dialogue.outcome(_ENDED.get(fault.kind, fault.kind))
@@ -171,13 +173,14 @@ class _Dialogue:
             self._again("responder", fault, fitted, reasks)
 
     async def _ask(self, role: str, reasks: list[str]) -> Fitted:
-        self.counts[f"{role}_outputs"] += 1
-        self.counts["regenerated"] += bool(reasks)
         own = self.task.session.traffic.role(role).sampling
         sampling = changed(own, reasks[-1], len(reasks)) if reasks else None
         chat = self._asking if role == "inquirer" else self._answering
         exchanges = (len(self.turns) - 1) // 2
-        return await self._window.ask(role, chat, max(exchanges, 0), sampling)
+        fitted = await self._window.ask(role, chat, max(exchanges, 0), sampling)
+        self.counts[f"{role}_outputs"] += 1
+        self.counts["regenerated"] += bool(reasks)
+        return fitted
 
     def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
         """Note why an output is made anew; raises `ModelFault` where it is not.
@@ -185,8 +188,8 @@ class _Dialogue:
         A chatbot with a memory of its own would be asked twice: it never is.
         """
         reasks.append(fault)
+        self.refused = reasks
         if self._has_memory(role) or len(reasks) > self.method.regenerations:
-            self.refused = reasks
             said = f"{FAILURES.get(fault, 'no response')}; after {len(reasks)} outputs"
             raise ModelFault(fault, said, fitted.answer.text)
 
@@ -218,6 +221,7 @@ class _Dialogue:
             left_out=fitted.left_out,
         )
         self.turns.append(turn)
+        self.refused = []
 
     def outcome(self, ended: str) -> Outcome:
         """The dialogue with what it was played for."""

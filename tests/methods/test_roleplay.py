@@ -75,6 +75,11 @@ def test_a_dialogue_is_algorithm_1(tmp_path: Path) -> None:
     assert [text for role, text in last if role == "assistant"] == ['"First?"', '"Second?"']
     assert ["Answer 1." in last[3][1], "Answer 2." in last[5][1]] == [True, True]
 
+    follow_up = last[5][1]
+    assert follow_up.index("still open") < follow_up.index("FINISH")
+    assert last[0][1].startswith("You are this person: ")
+    assert "one part of your goal" in last[0][1]
+
     memory = told.contents("responder", 1)
     assert memory[1:] == [("user", "First?"), ("assistant", "Answer 1."), ("user", "Second?")]
     assert memory[0][0] == "system"
@@ -180,7 +185,7 @@ def test_what_an_endpoint_refuses_late_ends_it(kind: str, tmp_path: Path) -> Non
 
     (dialogue,) = play(tmp_path, script).conversations()
     assert [turn.text for turn in dialogue.turns] == ["One?", "Answer 1."]
-    assert dialogue.ended == kind
+    assert (dialogue.ended, dialogue.refused) == (kind, [kind])
 
 
 TABLE = """| race | speed |
@@ -403,6 +408,28 @@ def test_the_shipped_goals_are_ten_over_three_domains() -> None:
     goals = Roleplay().wanted
     assert len({one.name for one in goals}) == 10
     assert {one.domain for one in goals} == {"maths", "coding", "general knowledge"}
+
+
+PAPERS = [f"roleplay-{name}" for name in ("gpt4", "llama-2", "mixtral", "vicuna")]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_experiments_are_run_as_in_the_paper(name: str) -> None:
+    """Appendix B: the models' own defaults, 1k and 4k tokens; a failure ends a dialogue."""
+    given = Experiment.load(name)
+    assert isinstance(given.method, Roleplay)
+    assert (given.method.regenerations, given.method.broken) == (0, "keep")
+    for role, tokens in (("inquirer", 1000), ("responder", 4000)):
+        assert given.sampling(role).model_dump(exclude_none=True) == {"max_tokens": tokens}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_an_experiment_that_sends_no_temperature_is_the_same_once_written(
+    name: str, tmp_path: Path
+) -> None:
+    given = Experiment.load(name)
+    (tmp_path / "again.yaml").write_text(given.to_yaml(), "utf-8")
+    assert Experiment.load(tmp_path / "again.yaml").fingerprint == given.fingerprint
 
 
 @pytest.mark.parametrize("name", [n for n in shipped_experiments() if n.startswith("roleplay-")])
