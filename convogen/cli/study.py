@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +15,7 @@ from convogen.cli.terminal import say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.metrics.roleplay import Condition, Measure, Played
+    from convogen.metrics.roleplay import Condition, Measure, Overall, Played
     from convogen.metrics.roleplay_published import Check
     from convogen.published import Cell
 
@@ -40,7 +39,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     these. The tables stand beside those of the paper, and what the paper's own numbers come to
     where they can be computed once more is told below them.
     """
-    from convogen.metrics.roleplay import conditions
+    from convogen.metrics.roleplay import conditions, over_inquirers
     from convogen.metrics.roleplay_published import checks
     from convogen.store import load_run
 
@@ -55,6 +54,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
 
         whole = {
             "conditions": [_report(one) for one in found],
+            "over_inquirers": [_overall(one) for one in over_inquirers(found)],
             "told": [asdict(one) for one in told_apart(found)],
             "published": [asdict(one) for one in arithmetic],
         }
@@ -84,6 +84,14 @@ def _report(one: Condition) -> dict[str, Any]:
     }
 
 
+def _overall(one: Overall) -> dict[str, Any]:
+    return {
+        "conditions": [at + 1 for at in one.conditions],
+        "inquirers": one.inquirers,
+        "lengths": {name: measure._asdict() for name, measure in one.lengths.items()},
+    }
+
+
 def _numbered(found: Sequence[Condition]) -> dict[str, Condition]:
     return {f"({nth}) {one.name}": one for nth, one in enumerate(found, 1)}
 
@@ -109,9 +117,9 @@ def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    table.add_column(columns[0])
+    table.add_column(columns[0], overflow="fold")
     for column in columns[1:]:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     return table
 
 
@@ -168,8 +176,8 @@ def _places(found: Sequence[Condition]) -> Table:
     columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
     table = _table(
         "Failures in percent of turns and of dialogues",
-        "In which a failure occurs at least once; in parentheses: deviation over seeds. A turn is\n"
-        "a prompt and its response; of a task without a dialogue only its last is known.\n"
+        "In which a failure occurs at least once; in parentheses: deviation over seeds. A turn is "
+        "a prompt and its response; of a task without a dialogue only its last is known. "
         "The paper gives outputs alone (table 1).",
         ["", *columns],
     )
@@ -195,9 +203,9 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
         return None
     table = _table(
         "Table 2, tested: what telling of a persona changes in the user's text",
-        "Against the condition that tells nothing, the same person and goal side by side: mean\n"
-        "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A type-\n"
-        "token ratio falls with length: see MTLD and the words. The paper gives no test.",
+        "Against the condition that tells nothing, the same person and goal side by side: mean "
+        "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A "
+        "type-token ratio falls with length: see MTLD and the words. The paper gives no test.",
         ["Told", "of the user's text", "pairs", "difference", "raised", "p"],
     )
     for one in compared:
@@ -232,25 +240,21 @@ def _diversity(found: Sequence[Condition]) -> Table:
 
 
 def _lengths(found: Sequence[Condition]) -> Table:
-    from convogen.metrics.roleplay import LENGTHS, Measure, over_inquirers
+    from convogen.metrics.roleplay import LENGTHS, over_inquirers
     from convogen.published import published
 
     table = _table(
         "Table 4: beside other data sets",
-        "In parentheses: deviation within a seed; over inquirers, and of the paper's own row,\n"
+        "In parentheses: deviation within a seed; over inquirers, and of the paper's own row, "
         "that of the inquirers' means (of its responses: the mean of the inquirers' deviations).",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
         table.add_row(f"({nth})", *(_text(one.length(name), spread=True) for name in LENGTHS))
-    for number, group in over_inquirers(found):
-        cells: list[str] = []
-        for name in LENGTHS:
-            means = [mean for one in group if (mean := one.length(name).mean) is not None]
-            measure = Measure(fmean(means), pstdev(means)) if means else Measure(None, None)
-            cells.append(_text(measure))
-        members = ", ".join(f"{found.index(one) + 1}" for one in group)
-        table.add_row(f"({members}) over {number} inquirers", *cells)
+    for row in over_inquirers(found):
+        members = ", ".join(f"{at + 1}" for at in row.conditions)
+        cells = (_text(row.lengths[name]) for name in LENGTHS)
+        table.add_row(f"({members}) over {row.inquirers} inquirers", *cells)
     table.add_section()
     for name, row in published("roleplay")["4"].rows.items():
         table.add_row(f"{name}, published", *(_cell(row, key) for key in LENGTHS))
@@ -285,7 +289,7 @@ def _figure(found: Sequence[Condition]) -> Table:
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
         "Figure 8: each measure over the largest of its group",
-        "Ours over the largest of ours, the published of table 1 over theirs; smaller is better,\n"
+        "Ours over the largest of ours, the published of table 1 over theirs; smaller is better, "
         "but for turns. --chart FILE draws it. How the paper normalizes is not said.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
     )

@@ -29,6 +29,7 @@ __all__ = [
     "RATES",
     "Condition",
     "Measure",
+    "Overall",
     "Played",
     "conditions",
     "over_inquirers",
@@ -134,6 +135,15 @@ class Condition:
         return _over([one.counts[name] for one in self.runs])
 
 
+class Overall(NamedTuple):
+    """Conditions, by their places from 0, of so many inquirers; `LENGTHS` as means and deviations
+    of the conditions' own means."""
+
+    conditions: tuple[int, ...]
+    inquirers: int
+    lengths: dict[str, Measure]
+
+
 def played(run: Run) -> Played:
     """What a run gave; raises `SourceError` where it is none of the method `roleplay`."""
     setting = dict(run.manifest.get("experiment") or {})
@@ -187,22 +197,24 @@ def conditions(runs: Iterable[Run]) -> list[Condition]:
     return [Condition(_name(group[0], differing), group[0].told, group) for group in groups]
 
 
-def over_inquirers(found: Sequence[Condition]) -> list[tuple[int, list[Condition]]]:
-    """Return the conditions that differ in their inquirers alone, and how many inquirers there are.
-
-    As the last row of table 4; none for conditions of one inquirer.
-    """
+def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
+    """Return the row over all inquirers of the conditions that differ in them alone (table 4)."""
     own = ("roles", "inquirer_family", "prompts")
-    groups: dict[str, list[Condition]] = {}
-    for one in found:
+    groups: dict[str, list[int]] = {}
+    for at, one in enumerate(found):
         setting = {key: value for key, value in one.runs[0].setting.items() if key not in own}
         key = repr((one.told, setting, one.runs[0].setting["roles"].get("responder")))
-        groups.setdefault(key, []).append(one)
-    counted = [
-        (len({one.runs[0].setting["roles"]["inquirer"]["model"] for one in group}), group)
-        for group in groups.values()
-    ]
-    return [(number, group) for number, group in counted if number > 1]
+        groups.setdefault(key, []).append(at)
+    rows: list[Overall] = []
+    for group in groups.values():
+        inquirers = {found[at].runs[0].setting["roles"]["inquirer"]["model"] for at in group}
+        if len(inquirers) < 2:
+            continue
+        means = {name: [found[at].length(name).mean for at in group] for name in LENGTHS}
+        known = {name: [one for one in means[name] if one is not None] for name in LENGTHS}
+        lengths = {name: _over(values) for name, values in known.items()}
+        rows.append(Overall(tuple(group), len(inquirers), lengths))
+    return rows
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
