@@ -200,10 +200,10 @@ class Roleplay(Method):
             path = Path(self.personas_file)
             rows = file_people(path, self.personas)
             return people(rows, self.features, varied, path.name, self.persona_licence)
-        fixed = {self.vary: self._variants[:1]} if self.vary else {}
-        rows = drawn(
-            self.personas or N_PERSONAS, {**self.feature_options, **fixed}, self.persona_seed
-        )
+        options = dict(self.feature_options)
+        if self.vary:
+            options[self.vary] = self._variants[:1]
+        rows = drawn(self.personas or N_PERSONAS, options, self.persona_seed)
         return people(rows, self.features, varied)
 
     @property

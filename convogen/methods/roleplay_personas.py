@@ -224,16 +224,17 @@ def _listed(data: Any) -> list[Any]:
         if isinstance(keys.get(name), list):
             return keys[name]
     below = (_listed(keys[name]) for name in ("action_config", "task", "persona") if name in keys)
-    return next((found for found in below if found), [])
+    empty: list[Any] = []
+    return next((found for found in below if found), empty)
 
 
 def _row(given: Any) -> dict[str, str]:
     """The features of a row, in shipped words where they are known; raises `ValueError`."""
-    if isinstance(given, dict) and isinstance(inner := given.get("person"), dict):
-        given = cast("Any", inner)
     if not isinstance(given, dict):
         raise ValueError(f"{given!r:.60} is no persona; it has {', '.join(FEATURES)}")
     cells = cast("dict[str, Any]", given)
+    if isinstance(cells.get("person"), dict):  # of the authors' own file
+        cells = cells["person"]
     allowed = (*FEATURES, _ID)
     if unknown := next((key for key in cells if key not in allowed), None):
         raise ValueError(f"{unknown!r:.60} is not known; allowed: {', '.join(allowed)}")

@@ -109,5 +109,8 @@ def _polygons(axes: Any, values: Values) -> None:
         style = {"color": _COLOURS[at % len(_COLOURS)], "linestyle": _DASHES[at % len(_DASHES)]}
         axes.plot([*angles, angles[0]], [*around, around[0]], label=f" {who[:40]}", **style)
     axes.set_xticks(angles, list(MEASURES.values()))
+    for label, angle in zip(axes.get_xticklabels(), angles, strict=True):
+        side = round(math.cos(angle), 3)
+        label.set_horizontalalignment("left" if side > 0 else "right" if side < 0 else "center")
     axes.set_ylim(0, 1)
     axes.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.08), ncols=2)

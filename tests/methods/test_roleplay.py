@@ -137,7 +137,7 @@ def test_a_dialogue_without_an_exchange_is_a_failure_on_record(
     assert result.manifest["complete"] is True
 
 
-LATE = [
+LATE: list[tuple[list[str], list[str], str, list[str]]] = [
     (["no quotes"] * 3, [], "no_prompt", ["no_prompt"] * 3),
     (["and so on " * 9] * 3, [], "no_prompt", ["no_prompt"] * 3),
     (['"' + "and so on " * 9 + '"'] * 3, [], "incoherent", ["incoherent_inquirer"] * 3),

@@ -186,9 +186,10 @@ def test_what_telling_changes_is_tested_on_the_users_text(tmp_path: Path) -> Non
         return '"alpha beta alpha gamma"' if bare else '"alpha beta gamma delta"'
 
     keys = {"personas": 6, "goals": 2, "n": 12, "max_turns": 1}
+    settings: dict[str, dict[str, object]] = {"none": {"features": []}, "all": {}}
     folders = [
         play(tmp_path / f"{told}{seed}", script, seed=seed, **keys, **own)
-        for told, own in (("none", {"features": []}), ("all", {}))
+        for told, own in settings.items()
         for seed in (1, 2)
     ]
     found = {one.measure: one for one in told_apart(conditions(map(load_run, folders)))}
