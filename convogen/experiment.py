@@ -288,6 +288,10 @@ class Experiment:
         without_secrets = self.common.model_copy(update={"models": models})
         common = without_secrets.model_dump(mode="json", exclude_defaults=True)
         common["method"] = self.common.method
+        if drawn := self.common.sampling:  # an explicit null is a setting too
+            common["sampling"] = {
+                role: one.model_dump(mode="json", exclude_unset=True) for role, one in drawn.items()
+            }
         method = self.method.model_dump(mode="json")
         for key in self.method.path_fields:
             if method[key] and self.method.is_path(key, method[key]):

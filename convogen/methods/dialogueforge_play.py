@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.models.base import Message
 from convogen.models.traffic import Answer
 from convogen.prompts import Prompt
@@ -67,7 +69,8 @@ class DialogueForgePlay(Play):
             stage = "conversation"
             dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
             ended = await dialogue.play()
-            self._method.refuse_broken(dialogue.turns, self._method.utterances, ended)
+            if not dialogue.stands:
+                self._method.refuse_broken(dialogue.turns, self._method.utterances, ended)
         except ModelFault as fault:
             return Outcome(failure=task.failure(stage, fault, f"seed {seed.id}: {fault}"))
         context = {
@@ -158,46 +161,60 @@ class _Dialogue:
             if not turn.text:
                 break
             self.turns.append(turn.model_copy(update={"origin": "starter"}))
+        self._window = ContextWindow(task.session)
         self._ended: str | None = None
+        self.stands = False
+        """Whether a model gave no answer after the inquirer's own words had had one: it is kept."""
 
     async def play(self) -> str:
         """Play to the end and return why it ended.
 
-        Raises `ModelFault` where a model gives none, or the inquirer said nothing of its own.
+        Raises `ModelFault` where a model gives no answer before an exchange stands, or the inquirer
+        said nothing of its own.
         """
-        while self._ended is None and len(self.turns) < self._method.utterances:
-            await self._next((INQUIRER, RESPONDER)[len(self.turns) % 2])
+        try:
+            while self._ended is None and len(self.turns) < self._method.utterances:
+                await self._next((INQUIRER, RESPONDER)[len(self.turns) % 2])
+        except ModelFault as fault:
+            if self.turns[-1].speaker == INQUIRER:
+                self.turns.pop()
+            if self._method.broken == "drop" or not self._inquired:
+                raise
+            self.stands = True
+            return fault.kind
         return self._ended or "max_turns"
 
     async def _next(self, speaker: str) -> None:
         """Ask for the next utterance until one can be taken; end the dialogue where none can."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
-        tried: list[tuple[Answer, Utterance]] = []
+        tried: list[tuple[Fitted, Utterance]] = []
         objection: str | None = None
         for _ in range(1 + self._method.reasks):
-            answer = await self._task.session.ask(role, self._messages(role, objection))
-            said, over = self._said(answer, speaker)
+            chat = partial(self._messages, role, objection)
+            fitted = await self._window.ask(role, chat, (len(self.turns) - 1) // 2)
+            said, over = self._said(fitted.answer, speaker)
             fault = self._fault(speaker, said, over)
             if fault is None:
                 if said.text:
-                    self._take(speaker, answer, said, faults)
+                    self._take(speaker, fitted, said, faults)
                 self._ended = "concluded" if over else None
                 return
-            tried.append((answer, said))
+            tried.append((fitted, said))
             faults.append(fault)
             objection = _COMPLAINTS.get(fault) or complaint(fault)
         at = next((at for at, fault in enumerate(faults) if fault in TAKEN), None)
         if at is None:
-            self._end(role, faults, tried[-1][0].text)
+            self._end(role, faults, tried[-1][0].answer.text)
             return
         self._take(speaker, *tried[at], faults[:at] + faults[at + 1 :], faults[at])
 
-    def _messages(self, role: str, complaint: str | None) -> list[Message]:
+    def _messages(self, role: str, complaint: str | None, left_out: int = 0) -> list[Message]:
+        """What a role is asked with, without so many of the oldest exchanges."""
+        turns = self.turns[2 * left_out :]
         if role == "responder":
-            return responder_chat(self._prompts, self.turns, complaint)
-        conclude = self._method.conclude
-        return inquirer_chat(self._prompts, self._about, self.turns, conclude, complaint)
+            return responder_chat(self._prompts, turns, complaint)
+        return inquirer_chat(self._prompts, self._about, turns, self._method.conclude, complaint)
 
     def _said(self, answer: Answer, speaker: str) -> tuple[Utterance, bool]:
         """Return the utterance in an answer, and whether the inquirer ends the dialogue with it."""
@@ -239,11 +256,12 @@ class _Dialogue:
     def _take(
         self,
         speaker: str,
-        answer: Answer,
+        fitted: Fitted,
         said: Utterance,
         reasks: list[str],
         lapse: str | None = None,
     ) -> None:
+        answer = fitted.answer
         turn = Turn(
             speaker=speaker,
             text=said.text,
@@ -254,6 +272,8 @@ class _Dialogue:
             reasks=reasks,
             tidied=list(said.tidied),
             lapse=lapse,
+            capped_at=fitted.capped_at,
+            left_out=fitted.left_out,
         )
         self.turns.append(turn)
         self._task.count("turns")
