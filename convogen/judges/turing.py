@@ -35,6 +35,7 @@ __all__ = [
     "in_question",
     "numbered",
     "read_choice",
+    "read_place",
 ]
 
 CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
@@ -238,7 +239,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
         return f"choice {said!r:.60}; allowed: {', '.join(choices)}"
     index = None
     if indices and choice == choices[0]:
-        index = _number(found.get("index"))
+        index = read_place(found.get("index"))
         if index not in indices:
             told: Any = found.get("index")
             allowed = ", ".join(map(str, indices))
@@ -262,7 +263,8 @@ def _reason_is_cut(verdict: Choice, answer: Answer) -> bool:
     return at_its_bound or (answer.cut_off and lacks_end(verdict.reason))
 
 
-def _number(value: Any) -> int | None:
+def read_place(value: Any) -> int | None:
+    """Return the number of an utterance that a reply names; None if it names none, or several."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
