@@ -224,9 +224,7 @@ def _missing(conversation: Conversation, place: int) -> str:
     if errand := _errand(conversation, place):
         found = errand if len(errand) <= _SHOWN else f"{errand[:_SHOWN]}…"
         return f"{found!r}; give dialogues whose columns persona_id and goal have the same"
-    return (
-        "no seed, and no counterpart by its place; give the dialogues that the seeds are from"
-    )
+    return "no seed, and no counterpart by its place; give the dialogues that the seeds are from"
 
 
 def seed_of(conversation: Conversation) -> str | None:

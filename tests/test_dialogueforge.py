@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -263,6 +264,108 @@ def test_a_dry_run_counts_the_seeds_that_failed(tmp_path: Path) -> None:
     found = json.loads(convogen(*words).out)
     assert (found["n"], found["seen"]) == (5, 5)
     assert "no call is made" in convogen(*words).err
+
+
+LONG = "Copper tape keeps them away. " * 30
+
+
+@pytest.mark.parametrize("reply", ["Answer.", LONG])
+def test_after_a_long_answer_the_inquirer_is_reminded_of_its_voice(
+    reply: str, tmp_path: Path
+) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        if request.role == "inquirer":
+            asked.append(request)
+            return ON[len(asked)]
+        return f"{len(asked)}. {reply}"
+
+    [one] = play(tmp_path, script, n=1, utterances=5).conversations()
+    reminded = [m.content for m in asked[-1].messages if "chatbot's length" in m.content]
+    assert len(reminded) == (2 if reply == LONG else 0)
+    assert all(f'"{one.turns[0].text}"' in text for text in reminded)
+
+
+def test_the_inquirer_is_told_to_go_on_in_its_own_voice_and_that_it_may_wander(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    def script(request: Request) -> str:
+        if request.role == "inquirer":
+            asked.append(request.messages[0].content)
+        return saying(*ON)(request)
+
+    play(tmp_path, script, n=1)
+    for words in ("Go on in its voice", "language", "capitals", "slips", "as long", "may wander"):
+        assert words in asked[0]
+
+
+def lengths_of(folder: Path, script: Script, **keys: object) -> list[list[int | None]]:
+    done = play(folder, script, match_lengths=True, utterances=8, **keys)
+    return [
+        [turn.target_words for turn in one.turns if turn.speaker == "user"]
+        for one in done.conversations()
+    ]
+
+
+def obedient(request: Request) -> str:
+    """An inquirer that writes as many words as it is asked for, no two messages alike."""
+    at = sum(message.role == "assistant" for message in request.messages)
+    if request.role == "summarizer":
+        return "You want your sourdough bread less flat."
+    found = re.search(r"in about (\d+) words?", request.messages[-1].content)
+    if request.role == "responder":
+        assert found is None
+        return f"Answer {at}."
+    assert found is not None
+    return " ".join(f"x{at}{word}" for word in range(int(found[1])))
+
+
+def test_lengths_are_those_of_real_turns_of_other_seeds(tmp_path: Path) -> None:
+    """Those of one other dialogue in their order, then of another; never those of its own."""
+    seeds = open_seeds(str(SEEDS), None, 6).seeds
+    runs = [
+        [len(turn.text.split()) for turn in seed.turns if turn.speaker == "user"][1:]
+        for seed in seeds
+    ]
+    found = lengths_of(tmp_path, obedient)
+    assert found == lengths_of(tmp_path / "again", obedient, concurrency=1)
+    assert len(found) == len(seeds)
+    for at, (first, *targets) in enumerate(found):
+        assert first is None  # the seed's own message
+        others = [lengths for other, lengths in enumerate(runs) if other != at]
+        assert targets[:2] in others
+        assert any(one[:1] == targets[2:] for one in others)
+    assert len({tuple(targets) for targets in found}) > 1
+
+
+def test_a_message_far_from_its_length_is_asked_for_again_and_the_nearest_is_kept(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    replies = iter([14, 11, 12] * 9)
+
+    def script(request: Request) -> str:
+        if request.role == "responder":
+            return f"Answer {len(told)}."
+        told.append(request.messages[-1].content)
+        return " ".join(f"slugs{len(told)}x{word}" for word in range(next(replies)))
+
+    [one] = play(tmp_path, script, n=1, utterances=3, match_lengths=True).conversations()
+    last = one.turns[2]
+    assert len(last.text.split()) == 11
+    assert (last.lapse, last.reasks) == ("too_long", ["too_long"] * 2)
+    assert last.target_words is not None
+    assert str(last.target_words) in told[1].split("(")[-1]
+
+
+def test_lengths_cannot_be_matched_to_one_seed(tmp_path: Path) -> None:
+    alone = tmp_path / "one.jsonl"
+    alone.write_text(SEEDS.read_text("utf-8").splitlines()[0], "utf-8")
+    with pytest.raises(SourceError, match="give more seeds"):
+        play(tmp_path, seeds=str(alone), match_lengths=True)
 
 
 def test_exported_it_is_a_chat_and_the_card_says_whose_words_it_begins_with(tmp_path: Path) -> None:

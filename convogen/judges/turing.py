@@ -1,8 +1,8 @@
 """What judges of human likeness share: dialogues as they read them, and verdicts out of replies.
 
 The utterances of a person and a chatbot are numbered, a line each, so that nothing said in one can
-pass for another; where their authors began a new line there is a mark. Of the two only the person's are in question; where no speaker is a chatbot,
-everybody's are.
+pass for another; where their authors began a new line there is a mark. Of the two only the person's
+are in question; where no speaker is a chatbot, everybody's are.
 """
 
 from __future__ import annotations

@@ -318,14 +318,20 @@ def test_role_plays_are_paired_by_person_and_goal(tmp_path: Path) -> None:
 
     assert len(judged(tmp_path, GTEval(), script, made, real)) == 3
     other = errands(tmp_path / "o.jsonl", ("p9", "Bake bread", "x"), method="roleplay")
-    with pytest.raises(SourceError, match=r"which has 'p9 wants: bake bread'; give dialogues whose"):
+    with pytest.raises(
+        SourceError, match=r"which has 'p9 wants: bake bread'; give dialogues whose"
+    ):
         judged(tmp_path, GTEval(), script, other, real)
 
 
 def test_role_plays_without_a_persona_id_are_paired_only_on_the_same_goal(tmp_path: Path) -> None:
     """Task 1 is of another goal where the runs have other numbers of goals."""
-    first = errands(tmp_path / "a.jsonl", (None, "Bake", "x"), (None, "Fly", "y"), method="roleplay")
-    second = errands(tmp_path / "b.jsonl", (None, "Bake", "u"), (None, "Swim", "v"), method="roleplay")
+    first = errands(
+        tmp_path / "a.jsonl", (None, "Bake", "x"), (None, "Fly", "y"), method="roleplay"
+    )
+    second = errands(
+        tmp_path / "b.jsonl", (None, "Bake", "u"), (None, "Swim", "v"), method="roleplay"
+    )
     runs = [CorpusFolder(str(path), tmp_path / path.stem) for path in (first, second)]
     pair, beside = paired(*runs, tmp_path / "out")
     [one] = pair.conversations()

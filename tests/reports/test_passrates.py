@@ -161,8 +161,10 @@ def test_models_are_known_by_the_names_of_apis(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["gpt-4o-audio-preview", "gpt-4", "deepseek-r1", "deepseek-chat-v3.1", "llama-3.3-8b", "llama3"]
-    + ["meta-llama/Llama-3.2-3B-Instruct-Q4_K_M", "gemma-2-9b-it", "mixtral-8x7b-instruct", ""],
+    [
+        *("gpt-4o-audio-preview", "gpt-4", "deepseek-r1", "deepseek-chat-v3.1", "llama-3.3-8b"),
+        *("llama3", "meta-llama/Llama-3.2-3B-Instruct-Q4_K_M", "gemma-2-9b-it", "mixtral-8x7b", ""),
+    ],
 )
 def test_other_models_are_not_taken_for_those_of_the_paper(name: str) -> None:
     assert paper_name(name) == name
@@ -196,7 +198,9 @@ def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
 ) -> None:
     folder = scored(tmp_path / "run", protocol, **judged_by)
     shown = convogen("verdicts", folder, "--protocol", protocol, "--table")
-    found = json.loads(convogen("verdicts", folder, "--protocol", protocol, "--table", "--json").out)
+    found = json.loads(
+        convogen("verdicts", folder, "--protocol", protocol, "--table", "--json").out
+    )
     [cell] = found["cells"]
     assert cell["differs"] == differs
     published_rates = {"unieval": "91.53", "gteval": "35.11"}
@@ -220,7 +224,9 @@ def test_a_false_alarm_is_an_accusation_of_the_real_first_utterance(tmp_path: Pa
     keys = {"goals": 2, "models": "gpt-4o"}  # a role play: its first utterance is a model's
     (folder / "experiment.yaml").write_text(json.dumps(keys))
     assert read_cell(str(folder), "unieval").counted.false_alarms is None
-    assert read_cell(str(scored(tmp_path / "pair", "gteval")), "gteval").counted.false_alarms is None
+    assert (
+        read_cell(str(scored(tmp_path / "pair", "gteval")), "gteval").counted.false_alarms is None
+    )
 
 
 def test_a_chart_of_several_data_sets_and_names_that_are_not_plain(tmp_path: Path) -> None:
