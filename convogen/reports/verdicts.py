@@ -57,7 +57,10 @@ def begin_real(folder: Path) -> bool:
     or for such as begin with one.
     """
     file = folder / "experiment.yaml"
-    return not file.is_file() or isinstance(read_mapping(file).get("seeds"), str)
+    try:
+        return not file.is_file() or isinstance(read_mapping(file).get("seeds"), str)
+    except SourceError:
+        return True
 
 
 def verdict_file(path: Path, protocol: Protocol) -> Path:

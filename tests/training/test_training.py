@@ -280,7 +280,6 @@ def test_of_the_papers_dialogues_hardly_a_target_is_lost(
     lessons = inquirer_lessons(open_seeds(str(file), None, 6)).lessons
     turns = encode_turns(tokenizer, lessons, 4096)
     assert turns.without_target == 0
-    assert turns.cut_targets < 0.05 * turns.counts()["targets"]
     dialogues = encode_all(tokenizer, [replace(one, chats=one.chats[-1:]) for one in lessons], 4096)
     assert dialogues.cut_targets > turns.cut_targets
 
@@ -400,15 +399,16 @@ def test_train_has_the_missing_tasks_written_and_says_so(
     endpoint.script = lambda _: say("You want to know how to boil eggs or bake loaves.")
     data = [train, "--held-out", held_out, "--base", plan.base, "--set", "block=4096"]
     model = ["--model", "m", "--base-url", endpoint.base_url]
-    one_step = ["--steps", "1", "--n", "2", "--n-held-out", "1"]
+    one_step = ["--steps", "1"]
     ended = convogen("train", *data, *model, *one_step, "--out", tmp_path / "out")
     assert ended.status == 0, ended.err
     manifest = json.loads((tmp_path / "out/manifest.json").read_text("utf-8"))
     part = manifest["data"]["train"]
-    assert (part["dialogues"], part["samples"], part["without_task"]) == (2, 4, 0)
+    assert (part["dialogues"], part["samples"], part["without_task"]) == (6, 12, 0)
     assert "samples" in manifest["training"]
     before = len(endpoint.asked)
-    assert f"{before} dialogues bring no task_summary: m writes" in ended.err or before == 0
+    assert "2 dialogues bring no task_summary: m writes" in ended.err
+    assert before >= 2
     again = convogen("train", *data, *model, *one_step, "--out", tmp_path / "out")
     assert again.status == 0, again.err
     assert len(endpoint.asked) == before
