@@ -221,11 +221,11 @@ class _Dialogue:
         return inquirer_chat(self._prompts, self._about, self.turns, conclude, complaint, target)
 
     def _room(self, role: str, target: int | None) -> dict[str, Sampling]:
-        """Return room for twice the words of a turn, unless the role's sampling sets its own."""
+        """Return room for a turn that ends by itself, unless the role's sampling sets its own."""
         given = self._task.session.traffic.role(role).sampling.max_tokens
         if target is None or given is not None:
             return {}
-        return {"sampling": Sampling(max_tokens=4 * target + 24)}
+        return {"sampling": Sampling(max_tokens=4 * target + 80)}
 
     def _said(self, answer: Answer, speaker: str, target: int | None) -> tuple[Utterance, bool]:
         """Return the utterance in an answer, and whether the inquirer ends the dialogue with it.
