@@ -21,8 +21,12 @@ comma := ,
 ablate = $(BIN)/convogen ablate $(1) $(call given,N,--n ) $(call given,MODEL,--model ) \
   --out $(if $(call given,OUT),$(call given,OUT),runs/$@)
 
+grid = $(BIN)/convogen ablate dialogueforge-$(1) --vary models.inquirer=$(call given,INQUIRERS) \
+  --vary utterances=6,12 $(call given,N,--n ) $(call given,MODEL,--model ) \
+  --out $(if $(call given,OUT),$(call given,OUT),runs/dialogueforge)/$(1)
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo table ablation-personas ablation-sampling diasynth roleplay test lint format check \
+.PHONY: help install demo table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
   bench adapter clean \
   $(EXPERIMENTS)
 
@@ -65,6 +69,11 @@ ablation-sampling: $(STAMP) ## compare fixed, rotated and iterative shots, short
 	$(call ablate,GPIS) --vary iterative=false,rotate,true --vary style=short,chatty --vary shots=1,2
 
 diasynth: diasynth-dialogsum diasynth-samsum ## run both experiments of the DiaSynth paper [N=20] [MODEL=gpt-4o] [OUT=folder]
+
+dialogueforge: $(STAMP) ## DialogueForge's grid: inquirers, both data sets, 6 and 12 utterances, INQUIRERS=gpt-4o,gpt-4o-mini [N=20] [OUT=folder]
+	$(if $(call given,INQUIRERS),,$(error name the inquirers: make dialogueforge INQUIRERS=gpt-4o,gpt-4o-mini))
+	$(call grid,oasst1)
+	$(call grid,arena)
 
 roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's tables of them [N=20] [MODEL=...]
 	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479

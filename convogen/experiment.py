@@ -73,6 +73,11 @@ class Common(Keys):
         default_factory=dict[str, ModelSpec],
         description="a model for each role; `default` for those not named",
     )
+    fixed_models: list[str] = Field(
+        default_factory=list[str],
+        description="roles that keep their model, and where it is, if the command line names one "
+        "for all; --model ROLE=NAME changes it",
+    )
     sampling: dict[str, Sampling] = Field(
         default_factory=dict[str, Sampling], description="sampling by role, over the method's own"
     )
@@ -137,6 +142,7 @@ class Experiment:
         for key in ("models", "sampling"):
             allowed = [*self.roles, *(["default"] if key == "models" else [])]
             refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
+        refuse_unknown(self.common.fixed_models, self.roles, f"{origin}: fixed_models")
         refuse_unknown(self.common.prompts, method.prompt_names, f"{origin}: prompts")
 
     @classmethod

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
+from convogen.reports.as_published import REAL
 from convogen.reports.chartfile import check_kind, save_chart
-from convogen.reports.passrates import REAL
 
 __all__ = ["draw"]
 
@@ -78,7 +78,7 @@ def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> Non
     """The bars of one data set: models in their order, a bar for each of the lengths."""
     names = list(dict.fromkeys(row["model"] for row in rows))
     wide = 0.8 / len(lengths)
-    label: str | None = "published"
+    label: str | None = _published_label(rows)
     for at, length in enumerate(lengths):
         group = [row for row in rows if row["utterances"] == length]
         if not group:
@@ -113,6 +113,14 @@ def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> Non
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(0, 100)
     axes.grid(axis="y", color=_SOFT)
+
+
+def _published_label(rows: Sequence[Row]) -> str:
+    """What the diamonds are called: whether they are of the same measure is said."""
+    told = [row["differs"] for row in rows if row["published"] is not None]
+    if any(told):
+        return "published, judged otherwise"
+    return "published, judging not known to be alike" if None in told else "published"
 
 
 def _whisker(row: Row) -> tuple[float, float]:
