@@ -78,7 +78,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
     "--bertscore", metavar="MODEL[@LAYER]", help="BERTScore's encoder, such as roberta-large@17."
 )
 @click.option(
-    "--questions", type=WholeNumber(min=0), default=0, help="Questions a dialogue, for QAGS."
+    "--questions",
+    type=WholeNumber(min=0),
+    default=0,
+    help="Questions a dialogue, for QAGS; DiaSynth's authors ask 3.",
+)
+@click.option(
+    "--qags-by",
+    type=click.Choice(["f1", "bertscore"]),
+    default="f1",
+    show_default=True,
+    help="How QAGS compares answers; DiaSynth's authors: bertscore, by --bertscore's encoder.",
 )
 @click.option("--column", default="summary", help="The files' column with the summary.")
 @n_option
@@ -274,8 +284,18 @@ def _table(found: dict[str, Any]) -> Table:
             if row:
                 cells = (_cell(row[metric], ".2f") for metric in [*metrics, "average"])
                 table.add_row(f"{_name(arm)}: % {what} {of}", *cells)
-    table.caption = "95% bootstrap intervals over the held-out dialogues"
+    table.caption = "95% bootstrap intervals over the held-out dialogues" + _qags(found)
     return table
+
+
+def _qags(found: dict[str, Any]) -> str:
+    """How QAGS is measured, and whether the paper measures it so."""
+    by, n = found.get("qags_by", "f1"), found.get("questions", 0)
+    if not n:
+        return ""
+    how = "BERTScore" if by == "bertscore" else "F1 of the words"
+    said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} a dialogue"
+    return said if (by, n) == ("bertscore", 3) else f"{said} (DiaSynth's: BERTScore, 3 questions)"
 
 
 def _name(arm: str) -> str:

@@ -231,8 +231,8 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
     table.caption = (
-        f"* published, judged by GPT-4o mini with the authors' prompts; ours are others and say what "
-        f"each score stands for. {', '.join(about)}"
+        "* published, judged by GPT-4o mini with the authors' prompts; ours are others, which say "
+        f"what each score stands for. {', '.join(about)}"
     )
     return table
 

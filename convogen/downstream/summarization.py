@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from convogen.downstream.asking import Asking, fingerprint
 from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
@@ -25,7 +25,7 @@ from convogen.downstream.results import Drawn, drawn_mean, results
 from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
 from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
-from convogen.errors import RunFolderError, SourceError
+from convogen.errors import ModelConfigError, RunFolderError, SourceError
 from convogen.files import parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
 from convogen.store import load_run
@@ -39,8 +39,9 @@ ROLES = (ROLE, QUESTIONER, ANSWERER)
 class Summarization:
     """What is compared: a run, the held-out dialogues, in-domain ones, a checkpoint.
 
-    `questions` a dialogue are asked for QAGS, none for 0; `bertscore` names its encoder. `n` bounds
-    the generated and `n_held_out` the held-out dialogues. Without `in_domain` there is no coverage.
+    `questions` a dialogue are asked for QAGS, none for 0, and their answers compared by `qags_by`;
+    `bertscore` names its encoder. `n` bounds the generated and `n_held_out` the held-out dialogues.
+    Without `in_domain` there is no coverage.
     """
 
     run: Path
@@ -49,6 +50,7 @@ class Summarization:
     in_domain: str | None = None
     seeds: Sequence[int] = (0,)
     questions: int = 0
+    qags_by: Literal["f1", "bertscore"] = "f1"
     bertscore: str | None = None
     n: int | None = None
     n_held_out: int | None = None
@@ -96,12 +98,16 @@ def summarization(
         "summaries": counts,
         "bertscore": task.bertscore,
         "questions": task.questions,
+        "qags_by": task.qags_by if task.questions else None,
         **results(scores),
     }
 
 
 def _check(task: Summarization) -> None:
     """Refuse what could not be trained or scored with, before anything is paid for."""
+    if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
+        missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
+        raise ModelConfigError(f"--qags-by bertscore: has nothing to compare; add {missing}")
     check_seq2seq(task.training.checkpoint)
     if task.bertscore:
         check_encoder(task.bertscore)
@@ -184,13 +190,14 @@ def _scores(
         dialogues = [one.dialogue for one in held_out]
         asked = ask_questions(dialogues, task.questions, models, asking)
     encoder = BertScore(task.bertscore) if task.bertscore else None
+    alike = encoder.scores if encoder and task.qags_by == "bertscore" else None
     scores: dict[str, dict[str, Drawn | None]] = {}
     for arm, by_seed in written.items():
         say(f"scoring {arm}")
         row: dict[str, list[list[float | None]]] = {}
         for summaries in by_seed:
             if asked:
-                row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking))
+                row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking, alike))
             if encoder is not None:
                 found = encoder.scores(summaries, references)
                 row.setdefault("BERTScore", []).append([*found])

@@ -51,8 +51,8 @@ def rouge_l_pairs(
 ) -> NDArray[np.float64]:
     """ROUGE-L F1 (0 to 1) of every pair; shape n(n-1)/2, ordered (0, 1), (0, 2), … (1, 2), ….
 
-    At most 1,114,110 different tokens. `workers` are threads; -1 takes all cores. `stemmed` compares
-    the tokens' stems (Porter).
+    At most 1,114,110 different tokens. `workers` are threads; -1 takes all cores. `stemmed`
+    compares the tokens' stems (Porter).
     """
     ids = _token_ids(texts, _stemmer() if stemmed else str)
     lengths = np.array([len(text) for text in ids], np.int64)

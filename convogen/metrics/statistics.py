@@ -78,11 +78,11 @@ class Statistics:
     turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
-    characters); `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at most)
-    of the largest ROUGE-L to another of them, speakers' names counted and words stemmed, which is
-    what table 2 of the DiaSynth paper has; `repetition` is over a sample of at most 10,000. `distinct_exact` is False where
-    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind,
-    `metrics` what `measure` found with installed metrics, by name.
+    characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
+    most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
+    it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
+    `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
+    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name.
     """
 
     rendering: str

@@ -17,6 +17,7 @@ from convogen.reports.cells import (
     printed_cell,
     share_cell,
 )
+from convogen.reports.people import people_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -36,6 +37,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
         + _other_aspects(numbers),
         "judges": _other_judges(numbers),
         "diversity": [_measures(numbers), _installed(numbers), _repetition(numbers)],
+        "people": [people_table(numbers)],
         "group_chat": [_group_chat(numbers), _turn_checks(numbers)],
         "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
         "cost": [_cost(numbers)],

@@ -75,6 +75,10 @@ def summarise(
     return convogen("downstream", "summarization", folder, *files, *model, *FEW, *more)
 
 
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
 class TestSummarization:
     def test_end_to_end_and_again(
         self,
@@ -116,6 +120,27 @@ class TestSummarization:
         assert json.loads(summarise(folder, held_out, t5, endpoint, *options).out) == found
         assert len(endpoint.asked) == n_asked
         assert [path.stat().st_mtime_ns for path in predictions] == written
+
+    def test_qags_as_the_authors_have_it_compares_answers_by_bertscore(
+        self, folder: Path, held_out: Path, t5: Path, bert: Path, endpoint: EndpointServer
+    ) -> None:
+        endpoint.script = helpful
+        by = ("--qags-by", "bertscore")
+        wrong = summarise(folder, held_out, t5, endpoint, *by, "--questions", "3")
+        assert (wrong.status, "add --bertscore" in wrong.complaint) == (2, True)
+        wrong = summarise(folder, held_out, t5, endpoint, *by, "--bertscore", bert)
+        assert (wrong.status, "add --questions 3" in wrong.complaint) == (2, True)
+        assert not endpoint.asked
+        options = ("--bertscore", bert, "--questions", "1")
+        plain = summarise(folder, held_out, t5, endpoint, *options)
+        assert "QAGS: F1 of the words of the answers to 1 question a dialogue" in _line(plain.out)
+        n_asked = len(endpoint.asked)
+        theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
+        assert "QAGS: BERTScore of the answers to 1 question a dialogue" in _line(theirs.out)
+        assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
+        assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
+        f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))
+        assert f1 != bertscore
 
     def test_stopped_and_taken_up_again_no_summary_is_paid_for_twice(
         self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer
