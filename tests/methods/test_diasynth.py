@@ -26,7 +26,7 @@ from convogen.errors import (
     ModelConfigError,
     SourceError,
 )
-from convogen.methods.diasynth.examples import CHARACTERISTICS
+from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS
 from convogen.methods.diasynth.plan import Plan
 from convogen.models.base import Reply, Request
 from convogen.models.scripted import NAMES, ScriptedModel, improvise
@@ -351,8 +351,16 @@ def dialogue(request: Request, turns: list[tuple[int, str]]) -> str:
     """A reply of these turns; a number is a person's place among those who may speak."""
     names = speakers(request)
     said = [{"speaker": names[who] if who >= 0 else "Nobody", "text": text} for who, text in turns]
-    settled = {name: f"the {name}" for name in CHARACTERISTICS}
-    return json.dumps({"characteristics": settled, "turns": said})
+    return json.dumps({"reasoning": REASONED, "characteristics": settled(names), "turns": said})
+
+
+def settled(names: list[str]) -> dict[str, Any]:
+    """What a reply settles for people of these names."""
+    told: dict[str, Any] = {name: f"the {name}" for name in CHARACTERISTICS}
+    return told | {FEELINGS: {name: f"{name} is in mood {at}" for at, name in enumerate(names)}}
+
+
+REASONED = "They have played for years, so neither minds a rude word; that keeps it short."
 
 
 def one_dialogue(tmp_path: Path, turns: list[tuple[int, str]], **keys: Any) -> Run:
@@ -376,7 +384,10 @@ def test_a_dialogue_and_what_was_settled_before_it(tmp_path: Path) -> None:
     assert len(CHARACTERISTICS) == 10
     assert one.context["topic"] == "Chess"
     assert experience.topic == one.context["subtopic"]
+    assert one.context["reasoning"] == REASONED
     assert experience.relations == "the familiarity"
+    feelings = (f"{name}: {name} is in mood {at}" for at, name in enumerate(one.participants))
+    assert one.context["characteristics"][FEELINGS] == "; ".join(feelings)
     assert experience.starter.text == TALK[0][1]
     assert one.usage is not None
     assert one.usage.completion_tokens > 0

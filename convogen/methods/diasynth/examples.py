@@ -2,12 +2,14 @@
 
 Those that are shipped were written for convogen in the manner of DialogSum (people face to face,
 whole sentences) and of SAMSum (friends who text each other). A file of one's own is YAML like
-them, or conversation data that `convogen stats` reads: then without characteristics.
+them, or conversation data that `convogen stats` reads: what was settled is then shown of those that
+have it in columns `reasoning` and `characteristics`, as the conversations of a run of this method.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from itertools import islice
@@ -19,24 +21,11 @@ from pydantic import Field, ValidationError
 from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.keys import Keys, first_fault
+from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS, feelings_of
 from convogen.speakers import one_line
 from convogen.yaml12 import read_yaml
 
-__all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
-
-CHARACTERISTICS = {
-    "ages_and_genders": "how old each of them is, and of what gender",
-    "familiarity": "what they are to each other, and how well they know each other",
-    "emotional_states": "how each of them feels as it begins",
-    "formality": "how formal or casual they are with each other",
-    "duration": "how long they talk",
-    "medium": "how they talk: face to face, on the phone, by text messages",
-    "topic": "what of the subject they really talk about",
-    "location": "where they are",
-    "agreement": "whether they agree, and over what they do not",
-    "natural_features": "what makes it sound real: fillers, pauses, slang, half sentences",
-}
-"""Table 1: a characteristic, and what the model is told of it."""
+__all__ = ["Example", "Examples", "open_examples", "shipped_examples", "shown"]
 
 MOST = 2_000
 """As many conversations of a corpus are held and drawn from."""
@@ -50,7 +39,10 @@ class Example(Keys):
 
     topic: str = Field(min_length=1)
     people: dict[str, str | None] = Field(min_length=2)
-    characteristics: dict[str, str] = Field(default_factory=dict[str, str])
+    reasoning: str | None = Field(default=None, min_length=1)
+    characteristics: dict[str, str | dict[str, str]] = Field(
+        default_factory=dict[str, "str | dict[str, str]"]
+    )
     turns: list[tuple[str, str]] = Field(min_length=2)
 
 
@@ -122,9 +114,40 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))
         allowed = ", ".join(CHARACTERISTICS)
         raise SourceError(f"{path}: {nth}.characteristics: {wrong}; they are {allowed}, or none")
+    texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
+    if settled.keys() - texts:
+        raise SourceError(
+            f"{path}: {nth}.characteristics: {min(settled.keys() - texts)}: must be a text; only "
+            f"{FEELINGS} may have one for each of the people"
+        )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
         raise SourceError(f"{path}: {nth}.turns: {stranger!r} is none of its people")
     return example
+
+
+def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
+    """An example as the prompt shows it: its people, its topic, the object that is asked for.
+
+    With `reasoning` its `answer` has what was settled, as far as the example says it; `whole` tells
+    whether it says all.
+    """
+    turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
+    answer: dict[str, Any] = {}
+    if reasoning and example.reasoning:
+        answer["reasoning"] = example.reasoning
+    if reasoning and example.characteristics:
+        feelings = feelings_of(example.characteristics[FEELINGS], list(example.people))
+        answer["characteristics"] = {**example.characteristics, FEELINGS: feelings}
+    whole = not reasoning or len(answer) == len(("reasoning", "characteristics"))
+    if opening and reasoning:
+        answer["n_turns"] = len(turns)
+    answer |= {"starter": turns[0]} if opening else {"turns": turns}
+    return {
+        "people": [f"{name}: {about}" if about else name for name, about in example.people.items()],
+        "topic": example.topic,
+        "answer": json.dumps(answer, ensure_ascii=False),
+        "whole": whole,
+    }
 
 
 def _from_corpus(path: Path) -> list[Example]:
@@ -136,5 +159,12 @@ def _from_corpus(path: Path) -> list[Example]:
             continue
         topic = conversation.context.get("topic")
         about = topic if isinstance(topic, str) and topic else "something of their lives"
-        found.append(Example(topic=about, people=dict(people), turns=turns))
+        told = {"reasoning": conversation.context.get("reasoning")}
+        characteristics = conversation.context.get("characteristics")
+        if isinstance(characteristics, dict) and characteristics.keys() == CHARACTERISTICS.keys():
+            told["characteristics"] = characteristics
+        try:
+            found.append(Example(topic=about, people=dict(people), turns=turns, **told))
+        except ValidationError:  # what such columns hold may be something else
+            found.append(Example(topic=about, people=dict(people), turns=turns))
     return found

@@ -17,6 +17,7 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
 from convogen.methods.diasynth.listing import Lister
 from convogen.methods.diasynth.plan import Place, SharedList
+from convogen.methods.diasynth.settling import FEELINGS
 from convogen.store import Outcome
 from convogen.types import Experience, Persona, PlanStep, Starter
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["DiaSynthPlay"]
 
 T = TypeVar("T")
+
+_NOT_FOR_ALL = frozenset((FEELINGS, "topic", "duration"))
+"""Characteristics that the opening of a group chat does not tell: feelings are everybody's own, the
+topic is named before, and the duration has become a number of turns."""
 
 
 @dataclass(slots=True)
@@ -149,13 +154,14 @@ class DiaSynthPlay(Play):
             written = await self._writer.open(task.session, asked, examples)
             experience = _settled(experience, written)
             task.count("experiences")
-            n_turns = rng.randint(asked.low, high)
+            n_turns = written.n_turns or rng.randint(asked.low, high)
             played = await self._chat(task, experience, written, n_turns)
             turns, ended, refused = played.turns, played.ended, played.refused
         context = {
             "topic": topic,
             "subtopic": found.subtopic,
-            "characteristics": written.characteristics,
+            "reasoning": written.settled.reasoning,
+            "characteristics": written.settled.characteristics,
         }
         context = {key: value for key, value in context.items() if value}
         usage = task.session.usage - before
@@ -177,10 +183,21 @@ class DiaSynthPlay(Play):
             max_words=self._method.max_words,
             reasks=self._method.reasks,
         )
-        told = [(name.replace("_", " "), v) for name, v in written.characteristics.items()]
-        prompts = ChatPrompts.of(self._prompts, characteristics=told)
+        settled = written.settled
+        told = {k: text for k, text in settled.characteristics.items() if k not in _NOT_FOR_ALL}
+        prompts = ChatPrompts.of(
+            self._prompts,
+            characteristics=[(name.replace("_", " "), text) for name, text in told.items()],
+        )
+        private = {who: (f"How you feel: {how}",) for who, how in settled.feelings.items()}
+        about = settled.characteristics.get("topic") or experience.topic
         played = await play_group_chat(
-            experience, rules, prompts, task.session, lambda: task.count("turns")
+            experience.model_copy(update={"topic": about}),
+            rules,
+            prompts,
+            task.session,
+            lambda: task.count("turns"),
+            private,
         )
         self._method.refuse_broken(played.turns, n_turns, played.ended)
         return played
@@ -195,8 +212,8 @@ def _entry(items: Sequence[T], at: int, step: str) -> T:
 
 def _settled(experience: Experience, written: Written) -> Experience:
     """The experience with what was settled for its dialogue, and how that begins."""
-    told = written.characteristics
-    where = [told[key] for key in ("location", "medium", "emotional_states") if key in told]
+    told = written.settled.characteristics
+    where = [told[key] for key in ("location", "medium") if key in told]
     return experience.model_copy(
         update={
             "relations": told.get("familiarity", ""),
