@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,10 +26,25 @@ from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS, feelin
 from convogen.speakers import one_line
 from convogen.yaml12 import read_yaml
 
-__all__ = ["Example", "Examples", "open_examples", "shipped_examples", "shown"]
+__all__ = [
+    "ROLE",
+    "Example",
+    "Examples",
+    "in_roles",
+    "open_examples",
+    "shipped_examples",
+    "shown",
+]
+
+ROLE = "#Person{}#"
+"""How DialogSum calls who speaks, by their number."""
+
 
 MOST = 2_000
 """As many conversations of a corpus are held and drawn from."""
+
+ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
+"""A name that is none: a role of a data set."""
 
 LONGEST_CHARS = 3_000
 """Longer conversations of a corpus are no examples."""
@@ -123,6 +139,21 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
         raise SourceError(f"{path}: {nth}.turns: {stranger!r} is none of its people")
     return example
+
+
+def in_roles(example: Example) -> Example:
+    """An example whose people speak under the roles of DialogSum; what is said stays as it is."""
+    roles = {name: ROLE.format(number) for number, name in enumerate(example.people, 1)}
+    people: dict[str, str | None] = {}
+    for name, role in roles.items():
+        about, label = example.people[name], "" if ROLE_LABEL.fullmatch(name) else f"{name}. "
+        people[role] = f"{label}{about or ''}".strip() or None
+    told = dict(example.characteristics)
+    if told:
+        feelings = feelings_of(told[FEELINGS], list(roles))
+        told[FEELINGS] = {roles[name]: how for name, how in feelings.items()}
+    turns = [(roles[speaker], text) for speaker, text in example.turns]
+    return example.model_copy(update={"people": people, "characteristics": told, "turns": turns})
 
 
 def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:

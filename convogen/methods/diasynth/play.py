@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
+from convogen.methods.diasynth.examples import ROLE, in_roles
 from convogen.methods.diasynth.listing import Lister
 from convogen.methods.diasynth.plan import Place, SharedList
 from convogen.methods.diasynth.settling import FEELINGS
@@ -123,7 +124,8 @@ class DiaSynthPlay(Play):
                 known = [*known, *(step.subtopics or ())]
             found.subtopic = _entry(known, place.subtopic, "subtopics")
         if not method.personas:
-            found.people = [Persona(name=f"Person {at + 1}") for at in range(method.group_size)]
+            name = ROLE if method.speakers == "roles" else "Person {}"
+            found.people = [Persona(name=name.format(n)) for n in range(1, method.group_size + 1)]
             return found
         people = personas.items
         if not await personas.has(place.group[-1] + 1, place.subtopic_turn):
@@ -132,6 +134,8 @@ class DiaSynthPlay(Play):
             found.steps.append(step)
             people = [*people, *(step.personas or ())]
         found.people = [_entry(people, at, "personas") for at in place.group]
+        if method.speakers == "roles":
+            found.people = [_as_role(one, n) for n, one in enumerate(found.people, 1)]
         return found
 
     async def _talk(
@@ -144,6 +148,8 @@ class DiaSynthPlay(Play):
         topic = self._topics[place.topic]
         asked = Asked(topic, found.subtopic, found.people, max(low, method.group_size), high)
         examples = method.example_list.draw(rng, method.shots)
+        if method.speakers == "roles":
+            examples = [in_roles(one) for one in examples]
         if method.mode == "script":
             written = await self._writer.write(task.session, asked, examples)
             turns, ended, refused = written.turns, written.ended, list[str]()
@@ -208,6 +214,12 @@ def _entry(items: Sequence[T], at: int, step: str) -> T:
         return items[at]
     message = f"{step}: there are {len(items)}, this dialogue is about number {at + 1}"
     raise ModelFault(f"{step}_missing", message)
+
+
+def _as_role(person: Persona, number: int) -> Persona:
+    """A person who speaks under a role; the name goes into what is said of them."""
+    text = f"{person.name}. {person.text}" if person.text else person.name
+    return person.model_copy(update={"name": ROLE.format(number), "text": text})
 
 
 def _settled(experience: Experience, written: Written) -> Experience:
