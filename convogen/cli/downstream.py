@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli.console import styled, terminal
+from convogen.cli.downstream_pool import PAPER
+from convogen.cli.downstream_pool import command as pool_command
 from convogen.cli.numbers import WholeNumber
 from convogen.cli.options import (
     NearestGroup,
@@ -30,9 +32,6 @@ __all__ = ["command"]
 ROLES = ("summarizer", "questioner", "answerer")
 """Those of `convogen.downstream.summarization`, which is loaded only when it is called."""
 
-PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07}
-"""What the text of the DiaSynth paper says, in percent."""
-
 
 @click.group("downstream", cls=NearestGroup)
 def command() -> None:
@@ -44,14 +43,18 @@ def command() -> None:
 
 
 held_out_option = click.option(
-    "--held-out", required=True, metavar="FILE", help="Dialogues to evaluate on; never trained on."
+    "--held-out",
+    required=True,
+    multiple=True,
+    metavar="FILE",
+    help="Dialogues to evaluate on, never trained on; several files are one set.",
 )
 in_domain_option = click.option(
     "--in-domain", metavar="FILE", help="Dialogues of the same kind to train on, for coverage."
 )
 n_option = click.option("--n", type=WholeNumber(min=1), help="The first N generated dialogues.")
 n_held_out_option = click.option(
-    "--n-held-out", type=WholeNumber(min=1), help="The first N held-out dialogues."
+    "--n-held-out", type=WholeNumber(min=1), help="The first N dialogues of each held-out file."
 )
 out_option = click.option(
     "--out",
@@ -71,7 +74,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 )
 @in_domain_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, learning_rate, …"
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, least_tokens, …"
 )
 @click.option("--seed", "seeds", multiple=True, type=WholeNumber(min=0), help="Several: a mean.")
 @click.option(
@@ -101,7 +104,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @json_option
 def summarization_command(
     run: Path,
-    held_out: str,
+    held_out: tuple[str, ...],
     checkpoint: str,
     settings: tuple[str, ...],
     seeds: tuple[int, ...],
@@ -182,6 +185,9 @@ def published_command(as_json: bool) -> None:
         say_json({"generators": found, "paper": PAPER})
     else:
         terminal().print(_published_table(found))
+
+
+command.add_command(pool_command)
 
 
 def _published_table(found: dict[str, dict[str, float]]) -> Table:

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convogen.downstream.asking import Asking, fingerprint
-from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.data import (
+    Example,
+    examples_of,
+    matched,
+    names_of,
+    read_examples,
+    read_held_out,
+    unseen,
+)
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
 from convogen.downstream.results import Drawn, drawn_mean, results
@@ -40,12 +48,12 @@ class Summarization:
     """What is compared: a run, the held-out dialogues, in-domain ones, a checkpoint.
 
     `questions` a dialogue are asked for QAGS, none for 0, and their answers compared by `qags_by`;
-    `bertscore` names its encoder. `n` bounds the generated and `n_held_out` the held-out dialogues.
-    Without `in_domain` there is no coverage.
+    `bertscore` names its encoder. `n` bounds the generated dialogues and `n_held_out` those of each
+    file of `held_out`. Without `in_domain` there is no coverage.
     """
 
     run: Path
-    held_out: str
+    held_out: str | Sequence[str]
     training: Training
     in_domain: str | None = None
     seeds: Sequence[int] = (0,)
@@ -72,7 +80,7 @@ def summarization(
     """
     _check(task)
     run = load_run(task.run)
-    held_out = not_shown(run, read_examples(task.held_out, task.column, task.n_held_out), say)
+    held_out = not_shown(run, read_held_out(task.held_out, task.column, task.n_held_out), say)
     in_domain = list[Example]()
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
@@ -93,7 +101,7 @@ def summarization(
         "run": str(task.run),
         "training": task.training.model_dump() | {"checkpoint": task.training.name},
         "seeds": list(task.seeds),
-        "held_out": {"source": Path(task.held_out).name, "dialogues": len(held_out)},
+        "held_out": {"source": names_of(task.held_out), "dialogues": len(held_out)},
         "trained_on": {arm: [len(part) for part in parts] for arm, parts in arms.items()},
         "summaries": counts,
         "bertscore": task.bertscore,

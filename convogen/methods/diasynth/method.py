@@ -87,7 +87,7 @@ class DiaSynth(Method):
     shots: int = Field(default=4, ge=0, le=8, description="examples that are shown")
     speakers: Literal["names", "roles"] = Field(
         default="names",
-        description="roles: they speak as #Person1# and #Person2#, as in DialogSum (mode: script)",
+        description="roles: they speak as #Person1# and #Person2#, as in DialogSum",
     )
     turns: Annotated[
         tuple[Turns, Turns],
@@ -118,8 +118,6 @@ class DiaSynth(Method):
 
     @model_validator(mode="after")
     def _possible(self) -> DiaSynth:
-        if self.speakers == "roles" and self.mode == "groupchat":
-            raise ValueError("speakers: roles are of mode: script; in a group chat all have names")
         low, high = self.turns
         if low > high:
             raise ValueError(f"turns: the fewest ({low}) are more than the most ({high})")
@@ -165,6 +163,11 @@ class DiaSynth(Method):
         text = "\n".join(self.topic_list)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         return {"topics": digest, "examples": self.example_list.hash}
+
+    @property
+    def writes_roles(self) -> bool:
+        """Whether roles are what the model is told; in a group chat they replace names after it."""
+        return self.speakers == "roles" and self.mode == "script"
 
     @property
     def dialogues(self) -> Plan:

@@ -20,7 +20,7 @@ from convogen.methods.diasynth.listing import Lister
 from convogen.methods.diasynth.plan import Place, SharedList
 from convogen.methods.diasynth.settling import FEELINGS
 from convogen.store import Outcome
-from convogen.types import Experience, Persona, PlanStep, Starter
+from convogen.types import Experience, Persona, PlanStep, Starter, Turn
 
 if TYPE_CHECKING:
     from convogen.groupchat import Played
@@ -124,7 +124,7 @@ class DiaSynthPlay(Play):
                 known = [*known, *(step.subtopics or ())]
             found.subtopic = _entry(known, place.subtopic, "subtopics")
         if not method.personas:
-            name = ROLE if method.speakers == "roles" else "Person {}"
+            name = ROLE if method.writes_roles else "Person {}"
             found.people = [Persona(name=name.format(n)) for n in range(1, method.group_size + 1)]
             return found
         people = personas.items
@@ -134,7 +134,7 @@ class DiaSynthPlay(Play):
             found.steps.append(step)
             people = [*people, *(step.personas or ())]
         found.people = [_entry(people, at, "personas") for at in place.group]
-        if method.speakers == "roles":
+        if method.writes_roles:
             found.people = [_as_role(one, n) for n, one in enumerate(found.people, 1)]
         return found
 
@@ -148,7 +148,7 @@ class DiaSynthPlay(Play):
         topic = self._topics[place.topic]
         asked = Asked(topic, found.subtopic, found.people, max(low, method.group_size), high)
         examples = method.example_list.draw(rng, method.shots)
-        if method.speakers == "roles":
+        if method.writes_roles:
             examples = [in_roles(one) for one in examples]
         if method.mode == "script":
             written = await self._writer.write(task.session, asked, examples)
@@ -163,6 +163,8 @@ class DiaSynthPlay(Play):
             n_turns = written.n_turns or rng.randint(asked.low, high)
             played = await self._chat(task, experience, written, n_turns)
             turns, ended, refused = played.turns, played.ended, played.refused
+            if method.speakers == "roles":
+                experience, turns = _under_roles(experience, turns)
         context = {
             "topic": topic,
             "subtopic": found.subtopic,
@@ -220,6 +222,19 @@ def _as_role(person: Persona, number: int) -> Persona:
     """A person who speaks under a role; the name goes into what is said of them."""
     text = f"{person.name}. {person.text}" if person.text else person.name
     return person.model_copy(update={"name": ROLE.format(number), "text": text})
+
+
+def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
+    """A chat that was held under names, as one of people who speak under roles."""
+    people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
+    names = (one.name for one in experience.personas)
+    roles = dict(zip(names, (one.name for one in people), strict=True))
+    starter = experience.starter
+    starter = starter.model_copy(update={"speaker": roles[starter.speaker]})
+    return (
+        experience.model_copy(update={"personas": people, "starter": starter}),
+        [turn.model_copy(update={"speaker": roles[turn.speaker]}) for turn in turns],
+    )
 
 
 def _settled(experience: Experience, written: Written) -> Experience:
