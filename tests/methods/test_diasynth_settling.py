@@ -93,6 +93,40 @@ def test_feelings_that_come_as_one_text_are_told_apart(tmp_path: Path) -> None:
     assert told == f"{first}: {first} is glad; {second}: {second} is cross"
 
 
+def test_feelings_are_known_by_a_part_of_the_name(tmp_path: Path) -> None:
+    def answers(request: Request) -> str:
+        if step(request) == "personas":
+            people = [
+                {"name": name, "about": f"Somebody who {verb} all day."}
+                for name, verb in {"Dr. Lea Chen": "bakes", "Ben Wills": "flies", "Mo": "reads"}.items()
+            ]
+            return json.dumps({"personas": people})
+        reply = json.loads(sensible(request))
+        if step(request) == "turns":
+            reply["characteristics"][FEELINGS] = {"Lea": "cross", "Mr. Wills": "glad"}
+        return json.dumps(reply)
+
+    keys = {"near_copy": 1.0, "n": 1, "subtopics": False}
+    (one,) = played(small(tmp_path, **keys), tmp_path / "run", answers).conversations()
+    told = one.context["characteristics"][FEELINGS]
+    assert told == "Dr. Lea Chen: cross; Ben Wills: glad"
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("Dr. Lea Chen is cross; Ben is glad", ("Dr. Lea Chen is cross", "Ben is glad")),
+        ("Lea is cross. Ben Wills is glad.", ("Lea is cross.", "Ben Wills is glad.")),
+        ("cross; glad", ("cross", "glad")),
+        ("Dr. Lea Chen: cross; Ben Wills: glad", ("cross", "glad")),
+        ("both are cross", ("", "")),
+        ("she is cross. she is late. he is glad.", ("", "")),
+    ],
+)
+def test_one_text_of_feelings_is_divided_or_nobodys(told: str, found: tuple[str, str]) -> None:
+    assert tuple(feelings_of(told, ["Dr. Lea Chen", "Ben Wills"]).values()) == found
+
+
 @given(told=st.text(max_size=60), names=st.lists(st.text(min_size=1, max_size=8), unique=True))
 def test_whatever_is_said_of_feelings_everybody_has_some_or_none(
     told: str, names: list[str]

@@ -12,7 +12,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +38,6 @@ __all__ = [
 
 ROLE = "#Person{}#"
 """How DialogSum calls who speaks, by their number."""
-
 
 MOST = 2_000
 """As many conversations of a corpus are held and drawn from."""
@@ -151,7 +150,8 @@ def in_roles(example: Example) -> Example:
     told = dict(example.characteristics)
     if told:
         feelings = feelings_of(told[FEELINGS], list(roles))
-        told[FEELINGS] = {roles[name]: how for name, how in feelings.items()}
+        if any(feelings.values()):
+            told[FEELINGS] = {roles[name]: how for name, how in feelings.items()}
     turns = [(roles[speaker], text) for speaker, text in example.turns]
     return example.model_copy(update={"people": people, "characteristics": told, "turns": turns})
 
@@ -167,9 +167,12 @@ def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
     if reasoning and example.reasoning:
         answer["reasoning"] = example.reasoning
     if reasoning and example.characteristics:
-        feelings = feelings_of(example.characteristics[FEELINGS], list(example.people))
+        told = example.characteristics[FEELINGS]
+        feelings = feelings_of(told, list(example.people))
+        if not any(feelings.values()):
+            feelings = dict.fromkeys(example.people, told)
         answer["characteristics"] = {**example.characteristics, FEELINGS: feelings}
-    whole = not reasoning or len(answer) == len(("reasoning", "characteristics"))
+    whole = not reasoning or {"reasoning", "characteristics"} <= answer.keys()
     if opening and reasoning:
         answer["n_turns"] = len(turns)
     answer |= {"starter": turns[0]} if opening else {"turns": turns}
@@ -190,12 +193,19 @@ def _from_corpus(path: Path) -> list[Example]:
             continue
         topic = conversation.context.get("topic")
         about = topic if isinstance(topic, str) and topic else "something of their lives"
-        told = {"reasoning": conversation.context.get("reasoning")}
-        characteristics = conversation.context.get("characteristics")
-        if isinstance(characteristics, dict) and characteristics.keys() == CHARACTERISTICS.keys():
-            told["characteristics"] = characteristics
-        try:
-            found.append(Example(topic=about, people=dict(people), turns=turns, **told))
-        except ValidationError:  # what such columns hold may be something else
-            found.append(Example(topic=about, people=dict(people), turns=turns))
+        plain = Example(topic=about, people=dict(people), turns=turns)
+        found.append(plain.model_copy(update=_settled_in(conversation.context)))
+    return found
+
+
+def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What was settled for a conversation, where its columns are those of a run of this method."""
+    found: dict[str, Any] = {}
+    if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
+        found["reasoning"] = reasoning
+    told: Any = context.get("characteristics")
+    if isinstance(told, dict) and {*cast("dict[Any, Any]", told)} == {*CHARACTERISTICS}:
+        texts = cast("dict[str, Any]", told)
+        if all(isinstance(text, str) for text in texts.values()):
+            found["characteristics"] = texts
     return found

@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, create_model
 
 from convogen.drafts import Draft
-from convogen.lengths import Words
+from convogen.lengths import Words, sentence_ends
+from convogen.speakers import person_named, without_titles
 
 __all__ = ["CHARACTERISTICS", "FEELINGS", "WORDS", "Settled", "feelings_of", "settled_fields"]
 
@@ -97,7 +99,13 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    return feelings_of(value, names) if isinstance(value, str) else value
+    """A reply's feelings under the people's full names, whatever it calls them."""
+    if isinstance(value, str):
+        return feelings_of(value, names)
+    if isinstance(value, dict):
+        told = cast("dict[str, Any]", value)
+        return {person_named(name, names) or name: how for name, how in told.items()}
+    return value
 
 
 def feelings_of(told: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -108,13 +116,28 @@ def feelings_of(told: str | Mapping[str, str], names: Sequence[str]) -> dict[str
     """
     if not isinstance(told, str):
         return {name: told.get(name, "") for name in names}
-    parts = [part.strip() for part in re.split(r"[;.\n]+", told) if part.strip()]
+    parts = [part.strip() for part in _parts(told) if part.strip()]
     found = {
         name: "; ".join(
-            part for part in parts if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", part)
+            part.removeprefix(f"{name}:").strip() for part in parts if _names(part, name)
         )
         for name in names
     }
     if not any(found.values()) and len(parts) == len(names):
         return dict(zip(names, parts, strict=True))
-    return cast("dict[str, str]", found)
+    return found
+
+
+def _parts(told: str) -> list[str]:
+    """A text divided at its semicolons and lines; without any, into sentences."""
+    parts = re.split(r"[;\n]", told)
+    if len(parts) > 1:
+        return parts
+    ends = [0, *sentence_ends(told), len(told)]
+    return [told[start:end] for start, end in pairwise(ends)]
+
+
+def _names(part: str, name: str) -> bool:
+    """Whether a text has a word of a name in it that is no title."""
+    words = "|".join(re.escape(word) for word in without_titles(name)[1])
+    return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None
