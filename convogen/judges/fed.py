@@ -11,6 +11,10 @@ have unfavourable follow-ups only, so that they score the dialogue's own cross-e
 near 0.95) and the other four what the follow-ups change in it (near 0.01): the two kinds cannot be
 compared, nor averaged, and only with `over: dialogue` do ours stand beside table 3.
 
+The code of DiaSynth's authors also leaves the speakers' names before the utterances and puts the
+other speaker's before the follow-up (where speakers are roles, as in DialogSum). That is `speakers:
+true`, for all names.
+
 The qualities are theirs, the wording of the follow-ups is ours; numbers by other wordings are other
 numbers. The published ones can be given as `follow_ups`.
 """
