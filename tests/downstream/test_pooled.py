@@ -45,8 +45,9 @@ def published(tmp_path: Path) -> list[Path]:
     rows: dict[tuple[str, str], dict[str, dict[str, float | None]]] = {}
     for cell in published_cells("LLaMA-3"):
         arms = rows.setdefault((cell.model, cell.data), {})
-        for arm in ("base", "in_domain", "synthetic"):
-            arms.setdefault(arm, {})[MEASURES[cell.measure]] = getattr(cell, arm)
+        scores = {"base": cell.before, "in_domain": cell.in_domain, "synthetic": cell.synthetic}
+        for arm, score in scores.items():
+            arms.setdefault(arm, {})[MEASURES[cell.measure]] = score
     return [
         write(tmp_path / f"{nth}.json", arms, held_out={"source": data, "dialogues": 9})
         for nth, ((_, data), arms) in enumerate(rows.items())

@@ -98,7 +98,11 @@ def test_feelings_are_known_by_a_part_of_the_name(tmp_path: Path) -> None:
         if step(request) == "personas":
             people = [
                 {"name": name, "about": f"Somebody who {verb} all day."}
-                for name, verb in {"Dr. Lea Chen": "bakes", "Ben Wills": "flies", "Mo": "reads"}.items()
+                for name, verb in {
+                    "Dr. Lea Chen": "bakes",
+                    "Ben Wills": "flies",
+                    "Mo": "reads",
+                }.items()
             ]
             return json.dumps({"personas": people})
         reply = json.loads(sensible(request))
