@@ -21,9 +21,13 @@ comma := ,
 ablate = $(BIN)/convogen ablate $(1) $(call given,N,--n ) $(call given,MODEL,--model ) \
   --out $(if $(call given,OUT),$(call given,OUT),runs/$@)
 
+grid = $(BIN)/convogen ablate dialogueforge-$(1) --vary models.inquirer=$(call given,INQUIRERS) \
+  --vary utterances=6,12 $(call given,N,--n ) $(call given,MODEL,--model ) \
+  --out $(if $(call given,OUT),$(call given,OUT),runs/dialogueforge)/$(1)
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo table ablation-personas ablation-sampling diasynth roleplay test lint format check \
-  bench clean \
+.PHONY: help install demo table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
+  bench adapter clean \
   $(EXPERIMENTS)
 
 help: ## list the targets
@@ -66,6 +70,11 @@ ablation-sampling: $(STAMP) ## compare fixed, rotated and iterative shots, short
 
 diasynth: diasynth-dialogsum diasynth-samsum ## run both experiments of the DiaSynth paper [N=20] [MODEL=gpt-4o] [OUT=folder]
 
+dialogueforge: $(STAMP) ## DialogueForge's grid: inquirers, both data sets, 6 and 12 utterances, INQUIRERS=gpt-4o,gpt-4o-mini [N=20] [OUT=folder]
+	$(if $(call given,INQUIRERS),,$(error name the inquirers: make dialogueforge INQUIRERS=gpt-4o,gpt-4o-mini))
+	$(call grid,oasst1)
+	$(call grid,arena)
+
 roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's tables of them [N=20] [MODEL=...]
 	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479
 	$(BIN)/convogen study $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
@@ -87,6 +96,16 @@ check: lint test ## everything that continuous integration runs
 
 bench: $(STAMP) ## measure model calls under load and print each figure beside its limit
 	$(BIN)/python -m benchmarks.traffic
+
+E := convogen/training/embedded
+LEARN := --learn agents --agent-prompt $(E)/agent.md --max-words 14 --settings $(E)/adapter.yaml
+adapter: $(STAMP) ## train the embedded model's adapter again, which takes hours on two cores: SPC=folder of Synthetic-Persona-Chat
+	$(if $(call given,SPC),,$(error name the folder with valid.csv and test.csv: SPC=...))
+	$(BIN)/convogen train "$(SPC)/valid.csv" --held-out "$(SPC)/test.csv" $(LEARN) --licence CC-BY-4.0 \
+	  --set block=448 --steps 100 --n-held-out 50 --out runs/adapter-1
+	$(BIN)/convogen train $(E)/people.scenes.jsonl --held-out $(E)/held-out.scenes.jsonl $(LEARN) \
+	  --encounter-prompt $(E)/encounter.md --n 420 --n-held-out 25 --from runs/adapter-1 --licence Apache-2.0 --gguf \
+	  --out runs/adapter-2
 
 clean: ## remove the environment; runs/ stays
 	rm -rf $(VENV) dist build

@@ -142,7 +142,7 @@ def count(rows: list[dict[str, Any]], experiences: dict[str, Experience]) -> Cou
             said = _read({**last, "text": text, "finish_reason": "stop"}, row, experience, texts)
             counts.turns += 1
             counts.turn_faults.update([said.fault] if said.fault else said.tidied)
-        for long, repeats in _repeats(texts):
+        for long, repeats in repeated_turns(texts):
             counts.long_turns += long
             counts.repeating += repeats
     return counts
@@ -167,7 +167,7 @@ def _read(
     return read_utterance(reply["text"], scene, cut_off=reply["finish_reason"] == "length")
 
 
-def _repeats(texts: list[str]) -> Iterator[tuple[bool, bool]]:
+def repeated_turns(texts: list[str]) -> Iterator[tuple[bool, bool]]:
     """Whether each turn after the first is long enough, and repeats words of an earlier one."""
     said: set[tuple[str, ...]] = set()
     for at, text in enumerate(texts):

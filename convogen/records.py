@@ -98,7 +98,9 @@ class PersonaCard(Record):
 class Persona(Record):
     """A person in a conversation: a structured card, or the free text of a hub.
 
-    `source` says where the persona came from, `licence` under which terms it may be used.
+    `source` says where the persona came from, `licence` under which terms it may be used. One made
+    of sociodemographic `features` has all of them, those too that `text` does not tell. `id` is the
+    same in all runs that have the same person.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
@@ -106,6 +108,8 @@ class Persona(Record):
     text: str | None = None
     source: str = "generated"
     licence: str | None = None
+    id: str | None = None
+    features: dict[str, str] | None = None
 
 
 class Profile(Record):
@@ -183,7 +187,10 @@ class Turn(Record):
     reply to get `text`. `request` is the hash of the request that was answered with `text`.
     `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
     is the fault of an utterance that was taken because no better one came. Where several replies
-    were asked for at once, `candidates` has the fault of each, empty where it has none.
+    were asked for at once, `candidates` has the fault of each, empty where it has none. `faults`
+    are those of the output it was taken from, by methods that count them. To fit the context of
+    the model, its reply had at most `capped_at` tokens, and the oldest `left_out` exchanges were
+    not shown; None if nothing was given up.
     """
 
     speaker: str
@@ -198,6 +205,9 @@ class Turn(Record):
     target_words: int | None = None
     lapse: str | None = None
     candidates: list[str] = []
+    faults: list[str] | None = None
+    capped_at: int | None = None
+    left_out: int | None = None
 
 
 class Label(Record):

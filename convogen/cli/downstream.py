@@ -19,6 +19,8 @@ from convogen.cli._shared.options import (
     price_option,
 )
 from convogen.cli._shared.terminal import say, say_json
+from convogen.cli.downstream_pool import PAPER
+from convogen.cli.downstream_pool import command as pool_command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,9 +31,6 @@ __all__ = ["command"]
 
 ROLES = ("summarizer", "questioner", "answerer")
 """Those of `convogen.downstream.summarization`, which is loaded only when it is called."""
-
-PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07}
-"""What the text of the DiaSynth paper says, in percent."""
 
 
 @click.group("downstream", cls=NearestGroup)
@@ -44,14 +43,18 @@ def command() -> None:
 
 
 held_out_option = click.option(
-    "--held-out", required=True, metavar="FILE", help="Dialogues to evaluate on; never trained on."
+    "--held-out",
+    required=True,
+    multiple=True,
+    metavar="FILE",
+    help="Dialogues to evaluate on, never trained on; several files are one set.",
 )
 in_domain_option = click.option(
     "--in-domain", metavar="FILE", help="Dialogues of the same kind to train on, for coverage."
 )
 n_option = click.option("--n", type=WholeNumber(min=1), help="The first N generated dialogues.")
 n_held_out_option = click.option(
-    "--n-held-out", type=WholeNumber(min=1), help="The first N held-out dialogues."
+    "--n-held-out", type=WholeNumber(min=1), help="The first N dialogues of each held-out file."
 )
 out_option = click.option(
     "--out",
@@ -71,14 +74,24 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 )
 @in_domain_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, learning_rate, …"
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, least_tokens, …"
 )
 @click.option("--seed", "seeds", multiple=True, type=WholeNumber(min=0), help="Several: a mean.")
 @click.option(
     "--bertscore", metavar="MODEL[@LAYER]", help="BERTScore's encoder, such as roberta-large@17."
 )
 @click.option(
-    "--questions", type=WholeNumber(min=0), default=0, help="Questions a dialogue, for QAGS."
+    "--questions",
+    type=WholeNumber(min=0),
+    default=0,
+    help="Questions a dialogue, for QAGS; DiaSynth's authors ask 3.",
+)
+@click.option(
+    "--qags-by",
+    type=click.Choice(["f1", "bertscore"]),
+    default="f1",
+    show_default=True,
+    help="How QAGS compares answers; DiaSynth's authors: bertscore, by --bertscore's encoder.",
 )
 @click.option("--column", default="summary", help="The files' column with the summary.")
 @n_option
@@ -91,7 +104,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @json_option
 def summarization_command(
     run: Path,
-    held_out: str,
+    held_out: tuple[str, ...],
     checkpoint: str,
     settings: tuple[str, ...],
     seeds: tuple[int, ...],
@@ -172,6 +185,9 @@ def published_command(as_json: bool) -> None:
         say_json({"generators": found, "paper": PAPER})
     else:
         terminal().print(_published_table(found))
+
+
+command.add_command(pool_command)
 
 
 def _published_table(found: dict[str, dict[str, float]]) -> Table:
@@ -270,8 +286,18 @@ def _table(found: dict[str, Any]) -> Table:
             if row:
                 cells = (_cell(row[metric], ".2f") for metric in [*metrics, "average"])
                 table.add_row(f"{_name(arm)}: % {what} {of}", *cells)
-    table.caption = "95% bootstrap intervals over the held-out dialogues"
+    table.caption = "95% bootstrap intervals over the held-out dialogues" + _qags(found)
     return table
+
+
+def _qags(found: dict[str, Any]) -> str:
+    """How QAGS is measured, and whether the paper measures it so."""
+    by, n = found.get("qags_by", "f1"), found.get("questions", 0)
+    if not n:
+        return ""
+    how = "BERTScore" if by == "bertscore" else "F1 of the words"
+    said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} a dialogue"
+    return said if (by, n) == ("bertscore", 3) else f"{said} (DiaSynth's: BERTScore, 3 questions)"
 
 
 def _name(arm: str) -> str:

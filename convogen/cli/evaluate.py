@@ -230,7 +230,10 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
     for name, row in known.rows.items():
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
-    table.caption = f"* published. {', '.join(about)}"
+    table.caption = (
+        "* published, judged by GPT-4o mini with the authors' prompts; ours are others, which say "
+        f"what each score stands for. {', '.join(about)}"
+    )
     return table
 
 

@@ -11,7 +11,14 @@ import click
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, models_from
+from convogen.cli._shared.options import (
+    OutPath,
+    again,
+    base_url_option,
+    kept_roles,
+    model_option,
+    models_from,
+)
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
@@ -103,7 +110,9 @@ def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> di
         return None
     experiment = _experiment(folder)
     own = {k: v.model_dump(exclude_defaults=True) for k, v in experiment.common.models.items()}
-    return models_from(own, models, base_urls, list(experiment.roles))
+    roles = list(experiment.roles)
+    kept = kept_roles(experiment.common.fixed_models, models, [], roles)
+    return models_from(own, models, base_urls, roles, kept=kept)
 
 
 def _experiment(folder: Path) -> Experiment:

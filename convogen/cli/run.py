@@ -15,6 +15,7 @@ from convogen.cli._shared.options import (
     OutPath,
     again,
     base_url_option,
+    kept_roles,
     model_option,
     models_from,
     price_option,
@@ -179,9 +180,10 @@ def load_with(
     loaded = Experiment.load(source, others)
     own = {k: v.model_dump(exclude_defaults=True) for k, v in loaded.common.models.items()}
     roles = list(loaded.roles)
-    named = models_from(own, models, [], roles)
+    kept = kept_roles(loaded.common.fixed_models, models, below, roles)
+    named = models_from(own, models, [], roles, kept=kept)
     below = _name_models(named, below)
-    chosen = models_from(named, [], base_urls, roles, prices)
+    chosen = models_from(named, [], base_urls, roles, prices, kept)
     return Experiment.load(source, {**others, "models": chosen, **below})
 
 
@@ -240,8 +242,7 @@ def notices(experiment: Any) -> list[str]:
     """What a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
-    if not experiment.common.models:
-        lines.append(NO_MODEL)
+    lines += _defaults(experiment)
     if "scripted" in kinds:
         lines.append("scripted model: canned words for tests and dry runs, no language model")
     lines += experiment.method.notices()
@@ -251,6 +252,23 @@ def notices(experiment: Any) -> list[str]:
     if (tasks := experiment.method.task_count()) and tasks > experiment.n:
         lines.append(f"asked for: {experiment.n} of {tasks}")
     return lines
+
+
+def _defaults(experiment: Experiment) -> list[str]:
+    """Which roles have the embedded model for want of another, and which the experiment fixes."""
+    named = experiment.common.models
+    unnamed = [] if "default" in named else [r for r in experiment.roles if r not in named]
+    fixed = [
+        f"{role}: {experiment.model(role).identity}, which --model alone leaves as it is; "
+        f"--model {role}=NAME changes it"
+        for role in experiment.common.fixed_models
+        if experiment.model(role).kind == "endpoint"
+    ]
+    if not named:
+        return [NO_MODEL, *fixed]
+    if not unnamed:
+        return fixed
+    return [NO_MODEL.replace("named", f"named for {', '.join(unnamed)}", 1), *fixed]
 
 
 def _assumed(spec: ModelSpec) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,10 @@ from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
     from convogen.papers.roleplay.published_checks import Check
-    from convogen.papers.roleplay.study import Condition, Measure, Played
+    from convogen.papers.roleplay.study import Condition, Measure, Overall, Played
     from convogen.published import Cell
 
 __all__ = ["command"]
@@ -27,8 +26,13 @@ __all__ = ["command"]
 @click.argument(
     "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+@click.option(
+    "--chart",
+    type=click.Path(path_type=Path),
+    help="Draw figure 8 of the paper into this file (.png, .svg or .pdf).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(folders: tuple[Path, ...], as_json: bool) -> None:
+def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
     """Study RUNs of the method roleplay: lengths, failures and lexical diversity over seeds.
 
     Runs that differ in their seeds alone are one condition; means and standard deviations are over
@@ -36,14 +40,22 @@ def command(folders: tuple[Path, ...], as_json: bool) -> None:
     where they can be computed once more is told below them.
     """
     from convogen.papers.roleplay.published_checks import checks
-    from convogen.papers.roleplay.study import conditions
+    from convogen.papers.roleplay.study import conditions, over_inquirers
     from convogen.storage.run_folder import load_run
 
     found = conditions(load_run(folder) for folder in folders)
     arithmetic = checks()
+    if chart is not None:
+        from convogen.papers.roleplay.chart import draw
+
+        draw(_numbered(found), chart)
     if as_json:
+        from convogen.papers.roleplay.diversity import told_apart
+
         whole = {
             "conditions": [_report(one) for one in found],
+            "over_inquirers": [_overall(one) for one in over_inquirers(found)],
+            "told": [asdict(one) for one in told_apart(found)],
             "published": [asdict(one) for one in arithmetic],
         }
         say_json(whole)
@@ -65,19 +77,33 @@ def _report(one: Condition) -> dict[str, Any]:
         "failures": [dict(each.failures) for each in one.runs],
         "lengths": {name: one.length(name)._asdict() for name in LENGTHS},
         "rates": {name: one.rate(name)._asdict() for name in RATES},
+        "per_dialogue": {name: one.per_dialogue(name)._asdict() for name in RATES},
+        "per_turn": {name: one.per_turn(name)._asdict() for name in RATES},
         "counts": {name: one.count(name)._asdict() for name in (*RATES, *outputs)},
         "diversity": {name: one.diversity(name)._asdict() for name in DIVERSITY},
     }
 
 
-def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
+def _overall(one: Overall) -> dict[str, Any]:
+    return {
+        "conditions": [at + 1 for at in one.conditions],
+        "inquirers": one.inquirers,
+        "lengths": {name: measure._asdict() for name, measure in one.lengths.items()},
+    }
 
+
+def _numbered(found: Sequence[Condition]) -> dict[str, Condition]:
+    return {f"({nth}) {one.name}": one for nth, one in enumerate(found, 1)}
+
+
+def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
     console = terminal()
     for nth, one in enumerate(found, 1):
         seeds = ", ".join(map(_seed, one.runs))
         console.print(styled(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
-    for table in (_rates(found), _counts(found), _diversity(found), _lengths(found)):
-        console.print(table)
+    for draw in _TABLES:
+        if (table := draw(found)) is not None:
+            console.print(table)
     console.print(styled(_told(arithmetic)))
 
 
@@ -91,9 +117,9 @@ def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    table.add_column(columns[0])
+    table.add_column(columns[0], overflow="fold")
     for column in columns[1:]:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     return table
 
 
@@ -124,16 +150,73 @@ def _counts(found: Sequence[Condition]) -> Table:
 
     rows = published("roleplay")["7"].rows
     table = _table(
-        "Table 7: failures and the outputs they are of",
-        "",
+        "Table 7: lengths, and failures and the outputs they are of",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
+    for name, label, of, scale in (
+        ("utterances", "Utterances per dialogue", "turns", 2),
+        ("prompt_tokens", "Tokens per prompt", "prompt_tokens", 1),
+    ):
+        ours = [_text(one.length(of), scale, spread=True) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    table.add_section()
     for name, (label, of) in RATES.items():
         ours = [f"{_text(one.count(name))} of {_number(one.count(of).mean)}" for one in found]
         printed = [
             f"{_cell(row, name)} of {row[of]:.2f}" if name in row else "-" for row in rows.values()
         ]
         table.add_row(label, *ours, *printed)
+    return table
+
+
+def _places(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.study import RATES
+
+    columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
+    table = _table(
+        "Failures in percent of turns and of dialogues",
+        "In which a failure occurs at least once; in parentheses: deviation over seeds. A turn is "
+        "a prompt and its response; of a task without a dialogue only its last is known. "
+        "The paper gives outputs alone (table 1).",
+        ["", *columns],
+    )
+    for name, (label, _) in RATES.items():
+        of_dialogue = name in ("thanking", "broken", "unsaved")
+        cells = [
+            cell
+            for one in found
+            for cell in (
+                "-" if of_dialogue else _text(one.per_turn(name), 100),
+                _text(one.rate(name) if of_dialogue else one.per_dialogue(name), 100),
+            )
+        ]
+        table.add_row(label, *cells)
+    return table
+
+
+def _told_apart(found: Sequence[Condition]) -> Table | None:
+    from convogen.papers.roleplay.diversity import MEASURES, told_apart
+
+    compared = told_apart(found)
+    if not compared:
+        return None
+    table = _table(
+        "Table 2, tested: what telling of a persona changes in the user's text",
+        "Against the condition that tells nothing, the same person and goal side by side: mean "
+        "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A "
+        "type-token ratio falls with length: see MTLD and the words. The paper gives no test.",
+        ["Told", "of the user's text", "pairs", "difference", "raised", "p"],
+    )
+    for one in compared:
+        table.add_row(
+            f"({one.condition + 1}) {one.told}",
+            MEASURES[one.measure],
+            f"{one.pairs}",
+            f"{one.difference:+.3f}",
+            "-" if one.share is None else f"{one.share:.0%}",
+            f"{one.p:.3f}" if one.p >= 0.001 else "<0.001",
+        )
     return table
 
 
@@ -157,18 +240,75 @@ def _diversity(found: Sequence[Condition]) -> Table:
 
 
 def _lengths(found: Sequence[Condition]) -> Table:
-    from convogen.papers.roleplay.study import LENGTHS
+    from convogen.papers.roleplay.study import LENGTHS, over_inquirers
     from convogen.published import published
 
     table = _table(
-        "Table 4: beside other data sets", "In parentheses: deviation.", ["", *LENGTHS.values()]
+        "Table 4: beside other data sets",
+        "In parentheses: deviation within a seed; over inquirers, and of the paper's own row, "
+        "that of the inquirers' means (of its responses: the mean of the inquirers' deviations).",
+        ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
         table.add_row(f"({nth})", *(_text(one.length(name), spread=True) for name in LENGTHS))
+    for row in over_inquirers(found):
+        members = ", ".join(f"{at + 1}" for at in row.conditions)
+        cells = (_text(row.lengths[name]) for name in LENGTHS)
+        table.add_row(f"({members}) over {row.inquirers} inquirers", *cells)
     table.add_section()
     for name, row in published("roleplay")["4"].rows.items():
         table.add_row(f"{name}, published", *(_cell(row, key) for key in LENGTHS))
     return table
+
+
+def _data_sets(found: Sequence[Condition]) -> Table:
+    from convogen.published import published
+
+    columns = ("dialogues", "style", "topics", "persona")
+    table = _table(
+        "Table 9: beside more data sets",
+        "As printed. Ours: all dialogues of all seeds; topics are those of the goals.",
+        ["", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[1:]],
+    )
+    for nth, one in enumerate(found, 1):
+        lengths = [_text(one.length(name), spread=True) for name in ("turns", "prompt_tokens")]
+        count = sum(len(run.lengths["turns"]) for run in one.runs)
+        persona = "no" if one.told == "none" else "yes"
+        table.add_row(f"({nth})", f"{count}", *lengths, "human-chatbot", "goals", persona)
+    table.add_section()
+    for name, row in published("roleplay")["9"].rows.items():
+        lengths = [_cell(row, key) for key in ("turns", "prompt_tokens")]
+        about = [f"{row[key]}" for key in columns]
+        table.add_row(f"{name}, published", about[0], *lengths, *about[1:])
+    return table
+
+
+def _figure(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.chart import MEASURES, normalized, ours, theirs
+
+    mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
+    table = _table(
+        "Figure 8: each measure over the largest of its group",
+        "Ours over the largest of ours, the published of table 1 over theirs; smaller is better, "
+        "but for turns. --chart FILE draws it. How the paper normalizes is not said.",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
+    )
+    for name, label in MEASURES.items():
+        cells = (row[name] for row in (*mine.values(), *printed.values()))
+        table.add_row(label, *map(_number, cells))
+    return table
+
+
+_TABLES: tuple[Callable[[Sequence[Condition]], Table | None], ...] = (
+    _rates,
+    _counts,
+    _places,
+    _diversity,
+    _told_apart,
+    _lengths,
+    _data_sets,
+    _figure,
+)
 
 
 def _told(arithmetic: Sequence[Check]) -> str:

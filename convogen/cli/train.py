@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ import click
 
 from convogen.cli._shared.console import terminal
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.options import OutPath, base_url_option, model_option, models_from
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
-    from convogen.training.tuning import Progress
+    from convogen.models.spec import ModelSpec
+    from convogen.training.tuning import Progress, TrainingPlan
 
 __all__ = ["command"]
 
@@ -73,6 +75,13 @@ __all__ = ["command"]
 )
 @click.option("--format", "train_format", help="The format of TRAIN [default: guessed].")
 @click.option("--held-out-format", help="The format of the other [default: guessed].")
+@model_option
+@base_url_option
+@click.option(
+    "--no-summaries",
+    is_flag=True,
+    help="Learn dialogues that bring no task_summary without their task.",
+)
 @click.option("--licence", help="The terms of TRAIN, for the manifest.")
 @click.option("--fresh", is_flag=True, help="Move what is in the folder aside first.")
 def command(
@@ -88,6 +97,9 @@ def command(
     max_words: int | None,
     start: Path | None,
     fresh: bool,
+    models: tuple[str, ...],
+    base_urls: tuple[str, ...],
+    no_summaries: bool,
     **given: Any,
 ) -> None:
     """Fine-tune a model on the people's turns of TRAIN, and measure it on those of another corpus.
@@ -95,14 +107,17 @@ def command(
     Both are a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]: dialogues of a person and a
     chatbot; with --learn agents a run, a file of scenes, or conversations with personas. No
     dialogue of the other corpus is trained on: those with the same id or the same first utterance
-    are left out. The same command again goes on from the last checkpoint, or writes what is
-    missing.
+    are left out. Where a dialogue brings no task_summary, --model (the role summarizer) writes what
+    the person wants, into task-summaries beside --out. The same command again goes on from the
+    last checkpoint, or writes what is missing.
     """
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
     from convogen.training.tuning import TrainingPlan, fine_tune
 
+    if learn == "agents" and (models or base_urls or no_summaries):
+        raise click.UsageError("--model, --base-url and --no-summaries are for --learn inquirer")
     if learn == "inquirer" and (agent_prompt or encounter_prompt or max_words):
         raise click.UsageError(
             "--agent-prompt, --encounter-prompt and --max-words are for --learn agents"
@@ -125,6 +140,8 @@ def command(
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]
     try:
+        if learn == "inquirer" and not no_summaries:
+            plan = _with_tasks(plan, folder.parent / "task-summaries", models, base_urls)
         with _shown() as progress:
             manifest = fine_tune(plan, folder, fresh, progress)
     except KeyboardInterrupt:
@@ -133,6 +150,50 @@ def command(
         say(f"interrupted; goes on from its last checkpoint with: {again()}", err=True)
         raise
     _print(manifest, folder)
+
+
+def _with_tasks(
+    plan: TrainingPlan, folder: Path, models: tuple[str, ...], base_urls: tuple[str, ...]
+) -> TrainingPlan:
+    """The plan with the tasks of the dialogues that bring none, asked for where they are not."""
+    from convogen.downstream.task_summaries import write_tasks
+    from convogen.models.progress import RunProgress
+    from convogen.models.spec import EMBEDDED
+    from convogen.training.loading import check_installed
+    from convogen.training.tuning import PACKAGES, without_task
+
+    for name in PACKAGES:
+        check_installed(name)  # nothing is asked for that no training can use
+    if not (seeds := without_task(plan)):
+        return plan
+    chosen = models_from({}, models, base_urls, ["summarizer"])
+    spec = _spec(chosen.get("summarizer") or chosen.get("default", EMBEDDED))
+    say(
+        f"{len(seeds):,} dialogues bring no task_summary: {spec.identity} writes what the person "
+        "wants (--model NAME for another model, --no-summaries to learn without)",
+        err=True,
+    )
+    tally = RunProgress()
+    with _shown() as progress:
+        tally.on_line = lambda line: say(line, err=True)
+        progress("task summaries", 0, len(seeds))
+        tasks = write_tasks(seeds, spec, folder, tally)
+    if calls := tally.counts["calls"]:
+        say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens, kept in {folder}", err=True)
+    return replace(plan, tasks=tasks)
+
+
+def _spec(chosen: Any) -> ModelSpec:
+    from pydantic import ValidationError
+
+    from convogen.errors import ModelConfigError
+    from convogen.inputs.keys import first_fault
+    from convogen.models.spec import ModelSpec
+
+    try:
+        return ModelSpec.model_validate(chosen)
+    except ValidationError as error:
+        raise ModelConfigError(f"--model: {first_fault(error)}") from error
 
 
 @contextmanager
@@ -164,10 +225,12 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
         say(
-            f"{name}: {part['dialogues']:,} dialogues, {part['tokens']:,} tokens, "
+            f"{name}: {part['dialogues']:,} dialogues,{_samples(part)} {part['tokens']:,} tokens, "
             f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
             f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
         )
+        if untold := part.get("without_task"):
+            say(f"{name}: {untold:,} dialogues without a task")
     if data["shared_left_out"]:
         say(f"not trained on, since held out too: {data['shared_left_out']:,} dialogues")
     before, after = found["before"]["value"], found["after"]["value"]
@@ -177,3 +240,8 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
             whole = path.suffix == ".gguf" and path.name != ADAPTER
             use = f"; use it with --model {path}" if whole else ""
             say(f"{path}{use}")
+
+
+def _samples(part: dict[str, Any]) -> str:
+    """How many samples there are, if a dialogue is several."""
+    return f" {part['samples']:,} samples," if "samples" in part else ""

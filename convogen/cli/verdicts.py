@@ -23,6 +23,10 @@ __all__ = ["command", "verdict_table"]
 
 _SHORT = {"Conversation 1": "1st", "Conversation 2": "2nd"}
 
+_FALSE_ALARM = "utterance 1, which a person wrote, is taken for a machine's: a false alarm"
+_MARKS = {"order": "o", "prompt": "p", "judge": "j"}
+_UNKNOWN = "?"
+
 
 @click.command("verdicts")
 @click.argument("sources", metavar="[MODEL[,DATA[,N]]=]FILE...", nargs=-1, required=True)
@@ -56,7 +60,8 @@ def command(
     says that no utterance is a machine's, for GTEval those it does not name as the generated one.
 
     --table has the change from one length to the next and what fine-tuning gained, beside the
-    published rates. A run says itself what model, data and length it is of; a file is told
+    published rates; a mark says where the judge was asked in another way than in the paper. A run
+    says itself what model, data and length it is of; a file is told
     MODEL,DATA,N before it, such as "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". The model `real`
     stands for the real dialogues.
     """
@@ -95,16 +100,29 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
     counts = list(rows[0][1]["counts"])
     for column in ("n", "rate", "95%"):
         table.add_column(column, justify="right", no_wrap=True)
-    for column in (*counts, "none"):
+    accused = any(found.get("false_alarms") is not None for _, found in rows)
+    for column in (*counts, "none", *(["1st accused"] if accused else [])):
         table.add_column(_SHORT.get(column, column), justify="right", no_wrap=True)
     for name, found in rows:
-        numbers = (f"{count}" for count in (*found["counts"].values(), found["missing"]))
+        numbers = [f"{count}" for count in (*found["counts"].values(), found["missing"])]
+        if accused:
+            numbers.append(_alarms(found))
         bounds = f"{found['low']:.1f} to {found['high']:.1f}"
         table.add_row(styled(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
     biased = [(name, found["position_bias"]) for name, found in rows if found.get("position_bias")]
-    if biased:
-        table.caption = "; ".join(_bias_text(name, bias) for name, bias in biased)
+    notes = [_bias_text(name, bias) for name, bias in biased]
+    if accused:
+        notes.append(f"1st accused: {_FALSE_ALARM}")
+    if notes:
+        table.caption = "; ".join(notes)
     return table
+
+
+def _alarms(row: Mapping[str, Any]) -> str:
+    """How many dialogues are accused for their real first utterance, and their percentage."""
+    if row.get("false_alarms") is None:
+        return ""
+    return f"{row['false_alarms']} ({row['false_alarm_rate']:.1f}%)"
 
 
 def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
@@ -119,28 +137,55 @@ def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
 
 
 def _print_compared(compared: Mapping[str, Any]) -> None:
-    from rich.table import Table
-
-    def ends(row: Mapping[str, Any]) -> str:
-        return "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
-
     console = terminal()
     for title, key, columns, value in (
         ("Pass rate, %", "cells", ("model", "data", "utterances"), "rate"),
         ("Change with length, points", "degradation", ("model", "data", "from", "to"), "change"),
         ("Gain by fine-tuning, points", "finetuning", ("model", "data", "utterances"), "gain"),
     ):
-        if not (rows := compared[key]):
-            continue
-        table = Table(
-            title=f"{compared['protocol']}: {title}", title_justify="left", pad_edge=False
-        )
-        for column in (*columns, "n", value, "95%", "published"):
-            left = column in ("model", "data")
-            table.add_column(column, justify="left" if left else "right", no_wrap=not left)
-        for row in rows:
-            cells = (styled("–" if row[name] is None else f"{row[name]}") for name in columns)
-            beside = "" if row["published"] is None else f"{row['published']:.2f}"
-            sign = "" if value == "rate" else "+"
-            table.add_row(*cells, f"{row['n']}", f"{row[value]:{sign}.2f}", ends(row), beside)
-        console.print(table)
+        if rows := compared[key]:
+            title = f"{compared['protocol']}: {title}"
+            console.print(_compared_table(title, rows, columns, value))
+
+
+def _compared_table(
+    title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], value: str
+) -> Table:
+    """Ours beside the published numbers, those marked that are not of the same measure."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    accused = any(row.get("false_alarms") is not None for row in rows)
+    more = ["1st accused"] if accused else []
+    for column in (*columns, "n", value, "95%", "published", *more):
+        left = column in ("model", "data")
+        table.add_column(column, justify="left" if left else "right", no_wrap=not left)
+    sign = "" if value == "rate" else "+"
+    for row in rows:
+        cells = (styled("–" if row[name] is None else f"{row[name]}") for name in columns)
+        ends = "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
+        ours = (f"{row['n']}", f"{row[value]:{sign}.2f}", ends)
+        table.add_row(*cells, *ours, _published(row), *([_alarms(row)] if accused else []))
+    notes = _differences(rows) + ([f"1st accused: {_FALSE_ALARM}"] if accused else [])
+    table.caption = "; ".join(notes) or None
+    return table
+
+
+def _published(row: Mapping[str, Any]) -> str:
+    """A published number, with a mark for each difference in how the judge was asked."""
+    if row["published"] is None:
+        return ""
+    differs = row["differs"]
+    marks = _UNKNOWN if differs is None else "".join(_MARKS[name] for name in differs)
+    return f"{row['published']:.2f} {marks}".rstrip()
+
+
+def _differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the marks of published numbers mean."""
+    from convogen.papers.dialogueforge.as_published import DIFFERENCES
+
+    beside = [row["differs"] for row in rows if row["published"] is not None]
+    found = [name for name in DIFFERENCES if any(name in differs for differs in beside if differs)]
+    unknown = ["how the judge of this file was asked is not known"] if None in beside else []
+    notes = [f"{_MARKS[name]}: {DIFFERENCES[name]}" for name in found]
+    return [*notes, *(f"{_UNKNOWN}: {note}" for note in unknown)]

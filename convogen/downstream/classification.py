@@ -14,7 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.data import (
+    Example,
+    examples_of,
+    matched,
+    names_of,
+    read_examples,
+    read_held_out,
+    unseen,
+)
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.results import Drawn, drawn_macro_f1, drawn_mean, results
 from convogen.errors import ModelConfigError, SourceError
@@ -35,7 +43,7 @@ class Classification:
     """
 
     run: Path
-    held_out: str
+    held_out: str | Sequence[str]
     label: str = "topic"
     in_domain: str | None = None
     seed: int = 0
@@ -53,7 +61,7 @@ def classification(
     Raises `SourceError` where data is missing, `ModelConfigError` without scikit-learn.
     """
     run = load_run(task.run)
-    held_out = not_shown(run, read_examples(task.held_out, task.label, task.n_held_out), say)
+    held_out = not_shown(run, read_held_out(task.held_out, task.label, task.n_held_out), say)
     conversations = list(islice(run.conversations(), task.n))
     labels = [_label(one, task.label) for one in conversations]
     arms = {"synthetic": unseen(examples_of(conversations, labels), held_out)}
@@ -72,8 +80,8 @@ def classification(
     for arm, share in unknown.items():
         if share == 1:
             raise SourceError(
-                f"{task.held_out}: no {task.label} in it is among those learned from ({arm}: "
-                f"{_few(arms[arm])}; held out: {_few(held_out)}); name another column with "
+                f"{names_of(task.held_out)}: no {task.label} in it is among those learned from "
+                f"({arm}: {_few(arms[arm])}; held out: {_few(held_out)}); name another column with "
                 "--label, or data with the same values"
             )
     cells = {arm: _evaluated(examples, held_out, task.seed) for arm, examples in arms.items()}
@@ -82,7 +90,7 @@ def classification(
         "run": str(task.run),
         "label": task.label,
         "held_out": {
-            "source": Path(task.held_out).name,
+            "source": names_of(task.held_out),
             "dialogues": len(held_out),
             "labels": len({one.target for one in held_out}),
         },

@@ -5,13 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from convogen.corpora import open_corpus
 from convogen.corpora.labelled import in_roles, script
 from convogen.errors import SourceError
 from convogen.records import Conversation
 
-__all__ = ["Example", "examples_of", "matched", "read_examples", "said", "unseen"]
+__all__ = [
+    "Example",
+    "examples_of",
+    "matched",
+    "names_of",
+    "read_examples",
+    "read_held_out",
+    "said",
+    "unseen",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,21 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
         there = ", ".join(columns) or "none"
         raise SourceError(f"{source}: no dialogue with a {column}; its columns are: {there}")
     return found
+
+
+def read_held_out(sources: str | Sequence[str], column: str, n: int | None = None) -> list[Example]:
+    """The first `n` dialogues of each of some files that have a text in a column, in one list.
+
+    Raises `SourceError` where one has none.
+    """
+    each = [sources] if isinstance(sources, str) else sources
+    return [one for source in each for one in read_examples(source, column, n)]
+
+
+def names_of(sources: str | Sequence[str]) -> str:
+    """The files' names without their folders, as one text."""
+    each = [sources] if isinstance(sources, str) else sources
+    return ", ".join(Path(source).name for source in each)
 
 
 def examples_of(conversations: Iterable[Conversation], targets: Sequence[str]) -> list[Example]:

@@ -3,14 +3,16 @@
 As in DiaSynth (section 4.2) the questions come from the source dialogue, not from the summary, so
 that the summaries of different models are held to the same. A question counts where the dialogue
 itself answers it; its score is the F1 of the words of the two answers (as SQuAD has it: case,
-articles and punctuation aside), a summary's the mean over its questions.
+articles and punctuation aside), a summary's the mean over its questions. The code of DiaSynth's
+authors asks three questions and takes the BERTScore of the two answers instead, also where one is
+that the text does not say: `alike` of `qags` does that.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +26,19 @@ from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt, load_prompt
 from convogen.text.lengths import Words, cut_texts, trimmed
 
-__all__ = ["ANSWERER", "QUESTIONER", "Questions", "answer_f1", "ask_questions", "qags"]
+__all__ = [
+    "ANSWERER",
+    "QUESTIONER",
+    "Alike",
+    "Questions",
+    "answer_f1",
+    "answers_f1",
+    "ask_questions",
+    "qags",
+]
+
+Alike = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
+"""How alike a summary's answers are to the dialogue's, one by one, 0 to 1."""
 
 QUESTIONER, ANSWERER = "questioner", "answerer"
 UNSAID = "not said"
@@ -76,8 +90,12 @@ def qags(
     summaries: Sequence[str],
     models: Mapping[str, ModelSpec],
     asking: Asking,
+    alike: Alike | None = None,
 ) -> list[float | None]:
-    """The score of each summary, 0 to 1; None without questions or an answer that can be read."""
+    """The score of each summary, 0 to 1; None without questions or an answer that can be read.
+
+    Answers are compared by `alike`, by default `answers_f1`.
+    """
     prompt = load_prompt("downstream/answers")
 
     async def ask(number: int, session: Session) -> dict[str, Any]:
@@ -94,7 +112,16 @@ def qags(
     most = max((len(one.questions) for one in asked), default=0)
     roles = {ANSWERER: role_of(models[ANSWERER], _exact(most))}
     rows = asking.rows("answers", roles, essence, len(summaries), ask)
-    return [_score(one, row["answers"]) for one, row in zip(asked, rows, strict=True)]
+    return [
+        _score(one, row["answers"], alike or answers_f1)
+        for one, row in zip(asked, rows, strict=True)
+    ]
+
+
+def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
+    """`answer_f1` of each pair, 0 where it is not said."""
+    pairs = zip(given, wanted, strict=True)
+    return [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
 
 
 def answer_f1(given: str, wanted: str) -> float:
@@ -136,11 +163,10 @@ def _answered(row: dict[str, Any]) -> Questions:
     return Questions([question for question, _ in kept], [answer for _, answer in kept])
 
 
-def _score(asked: Questions, answers: Sequence[str] | None) -> float | None:
+def _score(asked: Questions, answers: Sequence[str] | None, alike: Alike) -> float | None:
     if answers is None or not asked.questions:
         return None
-    pairs = zip(answers, asked.answers, strict=True)
-    scores = [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
+    scores = alike(answers, asked.answers)
     return sum(scores) / len(scores)
 
 

@@ -1,7 +1,7 @@
 """Fine-tuning a seq2seq checkpoint on summaries, and summarising with it (transformers).
 
 Any encoder-decoder that transformers knows: BART and DistilBART, T5, LED. Its own settings of
-generation hold, but for the number of beams and the length.
+generation hold, but for the number of beams and the lengths.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from importlib import import_module
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,27 @@ __all__ = ["Training", "check_seq2seq", "load_seq2seq", "summarise_with"]
 
 
 class Training(BaseModel):
-    """How a checkpoint is fine-tuned and how it writes; all of it decides the summaries."""
+    """How a checkpoint is fine-tuned and how it writes; all of it decides the summaries.
+
+    The defaults are those of the code of DiaSynth's authors.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
-    epochs: float = Field(default=3, gt=0, allow_inf_nan=False)
+    epochs: float = Field(default=2, gt=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, ge=1, description="in place of epochs")
-    batch: int = Field(default=8, ge=1, description="dialogues a step")
+    batch: int = Field(default=8, ge=1, description="dialogues at once")
+    accumulation: int = Field(default=2, ge=1, description="batches a step")
     learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
+    warmup_steps: int = Field(default=50, ge=0, description="half of all steps at most")
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     dialogue_tokens: int = Field(default=1024, ge=16, description="longer dialogues are cut")
     summary_tokens: int = Field(default=128, ge=4, description="the most that are written")
+    least_tokens: int = Field(default=30, ge=0, description="the fewest that are written")
+    length_penalty: float = Field(
+        default=2.0, allow_inf_nan=False, description="of beams: above 0 long ones are preferred"
+    )
     beams: int = Field(default=4, ge=1)
 
     @property
@@ -100,7 +111,10 @@ def summarise_with(
                 num_train_epochs=training.epochs,
                 max_steps=training.steps or -1,
                 per_device_train_batch_size=training.batch,
+                gradient_accumulation_steps=training.accumulation,
                 learning_rate=training.learning_rate,
+                warmup_steps=_warmup(training, len(examples)),
+                weight_decay=training.weight_decay,
                 seed=seed,
                 save_strategy="no",
                 logging_strategy="no",
@@ -115,6 +129,13 @@ def summarise_with(
         if examples:
             trainer.train()
     return _write(training, model.eval(), tokenizer, dialogues)
+
+
+def _warmup(training: Training, n: int) -> int:
+    """Steps of warm-up: never so many that few dialogues are not learned from."""
+    an_epoch = ceil(ceil(n / training.batch) / training.accumulation)
+    steps = training.steps or ceil(training.epochs * an_epoch)
+    return min(training.warmup_steps, steps // 2)
 
 
 def _rows(
@@ -155,6 +176,19 @@ def _seeing_all(model: Any, padded: Any) -> Any:
     return padded
 
 
+def _lengths(training: Training) -> dict[str, Any]:
+    """How long a summary is, whatever bounds the checkpoint has of its own."""
+    most = training.summary_tokens
+    of_beams = {"length_penalty": training.length_penalty, "early_stopping": True}
+    return {
+        "max_new_tokens": most,
+        "min_length": min(training.least_tokens, most),
+        "min_new_tokens": None,
+        "num_beams": training.beams,
+        **(of_beams if training.beams > 1 else {}),
+    }
+
+
 def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[str]) -> list[str]:
     torch: Any = import_module("torch")
     summaries: list[str] = []
@@ -165,8 +199,7 @@ def _write(training: Training, model: Any, tokenizer: Any, dialogues: Sequence[s
         with torch.inference_mode():
             written = model.generate(
                 **{name: values.to(model.device) for name, values in read.items()},
-                max_new_tokens=training.summary_tokens,
-                num_beams=training.beams,
+                **_lengths(training),
             )
         texts = tokenizer.batch_decode(written, skip_special_tokens=True)
         summaries.extend(" ".join(text.split()) for text in texts)

@@ -15,9 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from convogen.downstream.data import Example, examples_of, matched, read_examples, unseen
+from convogen.downstream.data import (
+    Example,
+    examples_of,
+    matched,
+    names_of,
+    read_examples,
+    read_held_out,
+    unseen,
+)
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
 from convogen.downstream.results import Drawn, drawn_mean, results
@@ -25,7 +33,7 @@ from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
 from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
 from convogen.downstream.summaries import ROLE, summaries_of
 from convogen.engine.item_runner import Asking
-from convogen.errors import SourceError
+from convogen.errors import ModelConfigError, SourceError
 from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import make_folder, parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
@@ -40,16 +48,18 @@ ROLES = (ROLE, QUESTIONER, ANSWERER)
 class Summarization:
     """What is compared: a run, the held-out dialogues, in-domain ones, a checkpoint.
 
-    `questions` a dialogue are asked for QAGS, none for 0; `bertscore` names its encoder. `n` bounds
-    the generated and `n_held_out` the held-out dialogues. Without `in_domain` there is no coverage.
+    `questions` a dialogue are asked for QAGS, none for 0, and their answers compared by `qags_by`;
+    `bertscore` names its encoder. `n` bounds the generated dialogues and `n_held_out` those of each
+    file of `held_out`. Without `in_domain` there is no coverage.
     """
 
     run: Path
-    held_out: str
+    held_out: str | Sequence[str]
     training: Training
     in_domain: str | None = None
     seeds: Sequence[int] = (0,)
     questions: int = 0
+    qags_by: Literal["f1", "bertscore"] = "f1"
     bertscore: str | None = None
     n: int | None = None
     n_held_out: int | None = None
@@ -71,7 +81,7 @@ def summarization(
     """
     _check(task)
     run = load_run(task.run)
-    held_out = not_shown(run, read_examples(task.held_out, task.column, task.n_held_out), say)
+    held_out = not_shown(run, read_held_out(task.held_out, task.column, task.n_held_out), say)
     in_domain = list[Example]()
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
@@ -92,17 +102,21 @@ def summarization(
         "run": str(task.run),
         "training": task.training.model_dump() | {"checkpoint": task.training.name},
         "seeds": list(task.seeds),
-        "held_out": {"source": Path(task.held_out).name, "dialogues": len(held_out)},
+        "held_out": {"source": names_of(task.held_out), "dialogues": len(held_out)},
         "trained_on": {arm: [len(part) for part in parts] for arm, parts in arms.items()},
         "summaries": counts,
         "bertscore": task.bertscore,
         "questions": task.questions,
+        "qags_by": task.qags_by if task.questions else None,
         **results(scores),
     }
 
 
 def _check(task: Summarization) -> None:
     """Refuse what could not be trained or scored with, before anything is paid for."""
+    if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
+        missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
+        raise ModelConfigError(f"--qags-by bertscore: has nothing to compare; add {missing}")
     check_seq2seq(task.training.checkpoint)
     if task.bertscore:
         check_encoder(task.bertscore)
@@ -182,13 +196,14 @@ def _scores(
         dialogues = [one.dialogue for one in held_out]
         asked = ask_questions(dialogues, task.questions, models, asking)
     encoder = BertScore(task.bertscore) if task.bertscore else None
+    alike = encoder.scores if encoder and task.qags_by == "bertscore" else None
     scores: dict[str, dict[str, Drawn | None]] = {}
     for arm, by_seed in written.items():
         say(f"scoring {arm}")
         row: dict[str, list[list[float | None]]] = {}
         for summaries in by_seed:
             if asked:
-                row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking))
+                row.setdefault("QAGS", []).append(qags(asked, summaries, models, asking, alike))
             if encoder is not None:
                 found = encoder.scores(summaries, references)
                 row.setdefault("BERTScore", []).append([*found])

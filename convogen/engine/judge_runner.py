@@ -115,6 +115,7 @@ async def judge_run_async(
     run = run if isinstance(run, Run) else load_run(run)
     judge = open_judge(judge, {}) if isinstance(judge, str) else judge
     spec = ModelSpec(name=spec) if isinstance(spec, str) else spec
+    judge = judge.suited(spec)
     total = count_scores(run, judge, n, beside)
     if fresh:
         move_scores_aside(run.folder, judge.name)

@@ -71,6 +71,11 @@ class Common(Keys):
         default_factory=dict[str, ModelSpec],
         description="a model for each role; `default` for those not named",
     )
+    fixed_models: list[str] = Field(
+        default_factory=list[str],
+        description="roles that keep their model, and where it is, if the command line names one "
+        "for all; --model ROLE=NAME changes it",
+    )
     sampling: dict[str, Sampling] = Field(
         default_factory=dict[str, Sampling], description="sampling by role, over the method's own"
     )
@@ -135,6 +140,7 @@ class Experiment:
         for key in ("models", "sampling"):
             allowed = [*self.roles, *(["default"] if key == "models" else [])]
             refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
+        refuse_unknown(self.common.fixed_models, self.roles, f"{origin}: fixed_models")
         refuse_unknown(self.common.prompts, method.prompt_names, f"{origin}: prompts")
 
     @classmethod
@@ -283,6 +289,10 @@ class Experiment:
         without_secrets = self.common.model_copy(update={"models": models})
         common = without_secrets.model_dump(mode="json", exclude_defaults=True)
         common["method"] = self.common.method
+        if drawn := self.common.sampling:  # an explicit null is a setting too
+            common["sampling"] = {
+                role: one.model_dump(mode="json", exclude_unset=True) for role, one in drawn.items()
+            }
         method = self.method.model_dump(mode="json")
         for key in self.method.path_fields:
             if method[key] and self.method.is_path(key, method[key]):

@@ -116,7 +116,7 @@ def joined_values(item: Item, joins: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "personas" in joins:
         people = item.experience.personas if item.experience else []
-        found["personas"] = [persona.model_dump() for persona in people]
+        found["personas"] = [persona.model_dump(exclude={"id", "features"}) for persona in people]
     if "scores" in joins:
         found["scores"] = [score.model_dump(include=set(_SCORE)) for score in item.scores]
     if "provenance" in joins:

@@ -66,7 +66,10 @@ class PersonaAgent(BaseChatAgent):
         super().__init__(key, description=description(persona) or persona.name)
         self._chat = chat
         self.display = persona.name
-        self._system = identity(chat.prompts.agent, chat.experience, persona, chat.rules.max_words)
+        private = chat.private.get(persona.name, ())
+        self._system = identity(
+            chat.prompts.agent, chat.experience, persona, chat.rules.max_words, private
+        )
         asked = f"{self._system}\n{chat.opening}"
         self._unsaid = word_runs(instructions(asked, sayable(chat.experience, persona)))
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, cast
 
 from autogen_agentchat.messages import TextMessage
@@ -87,13 +88,16 @@ async def play_group_chat(
     prompts: ChatPrompts,
     session: Session,
     on_turn: Callable[[], None],
+    private: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Played:
     """Play one experience; `on_turn` is called after each reply.
+
+    `private` has, by name, what a person alone knows besides their memories.
 
     Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
     no selector is there, otherwise it is why the chat ended.
     """
-    chat = Chat(experience, rules, prompts, session, on_turn)
+    chat = Chat(experience, rules, prompts, session, on_turn, private)
     if rules.max_turns < 2:
         return Played(chat.turns, "max_turns", [])
     opening = TextMessage(content=chat.opening, source="user")
@@ -137,6 +141,7 @@ class Chat:
     prompts: ChatPrompts
     session: Session
     on_turn: Callable[[], None]
+    private: Mapping[str, Sequence[str]]
     turns: list[Turn] = field(init=False)
     ended: str | None = None
     refused: list[str] = field(default_factory=list[str])

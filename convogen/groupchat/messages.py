@@ -29,9 +29,16 @@ SAYABLE_WORDS = 4
 
 
 def identity(
-    prompt: Prompt, experience: Experience, persona: Persona, max_words: int | None
+    prompt: Prompt,
+    experience: Experience,
+    persona: Persona,
+    max_words: int | None,
+    private: Sequence[str] = (),
 ) -> str:
-    """Return the system message that makes an agent its persona."""
+    """Return the system message that makes an agent its persona.
+
+    `private` is what it alone knows besides its memories.
+    """
     shown = know_each_other(experience)
     others = [
         f"{other.name}: {description(other)}" if shown and description(other) else other.name
@@ -42,7 +49,7 @@ def identity(
         name=persona.name,
         card=public_card(persona),
         text=free_text(persona),
-        memories=memories(persona),
+        memories=[*memories(persona), *private],
         others=others,
         max_words=max_words,
     )[0].content

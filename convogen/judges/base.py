@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -74,6 +74,11 @@ class Judge(Keys, ABC):
         parameters = self.model_dump(mode="json", exclude={"own_prompts"}, exclude_none=True)
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"judge": self.name, **parameters, "prompts": hashes}
+
+    def suited(self, spec: ModelSpec) -> Self:
+        """This judge with what its parameters leave to the model that is asked."""
+        del spec
+        return self
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
         """The model that is asked; raises `ModelConfigError` where it cannot be used."""

@@ -11,6 +11,10 @@ have unfavourable follow-ups only, so that they score the dialogue's own cross-e
 near 0.95) and the other four what the follow-ups change in it (near 0.01): the two kinds cannot be
 compared, nor averaged, and only with `over: dialogue` do ours stand beside table 3.
 
+The code of DiaSynth's authors also leaves the speakers' names before the utterances and puts the
+other speaker's before the follow-up (where speakers are roles, as in DialogSum). That is `speakers:
+true`, for all names.
+
 The qualities are theirs, the wording of the follow-ups is ours; numbers by other wordings are other
 numbers. The published ones can be given as `follow_ups`.
 """
@@ -18,7 +22,7 @@ numbers. The published ones can be given as `follow_ups`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,6 +37,10 @@ from convogen.models.traffic.session import Session
 from convogen.records import Conversation, Experience, Score
 
 __all__ = ["FOLLOW_UPS", "Fed", "FollowUps"]
+
+LINES = "\n"
+END_OF_TEXT = "<|endoftext|>"
+"""What stands between utterances in what DialoGPT was trained on."""
 
 
 class FollowUps(BaseModel):
@@ -84,12 +92,24 @@ class Fed(Judge):
     over: Literal["follow_up", "dialogue"] = Field(
         default="follow_up", description="the tokens over which the mean is taken"
     )
-    separator: str = Field(
-        default="\n",
+    separator: str | None = Field(
+        default=None,
         min_length=1,
         max_length=40,
-        description="between utterances; for DialoGPT its end of text, <|endoftext|>",
+        description="between utterances; default: a new line, for a DialoGPT <|endoftext|>",
     )
+    speakers: bool = Field(
+        default=False,
+        exclude_if=lambda kept: not kept,
+        description="whether the speakers' names stay, the follow-up being the other speaker's",
+    )
+
+    def suited(self, spec: ModelSpec) -> Self:
+        """With the separator that the model was trained with."""
+        if self.separator is not None:
+            return self
+        known = END_OF_TEXT if "dialogpt" in spec.name.casefold() else LINES
+        return self.model_copy(update={"separator": known})
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
         return open_likelihoods(spec)
@@ -103,9 +123,10 @@ class Fed(Judge):
     async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         said = self.follow_ups[aspect]
-        texts = (*said.positive, *said.negative)
+        before, label = self._dialogue(judged.conversation)
+        texts = tuple(f"{label}{text}" for text in (*said.positive, *said.negative))
         try:
-            asked = [Message("user", _dialogue(judged.conversation, self.separator))]
+            asked = [Message("user", before)]
             answer = await session.ask(self.role, asked, continuations=texts)
             found = read_likelihoods(answer.text, len(texts))
         except ModelFault as fault:
@@ -119,11 +140,17 @@ class Fed(Judge):
     def _mean(self, found: Likelihoods, one: Likelihood) -> float:
         return (one if self.over == "follow_up" else found.prefix + one).per_token
 
-
-def _dialogue(conversation: Conversation, separator: str) -> str:
-    """The utterances without their speakers, each ended by the separator."""
-    utterances = (" ".join(turn.text.split()) for turn in conversation.turns)
-    return "".join(f"{utterance}{separator}" for utterance in utterances)
+    def _dialogue(self, conversation: Conversation) -> tuple[str, str]:
+        """The utterances, each ended by the separator, and the label of what is said next."""
+        separator = self.separator or LINES
+        lines = [" ".join(turn.text.split()) for turn in conversation.turns]
+        label = ""
+        if self.speakers:
+            speakers = [turn.speaker for turn in conversation.turns]
+            lines = [f"{who}: {line}" for who, line in zip(speakers, lines, strict=True)]
+            others = [who for who in dict.fromkeys(speakers) if who != speakers[-1]]
+            label = f"{others[0]}: " if others else ""
+        return "".join(f"{line}{separator}" for line in lines), label
 
 
 def _average(means: Sequence[float]) -> float:

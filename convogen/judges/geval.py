@@ -29,7 +29,7 @@ from convogen.records import Experience, Score
 from convogen.text.lengths import lacks_end, trimmed
 from convogen.text.transcript import transcript
 
-__all__ = ["GEval", "GEval3", "experience_text", "grounds"]
+__all__ = ["GEval", "ScaleJudge", "experience_text", "fault_text"]
 
 TOP_LOGPROBS = 20
 """Alternatives asked for at each token: the most that endpoints give."""
@@ -58,34 +58,13 @@ SAMPLED = {
 """Q1 to Q4 of table VI."""
 
 
-QUALITIES = {
-    "engagingness": "how engaging it is: whether one would want to read on or join in",
-    "naturalness": "how natural it sounds: whether people talking to each other would say it so",
-    "coherence": "how coherent it is: whether each turn follows from those before it",
-    "groundedness": "how well grounded it is: whether it keeps to the people and the matter given",
-}
-"""The columns of table 5 of the DiaSynth paper; what each means is ours."""
+class ScaleJudge(Judge):
+    """Parameters of a judge whose scores are weighted by the probabilities of their tokens."""
 
-_CONTEXT = 2_000
-
-
-class GEval(Judge):
-    """Parameters of the G-Eval judge: the scale, the questions, how replies are drawn."""
-
-    name: ClassVar[str] = "geval"
-    prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
     sampling: ClassVar[Sampling] = Sampling(max_tokens=400)
-    needs: ClassVar[Literal["experience", "beside"] | None] = "experience"
 
     scale: Scale = Field(default=(1, 5), description="lowest and highest score, single digits")
-    questions_generated: dict[str, str] = Field(
-        default=GENERATED, min_length=1, description="aspects where all personas are cards"
-    )
-    questions_sampled: dict[str, str] = Field(
-        default=SAMPLED, min_length=1, description="aspects where a persona is free text"
-    )
     samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
-    explaining: Sampling = Sampling(temperature=0.0)
     scoring: Sampling = Sampling(temperature=1.0, max_tokens=16)
 
     @field_validator("scale")
@@ -95,50 +74,15 @@ class GEval(Judge):
             raise ValueError(f"must be two digits, the lower first; found {scale}")
         return scale
 
-    def questions(self, experience: Experience | None) -> dict[str, str]:
-        """The questions by aspect that suit the experience's personas."""
-        cards = experience is not None and all(one.card for one in experience.personas)
-        return self.questions_generated if cards else self.questions_sampled
-
-    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
-        return tuple(self.questions(experience))
-
-    def all_aspects(self) -> tuple[str, ...]:
-        return tuple({**self.questions_generated, **self.questions_sampled})
-
     @property
     def highest(self) -> float:
         return float(self.scale[1])
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
-        empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
-        question = self.questions(judged.experience)[aspect]
-        asked = self.prompts["explain"].render(
-            experience=grounds(judged),
-            transcript=transcript(judged.conversation.turns),
-            aspect=question,
-        )
-        try:
-            explained = await session.ask(self.role, asked, sampling=self.explaining)
-            explanation = explained.text
-            if explained.cut_off and lacks_end(explanation):
-                explanation = trimmed(explanation)
-            if not explanation.strip():
-                return empty.model_copy(update={"reason": "the judge gave no explanation"})
-            low, high = self.scale
-            asked = [
-                *asked,
-                Message("assistant", explanation),
-                *self.prompts["score"].render(aspect=question, low=low, high=high),
-            ]
-            told = empty.model_copy(update={"explanation": explanation})
-            return await self._score(session, asked, told)
-        except ModelFault as fault:
-            said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]
-            return empty.model_copy(update={"reason": f"{fault.kind}: {said}"})
+    async def weighed_score(self, session: Session, asked: Sequence[Message], told: Score) -> Score:
+        """Ask for the score: once where there are log-probabilities, else `samples` times.
 
-    async def _score(self, session: Session, asked: Sequence[Message], told: Score) -> Score:
-        """The second question: once where there are log-probabilities, else `samples` times."""
+        `told` is the score as far as it is known.
+        """
         first = await self._ask_score(session, asked)
         found = find_score(first.text, self.scale)
         if first.reply.logprobs:
@@ -179,19 +123,58 @@ class GEval(Judge):
         return f"no single score from {low} to {high} in the reply: {said!r}"
 
 
-class GEval3(GEval):
-    """G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3."""
+class GEval(ScaleJudge):
+    """Parameters of the G-Eval judge: the scale, the questions, how replies are drawn."""
 
-    name: ClassVar[str] = "geval3"
-    needs: ClassVar[Literal["experience", "beside"] | None] = None
+    name: ClassVar[str] = "geval"
+    prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
+    needs: ClassVar[Literal["experience", "beside"] | None] = "experience"
 
-    scale: Scale = Field(default=(1, 3), description="lowest and highest score, single digits")
     questions_generated: dict[str, str] = Field(
-        default=QUALITIES, min_length=1, description="qualities where all personas are cards"
+        default=GENERATED, min_length=1, description="aspects where all personas are cards"
     )
     questions_sampled: dict[str, str] = Field(
-        default=QUALITIES, min_length=1, description="qualities of all other dialogues"
+        default=SAMPLED, min_length=1, description="aspects where a persona is free text"
     )
+    explaining: Sampling = Sampling(temperature=0.0)
+
+    def questions(self, experience: Experience | None) -> dict[str, str]:
+        """The questions by aspect that suit the experience's personas."""
+        cards = experience is not None and all(one.card for one in experience.personas)
+        return self.questions_generated if cards else self.questions_sampled
+
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
+        return tuple(self.questions(experience))
+
+    def all_aspects(self) -> tuple[str, ...]:
+        return tuple({**self.questions_generated, **self.questions_sampled})
+
+    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+        empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
+        question = self.questions(judged.experience)[aspect]
+        assert judged.experience is not None, "the judge needs one"
+        asked = self.prompts["explain"].render(
+            experience=experience_text(judged.experience),
+            transcript=transcript(judged.conversation.turns),
+            aspect=question,
+        )
+        try:
+            explained = await session.ask(self.role, asked, sampling=self.explaining)
+            explanation = explained.text
+            if explained.cut_off and lacks_end(explanation):
+                explanation = trimmed(explanation)
+            if not explanation.strip():
+                return empty.model_copy(update={"reason": "the judge gave no explanation"})
+            low, high = self.scale
+            asked = [
+                *asked,
+                Message("assistant", explanation),
+                *self.prompts["score"].render(aspect=question, low=low, high=high),
+            ]
+            told = empty.model_copy(update={"explanation": explanation})
+            return await self.weighed_score(session, asked, told)
+        except ModelFault as fault:
+            return empty.model_copy(update={"reason": fault_text(fault)})
 
 
 def _scored(told: Score, weighed: Weighed, method: str) -> Score:
@@ -200,13 +183,10 @@ def _scored(told: Score, weighed: Weighed, method: str) -> Score:
     return told.model_copy(update={**update, "mass": mass})
 
 
-def grounds(judged: Judged) -> str:
-    """What a conversation is to be grounded in: its experience, else the texts of its context."""
-    if judged.experience is not None:
-        return experience_text(judged.experience)
-    context = judged.conversation.context.items()
-    lines = [f"{key}: {' '.join(text.split())}" for key, text in context if isinstance(text, str)]
-    return "\n".join(lines)[:_CONTEXT] or "(nothing is known of it)"
+def fault_text(fault: ModelFault) -> str:
+    """Why there is no score, in a line."""
+    said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]
+    return f"{fault.kind}: {said}"
 
 
 def experience_text(experience: Experience) -> str:

@@ -1,8 +1,8 @@
 """What judges of human likeness share: dialogues as they read them, and verdicts out of replies.
 
 The utterances of a person and a chatbot are numbered, a line each, so that nothing said in one can
-pass for another. Of the two only the person's are in question; where no speaker is a chatbot,
-everybody's are.
+pass for another; where their authors began a new line there is a mark. Of the two only the person's
+are in question; where no speaker is a chatbot, everybody's are.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ __all__ = [
     "in_question",
     "numbered",
     "read_choice",
+    "read_place",
 ]
 
 CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
@@ -42,6 +43,9 @@ CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
 
 REASON = Words(60)
 """How long a reason should be."""
+
+LINE_BREAK = " ⏎ "
+"""Stands for a line break of an utterance; the prompts say so."""
 
 _SHORTER = 4
 _SHORTEST = 100
@@ -74,6 +78,11 @@ class TuringJudge(Judge):
 
     asking: Sampling = Sampling(temperature=0.0, max_tokens=400)
     reasks: int = Field(default=1, ge=0, le=10, description="how often a bad reply is asked again")
+    reason_first: bool = Field(
+        default=False,
+        description="the judge gives its reason before its choice, and chooses in the light of it; "
+        "in the paper after it",
+    )
     utterance_chars: int = Field(
         default=4_000,
         ge=_SHORTEST,
@@ -131,7 +140,7 @@ class TuringJudge(Judge):
         A verdict whose reason was cut off is asked for again once; it stands, with the whole
         sentences of its reason, if no better one comes.
         """
-        schema = _schema(self.choices, indices)
+        schema = _schema(self.choices, indices, self.reason_first)
         complaint, asking = "", asked
         verdict: Choice | None = None
         for _ in range(1 + self.reasks):
@@ -167,7 +176,9 @@ class Paired(TuringJudge):
         if self.place(judged) == 1:
             both.reverse()
         first, second = (numbered(turns, longest) for turns in both)
-        return self.prompts["verdict"].render(first=first, second=second, words=REASON)
+        return self.prompts["verdict"].render(
+            first=first, second=second, words=REASON, reason_first=self.reason_first
+        )
 
 
 def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
@@ -177,7 +188,10 @@ def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
 
 
 def numbered(turns: Sequence[Turn], longest: int) -> str:
-    """A dialogue as judges read it: its utterances numbered from 1, a line each."""
+    """A dialogue as judges read it: its utterances numbered from 1, a line each.
+
+    Line breaks within an utterance are told by `LINE_BREAK`.
+    """
     lines = zip(_labels(turns), turns, strict=True)
     return "\n".join(
         f"[{at}] {label}: {_clipped(turn.text, longest)}"
@@ -202,16 +216,19 @@ def _labels(turns: Sequence[Turn]) -> list[str]:
 
 
 def _clipped(text: str, longest: int) -> str:
-    line = " ".join(text.split())
+    lines = (" ".join(part.split()) for part in text.strip().splitlines())
+    line = " ".join(LINE_BREAK.join(lines).split())
     return line if len(line) <= longest else f"{line[:longest]} […]"
 
 
-def _schema(choices: Sequence[str], indices: Sequence[int]) -> dict[str, Any]:
-    properties: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
+def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) -> dict[str, Any]:
+    """The object of a verdict; its keys are in the order in which they are to be written."""
+    verdict: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
     if indices:
         number = {"type": "integer", "enum": list(indices)}
-        properties["index"] = {"anyOf": [number, {"type": "null"}]}
-    properties["reason"] = {"type": "string", "maxLength": REASON.max_chars}
+        verdict["index"] = {"anyOf": [number, {"type": "null"}]}
+    reason = {"reason": {"type": "string", "maxLength": REASON.max_chars}}
+    properties = reason | verdict if reason_first else verdict | reason
     return {
         "type": "object",
         "properties": properties,
@@ -238,7 +255,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
         return f"choice {said!r:.60}; allowed: {', '.join(choices)}"
     index = None
     if indices and choice == choices[0]:
-        index = _number(found.get("index"))
+        index = read_place(found.get("index"))
         if index not in indices:
             told: Any = found.get("index")
             allowed = ", ".join(map(str, indices))
@@ -262,7 +279,8 @@ def _reason_is_cut(verdict: Choice, answer: Answer) -> bool:
     return at_its_bound or (answer.cut_off and lacks_end(verdict.reason))
 
 
-def _number(value: Any) -> int | None:
+def read_place(value: Any) -> int | None:
+    """Return the number of an utterance that a reply names; None if it names none, or several."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

@@ -99,7 +99,7 @@ class PairFolder(_Elsewhere):
 
 
 class ReferenceDialogues:
-    """Dialogues to set beside others: by the id of their seed, or by their place, from 0.
+    """Dialogues to set beside others: by their seed, by person and goal, or by place, from 0.
 
     `digest` stands for what is said in them, where something shorter does so. With `same_opening`
     what is found by its place has to begin as the other does, white space and case aside.
@@ -132,11 +132,9 @@ class ReferenceDialogues:
         Raises `SourceError` where there is none, or one that begins with something else.
         """
         if not self.has(conversation, place):
-            seed = seed_of(conversation)
-            which = "no seed, and no counterpart by its place" if seed is None else f"seed {seed!r}"
             raise SourceError(
                 f"{self.name}: nothing to set beside conversation {conversation.id}, which has "
-                f"{which}; give the dialogues that the seeds are from"
+                f"{_missing(conversation, place)}"
             )
         key = _key(conversation, place)
         found = tuple(self._dialogues[key])
@@ -154,7 +152,7 @@ def real_dialogues(source: str) -> ReferenceDialogues:
     """The real dialogues in a corpus, all of them held; raises `SourceError` where there is none.
 
     Their ids are those of the seeds they are; of the two sides of a vote the longer one is taken,
-    as the seed is.
+    as the seed is. Of several dialogues of one person with one goal the first is taken.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
     for place, one in enumerate(open_corpus(source)):
@@ -164,6 +162,8 @@ def real_dialogues(source: str) -> ReferenceDialogues:
             "side" in one.context and len(one.turns) > len(dialogues[name])
         ):
             dialogues[name] = one.turns
+        if errand := _errand(one, place):
+            dialogues.setdefault(errand, one.turns)
     if not dialogues:
         raise SourceError(f"{source}: no dialogue in it")
     return ReferenceDialogues(source, dialogues, same_opening=True)
@@ -195,9 +195,36 @@ def _called(run: Run) -> str:
 
 
 def _key(conversation: Conversation, place: int) -> str | int:
-    """What a conversation was begun with: its seed's id, else its task or its place."""
-    known = seed_of(conversation)
+    """What a conversation was begun with: a seed, else a person and a goal, else its place."""
+    known = seed_of(conversation) or _errand(conversation, place)
     return known or (place if conversation.task is None else conversation.task)
+
+
+def _errand(conversation: Conversation, place: int) -> str | None:
+    """Who wants what in a role play; None for anything else.
+
+    Who it is says `persona_id` or `persona` of the context, and without them the task or place; the
+    goal is its `goal`, of a role play of our own the situation.
+    """
+    context = conversation.context
+    ours = conversation.method == "roleplay"
+    goal = context.get("goal", context.get("situation") if ours else None)
+    if not isinstance(goal, str) or not goal.strip():
+        return None
+    person = context.get("persona_id", context.get("persona"))
+    if isinstance(person, bool) or not isinstance(person, str | int):
+        person = f"task {place if conversation.task is None else conversation.task}"
+    return " ".join(f"{person} wants: {goal}".casefold().split())
+
+
+def _missing(conversation: Conversation, place: int) -> str:
+    """What a conversation would be found by, and what to give in order that it is."""
+    if seed := seed_of(conversation):
+        return f"seed {seed!r}; give the dialogues that the seeds are from"
+    if errand := _errand(conversation, place):
+        found = errand if len(errand) <= _SHOWN else f"{errand[:_SHOWN]}…"
+        return f"{found!r}; give dialogues whose columns persona_id and goal have the same"
+    return "no seed, and no counterpart by its place; give the dialogues that the seeds are from"
 
 
 def seed_of(conversation: Conversation) -> str | None:

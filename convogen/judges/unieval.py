@@ -29,7 +29,10 @@ class UniEval(TuringJudge):
         turns = judged.conversation.turns
         numbers = ", ".join(map(str, in_question(turns)))
         return self.prompts["verdict"].render(
-            dialogue=numbered(turns, longest), numbers=numbers, words=REASON
+            dialogue=numbered(turns, longest),
+            numbers=numbers,
+            words=REASON,
+            reason_first=self.reason_first,
         )
 
     def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:

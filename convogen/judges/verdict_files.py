@@ -5,6 +5,9 @@ machine made; its pass rate is the share of `No`. `gteval` shows a real and a ge
 side by side; a generated one is indistinguishable where the choice does not name it, so `Both` and
 `Neither` count as well. A file of our own scores is a verdict file too; there a dialogue may have
 no verdict, which is not passing.
+
+A simulated dialogue begins with the real utterance of its seed. A judge of UniEval that takes this
+one for a machine's raises a false alarm.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Any, Literal, cast
 
 from convogen.errors import SourceError
 from convogen.inputs.text_file import open_file
+from convogen.judges.human_likeness import read_place
 
 __all__ = [
     "PROTOCOLS",
@@ -47,12 +51,14 @@ class Verdict:
 
     `place` says where the generated dialogue of a pair was shown, where that was drawn; there the
     choice is told as if it had been the second. `passed` says whether the dialogue passes.
+    `index` counts from 1 to the utterance that UniEval accuses; None if it accuses none.
     """
 
     choice: str | None
     passed: bool
     conversation: str | None = None
     place: Literal[1, 2] | None = None
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,9 @@ class Verdicts:
     """The verdicts of one file: how many there are by choice, and how many pass.
 
     `n` counts all dialogues, `missing` those without a verdict. `low` and `high` bound the rate's
-    95% Wilson interval; all three are percentages.
+    95% Wilson interval; all three are percentages. `false_alarms` counts the dialogues of which the
+    judge accuses utterance 1, `false_alarm_rate` is their percentage of all; None if the protocol
+    accuses none, or the dialogues begin with a model's words.
     """
 
     name: str
@@ -71,6 +79,8 @@ class Verdicts:
     high: float
     counts: dict[str, int]
     missing: int
+    false_alarms: int | None = None
+    false_alarm_rate: float | None = None
 
 
 def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> Verdicts:
@@ -81,14 +91,28 @@ def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
     return count_verdicts(path.stem, load_verdicts(path, protocol, generated), protocol)
 
 
-def count_verdicts(name: str, verdicts: Sequence[Verdict], protocol: Protocol) -> Verdicts:
-    """The counts and the rate of at least one verdict."""
+def count_verdicts(
+    name: str, verdicts: Sequence[Verdict], protocol: Protocol, *, begin_real: bool = True
+) -> Verdicts:
+    """Return the counts and the rate of at least one verdict.
+
+    Args:
+        name: What the verdicts are of.
+        verdicts: All of them.
+        protocol: Whose they are.
+        begin_real: Whether a person wrote the first utterance of each dialogue.
+    """
     counts = Counter(dict.fromkeys(PROTOCOLS[protocol], 0))
     counts.update(one.choice for one in verdicts if one.choice is not None)
     n, passed = len(verdicts), sum(one.passed for one in verdicts)
     low, high = wilson(passed, n)
     missing = n - counts.total()
-    return Verdicts(name, n, passed, 100 * passed / n, 100 * low, 100 * high, dict(counts), missing)
+    rate, ends = 100 * passed / n, (100 * low, 100 * high)
+    found = Verdicts(name, n, passed, rate, *ends, dict(counts), missing)
+    if protocol != "unieval" or not begin_real:
+        return found
+    alarms = sum(one.index == 1 for one in verdicts)
+    return replace(found, false_alarms=alarms, false_alarm_rate=100 * alarms / n)
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
@@ -127,7 +151,8 @@ def _verdicts(
             passed = choice is not None and (choice == named) == (protocol == "unieval")
             place = row.get("place")
             said = row["conversation"] if ours else None
-            yield Verdict(choice, passed, said, place if ours and place in (1, 2) else None)
+            index = read_place(row.get("index")) if choice == "Yes" else None
+            yield Verdict(choice, passed, said, place if ours and place in (1, 2) else None, index)
 
 
 def _row(line: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ MEASURES = {
     "Distinct-2": "distinct_2",
     "Self-BLEU, sample": "self_bleu",
     "ROUGE-L of pairs, sample": "rouge_l",
+    "ROUGE-L to the nearest, first 200": "rouge_l_nearest",
     "Speakers per conversation": "speakers_per_conversation",
 }
 """Name -> the field of `Statistics`."""

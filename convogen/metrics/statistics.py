@@ -18,7 +18,7 @@ import numpy as np
 from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
-from convogen.metrics.rouge import rouge_l_mean
+from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings
 
 if TYPE_CHECKING:
@@ -78,9 +78,11 @@ class Statistics:
     turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
     for each number of speakers, the mean share of turns by rank, most talkative first. Self-BLEU
     and ROUGE-L are means over a random sample of `compared` conversations (their first 5,000
-    characters), `repetition` over one of at most 10,000. `distinct_exact` is False where
-    distinct-n is an estimate. `turn_checks` has the counts of `TurnChecks` by kind,
-    `metrics` what `measure` found with installed metrics, by name.
+    characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
+    most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
+    it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
+    `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
+    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name.
     """
 
     rendering: str
@@ -100,6 +102,8 @@ class Statistics:
     self_bleu: float | None
     rouge_l: float | None
     compared: int
+    rouge_l_nearest: float | None
+    nearest_of: int
     conversation_length: Distribution | None
     turn_count: Distribution | None
     turn_length: Distribution | None
@@ -131,6 +135,7 @@ class Statistics:
 def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> Statistics:
     """The measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, the slow ones."""
     texts: list[str] = tally.texts.items if compare else []
+    scripts = tally.scripts if compare else []
     turn_count = Counter(tally.turns)
     sizes = Counter(tally.speakers)
     mtld = _moments(tally.mtld)
@@ -153,6 +158,8 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         self_bleu=self_bleu(texts),
         rouge_l=rouge_l_mean(texts),
         compared=len(texts),
+        rouge_l_nearest=rouge_l_nearest(scripts),
+        nearest_of=len(scripts),
         conversation_length=_distribution(Counter(tally.words)),
         turn_count=_distribution(turn_count),
         turn_length=_distribution(tally.utterance_words),

@@ -25,16 +25,20 @@ from convogen.records import Conversation
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["CorpusTally", "Openings", "Sample", "tally_of"]
+__all__ = ["FIRST", "CorpusTally", "Openings", "Sample", "tally_of"]
 
 TEXT_SAMPLE = 60
 """Conversations whose texts are kept for self-BLEU and ROUGE-L."""
+
+FIRST = 200
+"""Conversations whose scripts are kept for the ROUGE-L of each to the nearest one."""
 
 OPENING_SAMPLE = 10_000
 """Conversations whose experience, topic, names and starter are kept for the repetition view."""
 
 _CLIP = 1_000
 _TEXT_CLIP = 5_000
+_SCRIPT_CLIP = 20_000
 _ROLE = re.compile(
     r"#?(user|person|speaker|human|bot|assistant|gpt|prompter|agent|model)\W?\d*#?", re.IGNORECASE
 )
@@ -92,7 +96,8 @@ def _counts() -> array[int]:
 class CorpusTally:
     """Counts over conversations; arrays have one entry a conversation, in the corpus' order.
 
-    `words` are those of the rendering, `utterance_words` those of the turns without labels.
+    `words` are those of the rendering, `utterance_words` those of the turns without labels;
+    `scripts` are the first 200 conversations, a turn a line after its speaker's name.
     """
 
     words: array[int] = field(default_factory=_counts)
@@ -110,6 +115,7 @@ class CorpusTally:
     bigrams: Distinct = field(default_factory=lambda: Distinct(2))
     texts: Sample = field(default_factory=lambda: Sample(TEXT_SAMPLE))
     openings: Sample = field(default_factory=lambda: Sample(OPENING_SAMPLE))
+    scripts: list[str] = field(default_factory=list[str])
 
     def add(self, conversation: Conversation, key: str, rendering: Rendering) -> None:
         """Count a conversation; `key` tells it from all others of the corpus."""
@@ -182,6 +188,7 @@ class CorpusTally:
         self.bigrams.merge(other.bigrams)
         self.texts.merge(other.texts)
         self.openings.merge(other.openings)
+        self.scripts.extend(other.scripts)
 
     def settle(self) -> CorpusTally:
         """Drop what will not be used, before the tally is sent to another process."""
@@ -209,6 +216,9 @@ def tally_of(
     tally = CorpusTally()
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)
+        if number < FIRST:
+            lines = (f"{turn.speaker}: {turn.text}" for turn in conversation.turns)
+            tally.scripts.append("\n".join(lines)[:_SCRIPT_CLIP])
     return tally.settle()
 
 

@@ -262,19 +262,20 @@ EMBEDDED_ADAPTER = "people-1"
 """The adapter of the embedded model that ships; its name changes with its weights, which change
 what is written. `extra: {adapter: people-1}` of a role's sampling puts it on."""
 
+_ADAPTED = {"adapter": EMBEDDED_ADAPTER}
+
 EMBEDDED_SAMPLING = {
     "generator": Sampling(
-        temperature=0.9, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30}
+        temperature=0.7, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30, **_ADAPTED}
     ),
     # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
-        temperature=0.9,
+        temperature=0.8,
         top_p=0.9,
         max_tokens=56,
-        frequency_penalty=0.5,
-        presence_penalty=0.4,
-        extra={**EMBEDDED_NO_LOOPS, "grammar": r"root ::= [^:\n]+"},
+        extra={**EMBEDDED_NO_LOOPS, "grammar": r"root ::= [^:\n]+", **_ADAPTED},
     ),
+    "selector": Sampling(extra=_ADAPTED),
     # It goes on for as long as it may, and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }

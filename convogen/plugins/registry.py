@@ -52,7 +52,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "judges": {
         "geval": "convogen.judges.geval:GEval",
-        "geval3": "convogen.judges.geval:GEval3",
+        "geval3": "convogen.judges.geval3:GEval3",
         "gptscore": "convogen.judges.gptscore:GPTScore",
         "fed": "convogen.judges.fed:Fed",
         "unieval": "convogen.judges.unieval:UniEval",

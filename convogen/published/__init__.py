@@ -23,13 +23,17 @@ Cell = float | int | str | bool | None
 
 @dataclass(frozen=True, slots=True)
 class PublishedTable:
-    """One table of a paper: `rows[row][column]`; `columns` says what each column is."""
+    """One table of a paper: `rows[row][column]`; `columns` says what each column is.
+
+    `source` says where the numbers are from if the paper does not print them; None if it does.
+    """
 
     paper: str
     table: str
     about: str
     columns: dict[str, str]
     rows: dict[str, dict[str, Cell]]
+    source: str | None = None
 
 
 def published(paper: str) -> dict[str, PublishedTable]:
@@ -50,4 +54,4 @@ def published(paper: str) -> dict[str, PublishedTable]:
 def _table(paper: str, name: str, table: dict[str, Any]) -> PublishedTable:
     columns: dict[str, str] = table["columns"]
     rows = {row: dict(zip(columns, cells, strict=True)) for row, cells in table["rows"].items()}
-    return PublishedTable(paper, name, table["about"], columns, rows)
+    return PublishedTable(paper, name, table["about"], columns, rows, table.get("source"))

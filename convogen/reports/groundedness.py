@@ -89,6 +89,7 @@ def _judged_by(run: Run, judge: str) -> dict[str, Any]:
         "kind": manifest.get("kind", "unknown"),
         "scale": essence.get("scale", [1, 5] if judge == "geval" else None),
         "over": essence.get("over"),
+        "speakers": essence.get("speakers", False),
         "fingerprint": manifest.get("fingerprint", "unknown"),
         "prompts": essence.get("prompts", {}),
     }

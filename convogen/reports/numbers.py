@@ -10,6 +10,7 @@ from typing import Any
 
 from convogen.costs.ledger_costs import spending
 from convogen.metrics import CorpusTally
+from convogen.metrics.people import people_of
 from convogen.published import PublishedTable, published
 from convogen.reports.course import course
 from convogen.reports.groundedness import judge_summary, scores_by_judge
@@ -97,6 +98,7 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> dict[str, 
         "prompts": essence.get("prompts", {}),
         "sources": essence.get("sources", {}),
         "persona_sources": _persona_sources(run),
+        "people": _people(run),
         "cost": spending(run),
     }
 
@@ -119,6 +121,12 @@ def _persona_sources(run: Run) -> dict[str, int]:
             licence = f" ({persona.licence})" if persona.licence else ""
             counts[persona.source + licence] = counts.get(persona.source + licence, 0) + 1
     return counts
+
+
+def _people(run: Run) -> dict[str, Any] | None:
+    """How ages, genders and the origins of names are spread."""
+    found = people_of(one for experience in run.experiences() for one in experience.personas)
+    return asdict(found) if found else None
 
 
 def _interval(found: Interval | None) -> dict[str, Any] | None:

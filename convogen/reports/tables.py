@@ -16,6 +16,7 @@ from convogen.reports.cells import (
     printed_cell,
     share_cell,
 )
+from convogen.reports.people import people_table
 from convogen.storage.frames import frame
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
         + _other_aspects(numbers),
         "judges": _other_judges(numbers),
         "diversity": [_measures(numbers), _installed(numbers), _repetition(numbers)],
+        "people": [people_table(numbers)],
         "group_chat": [_group_chat(numbers), _turn_checks(numbers)],
         "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
         "cost": [_cost(numbers)],
@@ -102,7 +104,8 @@ def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
     how = "; ".join(f"{name} by {found['model']}" for name, found in judged.items())
     return Table(
         f"Groundedness, 1 to 5 (table {table})",
-        f"Judged: {how}. With a star: published, judged by GPT-4o mini.",
+        f"Judged: {how}. With a star: published, judged by GPT-4o mini with the authors' prompts, "
+        "which are not ours.",
         ["Aspect", *judged, *(f"{name}*" for name in known)],
         rows,
     )
@@ -153,10 +156,13 @@ def _columns(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _measures(numbers: Mapping[str, Any]) -> Table:
     columns = _columns(numbers)
     rows = [
-        Row("ours", label, [number_cell(one["text"][key], 3) for one in columns.values()])
+        Row("ours", label, [number_cell(one["text"].get(key), 3) for one in columns.values()])
         for label, key in MEASURES.items()
     ]
-    note = "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike."
+    note = (
+        "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike. To the "
+        "nearest: the largest to any other conversation, as the DiaSynth paper measures."
+    )
     return Table("More measures of diversity", note, ["Measure", *columns], rows)
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
 from convogen.judges.verdict_files import (
     PROTOCOLS,
     Protocol,
     Verdict,
+    Verdicts,
     count_verdicts,
     load_verdicts,
     wilson,
@@ -23,7 +25,7 @@ from convogen.reports.intervals import difference_interval
 from convogen.storage.run_folder import Run, load_run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["position_bias", "told_apart", "verdict_file"]
+__all__ = ["begin_real", "position_bias", "told_apart", "verdict_file"]
 
 
 def told_apart(run: Run) -> dict[str, Any]:
@@ -37,10 +39,28 @@ def told_apart(run: Run) -> dict[str, Any]:
             judged_by: dict[str, Any] = (scores_manifest(path) or {}).get("judged_by", {})
             found[protocol] = {
                 "model": judged_by.get("model", "unknown"),
-                **asdict(count_verdicts(run.folder.name, verdicts, protocol)),
+                **asdict(_counted(run, verdicts, protocol)),
                 "position_bias": position_bias(verdicts),
             }
     return found
+
+
+def _counted(run: Run, verdicts: Sequence[Verdict], protocol: Protocol) -> Verdicts:
+    real = begin_real(run.folder)
+    return count_verdicts(run.folder.name, verdicts, protocol, begin_real=real)
+
+
+def begin_real(folder: Path) -> bool:
+    """Return whether the dialogues of a folder begin with a person's words.
+
+    Those of a run do if it has seeds. Of others nothing is known: they are taken for real dialogues
+    or for such as begin with one.
+    """
+    file = folder / "experiment.yaml"
+    try:
+        return not file.is_file() or isinstance(read_mapping(file).get("seeds"), str)
+    except SourceError:
+        return True
 
 
 def verdict_file(path: Path, protocol: Protocol) -> Path:

@@ -33,13 +33,14 @@ _TOKENS = " prompt_tokens completion_tokens cached_tokens"
 _DTYPES = {
     name: dtype
     for dtype, names in {
-        "Int64": "task turn n_turns n_words target_words index place attempts lost_attempts"
-        " lost_prompt_tokens lost_completion_tokens" + _TOKENS,
+        "Int64": "task turn n_turns n_words target_words capped_at left_out index place attempts"
+        " lost_attempts lost_prompt_tokens lost_completion_tokens" + _TOKENS,
         "float64": "value mass similarity seconds",
         "boolean": "acquainted admitted",
         "datetime64[ms, UTC]": "at",
         "object": "context labels distribution counts",
-        LIST: "participants personas shots repairs plan refused reasks tidied selection_candidates",
+        LIST: "participants personas shots repairs plan refused reasks tidied faults candidates"
+        " selection_candidates",
     }.items()
     for name in names.split()
 }
@@ -59,7 +60,8 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
     ),
     "turns": _columns(
         "conversation task turn speaker text n_words target_words origin model request reasks"
-        " tidied lapse selection_candidates selection_reply selection_repair" + _TOKENS
+        " tidied faults lapse candidates capped_at left_out selection_candidates selection_reply"
+        " selection_repair" + _TOKENS
     ),
     "scores": _columns(
         "conversation judge aspect value method distribution mass choice index place explanation"

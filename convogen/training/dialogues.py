@@ -15,7 +15,16 @@ from convogen.errors import ModelConfigError
 from convogen.models.base import Message
 from convogen.training.lessons import Lesson
 
-__all__ = ["IGNORED", "Encoded", "TokenData", "encode", "encode_all", "folds_system"]
+__all__ = [
+    "IGNORED",
+    "Encoded",
+    "TokenData",
+    "encode",
+    "encode_all",
+    "folded",
+    "folds_system",
+    "rendered",
+]
 
 _PROBE = ("system", "user", "assistant", "user", "assistant")
 
@@ -41,7 +50,8 @@ class TokenData:
     """Chats as tokens, a row each, and what the block took of them.
 
     `truncated` dialogues lost `cut_tokens`, `cut_targets` of them targets; `without_target` had
-    no target left and are not among `rows`. `system_folded`: see `folds_system`.
+    no target left and are not among `rows`. `system_folded`: see `folds_system`. Where a row is a
+    sample of a dialogue and not all of it, `dialogues` counts those that have one.
     """
 
     rows: list[Encoded]
@@ -50,11 +60,14 @@ class TokenData:
     cut_targets: int
     without_target: int
     system_folded: bool
+    dialogues: int | None = None
 
     def counts(self) -> dict[str, int]:
         """All counts, for the manifest."""
+        samples = {} if self.dialogues is None else {"samples": len(self.rows)}
         return {
-            "dialogues": len(self.rows),
+            "dialogues": len(self.rows) if self.dialogues is None else self.dialogues,
+            **samples,
             "tokens": sum(len(row.input_ids) for row in self.rows),
             "targets": sum(row.targets for row in self.rows),
             "truncated": self.truncated,
@@ -64,19 +77,20 @@ class TokenData:
         }
 
 
-def encode(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
+def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = False) -> Encoded:
     """A chat as the tokens of the tokenizer's chat template.
 
-    Targets are the assistant's words and the token that ends the turn, as it is generated. Raises
-    `ModelConfigError` where the template does not let those be told.
+    Targets are the assistant's words and the token that ends the turn, as it is generated; with
+    `last_only` those of the last message alone. Raises `ModelConfigError` where the template does
+    not let those be told.
     """
     chat = [{"role": message.role, "content": message.content} for message in messages]
-    text = _rendered(tokenizer, chat)
+    text = rendered(tokenizer, chat)
     spans: list[tuple[int, int]] = []
     for at, message in enumerate(messages):
-        if message.role == "assistant":
-            before = _rendered(tokenizer, chat[:at], add_generation_prompt=True)
-            after = _rendered(tokenizer, chat[: at + 1])
+        if message.role == "assistant" and (at == len(messages) - 1 or not last_only):
+            before = rendered(tokenizer, chat[:at], add_generation_prompt=True)
+            after = rendered(tokenizer, chat[: at + 1])
             if not (text.startswith(after) and after.startswith(before)):
                 raise ModelConfigError(
                     "the chat template of this tokenizer changes what was said before; give a "
@@ -105,13 +119,13 @@ def folds_system(tokenizer: Any) -> bool:
         pass
     else:
         plain = [{"role": message.role, "content": message.content} for message in chat]
-        if chat[0].content in _rendered(tokenizer, plain):
+        if chat[0].content in rendered(tokenizer, plain):
             return False
-    encode(tokenizer, _folded(chat))
+    encode(tokenizer, folded(chat))
     return True
 
 
-def _folded(chat: Sequence[Message]) -> list[Message]:
+def folded(chat: Sequence[Message]) -> list[Message]:
     """A chat whose first two messages, the system's and the user's, are one of the user's."""
     return [Message("user", f"{chat[0].content}\n\n{chat[1].content}"), *chat[2:]]
 
@@ -122,7 +136,7 @@ def encode_all(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenDa
     truncated = cut_tokens = cut_targets = without_target = 0
     fold = folds_system(tokenizer)
     for messages in (chat for lesson in lessons for chat in lesson.chats):
-        whole = encode(tokenizer, _folded(messages) if fold else messages)
+        whole = encode(tokenizer, folded(messages) if fold else messages)
         row = Encoded(whole.input_ids[:block], whole.labels[:block])
         if len(whole.input_ids) > block:
             truncated += 1
@@ -135,7 +149,8 @@ def encode_all(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenDa
     return TokenData(rows, truncated, cut_tokens, cut_targets, without_target, fold)
 
 
-def _rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
+def rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
+    """A chat as the text of the tokenizer's chat template; raises `ModelConfigError`."""
     from jinja2.exceptions import TemplateError
 
     try:

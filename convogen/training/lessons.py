@@ -1,17 +1,17 @@
 """What a model learns from a source: whole dialogues, as the chats in which a role is asked.
 
 In each chat the learner is the assistant, and only its messages are targets. Two roles can be
-learned: the `inquirer` of DialogueForge (section 3.3), from dialogues of people with chatbots, and
-the `agents` of group chats, from conversations of people.
+learned: the `inquirer` of DialogueForge (section 3.3), from dialogues of people with chatbots, a
+chat for each turn of the person; and the `agents` of group chats, from conversations of people.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from convogen.corpora.seeds import Seeds
+from convogen.corpora.seeds import INQUIRER, Seed, Seeds
 from convogen.corpora.seeds import opening as opening_of
 from convogen.errors import SourceError
 from convogen.methods.dialogueforge.play import inquirer_chat
@@ -25,11 +25,15 @@ UNKNOWN_TASK = "You want what your messages ask for."
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A dialogue: its id, its first utterance to compare by, and the chats it is learned as."""
+    """A dialogue: its id, its first utterance to compare by, and the chats it is learned as.
+
+    `told` is False for an inquirer whose task nobody has put into words.
+    """
 
     id: str
     opening: str
     chats: tuple[tuple[Message, ...], ...]
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +55,31 @@ def inquirer_prompts() -> dict[str, Prompt]:
     return {step: load_prompt(f"dialogueforge/{step}") for step in ("inquirer", "inquirer_turn")}
 
 
-def inquirer_lessons(seeds: Seeds) -> Lessons:
-    """Dialogues of people with chatbots as the chats in which the inquirer is asked."""
-    prompts = inquirer_prompts()
-    lessons = tuple(
-        Lesson(
-            seed.id,
-            opening_of(seed.turns),
-            (tuple(inquirer_chat(prompts, seed.task or UNKNOWN_TASK, seed.turns, conclude=False)),),
-        )
-        for seed in seeds.seeds
-    )
+def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Lessons:
+    """Return dialogues of people with chatbots as the chats in which the inquirer is asked.
+
+    Args:
+        seeds: The dialogues.
+        tasks: The task of a dialogue that brings none, by its id.
+    """
+    prompts, tasks = inquirer_prompts(), tasks or {}
+    lessons: list[Lesson] = []
+    for seed in seeds.seeds:
+        task = seed.task or tasks.get(seed.id)
+        chats = _turn_chats(prompts, task or UNKNOWN_TASK, seed)
+        lessons.append(Lesson(seed.id, opening_of(seed.turns), chats, told=task is not None))
     hashes = {step: prompt.hash for step, prompt in prompts.items()}
-    return Lessons(seeds.name, lessons, seeds.dropped, seeds.hash, hashes)
+    return Lessons(seeds.name, tuple(lessons), seeds.dropped, seeds.hash, hashes)
+
+
+def _turn_chats(
+    prompts: Mapping[str, Prompt], task: str, seed: Seed
+) -> tuple[tuple[Message, ...], ...]:
+    """The chats that end with each of the person's turns."""
+    places = (at for at, turn in enumerate(seed.turns) if turn.speaker == INQUIRER and turn.text)
+    return tuple(
+        tuple(inquirer_chat(prompts, task, seed.turns[: at + 1], conclude=False)) for at in places
+    )
 
 
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:

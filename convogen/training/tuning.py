@@ -15,13 +15,13 @@ import importlib.metadata
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convogen.corpora.seeds import open_seeds
+from convogen.corpora.seeds import Seed, open_seeds
 from convogen.errors import RunFolderError, SourceError
 from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import write_whole, writing
@@ -40,9 +40,10 @@ from convogen.training.loading import (
 from convogen.training.perplexity import perplexity
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
+from convogen.training.turn_samples import encode_turns
 from convogen.version import __version__
 
-__all__ = ["TrainingPlan", "fine_tune"]
+__all__ = ["TrainingPlan", "fine_tune", "without_task"]
 
 DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
@@ -62,6 +63,8 @@ class TrainingPlan:
     `licence` is the terms of the data to train on, for the manifest. `scenes` says how the agents
     of a group chat are asked, if the model is to learn to be one; if None it learns the inquirer.
     `start` is the folder of a training whose adapter is trained further; if None it is a new one.
+    `tasks` has what the person wants in dialogues that bring no `task_summary`, by their ids (see
+    `without_task`).
     """
 
     base: str
@@ -74,6 +77,7 @@ class TrainingPlan:
     gguf: bool = False
     scenes: SceneForm | None = None
     start: Path | None = None
+    tasks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
@@ -143,9 +147,28 @@ def _read(plan: TrainingPlan) -> _Data:
     )
 
 
+def without_task(plan: TrainingPlan) -> list[Seed]:
+    """Return the dialogues that a plan reads for the inquirer and nobody has put a task to.
+
+    Those to train on and those to measure, none that is left out. Raises `SourceError`.
+    """
+    if plan.scenes is not None:
+        return []
+    data = _read(plan)
+    found: list[Seed] = []
+    for source, form, used in zip(
+        (plan.train, plan.held_out), plan.formats, (data.chosen, data.measured), strict=True
+    ):
+        untold = {lesson.id for lesson in used if not lesson.told}
+        if untold:
+            seeds = open_seeds(source, form, MIN_UTTERANCES).seeds
+            found += [seed for seed in seeds if seed.id in untold]
+    return found
+
+
 def _lessons(plan: TrainingPlan, source: str, form: str | None) -> Lessons:
     if plan.scenes is None:
-        return inquirer_lessons(open_seeds(source, form, MIN_UTTERANCES))
+        return inquirer_lessons(open_seeds(source, form, MIN_UTTERANCES), plan.tasks)
     return scene_lessons(read_scenes(source, form), source, plan.scenes)
 
 
@@ -159,8 +182,9 @@ class _Tuning:
         self._progress("loading", 0, 0)
         model, tokenizer = load_trainable(self._plan.base)
         block = self._plan.settings.block
-        rows = encode_all(tokenizer, self._data.chosen, block)
-        measured = encode_all(tokenizer, self._data.measured, block)
+        encode = encode_turns if self._plan.scenes is None else encode_all
+        rows = encode(tokenizer, self._data.chosen, block)
+        measured = encode(tokenizer, self._data.measured, block)
         for source, data in ((self._data.train, rows), (self._data.held_out, measured)):
             if not data.rows:
                 raise SourceError(
@@ -199,10 +223,31 @@ class _Tuning:
             data={
                 "licence": self._plan.licence or "not known",
                 "shared_left_out": self._data.shared,
-                "train": {"dropped": self._data.train.dropped, **rows.counts()},
-                "held_out": {"dropped": self._data.held_out.dropped, **measured.counts()},
+                "train": {
+                    "dropped": self._data.train.dropped,
+                    **rows.counts(),
+                    **self._untold(self._data.chosen),
+                },
+                "held_out": {
+                    "dropped": self._data.held_out.dropped,
+                    **measured.counts(),
+                    **self._untold(self._data.measured),
+                },
             },
         )
+
+    def _untold(self, lessons: Sequence[Lesson]) -> dict[str, int]:
+        """How many dialogues are learned without their task; nothing of scenes."""
+        if self._plan.scenes is not None:
+            return {}
+        return {"without_task": sum(not lesson.told for lesson in lessons)}
+
+    def _inquirer(self) -> dict[str, Any]:
+        """What decides the lessons of an inquirer besides the sources; nothing of scenes."""
+        if self._plan.scenes is not None:
+            return {}
+        tasks = {"tasks": fingerprint_of(dict(self._plan.tasks))}
+        return {"samples": "a turn each", **(tasks if self._plan.tasks else {})}
 
     def _essence(self, model: Any) -> dict[str, Any]:
         """What decides the weights and their measure."""
@@ -213,6 +258,7 @@ class _Tuning:
             "train": {"name": self._data.train.name, "hash": self._data.train.hash},
             "held_out": {"name": self._data.held_out.name, "hash": self._data.held_out.hash},
             "prompts": self._data.train.prompts,
+            **self._inquirer(),
             **({"start": weights_hash(start / ADAPTER_FOLDER)} if start else {}),
             **settings,
         }
@@ -243,7 +289,7 @@ class _Tuning:
         rows = data.rows
         self._progress(stage, 0, len(rows))
         found = perplexity(model, rows, lambda done: self._progress(stage, done, len(rows)))
-        return found.as_dict()
+        return {**found.as_dict(), "dialogues": data.counts()["dialogues"]}
 
     def _missing(self) -> list[str]:
         gguf = self._plan.gguf

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from command_line import convogen
+from rich.console import Console
 from run_rows import first_tasks
 
 from convogen import Experiment, run
+from convogen.cli._shared.diasynth_tables import diasynth_tables
+from convogen.judges.fed import FOLLOW_UPS
+from convogen.reports import measure_source
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +81,15 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("judge", "table", "published"),
+    ("judge", "table", "published", "otherwise"),
     [
-        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3"),
-        ("gptscore", "4: GPTScore", "0.0039 to 0.0286"),
-        ("fed", "3: FED scores", "0.8439 to 0.9684"),
+        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "the wording of the questions is ours"),
+        ("gptscore", "4: GPTScore", "0.0039 to 0.0286", "of one that begins with Answer: there"),
+        ("fed", "3: FED scores", "0.8439 to 0.9684", "without the speakers' names"),
     ],
 )
 def test_other_judges_stand_beside_the_tables_of_diasynth(
-    judge: str, table: str, published: str, folder: Path
+    judge: str, table: str, published: str, otherwise: str, folder: Path
 ) -> None:
     keys = ("--set", "over=dialogue") if judge == "fed" else ()
     judging = ("--judge", judge, "--model", "scripted", "--n", "1", "--fresh", *keys)
@@ -92,6 +97,43 @@ def test_other_judges_stand_beside_the_tables_of_diasynth(
     assert ended.status == 0, ended.err
     assert f"DiaSynth, table {table}" in ended.out
     assert published in ended.out
+    caption = " ".join(ended.out.split())
+    assert otherwise in caption
+    assert "Scored by scripted, the published ones by Phi-3.5-mini" in caption
+
+
+def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
+    means = {name: {"value": 1.0} for name in FOLLOW_UPS}
+    judged = {
+        "aspects": means,
+        "over": "dialogue",
+        "speakers": True,
+        "model": "transformers:microsoft/Phi-3.5-mini-instruct",
+        "prompts": {},
+    }
+    (table,) = diasynth_tables({}, {"run": {"method": "convogen", "judged": {"fed": judged}}})
+    assert f"{table.caption}" == "The wording of the follow-ups is ours."
+
+
+def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
+    folder = tmp_path / "dia"
+    keys = {"n": 4, "models": "scripted", "max_failures": 9}
+    run(Experiment.load("diasynth-samsum", keys), folder)
+    found = measure_source(str(folder))
+    tables = diasynth_tables({"dia": found}, {"dia": {"method": "diasynth", "judged": {}}})
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(*tables)
+    out = console.export_text()
+    rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line[:1] == "│"}
+    nearest, pairs = f"{found.text.rouge_l_nearest:.4g}", f"{found.text.rouge_l:.4g}"
+    assert nearest != pairs
+    beside = rows["diversity, ROUGE-L between dialogues"]
+    assert nearest in beside
+    assert "0.27 to 0.3" in beside
+    alone = rows["mean ROUGE-L of all pairs, a sample"]
+    assert pairs in alone
+    assert "0.27" not in alone
+    assert f"dia has {found.text.nearest_of}, and of fewer it is lower" in " ".join(out.split())
 
 
 def test_all_judges_of_a_run_stand_together_each_with_its_own_calls(folder: Path) -> None:
@@ -103,7 +145,7 @@ def test_all_judges_of_a_run_stand_together_each_with_its_own_calls(folder: Path
         assert f"DiaSynth, table {table}" in ended.out
     (report,) = json.loads(convogen("evaluate", folder, "--json").out)["runs"]
     calls = {judge: found["cost"]["calls"] for judge, found in report["judged"].items()}
-    assert calls == {"fed": 10, "geval3": 8, "gptscore": 10}
+    assert calls == {"fed": 10, "geval3": 4, "gptscore": 10}
     assert convogen("report", folder, "--out", folder / "page").status == 0
     page = (folder / "page" / "report.md").read_text("utf-8")
     assert all(f"{judge}" in page for judge in calls)
@@ -117,7 +159,7 @@ def test_a_judges_keys_are_checked(folder: Path) -> None:
     assert "table 3" not in ended.out
     wrong = convogen(*judging, "--set", "over=turn")
     assert (wrong.status, "judge fed: over: " in wrong.complaint) == (2, True)
-    assert "keys: own_prompts, follow_ups, over, separator" in wrong.complaint
+    assert "keys: own_prompts, follow_ups, over, separator, speakers" in wrong.complaint
 
 
 def test_another_model_is_refused_until_fresh(folder: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from convogen import Experiment
 from convogen.cli._shared.numbers import finite
+from convogen.cli.main import COMMANDS
 from convogen.errors import ExperimentError
 
 SMALL = ("--set", "max_turns=2", "--set", "participants=2", "--model", "scripted")
@@ -69,3 +70,8 @@ def test_a_seed_is_read_as_it_was_written(
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_number_is_one(number: float) -> None:
     assert finite(repr(number)) == number
+
+
+def test_the_help_of_no_command_speaks_of_a_bound_that_is_none() -> None:
+    for name in COMMANDS:
+        assert "None" not in convogen(name, "--help").out

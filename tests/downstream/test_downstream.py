@@ -16,7 +16,7 @@ from endpoint_server import Answer, Asked, EndpointServer, refuse, say
 from convogen import Experiment, run
 from convogen.downstream.data import Example
 from convogen.downstream.scoring import BertScore
-from convogen.downstream.seq2seq import Training, summarise_with
+from convogen.downstream.seq2seq import Training, load_seq2seq, summarise_with
 from convogen.downstream.summarization import Summarization, summarization
 from convogen.engine.item_runner import Asking
 from convogen.errors import EndpointDown
@@ -57,7 +57,7 @@ def in_domain(tmp_path: Path) -> Path:
 
 def helpful(asked: Asked) -> Answer:
     """A summary in the dialogue's own words; a question, and the text's first words as answer."""
-    text = asked.body["messages"][-1]["content"]
+    text = asked.body["messages"][-1]["content"].rpartition("Conversation:")[2]
     if "questions that this conversation answers" in text:
         return say('{"questions": ["What is it about?"]}')
     if text.startswith("Text:"):
@@ -73,6 +73,10 @@ def summarise(
     model = ("--model", "m", "--base-url", endpoint.base_url)
     files = ("--held-out", held_out, "--checkpoint", checkpoint)
     return convogen("downstream", "summarization", folder, *files, *model, *FEW, *more)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 class TestSummarization:
@@ -116,6 +120,58 @@ class TestSummarization:
         assert json.loads(summarise(folder, held_out, t5, endpoint, *options).out) == found
         assert len(endpoint.asked) == n_asked
         assert [path.stat().st_mtime_ns for path in predictions] == written
+
+    def test_qags_as_the_authors_have_it_compares_answers_by_bertscore(
+        self, folder: Path, held_out: Path, t5: Path, bert: Path, endpoint: EndpointServer
+    ) -> None:
+        endpoint.script = helpful
+        by = ("--qags-by", "bertscore")
+        wrong = summarise(folder, held_out, t5, endpoint, *by, "--questions", "3")
+        assert (wrong.status, "add --bertscore" in wrong.complaint) == (2, True)
+        wrong = summarise(folder, held_out, t5, endpoint, *by, "--bertscore", bert)
+        assert (wrong.status, "add --questions 3" in wrong.complaint) == (2, True)
+        assert not endpoint.asked
+        options = ("--bertscore", bert, "--questions", "1")
+        plain = summarise(folder, held_out, t5, endpoint, *options)
+        assert "QAGS: F1 of the words of the answers to 1 question a dialogue" in _line(plain.out)
+        n_asked = len(endpoint.asked)
+        theirs = summarise(folder, held_out, t5, endpoint, *options, *by)
+        assert "QAGS: BERTScore of the answers to 1 question a dialogue" in _line(theirs.out)
+        assert "DiaSynth's: BERTScore, 3 questions" in _line(theirs.out)
+        assert len(endpoint.asked) == n_asked, "the answers are the same, and paid for"
+        f1, bertscore = (one.out.splitlines()[4].split("│")[2] for one in (plain, theirs))
+        assert f1 != bertscore
+
+    def test_several_held_out_files_are_one_set(
+        self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer, tmp_path: Path
+    ) -> None:
+        endpoint.script = helpful
+        other = downstream_data.write(tmp_path / "validation.jsonl", 4, first=7)
+        options = ("--held-out", other, "--json")
+        found = json.loads(summarise(folder, held_out, t5, endpoint, *options).out)
+        assert found["held_out"] == {"source": "held-out.jsonl, validation.jsonl", "dialogues": 9}
+        assert found["arms"]["base"]["ROUGE-L"]["n"] == 9
+        few = summarise(folder, held_out, t5, endpoint, *options, "--n-held-out", "2")
+        assert json.loads(few.out)["held_out"]["dialogues"] == 4
+
+    def test_the_summariser_is_shown_two_in_domain_pairs(
+        self, folder: Path, held_out: Path, in_domain: Path, t5: Path, endpoint: EndpointServer
+    ) -> None:
+        endpoint.script = helpful
+        assert summarise(folder, held_out, t5, endpoint).status == 0
+        alone = [asked.body["messages"][-1]["content"] for asked in endpoint.asked]
+        assert all(text.count("Summary:") == 1 for text in alone)
+        ended = summarise(folder, held_out, t5, endpoint, "--in-domain", in_domain)
+        assert ended.status == 0, ended.err
+        rows = [json.loads(line) for line in in_domain.read_text("utf-8").splitlines()]
+        learned = {row["summary"] for row in rows}
+        held = {json.loads(line)["summary"] for line in held_out.read_text("utf-8").splitlines()}
+        shown = [asked.body["messages"][-1]["content"] for asked in endpoint.asked[len(alone) :]]
+        assert len(shown) == len(alone)
+        for text in shown:
+            pairs = re.findall(r"Summary: (.+)", text)
+            assert len(pairs) == 2
+            assert {*pairs} <= learned - held
 
     def test_stopped_and_taken_up_again_no_summary_is_paid_for_twice(
         self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer
@@ -203,6 +259,40 @@ def test_other_encoder_decoders_read_dialogues_of_different_lengths(
     examples = [Example(text, "Anna looks for her keys.") for text in (short, long)]
     for learned in ([], examples):
         assert len(summarise_with(training, learned, [short, long], 0)) == 2
+
+
+def test_fine_tuning_is_by_default_that_of_the_authors() -> None:
+    told = Training(checkpoint="x").model_dump(exclude={"checkpoint", "dialogue_tokens"})
+    assert told == {
+        "epochs": 2,
+        "steps": None,
+        "batch": 8,
+        "accumulation": 2,
+        "learning_rate": 5e-5,
+        "warmup_steps": 50,
+        "weight_decay": 0.01,
+        "summary_tokens": 128,
+        "least_tokens": 30,
+        "length_penalty": 2.0,
+        "beams": 4,
+    }
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_checkpoints_own_bound_on_the_length_does_not_hold(tmp_path: Path, beams: int) -> None:
+    """This one would end at once, but for a bound that it brings along."""
+    folder = checkpoints.seq2seq_bart(tmp_path / "checkpoint")
+    model, tokenizer = load_seq2seq(str(folder))
+    model.final_logits_bias[0, tokenizer.eos_token_id] = 1000.0
+    model.generation_config.min_length = 9
+    model.save_pretrained(folder)
+
+    def written(least: int) -> str:
+        keys = {"beams": beams, "summary_tokens": 12, "least_tokens": least}
+        return summarise_with(Training(checkpoint=str(folder), **keys), [], ["Anna: Hi."], 0)[0]
+
+    assert written(0) == ""
+    assert written(6) != ""
 
 
 def test_that_no_model_was_named_is_said(folder: Path, held_out: Path, tmp_path: Path) -> None:

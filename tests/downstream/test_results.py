@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,20 @@ class TestQags:
         assert found == [Questions(["How much?"], ["forty"])]
         scores = qags([*found, *found, *found], ["GOOD", "BAD", ""], MODELS, self.asking(tmp_path))
         assert scores == [1.0, 0.0, 0.0]
+
+    def test_answers_may_be_compared_in_another_way_that_gets_them_as_they_are(
+        self, tmp_path: Path
+    ) -> None:
+        compared: list[tuple[Sequence[str], Sequence[str]]] = []
+
+        def alike(ours: Sequence[str], theirs: Sequence[str]) -> list[float]:
+            compared.append((ours, theirs))
+            return [0.25, 0.75]
+
+        asked = [Questions(["How much?", "Who?"], ["forty", "Ann"])]
+        asking = self.asking(tmp_path)
+        assert qags(asked, [""], MODELS, asking, alike) == [0.5]
+        assert compared == [(["not said", "not said"], ["forty", "Ann"])]
 
     def test_a_dialogue_without_questions_has_no_score(self, tmp_path: Path) -> None:
         assert qags([Questions([], [])], ["GOOD"], MODELS, self.asking(tmp_path)) == [None]

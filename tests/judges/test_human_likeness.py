@@ -16,10 +16,11 @@ from convogen.corpora.seeds import open_seeds
 from convogen.engine.judge_runner import judge_run
 from convogen.errors import ModelFault, SourceError
 from convogen.gates.judge import JudgeGate
+from convogen.judges.arena import Arena
 from convogen.judges.base import Judge
 from convogen.judges.gteval import GTEval
-from convogen.judges.human_likeness import REASON, Choice, numbered, read_choice
-from convogen.judges.reference_dialogues import CorpusFolder, real_dialogues
+from convogen.judges.human_likeness import REASON, Choice, TuringJudge, numbered, read_choice
+from convogen.judges.reference_dialogues import CorpusFolder, pair_by_seed, real_dialogues
 from convogen.judges.unieval import UniEval
 from convogen.judges.verdict_files import load_verdicts
 from convogen.models.backends.scripted import Script, ScriptedModel
@@ -227,6 +228,116 @@ def test_nothing_said_passes_for_another_utterance(texts: list[str]) -> None:
     assert all(len(line) < 80 for line in lines)
 
 
+def test_line_breaks_are_seen_and_blanks_are_not() -> None:
+    turns = [Turn(speaker="user", text="  - bread\r\n\n\u2028- jam   and\ttea\n"), *turns_of("ok")]
+    assert numbered(turns, 200).split("\n")[0] == "[1] user: - bread ⏎ ⏎ ⏎ - jam and tea"
+
+
+def turns_of(*texts: str) -> list[Turn]:
+    return [Turn(speaker="user", text=text) for text in texts]
+
+
+PROTOCOL_JUDGES = [UniEval, GTEval, Arena]
+
+
+@pytest.mark.parametrize("kind", PROTOCOL_JUDGES)
+def test_the_reason_may_come_before_the_choice(kind: type[TuringJudge], tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        choice = {"unieval": "No", "gteval": "Both", "arena": "tie"}[kind.name]
+        return json.dumps({"reason": "It is short.", "choice": choice})
+
+    source = corpus(tmp_path / "c.jsonl", SAID)
+    for first in (False, True):
+        folder = tmp_path / f"{first}"
+        folder.mkdir()
+        [score] = judged(folder, kind(reason_first=first), script, source, source)
+        assert score.explanation == "It is short."
+    last, first = ([*request.schema["properties"]] for request in asked if request.schema)
+    assert (last[0], last[-1]) == ("choice", "reason")
+    assert (first[0], first[1]) == ("reason", "choice")
+    said = [request.messages[-1].content.split("Answer with")[1] for request in asked]
+    assert said[0].index('"choice"') < said[0].index('"reason"')
+    assert said[1].index('"reason"') < said[1].index('"choice"')
+
+
+def test_judges_are_told_what_speaks_for_whom(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def script(request: Request) -> str:
+        asked.append(request.messages[-1].content)
+        return '{"choice": "No"}' if "DIALOGUE" in asked[-1] else '{"choice": "Both"}'
+
+    source = corpus(tmp_path / "c.jsonl", ("Line one\nline two", "ok", "more"))
+    for judge in (UniEval(), GTEval()):
+        folder = tmp_path / judge.name
+        folder.mkdir()
+        judged(folder, judge, script, source, source)
+    for text in asked:
+        assert "Speaks for a program: " in text
+        assert "Speaks for a person: " in text
+        assert "Line one ⏎ line two" in text
+
+
+def errands(path: Path, *roles: tuple[object, str, str], method: str | None = None) -> Path:
+    rows: list[dict[str, Any]] = []
+    for at, (person, goal, said) in enumerate(roles):
+        named = {"situation": goal} if method else {"goal": goal}
+        context = named | ({"persona_id": person} if person is not None else {})
+        turns = [{"speaker": "user", "text": said}, {"speaker": "assistant", "text": "Yes."}]
+        row = {"id": f"r{at}", "task": at, "method": method, "context": context, "turns": turns}
+        rows.append(row)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_role_plays_are_paired_by_person_and_goal(tmp_path: Path) -> None:
+    """The human ones are in another order, and none begins as the simulated one does."""
+    real = errands(
+        tmp_path / "r.jsonl",
+        ("p2", "Plan a trip", "genuine: p2 trip"),
+        ("p1", "bake  bread", "genuine: p1 bread"),
+        ("p1", "Plan a trip", "genuine: p1 trip"),
+        ("p1", "Bake bread", "a second one of the same"),
+    )
+    made = errands(
+        tmp_path / "g.jsonl",
+        ("p1", "Bake bread", "p1 bread"),
+        ("p1", "Plan a trip", "p1 trip"),
+        ("p2", "Plan a trip", "p2 trip"),
+        method="roleplay",
+    )
+
+    def script(request: Request) -> str:
+        text = request.messages[1].content
+        [said] = {one for one in ("p1 bread", "p1 trip", "p2 trip") if one in text}
+        assert f"genuine: {said}" in text
+        return '{"choice": "Both", "reason": "."}'
+
+    assert len(judged(tmp_path, GTEval(), script, made, real)) == 3
+    other = errands(tmp_path / "o.jsonl", ("p9", "Bake bread", "x"), method="roleplay")
+    with pytest.raises(
+        SourceError, match=r"which has 'p9 wants: bake bread'; give dialogues whose"
+    ):
+        judged(tmp_path, GTEval(), script, other, real)
+
+
+def test_role_plays_without_a_persona_id_are_paired_only_on_the_same_goal(tmp_path: Path) -> None:
+    """Task 1 is of another goal where the runs have other numbers of goals."""
+    first = errands(
+        tmp_path / "a.jsonl", (None, "Bake", "x"), (None, "Fly", "y"), method="roleplay"
+    )
+    second = errands(
+        tmp_path / "b.jsonl", (None, "Bake", "u"), (None, "Swim", "v"), method="roleplay"
+    )
+    runs = [CorpusFolder(str(path), tmp_path / path.stem) for path in (first, second)]
+    pair, beside = pair_by_seed(*runs, tmp_path / "out")
+    [one] = pair.conversations()
+    assert [turn.text for turn in beside.of(one, 0)] == ["u", "Yes."]
+
+
 def test_real_and_generated_are_shuffled_and_the_verdict_told_in_one_order(
     tmp_path: Path,
 ) -> None:
@@ -326,10 +437,10 @@ def test_without_real_dialogues_it_says_what_to_name(tmp_path: Path) -> None:
 
 
 class ShortContext(ScriptedModel):
-    """Refuses what is longer than 2,000 characters."""
+    """Refuses what is longer than 3,200 characters."""
 
     async def complete(self, request: Request) -> ModelReply:
-        if sum(len(message.content) for message in request.messages) > 2_000:
+        if sum(len(message.content) for message in request.messages) > 3_200:
             raise ModelFault("context_length", "too long")
         return await super().complete(request)
 

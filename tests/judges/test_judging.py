@@ -90,7 +90,10 @@ def test_the_explanation_is_in_the_context_of_the_score(folder: Path) -> None:
     assert score.messages[:2] == why.messages
     assert [message.role for message in score.messages[2:]] == ["assistant", "user"]
     assert score.messages[2].content == "Because of the tea."
-    assert "from 1 (not at all) to 5" in score.messages[3].content
+    told = score.messages[3].content.splitlines()
+    assert [line[0] for line in told[1:6]] == ["5", "4", "3", "2", "1"]
+    assert "no occasion" not in told[3]
+    assert "an occasion to show, the score is 3." in told[6]
     assert len(asked) == 2 * len(GENERATED)
 
 

@@ -14,7 +14,7 @@ from convogen import Experiment, run
 from convogen.engine.judge_runner import judge_run
 from convogen.judges.base import Judge
 from convogen.judges.fed import FOLLOW_UPS, Fed, FollowUps
-from convogen.judges.geval import QUALITIES, GEval3
+from convogen.judges.geval3 import QUALITIES, GEval3
 from convogen.judges.gptscore import QUESTIONS, GPTScore
 from convogen.models.backends.scripted import Script, ScriptedModel
 from convogen.models.base import ModelReply, Request, TokenLogprob
@@ -67,6 +67,51 @@ class TestFed:
         (score,) = scores(folder, judge, lambda _: "[[-19.0, 18], [-1.0, 2]]")
         assert score.value == pytest.approx(1.0)
 
+    def test_speakers_names_stay_and_the_other_one_says_what_is_next(self, folder: Path) -> None:
+        asked: list[Request] = []
+
+        def script(request: Request) -> str:
+            asked.append(request)
+            return "[[-19.0, 18], [-1.0, 2]]"
+
+        kinds = {"kind": FollowUps(negative=("Bad.",))}
+        scores(folder, Fed(follow_ups=kinds, speakers=True, over="dialogue"), script)
+        one = next(load_run(folder).conversations())
+        lines = asked[0].messages[0].content.splitlines()
+        assert lines == [f"{turn.speaker}: {turn.text}" for turn in one.turns]
+        speakers = list(dict.fromkeys(turn.speaker for turn in one.turns))
+        other = next(name for name in speakers if name != one.turns[-1].speaker)
+        assert asked[0].continuations == (f"{other}: Bad.",)
+
+    @pytest.mark.parametrize(
+        ("model", "keys", "separator"),
+        [
+            ("transformers:microsoft/DialoGPT-large", {}, "<|endoftext|>"),
+            ("transformers:microsoft/DialoGPT-large", {"separator": " / "}, " / "),
+            ("transformers:microsoft/Phi-3.5-mini-instruct", {}, "\n"),
+        ],
+    )
+    def test_the_separator_is_what_the_model_was_trained_with(
+        self, model: str, keys: dict[str, str], separator: str, folder: Path
+    ) -> None:
+        asked: list[str] = []
+
+        def script(request: Request) -> str:
+            asked.append(request.messages[0].content)
+            return json.dumps([[-19.0, 18], *[[-1.0, 2]] * len(request.continuations or ())])
+
+        judge = Fed(follow_ups={"kind": FollowUps(negative=("Bad.",))}, **keys)
+        spec = ModelSpec(name=model)
+        judge_run(folder, judge, spec, open_model=lambda _: ScriptedModel(script), fresh=True)
+        one = next(load_run(folder).conversations())
+        assert asked[1:] == ["".join(f"{turn.text}{separator}" for turn in one.turns)]
+
+    def test_what_is_as_it_was_has_the_fingerprint_it_had(self) -> None:
+        """Else scores that were begun before could not be gone on with."""
+        essence = Fed().suited(SCRIPTED).fingerprint_inputs
+        assert set(essence) == {"judge", "prompts", "follow_ups", "over", "separator"}
+        assert essence["separator"] == "\n"
+
 
 class TestGPTScore:
     JUDGE = GPTScore(questions={"depth": QUESTIONS["depth"]}, samples=4)
@@ -112,16 +157,24 @@ class TestGPTScore:
         assert (score.method, score.reason) == ("samples", "1 of 4 replies were no answer")
 
 
-def test_geval_asks_of_four_qualities_from_1_to_3(folder: Path) -> None:
+def test_geval3_asks_once_for_each_of_four_qualities_on_an_anchored_scale(folder: Path) -> None:
     asked: list[str] = []
 
-    def script(request: Request) -> str:
+    def script(request: Request) -> list[TokenLogprob]:
         asked.append(request.messages[-1].content)
-        return "3" if request.choices else "It is lively."
+        return [TokenLogprob("3", log(0.6), (("3", log(0.6)), ("2", log(0.2)), ("So", log(0.2))))]
 
     found = scores(folder, GEval3(), script)
-    assert [(score.aspect, score.value) for score in found] == [(name, 3.0) for name in QUALITIES]
-    assert sum("from 1 (poor) to 3 (good)" in text for text in asked) == len(QUALITIES)
+    assert [score.aspect for score in found] == list(QUALITIES)
+    assert [score.value for score in found] == [pytest.approx((3 * 0.6 + 2 * 0.2) / 0.8)] * 4
+    assert all(score.explanation is None for score in found)
+    assert len(asked) == 4
+    for text, quality in zip(asked, QUALITIES.values(), strict=True):
+        assert quality in text
+        assert "one whole number from 1 to 3 and nothing else" in text
+    assert "accurate" in asked[-1]
+    experience = next(load_run(folder).experiences())
+    assert not any(experience.situation in text for text in asked)
 
 
 @pytest.mark.parametrize("judge", [Fed(), GPTScore(), GEval3()])

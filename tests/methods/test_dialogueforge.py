@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import pytest
 from command_line import convogen
 
 from convogen import Experiment, Run, load_run, run
+from convogen.cli.run import load_with, notices
 from convogen.corpora.seeds import open_seeds, seed_dialogues
 from convogen.engine.replay import replay_run
-from convogen.errors import SourceError
+from convogen.errors import ExperimentError, SourceError
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 
 SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
+ALL_SCRIPTED = ("--model", "scripted", "--model", "responder=scripted")
 ALL = 6
 """Its seeds; a seventh dialogue is too short for one."""
 
@@ -248,7 +251,7 @@ def test_a_run_without_seeds_has_no_real_dialogues(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_path: Path) -> None:
-    words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", "--model", "scripted"]
+    words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", *ALL_SCRIPTED]
     played = convogen(*words, "--n", "2", "--out", tmp_path / "run")
     assert played.status == 0
     assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
@@ -256,13 +259,206 @@ def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_pat
     assert "asked for: 2 of 6" in played.err
 
 
+EXPERIMENTS = [f"dialogueforge-{data}{cap}" for data in ("arena", "oasst1") for cap in ("", "-12")]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_papers_experiments_begin_with_a_real_exchange(name: str, tmp_path: Path) -> None:
+    loaded = Experiment.load(name, {"seeds": str(SEEDS)})
+    parameters = loaded.method.model_dump()
+    assert parameters["utterances"] == (12 if name.endswith("-12") else 6)
+    assert (parameters["opening"], parameters["conclude"]) == (2, False)
+    assert loaded.model("responder").name == "gpt-4o-mini"
+    here = Experiment.load(name, {"seeds": str(SEEDS), "models": "scripted", "n": 1})
+    done = run(here, tmp_path / "run", open_model=lambda _: ScriptedModel(saying(*ON)))
+    [one] = done.conversations()
+    real = seed_dialogues(done)[one.context["seed"]]
+    assert [turn.text for turn in one.turns[:2]] == [turn.text for turn in real[:2]]
+    assert [turn.origin for turn in one.turns[:3]] == ["starter", "starter", "agent"]
+
+
+URL = "http://127.0.0.1:9/v1"
+OTHER = "http://127.0.0.1:8/v1"
+
+
+@pytest.mark.parametrize(
+    ("options", "responder", "inquirer"),
+    [
+        ([], ("gpt-4o-mini", None), ("smollm2-135m", None)),
+        (["--model", "m"], ("gpt-4o-mini", None), ("m", None)),
+        (["--model", "m", "--base-url", URL], ("gpt-4o-mini", None), ("m", URL)),
+        (["--base-url", URL], ("gpt-4o-mini", None), ("default", URL)),
+        (["--model", "responder=r", "--base-url", URL], ("r", URL), ("smollm2-135m", None)),
+        (["--model", "m", "--model", "responder=r"], ("r", None), ("m", None)),
+        (["--model", "m", "--base-url", f"responder={OTHER}"], ("gpt-4o-mini", OTHER), ("m", None)),
+        (["--model", "m", "--set", "models.responder=r"], ("r", None), ("m", None)),
+    ],
+)
+def test_a_model_for_all_roles_leaves_the_responder_as_it_is(
+    options: list[str], responder: tuple[str, str | None], inquirer: tuple[str, str | None]
+) -> None:
+    given: dict[str, list[str]] = {"--model": [], "--base-url": [], "--set": []}
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        given[option].append(value)
+    keys = {"seeds": str(SEEDS)} | dict(one.split("=", 1) for one in given["--set"])
+    loaded = load_with("dialogueforge-arena", keys, given["--model"], given["--base-url"], ())
+    for role, expected in (("responder", responder), ("inquirer", inquirer)):
+        spec = loaded.model(role)
+        assert (spec.name, spec.base_url) == expected
+
+
+def test_a_price_for_all_is_not_that_of_a_fixed_model() -> None:
+    keys = {"seeds": str(SEEDS)}
+    loaded = load_with("dialogueforge-arena", keys, ["m"], [], ["1,2"])
+    assert loaded.model("responder").price is None
+    assert loaded.model("inquirer").price is not None
+    named = load_with("dialogueforge-arena", keys, ["m"], [], ["responder=3,4"])
+    assert named.model("responder").price is not None
+
+
+def test_what_is_fixed_is_said_and_a_role_that_is_none_is_refused() -> None:
+    lines = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, ["m"], [], ()))
+    assert any(line.startswith("responder: gpt-4o-mini, which --model alone") for line in lines)
+    alone = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, [], [], ()))
+    assert any(line.startswith("no model named for inquirer, summarizer") for line in alone)
+    with pytest.raises(ExperimentError, match="fixed_models: unknown key 'chatbot'"):
+        experiment(fixed_models=["chatbot"])
+
+
+def test_a_grid_over_inquirers_is_one_command_and_gives_the_papers_table(tmp_path: Path) -> None:
+    words = ["ablate", "dialogueforge-oasst1", "--n", "2", "--out", tmp_path / "grid", "--json"]
+    words += ["--set", f"seeds={SEEDS}", "--model", "responder=scripted"]
+    vary = "models.inquirer=scripted,{name: scripted, timeout_s: 9}"
+    ended = convogen(*words, "--vary", "utterances=6,12", "--vary", vary)
+    assert "are the same" in ended.complaint  # a time-out makes no other data
+    ended = convogen(*words, "--vary", "models.inquirer=scripted", "--vary", "utterances=6,12")
+    assert ended.status == 0, ended.err
+    cells = json.loads(ended.out)["cells"]
+    assert [cell["means"]["turns"]["value"] for cell in cells.values()] == [6.0, 12.0]
+    runs = [cell["run"] for cell in cells.values()]
+    judged = convogen("evaluate", *runs, "--judge", "unieval", "--model", "scripted", "--json")
+    assert judged.status in (0, 1), judged.err
+    for folder in runs:
+        scores = [json.loads(line) for line in scored_lines(folder)]
+        assert len(scores) == 2
+    table = convogen("verdicts", *runs, "--protocol", "unieval", "--table", "--json")
+    [change] = json.loads(table.out)["degradation"]
+    assert (change["model"], change["from"], change["to"]) == ("scripted", 6, 12)
+
+
+def scored_lines(folder: str) -> list[str]:
+    return (Path(folder) / "scores" / "unieval.jsonl").read_text("utf-8").splitlines()
+
+
 def test_a_dry_run_counts_the_seeds_that_failed(tmp_path: Path) -> None:
     """Task 4 fails, the scripted model's summary is none: five of six are to be expected."""
-    words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", "--model", "scripted"]
+    words = ["run", "dialogueforge-arena", "--set", f"seeds={SEEDS}", *ALL_SCRIPTED]
     words += ["--out", str(tmp_path / "run"), "--dry-run", "--pilot", "6", "--json"]
     found = json.loads(convogen(*words).out)
     assert (found["n"], found["seen"]) == (5, 5)
     assert "no call is made" in convogen(*words).err
+
+
+LONG = "Copper tape keeps them away. " * 30
+
+
+@pytest.mark.parametrize("reply", ["Answer.", LONG])
+def test_after_a_long_answer_the_inquirer_is_reminded_of_its_voice(
+    reply: str, tmp_path: Path
+) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        if request.role == "inquirer":
+            asked.append(request)
+            return ON[len(asked)]
+        return f"{len(asked)}. {reply}"
+
+    [one] = play(tmp_path, script, n=1, utterances=5).conversations()
+    reminded = [m.content for m in asked[-1].messages if "chatbot's length" in m.content]
+    assert len(reminded) == (2 if reply == LONG else 0)
+    assert all(f'"{one.turns[0].text}"' in text for text in reminded)
+
+
+def test_the_inquirer_is_told_to_go_on_in_its_own_voice_and_that_it_may_wander(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    def script(request: Request) -> str:
+        if request.role == "inquirer":
+            asked.append(request.messages[0].content)
+        return saying(*ON)(request)
+
+    play(tmp_path, script, n=1)
+    for words in ("Go on in its voice", "language", "capitals", "slips", "as long", "may wander"):
+        assert words in asked[0]
+
+
+def lengths_of(folder: Path, script: Script, **keys: object) -> list[list[int | None]]:
+    done = play(folder, script, match_lengths=True, utterances=8, **keys)
+    return [
+        [turn.target_words for turn in one.turns if turn.speaker == "user"]
+        for one in done.conversations()
+    ]
+
+
+def obedient(request: Request) -> str:
+    """An inquirer that writes as many words as it is asked for, no two messages alike."""
+    at = sum(message.role == "assistant" for message in request.messages)
+    if request.role == "summarizer":
+        return "You want your sourdough bread less flat."
+    found = re.search(r"in about (\d+) words?", request.messages[-1].content)
+    if request.role == "responder":
+        assert found is None
+        return f"Answer {at}."
+    assert found is not None
+    return " ".join(f"x{at}{word}" for word in range(int(found[1])))
+
+
+def test_lengths_are_those_of_real_turns_of_other_seeds(tmp_path: Path) -> None:
+    """Those of one other dialogue in their order, then of another; never those of its own."""
+    seeds = open_seeds(str(SEEDS), None, 6).seeds
+    runs = [
+        [len(turn.text.split()) for turn in seed.turns if turn.speaker == "user"][1:]
+        for seed in seeds
+    ]
+    found = lengths_of(tmp_path, obedient)
+    assert found == lengths_of(tmp_path / "again", obedient, concurrency=1)
+    assert len(found) == len(seeds)
+    for at, (first, *targets) in enumerate(found):
+        assert first is None  # the seed's own message
+        others = [lengths for other, lengths in enumerate(runs) if other != at]
+        assert targets[:2] in others
+        assert any(one[:1] == targets[2:] for one in others)
+    assert len({tuple(targets) for targets in found}) > 1
+
+
+def test_a_message_far_from_its_length_is_asked_for_again_and_the_nearest_is_kept(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    replies = iter([14, 11, 12] * 9)
+
+    def script(request: Request) -> str:
+        if request.role == "responder":
+            return f"Answer {len(told)}."
+        told.append(request.messages[-1].content)
+        return " ".join(f"slugs{len(told)}x{word}" for word in range(next(replies)))
+
+    [one] = play(tmp_path, script, n=1, utterances=3, match_lengths=True).conversations()
+    last = one.turns[2]
+    assert len(last.text.split()) == 11
+    assert (last.lapse, last.reasks) == ("too_long", ["too_long"] * 2)
+    assert last.target_words is not None
+    assert str(last.target_words) in told[1].split("(")[-1]
+
+
+def test_lengths_cannot_be_matched_to_one_seed(tmp_path: Path) -> None:
+    alone = tmp_path / "one.jsonl"
+    alone.write_text(SEEDS.read_text("utf-8").splitlines()[0], "utf-8")
+    with pytest.raises(SourceError, match="give more seeds"):
+        play(tmp_path, seeds=str(alone), match_lengths=True)
 
 
 def test_exported_it_is_a_chat_and_the_card_says_whose_words_it_begins_with(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -14,6 +13,16 @@ from typing import Any
 import pytest
 from checkpoints import encoder
 from command_line import convogen
+from diasynth_runs import (
+    REASONED,
+    Answers,
+    Counting,
+    dialogue,
+    played,
+    sensible,
+    small,
+    step,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,73 +31,19 @@ from convogen.engine.branch import replay_conversation
 from convogen.engine.replay import replay_run
 from convogen.errors import (
     ConvogenError,
-    EndpointDown,
     ExperimentError,
     ModelConfigError,
     SourceError,
 )
-from convogen.methods.diasynth.examples import CHARACTERISTICS
 from convogen.methods.diasynth.plan import DialoguePlan
-from convogen.models.backends.scripted import NAMES, ScriptedModel, improvise
+from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS
+from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.backends.sentence_encoder import sentence_similarity
-from convogen.models.base import ModelReply, Request
+from convogen.models.base import Request
 from convogen.storage.run_folder import Run
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.jsonl")
-Answers = Callable[[Request], str]
-
-
-def small(tmp_path: Path, **keys: Any) -> Experiment:
-    """Two topics, two subtopics each, three personas for each: twelve dialogues."""
-    topics = tmp_path / "topics.txt"
-    topics.write_text("# what people talk about\nChess\n\nTea\n", "utf-8")
-    sizes = {"n_subtopics": 2, "n_personas": 3, "turns": [2, 4], "topics": str(topics)}
-    return Experiment(
-        {"name": "small", "method": "diasynth", "models": "scripted", **sizes, **keys}
-    )
-
-
-def step(request: Request) -> str:
-    """What a request asks for: subtopics, personas, turns or a starter."""
-    assert request.schema is not None
-    return list(request.schema["properties"])[-1]
-
-
-def sensible(request: Request) -> str:
-    """What the scripted model says; personas have names of their own, and everybody speaks."""
-    reply = improvise(request)
-    data: Any = json.loads(reply) if request.schema is not None else {}
-    for nth, persona in enumerate(data.get("personas", [])):
-        persona |= {"name": NAMES[nth], "about": f"{persona['about']}, all day long"}
-    for nth, turn in enumerate(data.get("turns", [])):
-        turn["speaker"] = speakers(request)[nth % len(speakers(request))]
-    return json.dumps(data) if data else reply
-
-
-def speakers(request: Request) -> list[str]:
-    """The names of those who may speak in the dialogue that is asked for."""
-    assert request.schema is not None
-    return request.schema["$defs"]["DraftTurn"]["properties"]["speaker"]["enum"]
-
-
-class Counting(ScriptedModel):
-    """The scripted model; it counts what it answered, and is down after so many answers."""
-
-    def __init__(self, answers: Answers = sensible, down_after: int | None = None) -> None:
-        super().__init__(answers)
-        self.asked: list[Request] = []
-        self._down_after = down_after
-
-    async def complete(self, request: Request) -> ModelReply:
-        if len(self.asked) == self._down_after:
-            raise EndpointDown("the endpoint is down")
-        self.asked.append(request)
-        return await super().complete(request)
-
-
-def played(experiment: Experiment, folder: Path, answers: Answers = sensible) -> Run:
-    return run(experiment, folder, open_model=lambda _: ScriptedModel(answers))
 
 
 def data_set(folder: Path) -> list[bytes]:
@@ -347,14 +302,6 @@ def test_a_line_of_topics_that_begins_with_blanks_and_a_mark_is_a_comment(tmp_pa
 # The dialogue
 
 
-def dialogue(request: Request, turns: list[tuple[int, str]]) -> str:
-    """A reply of these turns; a number is a person's place among those who may speak."""
-    names = speakers(request)
-    said = [{"speaker": names[who] if who >= 0 else "Nobody", "text": text} for who, text in turns]
-    settled = {name: f"the {name}" for name in CHARACTERISTICS}
-    return json.dumps({"characteristics": settled, "turns": said})
-
-
 def one_dialogue(tmp_path: Path, turns: list[tuple[int, str]], **keys: Any) -> Run:
     def answers(request: Request) -> str:
         return dialogue(request, turns) if step(request) == "turns" else sensible(request)
@@ -376,7 +323,10 @@ def test_a_dialogue_and_what_was_settled_before_it(tmp_path: Path) -> None:
     assert len(CHARACTERISTICS) == 10
     assert one.context["topic"] == "Chess"
     assert experience.topic == one.context["subtopic"]
+    assert one.context["reasoning"] == REASONED
     assert experience.relations == "the familiarity"
+    feelings = (f"{name}: {name} is in mood {at}" for at, name in enumerate(one.participants))
+    assert one.context["characteristics"][FEELINGS] == "; ".join(feelings)
     assert experience.starter.text == TALK[0][1]
     assert one.usage is not None
     assert one.usage.completion_tokens > 0

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
-from convogen.errors import ExperimentError, SourceError
+from convogen.errors import ExperimentError, ModelFault, SourceError
 from convogen.experiment.experiment import shipped_experiments
 from convogen.methods.roleplay.method import Roleplay
-from convogen.methods.roleplay.people import FEATURES, goals_of, people
+from convogen.methods.roleplay.people import goals_of
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 
@@ -77,6 +75,11 @@ def test_a_dialogue_is_algorithm_1(tmp_path: Path) -> None:
     assert [text for role, text in last if role == "assistant"] == ['"First?"', '"Second?"']
     assert ["Answer 1." in last[3][1], "Answer 2." in last[5][1]] == [True, True]
 
+    follow_up = last[5][1]
+    assert follow_up.index("still open") < follow_up.index("FINISH")
+    assert last[0][1].startswith("You are this person: ")
+    assert "one part of your goal" in last[0][1]
+
     memory = told.contents("responder", 1)
     assert memory[1:] == [("user", "First?"), ("assistant", "Answer 1."), ("user", "Second?")]
     assert memory[0][0] == "system"
@@ -112,27 +115,111 @@ def test_outputs_are_made_anew_a_bounded_number_of_times_and_counted(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("inquirer", "responder", "kind", "stage"),
+    ("inquirer", "responder", "kind"),
     [
-        (["no quotes"] * 3, [], "no_prompt", "turn 1"),
-        (['"One?"', *["and so on " * 9] * 3], [], "no_prompt", "turn 2"),
-        (['"One?"', *['"' + "and so on " * 9 + '"'] * 3], [], "incoherent_inquirer", "turn 2"),
-        (['"One?"'], ["and so on " * 9] * 3, "incoherent_responder", "turn 1"),
-        (['"One?"'], [" "] * 3, "empty_response", "turn 1"),
+        (["no quotes"] * 3, [], "no_prompt"),
+        (['"' + "and so on " * 9 + '"'] * 3, [], "incoherent_inquirer"),
+        (['"One?"'], ["and so on " * 9] * 3, "incoherent_responder"),
+        (['"One?"'], [" "] * 3, "empty_response"),
     ],
 )
-def test_a_dialogue_that_cannot_be_saved_is_a_failure_on_record(
-    inquirer: list[str], responder: list[str], kind: str, stage: str, tmp_path: Path
+def test_a_dialogue_without_an_exchange_is_a_failure_on_record(
+    inquirer: list[str], responder: list[str], kind: str, tmp_path: Path
 ) -> None:
     result = play(tmp_path, Told(inquirer, responder))
     assert not list(result.conversations())
     (failure,) = result.failures()
-    assert (failure.kind, failure.stage) == (kind, stage)
+    assert (failure.kind, failure.stage) == (kind, "turn 1")
     assert failure.counts is not None
     assert (failure.counts[kind], failure.counts["regenerated"]) == (3, 2)
     assert failure.message.endswith("after 3 outputs")
     assert failure.usage is not None
     assert result.manifest["complete"] is True
+
+
+LATE: list[tuple[list[str], list[str], str, list[str]]] = [
+    (["no quotes"] * 3, [], "no_prompt", ["no_prompt"] * 3),
+    (["and so on " * 9] * 3, [], "no_prompt", ["no_prompt"] * 3),
+    (['"' + "and so on " * 9 + '"'] * 3, [], "incoherent", ["incoherent_inquirer"] * 3),
+    (['"Two?"'], ["and so on " * 9] * 3, "incoherent", ["incoherent_responder"] * 3),
+    (['"Two?"'], [" "] * 3, "empty_response", ["empty_response"] * 3),
+]
+
+
+@pytest.mark.parametrize(("inquirer", "responder", "ended", "refused"), LATE)
+def test_a_dialogue_that_breaks_late_stands_as_far_as_it_came(
+    inquirer: list[str], responder: list[str], ended: str, refused: list[str], tmp_path: Path
+) -> None:
+    """Algorithm 1 ends the loop and D stands."""
+    told = Told(['"One?"', *inquirer], ["Uno.", *responder])
+    (dialogue,) = play(tmp_path, told).conversations()
+    assert [turn.text for turn in dialogue.turns] == ["One?", "Uno."]
+    assert (dialogue.ended, dialogue.refused) == (ended, refused)
+    assert dialogue.context["counts"]["regenerated"] == 2
+
+
+@pytest.mark.parametrize(("inquirer", "responder", "ended", "refused"), LATE)
+def test_it_is_a_failure_for_who_wants_whole_dialogues(
+    inquirer: list[str], responder: list[str], ended: str, refused: list[str], tmp_path: Path
+) -> None:
+    told = Told(['"One?"', *inquirer], ["Uno.", *responder])
+    (failure,) = play(tmp_path, told, broken="drop").failures()
+    assert (failure.kind, failure.stage) == (refused[-1], "turn 2")
+
+
+def test_without_regenerations_a_late_failure_ends_it_at_once(tmp_path: Path) -> None:
+    told = Told(['"One?"', "no quotes"])
+    (dialogue,) = play(tmp_path, told, regenerations=0).conversations()
+    assert (dialogue.ended, dialogue.refused) == ("no_prompt", ["no_prompt"])
+    assert len(told.asked["inquirer"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["content_filter", "refusal", "bad_request"])
+def test_what_an_endpoint_refuses_late_ends_it(kind: str, tmp_path: Path) -> None:
+    told = Told(['"One?"', '"Two?"'])
+
+    def script(request: Request) -> str:
+        if len(told.asked["responder"]) == 1 and request.role == "responder":
+            raise ModelFault(kind, "not this")
+        return told(request)
+
+    (dialogue,) = play(tmp_path, script).conversations()
+    assert [turn.text for turn in dialogue.turns] == ["One?", "Answer 1."]
+    assert (dialogue.ended, dialogue.refused) == (kind, [kind])
+
+
+TABLE = """| race | speed |
+| --- | --- | --- | --- | --- | --- |
+| 50 m | 6 |
+| --- | --- | --- | --- | --- | --- |"""
+CODE = "Here:\n```python\n" + "t.forward(90)\nt.left(90)\n" * 6 + "```\nRun it."
+
+
+@pytest.mark.parametrize("response", [TABLE, CODE, "Well ... - - - - - - - done."])
+def test_code_tables_and_punctuation_are_counted_but_end_nothing(
+    response: str, tmp_path: Path
+) -> None:
+    """Algorithm 2 counts to the letter; the dialogue goes on."""
+    told = Told(['"One?"', '"Two?"', "FINISH"], [response, "Fine."])
+    (dialogue,) = play(tmp_path, told, regenerations=0).conversations()
+    assert (len(dialogue.turns), dialogue.ended) == (4, "goal")
+    assert dialogue.turns[1].text == response
+    assert dialogue.turns[1].faults == ["incoherent_responder"]
+    assert dialogue.context["counts"]["incoherent_responder"] == 1
+
+
+def test_an_inquirer_may_send_code_that_repeats_itself(tmp_path: Path) -> None:
+    told = Told([f'"Why? {CODE}"', "FINISH"])
+    (dialogue,) = play(tmp_path, told, regenerations=0).conversations()
+    assert dialogue.turns[0].text == f"Why? {CODE}"
+    assert dialogue.turns[0].faults == ["incoherent_inquirer"]
+
+
+def test_faults_stand_on_the_turn_they_were_taken_from(tmp_path: Path) -> None:
+    told = Told(['"One?"', '"How?" or "Why?"', '"Thank you!"', "FINISH"])
+    (dialogue,) = play(tmp_path, told).conversations()
+    found = [turn.faults for turn in dialogue.turns]
+    assert found == [None, None, ["several_prompts"], None, ["stop_missed"], None]
 
 
 def test_without_regenerations_the_first_failure_ends_it(tmp_path: Path) -> None:
@@ -247,35 +334,6 @@ def test_the_plan_is_every_persona_with_every_goal_and_failures_take_no_other_pl
     assert experiment(**plan).n == 6
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    n=st.integers(1, 30),
-    features=st.lists(st.sampled_from(FEATURES), unique=True),
-    seed=st.integers(0, 9),
-)
-def test_fewer_features_tell_less_of_the_same_people(
-    n: int, features: list[str], seed: int
-) -> None:
-    told = [one.text or "" for one in people(n, features, seed)]
-    whole = [one.text or "" for one in people(n, FEATURES, seed)]
-    assert len(set(whole)) == n
-    for some, full in zip(told, whole, strict=True):
-        assert set(some.removeprefix("a person").strip(" ,").split(", ")) <= {
-            "",
-            *full.removeprefix("a person").strip(" ,").split(", "),
-        }
-    assert told == [one.text for one in people(n + 5, features, seed)][:n]
-    if not features:
-        assert set(told) == {"a person"}
-
-
-def test_a_persona_is_one_sentence_of_its_features() -> None:
-    (one,) = people(1, ("age", "native_english"), 0)
-    assert one.text is not None
-    assert one.text.startswith("a person aged ")
-    assert one.text.endswith(("as a first language", "whose first language is not English"))
-
-
 def test_people_may_be_of_a_hub(tmp_path: Path) -> None:
     (tmp_path / "hub.jsonl").write_text('{"persona": "a baker"}\n{"persona": "a pilot"}\n', "utf-8")
     hub = {"persona_source": str(tmp_path / "hub.jsonl"), "personas": 2}
@@ -350,6 +408,28 @@ def test_the_shipped_goals_are_ten_over_three_domains() -> None:
     goals = Roleplay().wanted
     assert len({one.name for one in goals}) == 10
     assert {one.domain for one in goals} == {"maths", "coding", "general knowledge"}
+
+
+PAPERS = [f"roleplay-{name}" for name in ("gpt4", "llama-2", "mixtral", "vicuna")]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_experiments_are_run_as_in_the_paper(name: str) -> None:
+    """Appendix B: the models' own defaults, 1k and 4k tokens; a failure ends a dialogue."""
+    given = Experiment.load(name)
+    assert isinstance(given.method, Roleplay)
+    assert (given.method.regenerations, given.method.broken) == (0, "keep")
+    for role, tokens in (("inquirer", 1000), ("responder", 4000)):
+        assert given.sampling(role).model_dump(exclude_none=True) == {"max_tokens": tokens}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_an_experiment_that_sends_no_temperature_is_the_same_once_written(
+    name: str, tmp_path: Path
+) -> None:
+    given = Experiment.load(name)
+    (tmp_path / "again.yaml").write_text(given.to_yaml(), "utf-8")
+    assert Experiment.load(tmp_path / "again.yaml").fingerprint == given.fingerprint
 
 
 @pytest.mark.parametrize("name", [n for n in shipped_experiments() if n.startswith("roleplay-")])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import convogen
 from convogen.methods.roleplay.failures import (
     Family,
     faults_of_prompt,
+    goes_round,
     is_incoherent,
     misses_stop,
     self_reply_at,
@@ -186,6 +191,11 @@ def test_the_parameters_of_algorithm_2_are_the_published_ones() -> None:
     [
         ('"How fast?" [/INST] "Very fast."', "llama-2", True),
         ('"How fast?"\n### Human: very fast', "vicuna", True),
+        ('"How fast?" ASSISTANT: Very fast.</s>USER: "And now?"', "vicuna", True),
+        ('"How fast?"\nUSER: and now?', "vicuna", True),
+        ('USER: "How fast?"', "vicuna", False),
+        ('"Is it said of an ASSISTANT: fast?"', "vicuna", False),
+        ('"How fast?" NONUSER: I ask', "vicuna", False),
         ('"How fast?"<|im_end|>', "chatml", True),
         ('"How fast?"\nAssistant: very fast', "gpt", True),
         ('"Is it said of an Assistant: fast?"', "gpt", False),
@@ -250,6 +260,15 @@ def test_a_token_at_the_beginning_of_a_line_is_a_reply(
     ("output", "missed"),
     [
         ('"Thanks a lot, you\'re a lifesaver!"', True),
+        (
+            "\"Haha, Thanks, big assistant! You're a lifesaver! I'm glad I could practice my goals "
+            "with you. I feel like I've accomplished something big today!\"",
+            True,
+        ),  # the paper's own, Table 8
+        ("I think I have achieved my goal, thank you", True),
+        ("You have helped me achieve my goal.", True),
+        ("Great, your answers really helped me to reach all my goals!", True),
+        ('"This helped me accomplish my goal, thanks."', True),
         ("I've achieved my goal.", True),
         ('"Great, I have got everything I need now."', True),
         ("Ok, that is all I need.", True),
@@ -260,6 +279,10 @@ def test_a_token_at_the_beginning_of_a_line_is_a_reply(
         ('"I am done with the first part. Go on."', False),
         ('"I have reached 200 metres in 30 seconds. Tell me my speed."', False),
         ('"Argue that we have met all problems through technology."', False),
+        ('"You have not helped me achieve my goal."', False),
+        ('"I think I have not achieved my goal. Show me the table."', False),
+        ('"You helped me reach my goal of 5 km, but what about 10?"', False),
+        ('"I have completed something like a class. Tell me what is missing."', False),
         ('"Thanks. Now write it as a class."', False),
         ('"Thanks, now change line 10."', False),
         ('"Make the class usable at any time."', False),
@@ -273,6 +296,46 @@ def test_a_token_at_the_beginning_of_a_line_is_a_reply(
 )
 def test_a_stopping_criterion_that_is_missed(output: str, missed: bool) -> None:
     assert misses_stop(output, "FINISH") is missed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["You're a lifesaver!", "You are such a lifesaver!", "you're really such a life saver"],
+)
+def test_words_may_stand_before_a_lifesaver(text: str) -> None:
+    assert is_thanks(text)
+
+
+def test_no_pattern_counts_with_a_space_in_the_braces() -> None:
+    """`{0, 3}` is a text to look for, and in an f-string a pair of numbers: neither repeats."""
+    sources = sorted((Path(convogen.__file__).parent).rglob("*.py"))
+    assert sources
+    for path in sources:
+        text = path.read_text("utf-8")
+        formatted = re.findall(r"""\brf?["'][^"'\n]*[^{]\{\d+, *\d*\}""", text)
+        wrong = [one for one in formatted if one.startswith("rf") or re.search(r"\{\d+, ", one)]
+        assert not wrong, f"{path}: {wrong[0]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "round_"),
+    [
+        ("| --- | --- | --- | --- | --- |", False),
+        ("wait . . . . . . . . what", False),
+        (
+            "```\nt.forward(9)\nt.left(9)\nt.forward(9)\nt.left(9)\nt.forward(9)\nt.left(9)\n```",
+            False,
+        ),
+        ("```\nt.left(9) t.left(9) t.left(9) t.left(9)", False),
+        ("t.forward(9) t.left(9) t.forward(9) t.left(9) t.forward(9) t.left(9) t.forward(9)", True),
+        ("```\nx\n``` and so on and so on and so on and so on and so on", True),
+        ("| and so | and so | and so | and so | and so |", True),
+    ],
+)
+def test_what_repeats_by_nature_goes_round_for_nobody(text: str, round_: bool) -> None:
+    """Algorithm 2 itself finds all of these incoherent."""
+    assert is_incoherent(text, GPT.max_n, GPT.r)
+    assert goes_round(text, GPT) is round_
 
 
 def test_thanks_without_end_are_two_turns_of_nothing_else() -> None:

@@ -15,7 +15,10 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from convogen.metrics.diversity import Distinct, lexical, self_bleu, word_hashes
 from convogen.metrics.repetition import EXACT_LIMIT, repetition
-from convogen.metrics.rouge import rouge_l_mean, rouge_l_pairs
+from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest, rouge_l_pairs
+from convogen.metrics.statistics import statistics_of
+from convogen.metrics.tally import tally_of
+from convogen.records import Conversation, Turn
 
 WORDS = st.sampled_from(["a", "b", "tea", "Tea!", "no-one", "7", "ü", "it's", "", "\ud83d\ude00"])
 TEXTS = st.lists(st.lists(WORDS, max_size=12).map(" ".join), max_size=8)
@@ -44,6 +47,41 @@ def test_rouge_l_is_that_of_rouge_score(texts: list[str]) -> None:
 def test_rouge_l_by_hand() -> None:
     assert rouge_l_pairs(["a b c d", "a c"]).tolist() == [pytest.approx(2 * 1 * 0.5 / 1.5)]
     assert rouge_l_mean(["a"]) is None
+
+
+INFLECTED = st.sampled_from(["talking", "talks", "talked", "dogs", "dog", "a", "#Person1#:", "9"])
+
+
+@given(st.lists(st.lists(INFLECTED, max_size=9).map(" ".join), max_size=6))
+def test_the_nearest_rouge_l_is_that_of_the_stemming_rouge_score(texts: list[str]) -> None:
+    scorer = RougeScorer(["rougeL"], use_stemmer=True)
+
+    def score(one: int, other: int) -> float:
+        return scorer.score(texts[one], texts[other])["rougeL"].fmeasure
+
+    found = rouge_l_nearest(texts)
+    if len(texts) < 2:
+        assert found is None
+        return
+    places = range(len(texts))
+    largest = [max(score(at, other) for other in places if other != at) for at in places]
+    assert found == pytest.approx(sum(largest) / len(largest))
+
+
+def test_diversity_as_in_diasynth_is_of_the_first_200_scripts_whatever_the_batches() -> None:
+    def one(nth: int) -> Conversation:
+        lines = (("Ann", f"word{nth} tea"), ("Bob", "tea then" if nth < 200 else "ends the same"))
+        turns = [Turn(speaker=speaker, text=text) for speaker, text in lines]
+        return Conversation(id=f"{nth}", turns=turns)
+
+    given_ = [one(nth) for nth in range(260)]
+    whole = statistics_of(tally_of(given_), "text")
+    parts = tally_of(given_[:150])
+    parts.merge(tally_of(given_[150:], first=150))
+    assert statistics_of(parts, "text") == whole
+    scripts = [f"Ann: word{nth} tea\nBob: tea then" for nth in range(200)]
+    assert whole.nearest_of == 200
+    assert whole.rouge_l_nearest == rouge_l_nearest(scripts) == pytest.approx(5 / 6)
 
 
 def test_self_bleu_tells_copies_from_different_texts() -> None:

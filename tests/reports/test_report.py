@@ -19,6 +19,8 @@ from convogen.judges.geval import GEval
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request, TokenLogprob
 from convogen.models.spec import ModelSpec
+from convogen.reports import report_frame
+from convogen.storage.run_folder import load_run
 
 HOSTILE = "<script>alert('x')</script> **bold** | {{ 7 * 7 }} $x^2$ ![i](https://e.test/i.png)"
 
@@ -66,6 +68,30 @@ def report(
     ended = convogen("report", *runs, "--out", out, "--against", corpus, "--json")
     assert ended.status == 0, ended.err
     return out, json.loads(ended.out)
+
+
+def test_who_the_people_are_is_shown_of_each_run(
+    runs: list[Path], report: tuple[Path, dict]
+) -> None:
+    out, numbers = report
+    for name, folder in zip(numbers["runs"], runs, strict=True):
+        people = [one for e in load_run(folder).experiences() for one in e.personas]
+        found = numbers["runs"][name]["people"]
+        assert found["people"] == len(people)
+        for kind in ("ages", "genders", "origins"):
+            assert sum(found[kind].values()) == len(people)
+    for page in ("report.md", "report.html"):
+        text = (out / page).read_text("utf-8")
+        assert "Ages, genders and origins of names" in text
+        assert "Age: 30 to 44" in text
+
+
+def test_a_report_of_before_has_no_people_and_is_read(report: tuple[Path, dict]) -> None:
+    numbers = json.loads((report[0] / "report.json").read_text("utf-8"))
+    for one in numbers["runs"].values():
+        del one["people"]
+        del one["text"]["rouge_l_nearest"]
+    assert "people" not in {*report_frame(numbers)["part"]}
 
 
 class Page(HTMLParser):

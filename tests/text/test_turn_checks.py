@@ -385,3 +385,30 @@ def test_half_a_turn_copied_from_an_earlier_one_is_an_echo() -> None:
     assert read_utterance(copied, scene).fault == "echo"
     taken_up = "We could ask the whole street? They have never lent us so much as a spoon, Tom."
     assert read_utterance(taken_up, scene).fault is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, Tom, but as the AI, I don't have access to your physical location.",
+        "As your virtual assistant, I can't taste soup.",
+        "I don't have access to real-time information about the trains.",
+        "I do not have personal experiences, but many people like the sea.",
+        "I don't have a physical body, so I can't carry the box.",
+    ],
+)
+def test_who_talks_as_the_program_it_is_says_nothing_a_person_says(text: str) -> None:
+    assert read_utterance(text, CLERK).fault in ("assistant_offer", "refusal")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I don't have access to your account, the bank on Mill Street has.",
+        "I don't have the physical strength to carry a wardrobe up there.",
+        "As your sister, I say sell it.",
+        "I don't have feelings for him any more, and you know it.",
+    ],
+)
+def test_people_lack_access_and_feelings_too(text: str) -> None:
+    assert read_utterance(text, CLERK).fault is None

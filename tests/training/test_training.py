@@ -11,25 +11,37 @@ from typing import Any
 
 import pytest
 from command_line import convogen, python_process
+from endpoint_server import EndpointServer, say
 from gguf_model import write_tiny_gguf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.corpora.seeds import Seed, Seeds, open_seeds
+from convogen.downstream.task_summaries import write_tasks
 from convogen.errors import ModelConfigError, RunFolderError, SourceError
-from convogen.models.base import Message
+from convogen.methods.dialogueforge.play import inquirer_chat
+from convogen.models.backends.scripted import Script, ScriptedModel
+from convogen.models.base import Message, Request
+from convogen.models.spec import ModelSpec
 from convogen.records import Turn
-from convogen.training.dialogues import IGNORED, encode, encode_all
-from convogen.training.lessons import Lesson, Lessons, inquirer_lessons, unshared
+from convogen.training.dialogues import IGNORED, TokenData, encode, encode_all
+from convogen.training.lessons import (
+    Lesson,
+    Lessons,
+    inquirer_lessons,
+    inquirer_prompts,
+    unshared,
+)
 from convogen.training.loading import load_trainable
 from convogen.training.perplexity import perplexity
 from convogen.training.settings import Settings
-from convogen.training.tuning import TrainingPlan, fine_tune
+from convogen.training.tuning import TrainingPlan, fine_tune, without_task
+from convogen.training.turn_samples import encode_turns
 
 pytest.importorskip("trl", reason="needs convogen[train]")
 
 STEPS = 6
-QUICK = {"steps": STEPS, "accumulation": 1, "learning_rate": 0.02, "save_every": 2, "block": 2048}
+QUICK = {"steps": STEPS, "accumulation": 1, "learning_rate": 0.02, "save_every": 2, "block": 4096}
 
 
 def dialogue(key: str, *said: str) -> dict[str, Any]:
@@ -79,8 +91,8 @@ def trained(plan: TrainingPlan, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def chat_of(seed: Seed) -> tuple[Message, ...]:
-    (chat,) = inquirer_lessons(Seeds("made", None, (seed,), {}, "0")).lessons[0].chats
-    return chat
+    task = seed.task or "You want it."
+    return tuple(inquirer_chat(inquirer_prompts(), task, seed.turns, conclude=False))
 
 
 def lessons_of(plan: TrainingPlan) -> tuple[Lesson, ...]:
@@ -156,20 +168,22 @@ def test_a_template_without_a_system_message_has_it_in_the_first(
     whole = tokenizer.chat_template
     tokenizer.chat_template = template
     try:
-        data = encode_all(tokenizer, lessons_of(plan), 10**6)
+        data = encode_turns(tokenizer, lessons_of(plan), 10**6)
+        short = encode_turns(tokenizer, lessons_of(plan), len(data.rows[1].input_ids) - 5)
     finally:
         tokenizer.chat_template = whole
     assert data.system_folded is folded
-    row = data.rows[0]
+    assert "You want to cook." in tokenizer.decode(short.rows[1].input_ids)
+    row = data.rows[1]
     text = tokenizer.decode(row.input_ids)
     assert text.index("You want to cook.") < text.index("Type your first message")
     assert text.count("You want to cook.") == 1
     said = tokenizer.decode([label for label in row.labels if label != IGNORED])
-    assert said == " how do i cook 0 eggs<|im_end|> how long?<|im_end|>"
+    assert said == " how long?<|im_end|>"
 
 
 def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: TrainingPlan) -> None:
-    lessons = lessons_of(plan)
+    lessons = [replace(one, chats=one.chats[-1:]) for one in lessons_of(plan)]
     whole = encode_all(tokenizer, lessons, 10**6)
     assert whole.truncated == whole.without_target == whole.cut_targets == 0
     block = max(at for row in whole.rows for at, label in enumerate(row.labels) if label >= 0)
@@ -180,6 +194,94 @@ def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: TrainingPlan) ->
     assert cut.counts()["targets"] + cut.cut_targets == whole.counts()["targets"]
     assert cut.counts()["tokens"] + cut.cut_tokens == whole.counts()["tokens"]
     assert encode_all(tokenizer, lessons, 20).without_target == len(lessons)
+
+
+CHATTER = [f"{at} and what about it then" if at % 2 == 0 else f"{at} " * 40 for at in range(9)]
+
+
+def chatty(said: list[str]) -> Lessons:
+    turns = tuple(
+        Turn(speaker=("user", "assistant")[at % 2], text=text) for at, text in enumerate(said)
+    )
+    return inquirer_lessons(Seeds("made", None, (Seed("s", "You cook.", turns),), {}, "0"))
+
+
+def targets_of(tokenizer: Any, data: TokenData) -> list[str]:
+    rows = data.rows
+    return [tokenizer.decode([at for at in row.labels if at != IGNORED]) for row in rows]
+
+
+def test_each_turn_of_the_person_is_a_sample_with_the_system_part_and_what_fits(
+    tokenizer: Any,
+) -> None:
+    """The later the turn, the more of the dialogue's beginning is left out; none is lost."""
+    lessons = chatty(CHATTER).lessons
+    whole = encode_turns(tokenizer, lessons, 10**6)
+    expected = [f"{text}<|im_end|>" for text in CHATTER[::2]]
+    assert targets_of(tokenizer, whole) == expected
+    assert (whole.truncated, whole.counts()["dialogues"], whole.counts()["samples"]) == (0, 1, 5)
+    block = len(whole.rows[1].input_ids)
+    cut = encode_turns(tokenizer, lessons, block)
+    assert targets_of(tokenizer, cut) == expected
+    assert (cut.truncated, cut.cut_targets, cut.without_target) == (3, 0, 0)
+    last = tokenizer.decode(cut.rows[-1].input_ids)
+    assert len(cut.rows[-1].input_ids) == block
+    assert "You cook." in last
+    assert "Type your first message" in last
+    assert CHATTER[0] not in last
+    assert last.rstrip().endswith(expected[-1])
+    assert "7 7 7" in last
+
+
+def test_of_a_message_that_does_not_fit_its_beginning_is_learned(tokenizer: Any) -> None:
+    lessons = chatty(["hello", "Hi.", "word " * 4000]).lessons
+    head = len(encode_turns(tokenizer, lessons, 10**6).rows[0].input_ids)
+    data = encode_turns(tokenizer, lessons, head + 60)
+    assert [len(row.input_ids) for row in data.rows] == [head, head + 60]
+    row = data.rows[1]
+    told = tokenizer.decode(row.input_ids)
+    assert told.count("<|im_start|>assistant\nword word") == 1
+    assert 20 < row.targets < 80
+    assert data.cut_targets > 0
+    assert encode_turns(tokenizer, lessons, 20).without_target == 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(said=st.lists(words, min_size=1, max_size=5), block=st.integers(16, 700))
+def test_no_block_makes_a_sample_that_is_longer_or_another_target(
+    tokenizer: Any, said: list[str], block: int
+) -> None:
+    whole = encode_turns(tokenizer, chatty(said).lessons, 10**6)
+    cut = encode_turns(tokenizer, chatty(said).lessons, block)
+    assert all(len(row.input_ids) <= block for row in cut.rows)
+    assert cut.without_target + len(cut.rows) == len(whole.rows)
+    assert cut.counts()["targets"] + cut.cut_targets == whole.counts()["targets"]
+    ends = targets_of(tokenizer, whole)[cut.without_target :]
+    if cut.without_target == 0:
+        pairs = zip(targets_of(tokenizer, cut), ends, strict=True)
+        assert all(whole_target.startswith(target) for target, whole_target in pairs)
+
+
+SEEDS = Path(__file__).parents[3] / "shared/data/dialogueforge/seeds"
+
+
+@pytest.mark.skipif(not SEEDS.exists(), reason="the DialogueForge seeds are not here")
+@pytest.mark.parametrize("name", ["oasst1_en_min_6_turns_summary", "arena_model_a_summaries"])
+def test_of_the_papers_dialogues_hardly_a_target_is_lost(
+    tokenizer: Any, name: str, tmp_path: Path
+) -> None:
+    """Whole dialogues that are cut lose many, their turns only what is itself longer.
+
+    The tokens are bytes: 4,096 of them are about the paper's 1,024.
+    """
+    rows = (SEEDS / f"{name}.jsonl").read_text("utf-8").splitlines()[:25]
+    file = tmp_path / "seeds.jsonl"
+    file.write_text("\n".join(rows), "utf-8")
+    lessons = inquirer_lessons(open_seeds(str(file), None, 6)).lessons
+    turns = encode_turns(tokenizer, lessons, 4096)
+    assert turns.without_target == 0
+    dialogues = encode_all(tokenizer, [replace(one, chats=one.chats[-1:]) for one in lessons], 4096)
+    assert dialogues.cut_targets > turns.cut_targets
 
 
 def made(*seeds: tuple[str, str]) -> Lessons:
@@ -236,6 +338,82 @@ def test_a_mistake_leaves_the_folder_free(
     assert said in ended.err.splitlines()[-1]
     assert list((tmp_path / "out").glob("*.json*")) == []
     assert not (tmp_path / "out/checkpoints").exists()
+
+
+def untold(folder: Path) -> tuple[str, str]:
+    """Files like those of the plan, one dialogue of each without its task."""
+    names: list[str] = []
+    for name, rows in (("train", TRAIN), ("held", HELD_OUT)):
+        first = {key: value for key, value in rows[0].items() if key != "task_summary"}
+        names.append(write(folder / f"{name}.jsonl", [first, *rows[1:]]))
+    return names[0], names[1]
+
+
+def summaries(asked: list[Request]) -> Script:
+    def script(request: Request) -> str:
+        asked.append(request)
+        return "You want to know how to boil eggs or bake loaves."
+
+    return script
+
+
+def test_the_summarizer_is_asked_once_for_the_tasks_that_a_corpus_lacks(
+    plan: TrainingPlan, tmp_path: Path
+) -> None:
+    train, held_out = untold(tmp_path)
+    plan = replace(plan, train=train, held_out=held_out)
+    seeds = without_task(plan)
+    assert [seed.id for seed in seeds] == ["t0", "h0"]
+    asked: list[Request] = []
+    spec, folder = ModelSpec(name="scripted"), tmp_path / "task-summaries"
+
+    def tasks_of(chosen: list[Seed]) -> dict[str, str]:
+        opener = lambda _: ScriptedModel(summaries(asked))  # noqa: E731
+        return write_tasks(chosen, spec, folder, opener=opener)
+
+    assert tasks_of(seeds[:1]) == {"t0": "You want to know how to boil eggs or bake loaves."}
+    assert [request.role for request in asked] == ["summarizer"]
+    tasks = tasks_of(seeds)
+    assert (len(asked), list(tasks)) == (2, ["t0", "h0"])
+    assert tasks_of(list(reversed(seeds))) == tasks
+    assert len(asked) == 2
+    assert without_task(replace(plan, tasks=tasks)) == []
+    [lesson, *_] = inquirer_lessons(open_seeds(train, None, 2), tasks).lessons
+    assert "boil eggs or bake loaves" in lesson.chats[-1][0].content
+
+
+def test_a_dialogue_whose_task_nobody_finds_is_learned_without_it(tmp_path: Path) -> None:
+    train, _ = untold(tmp_path)
+    [seed] = [one for one in open_seeds(train, None, 2).seeds if one.task is None]
+    opener = lambda _: ScriptedModel(lambda _: "I cannot say.")  # noqa: E731
+    spec = ModelSpec(name="scripted")
+    assert write_tasks([seed], spec, tmp_path / "tasks", opener=opener) == {}
+    lesson = inquirer_lessons(open_seeds(train, None, 2)).lessons[0]
+    assert lesson.told is False
+
+
+def test_train_has_the_missing_tasks_written_and_says_so(
+    plan: TrainingPlan, tmp_path: Path, endpoint: EndpointServer
+) -> None:
+    train, held_out = untold(tmp_path)
+    endpoint.script = lambda _: say("You want to know how to boil eggs or bake loaves.")
+    data = [train, "--held-out", held_out, "--base", plan.base, "--set", "block=4096"]
+    model = ["--model", "m", "--base-url", endpoint.base_url]
+    one_step = ["--steps", "1"]
+    ended = convogen("train", *data, *model, *one_step, "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text("utf-8"))
+    part = manifest["data"]["train"]
+    assert (part["dialogues"], part["samples"], part["without_task"]) == (6, 12, 0)
+    assert "samples" in manifest["training"]
+    before = len(endpoint.asked)
+    assert "2 dialogues bring no task_summary: m writes" in ended.err
+    assert before >= 2
+    again = convogen("train", *data, *model, *one_step, "--out", tmp_path / "out")
+    assert again.status == 0, again.err
+    assert len(endpoint.asked) == before
+    agents = convogen("train", *data, "--learn", "agents", "--model", "m")
+    assert "are for --learn inquirer" in agents.complaint
 
 
 def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> None:

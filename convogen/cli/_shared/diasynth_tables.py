@@ -1,4 +1,7 @@
-"""Tables 2 to 5 of the DiaSynth paper, our numbers beside the published ones."""
+"""Tables 2 to 5 of the DiaSynth paper, our numbers beside the published ones.
+
+What keeps ours from being the same measure is said below each table.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from convogen.cli._shared.console import styled
+from convogen.metrics.tally import FIRST
 from convogen.published import PublishedTable, published
 from convogen.reports import Measured
 
@@ -16,7 +20,11 @@ __all__ = ["diasynth_tables"]
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
 """The table of a judge; its columns are the judge's aspects."""
 
-Row = list[float | None]
+SCORER = "Phi-3.5-mini"
+"""The model that the authors' code scores tables 3 to 5 with."""
+
+Row = Mapping[str, float | None]
+"""A run's numbers by the columns of the paper's table."""
 
 
 def diasynth_tables(
@@ -24,24 +32,32 @@ def diasynth_tables(
 ) -> Iterator[Table]:
     """Table 2 for runs of the method diasynth; a judge's table for those it has scored."""
     known = published("diasynth")
-    rows = {
-        name: _statistics(measured[name])
-        for name, report in reports.items()
-        if report["method"] == "diasynth"
-    }
-    if rows:
-        yield _table(known["2"], "words in place of tokens", rows)
+    ours = [name for name, report in reports.items() if report["method"] == "diasynth"]
+    if ours:
+        rows = {name: _statistics(known["2"], measured[name]) for name in ours}
+        table = _table(known["2"], rows)
+        pairs = (_number(measured[name].text.rouge_l) for name in ours)
+        table.add_row("mean ROUGE-L of all pairs, a sample", *pairs, style="dim")
+        table.caption = styled(_sentence(_cautions_2({name: measured[name] for name in ours})))
+        yield table
     for judge, number in TABLES.items():
-        of = [(name, r["judged"][judge]) for name, r in reports.items() if judge in r["judged"]]
-        same = [pair for pair in of if _comparable(pair[1], known[number])]
+        of = {name: r["judged"][judge] for name, r in reports.items() if judge in r["judged"]}
+        same = {name: one for name, one in of.items() if _comparable(one, known[number])}
         if same:
-            rows = {name: [row["value"] for row in one["aspects"].values()] for name, one in same}
-            yield _table(known[number], _caution(judge), rows)
+            rows = {name: _scores(one) for name, one in same.items()}
+            table = _table(known[number], rows)
+            table.caption = styled(_sentence(_cautions(judge, same)))
+            yield table
 
 
-def _statistics(found: Measured) -> Row:
+def _statistics(known: PublishedTable, found: Measured) -> Row:
     text = found.text
-    return [text.conversations, text.turns_per_conversation, text.words_per_turn, text.rouge_l]
+    row = [text.conversations, text.turns_per_conversation, text.words_per_turn]
+    return dict(zip(known.columns, [*row, text.rouge_l_nearest], strict=True))
+
+
+def _scores(judged: Mapping[str, Any]) -> Row:
+    return {aspect: row["value"] for aspect, row in judged["aspects"].items()}
 
 
 def _comparable(judged: Mapping[str, Any], known: PublishedTable) -> bool:
@@ -49,24 +65,54 @@ def _comparable(judged: Mapping[str, Any], known: PublishedTable) -> bool:
     return [*judged["aspects"]] == [*known.columns] and judged["over"] in (None, "dialogue")
 
 
-def _caution(judge: str) -> str:
+def _cautions_2(measured: Mapping[str, Measured]) -> list[str]:
+    """How ours of table 2 are measured otherwise than the published ones."""
+    said = [f"diversity: the largest ROUGE-L to another of the first {FIRST} dialogues, mean"]
+    few = {name: one.text.nearest_of for name, one in measured.items()}
+    fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
+    if fewer:
+        said.append(f"{', '.join(fewer)}, and of fewer it is lower")
+    return [*said, "words in place of tokens"]
+
+
+def _cautions(judge: str, judged: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What keeps ours from being the same measure as the published ones."""
-    return f"the wording of the {'follow-ups' if judge == 'fed' else 'questions'} is ours"
+    said: list[str] = []
+    others = dict.fromkeys(
+        one["model"] for one in judged.values() if SCORER.casefold() not in one["model"].casefold()
+    )
+    if others:
+        said.append(f"scored by {', '.join(others)}, the published ones by {SCORER}")
+    if judge == "fed" and not all(one["speakers"] for one in judged.values()):
+        said.append("without the speakers' names, which theirs have (speakers: true)")
+    if judge == "gptscore":
+        said.append("Yes is the first word of a reply here, of one that begins with Answer: there")
+    if judge == "geval3" and any("explain" in one["prompts"] for one in judged.values()):
+        said.append(
+            "scores of an earlier convogen, which asked for an explanation first, and whether it "
+            "keeps to its matter for groundedness (--fresh judges anew)"
+        )
+    return [*said, f"the wording of the {'follow-ups' if judge == 'fed' else 'questions'} is ours"]
 
 
-def _table(known: PublishedTable, caution: str, rows: Mapping[str, Row]) -> Table:
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _table(known: PublishedTable, rows: Mapping[str, Row]) -> Table:
     """A line a column of the paper's; of the published rows the range over the models."""
     title = f"DiaSynth, table {known.table}: {known.about}"
-    table = Table(title=styled(title), title_justify="left", caption=caution)
+    table = Table(title=styled(title), title_justify="left")
     table.add_column("")
     for name in rows:
         table.add_column(styled(name), justify="right", overflow="fold", style="bold")
     kinds = list(dict.fromkeys(name.partition("/")[2] for name in known.rows))
     for kind in kinds:
         table.add_column(f"{kind}, published", justify="right", style="dim")
-    for at, (column, about) in enumerate(known.columns.items()):
+    for column, about in known.columns.items():
         ranges = [_range(known, column, kind) for kind in kinds]
-        table.add_row(styled(about), *(_number(row[at]) for row in rows.values()), *ranges)
+        table.add_row(styled(about), *(_number(row[column]) for row in rows.values()), *ranges)
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "OutPath",
     "again",
     "base_url_option",
+    "kept_roles",
     "model_option",
     "models_from",
     "price_option",
@@ -96,16 +97,17 @@ def models_from(
     base_urls: Sequence[str],
     roles: Sequence[str],
     prices: Sequence[str] = (),
+    kept: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The models of an experiment with those of the command line over them.
 
     `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it, a bare
-    URL is where all of them are, a bare price that of all of them.
+    URL is where all of them are, a bare price that of all of them: all but the roles `kept`.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
         if role is None:
-            result = {"default": {"name": name}}
+            result = {"default": {"name": name}, **_of(kept, result)}
         else:
             result[role] = {"name": name}
     for role, url in _split(base_urls, roles, "--base-url"):
@@ -117,18 +119,40 @@ def models_from(
             )
         if role is not None:
             result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
-        elif not result:
-            result = {"default": {"name": "default", "base_url": url}}
         else:
-            result = {key: {**_spec(spec), "base_url": url} for key, spec in result.items()}
+            moved = {key: spec for key, spec in result.items() if key not in kept}
+            moved = moved or {"default": {"name": "default"}}
+            there = {key: {**_spec(spec), "base_url": url} for key, spec in moved.items()}
+            result = there | _of(kept, result)
     for role, text in _split(prices, roles, "--price"):
         price = _price(text)
-        if role is None and not result:
+        priced = [role] if role is not None else [key for key in result if key not in kept]
+        if not priced:
             raise click.UsageError(f"--price {text}: say of which model, with --model")
-        for key in [role] if role is not None else list(result):
+        for key in priced:
             spec = _spec(result.get(key, result.get("default")))
             result = {**result, key: {**spec, "price": price}}
     return result
+
+
+def kept_roles(
+    fixed: Sequence[str], models: Sequence[str], overrides: Iterable[str], roles: Sequence[str]
+) -> list[str]:
+    """Return the roles of an experiment's `fixed_models` that the command line does not name.
+
+    Args:
+        fixed: The roles that the experiment fixes.
+        models: The values of --model.
+        overrides: The keys of --set.
+        roles: All roles there are.
+    """
+    named = {role for role, _ in _split(models, roles, "--model")}
+    named |= {key.split(".")[1] for key in overrides if key.startswith("models.")}
+    return [role for role in fixed if role not in named]
+
+
+def _of(roles: Sequence[str], named: Mapping[str, Any]) -> dict[str, Any]:
+    return {role: named[role] for role in roles if role in named}
 
 
 def _price(text: str) -> dict[str, float]:

@@ -64,6 +64,7 @@ class ConvoGen(Method):
     embedded_prompts: ClassVar[Mapping[str, tuple[str, str]]] = {
         "agent": ("agent", "agent.md"),
         "encounter": ("generator", "encounter.md"),
+        "selector": ("selector", "selector.md"),
     }
 
     personas: Literal["generated", "sampled", "reused"] = Field(

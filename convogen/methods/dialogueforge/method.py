@@ -9,7 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from convogen.corpora.seeds import Seeds, open_seeds
+from convogen.errors import SourceError
 from convogen.methods.base import Method, Play, RunInputs
+from convogen.methods.dialogueforge.lengths import later_turns
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_NO_LOOPS
 
@@ -70,11 +72,17 @@ class DialogueForge(Method):
     )
     opening: Literal[1, 2] = Field(
         default=1,
-        description="utterances taken from the seed: the first; 2: the chatbot's answer too",
+        description="utterances taken from the seed: the first; 2: the chatbot's answer too, as in "
+        "the paper's data",
     )
     conclude: bool = Field(
         default=True,
         description="the inquirer may end the dialogue; off: it goes on to the most utterances",
+    )
+    match_lengths: bool = Field(
+        default=False,
+        description="each message of the inquirer is to have about as many words as a person's "
+        "later message in another seed",
     )
     reasks: int = Field(
         default=2, ge=0, le=10, description="how often one reply is asked for again"
@@ -104,8 +112,24 @@ class DialogueForge(Method):
 
     @cached_property
     def data(self) -> Seeds:
-        """The cleaned seeds, read once."""
-        return open_seeds(self.seeds, self.seeds_format, self.min_utterances)
+        """The cleaned seeds, read once.
+
+        Raises `SourceError` if they cannot be used, or give no lengths that are to be matched.
+        """
+        found = open_seeds(self.seeds, self.seeds_format, self.min_utterances)
+        if self.match_lengths and sum(bool(later_turns(one)) for one in found.seeds) < 2:
+            raise SourceError(
+                f"{self.seeds}: match_lengths takes the lengths of a person's later messages in "
+                "other seeds, and fewer than two seeds have such messages; give more seeds"
+            )
+        return found
+
+    def sampling(self, role: str) -> Sampling:
+        """A role's sampling; with `match_lengths` the inquirer's room is each turn's own."""
+        settings = self.roles[role]
+        if role != "inquirer" or not self.match_lengths:
+            return settings
+        return settings.model_copy(update={"max_tokens": None})
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.dialogueforge.play import DialogueForgePlay

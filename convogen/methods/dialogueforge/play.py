@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.models.base import Message
+from convogen.methods.context_window import ContextWindow, Fitted
+from convogen.methods.dialogueforge.lengths import turn_lengths
+from convogen.methods.dialogueforge.summary import summarize
+from convogen.models.base import Message, Sampling
 from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
-from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
-from convogen.text.utterances import repeats, whole_sentences
+from convogen.text.utterances import length_fault, nearest_sentences, repeats, whole_sentences
 
 if TYPE_CHECKING:
     from convogen.methods.dialogueforge.method import DialogueForge
 
 __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 
-TAKEN = ("echo", "repetition", "topic_deviation")
+OF_LENGTH = ("too_long", "too_short")
+
+TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
 """Faults with which an utterance is taken where no better one comes; others end the dialogue."""
 
-SUMMARY_CHARS = 1_000
-"""How much of each of a person's messages is shown to the summarizer."""
+LONG_ANSWER_WORDS = 120
+"""Words of the chatbot from which the person is reminded of how it types."""
 
-SUMMARY_WORDS = 120
+VOICE_CHARS = 300
+"""How much of its first message it is reminded with."""
 
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
 _RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
@@ -40,7 +47,7 @@ _COMPLAINTS = {
     "assistant_offer": "That is what the chatbot would say. Write what the person types.",
     "echo": "Do not copy the chatbot's answer. Write what the person types.",
     "repetition": "That was said before. Write something new.",
-    "topic_deviation": "That has nothing to do with what this is about. Stay with it.",
+    "topic_deviation": "That has nothing to do with what this is about. Wander, but from here.",
     "concluded_at_once": "It is too early to end. Write a message first.",
 }
 """What a speaker is told when asked again, by what was wrong; the usual words for other faults."""
@@ -56,11 +63,16 @@ class DialogueForgePlay(Play):
         seed = self._data.seeds[task.number]
         stage = "task_summary"
         try:
-            about, model = (seed.task, None) if seed.task else await self._summary(task, seed)
+            about, model = seed.task, None
+            if about is None:
+                prompt, reasks = self._prompts["task_summary"], self._method.reasks
+                summary = await summarize(task.session, prompt, seed, reasks)
+                about, model = summary.task, summary.model
             stage = "conversation"
             dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
             ended = await dialogue.play()
-            self._method.refuse_broken(dialogue.turns, self._method.utterances, ended)
+            if not dialogue.stands:
+                self._method.refuse_broken(dialogue.turns, self._method.utterances, ended)
         except ModelFault as fault:
             return Outcome(failure=task.failure(stage, fault, f"seed {seed.id}: {fault}"))
         context = {
@@ -81,25 +93,6 @@ class DialogueForgePlay(Play):
         )
         return Outcome(conversation=conversation)
 
-    async def _summary(self, task: Task, seed: Seed) -> tuple[str, str]:
-        """The central task of a seed in the second person, and the model that found it."""
-        said = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
-        shown = [text[:SUMMARY_CHARS] for text in said]
-        objection, found = None, ""
-        for _ in range(1 + self._method.reasks):
-            messages = self._prompts["task_summary"].render(messages=shown, complaint=objection)
-            answer = await task.session.ask("summarizer", messages)
-            found = " ".join(without_label(_uncut(answer), "Summary").split())
-            if not re.match(r"you\b", found, re.IGNORECASE):
-                objection = 'Begin with "You".'
-            elif len(found.split()) > SUMMARY_WORDS:
-                objection = f"Say it in at most {SUMMARY_WORDS} words."
-            elif deviates(found, said, least=1):
-                objection = "Name what the messages are about."
-            else:
-                return found, answer.model
-        raise ModelFault("summary_invalid", f"no summary of the task: {objection}", found)
-
 
 def inquirer_chat(
     prompts: Mapping[str, Prompt],
@@ -107,18 +100,26 @@ def inquirer_chat(
     turns: Sequence[Turn],
     conclude: bool,
     complaint: str | None = None,
+    target_words: int | None = None,
 ) -> list[Message]:
     """What the inquirer is asked with, and is to be trained on.
 
-    It is the assistant of a chat whose user tells it what the responder answered.
+    It is the assistant of a chat whose user tells it what the responder answered, and after a long
+    answer how it typed at first.
     """
     messages = prompts["inquirer"].render(task=task, conclude=conclude)
+    voice = " ".join(turns[0].text.split())[:VOICE_CHARS] if turns else ""
     for at, turn in enumerate(turns, 1):
         if turn.speaker == INQUIRER:
             messages.append(Message("assistant", turn.text))
-        else:
-            note = complaint if at == len(turns) else None
-            messages += prompts["inquirer_turn"].render(reply=turn.text, complaint=note)
+            continue
+        last = at == len(turns)
+        messages += prompts["inquirer_turn"].render(
+            reply=turn.text,
+            voice=voice if len(turn.text.split()) >= LONG_ANSWER_WORDS else "",
+            target_words=target_words if last else None,
+            complaint=complaint if last else None,
+        )
     return messages
 
 
@@ -132,6 +133,20 @@ def responder_chat(
         role = "user" if turn.speaker == INQUIRER else "assistant"
         messages.append(Message(role, turn.text + note))
     return messages
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """An attempt at a turn; `target` is how many words it was to have, if that was said."""
+
+    fitted: Fitted
+    said: Utterance
+    target: int | None
+
+    @property
+    def off(self) -> int:
+        """How many words it is off its target."""
+        return 0 if self.target is None else abs(len(self.said.text.split()) - self.target)
 
 
 class _Dialogue:
@@ -151,49 +166,83 @@ class _Dialogue:
             if not turn.text:
                 break
             self.turns.append(turn.model_copy(update={"origin": "starter"}))
+        self._window = ContextWindow(task.session)
         self._ended: str | None = None
+        self.stands = False
+        """Whether a model gave no answer after the inquirer's own words had had one: it is kept."""
+        matched = method.match_lengths
+        self._lengths = turn_lengths(method.data.seeds, task.number, task.seed) if matched else None
 
     async def play(self) -> str:
         """Play to the end and return why it ended.
 
-        Raises `ModelFault` where a model gives none, or the inquirer said nothing of its own.
+        Raises `ModelFault` where a model gives no answer before an exchange stands, or the inquirer
+        said nothing of its own.
         """
-        while self._ended is None and len(self.turns) < self._method.utterances:
-            await self._next((INQUIRER, RESPONDER)[len(self.turns) % 2])
+        try:
+            while self._ended is None and len(self.turns) < self._method.utterances:
+                await self._next((INQUIRER, RESPONDER)[len(self.turns) % 2])
+        except ModelFault as fault:
+            if self.turns[-1].speaker == INQUIRER:
+                self.turns.pop()
+            if self._method.broken == "drop" or not self._inquired:
+                raise
+            self.stands = True
+            return fault.kind
         return self._ended or "max_turns"
 
     async def _next(self, speaker: str) -> None:
         """Ask for the next utterance until one can be taken; end the dialogue where none can."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
-        tried: list[tuple[Answer, Utterance]] = []
+        tried: list[_Tried] = []
         objection: str | None = None
+        target = next(self._lengths) if self._lengths and role == "inquirer" else None
         for _ in range(1 + self._method.reasks):
-            answer = await self._task.session.ask(role, self._messages(role, objection))
-            said, over = self._said(answer, speaker)
-            fault = self._fault(speaker, said, over)
+            chat = partial(self._messages, role, objection, target)
+            room = self._room(role, target)
+            fitted = await self._window.ask(role, chat, (len(self.turns) - 1) // 2, room)
+            said, over = self._said(fitted.answer, speaker, target)
+            fault = self._fault(speaker, said, over, target)
             if fault is None:
                 if said.text:
-                    self._take(speaker, answer, said, faults)
+                    self._take(speaker, _Tried(fitted, said, target), faults)
                 self._ended = "concluded" if over else None
                 return
-            tried.append((answer, said))
+            tried.append(_Tried(fitted, said, target))
             faults.append(fault)
-            objection = _COMPLAINTS.get(fault) or complaint(fault)
-        at = next((at for at, fault in enumerate(faults) if fault in TAKEN), None)
-        if at is None:
-            self._end(role, faults, tried[-1][0].text)
+            words = len(said.text.split())
+            told = _COMPLAINTS.get(fault)
+            objection = told or complaint(fault, words=words, target=target or 0)
+        taken = [at for at, fault in enumerate(faults) if fault in TAKEN]
+        if not taken:
+            self._end(role, faults, tried[-1].fitted.answer.text)
             return
-        self._take(speaker, *tried[at], faults[:at] + faults[at + 1 :], faults[at])
+        at = min(taken, key=lambda at: (faults[at] not in OF_LENGTH, tried[at].off))
+        self._take(speaker, tried[at], faults[:at] + faults[at + 1 :], faults[at])
 
-    def _messages(self, role: str, complaint: str | None) -> list[Message]:
+    def _messages(
+        self, role: str, complaint: str | None, target: int | None, left_out: int = 0
+    ) -> list[Message]:
+        """What a role is asked with, without so many of the oldest exchanges."""
+        turns = self.turns[2 * left_out :]
         if role == "responder":
-            return responder_chat(self._prompts, self.turns, complaint)
+            return responder_chat(self._prompts, turns, complaint)
         conclude = self._method.conclude
-        return inquirer_chat(self._prompts, self._about, self.turns, conclude, complaint)
+        return inquirer_chat(self._prompts, self._about, turns, conclude, complaint, target)
 
-    def _said(self, answer: Answer, speaker: str) -> tuple[Utterance, bool]:
-        """Return the utterance in an answer, and whether the inquirer ends the dialogue with it."""
+    def _room(self, role: str, target: int | None) -> Sampling | None:
+        """Return room for a turn that ends by itself, unless the role's sampling sets its own."""
+        given = self._task.session.traffic.role(role).sampling.max_tokens
+        if target is None or given is not None:
+            return None
+        return Sampling(max_tokens=4 * target + 80)
+
+    def _said(self, answer: Answer, speaker: str, target: int | None) -> tuple[Utterance, bool]:
+        """Return the utterance in an answer, and whether the inquirer ends the dialogue with it.
+
+        Of an utterance that is to have a length the whole sentences count that come nearest.
+        """
         cut_off = answer.cut_off
         if speaker == RESPONDER:
             said, end = read_answer(answer.text), None
@@ -207,9 +256,11 @@ class _Dialogue:
         if whole != said.text:
             fault = None if said.fault == "cut_off" else said.fault
             said = Utterance(whole, (*said.tidied, "cut_off"), fault)
+        if target is not None and said.fault is None:
+            said = replace(said, text=nearest_sentences(said.text, target))
         return said, end is not None
 
-    def _fault(self, speaker: str, said: Utterance, over: bool) -> str | None:
+    def _fault(self, speaker: str, said: Utterance, over: bool, target: int | None) -> str | None:
         """Return why an utterance is not taken, or not gladly; None if it is."""
         if over and not self._inquired:
             return "concluded_at_once"
@@ -221,8 +272,9 @@ class _Dialogue:
         if repeats(said.text, own):
             return "repetition"
         grounds = [self._about, *(turn.text for turn in self.turns)]
-        off = speaker == INQUIRER and deviates(said.text, grounds)
-        return "topic_deviation" if off else None
+        if speaker == INQUIRER and deviates(said.text, grounds):
+            return "topic_deviation"
+        return None if target is None or over else length_fault(said.text, target)
 
     @property
     def _inquired(self) -> bool:
@@ -232,11 +284,12 @@ class _Dialogue:
     def _take(
         self,
         speaker: str,
-        answer: Answer,
-        said: Utterance,
+        tried: _Tried,
         reasks: list[str],
         lapse: str | None = None,
     ) -> None:
+        fitted, said = tried.fitted, tried.said
+        answer = fitted.answer
         turn = Turn(
             speaker=speaker,
             text=said.text,
@@ -246,7 +299,10 @@ class _Dialogue:
             usage=answer.usage,
             reasks=reasks,
             tidied=list(said.tidied),
+            target_words=tried.target,
             lapse=lapse,
+            capped_at=fitted.capped_at,
+            left_out=fitted.left_out,
         )
         self.turns.append(turn)
         self._task.count("turns")
@@ -255,9 +311,3 @@ class _Dialogue:
         if not self._inquired:
             raise ModelFault(faults[-1], f"the {role} said nothing: {', '.join(faults)}", raw)
         self._ended = faults[-1]
-
-
-def _uncut(answer: Answer) -> str:
-    """A reply, one that was cut off in whole sentences."""
-    text = answer.text.strip()
-    return whole_sentences(text) if answer.cut_off else text

@@ -1,11 +1,10 @@
 """A reasoned dialogue in one structured call: what kind of conversation it is, then its turns.
 
-Source: DiaSynth, section 3.3; the characteristics are those of table 1.
+Source: DiaSynth, section 3.3.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from pydantic import Field, create_model
 
 from convogen.generation.structured_output import StructuredReply, UnusableReply, ask_draft
-from convogen.methods.diasynth.examples import CHARACTERISTICS, Example
+from convogen.methods.diasynth.examples import Example, shown
+from convogen.methods.diasynth.settling import CHARACTERISTICS, Settled, settled_fields
+from convogen.methods.diasynth.settling import WORDS as SETTLED_WORDS
 from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
@@ -27,7 +28,7 @@ __all__ = ["Asked", "Writer", "Written"]
 COPY_WORDS = 6
 """Words from which an utterance that is also in an example counts as copied."""
 
-WORDS = {"characteristic": Words(12), "turn": Words(30), "speaker": Words(4)}
+WORDS = {"turn": Words(30), "speaker": Words(4)}
 """How long the texts of a dialogue should be."""
 
 
@@ -44,18 +45,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A dialogue, or how it begins: `characteristics` are empty where none were asked for.
+    """A dialogue, or how it begins, and what was settled before it.
 
     `ended` is `complete`, or `repetition` where it was cut before something that is said again.
-    `reasks` lists the faults of the replies before.
+    `reasks` lists the faults of the replies before. `n_turns` is how many turns a dialogue that
+    only begins here should have; None where that was not asked.
     """
 
-    characteristics: dict[str, str]
+    settled: Settled
     turns: list[Turn]
     ended: str
     repairs: list[str]
     answer: Answer
     reasks: list[str] = field(default_factory=list[str])
+    n_turns: int | None = None
 
     @property
     def starter(self) -> Starter:
@@ -64,7 +67,7 @@ class Written:
 
 
 class Writer:
-    """Asks for dialogues. With `reasoning` the characteristics come first."""
+    """Asks for dialogues. With `reasoning` what is settled comes first."""
 
     def __init__(self, prompt: Prompt, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt
@@ -79,7 +82,7 @@ class Writer:
         return await self._ask(session, asked, examples, opening=False)
 
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """Its characteristics and first turn alone. Raises as `write`."""
+        """What is settled, and its first turn alone. Raises as `write`."""
         return await self._ask(session, asked, examples, opening=True)
 
     async def _ask(
@@ -92,16 +95,16 @@ class Writer:
             subtopic=asked.subtopic,
             people=[_line(person) for person in asked.people],
             characteristics=list(told.items()),
-            examples=[_shown(example, self._reasoning, opening) for example in examples],
+            examples=[shown(example, self._reasoning, opening) for example in examples],
             low=asked.low,
             high=asked.high,
             opening=opening,
-            words=WORDS,
+            words={**WORDS, **SETTLED_WORDS},
         )
-        shown = [text for example in examples for _, text in example.turns]
+        copied = [text for example in examples for _, text in example.turns]
 
         def take(draft: StructuredReply, answer: Answer) -> Written:
-            return _written(draft, answer, names, asked, shown)
+            return _written(draft, answer, names, asked, copied)
 
         model = _draft_model(names, asked, self._reasoning, opening)
         written, reasks = await ask_draft(
@@ -114,19 +117,6 @@ def _line(person: Persona) -> str:
     return f"{person.name}: {' '.join(person.text.split())}" if person.text else person.name
 
 
-def _shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
-    """An example as the prompt shows it: its people, its topic, the object that is asked for."""
-    turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
-    said = {"starter": turns[0]} if opening else {"turns": turns}
-    settled = {"characteristics": example.characteristics} if reasoning else {}
-    answer = {key: value for key, value in {**settled, **said}.items() if value}
-    return {
-        "people": [f"{name}: {about}" if about else name for name, about in example.people.items()],
-        "topic": example.topic,
-        "answer": json.dumps(answer, ensure_ascii=False),
-    }
-
-
 class _Line(StructuredReply):
     speaker: str = Field(min_length=1, max_length=80)
     text: str = WORDS["turn"].field(shortest=0)
@@ -135,17 +125,13 @@ class _Line(StructuredReply):
 def _draft_model(
     names: Sequence[str], asked: Asked, reasoning: bool, opening: bool
 ) -> type[StructuredReply]:
-    """What is asked for: the characteristics, then the turns or the first of them."""
+    """What is asked for: what is settled, then the turns or how many there are, and the first."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
-    fields: dict[str, Any] = {}
-    if reasoning:
-        settled: dict[str, Any] = {
-            name: (str, WORDS["characteristic"].field(about, shortest=2, longest=500))
-            for name, about in CHARACTERISTICS.items()
-        }
-        model = create_model("DraftCharacteristics", __base__=StructuredReply, **settled)
-        fields["characteristics"] = (model, Field())
+    fields = settled_fields(names) if reasoning else {}
+    if opening and reasoning:
+        within: Any = {"minimum": asked.low, "maximum": asked.high}
+        fields["n_turns"] = (int, Field(json_schema_extra=within))
     if opening:
         fields["starter"] = (line, Field())
     else:
@@ -159,7 +145,7 @@ def _written(
     draft: StructuredReply, answer: Answer, names: Sequence[str], asked: Asked, shown: Sequence[str]
 ) -> Written:
     """The dialogue of a draft; raises `UnusableReply` where it is none."""
-    data = draft.model_dump()
+    data = draft.model_dump(by_alias=True)
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
     turns: list[Turn] = []
@@ -177,7 +163,8 @@ def _written(
     if any(len(t.text.split()) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
         objection = "turns: one is of an example; write a conversation of your own"
         raise UnusableReply(objection, kind="copied", afresh=True)
-    return Written(data.get("characteristics", {}), kept, ended, repairs, answer)
+    n_turns = min(max(data["n_turns"], asked.low), asked.high) if "n_turns" in data else None
+    return Written(Settled.of(data), kept, ended, repairs, answer, n_turns=n_turns)
 
 
 def _turn(

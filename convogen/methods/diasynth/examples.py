@@ -2,14 +2,17 @@
 
 Those that are shipped were written for convogen in the manner of DialogSum (people face to face,
 whole sentences) and of SAMSum (friends who text each other). A file of one's own is YAML like
-them, or conversation data that `convogen stats` reads: then without characteristics.
+them, or conversation data that `convogen stats` reads: what was settled is then shown of those that
+have it in columns `reasoning` and `characteristics`, as the conversations of a run of this method.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -20,26 +23,27 @@ from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.inputs.keys import Keys, first_fault
 from convogen.inputs.yaml12 import read_yaml
+from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS, feelings_of
 from convogen.text.speakers import one_line
 
-__all__ = ["CHARACTERISTICS", "Example", "Examples", "open_examples", "shipped_examples"]
+__all__ = [
+    "ROLE",
+    "Example",
+    "Examples",
+    "in_roles",
+    "open_examples",
+    "shipped_examples",
+    "shown",
+]
 
-CHARACTERISTICS = {
-    "ages_and_genders": "how old each of them is, and of what gender",
-    "familiarity": "what they are to each other, and how well they know each other",
-    "emotional_states": "how each of them feels as it begins",
-    "formality": "how formal or casual they are with each other",
-    "duration": "how long they talk",
-    "medium": "how they talk: face to face, on the phone, by text messages",
-    "topic": "what of the subject they really talk about",
-    "location": "where they are",
-    "agreement": "whether they agree, and over what they do not",
-    "natural_features": "what makes it sound real: fillers, pauses, slang, half sentences",
-}
-"""Table 1: a characteristic, and what the model is told of it."""
+ROLE = "#Person{}#"
+"""How DialogSum calls who speaks, by their number."""
 
 MOST = 2_000
 """As many conversations of a corpus are held and drawn from."""
+
+ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
+"""A name that is none: a role of a data set."""
 
 LONGEST_CHARS = 3_000
 """Longer conversations of a corpus are no examples."""
@@ -50,7 +54,10 @@ class Example(Keys):
 
     topic: str = Field(min_length=1)
     people: dict[str, str | None] = Field(min_length=2)
-    characteristics: dict[str, str] = Field(default_factory=dict[str, str])
+    reasoning: str | None = Field(default=None, min_length=1)
+    characteristics: dict[str, str | dict[str, str]] = Field(
+        default_factory=dict[str, "str | dict[str, str]"]
+    )
     turns: list[tuple[str, str]] = Field(min_length=2)
 
 
@@ -122,9 +129,59 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         wrong = ", ".join(sorted(settled.keys() ^ CHARACTERISTICS.keys()))
         allowed = ", ".join(CHARACTERISTICS)
         raise SourceError(f"{path}: {nth}.characteristics: {wrong}; they are {allowed}, or none")
+    texts = {key for key, value in settled.items() if isinstance(value, str)} | {FEELINGS}
+    if settled.keys() - texts:
+        raise SourceError(
+            f"{path}: {nth}.characteristics: {min(settled.keys() - texts)}: must be a text; only "
+            f"{FEELINGS} may have one for each of the people"
+        )
     if stranger := next((name for name, _ in example.turns if name not in example.people), None):
         raise SourceError(f"{path}: {nth}.turns: {stranger!r} is none of its people")
     return example
+
+
+def in_roles(example: Example) -> Example:
+    """An example whose people speak under the roles of DialogSum; what is said stays as it is."""
+    roles = {name: ROLE.format(number) for number, name in enumerate(example.people, 1)}
+    people: dict[str, str | None] = {}
+    for name, role in roles.items():
+        about, label = example.people[name], "" if ROLE_LABEL.fullmatch(name) else f"{name}. "
+        people[role] = f"{label}{about or ''}".strip() or None
+    told = dict(example.characteristics)
+    if told:
+        feelings = feelings_of(told[FEELINGS], list(roles))
+        if any(feelings.values()):
+            told[FEELINGS] = {roles[name]: how for name, how in feelings.items()}
+    turns = [(roles[speaker], text) for speaker, text in example.turns]
+    return example.model_copy(update={"people": people, "characteristics": told, "turns": turns})
+
+
+def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
+    """An example as the prompt shows it: its people, its topic, the object that is asked for.
+
+    With `reasoning` its `answer` has what was settled, as far as the example says it; `whole` tells
+    whether it says all.
+    """
+    turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
+    answer: dict[str, Any] = {}
+    if reasoning and example.reasoning:
+        answer["reasoning"] = example.reasoning
+    if reasoning and example.characteristics:
+        told = example.characteristics[FEELINGS]
+        feelings = feelings_of(told, list(example.people))
+        if not any(feelings.values()):
+            feelings = dict.fromkeys(example.people, told)
+        answer["characteristics"] = {**example.characteristics, FEELINGS: feelings}
+    whole = not reasoning or {"reasoning", "characteristics"} <= answer.keys()
+    if opening and reasoning:
+        answer["n_turns"] = len(turns)
+    answer |= {"starter": turns[0]} if opening else {"turns": turns}
+    return {
+        "people": [f"{name}: {about}" if about else name for name, about in example.people.items()],
+        "topic": example.topic,
+        "answer": json.dumps(answer, ensure_ascii=False),
+        "whole": whole,
+    }
 
 
 def _from_corpus(path: Path) -> list[Example]:
@@ -136,5 +193,19 @@ def _from_corpus(path: Path) -> list[Example]:
             continue
         topic = conversation.context.get("topic")
         about = topic if isinstance(topic, str) and topic else "something of their lives"
-        found.append(Example(topic=about, people=dict(people), turns=turns))
+        plain = Example(topic=about, people=dict(people), turns=turns)
+        found.append(plain.model_copy(update=_settled_in(conversation.context)))
+    return found
+
+
+def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What was settled for a conversation, where its columns are those of a run of this method."""
+    found: dict[str, Any] = {}
+    if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
+        found["reasoning"] = reasoning
+    told: Any = context.get("characteristics")
+    if isinstance(told, dict) and {*cast("dict[Any, Any]", told)} == {*CHARACTERISTICS}:
+        texts = cast("dict[str, Any]", told)
+        if all(isinstance(text, str) for text in texts.values()):
+            found["characteristics"] = texts
     return found

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, create_model
 from rapidfuzz import fuzz
+from rapidfuzz.distance import LCSseq
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import (
@@ -27,15 +28,29 @@ from convogen.prompts import Prompt
 from convogen.records import Persona, Record
 from convogen.text.lengths import Words
 
-__all__ = ["SIMILARITIES", "Lister", "PlanStep"]
+__all__ = ["SIMILARITIES", "Lister", "PlanStep", "rouge_l"]
 
 T = TypeVar("T")
+
+_TOKEN = re.compile(r"[a-z0-9]+")
+
+
+def rouge_l(one: str, other: str) -> float:
+    """ROUGE-L F1 of two texts (Lin, 2004), 0 to 100, by the tokens of `rouge-score`."""
+    ours, theirs = _TOKEN.findall(one.lower()), _TOKEN.findall(other.lower())
+    common = LCSseq.similarity(ours, theirs)
+    return 200 * common / (len(ours) + len(theirs)) if common else 0.0
+
 
 SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "token_sort": fuzz.token_sort_ratio,
     "token_set": fuzz.token_set_ratio,
+    "rouge_l": rouge_l,
 }
 """How alike two texts are, 0 to 100, by name."""
+
+OF_TOPIC = 80
+"""Of 100: similarity from which a subtopic is the topic itself."""
 
 EMBEDDING = "embedding:"
 """Before the name of a sentence encoder."""
@@ -75,7 +90,7 @@ class Lister:
     What has a `similarity` (a name of `SIMILARITIES`, or `embedding:` and an encoder) of
     `near_copy`, 0 to 1, or more to an entry before it (or to the topic itself) is left out and
     asked for again, in `tries` requests; a list that is shorter then is taken as it is. With the
-    topic words are compared in their order alone: a subtopic may well contain it.
+    topic all words are compared, in any order: a subtopic may well contain it.
     """
 
     def __init__(
@@ -85,6 +100,9 @@ class Lister:
         self._personas = personas
         self._similarity = _measure(similarity)
         self._near_copy = 100 * near_copy
+        self._of_topic = self._near_copy
+        if similarity == "rouge_l":  # its thresholds are low ones
+            self._of_topic = max(self._near_copy, OF_TOPIC)
         self._tries = tries
 
     async def subtopics(
@@ -119,7 +137,7 @@ class Lister:
 
     def _repeats(self, topic: str, subtopic: str) -> bool:
         ratio = SIMILARITIES["token_sort"](topic.casefold(), subtopic.casefold())
-        return ratio >= self._near_copy
+        return ratio >= self._of_topic
 
     def _same_person(self, one: Persona, other: Persona) -> bool:
         names = {first_name(person.name) for person in (one, other)}

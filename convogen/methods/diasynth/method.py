@@ -22,6 +22,8 @@ __all__ = ["DiaSynth"]
 
 TOPICS = Path(__file__).with_name("topics.txt")
 MAX_TOPIC_CHARS = 200
+ROUGE_L = 0.5
+"""ROUGE-L from which the authors' code leaves out a subtopic or a persona."""
 
 Turns = Annotated[int, Field(ge=2, le=100)]
 
@@ -75,13 +77,17 @@ class DiaSynth(Method):
     )
     similarity: str = Field(
         default="token_sort",
-        pattern="^(token_sort|token_set|embedding:.+)$",
+        pattern="^(token_sort|token_set|rouge_l|embedding:.+)$",
         description="how alike two subtopics or personas are, by their words: in any order; "
-        "token_set: all words of one in the other is the same; or embedding:NAME, by the vectors "
-        "of a sentence encoder (pip install 'convogen[train]')",
+        "token_set: all words of one in the other is the same; rouge_l: in their order; or "
+        "embedding:NAME, by the vectors of a sentence encoder (pip install 'convogen[train]')",
     )
     near_copy: float = Field(
-        default=0.8, gt=0, le=1, description="similarity from which one of two is left out"
+        default=0.8,
+        gt=0,
+        le=1,
+        description=f"similarity from which one of two is left out; of rouge_l {ROUGE_L:g}, as in "
+        "the authors' code",
     )
     tries: int = Field(
         default=4, ge=1, le=20, description="requests a task may make for a list that is not full"
@@ -91,7 +97,11 @@ class DiaSynth(Method):
         description="few-shot examples: dialogsum, samsum, a YAML file like theirs, or a file of "
         "conversations",
     )
-    shots: int = Field(default=2, ge=0, le=8, description="examples that are shown")
+    shots: int = Field(default=4, ge=0, le=8, description="examples that are shown")
+    speakers: Literal["names", "roles"] = Field(
+        default="names",
+        description="roles: they speak as #Person1# and #Person2#, as in DialogSum",
+    )
     turns: Annotated[
         tuple[Turns, Turns],
         BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
@@ -113,6 +123,11 @@ class DiaSynth(Method):
     reasks: int = Field(
         default=2, ge=0, le=10, description="how often one reply is asked for again"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _copies_by_rouge(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {"near_copy": ROUGE_L, **data} if data.get("similarity") == "rouge_l" else data
 
     @model_validator(mode="after")
     def _possible(self) -> DiaSynth:
@@ -161,6 +176,11 @@ class DiaSynth(Method):
         text = "\n".join(self.topic_list)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         return {"topics": digest, "examples": self.example_list.hash}
+
+    @property
+    def writes_roles(self) -> bool:
+        """Whether roles are what the model is told; in a group chat they replace names after it."""
+        return self.speakers == "roles" and self.mode == "script"
 
     @property
     def dialogues(self) -> DialoguePlan:

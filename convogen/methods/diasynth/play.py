@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.methods.diasynth.dialogue import Asked, Writer, Written
+from convogen.methods.diasynth.examples import ROLE, in_roles
 from convogen.methods.diasynth.listing import Lister, PlanStep
 from convogen.methods.diasynth.plan import SharedList, TaskPosition
-from convogen.records import Experience, Persona, Starter
+from convogen.methods.diasynth.settling import FEELINGS
+from convogen.records import Experience, Persona, Starter, Turn
 from convogen.storage.run_folder import Outcome
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["DiaSynthPlay"]
 
 T = TypeVar("T")
+
+_NOT_FOR_ALL = frozenset((FEELINGS, "topic", "duration"))
+"""Characteristics that the opening of a group chat does not tell: feelings are everybody's own, the
+topic is named before, and the duration has become a number of turns."""
 
 
 @dataclass(slots=True)
@@ -118,7 +124,8 @@ class DiaSynthPlay(Play):
                 known = [*known, *(step.subtopics or ())]
             found.subtopic = _entry(known, place.subtopic, "subtopics")
         if not method.personas:
-            found.people = [Persona(name=f"Person {at + 1}") for at in range(method.group_size)]
+            name = ROLE if method.writes_roles else "Person {}"
+            found.people = [Persona(name=name.format(n)) for n in range(1, method.group_size + 1)]
             return found
         people = personas.items
         if not await personas.has(place.group[-1] + 1, place.subtopic_turn):
@@ -127,6 +134,8 @@ class DiaSynthPlay(Play):
             found.steps.append(step)
             people = [*people, *(step.personas or ())]
         found.people = [_entry(people, at, "personas") for at in place.group]
+        if method.writes_roles:
+            found.people = [_as_role(one, n) for n, one in enumerate(found.people, 1)]
         return found
 
     async def _talk(
@@ -139,6 +148,8 @@ class DiaSynthPlay(Play):
         topic = self._topics[place.topic]
         asked = Asked(topic, found.subtopic, found.people, max(low, method.group_size), high)
         examples = method.example_list.draw(rng, method.shots)
+        if method.writes_roles:
+            examples = [in_roles(one) for one in examples]
         if method.mode == "script":
             written = await self._writer.write(task.session, asked, examples)
             turns, ended, refused = written.turns, written.ended, list[str]()
@@ -149,13 +160,16 @@ class DiaSynthPlay(Play):
             written = await self._writer.open(task.session, asked, examples)
             experience = _settled(experience, written)
             task.count("experiences")
-            n_turns = rng.randint(asked.low, high)
+            n_turns = written.n_turns or rng.randint(asked.low, high)
             played = await self._chat(task, experience, written, n_turns)
             turns, ended, refused = played.turns, played.ended, played.refused
+            if method.speakers == "roles":
+                experience, turns = _under_roles(experience, turns)
         context = {
             "topic": topic,
             "subtopic": found.subtopic,
-            "characteristics": written.characteristics,
+            "reasoning": written.settled.reasoning,
+            "characteristics": written.settled.characteristics,
         }
         context = {key: value for key, value in context.items() if value}
         usage = task.session.usage - before
@@ -177,10 +191,21 @@ class DiaSynthPlay(Play):
             max_words=self._method.max_words,
             reasks=self._method.reasks,
         )
-        told = [(name.replace("_", " "), v) for name, v in written.characteristics.items()]
-        prompts = ChatPrompts.of(self._prompts, characteristics=told)
+        settled = written.settled
+        told = {k: text for k, text in settled.characteristics.items() if k not in _NOT_FOR_ALL}
+        prompts = ChatPrompts.of(
+            self._prompts,
+            characteristics=[(name.replace("_", " "), text) for name, text in told.items()],
+        )
+        private = {who: (f"How you feel: {how}",) for who, how in settled.feelings.items()}
+        about = settled.characteristics.get("topic") or experience.topic
         played = await play_group_chat(
-            experience, rules, prompts, task.session, lambda: task.count("turns")
+            experience.model_copy(update={"topic": about}),
+            rules,
+            prompts,
+            task.session,
+            lambda: task.count("turns"),
+            private,
         )
         self._method.refuse_broken(played.turns, n_turns, played.ended)
         return played
@@ -193,10 +218,29 @@ def _entry(items: Sequence[T], at: int, step: str) -> T:
     raise ModelFault(f"{step}_missing", message)
 
 
+def _as_role(person: Persona, number: int) -> Persona:
+    """A person who speaks under a role; the name goes into what is said of them."""
+    text = f"{person.name}. {person.text}" if person.text else person.name
+    return person.model_copy(update={"name": ROLE.format(number), "text": text})
+
+
+def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
+    """A chat that was held under names, as one of people who speak under roles."""
+    people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
+    names = (one.name for one in experience.personas)
+    roles = dict(zip(names, (one.name for one in people), strict=True))
+    starter = experience.starter
+    starter = starter.model_copy(update={"speaker": roles[starter.speaker]})
+    return (
+        experience.model_copy(update={"personas": people, "starter": starter}),
+        [turn.model_copy(update={"speaker": roles[turn.speaker]}) for turn in turns],
+    )
+
+
 def _settled(experience: Experience, written: Written) -> Experience:
     """The experience with what was settled for its dialogue, and how that begins."""
-    told = written.characteristics
-    where = [told[key] for key in ("location", "medium", "emotional_states") if key in told]
+    told = written.settled.characteristics
+    where = [told[key] for key in ("location", "medium") if key in told]
     return experience.model_copy(
         update={
             "relations": told.get("familiarity", ""),

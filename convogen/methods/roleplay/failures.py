@@ -20,6 +20,7 @@ __all__ = [
     "Family",
     "before_reply",
     "faults_of_prompt",
+    "goes_round",
     "is_incoherent",
     "misses_stop",
     "self_reply_at",
@@ -40,6 +41,8 @@ FAILURES = {
 
 THANKING_TURNS = 2
 """Turns in a row of nothing but thanks, by both, from which a dialogue is over."""
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 _LABEL_EDGES = " *#_\r\n"
 
@@ -77,6 +80,17 @@ def is_incoherent(text: str, max_n: int, r: int) -> bool:
     return False
 
 
+def goes_round(text: str, family: Family) -> bool:
+    """Whether algorithm 2 finds a text incoherent for what is said in it.
+
+    Code repeats itself, tables have rules: fenced code and words of punctuation alone are left out
+    (ours; the paper does not). It decides what is made anew or ends a dialogue, and counts nothing.
+    """
+    words = _FENCED.sub("\n", text).split()
+    said = " ".join(word for word in words if any(map(str.isalnum, word)))
+    return is_incoherent(said, family.max_n, family.r)
+
+
 def _alike(items: Sequence[Hashable]) -> bool:
     return len(set(items)) == 1
 
@@ -93,7 +107,8 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
     """Where an inquirer begins to answer itself: at the first special token after its prompt.
 
     What stands in the first quoted text is said to the chatbot. A token that ends in a colon is a
-    label: it counts at the beginning of a line alone, and not where the output begins with it.
+    label: it does not count where the output begins with it, and one that is not all in capitals
+    only at the beginning of a line.
     """
     begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
     first = len(output) - len(output.lstrip(_LABEL_EDGES))
@@ -118,7 +133,10 @@ def _is_label(token: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _place_of(token: str) -> re.Pattern[str]:
-    before = rf"(?m:^)[{re.escape(_LABEL_EDGES[:-2])}]*" if _is_label(token) else ""
+    before = ""
+    if _is_label(token):
+        at_line = rf"(?m:^)[{re.escape(_LABEL_EDGES[:-2])}]*"
+        before = r"(?<!\w)" if token.isupper() else at_line
     return re.compile(f"{before}(?P<token>{re.escape(token)})")
 
 

@@ -12,13 +12,14 @@ from pydantic import Field, field_validator, model_validator
 from convogen.errors import SourceError
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.methods.roleplay.failures import Family
-from convogen.methods.roleplay.people import (
+from convogen.methods.roleplay.people import Goal, content_hash, families, goals_of
+from convogen.methods.roleplay.personas import (
     FEATURES,
-    Goal,
-    content_hash,
-    families,
-    goals_of,
+    Feature,
+    drawn,
+    file_people,
     hub_people,
+    options_of,
     people,
 )
 from convogen.models.base import Sampling
@@ -29,21 +30,24 @@ from convogen.records import Persona
 
 __all__ = ["Roleplay"]
 
-Feature = Literal["age", "race", "gender", "education", "native_english"]
+N_PERSONAS = 20
+"""Personas where nothing says how many: as many as took part in the paper's study."""
+
 Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "small"]
 
 
 class Roleplay(Method):
     """Parameters of the method.
 
-    Its plan is every persona with every goal: task p is of persona p // G and goal p % G, with G
-    goals. A pair that fails is a failure on record; no other takes its place.
+    Its plan is every persona with every goal, spread over both from the first task on: task p is of
+    persona p % P, with P personas, and each next round of P tasks moves everybody on by a goal. A
+    pair that fails is a failure on record; no other takes its place.
     """
 
     name: ClassVar[str] = "roleplay"
     counts_failed_tasks: ClassVar[bool] = True
     has_experiences: ClassVar[bool] = False
-    path_fields: ClassVar[tuple[str, ...]] = ("persona_source", "goals_file")
+    path_fields: ClassVar[tuple[str, ...]] = ("persona_source", "personas_file", "goals_file")
     prompt_names: ClassVar[tuple[str, ...]] = ("opening", "forward", "responder")
     roles: ClassVar[dict[str, Sampling]] = {
         "inquirer": Sampling(temperature=1.0, max_tokens=1000),
@@ -56,16 +60,35 @@ class Roleplay(Method):
     }
 
     broken: Literal["keep", "drop"] = Field(
-        default="drop",
+        default="keep",
         description="a dialogue that a failure breaks off after at least one exchange: keep "
         "commits it with the failure in `ended`, drop makes it a failure",
     )
-    personas: int = Field(default=20, ge=1, le=100_000, description="how many personas")
+    personas: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="how many personas; default: 20, or all of a personas_file",
+    )
     persona_seed: int = Field(
         default=0, ge=0, description="which personas: the same for all runs that are compared"
     )
     features: tuple[Feature, ...] = Field(
         default=FEATURES, description="what is told of a persona; []: nothing"
+    )
+    feature_options: dict[Feature, tuple[str, ...]] = Field(
+        default_factory=dict[Feature, tuple[str, ...]],
+        description="the options of a feature that personas are drawn from; one option fixes it; "
+        "default: all of Kumar et al. (2021)",
+    )
+    vary: Feature | None = Field(
+        default=None,
+        description="a feature to vary alone: each persona comes with each of its options",
+    )
+    personas_file: str | None = Field(
+        default=None,
+        description="personas of your own: rows with age, race, gender, education, native_english "
+        "and, if they have one, persona_id, as YAML, JSON, JSONL or CSV",
     )
     persona_source: str | None = Field(
         default=None,
@@ -115,11 +138,38 @@ class Roleplay(Method):
             raise ValueError("names no goal; leave it out for all")
         return value
 
+    @field_validator("feature_options")
+    @classmethod
+    def _known_options(
+        cls, value: dict[Feature, tuple[str, ...]]
+    ) -> dict[Feature, tuple[str, ...]]:
+        """Each option once, in the order of `options_of`; features in that of `FEATURES`."""
+        for name, given in value.items():
+            known = options_of(name)
+            if unknown := [one for one in given if one not in known]:
+                raise ValueError(f"{name}: {unknown[0]!r:.60} is none; allowed: {', '.join(known)}")
+            if not given:
+                raise ValueError(f"{name}: names no option; leave it out for all")
+        return {
+            name: tuple(one for one in options_of(name) if one in value[name])
+            for name in FEATURES
+            if name in value
+        }
+
     @model_validator(mode="after")
     def _of_a_source(self) -> Roleplay:
-        own = ("persona_field", "persona_licence")
-        if not self.persona_source and (given := next((k for k in own if getattr(self, k)), None)):
-            raise ValueError(f"{given}: is of a persona_source")
+        if self.persona_field and not self.persona_source:
+            raise ValueError("persona_field: is of a persona_source")
+        if self.persona_licence and not (self.persona_source or self.personas_file):
+            raise ValueError("persona_licence: is of a persona_source or personas_file")
+        if self.persona_source and self.personas_file:
+            raise ValueError("personas_file: not with a persona_source; leave one out")
+        if self.persona_source and (self.vary or self.feature_options):
+            raise ValueError("vary, feature_options: the personas of a hub have no features")
+        if self.personas_file and set(self.feature_options) - {self.vary}:
+            raise ValueError("feature_options: of a feature that a personas_file does not vary")
+        if self.vary and self.vary not in self.features:
+            raise ValueError(f"vary: {self.vary} is not among the features that are told")
         return self
 
     @classmethod
@@ -147,11 +197,27 @@ class Roleplay(Method):
 
     @cached_property
     def people(self) -> list[Persona]:
-        """The personas in their order, read once."""
-        if self.persona_source is None:
-            return people(self.personas, self.features, self.persona_seed)
-        hub = open_hub(self.persona_source, self.persona_field, self.persona_licence)
-        return hub_people(hub, self.personas, self.persona_seed)
+        """The personas in their order, read once; those that `vary` in turn."""
+        if self.persona_source is not None:
+            hub = open_hub(self.persona_source, self.persona_field, self.persona_licence)
+            return hub_people(hub, self.personas or N_PERSONAS, self.persona_seed)
+        varied = (self.vary, self._variants) if self.vary else None
+        if self.personas_file is not None:
+            path = Path(self.personas_file)
+            rows = file_people(path, self.personas)
+            return people(rows, self.features, varied, path.name, self.persona_licence)
+        options = dict(self.feature_options)
+        if self.vary:
+            options[self.vary] = self._variants[:1]
+        rows = drawn(self.personas or N_PERSONAS, options, self.persona_seed)
+        return people(rows, self.features, varied)
+
+    @property
+    def _variants(self) -> tuple[str, ...]:
+        """The options of the feature that is varied; one without a name where none is."""
+        if self.vary is None:
+            return ("",)
+        return self.feature_options.get(self.vary) or options_of(self.vary)
 
     @cached_property
     def wanted(self) -> list[Goal]:
@@ -181,11 +247,17 @@ class Roleplay(Method):
 
     def task_count(self) -> int:
         """Personas times goals."""
-        return self.personas * len(self.wanted)
+        if self.personas is None and self.personas_file is not None:
+            return len(self.people) * len(self.wanted)
+        return (self.personas or N_PERSONAS) * len(self._variants) * len(self.wanted)
 
     def pair(self, task: int) -> tuple[Persona, Goal]:
-        """Whose task it is, and what for."""
-        person, goal = divmod(task, len(self.wanted))
+        """Return whose task it is, and what for.
+
+        Those who differ in the varied feature alone have the same goal next to each other.
+        """
+        n_rounds, person = divmod(task, len(self.people))
+        goal = (n_rounds + person // len(self._variants)) % len(self.wanted)
         return self.people[person], self.wanted[goal]
 
     def start(self, inputs: RunInputs) -> Play:

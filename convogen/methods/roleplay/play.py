@@ -1,32 +1,34 @@
 """A role play at work: algorithm 1 of LLM Roleplay, with its failures detected and made good.
 
 An output that cannot be used is made anew with changed sampling, a bounded number of times; every
-output counts. A dialogue that cannot be saved is a failure.
+output counts. Where none can be used the dialogue ends, as algorithm 1 does: it is kept if at least
+one exchange stands, and a failure otherwise.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.roleplay.failures import (
     FAILURES,
     Family,
     before_reply,
     faults_of_prompt,
+    goes_round,
     is_incoherent,
     special_tokens,
     thanks_without_end,
 )
 from convogen.methods.roleplay.people import SPEAKER, Goal
+from convogen.methods.roleplay.personas import persona_id
 from convogen.methods.roleplay.reading import extract_prompt, stops
 from convogen.models.base import Message, Sampling, without_system
-from convogen.models.traffic.session import Answer
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.storage.run_folder import Outcome
@@ -43,8 +45,9 @@ RELATIONS = "a user and a chatbot"
 STEP = 0.3
 """How much cooler (no prompt) or warmer (incoherent) an output is sampled each time anew."""
 
-_UNUSABLE = ("no_prompt", "incoherent_inquirer")
 _OF_GOING_ON = ("no_prompt", "stop_missed")
+_ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
+"""Fault -> what a dialogue's `ended` calls it, if not by its own name."""
 
 
 class RoleplayPlay(Play):
@@ -60,113 +63,135 @@ class RoleplayPlay(Play):
         try:
             ended = await dialogue.converse()
         except ModelFault as fault:
+            if dialogue.refused[-1:] != [fault.kind]:
+                dialogue.refused = [*dialogue.refused, fault.kind]
             if self._method.broken == "keep" and len(dialogue.turns) >= 2:
                 del dialogue.turns[len(dialogue.turns) // 2 * 2 :]  # a prompt nobody answered
-                return dialogue.outcome(fault.kind)
+                return dialogue.outcome(_ENDED.get(fault.kind, fault.kind))
             failure = task.failure(f"turn {len(dialogue.turns) // 2 + 1}", fault)
             counted = {"counts": dict(dialogue.counts)}
             return Outcome(failure=failure.model_copy(update=counted))
         return dialogue.outcome(ended)
 
 
-@dataclass(slots=True)
 class _Dialogue:
-    """One dialogue while it goes on; `counts` has all outputs and what was wrong with them."""
+    """One dialogue while it goes on.
 
-    method: Roleplay
-    prompts: Mapping[str, Prompt]
-    task: Task
-    persona: Persona
-    goal: Goal
-    turns: list[Turn] = field(default_factory=list[Turn])
-    counts: Counter[str] = field(default_factory=Counter[str])
+    `counts` has all outputs and what was wrong with them, `refused` the faults of the attempts at
+    the turn that broke it off.
+    """
+
+    def __init__(
+        self,
+        method: Roleplay,
+        prompts: Mapping[str, Prompt],
+        task: Task,
+        persona: Persona,
+        goal: Goal,
+    ) -> None:
+        self.method, self.prompts, self.task = method, prompts, task
+        self.persona, self.goal = persona, goal
+        self.turns: list[Turn] = []
+        self.counts: Counter[str] = Counter()
+        self.refused: list[str] = []
+        self._window = ContextWindow(task.session)
 
     async def converse(self) -> str:
-        """Algorithm 1; why it ended. Raises `ModelFault` where it cannot be saved."""
-        stop, (asks, answers) = self.method.stop_token, self.method.families
-        opening = self.prompts["opening"].render(
-            persona=card_text(self.persona), goal=self.goal.goal, stop=stop
-        )
-        asking = opening if asks.system else without_system(opening)
-        answering = self.prompts["responder"].render()
-        if self._has_memory("responder"):
-            answering = [one for one in answering if one.role != "system"]
-        for turn in range(self.method.max_turns):
-            prompt = await self._prompt(asking)
-            if prompt is None:
+        """Algorithm 1; why it ended. Raises `ModelFault` where no output can be used."""
+        for _ in range(self.method.max_turns):
+            if not await self._prompt():
                 return "goal"
-            answering.append(Message("user", prompt))
-            if turn == 0 and not answers.system:
-                answering = without_system(answering)
-            response = await self._response(answering)
+            await self._response()
             self.task.count("turns")
             if thanks_without_end([one.text for one in self.turns]):
                 self.counts["thanking"] += 1
                 return "thanking"
-            answering.append(Message("assistant", response))
-            asking.append(Message("assistant", f'"{prompt}"'))
-            asking += self.prompts["forward"].render(response=response, stop=stop)
         return "max_turns"
 
-    async def _prompt(self, messages: Sequence[Message]) -> str | None:
-        """The inquirer's next prompt; None where it stops. The first turn has no stop."""
+    def _asking(self, left_out: int) -> list[Message]:
+        """What the inquirer is asked with, without so many of the oldest exchanges."""
+        stop, family = self.method.stop_token, self.method.families[0]
+        messages = self.prompts["opening"].render(
+            persona=card_text(self.persona), goal=self.goal.goal, stop=stop
+        )
+        turns = self.turns[2 * left_out :]
+        for prompt, response in zip(turns[::2], turns[1::2], strict=True):
+            messages.append(Message("assistant", f'"{prompt.text}"'))
+            messages += self.prompts["forward"].render(response=response.text, stop=stop)
+        return messages if family.system else without_system(messages)
+
+    def _answering(self, left_out: int) -> list[Message]:
+        """What the responder is asked with, without so many of the oldest exchanges."""
+        memory = self._has_memory("responder")
+        messages = [] if memory else self.prompts["responder"].render()
+        for turn in self.turns[2 * left_out :]:
+            messages.append(Message("user" if turn.speaker == SPEAKER else "assistant", turn.text))
+        return messages if self.method.families[1].system else without_system(messages)
+
+    async def _prompt(self) -> bool:
+        """Add the inquirer's next prompt; False where it stops. The first turn has no stop."""
         stop, (asks, answers) = self.method.stop_token, self.method.families
         reasks: list[str] = []
         while True:
-            answer = await self._ask("inquirer", messages, reasks)
-            said, begun = read_answer(answer.text), bool(self.turns)
+            fitted = await self._ask("inquirer", reasks)
+            said, begun = read_answer(fitted.answer.text), bool(self.turns)
             output = said.text
             faults = faults_of_prompt(output, stop, asks, answers)
             if begun and stops(before_reply(output, special_tokens(asks, answers)), stop):
                 self.counts.update(name for name in faults if name not in _OF_GOING_ON)
-                return None
+                return False
             prompt = usable_prompt(output, faults, asks, answers)
             if not begun and prompt and len(prompt.split()) == 1 and stops(prompt, stop):
                 prompt = None
-            if prompt is None and not any(name in faults for name in _UNUSABLE):
+            incoherent = "incoherent_inquirer" in faults and goes_round(output, asks)
+            if prompt is None and "no_prompt" not in faults and not incoherent:
                 faults = ["no_prompt", *faults]
             self.counts.update(faults)
             if prompt is not None:
-                self._add(SPEAKER, prompt, answer, reasks, said.tidied)
-                return prompt
-            self._again(next(name for name in faults if name in _UNUSABLE), answer, reasks)
+                self._add(SPEAKER, prompt, fitted, reasks, said.tidied, faults)
+                return True
+            unusable = "no_prompt" if "no_prompt" in faults else "incoherent_inquirer"
+            self._again("inquirer", unusable, fitted, reasks)
 
-    async def _response(self, messages: Sequence[Message]) -> str:
-        """The responder's answer to the last prompt."""
+    async def _response(self) -> None:
+        """Add the responder's answer to the last prompt."""
         family = self.method.families[1]
         reasks: list[str] = []
         while True:
-            answer = await self._ask("responder", messages, reasks)
-            said = read_answer(answer.text)
+            fitted = await self._ask("responder", reasks)
+            said = read_answer(fitted.answer.text)
             response, fault = said.text, None
             if not response:
                 fault = "empty_response"
             elif is_incoherent(response, family.max_n, family.r):
                 fault = "incoherent_responder"
-            if fault is None:
-                self._add(RESPONDER, response, answer, reasks, said.tidied)
-                return response
-            self.counts[fault] += 1
-            self._again(fault, answer, reasks)
+            faults = [fault] if fault else []
+            self.counts.update(faults)
+            if fault is None or (response and not goes_round(response, family)):
+                self._add(RESPONDER, response, fitted, reasks, said.tidied, faults)
+                return
+            self._again("responder", fault, fitted, reasks)
 
-    async def _ask(self, role: str, messages: Sequence[Message], reasks: list[str]) -> Answer:
+    async def _ask(self, role: str, reasks: list[str]) -> Fitted:
+        own = self.task.session.traffic.role(role).sampling
+        sampling = changed(own, reasks[-1], len(reasks)) if reasks else None
+        chat = self._asking if role == "inquirer" else self._answering
+        exchanges = (len(self.turns) - 1) // 2
+        fitted = await self._window.ask(role, chat, max(exchanges, 0), sampling)
         self.counts[f"{role}_outputs"] += 1
         self.counts["regenerated"] += bool(reasks)
-        session = self.task.session
-        own = session.traffic.role(role).sampling
-        sampling = changed(own, reasks[-1], len(reasks)) if reasks else None
-        return await session.ask(role, messages, sampling=sampling)
+        return fitted
 
-    def _again(self, fault: str, answer: Answer, reasks: list[str]) -> None:
+    def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
         """Note why an output is made anew; raises `ModelFault` where it is not.
 
         A chatbot with a memory of its own would be asked twice: it never is.
         """
-        role = "inquirer" if fault in _UNUSABLE else "responder"
         reasks.append(fault)
+        self.refused = reasks
         if self._has_memory(role) or len(reasks) > self.method.regenerations:
             said = f"{FAILURES.get(fault, 'no response')}; after {len(reasks)} outputs"
-            raise ModelFault(fault, said, answer.text)
+            raise ModelFault(fault, said, fitted.answer.text)
 
     def _has_memory(self, role: str) -> bool:
         """Whether a role is played by a chatbot that remembers, and is itself: no model to set."""
@@ -176,22 +201,27 @@ class _Dialogue:
         self,
         speaker: str,
         text: str,
-        answer: Answer,
+        fitted: Fitted,
         reasks: list[str],
         tidied: Sequence[str],
+        faults: list[str],
     ) -> None:
-        self.turns.append(
-            Turn(
-                speaker=speaker,
-                text=text,
-                origin="agent",
-                model=answer.model,
-                request=answer.request,
-                usage=answer.usage,
-                reasks=reasks,
-                tidied=list(tidied),
-            )
+        answer = fitted.answer
+        turn = Turn(
+            speaker=speaker,
+            text=text,
+            origin="agent",
+            model=answer.model,
+            request=answer.request,
+            usage=answer.usage,
+            reasks=reasks,
+            tidied=list(tidied),
+            faults=faults or None,
+            capped_at=fitted.capped_at,
+            left_out=fitted.left_out,
         )
+        self.turns.append(turn)
+        self.refused = []
 
     def outcome(self, ended: str) -> Outcome:
         """The dialogue with what it was played for."""
@@ -216,18 +246,24 @@ class _Dialogue:
                 "situation": goal.goal,
                 "relations": RELATIONS,
                 "domain": goal.domain,
+                "persona_id": persona_id(self.persona),
+                **({"features": self.persona.features} if self.persona.features else {}),
                 "counts": dict(self.counts),
             },
             turns=self.turns,
             ended=ended,
+            refused=self.refused,
             usage=task.session.usage,
         )
         return Outcome(experience, conversation)
 
 
 def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Family) -> str | None:
-    """The first prompt of an output, before any answer of its own; None where there is none."""
-    if any(name in faults for name in _UNUSABLE):
+    """The first prompt of an output, before any answer of its own; None where there is none.
+
+    An incoherent one is none, unless what comes again is code or punctuation.
+    """
+    if "no_prompt" in faults or ("incoherent_inquirer" in faults and goes_round(output, asks)):
         return None
     own = before_reply(output, special_tokens(asks, answers))
     return extract_prompt(own) or extract_prompt(output)

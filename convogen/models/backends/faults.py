@@ -126,7 +126,8 @@ class Faults:
             return ModelConfigError(f"{message}; {known.advice}")
         if status in (404, 405):
             return ModelConfigError(f"{message}; {self._advice.missing}")
-        if status in (408, 409, 425, 429) or status >= 500:
+        overflows = known is not None and known.kind == "context_length"
+        if status in (408, 409, 425, 429) or (status >= 500 and not overflows):
             return Transient(message, _retry_after_s(refusal.headers), _kind(status))
         if known is not None:
             return ModelFault(known.kind, f"{message}; {known.advice}", detail)

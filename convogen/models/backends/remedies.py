@@ -26,8 +26,11 @@ class Remedy:
 
 
 _CONTEXT = re.compile(
-    r"\bcontext\b.{0,80}\b(?:length|exceed\w*|size|window)\b|\b(?:length|exceed\w*)\b.{0,80}\bcontext"
-    r"|context_length|(?:prompt|input|request) (?:is )?too (?:long|large)|\bnum_ctx\b|\bn_ctx\b",
+    r"\bcontext\b(?! deadline).{0,80}\b(?:length|exceed\w*|size|window|limit)\b"
+    r"|\b(?:length|exceed\w*)\b.{0,80}\bcontext\b(?! deadline)"
+    r"|context_length|(?:prompt|input|request) (?:is )?too (?:long|large)|\bnum_ctx\b|\bn_ctx\b"
+    r"|\bmaximum model length\b|`inputs`.{0,40} must (?:be <=|have less than)"
+    r"|\btoken count\b.{0,40}\bexceeds? the maximum\b",
     re.IGNORECASE,
 )
 _FILTER = re.compile(r"content_filter|content management policy|content_policy", re.IGNORECASE)

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
-from convogen.jsonl import refuse_foreign, replacing, writing
-from convogen.papers.dialogueforge.pass_rates import REAL
+from convogen.papers.dialogueforge.as_published import REAL
+from convogen.reports.chartfile import check_kind, save_chart
 
 __all__ = ["draw"]
 
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 _INK, _SOFT, _LINE = "#222222", "#dddddd", "#c1121f"
-_KINDS = (".png", ".svg", ".pdf")
 _TITLES = {"unieval": "UniEval pass rate, %", "gteval": "GTEval indistinguishability rate, %"}
 _MADE_BY = "convogen verdicts"
 """In the metadata of a chart: what has it is ours to replace."""
@@ -48,8 +47,7 @@ def draw(compared: Mapping[str, Any], path: Path) -> None:
     Raises `SourceError` for another ending or where no model is named, `RunFolderError` where the
     file cannot be written.
     """
-    if path.suffix.lower() not in _KINDS:
-        raise SourceError(f"{path}: no chart of that kind; allowed endings: {', '.join(_KINDS)}")
+    check_kind(path)
     models = [row for row in compared["cells"] if row["model"] != REAL]
     if not models:
         raise SourceError(f"{path}: only real dialogues to draw; name a model's verdicts too")
@@ -73,21 +71,14 @@ def draw(compared: Mapping[str, Any], path: Path) -> None:
             axes.set_title("" if data is None else str(data)[:60], loc="left", fontsize=10.5)
             named.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=2, fontsize=9)
-        kind = path.suffix.lower()
-        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})
-        by = {"Software" if kind == ".png" else "Creator": _MADE_BY}
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        refuse_foreign(path, lambda text: _MADE_BY in text)
-        with replacing(path) as beside:
-            figure.savefig(beside, dpi=150, format=kind[1:], metadata={**dated, **by})
+        save_chart(figure, path, _MADE_BY)
 
 
 def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> None:
     """The bars of one data set: models in their order, a bar for each of the lengths."""
     names = list(dict.fromkeys(row["model"] for row in rows))
     wide = 0.8 / len(lengths)
-    label: str | None = "published"
+    label: str | None = _published_label(rows)
     for at, length in enumerate(lengths):
         group = [row for row in rows if row["utterances"] == length]
         if not group:
@@ -122,6 +113,14 @@ def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> Non
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(0, 100)
     axes.grid(axis="y", color=_SOFT)
+
+
+def _published_label(rows: Sequence[Row]) -> str:
+    """What the diamonds are called: whether they are of the same measure is said."""
+    told = [row["differs"] for row in rows if row["published"] is not None]
+    if any(told):
+        return "published, judged otherwise"
+    return "published, judging not known to be alike" if None in told else "published"
 
 
 def _whisker(row: Row) -> tuple[float, float]:

@@ -1,14 +1,14 @@
-"""Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 to 5.
+"""Pass rates by model, data set and length: DialogueForge's tables 1 to 3 and figures 2 and 3.
 
 One file of verdicts is one cell. Rates are percentages, intervals 95% bootstraps over dialogues,
 or Wilson's where all verdicts are alike and resampling knows no spread; where two cells are of the
-same seeds, their difference is resampled by seed.
+same seeds, their difference is resampled by seed. Beside a published rate stands what of the
+judging is otherwise than in the paper (`differs`), None if that is not known.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,25 +21,22 @@ from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.judges.reference_dialogues import seed_of
 from convogen.judges.verdict_files import Protocol, Verdicts, count_verdicts, load_verdicts
-from convogen.published import published
+from convogen.papers.dialogueforge.as_published import (
+    DIFFERENCES,
+    TUNED,
+    judged_otherwise,
+    published_change,
+    published_degradation,
+    published_rate,
+)
 from convogen.reports.intervals import Interval, difference_interval, mean_interval
-from convogen.reports.verdicts import verdict_file
+from convogen.reports.verdicts import begin_real, verdict_file
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["REAL", "RateCell", "compare", "published_rate", "read_cell"]
+__all__ = ["RateCell", "compare", "read_cell"]
 
-REAL = "real"
-"""The model of the real dialogues."""
-
-_TUNED = re.compile(r"[ _-]*(?:\((?:ft|fine-?tuned)\)|[ _-](?:ft|fine-?tuned))$", re.IGNORECASE)
 _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
-_TABLES = {
-    ("unieval", "OASST1"): ("1a", "text"),
-    ("unieval", "Chatbot Arena"): ("1b",),
-    ("gteval", "OASST1"): ("2a",),
-    ("gteval", "Chatbot Arena"): ("2b",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class RateCell:
     """The verdicts on one model's dialogues; `utterances` is their cap, None where not known.
 
     `passes` has 100 for each dialogue that passes, else 0; `seeds` what each was begun with, in the
-    same order, or nothing where that is not known.
+    same order, or nothing where that is not known. `differs`: see `judged_otherwise`.
     """
 
     model: str
@@ -56,6 +53,7 @@ class RateCell:
     counted: Verdicts
     passes: NDArray[np.float64]
     seeds: tuple[str, ...]
+    differs: tuple[str, ...] | None = None
 
 
 def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> RateCell:
@@ -83,9 +81,11 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
     passes = np.array([100.0 * one.passed for one in verdicts])
     ids = [one.conversation for one in verdicts if one.conversation is not None]
     seeds = _seeds(played, ids) if played and len(ids) == len(verdicts) else ()
-    return RateCell(
-        model, data, utterances, count_verdicts(name, verdicts, protocol), passes, seeds
-    )
+    real = played is None or begin_real(played)
+    counted = count_verdicts(name, verdicts, protocol, begin_real=real)
+    differs = judged_otherwise(scores_manifest(file), protocol)
+    known = None if differs is None else tuple(differs)
+    return RateCell(model, data, utterances, counted, passes, seeds, known)
 
 
 def _played(file: Path) -> Path:
@@ -149,8 +149,19 @@ def _rate(cell: RateCell, protocol: Protocol) -> dict[str, Any]:
         "rate": found.value,
         "low": ends[0],
         "high": ends[1],
-        "published": published_rate(protocol, cell.model, cell.data, cell.utterances),
+        "false_alarms": counted.false_alarms,
+        "false_alarm_rate": counted.false_alarm_rate,
+        **_beside(published_rate(protocol, cell.model, cell.data, cell.utterances), cell),
     }
+
+
+def _beside(number: float | None, *cells: RateCell) -> dict[str, Any]:
+    """A published number, and what of the judging of our cells is otherwise than there."""
+    if number is None:
+        return {"published": None, "differs": None}
+    known = [cell.differs for cell in cells if cell.differs is not None]
+    found = [name for name in DIFFERENCES if any(name in differs for differs in known)]
+    return {"published": number, "differs": found if len(known) == len(cells) else None}
 
 
 def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict[str, Any]]:
@@ -164,17 +175,19 @@ def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict
         for short, long in pairwise(group):
             if short.utterances == long.utterances:
                 continue
-            base = _TUNED.sub("", model)
-            row = base if base == model else f"{base} (FT)"
-            table = _named(published("dialogueforge")["3"].rows, row)
-            papers = data == "OASST1" and (short.utterances, long.utterances) == (6, 12)
             yield {
                 "model": model,
                 "data": data,
                 "from": short.utterances,
                 "to": long.utterances,
                 **_change(long, short, "change"),
-                "published": table.get(protocol) if papers else None,
+                **_beside(
+                    published_degradation(
+                        protocol, model, data, (short.utterances or 0, long.utterances or 0)
+                    ),
+                    short,
+                    long,
+                ),
             }
 
 
@@ -182,23 +195,20 @@ def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict[
     """From a model to its fine-tuned version, which is named after it: `NAME (FT)` or `NAME-ft`."""
     bases = {(cell.model, cell.data, cell.utterances): cell for cell in cells}
     for cell in cells:
-        name = _TUNED.sub("", cell.model)
+        name = TUNED.sub("", cell.model)
         base = bases.get((name, cell.data, cell.utterances))
         if name == cell.model or base is None:
             continue
         rates = [
             published_rate(protocol, each.model, each.data, each.utterances)
-            for each in (cell, base)
+            for each in (base, cell)
         ]
-        known = None not in rates
         yield {
             "model": name,
             "data": cell.data,
             "utterances": cell.utterances,
             **_change(cell, base, "gain"),
-            "published": round(cast("float", rates[0]) - cast("float", rates[1]), 2)
-            if known
-            else None,
+            **_beside(published_change(*rates), cell, base),
         }
 
 
@@ -217,22 +227,3 @@ def _change(ours: RateCell, theirs: RateCell, name: str) -> dict[str, Any]:
     assert found is not None
     ends = {"low": found.low, "high": found.high, "n": found.n, "paired": paired}
     return {name: found.value, **ends}
-
-
-def published_rate(
-    protocol: Protocol, model: str, data: str | None, utterances: int | None
-) -> float | None:
-    """The paper's rate in percent; None where it has none. Names are the paper's, in any case."""
-    base = _TUNED.sub("", model)
-    column = f"{'base' if base == model else 'finetuned'}_{utterances}"
-    tables = published("dialogueforge")
-    for table in _TABLES.get((protocol, data or ""), ()):
-        value = _named(tables[table].rows, base).get(column)
-        if isinstance(value, float):
-            return value
-    return None
-
-
-def _named(rows: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    found: Iterable[str] = (row for row in rows if row.casefold() == name.casefold())
-    return rows[row] if (row := next(iter(found), None)) else {}

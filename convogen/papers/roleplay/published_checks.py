@@ -55,7 +55,7 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """Table 7's counts over outputs, and their standard deviations, as table 1's percentages."""
     for row, cells in tables["7"].rows.items():
         counts, percent = _numbers(cells), _numbers(tables["1"].rows[row])
-        for name in (one for one in percent if one in counts):
+        for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
             responder = name.startswith("incoherent_responder")
             outputs = counts["responder_outputs" if responder else "inquirer_outputs"]
             low = 100 * (counts[name] - _HALF) / (outputs + _HALF)
@@ -67,7 +67,7 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Two utterances a turn."""
+    """Two utterances a turn; the tokens of a prompt once more."""
     for row, cells in tables["7"].rows.items():
         counts, means = _numbers(cells), _numbers(tables["1"].rows[row])
         for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
@@ -76,6 +76,9 @@ def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
             yield Check(
                 "table 7 from table 1's turns", row, name, counts[name], 2 * means[of], verdict
             )
+        for name in ("prompt_tokens", "prompt_tokens_std"):
+            verdict = _verdict(counts[name], means[name], means[name])
+            yield Check("table 7 from table 1", row, name, counts[name], means[name], verdict)
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
@@ -111,8 +114,10 @@ def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """Table 9's numbers once more in table 4."""
     for row, cells in tables["9"].rows.items():
-        other = _numbers(tables["4"].rows[row])
+        other = _numbers(tables["4"].rows.get(row, {}))
         for name, number in _numbers(cells).items():
+            if name not in other:
+                continue
             verdict = _verdict(other[name], number, number)
             yield Check("table 4 from table 9", row, name, other[name], number, verdict)
 
@@ -128,5 +133,5 @@ def _verdict(printed: float, low: float, high: float, spread: float = 0.0) -> Ve
 
 
 def _numbers(cells: object) -> dict[str, float]:
-    known = cast("dict[str, float | None]", cells)
-    return {name: float(cell) for name, cell in known.items() if cell is not None}
+    known = cast("dict[str, float | str | None]", cells)
+    return {name: float(cell) for name, cell in known.items() if isinstance(cell, int | float)}

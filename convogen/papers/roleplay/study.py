@@ -1,4 +1,4 @@
-"""Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7).
+"""Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7, 9).
 
 A run is one seed. Means and standard deviations (ddof 0, as table 7's counts show the paper's to
 be) are over the runs; a rate is that of one run's outputs. What a run counts is of all its tasks,
@@ -19,16 +19,20 @@ from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
 from convogen.published import published
+from convogen.records import PROPER_ENDS, Conversation
 from convogen.storage.run_folder import Run
 
 __all__ = [
+    "BESIDE",
     "DIVERSITY",
     "LENGTHS",
     "RATES",
     "Condition",
     "Measure",
+    "Overall",
     "Played",
     "conditions",
+    "over_inquirers",
     "played",
 ]
 
@@ -38,6 +42,10 @@ LENGTHS = {
     "response_tokens": "Tokens per response",
 }
 DIVERSITY = {"ttr": "TTR", "distinct_1": "distinct-1", "distinct_2": "distinct-2"}
+BESIDE = {"mtld": "MTLD", "words": "words"}
+"""What the paper does not give of the user's text: MTLD, which its length hardly changes, and that
+length."""
+
 RATES = {
     "no_prompt": ("No prompt", "inquirer_outputs"),
     "several_prompts": ("Several prompts", "inquirer_outputs"),
@@ -46,6 +54,7 @@ RATES = {
     "stop_missed": ("Stop missed", "inquirer_outputs"),
     "incoherent_responder": ("Incoherent responder", "responder_outputs"),
     "thanking": ("Thanks without end", "dialogues"),
+    "broken": ("Broken off, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }
 """Failure -> what it is called, and what it is a share of; `dialogues` are all that were begun."""
@@ -67,7 +76,11 @@ class Played:
     `lengths` has turns a conversation and tokens an output, as the models count them (none where
     a chatbot counts none); `diversity` a conversation's values over all its prompts: its words'
     type-token ratio, and distinct-n of them, so that distinct-1 is the same up to the counting;
-    no n-gram is of two prompts.
+    no n-gram is of two prompts. `texts` has the same by task, and `BESIDE`.
+
+    `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns (a
+    prompt and its response, answered or not), `turns_with["turns"]` all of them; of a task that
+    failed only the turn that did is known.
     """
 
     run: Run
@@ -80,6 +93,9 @@ class Played:
     diversity: dict[str, list[float]] = field(
         default_factory=lambda: {name: [] for name in DIVERSITY}
     )
+    texts: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+    dialogues_with: Counter[str] = field(default_factory=Counter[str])
+    turns_with: Counter[str] = field(default_factory=Counter[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +120,28 @@ class Condition:
         rates = [one.counts[name] / one.counts[of] for one in self.runs if one.counts[of]]
         return _over(rates)
 
+    def per_dialogue(self, name: str) -> Measure:
+        """Return the share of dialogues with a failure of `RATES`, 0 to 1."""
+        runs = [one for one in self.runs if one.counts["dialogues"]]
+        return _over([one.dialogues_with[name] / one.counts["dialogues"] for one in runs])
+
+    def per_turn(self, name: str) -> Measure:
+        """Return the share of turns with a failure of `RATES`, 0 to 1."""
+        runs = [one for one in self.runs if one.turns_with["turns"]]
+        return _over([one.turns_with[name] / one.turns_with["turns"] for one in runs])
+
     def count(self, name: str) -> Measure:
         """A failure's, or that of outputs or dialogues."""
         return _over([one.counts[name] for one in self.runs])
+
+
+class Overall(NamedTuple):
+    """Conditions, by their places from 0, of so many inquirers; `LENGTHS` as means and deviations
+    of the conditions' own means."""
+
+    conditions: tuple[int, ...]
+    inquirers: int
+    lengths: dict[str, Measure]
 
 
 def played(run: Run) -> Played:
@@ -120,7 +155,7 @@ def played(run: Run) -> Played:
     finished = [(one, True) for one in run.conversations()]
     finished += [(one.conversation, False) for one in run.rejected()]
     for conversation, accepted in finished:
-        found.counts.update(conversation.context.get("counts", {}))
+        _failures(found, conversation)
         if not accepted:
             continue
         turns = conversation.turns
@@ -128,10 +163,16 @@ def played(run: Run) -> Played:
         for name, side in (("prompt_tokens", turns[::2]), ("response_tokens", turns[1::2])):
             tokens = [turn.usage.completion_tokens if turn.usage else 0 for turn in side]
             found.lengths[name] += [count for count in tokens if count]
-        _diversity(found.diversity, [turn.text for turn in turns[::2]])
+        text = _diversity([turn.text for turn in turns[::2]])
+        for name, values in found.diversity.items():
+            values += [text[name]] if name in text else []
+        if conversation.task is not None:
+            found.texts[conversation.task] = text
     for failure in run.failures():
         found.counts.update(failure.counts or {})
         found.failures[failure.kind] += 1
+        found.dialogues_with.update(name for name, n in (failure.counts or {}).items() if n)
+        found.turns_with.update(("turns", failure.kind))
     found.counts["unsaved"] = found.failures.total()
     found.counts["dialogues"] = len(finished) + found.failures.total()
     return found
@@ -154,6 +195,26 @@ def conditions(runs: Iterable[Run]) -> list[Condition]:
     groups = list(together.values())
     differing = _differing([group[0].setting for group in groups])
     return [Condition(_name(group[0], differing), group[0].told, group) for group in groups]
+
+
+def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
+    """Return the row over all inquirers of the conditions that differ in them alone (table 4)."""
+    own = ("roles", "inquirer_family", "prompts")
+    groups: dict[str, list[int]] = {}
+    for at, one in enumerate(found):
+        setting = {key: value for key, value in one.runs[0].setting.items() if key not in own}
+        key = repr((one.told, setting, one.runs[0].setting["roles"].get("responder")))
+        groups.setdefault(key, []).append(at)
+    rows: list[Overall] = []
+    for group in groups.values():
+        inquirers = {found[at].runs[0].setting["roles"]["inquirer"]["model"] for at in group}
+        if len(inquirers) < 2:
+            continue
+        means = {name: [found[at].length(name).mean for at in group] for name in LENGTHS}
+        known = {name: [one for one in means[name] if one is not None] for name in LENGTHS}
+        lengths = {name: _over(values) for name, values in known.items()}
+        rows.append(Overall(tuple(group), len(inquirers), lengths))
+    return rows
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
@@ -183,18 +244,36 @@ def _name(one: Played, differing: Sequence[str]) -> str:
     return f"{asks} → {answers}, {', '.join(own)}"
 
 
-def _diversity(values: dict[str, list[float]], prompts: Sequence[str]) -> None:
+def _failures(found: Played, conversation: Conversation) -> None:
+    """Count what went wrong in a dialogue: in its outputs, in its turns, in it at all."""
+    counts: dict[str, int] = conversation.context.get("counts", {})
+    found.counts.update(counts)
+    found.dialogues_with.update(name for name, count in counts.items() if count)
+    if conversation.ended not in PROPER_ENDS:
+        found.counts["broken"] += 1
+        found.dialogues_with["broken"] += 1
+    sides = [{*(turn.faults or ()), *turn.reasks} for turn in conversation.turns]
+    turns = [{*sides[at], *sides[at + 1]} for at in range(0, len(sides) - 1, 2)]
+    if conversation.refused:
+        turns.append({*conversation.refused})
+    for faults in turns:
+        found.turns_with.update(("turns", *faults))
+
+
+def _diversity(prompts: Sequence[str]) -> dict[str, float]:
+    """A dialogue's values of `DIVERSITY` and `BESIDE`; none where the user says no word."""
     text = lexical("\n".join(prompts))
     if math.isnan(text.ttr):
-        return
-    values["ttr"].append(text.ttr)
+        return {}
+    values = {"ttr": text.ttr, "mtld": text.mtld, "words": float(len(text.words))}
     words = [word_hashes(lexical(prompt).words) for prompt in prompts]
     for n in (1, 2):
         counted = Distinct(n)
         for hashes in words:
             counted.add(hashes)
         if counted.ratio is not None:
-            values[f"distinct_{n}"].append(counted.ratio)
+            values[f"distinct_{n}"] = counted.ratio
+    return values
 
 
 def _measure(values: Sequence[Sequence[float]]) -> Measure:

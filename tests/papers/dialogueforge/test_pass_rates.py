@@ -10,8 +10,9 @@ import pytest
 from command_line import convogen
 
 from convogen.errors import SourceError
+from convogen.papers.dialogueforge.as_published import paper_name, published_rate
 from convogen.papers.dialogueforge.pass_rate_chart import draw
-from convogen.papers.dialogueforge.pass_rates import compare, published_rate, read_cell
+from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 from convogen.published import published
 
 JUDGED = Path(__file__).parents[4] / "shared/data/dialogueforge/judgements/gpt-4o/uni_eval"
@@ -55,7 +56,10 @@ def test_the_published_rates_and_the_gain_come_out(tmp_path: Path) -> None:
     assert ended.status == 0, ended.err
     found = json.loads(ended.out)
     rates = [(round(row["rate"], 2), row["published"]) for row in found["cells"]]
-    assert rates == [(35.11, 35.11), (55.93, 55.93), (90.07, None)]
+    assert rates == [(35.11, 35.11), (55.93, 55.93), (90.07, 90.07)]
+    assert {row["differs"] for row in found["cells"]} == {None}
+    alarms = [(row["false_alarms"], round(row["false_alarm_rate"], 2)) for row in found["cells"]]
+    assert alarms == [(23, 5.57), (33, 7.99), (20, 4.84)]
     [gain] = found["finetuning"]
     assert (round(gain["gain"], 2), gain["published"]) == (20.82, 20.82)
     assert gain["low"] > 0
@@ -114,6 +118,115 @@ def test_published_gains_and_changes_follow_from_the_rates() -> None:
     assert published_rate("unieval", "gemma-2-27b", "OASST1", 6) == 87.41
     assert published_rate("unieval", "Mistral-7B-ft", "OASST1", 12) == 15.25
     assert published_rate("gteval", "GPT-9", "OASST1", 6) is None
+    assert published_rate("unieval", "real", "Chatbot Arena", None) == 73.65
+    assert published_rate("gteval", "real", "OASST1", None) is None
+
+
+def test_the_rates_behind_the_figures_agree_with_table_3() -> None:
+    """Table 3 was rounded from other digits: it may be off by one in the last place."""
+    tables = published("dialogueforge")
+    for protocol, figure in (("unieval", "figure-2-oasst1"), ("gteval", "figure-3-oasst1")):
+        assert "nerchio/Human_Chatbot-Generation" in str(tables[figure].source)
+        for model, row in tables[figure].rows.items():
+            if model != "real":
+                change = float(row["base_12"]) - float(row["base_6"])  # type: ignore[arg-type]
+                assert change == pytest.approx(tables["3"].rows[model][protocol], abs=0.011), model
+    assert tables["1a"].source is None
+
+
+NAMES = {
+    "gpt-4o-2024-08-06": "GPT-4o",
+    "openai/gpt-4o-mini": "GPT-4o mini",
+    "gpt-4o-mini-2024-07-18": "GPT-4o mini",
+    "deepseek-chat": "DeepSeek-V3",
+    "deepseek-ai/DeepSeek-V3": "DeepSeek-V3",
+    "meta-llama/Llama-3.3-70B-Instruct-Turbo": "Llama-3.3-70B",
+    "llama-3.3-70b-versatile": "Llama-3.3-70B",
+    "accounts/fireworks/models/llama-v3p3-70b-instruct": "Llama-3.3-70B",
+    "meta.llama3-1-8b-instruct-v1:0": "Llama-3.1-8B",
+    "llama3.2:3b": "Llama-3.2-3B",
+    "google/gemma-2-27b-it": "Gemma-2-27B",
+    "gemma2:27b": "Gemma-2-27B",
+    "mistralai/Mistral-7B-Instruct-v0.3": "Mistral-7B",
+    "open-mistral-7b": "Mistral-7B",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_models_are_known_by_the_names_of_apis(name: str) -> None:
+    assert paper_name(name) == NAMES[name]
+    tuned = published_rate("unieval", f"{name} (FT)", "OASST1", 6)
+    assert (tuned is not None) == (NAMES[name] in published("dialogueforge")["1a"].rows)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gpt-4o-audio-preview", "gpt-4", "deepseek-r1", "deepseek-chat-v3.1", "llama-3.3-8b"),
+        *("llama3", "meta-llama/Llama-3.2-3B-Instruct-Q4_K_M", "gemma-2-9b-it", "mixtral-8x7b", ""),
+    ],
+)
+def test_other_models_are_not_taken_for_those_of_the_paper(name: str) -> None:
+    assert paper_name(name) == name
+
+
+def scored(folder: Path, protocol: str, **judged_by: object) -> Path:
+    """A judged run with the manifest of its scores."""
+    run_folder(folder, "++-", "gpt-4o", 6)
+    file = folder / "scores" / f"{protocol}.jsonl"
+    rows = [json.loads(line) for line in (folder / "scores/unieval.jsonl").read_text().splitlines()]
+    choice = {"unieval": "Yes", "gteval": "Both"}[protocol]
+    told = [row | {"judge": protocol, "choice": choice, "index": 1} for row in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in told))
+    file.with_suffix("").mkdir()
+    manifest = {"fingerprint": "f", "judged_by": {"judge": protocol, **judged_by}}
+    (file.with_suffix("") / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("protocol", "judged_by", "differs"),
+    [
+        ("gteval", {"order": "shuffled", "model": "llama3.2:3b"}, ["order", "prompt", "judge"]),
+        ("gteval", {"order": "fixed", "model": "gpt-4o-2024-08-06"}, ["prompt"]),
+        ("unieval", {"model": "openai/gpt-4o"}, ["prompt"]),
+        ("unieval", {}, ["prompt", "judge"]),
+    ],
+)
+def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
+    tmp_path: Path, protocol: str, judged_by: dict[str, object], differs: list[str]
+) -> None:
+    folder = scored(tmp_path / "run", protocol, **judged_by)
+    shown = convogen("verdicts", folder, "--protocol", protocol, "--table")
+    found = json.loads(
+        convogen("verdicts", folder, "--protocol", protocol, "--table", "--json").out
+    )
+    [cell] = found["cells"]
+    assert cell["differs"] == differs
+    published_rates = {"unieval": "91.53", "gteval": "35.11"}
+    marks = "".join({"order": "o", "prompt": "p", "judge": "j"}[name] for name in differs)
+    assert f"{published_rates[protocol]} {marks}" in shown.out
+    text = " ".join(shown.out.split())
+    assert ("the order of the two is drawn" in text) == ("order" in differs)
+    assert "the judge's prompt is our own" in text
+    assert ("another model" in text) == ("judge" in differs)
+    draw(found, tmp_path / "chart.svg")
+    assert "judged otherwise" in (tmp_path / "chart.svg").read_text("utf-8")
+
+
+def test_a_false_alarm_is_an_accusation_of_the_real_first_utterance(tmp_path: Path) -> None:
+    folder = scored(tmp_path / "run", "unieval")
+    cell = read_cell(str(folder), "unieval")
+    assert (cell.counted.false_alarms, cell.counted.false_alarm_rate) == (3, 100.0)
+    text = " ".join(convogen("verdicts", folder, "--protocol", "unieval").out.split())
+    assert "3 (100.0%)" in text
+    assert "a false alarm" in text
+    keys = {"goals": 2, "models": "gpt-4o"}  # a role play: its first utterance is a model's
+    (folder / "experiment.yaml").write_text(json.dumps(keys))
+    assert read_cell(str(folder), "unieval").counted.false_alarms is None
+    assert (
+        read_cell(str(scored(tmp_path / "pair", "gteval")), "gteval").counted.false_alarms is None
+    )
 
 
 def test_a_chart_of_several_data_sets_and_names_that_are_not_plain(tmp_path: Path) -> None:

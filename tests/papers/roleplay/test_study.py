@@ -15,8 +15,10 @@ from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
+from convogen.papers.roleplay.chart import MEASURES, normalized, theirs
+from convogen.papers.roleplay.diversity import told_apart
 from convogen.papers.roleplay.published_checks import checks
-from convogen.papers.roleplay.study import conditions
+from convogen.papers.roleplay.study import conditions, over_inquirers
 from convogen.published import published
 
 SMALL = {"personas": 3, "goals": 2, "n": 6, "max_turns": 2, "models": "scripted"}
@@ -121,11 +123,153 @@ def test_runs_are_together_that_differ_in_the_seed_alone(tmp_path: Path) -> None
         conditions([*runs, runs[0]])
 
 
-def test_the_command_prints_the_four_tables_and_what_does_not_agree(tmp_path: Path) -> None:
+def test_failures_are_of_outputs_of_turns_and_of_dialogues(tmp_path: Path) -> None:
+    """Two dialogues of two turns: several prompts in both first ones, none in one second one."""
+
+    def script(request: Request) -> str:
+        if request.role == "responder":
+            return "Well."
+        first = not any(one.role == "assistant" for one in request.messages)
+        unicorn = any("unicorn" in one.content for one in request.messages)
+        return '"Is it?" or "Was it?"' if first else "none" if unicorn else '"Then?"'
+
+    keys = {"goals": ["unicorn", "cat-poem"], "personas": 1, "regenerations": 0}
+    folder = play(tmp_path / "run", script, **keys)
+    (condition,) = conditions([load_run(folder)])
+    assert condition.length("turns").mean == 1.5
+    found = {
+        name: (
+            condition.rate(name)[0],
+            condition.per_turn(name)[0],
+            condition.per_dialogue(name)[0],
+        )
+        for name in ("several_prompts", "no_prompt", "self_reply")
+    }
+    assert found == {
+        "several_prompts": (2 / 4, 2 / 4, 1),
+        "no_prompt": (1 / 4, 1 / 4, 1 / 2),
+        "self_reply": (0, 0, 0),
+    }
+    assert (condition.rate("broken").mean, condition.rate("unsaved").mean) == (1 / 2, 0)
+
+
+def by_inquirer(request: Request) -> str:
+    """Inquirer `a` asks once, `b` as often as it may."""
+    if request.role == "responder":
+        return "one two three"
+    asked = any(one.role == "assistant" for one in request.messages)
+    return "FINISH" if asked and request.model == "a" else '"And then?"'
+
+
+def test_inquirers_have_a_row_over_them_all(tmp_path: Path) -> None:
+    folders = [
+        play(tmp_path / name, by_inquirer, models={"inquirer": name, "responder": "scripted"})
+        for name in ("a", "b")
+    ]
+    found = conditions(map(load_run, folders))
+    (row,) = over_inquirers(found)
+    assert (row.conditions, row.inquirers) == ((0, 1), 2)
+    assert row.lengths["turns"][:2] == (1.5, 0.5)
+    assert over_inquirers(found[:1]) == []
+    assert "(1, 2) over 2" in convogen("study", *folders).out
+    (told,) = json.loads(convogen("study", *folders, "--json").out)["over_inquirers"]
+    assert told["lengths"]["turns"] == {"mean": 1.5, "std": 0.5, "spread": None}
+
+
+def test_what_telling_changes_is_tested_on_the_users_text(tmp_path: Path) -> None:
+    """The same people with the same goals; who is told who they are repeats no word."""
+
+    def script(request: Request) -> str:
+        if request.role == "responder":
+            return "alpha alpha alpha"
+        bare = any("this person: a person\n" in one.content for one in request.messages)
+        return '"alpha beta alpha gamma"' if bare else '"alpha beta gamma delta"'
+
+    keys = {"personas": 6, "goals": 2, "n": 12, "max_turns": 1}
+    settings: dict[str, dict[str, object]] = {"none": {"features": []}, "all": {}}
+    folders = [
+        play(tmp_path / f"{told}{seed}", script, seed=seed, **keys, **own)
+        for told, own in settings.items()
+        for seed in (1, 2)
+    ]
+    found = {one.measure: one for one in told_apart(conditions(map(load_run, folders)))}
+    assert set(found) == {"ttr", "distinct_1", "distinct_2", "mtld", "words"}
+    ttr = found["ttr"]
+    assert (ttr.told, ttr.condition, ttr.pairs, ttr.share) == ("all", 1, 12, 1)
+    assert ttr.difference == pytest.approx(0.25)
+    assert ttr.p < 0.05
+    assert (found["words"].difference, found["words"].share, found["words"].p) == (0, None, 1)
+    ended = convogen("study", *folders)
+    assert "Table 2, tested" in ended.out
+    assert "+0.250" in ended.out
+    assert len(json.loads(convogen("study", *folders, "--json").out)["told"]) == 5
+    alone = convogen("study", folders[0])
+    assert "Table 2, tested" not in alone.out
+
+
+def test_conditions_that_differ_in_more_are_not_compared(tmp_path: Path) -> None:
+    folders = [play(tmp_path / "none", features=[]), play(tmp_path / "all", max_turns=1)]
+    assert told_apart(conditions(map(load_run, folders))) == []
+
+
+def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None:
+    found = normalized(theirs())
+    assert set(found) == {"Llama-2", "Mixtral", "Vicuna", "GPT4"}
+    for measure in MEASURES:
+        assert max(row[measure] or 0 for row in found.values()) == 1
+    assert found["Llama-2"]["turns"] == pytest.approx(2.62 / 7.60)
+    assert found["Mixtral"]["self_reply"] == pytest.approx(5.99 / 69.39)
+    nothing = {"a": dict.fromkeys(MEASURES, 0.0), "b": dict.fromkeys(MEASURES)}
+    assert set(normalized(nothing)["a"].values()) == {0}
+    assert set(normalized(nothing)["b"].values()) == {None}
+
+    run_folder, chart = play(tmp_path / "run", every(4)), tmp_path / "figure.svg"
+    for _ in range(2):  # the second takes the place of the first
+        ended = convogen("study", run_folder, "--chart", chart)
+        assert ended.status == 0, ended.err
+    assert "Published (table 1)" in chart.read_text("utf-8")
+    chart.write_text("mine", "utf-8")
+    assert convogen("study", run_folder, "--chart", chart).status == 2
+    assert chart.read_text("utf-8") == "mine"
+    wrong = convogen("study", run_folder, "--chart", tmp_path / "figure.gif")
+    assert "allowed endings: .png, .svg, .pdf" in wrong.complaint
+
+
+def test_table_9_is_whole_and_table_7_begins_with_lengths() -> None:
+    tables = published("roleplay")
+    assert len(tables["9"].rows) == 18
+    assert set(tables["4"].rows) <= set(tables["9"].rows)
+    assert tables["9"].rows["Character-LLM"]["turns"] == 13.26
+    assert tables["9"].rows["LLM Roleplay"]["prompt_tokens_std"] == 10.51
+    for name, row in tables["7"].rows.items():
+        assert row["prompt_tokens"] == tables["1"].rows[name]["prompt_tokens"]
+
+
+def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Its turns have no faults, its personas no features, its context no id of a persona."""
+    folder = play(tmp_path / "run", every(4))
+    for name, drop in (
+        ("conversations.jsonl", ("persona_id", "features", "faults", "capped_at", "left_out")),
+        ("experiences.jsonl", ("features", "id")),
+    ):
+        lines = [json.loads(line) for line in (folder / name).read_bytes().splitlines()]
+        for row in lines:
+            for part in (row.get("context", {}), *row.get("turns", []), *row.get("personas", [])):
+                for key in drop:
+                    part.pop(key, None)
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines)
+        (folder / name).write_text(text, "utf-8")
+    (condition,) = conditions([load_run(folder)])
+    assert condition.rate("several_prompts").mean
+    assert len(list(load_run(folder).experiences())) == 6
+
+
+def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -> None:
     folders = [play(tmp_path / f"{seed}", every(4), seed=seed) for seed in (1, 2)]
     ended = convogen("study", *folders)
     assert ended.status == 0, ended.err
-    for words in ("Table 1", "Table 2", "Table 4", "Table 7", "5.48 (0.09)", "WildChat"):
+    tables = ("Table 1", "Table 2", "Table 4", "Table 7", "Table 9", "Figure 8")
+    for words in (*tables, "percent of turns", "5.48 (0.09)", "WildChat", "15.20", "Meena"):
         assert words in ended.out
     assert "dialogues by seed: 1: 6, 2: 6" in " ".join(ended.out.split())
     told = json.loads(convogen("study", *folders, "--json").out)

@@ -1,0 +1,90 @@
+"""How good the demo's conversations are, over seeds: `python -m benchmarks.demo [SEED…]`.
+
+Runs `demo` on the embedded model once a seed and prints, with 95% bootstrap intervals over
+conversations: the share of turns of six words or more that repeat four words in a row of an earlier
+turn, the mean length of a turn beside `max_words`, and the share of first candidates in which the
+turn checks find a fault. With `--without-adapter` the base model is asked in the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from benchmarks.quality import repeated_turns
+from convogen import Conversation, Experiment, Run, run
+
+__all__ = ["main"]
+
+
+def repeating(conversation: Conversation) -> tuple[int, int]:
+    """Turns of six words or more that have four words in a row of an earlier turn, of how many."""
+    turns = list(repeated_turns([turn.text for turn in conversation.turns]))
+    return sum(repeats for _, repeats in turns), sum(long for long, _ in turns)
+
+
+def interval(pairs: Sequence[tuple[int, int]]) -> str:
+    """A share of sums, and its 95% interval over what was summed."""
+    parts, wholes = np.array(pairs, dtype=float).T
+
+    def share(part: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
+        return part.sum(axis) / np.maximum(whole.sum(axis), 1)
+
+    value = parts.sum() / max(wholes.sum(), 1)
+    if len(pairs) < 3 or not parts.any():
+        return f"{value:.1%}"
+    found = bootstrap((parts, wholes), share, paired=True, rng=0, method="percentile")
+    low, high = found.confidence_interval
+    return f"{value:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def measured(runs: Sequence[Run]) -> str:
+    """What the runs together have."""
+    conversations = [one for made in runs for one in made.conversations()]
+    turns = [turn for one in conversations for turn in one.turns[1:]]
+    words = [(sum(len(t.text.split()) for t in one.turns), len(one.turns)) for one in conversations]
+    first = [
+        (
+            sum(bool((t.candidates or t.reasks or [""])[0]) for t in one.turns[1:]),
+            len(one.turns) - 1,
+        )
+        for one in conversations
+    ]
+    mean = sum(n for n, _ in words) / max(sum(n for _, n in words), 1)
+    return (
+        f"{len(conversations)} conversations, {len(turns)} turns after the first; "
+        f"repeat four words: {interval([repeating(one) for one in conversations])}; "
+        f"{mean:.1f} words a turn; first candidates with a fault: {interval(first)}"
+    )
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--without-adapter", action="store_true")
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    folder = given.out or Path(tempfile.mkdtemp(prefix="convogen-demo-"))
+    runs: list[Run] = []
+    for seed in given.seeds:
+        keys: dict[str, object] = {"seed": seed}
+        if given.without_adapter:
+            for role in ("agent", "generator"):
+                bare = dict(Experiment.load("demo").sampling(role).extra or {})
+                bare.pop("adapter", None)
+                keys[f"sampling.{role}.extra"] = bare
+        began = time.monotonic()
+        runs.append(run(Experiment.load("demo", keys), folder / f"seed-{seed}"))
+        print(f"seed {seed}: {time.monotonic() - began:.0f} s; {measured(runs[-1:])}", flush=True)
+    print(f"all: {measured(runs)}; in {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`convogen downstream pool`: results of several runs in one table, as the DiaSynth paper pools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.terminal import say_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.downstream.pooled import Pooled, Result
+
+__all__ = ["PAPER", "command"]
+
+PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07}
+"""What the text of the DiaSynth paper says, in percent."""
+
+PAPER_CELLS = 24
+ARMS = {"base": "as it is", "synthetic": "synthetic", "in_domain": "in-domain"}
+
+
+@click.command("pool")
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(results: tuple[Path, ...], as_json: bool) -> None:
+    """Pool RESULTS of `summarization`: files, or run folders with all of theirs.
+
+    A cell is one checkpoint, held-out set and measure; improvement and coverage are means over the
+    cells, as in the text of the DiaSynth paper.
+    """
+    from convogen.downstream.pooled import pool, read_results
+
+    found = read_results(results)
+    pooled = pool(found)
+    if as_json:
+        say_json({"results": [asdict(one) for one in found], "pooled": asdict(pooled)})
+    else:
+        terminal().print(_table(found, pooled))
+
+
+def _table(results: Sequence[Result], pooled: Pooled) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Summarization, pooled", title_justify="left")
+    measures = dict.fromkeys(m for one in results for row in one.arms.values() for m in row)
+    for column in ("Run, checkpoint, held out", "Trained on", *measures):
+        table.add_column(column, justify="right" if column in measures else "left", overflow="fold")
+    for one in results:
+        label = styled(f"{one.run}, {one.checkpoint}, {one.held_out}")
+        for arm, name in ARMS.items():
+            if row := one.arms.get(arm):
+                table.add_row(label, name, *(_number(row.get(m), ".4f") for m in measures))
+                label = styled("")
+        table.add_section()
+    table.caption = styled(_caption(results, pooled))
+    return table
+
+
+def _caption(results: Sequence[Result], pooled: Pooled) -> str:
+    said = (
+        f"Synthetic data improves by {_number(pooled.improvement)}% over {pooled.cells} cells "
+        f"({_number(pooled.improvement_without_qags)}% without QAGS) and covers "
+        f"{_number(pooled.coverage)}% of in-domain data over {pooled.covered} "
+        f"({_number(pooled.coverage_without_qags)}% without QAGS). The paper says "
+        f"{PAPER['improvement']}%, {PAPER['coverage']}% and {PAPER['coverage_without_qags']}% over "
+        f"{PAPER_CELLS} cells of four checkpoints, two held-out sets and three measures; its "
+        "improvement does not come out of its own tables (`downstream published`)."
+    )
+    if not all(one.as_published for one in results):
+        said += " QAGS here is not measured as there (BERTScore of the answers to 3 questions)."
+    return said
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "–" if value is None else format(value, form)

@@ -1,0 +1,129 @@
+"""Results of several runs, checkpoints and held-out sets, pooled over their cells.
+
+So the DiaSynth paper sums up its tables 6 and 7 (section 5.2): a cell is one checkpoint, held-out
+set and measure, and improvement and coverage are means over the cells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.errors import SourceError
+from convogen.papers.diasynth.downstream_gains import coverage, percentage_improvement
+
+__all__ = ["Pooled", "Result", "pool", "read_results"]
+
+QAGS = "QAGS"
+
+Scores = dict[str, float | None]
+"""By measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one `downstream summarization` came to: the means by arm and measure.
+
+    `as_published` tells whether its QAGS is measured as the paper's is, if there is one.
+    """
+
+    run: str
+    checkpoint: str
+    held_out: str
+    arms: dict[str, Scores]
+    as_published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Means over the cells, in percent; None where there is no cell.
+
+    `cells` counts those with a score of the model as it is, `covered` those with in-domain data.
+    """
+
+    cells: int
+    covered: int
+    improvement: float | None
+    improvement_without_qags: float | None
+    coverage: float | None
+    coverage_without_qags: float | None
+
+
+def read_results(sources: Sequence[Path]) -> list[Result]:
+    """Read files that `downstream summarization` wrote, or all of the run folders among `sources`.
+
+    Raises `SourceError` where one is no such file, or a folder has none.
+    """
+    return [_result(path) for source in sources for path in _files(source)]
+
+
+def _files(source: Path) -> list[Path]:
+    if not source.is_dir():
+        return [source]
+    found = sorted((source / "downstream").glob("summarization-*.json"))
+    if not found:
+        raise SourceError(
+            f"{source}: no results in it; `convogen downstream summarization` writes them to "
+            "RUN/downstream/summarization-….json"
+        )
+    return found
+
+
+def _result(path: Path) -> Result:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if data["task"] != "summarization":
+            raise ValueError(f"its task is {data['task']!r:.40}")
+        arms = {
+            arm: {m: _value(one) for m, one in row.items()} for arm, row in data["arms"].items()
+        }
+        by = data.get("qags_by"), data.get("questions")
+        return Result(
+            run=Path(str(data["run"])).name,
+            checkpoint=str(data["training"]["checkpoint"]),
+            held_out=str(data["held_out"]["source"]),
+            arms=arms,
+            as_published=by == ("bertscore", 3) or not any(QAGS in row for row in arms.values()),
+        )
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise SourceError(
+            f"{path}: no results of `convogen downstream summarization` ({error!r:.100})"
+        ) from error
+
+
+def _value(cell: Any) -> float | None:
+    return None if cell is None else float(cast("dict[str, Any]", cell)["value"])
+
+
+def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
+    """The means over the cells of an arm."""
+    improved = [*_cells(results, arm, "base")]
+    covered = [*_cells(results, arm, "in_domain")]
+    gains = [(measure, percentage_improvement(ours, base)) for measure, ours, base in improved]
+    shares = [(measure, coverage(ours, other)) for measure, ours, other in covered]
+    return Pooled(
+        len(gains),
+        len(shares),
+        _mean(gains),
+        _mean([one for one in gains if one[0] != QAGS]),
+        _mean(shares),
+        _mean([one for one in shares if one[0] != QAGS]),
+    )
+
+
+def _cells(results: Sequence[Result], arm: str, other: str) -> Iterator[tuple[str, float, float]]:
+    """A measure, the arm's score and the other's, where both are and the other is not 0."""
+    for one in results:
+        for measure, score in one.arms.get(arm, {}).items():
+            against = one.arms.get(other, {}).get(measure)
+            if score is not None and against:
+                yield measure, score, against
+
+
+def _mean(cells: Sequence[tuple[str, float]]) -> float | None:
+    return sum(value for _, value in cells) / len(cells) if cells else None

@@ -1,0 +1,115 @@
+"""The tasks of real dialogues that bring no summary of theirs, written before a model is trained.
+
+So the fine-tuned inquirer learns with the task it is asked with later (DialogueForge, section
+3.1.1). What was written for one training is there for the next one with the same model and prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from convogen.corpora.seeds import INQUIRER, Seed
+from convogen.engine.item_runner import Asking
+from convogen.errors import ModelFault
+from convogen.jsonl import as_row
+from convogen.methods.dialogueforge.method import DialogueForge
+from convogen.methods.dialogueforge.summary import summarize
+from convogen.models.base import ChatModel
+from convogen.models.opening import open_model
+from convogen.models.progress import RunProgress
+from convogen.models.spec import EMBEDDED_ROOM, ModelSpec
+from convogen.models.traffic.router import Role
+from convogen.models.traffic.session import Session
+from convogen.prompts import load_prompt
+
+__all__ = ["write_tasks"]
+
+ROLE = "summarizer"
+REASKS = 2
+
+
+def write_tasks(
+    seeds: Sequence[Seed],
+    spec: ModelSpec,
+    folder: Path,
+    tally: RunProgress | None = None,
+    opener: Callable[[ModelSpec], ChatModel] = open_model,
+) -> dict[str, str]:
+    """Return the task of each dialogue, by its id; one of which no summary came is left out.
+
+    Args:
+        seeds: The dialogues.
+        spec: The summarizer.
+        folder: Where the answers are kept: none is paid for twice.
+        tally: Counts what is done.
+        opener: Opens the model.
+
+    Raises `RunFolderError` if the folder cannot be written, `RunStopped` if asking ended early: the
+    same call goes on from there.
+    """
+    prompt = load_prompt("dialogueforge/task_summary")
+    known = dict(_known(folder, prompt.hash, spec))
+    missing = [seed for seed in seeds if _digest(seed) not in known]
+
+    async def ask(number: int, session: Session) -> dict[str, Any]:
+        seed = missing[number]
+        row = {"dialogue": _digest(seed)}
+        try:
+            found = await summarize(session, prompt, seed, REASKS)
+        except ModelFault as fault:
+            return {**row, "fault": fault.kind}
+        return {**row, "task": found.task, "model": found.model}
+
+    if missing:
+        asking = Asking(folder, 8 if spec.kind == "embedded" else 64, tally, opener)
+        essence = {
+            "step": "task_summary",
+            "prompt": prompt.hash,
+            "reasks": REASKS,
+            "dialogues": [_digest(seed) for seed in missing],
+        }
+        rows = asking.rows("tasks", {ROLE: _role(spec)}, essence, len(missing), ask)
+        known |= {row["dialogue"]: row.get("task") for row in rows}
+    tasks = {seed.id: known.get(_digest(seed)) for seed in seeds}
+    return {name: task for name, task in tasks.items() if task}
+
+
+def _role(spec: ModelSpec) -> Role:
+    """The summarizer as the method asks it, with what suits the embedded model."""
+    sampling = DialogueForge.roles[ROLE]
+    if spec.is_shipped:
+        room = sampling.model_copy(update={"max_tokens": EMBEDDED_ROOM})
+        sampling = DialogueForge.embedded_sampling[ROLE].with_defaults(room)
+    return Role(spec, sampling)
+
+
+def _known(folder: Path, prompt: str, spec: ModelSpec) -> Iterator[tuple[str, str | None]]:
+    """What a model was asked before, in the askings that are complete; None if nothing came."""
+    for manifest in sorted(folder.glob("tasks-*/manifest.json")):
+        try:
+            told: Any = json.loads(manifest.read_text("utf-8"))
+            same = told["prompt"] == prompt and told["models"][ROLE][0] == spec.identity
+            wanted = len(told["dialogues"])
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        rows = list(_rows(manifest.with_name("rows.jsonl"))) if same else []
+        if same and len(rows) >= wanted:
+            yield from ((row["dialogue"], row.get("task")) for row in rows)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    for row in map(as_row, lines):
+        if row is not None and isinstance(row.get("dialogue"), str):
+            yield row
+
+
+def _digest(seed: Seed) -> str:
+    """16 hexadecimal digits of what the person says: no name of a dialogue is unique."""
+    said = [turn.text for turn in seed.turns if turn.speaker == INQUIRER]
+    text = json.dumps(said, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,197 @@
+"""Requests of a dialogue that fit a model's context, whatever its window.
+
+An endpoint that refuses a request as too long is asked again: for a shorter reply, as long as the
+prompt leaves room for one, then without the oldest exchanges. What was given up is recorded on the
+turn. What is learned of a window is of one dialogue alone: the data must not depend on which of
+many tasks met a refusal first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from convogen.errors import ModelFault
+from convogen.models.base import Message, Sampling
+from convogen.models.overflow import read_overflow
+from convogen.models.traffic.session import Answer, Session
+
+__all__ = ["LEAST_REPLY", "ContextWindow", "Fitted"]
+
+LEAST_REPLY = 512
+"""Tokens of room for a reply below which the oldest exchanges are left out of the prompt."""
+
+SHORTEST_REPLY = 16
+"""Tokens of room that the last exchange has to leave: there is nothing more to leave out."""
+
+_MARGIN = 1.05
+"""How much longer than estimated a prompt is taken to be."""
+
+_TOKENS_PER_CHAR = 0.33
+"""Of a prompt of which nothing is known."""
+
+_CAPS = ("max_tokens", "max_completion_tokens")
+
+Chat = Callable[[int], Sequence[Message]]
+"""The messages of a request without so many of the oldest exchanges."""
+
+
+class Fitted(NamedTuple):
+    """An answer, and what was given up for its request to fit; None if nothing was.
+
+    `capped_at` is the lowered cap of the reply, in tokens; `left_out` counts exchanges.
+    """
+
+    answer: Answer
+    capped_at: int | None = None
+    left_out: int | None = None
+
+
+class _Plan(NamedTuple):
+    """Exchanges to leave out, and the reply's cap in tokens (None: no cap is sent)."""
+
+    left_out: int
+    cap: int | None
+
+
+class ContextWindow:
+    """Asks the roles of one dialogue, each request cut to what its model takes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._models: dict[str, _Model] = {}
+
+    async def ask(
+        self, role: str, chat: Chat, exchanges: int, sampling: Sampling | None = None
+    ) -> Fitted:
+        """Return a role's answer to a chat.
+
+        Args:
+            role: Who is asked.
+            chat: Returns the messages without so many of the oldest exchanges.
+            exchanges: How many may be left out.
+            sampling: Goes over the role's own settings.
+
+        Raises:
+            ModelFault: Not even the last exchange fits, or whatever `Session.ask` raises it for. A
+                chatbot with a memory of its own is asked once.
+        """
+        held = self._session.traffic.role(role)
+        own = sampling.with_defaults(held.sampling) if sampling else held.sampling
+        model = self._models.setdefault(role, _Model())
+        request = _Request(model, chat, exchanges, _cap(own))
+        plan, before = request.first(), None
+        while True:
+            messages = chat(plan.left_out)
+            lowered = plan.cap != request.wanted
+            settings = _capped(own, plan.cap) if lowered else sampling
+            try:
+                answer = await self._session.ask(role, messages, sampling=settings)
+            except ModelFault as fault:
+                if fault.kind != "context_length" or held.spec.kind == "http":
+                    raise
+                model.refused(messages, fault.evidence or str(fault))
+                smaller = request.smaller(plan, again=plan.left_out == before)
+                if smaller is None:
+                    raise
+                plan, before = smaller, plan.left_out
+            else:
+                model.took(messages, answer.usage.prompt_tokens)
+                model.last = plan
+                return Fitted(answer, plan.cap if lowered else None, plan.left_out or None)
+
+
+class _Model:
+    """What the requests of one role have shown of the model behind it.
+
+    `window` is in tokens, None until a refusal names it; `last` is what was answered.
+    """
+
+    def __init__(self) -> None:
+        self.window: int | None = None
+        self.last: _Plan | None = None
+        self._tokens_per_char = _TOKENS_PER_CHAR
+
+    def refused(self, messages: Sequence[Message], detail: str) -> None:
+        overflow = read_overflow(detail)
+        self.window = overflow.window or self.window
+        self.took(messages, overflow.prompt or 0)
+
+    def took(self, messages: Sequence[Message], tokens: int) -> None:
+        if tokens:
+            self._tokens_per_char = tokens / max(_chars(messages), 1)
+
+    def room(self, messages: Sequence[Message]) -> int:
+        """Return the tokens that a prompt leaves for the reply."""
+        assert self.window is not None
+        return self.window - int(_MARGIN * self._tokens_per_char * _chars(messages)) - 1
+
+
+class _Request:
+    """One request: what of it may be given up. `wanted` is the cap its reply should have."""
+
+    def __init__(self, model: _Model, chat: Chat, exchanges: int, wanted: int | None) -> None:
+        self.wanted = wanted
+        self._model, self._chat, self._exchanges = model, chat, exchanges
+        self._least = min(LEAST_REPLY, wanted or LEAST_REPLY)
+
+    def first(self) -> _Plan:
+        """Return what to try first: all of it until something was refused."""
+        if self._model.window is not None:
+            return self._within(range(self._exchanges + 1), self.wanted) or _Plan(
+                self._exchanges, self.wanted
+            )
+        left_out, cap = self._model.last or _Plan(0, None)
+        caps = [one for one in (cap, self.wanted) if one is not None]
+        return _Plan(min(left_out, self._exchanges), min(caps, default=None))
+
+    def smaller(self, plan: _Plan, *, again: bool) -> _Plan | None:
+        """Return a plan for less than the one that was refused; None if there is none.
+
+        Where a second plan with as many exchanges is refused `again`, what was said of the prompt's
+        length is not trusted: the reply is halved.
+        """
+        left_out, cap = plan
+        if self._model.window is None:
+            return self._halved(plan)
+        bound = None if cap is None else cap // 2 if again else cap - 1
+        if bound is not None and (found := self._within(range(left_out, left_out + 1), bound)):
+            return found
+        if left_out < self._exchanges:
+            return self._within(range(left_out + 1, self._exchanges + 1), self.wanted)
+        return None
+
+    def _halved(self, plan: _Plan) -> _Plan | None:
+        """Return less of a request whose model's window nobody tells."""
+        left_out, cap = plan
+        last = left_out == self._exchanges
+        least = SHORTEST_REPLY if last else self._least
+        if cap is not None and cap > least:
+            return _Plan(left_out, max(cap // 2, least))
+        return None if last else _Plan(left_out + 1, cap)
+
+    def _within(self, left_out: range, cap: int | None) -> _Plan | None:
+        """Return the plan that gives up least of those that leave room for a reply."""
+        for number in left_out:
+            room = self._model.room(self._chat(number))
+            least = SHORTEST_REPLY if number == self._exchanges else self._least
+            if room >= least and (cap is None or cap >= min(least, self.wanted or least)):
+                return _Plan(number, None if cap is None else min(cap, room))
+        return None
+
+
+def _chars(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)
+
+
+def _cap(sampling: Sampling) -> int | None:
+    """The most tokens a reply may have; further keys of the request's body go over sampling."""
+    extra = sampling.extra or {}
+    caps = [extra[key] for key in _CAPS if isinstance(extra.get(key), int)]
+    return min(caps, default=sampling.max_tokens)
+
+
+def _capped(sampling: Sampling, cap: int | None) -> Sampling:
+    """These settings with another cap, wherever it is set."""
+    extra = {key: cap if key in _CAPS else value for key, value in (sampling.extra or {}).items()}
+    return sampling.model_copy(update={"max_tokens": cap, **({"extra": extra} if extra else {})})

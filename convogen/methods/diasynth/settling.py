@@ -1,0 +1,143 @@
+"""What is settled before a dialogue: the reasoning about it, then its ten characteristics.
+
+Source: DiaSynth, section 3.3 and table 1. The reasoning is free text that comes first: why each
+characteristic is as it is, and how they pull on each other. How the people feel is settled for each
+of them apart, so that in a group chat each knows only its own feelings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator, Field, create_model
+
+from convogen.generation.structured_output import StructuredReply
+from convogen.text.lengths import Words, sentence_ends
+from convogen.text.speakers import person_named, without_titles
+
+__all__ = ["CHARACTERISTICS", "FEELINGS", "WORDS", "Settled", "feelings_of", "settled_fields"]
+
+FEELINGS = "emotional_states"
+"""The characteristic that is settled for each person apart."""
+
+CHARACTERISTICS = {
+    "ages_and_genders": "how old each of them is, and of what gender",
+    "familiarity": "what they are to each other, and how well they know each other",
+    FEELINGS: "how each of them feels as it begins",
+    "formality": "how formal or casual they are with each other",
+    "duration": "how long they talk",
+    "medium": "how they talk: face to face, on the phone, by text messages",
+    "topic": "what of the subject they really talk about",
+    "location": "where they are",
+    "agreement": "whether they agree, and over what they do not",
+    "natural_features": "what makes it sound real: fillers, pauses, slang, half sentences",
+}
+"""Table 1: a characteristic, and what the model is told of it."""
+
+WORDS = {"reasoning": Words(150, least=80), "characteristic": Words(12)}
+"""How long the texts should be."""
+
+LEAST_REASONING = 200
+"""Characters of the reasoning that the schema asks for at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was settled; empty where nothing was asked for.
+
+    `characteristics` are texts by name, of the feelings everybody's; `feelings` have each person's.
+    """
+
+    reasoning: str = ""
+    characteristics: dict[str, str] = field(default_factory=dict[str, str])
+    feelings: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Settled:
+        """Read the object of a reply, which may have nothing of it."""
+        if "characteristics" not in data:
+            return cls()
+        told: dict[str, Any] = {**data["characteristics"]}
+        feelings: dict[str, str] = {who: how for who, how in told[FEELINGS].items() if how}
+        told[FEELINGS] = "; ".join(f"{who}: {how}" for who, how in feelings.items())
+        return cls(data["reasoning"], {name: text for name, text in told.items() if text}, feelings)
+
+
+def settled_fields(names: Sequence[str]) -> dict[str, Any]:
+    """The fields of the object that is asked for, by name, for people of these names."""
+    text = WORDS["characteristic"]
+    each: dict[str, Any] = {
+        f"person_{nth}": (str, _feeling(name)) for nth, name in enumerate(names)
+    }
+    feelings = create_model("DraftFeelings", __base__=StructuredReply, **each)
+    by_name = BeforeValidator(partial(_by_name, names=tuple(names)))
+    told: dict[str, Any] = {
+        name: (str, text.field(about, shortest=2, longest=500))
+        for name, about in CHARACTERISTICS.items()
+    }
+    told[FEELINGS] = (Annotated[feelings, by_name], Field(description=CHARACTERISTICS[FEELINGS]))
+    characteristics = create_model("DraftCharacteristics", __base__=StructuredReply, **told)
+    reasoning = WORDS["reasoning"].field(shortest=20, longest=5000, minLength=LEAST_REASONING)
+    return {"reasoning": (str, reasoning), "characteristics": (characteristics, Field())}
+
+
+def _feeling(name: str) -> Any:
+    """A field under a person's name, which may be any text; empty where a reply leaves it out."""
+    text = WORDS["characteristic"]
+    return Field(
+        default="",
+        alias=name,
+        max_length=500,
+        description=f"how this one feels, with nothing of the others ({text})",
+        json_schema_extra={"maxLength": text.max_chars},
+    )
+
+
+def _by_name(value: Any, names: Sequence[str]) -> Any:
+    """A reply's feelings under the people's full names, whatever it calls them."""
+    if isinstance(value, str):
+        return feelings_of(value, names)
+    if isinstance(value, dict):
+        told = cast("dict[str, Any]", value)
+        return {person_named(name, names) or name: how for name, how in told.items()}
+    return value
+
+
+def feelings_of(told: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return what is said of each one's feelings, by name.
+
+    Of one text these are the parts that name the person, or as many parts as there are people in
+    their order; empty where neither is so.
+    """
+    if not isinstance(told, str):
+        return {name: told.get(name, "") for name in names}
+    parts = [part.strip() for part in _parts(told) if part.strip()]
+    found = {
+        name: "; ".join(
+            part.removeprefix(f"{name}:").strip() for part in parts if _names(part, name)
+        )
+        for name in names
+    }
+    if not any(found.values()) and len(parts) == len(names):
+        return dict(zip(names, parts, strict=True))
+    return found
+
+
+def _parts(told: str) -> list[str]:
+    """A text divided at its semicolons and lines; without any, into sentences."""
+    parts = re.split(r"[;\n]", told)
+    if len(parts) > 1:
+        return parts
+    ends = [0, *sentence_ends(told), len(told)]
+    return [told[start:end] for start, end in pairwise(ends)]
+
+
+def _names(part: str, name: str) -> bool:
+    """Whether a text has a word of a name in it that is no title."""
+    words = "|".join(re.escape(word) for word in without_titles(name)[1])
+    return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

@@ -1,0 +1,266 @@
+"""Who role-plays: personas of sociodemographic features, drawn or from a file, or those of a hub.
+
+LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. A persona of features has all of them;
+those that are switched off are not told. So a run on fewer features is about the same people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import cycle, islice, product
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, cast
+
+from convogen.corpora.rows import RowError, decode
+from convogen.corpora.sniff import container_of, read_rows
+from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_yaml
+from convogen.methods.roleplay.people import SPEAKER, shipped
+from convogen.personas import PersonaHub
+from convogen.records import Persona
+from convogen.text.speakers import one_line
+
+__all__ = [
+    "FEATURES",
+    "Feature",
+    "drawn",
+    "file_people",
+    "hub_people",
+    "options_of",
+    "people",
+    "persona_id",
+    "sentence",
+]
+
+Feature = Literal["age", "race", "gender", "education", "native_english"]
+FEATURES: tuple[Feature, ...] = ("age", "race", "gender", "education", "native_english")
+
+_ID = "persona_id"
+_LONGEST = 120
+"""Characters of an option of one's own."""
+
+_MOST_ROWS = 100_000
+
+Features = Mapping[str, str]
+
+
+def options_of(feature: Feature) -> tuple[str, ...]:
+    """Return the options of a feature in their order (Kumar et al., 2021)."""
+    return tuple(_known()[feature])
+
+
+@lru_cache(maxsize=1)
+def _known() -> dict[str, dict[str, str]]:
+    return cast("dict[str, dict[str, str]]", shipped()["features"])
+
+
+def sentence(features: Features, told: Sequence[str] = FEATURES) -> str:
+    """Return a persona in words: `a male White person of 25 to 34 with a doctoral degree; …`.
+
+    Args:
+        features: Option by feature; an option that is not shipped is told as it stands.
+        told: The features that are told; of a persona without them nothing is.
+    """
+    said = {name: _words(name, features[name]) for name in FEATURES if name in features}
+    gender, race, *rest = (said.get(name) if name in told else None for name in _ORDER)
+    who = [one for one in (gender, race, "person", *rest) if one]
+    article = "an" if who[0][0].lower() in "aeiou" else "a"
+    own = said.get("native_english") if "native_english" in told else None
+    return " ".join([article, *who]) + (f"; {own}" if own else "")
+
+
+_ORDER = ("gender", "race", "age", "education")
+_OWN_WORDS = {"age": "of {}", "education": "whose education is: {}"}
+
+
+def _words(feature: str, option: str) -> str:
+    return _known()[feature].get(option) or _OWN_WORDS.get(feature, "{}").format(option)
+
+
+def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[dict[str, str]]:
+    """Return the first `n` people of a seed, balanced: each option about equally often.
+
+    Each next one has the options that came least often so far, at random among equals
+    (minimisation; Taves, 1974), and none comes twice before each combination came once.
+
+    Args:
+        n: How many.
+        options: The options of each feature that are drawn from; all where it is not named.
+        seed: Decides who they are.
+    """
+    sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]
+    left = list(product(*sides))
+    Random(f"{seed}").shuffle(left)
+    count: Counter[tuple[int, str]] = Counter()
+    found: list[tuple[str, ...]] = []
+    while left and len(found) < n:
+        at = min(range(len(left)), key=lambda at: sum(count[pair] for pair in enumerate(left[at])))
+        found.append(left.pop(at))
+        count.update(enumerate(found[-1]))
+    return [dict(zip(FEATURES, one, strict=True)) for one in islice(cycle(found), n)]
+
+
+def people(
+    rows: Sequence[Features],
+    told: Sequence[str] = FEATURES,
+    vary: tuple[Feature, Sequence[str]] | None = None,
+    source: str = "features",
+    licence: str | None = "Apache-2.0",
+) -> list[Persona]:
+    """Return people of features.
+
+    Args:
+        rows: Their features; a row may have its `persona_id`.
+        told: The features that their texts tell.
+        vary: A feature and its options: each person comes with each of them, all else the same
+            (appendix E).
+        source: Where they are from.
+        licence: Under which terms.
+    """
+    feature, options = vary or ("age", (None,))
+    twins: list[dict[str, str]] = [
+        {**row, **({feature: option} if option else {})} for row in rows for option in options
+    ]
+    names = _ids(twins, len(options) > 1 and feature)
+    return [
+        Persona(
+            name=SPEAKER,
+            text=sentence(row, told),
+            source=source,
+            licence=licence,
+            id=name,
+            features={key: row[key] for key in FEATURES if key in row},
+        )
+        for name, row in zip(names, twins, strict=True)
+    ]
+
+
+def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
+    """The given ids, a varied option behind them; else hashes of the features, a number behind."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for row in rows:
+        if given := row.get(_ID):
+            name = f"{given}/{row[varied]}" if isinstance(varied, str) else given
+        else:
+            name = _digest({key: row[key] for key in FEATURES if key in row})
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names
+
+
+def persona_id(persona: Persona) -> str:
+    """Return what a persona is called in records: the same in all runs that have it."""
+    return persona.id or _digest(persona.text or persona.name)
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def hub_people(hub: PersonaHub, n: int, seed: int) -> list[Persona]:
+    """Return `n` personas of a hub, none twice; raises `SourceError` where it has fewer."""
+    if n > len(hub):
+        raise SourceError(
+            f"persona_source {hub.source}: has {len(hub)} personas, personas: asks for {n}"
+        )
+    chosen = Random(f"{seed}").sample(range(len(hub)), n)
+    return [hub[at][0].named(SPEAKER) for at in chosen]
+
+
+def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
+    """Return the first `n` rows of a file of personas, all if None: features, and their ids.
+
+    A list in YAML or JSON, bare or under `personas`, rows of CSV or JSONL, or the configuration of
+    the authors' own experiment. Raises `SourceError` naming the file and the row that is none.
+    """
+    rows: list[dict[str, str]] = []
+    for number, given in _given(path):
+        try:
+            rows.append(_row(given))
+        except ValueError as error:
+            raise SourceError(f"personas {path}: row {number}: {error}") from None
+        if len(rows) > _MOST_ROWS:
+            raise SourceError(f"personas {path}: has more than {_MOST_ROWS:,} rows")
+    if not rows:
+        raise SourceError(
+            f"personas {path}: no persona in it; give a list `personas` of rows with "
+            f"{', '.join(FEATURES)}, or CSV with these columns"
+        )
+    if n is not None and n > len(rows):
+        raise SourceError(f"personas {path}: has {len(rows)} personas, personas: asks for {n}")
+    named = Counter(row[_ID] for row in rows if _ID in row)
+    if twice := next((name for name, times in named.items() if times > 1), None):
+        raise SourceError(f"personas {path}: two rows have the persona_id {twice!r:.60}")
+    return rows[:n]
+
+
+def _given(path: Path) -> Iterator[tuple[int, Any]]:
+    """The rows of a file, numbered from 1 or by their lines."""
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):
+        yield from enumerate(_listed(read_yaml(path)), 1)
+        return
+    for row in read_rows(path, container_of(path)):
+        try:
+            yield row.line, decode(row.value)
+        except RowError as error:
+            raise SourceError(f"personas {path}: line {row.line}: {error}") from None
+
+
+def _listed(data: Any) -> list[Any]:
+    """The list of personas in a file: bare, under `personas`, or in the authors' `fixed`."""
+    if isinstance(data, list):
+        return cast("list[Any]", data)
+    if not isinstance(data, dict):
+        return []
+    keys = cast("dict[str, Any]", data)
+    for name in ("personas", "fixed"):
+        if isinstance(keys.get(name), list):
+            return keys[name]
+    below = (_listed(keys[name]) for name in ("action_config", "task", "persona") if name in keys)
+    empty: list[Any] = []
+    return next((found for found in below if found), empty)
+
+
+def _row(given: Any) -> dict[str, str]:
+    """The features of a row, in shipped words where they are known; raises `ValueError`."""
+    if not isinstance(given, dict):
+        raise ValueError(f"{given!r:.60} is no persona; it has {', '.join(FEATURES)}")
+    cells = cast("dict[str, Any]", given)
+    if isinstance(cells.get("person"), dict):  # of the authors' own file
+        cells = cells["person"]
+    allowed = (*FEATURES, _ID)
+    if unknown := next((key for key in cells if key not in allowed), None):
+        raise ValueError(f"{unknown!r:.60} is not known; allowed: {', '.join(allowed)}")
+    row = {name: _option(name, cells[name]) for name in allowed if _is_given(cells.get(name))}
+    if not any(name in row for name in FEATURES):
+        raise ValueError(f"has no feature; it may have {', '.join(FEATURES)}")
+    return row
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value != ""
+
+
+def _option(name: str, value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise ValueError(f"{name}: {value!r:.60} is no text")
+    text = one_line(str(value)).replace("’", "'")
+    if not text or len(text) > _LONGEST:
+        raise ValueError(f"{name}: must have 1 to {_LONGEST} characters")
+    if name == _ID:
+        return text
+    bare = text.casefold().removeprefix("a ").removeprefix("an ")
+    synonyms: dict[str, str] = shipped()["synonyms"].get(name, {})
+    known = {option.casefold(): option for option in _known()[name]} | synonyms
+    if bare in known:
+        return known[bare]
+    if name == "native_english":
+        raise ValueError(f"{name}: {text!r} is none; allowed: {', '.join(_known()[name])}")
+    return text

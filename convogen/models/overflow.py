@@ -1,0 +1,62 @@
+"""How far a request went beyond a model's context, read from the words of who refused it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Overflow", "read_overflow"]
+
+_N = r"(\d[\d,_]{0,11})"
+
+_WINDOW = (
+    rf"context limit: \d+ \+ \d+ > {_N}",
+    rf"tokens > {_N} maximum",
+    rf"\b{_N} maximum context length",
+    rf"\b(?:context|model)(?:['’]s)? (?:length|size|window|limit)\D{{0,40}}{_N}",
+    rf"\bmust be <= {_N}",
+    rf"\bmust have less than {_N} tokens",
+    rf"\bmaximum number of (?:input )?tokens\D{{0,30}}{_N}",
+    rf"\bn_ctx\W{{1,4}}{_N}",
+)
+"""How servers name the tokens that prompt and reply may have together."""
+
+_PROMPT = (
+    rf"context limit: {_N} \+",
+    rf"\b{_N} (?:tokens )?(?:in|from) (?:the|your) (?:input )?(?:messages|prompt)",
+    rf"\b{_N} input tokens",
+    rf"\bmessages resulted in {_N} tokens",
+    rf"\bGiven: {_N}",
+    rf"\b(?:prompt|input|request|requested tokens) \((?:length )?{_N}",
+    rf"\bprompt (?:contains|has) {_N} tokens",
+    rf"\btoo long: {_N} tokens",
+    rf"\btoken count \({_N}",
+    rf"\bfirst {_N} tokens",
+    rf"\bn_prompt_tokens\W{{1,4}}{_N}",
+)
+"""How servers name the tokens of the prompt alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """What a refusal says in tokens; None for what it does not say.
+
+    Attributes:
+        window: Tokens that prompt and reply may have together.
+        prompt: Tokens that the refused prompt has, or has at least.
+    """
+
+    window: int | None
+    prompt: int | None
+
+
+def read_overflow(detail: str) -> Overflow:
+    """Return the numbers in a refusal for the context's length."""
+    return Overflow(_first(_WINDOW, detail), _first(_PROMPT, detail))
+
+
+def _first(patterns: tuple[str, ...], detail: str) -> int | None:
+    for pattern in patterns:
+        if found := re.search(pattern, detail[:4000], re.IGNORECASE):
+            return int(re.sub(r"\D", "", found[1]))
+    return None

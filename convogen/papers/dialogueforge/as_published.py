@@ -1,0 +1,144 @@
+"""DialogueForge's published rates, and what verdicts have to share with them to stand beside them.
+
+That is the inquirer's name, which endpoints spell in their own ways, and how the judge was asked:
+the order of two dialogues, the prompt and the judge's model (sections 3.2.4 and 4.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from convogen.judges.verdict_files import Protocol
+from convogen.published import published
+
+__all__ = [
+    "DIFFERENCES",
+    "PAPERS_JUDGE",
+    "REAL",
+    "TUNED",
+    "judged_otherwise",
+    "paper_name",
+    "published_change",
+    "published_degradation",
+    "published_rate",
+]
+
+PAPERS_JUDGE = "GPT-4o"
+
+REAL = "real"
+"""The model of the real dialogues."""
+
+TUNED = re.compile(r"[ _-]*(?:\((?:ft|fine-?tuned)\)|[ _-](?:ft|fine-?tuned))$", re.IGNORECASE)
+"""How the name of a fine-tuned model ends, after that of its base."""
+
+_TABLES = {
+    ("unieval", "OASST1"): ("1a", "text", "figure-2-oasst1"),
+    ("unieval", "Chatbot Arena"): ("1b", "figure-2-arena"),
+    ("gteval", "OASST1"): ("2a", "figure-3-oasst1"),
+    ("gteval", "Chatbot Arena"): ("2b", "figure-3-arena"),
+}
+
+DIFFERENCES = {
+    "order": "the order of the two is drawn (there the real one comes first)",
+    "prompt": "the judge's prompt is our own (theirs is not in the paper)",
+    "judge": f"the judge is another model (there {PAPERS_JUDGE})",
+}
+"""What may be otherwise than in the paper, and how it is said."""
+
+_TUNED_TO_CHAT = r"(?:-(?:instruct|it|turbo|versatile|instant|free))*"
+_VERSION = r"(?:-v\d[\d.-]*)?"
+_LLAMA = rf"(?:meta[-.])?(?:meta-)?llama-?v?3[.p-]{{}}-{{}}b{_TUNED_TO_CHAT}{_VERSION}"
+_DATED = r"(?:-\d{4}-\d\d-\d\d)?"
+_API_NAMES = {
+    "GPT-4o": rf"gpt-4o{_DATED}",
+    "GPT-4o mini": rf"gpt-4o-mini{_DATED}",
+    "DeepSeek-V3": r"deepseek-(?:v3|chat)(?:-free)?",
+    "Llama-3.3-70B": _LLAMA.format(3, 70),
+    "Llama-3.2-3B": _LLAMA.format(2, 3),
+    "Llama-3.1-8B": _LLAMA.format(1, 8),
+    "Gemma-2-27B": rf"gemma-?2-27b{_TUNED_TO_CHAT}",
+    "Mistral-7B": rf"(?:open-)?mistral-7b{_TUNED_TO_CHAT}{_VERSION}",
+}
+"""A model's name in the paper -> what providers, Ollama and Hugging Face call it, in small letters,
+without its owner and with `-` for colons, blanks and underscores."""
+
+
+def paper_name(model: str) -> str:
+    """Return the paper's name of a model that an API names; any other name as it is."""
+    name = re.sub(r"[\s:_]+", "-", model.strip().casefold().rsplit("/", 1)[-1])
+    known = (paper for paper, names in _API_NAMES.items() if re.fullmatch(names, name))
+    return next(known, model)
+
+
+def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> list[str] | None:
+    """Return which of `DIFFERENCES` our own scores have to the paper's verdicts.
+
+    Args:
+        manifest: What is known of the scores; None for a verdict file that was not made here.
+        protocol: Whose verdicts they are.
+
+    Returns:
+        The differences in their order; None if nothing says how the verdicts came about.
+    """
+    if manifest is None:
+        return None
+    judged_by: Any = manifest.get("judged_by")
+    told = cast("dict[str, Any]", judged_by) if isinstance(judged_by, dict) else {}
+    otherwise = {
+        "order": protocol == "gteval" and told.get("order") != "fixed",
+        "prompt": True,
+        "judge": paper_name(str(told.get("model"))) != PAPERS_JUDGE,
+    }
+    return [name for name, differs in otherwise.items() if differs]
+
+
+def published_rate(
+    protocol: Protocol, model: str, data: str | None, utterances: int | None
+) -> float | None:
+    """Return the paper's rate in percent; None if it has none.
+
+    Names are the paper's, in any case, or those of APIs (`paper_name`). `real` has one rate,
+    whatever the length.
+    """
+    base = TUNED.sub("", model)
+    column = REAL if model == REAL else f"{'base' if base == model else 'finetuned'}_{utterances}"
+    tables = published("dialogueforge")
+    for table in _TABLES.get((protocol, data or ""), ()):
+        value = _row(tables[table].rows, paper_name(base)).get(column)
+        if isinstance(value, float):
+            return value
+    return None
+
+
+def published_change(before: float | None, after: float | None) -> float | None:
+    """Return by how many points one published rate is above another; None if one is missing."""
+    return None if before is None or after is None else round(after - before, 2)
+
+
+def published_degradation(
+    protocol: Protocol, model: str, data: str | None, lengths: tuple[int, int]
+) -> float | None:
+    """Return the paper's change with length in points: table 3, which has OASST1, else its rates.
+
+    Args:
+        protocol: Whose rate it is.
+        model: The inquirer.
+        data: Where the seeds are from.
+        lengths: Most utterances before and after.
+    """
+    if data == "OASST1" and lengths == (6, 12):
+        base = TUNED.sub("", model)
+        row = paper_name(base) if base == model else f"{paper_name(base)} (FT)"
+        printed = _row(published("dialogueforge")["3"].rows, row).get(protocol)
+        if isinstance(printed, float):
+            return printed
+    short, long = (published_rate(protocol, model, data, length) for length in lengths)
+    return published_change(short, long)
+
+
+def _row(rows: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """The row of a model, whatever the case of its name."""
+    found = [row for known, row in rows.items() if known.casefold() == name.casefold()]
+    return found[0] if found else {}

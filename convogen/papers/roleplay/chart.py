@@ -1,0 +1,116 @@
+"""LLM Roleplay's figure 8: an inquirer's lengths and failures as a polygon, the largest being 1."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from convogen.papers.roleplay.study import LENGTHS, RATES, Condition
+from convogen.published import published
+from convogen.reports.chartfile import check_kind, save_chart
+
+__all__ = ["MEASURES", "draw", "normalized", "ours", "theirs"]
+
+MEASURES = {
+    **LENGTHS,
+    **{
+        name: RATES[name][0]
+        for name in (
+            "no_prompt",
+            "several_prompts",
+            "incoherent_inquirer",
+            "self_reply",
+            "incoherent_responder",
+        )
+    },
+}
+"""What table 1 gives, by what it is called. Except for turns, smaller is better."""
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES = ("-", "--", "-.", ":")
+_MADE_BY = "convogen study"
+_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.parse_math": False,
+    "svg.hashsalt": "convogen",
+    "legend.frameon": False,
+}
+
+Values = Mapping[str, Mapping[str, float | None]]
+"""Who -> measure -> value; None where nothing was measured."""
+
+
+def ours(conditions: Mapping[str, Condition]) -> Values:
+    """Return what conditions measured, lengths in turns and tokens, failures 0 to 1."""
+    return {
+        who: {
+            name: (one.length(name) if name in LENGTHS else one.rate(name)).mean
+            for name in MEASURES
+        }
+        for who, one in conditions.items()
+    }
+
+
+def theirs() -> Values:
+    """Return what table 1 prints by inquirer; failures in percent."""
+    rows = published("roleplay")["1"].rows
+    return {
+        who: {
+            name: float(cell) if isinstance(cell := row[name], int | float) else None
+            for name in MEASURES
+        }
+        for who, row in rows.items()
+    }
+
+
+def normalized(values: Values) -> Values:
+    """Return each measure over the largest of it, 0 to 1; 0 where all are 0."""
+    largest = {
+        name: max((row[name] or 0.0 for row in values.values()), default=0.0) for name in MEASURES
+    }
+    return {
+        who: {
+            name: None if (value := row[name]) is None else value / (largest[name] or 1.0)
+            for name in MEASURES
+        }
+        for who, row in values.items()
+    }
+
+
+def draw(conditions: Mapping[str, Condition], path: Path) -> None:
+    """Draw our conditions and the published inquirers side by side, each normalized among its own.
+
+    Raises `SourceError` for a file's ending that is none of a chart, `RunFolderError` where it
+    cannot be written.
+    """
+    check_kind(path)
+    matplotlib: Any = import_module("matplotlib")
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name's characters that the font lacks
+        figure = import_module("matplotlib.figure").Figure((11, 5.4), layout="constrained")
+        for place, (title, values) in enumerate(
+            (("These runs", ours(conditions)), ("Published (table 1)", theirs())), 1
+        ):
+            axes = figure.add_subplot(1, 2, place, projection="polar")
+            _polygons(axes, normalized(values))
+            axes.set_title(title, loc="left")
+        save_chart(figure, path, _MADE_BY)
+
+
+def _polygons(axes: Any, values: Values) -> None:
+    angles = [2 * math.pi * at / len(MEASURES) for at in range(len(MEASURES))]
+    for at, (who, row) in enumerate(values.items()):
+        around = [row[name] or 0.0 for name in MEASURES]
+        style = {"color": _COLOURS[at % len(_COLOURS)], "linestyle": _DASHES[at % len(_DASHES)]}
+        axes.plot([*angles, angles[0]], [*around, around[0]], label=f" {who[:40]}", **style)
+    axes.set_xticks(angles, list(MEASURES.values()))
+    for label, angle in zip(axes.get_xticklabels(), angles, strict=True):
+        side = round(math.cos(angle), 3)
+        label.set_horizontalalignment("left" if side > 0 else "right" if side < 0 else "center")
+    axes.set_ylim(0, 1)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.08), ncols=2)

@@ -1,0 +1,111 @@
+"""Does telling of a persona change the user's language? A test for LLM Roleplay's table 2.
+
+Runs that tell less are about the same people with the same goals: their dialogues are pairs. Each
+pair's difference is the mean over the seeds; Wilcoxon's signed-rank test is two-sided, its p-values
+corrected for the number of comparisons (Holm, 1979).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from statistics import fmean
+from typing import Any
+
+from convogen.papers.roleplay.study import BESIDE, DIVERSITY, Condition
+from convogen.reports.ablation import holm
+
+__all__ = ["MEASURES", "Told", "told_apart"]
+
+MEASURES = {**DIVERSITY, **BESIDE}
+BASE = "none"
+"""What is told in the condition that others are compared with."""
+
+_LEAST_PAIRS = 2
+_OF_PERSONAS = ("features",)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One condition against the one that tells nothing, on one measure of the user's text.
+
+    Attributes:
+        condition: Its place among all conditions, from 0.
+        told: What it tells.
+        measure: One of `MEASURES`.
+        pairs: Personas and goals that both have.
+        difference: Mean of the pairs' differences; more than 0 where telling raises it.
+        share: Share of the pairs that differ in which it is raised, 0 to 1; None if none differs.
+        p: Of the test, corrected.
+    """
+
+    condition: int
+    told: str
+    measure: str
+    pairs: int
+    difference: float
+    share: float | None
+    p: float
+
+
+def told_apart(found: Sequence[Condition]) -> list[Told]:
+    """Return every condition that tells something against its like that tells nothing."""
+    compared: list[Told] = []
+    for at, one in enumerate(found):
+        base = next((b for b in found if b.told == BASE and _alike(b, one)), None)
+        if base is None or one.told == BASE:
+            continue
+        with_, without = _values(one), _values(base)
+        for measure in MEASURES:
+            pairs = [
+                with_[key][measure] - without[key][measure]
+                for key in sorted(with_.keys() & without.keys())
+                if measure in with_[key] and measure in without[key]
+            ]
+            if len(pairs) >= _LEAST_PAIRS:
+                compared.append(_told(at, one.told, measure, pairs))
+    corrected = holm([one.p for one in compared])
+    return [
+        Told(one.condition, one.told, one.measure, one.pairs, one.difference, one.share, p)
+        for one, p in zip(compared, corrected, strict=True)
+    ]
+
+
+def _alike(base: Condition, other: Condition) -> bool:
+    """Whether two conditions differ in what is told alone."""
+    settings = [
+        {key: value for key, value in one.runs[0].setting.items() if key not in _OF_PERSONAS}
+        for one in (base, other)
+    ]
+    for setting in settings:
+        sources: Mapping[str, Any] = setting.get("sources") or {}
+        setting["sources"] = {key: value for key, value in sources.items() if key != "personas"}
+    return settings[0] == settings[1]
+
+
+def _values(condition: Condition) -> dict[int, dict[str, float]]:
+    """A task's values, each the mean over the seeds."""
+    by_task: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in condition.runs:
+        for task, text in one.texts.items():
+            for measure, value in text.items():
+                by_task[task][measure].append(value)
+    return {
+        task: {measure: fmean(values) for measure, values in text.items()}
+        for task, text in by_task.items()
+    }
+
+
+def _told(at: int, told: str, measure: str, pairs: Sequence[float]) -> Told:
+    differing = [one for one in pairs if one]
+    share = fmean(one > 0 for one in differing) if differing else None
+    p = 1.0
+    if differing:
+        stats: Any = import_module("scipy.stats")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ties, for which scipy takes the normal approximation
+            p = float(stats.wilcoxon(pairs, alternative="two-sided").pvalue)
+    return Told(at, told, measure, len(pairs), fmean(pairs), share, p)

@@ -1,0 +1,104 @@
+"""Results of several runs pooled: the paper's own cells give the paper's own means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import convogen
+
+from convogen.downstream.pooled import pool, read_results
+from convogen.papers.diasynth.downstream_gains import published_cells
+
+MEASURES = {"qags": "QAGS", "bertscore": "BERTScore", "rouge_l": "ROUGE-L"}
+
+
+def write(path: Path, arms: dict[str, dict[str, float | None]], **more: Any) -> Path:
+    """A file as `downstream summarization` writes it."""
+    cells = {
+        arm: {
+            m: None if v is None else {"value": v, "low": None, "high": None}
+            for m, v in row.items()
+        }
+        for arm, row in arms.items()
+    }
+    data = {
+        "task": "summarization",
+        "run": "/somewhere/runs/made",
+        "training": {"checkpoint": "bart"},
+        "held_out": {"source": "test.jsonl", "dialogues": 5},
+        "arms": cells,
+        "questions": 3,
+        "qags_by": "bertscore",
+        **more,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data), "utf-8")
+    return path
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> list[Path]:
+    """The paper's cells for LLaMA-3, a file a checkpoint and data set."""
+    rows: dict[tuple[str, str], dict[str, dict[str, float | None]]] = {}
+    for cell in published_cells("LLaMA-3"):
+        arms = rows.setdefault((cell.model, cell.data), {})
+        scores = {"base": cell.before, "in_domain": cell.in_domain, "synthetic": cell.synthetic}
+        for arm, score in scores.items():
+            arms.setdefault(arm, {})[MEASURES[cell.measure]] = score
+    return [
+        write(tmp_path / f"{nth}.json", arms, held_out={"source": data, "dialogues": 9})
+        for nth, ((_, data), arms) in enumerate(rows.items())
+    ]
+
+
+def test_the_papers_cells_give_the_papers_coverage(published: list[Path]) -> None:
+    found = pool(read_results(published))
+    assert (found.cells, found.covered) == (24, 24)
+    assert found.coverage == pytest.approx(90.48, abs=0.005)
+    assert found.coverage_without_qags == pytest.approx(77.07, abs=0.005)
+    assert found.improvement == pytest.approx(12.15, abs=0.005)
+
+
+def test_one_table_of_several_runs_beside_what_the_paper_says(published: list[Path]) -> None:
+    ended = convogen("downstream", "pool", *published)
+    assert ended.status == 0, ended.err
+    said = " ".join(ended.out.split())
+    assert "covers 90.48% of in-domain data over 24" in said
+    assert "The paper says 16.47%, 90.48% and 77.07% over 24 cells" in said
+    assert "not measured as there" not in said
+    assert ended.out.count("as it is") == 8
+    found = json.loads(convogen("downstream", "pool", *published, "--json").out)
+    assert len(found["results"]) == 8
+    assert found["pooled"]["cells"] == 24
+
+
+def test_a_run_folder_stands_for_its_results_and_what_is_missing_is_no_cell(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    write(
+        folder / "downstream" / "summarization-bart.json",
+        {"base": {"ROUGE-L": 0.2, "QAGS": None}, "synthetic": {"ROUGE-L": 0.3, "QAGS": 0.5}},
+        questions=1,
+        qags_by="f1",
+    )
+    found = pool(read_results([folder]))
+    assert (found.cells, found.covered, found.coverage) == (1, 0, None)
+    assert found.improvement == pytest.approx(50)
+    said = " ".join(convogen("downstream", "pool", folder).out.split())
+    assert "covers –% of in-domain data over 0" in said
+    assert "QAGS here is not measured as there" in said
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"task": "classification"}', '{"task": 1}', "[" * 9999]
+)
+def test_what_is_no_result_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text, "utf-8")
+    ended = convogen("downstream", "pool", tmp_path / "x.json")
+    assert (ended.status, "x.json: no results of" in ended.complaint) == (2, True)
+    empty = convogen("downstream", "pool", tmp_path)
+    assert (empty.status, "no results in it" in empty.complaint) == (2, True)
+    missing = convogen("downstream", "pool", tmp_path / "none.json")
+    assert (missing.status, "cannot be read" in missing.complaint) == (2, True)

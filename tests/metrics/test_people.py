@@ -1,0 +1,88 @@
+"""Who the people of a data set are: ages, genders, where names are at home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import convogen.metrics
+from convogen.generation.example_experiences import load_experiences
+from convogen.inputs.yaml12 import read_yaml
+from convogen.metrics.people import UNKNOWN, origin_of, people_of
+from convogen.records import Persona
+
+
+def described(text: str) -> Persona:
+    return Persona(name="X", text=text)
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("Priya Patel", "South Asian"),
+        ("Dr. Okafor", "African"),
+        ("Marcus Chen", "Chinese"),
+        ("Ji-hoon", "Korean"),
+        ("José García", "Spanish or Portuguese"),
+        ("JOSE GARCIA", "Spanish or Portuguese"),
+        ("O'Brien", "English-speaking"),
+        ("李伟", "Chinese"),
+        ("さくら", "Japanese"),
+        ("Светлана", "East European"),
+        ("Harriet Unheardof", "English-speaking"),
+        ("Person 1", UNKNOWN),
+        ("#Person1#", UNKNOWN),
+        ("Maria", UNKNOWN),
+    ],
+)
+def test_where_a_name_is_at_home(name: str, origin: str) -> None:
+    assert origin_of(name) == origin
+
+
+def test_no_name_is_at_home_in_two_places() -> None:
+    file = Path(convogen.metrics.__file__).with_name("names.yaml")
+    names = [name for group in read_yaml(file).values() for name in group.split()]
+    assert len(names) == len({*names})
+    assert all(name.isalpha() and name.isascii() and name.islower() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "age", "gender"),
+    [
+        ("A 17-year-old who lives with his aunt.", "under 18", "men"),
+        ("A retired cook of 61 who grows beans. She is kind.", "45 to 64", "women"),
+        ("A nonbinary person of 65 or older with a doctoral degree", "65 or more", "nonbinary"),
+        ("A woman, aged 29, who looks after her father; he is ill.", "18 to 29", UNKNOWN),
+        ("I have two dogs and a team of 12 players.", UNKNOWN, UNKNOWN),
+    ],
+)
+def test_age_and_gender_are_read_out_of_a_description(text: str, age: str, gender: str) -> None:
+    found = people_of([described(text)])
+    assert found is not None
+    assert (found.ages, found.genders) == ({age: 1}, {gender: 1})
+
+
+def test_cards_say_it_themselves() -> None:
+    people = [one for experience in load_experiences(None) for one in experience.personas]
+    found = people_of(people)
+    assert found is not None
+    assert found.people == len(people)
+    assert UNKNOWN not in found.ages
+    assert {"women", "men"} <= {*found.genders}
+    over = sum(one.card is not None and one.card.age >= 65 for one in people)
+    assert found.ages.get("65 or more", 0) == over
+
+
+def test_no_people_are_none() -> None:
+    assert people_of([]) is None
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.text(max_size=60))))
+def test_everybody_is_counted_whatever_they_are_called(people: list[tuple[str, str]]) -> None:
+    found = people_of(Persona(name=name, text=text) for name, text in people)
+    if found is not None:
+        for counts in (found.ages, found.genders, found.origins):
+            assert sum(counts.values()) == found.people == len(people)
