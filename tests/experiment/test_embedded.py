@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from convogen import Experiment
 from convogen.methods.base import Method
+from convogen.models.backends.gguf import ADAPTER_FILE
+from convogen.models.spec import EMBEDDED_ADAPTER
 from convogen.plugins import registry
 from convogen.resources import FOR_EMBEDDED
+from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
+
+TRAINED: dict[str, Any] = json.loads(
+    (FOR_EMBEDDED / f"{EMBEDDED_ADAPTER}.json").read_text("utf-8")
+)["training"]
 
 
 def test_the_embedded_model_gets_the_prompts_that_its_adapter_was_trained_on() -> None:
     prompts = Experiment.load("demo").prompts
-    assert prompts["agent"].path == FOR_EMBEDDED / "agent.md"
-    assert prompts["encounter"].path == FOR_EMBEDDED / "encounter.md"
+    for step in ("agent", "opening", "encounter"):
+        assert prompts[step].hash == TRAINED["prompts"][step]
+    assert prompts["selector"].path == FOR_EMBEDDED / "selector.md"
     others = Experiment.load("demo", {"models": "scripted"}).prompts
-    assert others["agent"].path.parent != FOR_EMBEDDED
-    assert others["selector"].path == prompts["selector"].path
+    assert all(others[step].path.parent != FOR_EMBEDDED for step in others)
+
+
+def test_what_it_was_trained_on_is_what_is_shipped() -> None:
+    form = SceneForm(FOR_EMBEDDED / "agent.md", 14, FOR_EMBEDDED / "encounter.md")
+    for name, kind in (("people", "train"), ("held-out", "held_out")):
+        path = str(FOR_EMBEDDED / f"{name}.scenes.jsonl")
+        found = scene_lessons(read_scenes(path, None), path, form)
+        assert found.hash == TRAINED[kind]["hash"]
+    assert (FOR_EMBEDDED / ADAPTER_FILE).stat().st_size < 12_000_000
+
+
+def test_the_adapter_is_on_where_the_demo_speaks_and_off_elsewhere() -> None:
+    demo = Experiment.load("demo")
+    for role in demo.roles:
+        assert (demo.sampling(role).extra or {})["adapter"] == EMBEDDED_ADAPTER
+    roleplay = Experiment.load("roleplay-smollm2")
+    for role in roleplay.roles:
+        assert "adapter" not in (roleplay.sampling(role).extra or {})
 
 
 @pytest.mark.parametrize("name", registry.names("methods"))
