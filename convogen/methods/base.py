@@ -146,6 +146,10 @@ class Method(Keys, ABC):
     counts_failed_tasks: ClassVar[bool] = False
     """True where n counts tasks: one that fails or is rejected is not made up for by another."""
 
+    added_later: ClassVar[tuple[str, ...]] = ()
+    """Fields that are no part of the fingerprint while they have their default: what was made before
+    they were there is the same data."""
+
     has_experiences: ClassVar[bool] = True
     """Whether conversations grow out of an experience, which judges may need."""
 

@@ -61,7 +61,8 @@ def talkative(request: Request) -> str:
 def played(
     out: Path, script: Callable[[Request], str] = talkative, **keys: object
 ) -> list[Conversation]:
-    given = {"n": 6, "models": "scripted", "iterative": False, "near_copy": 1.0, **keys}
+    own = {"n": 6, "models": "scripted", "iterative": False, "near_copy": 1.0}
+    given = {**own, "personas": "generated", **keys}
     model = ScriptedModel(script)
     done = run(Experiment.load("demo", overrides=given), out, open_model=lambda _: model)
     return list(done.conversations())

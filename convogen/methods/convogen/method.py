@@ -48,6 +48,7 @@ class ConvoGen(Method):
 
     name: ClassVar[str] = "convogen"
     path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
+    added_later: ClassVar[tuple[str, ...]] = ("candidates",)
     prompt_names: ClassVar[tuple[str, ...]] = (
         "experience",
         "encounter",
