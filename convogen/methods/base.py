@@ -147,8 +147,8 @@ class Method(Keys, ABC):
     """True where n counts tasks: one that fails or is rejected is not made up for by another."""
 
     added_later: ClassVar[tuple[str, ...]] = ()
-    """Fields that are no part of the fingerprint while they have their default: what was made before
-    they were there is the same data."""
+    """Fields that are no part of the fingerprint while they have their default: what was made
+    before they were there is the same data."""
 
     has_experiences: ClassVar[bool] = True
     """Whether conversations grow out of an experience, which judges may need."""
