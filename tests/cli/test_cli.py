@@ -381,7 +381,7 @@ def test_the_schema_agrees_with_what_is_accepted(
 def test_the_schema_file_beside_the_experiments_is_the_one_printed() -> None:
     path = EXPERIMENTS / "experiment.schema.json"
     for shipped in shipped_experiments().values():
-        assert f"$schema={path.name}" in shipped.read_text("utf-8")
+        assert f"$schema=../{path.name}" in shipped.read_text("utf-8")
     assert path.read_text("utf-8") == convogen("schema").out
 
 
