@@ -236,7 +236,7 @@ def test_a_run_folder_of_another_experiment_names_both_fingerprints() -> None:
     )
     assert load_run("run").manifest["fingerprint"] in ended.complaint
     assert other.fingerprint in ended.complaint
-    for word in ("max_words", "25", "12", "--out", "--fresh"):
+    for word in ("max_words", "14", "12", "--out", "--fresh"):
         assert word in ended.complaint
     assert {path.name: path.read_bytes() for path in Path("run").glob("*.*")} == before
 

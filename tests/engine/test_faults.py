@@ -14,7 +14,8 @@ import pytest
 from command_line import Ended, convogen, python_process
 
 N = 6
-RUN = ("run", "demo", "--n", N, "--model", "scripted", "--set", "max_turns=3", "--out")
+SMALL = ("--model", "scripted", "--set", "max_turns=3", "--set", "personas=generated")
+RUN = ("run", "demo", "--n", N, *SMALL, "--out")
 DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 LIMITED = """
 import resource, signal, sys

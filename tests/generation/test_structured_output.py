@@ -305,7 +305,7 @@ def test_what_is_cut_once_leaves_no_cut_text_in_the_data_set(tmp_path: Path, for
         assert any(one.reasks == ["cut_off"] for one in experiences)
     else:
         steps = [step for one in experiences for step in one.plan or ()]
-        assert any(step.unusable >= 2 and step.requests == 2 for step in steps)
+        assert any(step["unusable"] >= 2 and step["requests"] == 2 for step in steps)
 
 
 @pytest.mark.parametrize(
@@ -353,8 +353,8 @@ def test_an_entry_that_is_cut_is_left_out_and_the_rest_of_its_list_is_kept(tmp_p
 
     made = played("diasynth", tmp_path, script, max_failures=20)
     [step] = [s for one in made.experiences() for s in one.plan or () if "subtopics" in s]
-    assert step.subtopics == ["The price of tea", "Who makes the tea"]
-    assert (step.requests, step.unusable) == (2, 1)
+    assert step["subtopics"] == ["The price of tea", "Who makes the tea"]
+    assert (step["requests"], step["unusable"]) == (2, 1)
 
 
 def taken(folder: Path, texts: list[str], finish_reason: str, reasks: int = 3) -> tuple[Any, int]:

@@ -23,6 +23,9 @@ from convogen.models.spec import Azure, ModelSpec
 
 KEY, VERSION = "marked-azure-key", "2024-10-21"
 
+INVENTED = ("--set", "personas=generated")
+"""The test endpoint knows how to be asked for whole experiences."""
+
 
 def ask(**spec: Any) -> ModelReply:
     async def asking() -> ModelReply:
@@ -86,7 +89,7 @@ def test_a_deployment_is_reached_from_the_command_line(
 ) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
     url = f"{root(endpoint)}/openai/deployments/eu-1/chat/completions?api-version={VERSION}"
-    small = ("--n", 1, "--set", "participants=2", "--set", "max_turns=3")
+    small = ("--n", 1, "--set", "participants=2", "--set", "max_turns=3", *INVENTED)
     ended = convogen("run", "demo", *small, "--model", "m", "--base-url", url, "--out", tmp_path)
     assert ended.status == 0, ended.err
     asked = endpoint.asked[0]
@@ -214,7 +217,7 @@ def test_a_time_out_names_the_key_that_gives_longer(endpoint: EndpointServer) ->
         ask(base_url=endpoint.base_url, timeout_s=0.3)
 
 
-SMALL = ("--n", 1, "--set", "participants=2", "--set", "max_turns=3")
+SMALL = ("--n", 1, "--set", "participants=2", "--set", "max_turns=3", *INVENTED)
 
 
 @pytest.mark.parametrize(

@@ -391,24 +391,24 @@ def test_any_json_is_a_reply_an_error_or_a_fault_in_words(data: Any) -> None:
     assert min(reply.usage.prompt_tokens, reply.usage.completion_tokens) >= 0
 
 
-STOPS = (
+ENDS = (
     "complete completed done end end_turn eos eos_token finished normal stop stop_sequence "
     "stop_token"
 ).split()
 
 
-@given(st.sampled_from([f"{one} " for one in STOPS]) | st.text(max_size=30) | st.integers())
+@given(st.sampled_from([f"{one} " for one in ENDS]) | st.text(max_size=30) | st.integers())
 def test_only_words_for_the_end_are_finished(said: Any) -> None:
     found = finish_of(said)
     if found == "stop":
         word = re.sub(r"[\s-]+", "_", str(said).strip()).casefold().removeprefix("finish_reason_")
-        assert word in STOPS
+        assert word in ENDS
     elif found not in ("length", "content_filter", ""):
         assert found == printable(str(said)).strip()
     assert finish_of(f"x{said}y") != "stop"
 
 
-@pytest.mark.parametrize("said", STOPS)
+@pytest.mark.parametrize("said", ENDS)
 def test_every_word_for_the_end_in_any_case(said: str) -> None:
     for form in (said, said.upper(), said.replace("_", "-"), f"FINISH_REASON_{said.upper()}"):
         assert finish_of(form) == "stop"
