@@ -80,7 +80,7 @@ def is_its_persona(request: Request, experiences: Sequence[Experience]) -> bool:
                 and all(text in system.content for text in own)
                 and all(other.name in system.content for other in others)
                 and not any(secret in system.content for secret in secrets)
-                and first.content.count("Topic: ") == 1
+                and first.content.count(f"Topic: {experience.topic}") == 1
             ):
                 return True
     return False

@@ -158,7 +158,8 @@ class DiaSynthPlay(Play):
                 task.count(what)
         else:
             written = await self._writer.open(task.session, asked, examples)
-            experience = _settled(experience, written)
+            about = written.settled.characteristics.get("topic") or experience.topic
+            experience = _settled(experience, written).model_copy(update={"topic": about})
             task.count("experiences")
             n_turns = written.n_turns or rng.randint(asked.low, high)
             played = await self._chat(task, experience, written, n_turns)
@@ -198,14 +199,8 @@ class DiaSynthPlay(Play):
             characteristics=[(name.replace("_", " "), text) for name, text in told.items()],
         )
         private = {who: (f"How you feel: {how}",) for who, how in settled.feelings.items()}
-        about = settled.characteristics.get("topic") or experience.topic
         played = await play_group_chat(
-            experience.model_copy(update={"topic": about}),
-            rules,
-            prompts,
-            task.session,
-            lambda: task.count("turns"),
-            private,
+            experience, rules, prompts, task.session, lambda: task.count("turns"), private
         )
         self._method.refuse_broken(played.turns, n_turns, played.ended)
         return played
