@@ -114,7 +114,7 @@ def command(
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
-    from convogen.training.tuning import TrainingPlan, fine_tune
+    from convogen.training.tuning import TrainingPlan, check_folder, fine_tune
 
     if learn == "agents" and (models or base_urls or no_summaries):
         raise click.UsageError("--model, --base-url and --no-summaries are for --learn inquirer")
@@ -140,6 +140,7 @@ def command(
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]
     try:
+        check_folder(folder)
         if learn == "inquirer" and not no_summaries:
             plan = _with_tasks(plan, folder.parent / "task-summaries", models, base_urls)
         with _shown() as progress:

@@ -267,19 +267,12 @@ class Experiment:
             "format": DATA_FORMAT,
             "method": self.common.method,
             "seed": self.common.seed,
-            **self.method.model_dump(mode="json", exclude=self._not_fingerprinted),
+            **self.method.model_dump(mode="json", exclude=self.method.not_fingerprinted()),
             "roles": roles,
             "prompts": {step: prompt.hash for step, prompt in self.prompts.items()},
             "sources": self.method.sources(),
             **({"gates": [gate.fingerprint_inputs for gate in self.gates]} if self.gates else {}),
         }
-
-    @property
-    def _not_fingerprinted(self) -> set[str]:
-        fields = type(self.method).model_fields
-        later = self.method.added_later
-        unused = {key for key in later if getattr(self.method, key) == fields[key].default}
-        return unused | set(self.method.path_fields)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -167,6 +167,12 @@ class Method(Keys, ABC):
         """False where a value of one of `path_fields` names something else than a path."""
         return True
 
+    def not_fingerprinted(self) -> set[str]:
+        """The fields that are no part of the fingerprint: paths, and later ones not made use of."""
+        fields = type(self).model_fields
+        unused = {key for key in self.added_later if getattr(self, key) == fields[key].default}
+        return unused | set(self.path_fields)
+
     def sampling(self, role: str) -> Sampling:
         """A role's sampling under these parameters."""
         return self.roles[role]

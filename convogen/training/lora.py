@@ -111,7 +111,9 @@ def save_adapter(model: Any, base: str, folder: Path) -> None:
 def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """The model with an adapter that was saved."""
     with _known_warnings():
-        return library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+        adapted = library("peft").PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    adapted.peft_config["default"].base_model_name_or_path = None  # or it is looked for on the hub
+    return adapted
 
 
 def check_adapter(folder: Path, settings: Settings) -> None:

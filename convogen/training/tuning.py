@@ -43,7 +43,7 @@ from convogen.training.settings import Settings
 from convogen.training.turn_samples import encode_turns
 from convogen.version import __version__
 
-__all__ = ["TrainingPlan", "fine_tune", "without_task"]
+__all__ = ["TrainingPlan", "check_folder", "fine_tune", "without_task"]
 
 DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
@@ -121,6 +121,14 @@ def fine_tune(
         return _Tuning(plan, folder, data, progress).run()
     finally:
         held.release()
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `RunFolderError` where a folder holds what is no training; nothing is written."""
+    if (folder / "manifest.json").exists():
+        _trained(folder)
+    elif folder.exists():
+        claim(folder)
 
 
 def _trained(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def script(request: Request) -> str | list[TokenLogprob]:
     if not request.choices:
         return improvise(request)
     rng = random.Random(request.hash)
-    if rng.random() < 0.1:
+    if rng.random() < 0.3:
         return "I would rather not say."
     weights = [rng.random() for _ in range(5)]
     top = tuple((f"{k}", log(w / sum(weights))) for k, w in enumerate(weights, 1))
