@@ -104,7 +104,7 @@ adapter: $(STAMP) ## train the embedded model's adapter again, which takes hours
 	$(BIN)/convogen train "$(SPC)/valid.csv" --held-out "$(SPC)/test.csv" $(LEARN) --licence CC-BY-4.0 \
 	  --set block=448 --steps 100 --n-held-out 50 --out runs/adapter-1
 	$(BIN)/convogen train $(E)/people.scenes.jsonl --held-out $(E)/held-out.scenes.jsonl $(LEARN) \
-	  --encounter-prompt $(E)/encounter.md --n 420 --n-held-out 25 --from runs/adapter-1 --licence Apache-2.0 --gguf \
+	  --encounter-prompt $(E)/encounter.md --n 420 --steps 200 --n-held-out 25 --from runs/adapter-1 --licence Apache-2.0 --gguf \
 	  --out runs/adapter-2
 
 clean: ## remove the environment; runs/ stays
