@@ -164,7 +164,18 @@ def test_the_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPat
 def test_what_is_assumed_is_said_before_and_after_a_run(
     endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    small = ("--n", 1, "--set", "participants=2", "--set", "max_turns=3", "--out", tmp_path)
+    small = (
+        "--n",
+        1,
+        "--set",
+        "personas=generated",
+        "--set",
+        "participants=2",
+        "--set",
+        "max_turns=3",
+        "--out",
+        tmp_path,
+    )
     where = ("--model", "gpt-4o", "--base-url", endpoint.base_url)
     ended = convogen("run", "demo", *small, *where)
     assert f"the price of gpt-4o at {endpoint.base_url} is not published" in ended.err

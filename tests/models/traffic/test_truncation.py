@@ -67,7 +67,7 @@ def test_a_run_says_it_in_a_line(endpoint: EndpointServer, tmp_path: Path) -> No
 
     endpoint.script = script
     where = ("--model", "m", "--base-url", endpoint.base_url, "--out", tmp_path)
-    ended = convogen("run", "demo", "--n", 2, *where)
+    ended = convogen("run", "demo", "--n", 2, "--set", "personas=generated", *where)
     assert ended.status == 0
     lines = [line for line in ended.err.splitlines() if "all count as 300 tokens" in line]
     assert len(lines) == 1
