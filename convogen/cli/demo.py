@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -56,7 +57,6 @@ def command(
     from convogen.cli._shared.console import terminal
     from convogen.cli._shared.display import print_conversation, print_summary
     from convogen.cli.run import load_with, notices, play
-    from convogen.cli.show import experience_of
     from convogen.models.traffic.budget import Limits
     from convogen.records import Conversation, Experience
 
@@ -68,8 +68,6 @@ def command(
         folder = out or Path("runs") / f"demo-{path.stem}"
     keys = {key: value for key, value in given.items() if value is not None}
     loaded = load_with("demo", keys, models, base_urls, ())
-    if not loaded.model("agent").is_shipped:
-        loaded = load_with("demo", {"candidates": 1, **keys}, models, base_urls, ())
     for line in notices(loaded):
         say(line, err=True)
     say(f"{loaded.n} conversations by {loaded.model('agent').identity}, into {folder}:", err=True)
@@ -81,9 +79,10 @@ def command(
         console.print()
 
     run = play(loaded, folder, fresh, Limits(), console=console, on_conversation=show)
+    experiences = {one.id: one for one in run.experiences()}
     for conversation in run.conversations():
         if conversation.id not in printed:
-            show(conversation, experience_of(run, conversation))
+            show(conversation, experiences.get(conversation.experience or ""))
     print_summary(run, console)
     _print_next(folder)
 
@@ -133,6 +132,9 @@ def _print_next(folder: Path) -> None:
     """Three commands to try next."""
     called = "convogen" if shutil.which("convogen") else sys.argv[0]
     say("\nTry next:")
-    say(f"  {called} stats {folder}")
-    say(f"  {called} export {folder} --to sharegpt --out {folder.name}-sharegpt")
-    say(f"  {called} run GPIS-s --n 20 --model gpt-4o-mini")
+    for command in (
+        ["stats", folder],
+        ["export", folder, "--to", "sharegpt", "--out", f"{folder.name}-sharegpt"],
+        ["run", "GPIS-s", "--n", 20, "--model", "gpt-4o-mini"],
+    ):
+        say("  " + shlex.join(str(part) for part in (called, *command)))

@@ -43,7 +43,7 @@ __all__ = ["command"]
     help="Such as train=0.8,validation=0.1,test=0.1; an experience is in one of them.",
 )
 @click.option(
-    "--seed", type=WholeNumber(), default=0, show_default=True, help="Seed of the splits."
+    "--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of the splits."
 )
 @click.option(
     "--with",
@@ -83,7 +83,7 @@ __all__ = ["command"]
 @click.option("--judge", metavar="NAME", help="dpo: whose scores rank the replies; needed.")
 @click.option(
     "--margin",
-    type=Amount(),
+    type=Amount(min=0),
     help="dpo: how much higher the chosen reply is scored at least [default: 1].",
 )
 @click.option("--aspect", help="dpo: the aspect that counts [default: the mean of all].")

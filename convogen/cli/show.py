@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convogen.records import Conversation, Experience
     from convogen.storage.run_folder import Run
 
-__all__ = ["command", "experience_of"]
+__all__ = ["command"]
 
 
 @click.command("show")
@@ -35,20 +35,20 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
         if as_json:
             say_json(found.model_dump(mode="json", exclude_none=True), indent=2)
         else:
-            display.print_conversation(found, experience_of(run, found))
+            display.print_conversation(found, _experience_of(run, found))
         return
     if as_json:
         say_json(display.summarise(run), indent=2)
         return
     if sample:
         for first in islice(run.conversations(), 1):
-            display.print_conversation(first, experience_of(run, first))
+            display.print_conversation(first, _experience_of(run, first))
         return
     display.print_summary(run)
     display.print_rejected(run)
     display.print_failures(run)
 
 
-def experience_of(run: Run, conversation: Conversation) -> Experience | None:
+def _experience_of(run: Run, conversation: Conversation) -> Experience | None:
     """The experience that a conversation came of; None where there is none."""
     return next((one for one in run.experiences() if one.id == conversation.experience), None)

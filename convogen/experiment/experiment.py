@@ -40,6 +40,7 @@ from convogen.inputs.yaml12 import dump_yaml, read_mapping
 from convogen.methods.base import Method
 from convogen.models.base import Sampling
 from convogen.models.spec import (
+    ADAPTED_SAMPLING,
     EMBEDDED_ROOM,
     EMBEDDED_SAMPLING,
     ModelSpec,
@@ -221,14 +222,21 @@ class Experiment:
         """A role's sampling: the experiment's over the model's over the method's."""
         own_role = role in self.method.roles
         settings = self.method.sampling(role) if own_role else self._gate_roles[role]
-        suits = self.method.embedded_sampling.get(role) or EMBEDDED_SAMPLING.get(role)
-        if self.model(role).is_shipped and suits:
+        if self.model(role).is_shipped and (suits := self._suited_sampling(role)):
             if settings.max_tokens:
                 room = {"max_tokens": min(settings.max_tokens, EMBEDDED_ROOM)}
                 settings = settings.model_copy(update=room)
             settings = suits.with_defaults(settings)
         own = self.common.sampling.get(role)
         return own.with_defaults(settings) if own else settings
+
+    def _suited_sampling(self, role: str) -> Sampling | None:
+        """What suits the embedded model in a role, by the prompt that it is asked with there."""
+        for step, (asked, file) in self.method.embedded_prompts.items():
+            prompt = self.prompts.get(step)
+            if asked == role and prompt is not None and prompt.path == FOR_EMBEDDED / file:
+                return ADAPTED_SAMPLING[role]
+        return self.method.embedded_sampling.get(role) or EMBEDDED_SAMPLING.get(role)
 
     @property
     def packages(self) -> dict[str, str]:

@@ -40,23 +40,25 @@ MOST_TIMES = 2
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A reply at a turn: its fault, and what can be taken of it, if anything can.
+    """One attempt at a turn: the reply's fault, and what can be used of the reply, if anything.
 
-    `off` says how far its `words` are from what was asked for, `likelihood` is the mean
-    log-probability of a token, 0 where it is not known.
+    `off` is how far the number of `words` is from the number requested; `likelihood` is the mean
+    log-probability of a token, 0 if unknown. An attempt that got no reply has no `words`.
     """
 
     fault: str | None
-    words: int = 0
+    words: int | None = None
     off: int = 0
     likelihood: float = 0.0
     taken: tuple[Answer, Utterance] | None = None
 
     def rank(self) -> tuple[int, float]:
-        """Sorts the better one first: without a fault, then what can be taken all the same."""
+        """Return a key that sorts better attempts first: no fault, then usable despite it."""
         if self.fault is None:
             return 0, -self.likelihood
-        return (1, self.off) if self.taken else (2, 0)
+        if self.taken:
+            return 1, self.off
+        return (3, 0) if self.words is None else (2, 0)
 
 
 class PersonaAgent(BaseChatAgent):
@@ -105,7 +107,8 @@ class PersonaAgent(BaseChatAgent):
             fault, words = attempts[-1].fault, attempts[-1].words
             if fault is None:
                 break
-            note = complaint(fault, words=words, target=target or chat.rules.max_words or 0)
+            most = target or chat.rules.max_words or 0
+            note = complaint(fault, words=words or 0, target=most)
         best = min(attempts, key=_Attempt.rank)
         if best.taken is None:
             chat.refused = [one.fault or "" for one in attempts]
@@ -130,20 +133,26 @@ class PersonaAgent(BaseChatAgent):
         return said.text
 
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
-        """Ask for what comes next, as often as the rules say, and check each reply."""
+        """Request as many replies as the rules say, all at once, and check each of them.
+
+        Raises the model's fault if not one of them is answered, unless it is a refusal: some
+        endpoints report one as an error.
+        """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
         asked = self._messages(note)
         replies = await self._chat.ask_several(n, "agent", asked, **more, **self._room(target))
+        faults = [one for one in replies if isinstance(one, ModelFault)]
+        if len(faults) == len(replies):
+            for fault in faults:
+                if fault.kind != "refusal":
+                    raise fault
         return [self._attempt(reply, target, note) for reply in replies]
 
     def _attempt(
         self, reply: Answer | ModelFault, target: int | None, note: str | None
     ) -> _Attempt:
-        """Check a reply; raises a fault that is not the endpoint's way to tell of a refusal."""
         if isinstance(reply, ModelFault):
-            if reply.kind != "refusal":
-                raise reply
             return _Attempt(reply.kind)
         said = self._read(reply, target, note)
         words = len(said.text.split())

@@ -17,6 +17,7 @@ from convogen.records import Usage
 from convogen.redaction import public_url
 
 __all__ = [
+    "ADAPTED_SAMPLING",
     "EMBEDDED",
     "EMBEDDED_ADAPTER",
     "EMBEDDED_FEWEST_CHARS",
@@ -259,25 +260,41 @@ EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
 it is: it does not end a text by itself."""
 
 EMBEDDED_ADAPTER = "people-1"
-"""The adapter of the embedded model that ships; its name changes with its weights, which change
-what is written. `extra: {adapter: people-1}` of a role's sampling puts it on."""
+"""The adapter that ships with the embedded model. Rename it whenever its weights change: the name
+is part of the fingerprint. `extra: {adapter: people-1}` in a role's sampling switches it on."""
 
 _ADAPTED = {"adapter": EMBEDDED_ADAPTER}
+_ONE_LINE = {"grammar": r"root ::= [^:\n]+"}
+"""One line without a colon: so small a model would go on to speak for the others."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(
-        temperature=0.7, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30, **_ADAPTED}
+        temperature=0.9, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30}
     ),
-    # One line without a colon: so small a model would go on to speak for the others.
     "agent": Sampling(
-        temperature=0.8,
+        temperature=0.9,
         top_p=0.9,
         max_tokens=56,
-        extra={**EMBEDDED_NO_LOOPS, "grammar": r"root ::= [^:\n]+", **_ADAPTED},
+        frequency_penalty=0.5,
+        presence_penalty=0.4,
+        extra={**EMBEDDED_NO_LOOPS, **_ONE_LINE},
     ),
-    "selector": Sampling(extra=_ADAPTED),
     # It goes on for as long as it may, and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
 """What suits a model of 135 million parameters, by role, where a method says nothing of its own;
 under an experiment's own settings."""
+
+ADAPTED_SAMPLING = {
+    "generator": Sampling(
+        temperature=0.7, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30, **_ADAPTED}
+    ),
+    "agent": Sampling(
+        temperature=0.8,
+        top_p=0.9,
+        max_tokens=56,
+        extra={**EMBEDDED_NO_LOOPS, **_ONE_LINE, **_ADAPTED},
+    ),
+    "selector": Sampling(extra=_ADAPTED),
+}
+"""The same for a role that is asked with one of the prompts made for the embedded model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from convogen.methods.base import Method
 from convogen.models.backends.gguf import ADAPTER_FILE
 from convogen.models.spec import EMBEDDED_ADAPTER
 from convogen.plugins import registry
+from convogen.prompts import load_prompt
 from convogen.resources import FOR_EMBEDDED
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 
@@ -38,13 +40,28 @@ def test_what_it_was_trained_on_is_what_is_shipped() -> None:
     assert (FOR_EMBEDDED / ADAPTER_FILE).stat().st_size < 12_000_000
 
 
-def test_the_adapter_is_on_where_the_demo_speaks_and_off_elsewhere() -> None:
-    demo = Experiment.load("demo")
-    for role in demo.roles:
-        assert (demo.sampling(role).extra or {})["adapter"] == EMBEDDED_ADAPTER
-    roleplay = Experiment.load("roleplay-smollm2")
-    for role in roleplay.roles:
-        assert "adapter" not in (roleplay.sampling(role).extra or {})
+def adapted(experiment: Experiment) -> set[str]:
+    """The roles that have the adapter on."""
+    return {
+        role
+        for role in experiment.roles
+        if (experiment.sampling(role).extra or {}).get("adapter") == EMBEDDED_ADAPTER
+    }
+
+
+def test_the_adapter_is_on_where_the_prompt_is_one_it_was_trained_on(tmp_path: Path) -> None:
+    assert adapted(Experiment.load("demo")) == {"generator", "agent", "selector"}
+    generated = Experiment.load("demo", {"personas": "generated"})
+    assert adapted(generated) == {"agent", "selector"}
+    assert generated.sampling("generator").temperature == 0.9
+    own = tmp_path / "agent.md"
+    own.write_bytes(load_prompt("convogen/agent").path.read_bytes())
+    assert adapted(Experiment.load("demo", {"prompts.agent": str(own)})) == {
+        "generator",
+        "selector",
+    }
+    assert adapted(Experiment.load("demo", {"models": "other.gguf"})) == set()
+    assert adapted(Experiment.load("roleplay-smollm2")) == set()
 
 
 @pytest.mark.parametrize("name", registry.names("methods"))

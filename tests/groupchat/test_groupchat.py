@@ -390,10 +390,44 @@ def test_where_all_candidates_are_faulty_all_are_asked_for_again() -> None:
     assert turns[1].candidates == ["echo", "stage_direction", "", "echo"]
 
 
-def test_a_fault_among_candidates_that_is_no_refusal_comes_out() -> None:
+def test_a_candidate_without_an_answer_costs_none_of_the_others() -> None:
+    left: list[str | ModelFault] = [
+        ModelFault("content_filter", "boom"),
+        EXPERIENCES[2].starter.text,
+        "The rent is due on Friday.",
+    ]
+
+    def script(request: Request) -> str:
+        said = left.pop(0) if request.role == "agent" and left else improvise(request)
+        if isinstance(said, ModelFault):
+            raise said
+        return said
+
+    turns, _ = play(script, EXPERIENCES[2], max_turns=2, candidates=3)
+    assert turns[1].text == "The rent is due on Friday."
+    assert turns[1].candidates == ["content_filter", "echo", ""]
+
+
+def test_a_turn_of_which_no_candidate_is_answered_fails_as_a_single_one_does() -> None:
     with pytest.raises(ModelFault) as fault:
         play(fails("agent", 1), candidates=3)
     assert fault.value.kind == "content_filter"
+
+
+def test_what_is_complained_of_is_a_reply_if_there_is_one() -> None:
+    left: list[str | ModelFault] = [
+        ModelFault("content_filter", "boom"),
+        EXPERIENCES[2].starter.text,
+    ]
+
+    def script(request: Request) -> str:
+        said = left.pop(0) if request.role == "agent" and left else improvise(request)
+        if isinstance(said, ModelFault):
+            raise said
+        return said
+
+    turns, ended = play(script, EXPERIENCES[2], max_turns=2, candidates=2)
+    assert (turns[1].reasks, ended) == (["echo"], "max_turns")
 
 
 def test_one_candidate_is_asked_for_without_likelihoods_and_leaves_no_trace() -> None:

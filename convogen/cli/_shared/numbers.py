@@ -19,10 +19,6 @@ class WholeNumber(click.IntRange):
 
     name = "integer"
 
-    def _describe_range(self) -> str:
-        """As `--help` says it; click says `x<=None` where there is none."""
-        return super()._describe_range() if (self.min, self.max) != (None, None) else ""
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
             self.fail(f"{value[:40]!r} is no whole number", param, ctx)
@@ -36,10 +32,6 @@ class Amount(click.FloatRange):
     """A finite number."""
 
     name = "number"
-
-    def _describe_range(self) -> str:
-        """As `--help` says it; click says `x<=None` where there is none."""
-        return super()._describe_range() if (self.min, self.max) != (None, None) else ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and finite(value) is None:

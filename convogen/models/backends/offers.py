@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, cast
@@ -102,12 +101,7 @@ def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
             right = found.size in (None, offer.size)
             said.append(None if right else f"it has {found.size} bytes, not {offer.size}")
 
-    _within(seconds, ask)
-    return said[0] if said else f"no answer in {seconds:g} s"
-
-
-def _within(seconds: float, work: Callable[[], None]) -> None:
-    """Do something for at most so many seconds; what is not done by then is left alone."""
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=ask, daemon=True)  # resolving a name has no time limit
     thread.start()
     thread.join(seconds)
+    return said[0] if said else f"no answer in {seconds:g} s"
