@@ -12,7 +12,7 @@ import click
 
 from convogen.cli._shared.console import terminal
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, base_url_option, model_option, models_from
+from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, models_from
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
@@ -87,15 +87,7 @@ __all__ = ["command"]
 def command(
     train: str,
     held_out: str,
-    base: str,
     out: Path | None,
-    file: Path | None,
-    settings: tuple[str, ...],
-    learn: str,
-    agent_prompt: Path | None,
-    encounter_prompt: Path | None,
-    max_words: int | None,
-    start: Path | None,
     fresh: bool,
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
@@ -111,46 +103,68 @@ def command(
     the person wants, into task-summaries beside --out. The same command again goes on from the
     last checkpoint, or writes what is missing.
     """
-    from convogen.cli.run import read_settings
-    from convogen.training.scenes import SceneForm
-    from convogen.training.settings import Settings
-    from convogen.training.tuning import TrainingPlan, check_folder, fine_tune
+    from convogen.training.tuning import check_plan, fine_tune
 
-    if learn == "agents" and (models or base_urls or no_summaries):
+    plan = _plan(train, held_out, **given)
+    if plan.scenes and (models or base_urls or no_summaries):
         raise click.UsageError("--model, --base-url and --no-summaries are for --learn inquirer")
-    if learn == "inquirer" and (agent_prompt or encounter_prompt or max_words):
-        raise click.UsageError(
-            "--agent-prompt, --encounter-prompt and --max-words are for --learn agents"
-        )
-    own = {
-        key: given[key] for key in ("n", "n_held_out", "steps", "seed") if given[key] is not None
-    }
-    plan = TrainingPlan(
-        base,
-        train,
-        held_out,
-        Settings.load(file, {**read_settings(settings), **own}),
-        (given["train_format"], given["held_out_format"]),
-        given["licence"],
-        given["merge"],
-        given["gguf"],
-        SceneForm(agent_prompt, max_words, encounter_prompt) if learn == "agents" else None,
-        start,
-    )
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]
+    check_plan(plan, folder)
     try:
-        check_folder(folder)
-        if learn == "inquirer" and not no_summaries:
+        if not (plan.scenes or no_summaries):
             plan = _with_tasks(plan, folder.parent / "task-summaries", models, base_urls)
         with _shown() as progress:
             manifest = fine_tune(plan, folder, fresh, progress)
     except KeyboardInterrupt:
-        from convogen.cli._shared.options import again
-
-        say(f"interrupted; goes on from its last checkpoint with: {again()}", err=True)
+        say(f"interrupted; to resume: {again()}", err=True)
         raise
     _print(manifest, folder)
+
+
+def _plan(
+    train: str,
+    held_out: str,
+    *,
+    base: str,
+    file: Path | None,
+    settings: tuple[str, ...],
+    start: Path | None,
+    train_format: str | None,
+    held_out_format: str | None,
+    licence: str | None,
+    merge: bool,
+    gguf: bool,
+    learn: str,
+    agent_prompt: Path | None,
+    encounter_prompt: Path | None,
+    max_words: int | None,
+    **overrides: int | None,
+) -> TrainingPlan:
+    """The plan of the command line; `overrides` are the settings with an option of their own."""
+    from convogen.cli.run import read_settings
+    from convogen.training.scenes import SceneForm
+    from convogen.training.settings import Settings
+    from convogen.training.tuning import TrainingPlan
+
+    form = SceneForm(agent_prompt, max_words, encounter_prompt)
+    if learn == "inquirer" and form != SceneForm():
+        raise click.UsageError(
+            "--agent-prompt, --encounter-prompt and --max-words are for --learn agents"
+        )
+    own = {key: value for key, value in overrides.items() if value is not None}
+    return TrainingPlan(
+        base=base,
+        train=train,
+        held_out=held_out,
+        settings=Settings.load(file, {**read_settings(settings), **own}),
+        formats=(train_format, held_out_format),
+        licence=licence,
+        merge=merge,
+        gguf=gguf,
+        scenes=form if learn == "agents" else None,
+        start=start,
+    )
 
 
 def _with_tasks(
@@ -160,11 +174,8 @@ def _with_tasks(
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
     from convogen.models.spec import EMBEDDED
-    from convogen.training.loading import check_installed
-    from convogen.training.tuning import PACKAGES, without_task
+    from convogen.training.tuning import without_task
 
-    for name in PACKAGES:
-        check_installed(name)  # nothing is asked for that no training can use
     if not (seeds := without_task(plan)):
         return plan
     chosen = models_from({}, models, base_urls, ["summarizer"])
@@ -226,7 +237,8 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
         say(
-            f"{name}: {part['dialogues']:,} dialogues,{_samples(part)} {part['tokens']:,} tokens, "
+            f"{name}: {part['dialogues']:,} dialogues, {part['samples']:,} samples, "
+            f"{part['tokens']:,} tokens, "
             f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
             f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
         )
@@ -241,8 +253,3 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
             whole = path.suffix == ".gguf" and path.name != ADAPTER
             use = f"; use it with --model {path}" if whole else ""
             say(f"{path}{use}")
-
-
-def _samples(part: dict[str, Any]) -> str:
-    """How many samples there are, if a dialogue is several."""
-    return f" {part['samples']:,} samples," if "samples" in part else ""

@@ -7,7 +7,7 @@ message.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ __all__ = [
     "TokenData",
     "encode",
     "encode_all",
-    "folded",
+    "encode_lessons",
     "folds_system",
     "rendered",
 ]
@@ -47,27 +47,26 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """Chats as tokens, a row each, and what the block took of them.
+    """Chats as tokens, one row (a sample) each, and what the block cut off.
 
-    `truncated` dialogues lost `cut_tokens`, `cut_targets` of them targets; `without_target` had
-    no target left and are not among `rows`. `system_folded`: see `folds_system`. Where a row is a
-    sample of a dialogue and not all of it, `dialogues` counts those that have one.
+    `dialogues` counts those with at least one row. `truncated` chats lost `cut_tokens`, of which
+    `cut_targets` were targets; the `without_target` chats that had no target left are not in
+    `rows`. `system_folded`: see `folds_system`.
     """
 
     rows: list[Encoded]
+    dialogues: int
     truncated: int
     cut_tokens: int
     cut_targets: int
     without_target: int
     system_folded: bool
-    dialogues: int | None = None
 
     def counts(self) -> dict[str, int]:
         """All counts, for the manifest."""
-        samples = {} if self.dialogues is None else {"samples": len(self.rows)}
         return {
-            "dialogues": len(self.rows) if self.dialogues is None else self.dialogues,
-            **samples,
+            "dialogues": self.dialogues,
+            "samples": len(self.rows),
             "tokens": sum(len(row.input_ids) for row in self.rows),
             "targets": sum(row.targets for row in self.rows),
             "truncated": self.truncated,
@@ -78,11 +77,11 @@ class TokenData:
 
 
 def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = False) -> Encoded:
-    """A chat as the tokens of the tokenizer's chat template.
+    """Return a chat as tokens, by the tokenizer's chat template.
 
-    Targets are the assistant's words and the token that ends the turn, as it is generated; with
-    `last_only` those of the last message alone. Raises `ModelConfigError` where the template does
-    not let those be told.
+    Targets are the assistant's words and the token that ends its turn, as when generating; with
+    `last_only`, those of the last message only. Raises `ModelConfigError` if the template does not
+    show where they begin and end.
     """
     chat = [{"role": message.role, "content": message.content} for message in messages]
     text = rendered(tokenizer, chat)
@@ -107,10 +106,10 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = Fal
 
 
 def folds_system(tokenizer: Any) -> bool:
-    """Whether the system message goes before the user's first one in this tokenizer's template.
+    """Return whether the system message must be put in front of the user's first one.
 
-    So where the template refuses it, leaves it out, or moves it to the last of the user's messages.
-    Raises `ModelConfigError` where the template is not to be used that way either.
+    That is so if the tokenizer's chat template rejects or drops it, or moves it to the user's last
+    message. Raises `ModelConfigError` if the template cannot be used that way either.
     """
     chat = [Message(role, f"{role} {at}") for at, role in enumerate(_PROBE)]
     try:
@@ -131,22 +130,51 @@ def folded(chat: Sequence[Message]) -> list[Message]:
 
 
 def encode_all(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenData:
-    """The chats of dialogues as at most `block` tokens each, the first ones."""
+    """Return each chat as at most its first `block` tokens; all the learner's words are targets."""
+
+    def first_tokens(chat: Sequence[Message], whole: Encoded) -> Encoded:
+        del chat
+        return Encoded(whole.input_ids[:block], whole.labels[:block])
+
+    return encode_lessons(tokenizer, lessons, block, first_tokens)
+
+
+def encode_lessons(
+    tokenizer: Any,
+    lessons: Sequence[Lesson],
+    block: int,
+    cut: Callable[[Sequence[Message], Encoded], Encoded],
+    *,
+    last_only: bool = False,
+) -> TokenData:
+    """Return the chats of dialogues as tokens, and count what was lost.
+
+    Args:
+        tokenizer: Has the chat template.
+        lessons: The dialogues.
+        block: The most tokens of a row.
+        cut: Shortens a chat that has more.
+        last_only: See `encode`.
+    """
     rows: list[Encoded] = []
-    truncated = cut_tokens = cut_targets = without_target = 0
+    dialogues = truncated = cut_tokens = cut_targets = without_target = 0
     fold = folds_system(tokenizer)
-    for messages in (chat for lesson in lessons for chat in lesson.chats):
-        whole = encode(tokenizer, folded(messages) if fold else messages)
-        row = Encoded(whole.input_ids[:block], whole.labels[:block])
-        if len(whole.input_ids) > block:
-            truncated += 1
-            cut_tokens += len(whole.input_ids) - block
-            cut_targets += whole.targets - row.targets
-        if row.targets:
-            rows.append(row)
-        else:
-            without_target += 1
-    return TokenData(rows, truncated, cut_tokens, cut_targets, without_target, fold)
+    for lesson in lessons:
+        before = len(rows)
+        for messages in lesson.chats:
+            chat = folded(messages) if fold else messages
+            row = whole = encode(tokenizer, chat, last_only=last_only)
+            if len(whole.input_ids) > block:
+                row = cut(chat, whole)
+                truncated += 1
+                cut_tokens += len(whole.input_ids) - len(row.input_ids)
+                cut_targets += whole.targets - row.targets
+            if row.targets:
+                rows.append(row)
+            else:
+                without_target += 1
+        dialogues += len(rows) > before
+    return TokenData(rows, dialogues, truncated, cut_tokens, cut_targets, without_target, fold)
 
 
 def rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:

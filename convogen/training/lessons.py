@@ -8,7 +8,7 @@ chat for each turn of the person; and the `agents` of group chats, from conversa
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from convogen.corpora.seeds import INQUIRER, Seed, Seeds
@@ -27,13 +27,13 @@ UNKNOWN_TASK = "You want what your messages ask for."
 class Lesson:
     """A dialogue: its id, its first utterance to compare by, and the chats it is learned as.
 
-    `told` is False for an inquirer whose task nobody has put into words.
+    `untold` is the dialogue itself if it is learned without a task: it has none and none was given.
     """
 
     id: str
     opening: str
-    chats: tuple[tuple[Message, ...], ...]
-    told: bool = True
+    chats: Iterable[tuple[Message, ...]]
+    untold: Seed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +66,28 @@ def inquirer_lessons(seeds: Seeds, tasks: Mapping[str, str] | None = None) -> Le
     lessons: list[Lesson] = []
     for seed in seeds.seeds:
         task = seed.task or tasks.get(seed.id)
-        chats = _turn_chats(prompts, task or UNKNOWN_TASK, seed)
-        lessons.append(Lesson(seed.id, opening_of(seed.turns), chats, told=task is not None))
+        chats = _TurnChats(prompts, task or UNKNOWN_TASK, seed)
+        lessons.append(Lesson(seed.id, opening_of(seed.turns), chats, None if task else seed))
     hashes = {step: prompt.hash for step, prompt in prompts.items()}
     return Lessons(seeds.name, tuple(lessons), seeds.dropped, seeds.hash, hashes)
 
 
-def _turn_chats(
-    prompts: Mapping[str, Prompt], task: str, seed: Seed
-) -> tuple[tuple[Message, ...], ...]:
-    """The chats that end with each of the person's turns."""
-    places = (at for at, turn in enumerate(seed.turns) if turn.speaker == INQUIRER and turn.text)
-    return tuple(
-        tuple(inquirer_chat(prompts, task, seed.turns[: at + 1], conclude=False)) for at in places
-    )
+@dataclass(frozen=True, slots=True)
+class _TurnChats:
+    """The chats that end with each of the person's turns, rendered as they are read.
+
+    Most dialogues of a large corpus are not: those that `sample` or `unshared` leaves out.
+    """
+
+    prompts: Mapping[str, Prompt]
+    task: str
+    seed: Seed
+
+    def __iter__(self) -> Iterator[tuple[Message, ...]]:
+        turns = self.seed.turns
+        for end, turn in enumerate(turns, 1):
+            if turn.speaker == INQUIRER and turn.text:
+                yield tuple(inquirer_chat(self.prompts, self.task, turns[:end], conclude=False))
 
 
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:

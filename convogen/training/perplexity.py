@@ -21,7 +21,6 @@ class Perplexity:
     value: float
     nll: float
     targets: int
-    dialogues: int
 
     def as_dict(self) -> dict[str, float]:
         """Plain values, rounded to 6 decimals."""
@@ -31,10 +30,10 @@ class Perplexity:
 def perplexity(
     model: Any, rows: Sequence[Encoded], done: Callable[[int], None] = lambda _: None
 ) -> Perplexity:
-    """The perplexity of the targets: each token weighs the same, whatever its dialogue.
+    """Return the perplexity of the targets; all tokens weigh the same, whatever their row.
 
-    One dialogue at a time, so no padding is read; `done` hears how many were. Raises `SourceError`
-    where there is no target.
+    Rows are read one at a time, without padding; `done` is called with how many have been read.
+    Raises `SourceError` if there is no target.
     """
     torch: Any = import_module("torch")
     was_training = model.training
@@ -55,4 +54,4 @@ def perplexity(
     if not targets:
         raise SourceError("perplexity: no target in the dialogues to measure")
     mean = total / targets
-    return Perplexity(math.exp(min(mean, 700)), mean, targets, len(rows))
+    return Perplexity(math.exp(min(mean, 700)), mean, targets)

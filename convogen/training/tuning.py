@@ -43,7 +43,7 @@ from convogen.training.settings import Settings
 from convogen.training.turn_samples import encode_turns
 from convogen.version import __version__
 
-__all__ = ["TrainingPlan", "check_folder", "fine_tune", "without_task"]
+__all__ = ["TrainingPlan", "check_plan", "fine_tune", "without_task"]
 
 DATA_FORMAT = 1
 """Raised when the same plan gives another model than it did."""
@@ -58,13 +58,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What to train on and to hold against; sources are those of `open_corpus`.
+    """What to train and measure on; sources are those of `open_corpus`.
 
-    `licence` is the terms of the data to train on, for the manifest. `scenes` says how the agents
-    of a group chat are asked, if the model is to learn to be one; if None it learns the inquirer.
-    `start` is the folder of a training whose adapter is trained further; if None it is a new one.
-    `tasks` has what the person wants in dialogues that bring no `task_summary`, by their ids (see
-    `without_task`).
+    `licence` names the terms of the training data, for the manifest. `scenes` says how the agents
+    of a group chat are asked if the model is to learn to be one; if None it learns the inquirer.
+    `start` is the folder of a training whose adapter is trained further; if None a new adapter is
+    trained. `tasks` maps the ids of dialogues without a `task_summary` to what the person wants
+    (see `without_task`).
     """
 
     base: str
@@ -96,24 +96,15 @@ def _silent(stage: str, done: int, total: int) -> None:
 def fine_tune(
     plan: TrainingPlan, folder: Path, fresh: bool = False, progress: Progress = _silent
 ) -> dict[str, Any]:
-    """Train an adapter in `folder`, or go on with it, and return the manifest.
+    """Train an adapter in `folder`, or resume its training, and return the manifest.
 
-    What is done already is not done again: neither training nor exports. `progress` hears a stage,
-    how much of it is done and how much there is. Raises `SourceError` and `ModelConfigError` where
-    data or model cannot be used, `RunFolderError` where the folder holds something else.
+    Nothing is done twice, neither training nor exports. `progress` is called with a stage, how much
+    of it is done, and its total. Raises `SourceError` or `ModelConfigError` if data or model cannot
+    be used, `RunFolderError` if the folder holds something else.
     """
-    for name in PACKAGES:
-        check_installed(name)  # they are imported once the data is there: that takes a while
-    base = gguf_of(plan.base)
-    if plan.gguf:
-        gguf_file.check_exportable(base)
-    if plan.start:
-        lora.check_adapter(plan.start / ADAPTER_FOLDER, plan.settings)
-    begun = (folder / "manifest.json").exists()
-    if begun:
-        _trained(folder)
+    check_plan(plan, folder)
     data = _read(plan)
-    if fresh and begun:
+    if fresh and (folder / "manifest.json").exists():
         moved_aside(folder)
     claim(folder)
     held = lock(folder)
@@ -123,8 +114,19 @@ def fine_tune(
         held.release()
 
 
-def check_folder(folder: Path) -> None:
-    """Raise `RunFolderError` where a folder holds what is no training; nothing is written."""
+def check_plan(plan: TrainingPlan, folder: Path) -> None:
+    """Check what can be checked before reading data, asking models and loading libraries.
+
+    Nothing is written. Raises `ModelConfigError` if a library is missing, or the base or the
+    adapter to start from cannot be used; `RunFolderError` if `folder` holds anything else.
+    """
+    for name in PACKAGES:
+        check_installed(name)
+    base = gguf_of(plan.base)
+    if plan.gguf:
+        gguf_file.check_exportable(base)
+    if plan.start:
+        lora.check_adapter(plan.start / ADAPTER_FOLDER, plan.settings)
     if (folder / "manifest.json").exists():
         _trained(folder)
     elif folder.exists():
@@ -156,22 +158,12 @@ def _read(plan: TrainingPlan) -> _Data:
 
 
 def without_task(plan: TrainingPlan) -> list[Seed]:
-    """Return the dialogues that a plan reads for the inquirer and nobody has put a task to.
+    """Return the dialogues that an inquirer would learn without their task.
 
-    Those to train on and those to measure, none that is left out. Raises `SourceError`.
+    Only those that the plan trains on or measures. Raises `SourceError`.
     """
-    if plan.scenes is not None:
-        return []
     data = _read(plan)
-    found: list[Seed] = []
-    for source, form, used in zip(
-        (plan.train, plan.held_out), plan.formats, (data.chosen, data.measured), strict=True
-    ):
-        untold = {lesson.id for lesson in used if not lesson.told}
-        if untold:
-            seeds = open_seeds(source, form, MIN_UTTERANCES).seeds
-            found += [seed for seed in seeds if seed.id in untold]
-    return found
+    return [lesson.untold for lesson in (*data.chosen, *data.measured) if lesson.untold]
 
 
 def _lessons(plan: TrainingPlan, source: str, form: str | None) -> Lessons:
@@ -231,24 +223,10 @@ class _Tuning:
             data={
                 "licence": self._plan.licence or "not known",
                 "shared_left_out": self._data.shared,
-                "train": {
-                    "dropped": self._data.train.dropped,
-                    **rows.counts(),
-                    **self._untold(self._data.chosen),
-                },
-                "held_out": {
-                    "dropped": self._data.held_out.dropped,
-                    **measured.counts(),
-                    **self._untold(self._data.measured),
-                },
+                "train": _counts(self._data.train, self._data.chosen, rows),
+                "held_out": _counts(self._data.held_out, self._data.measured, measured),
             },
         )
-
-    def _untold(self, lessons: Sequence[Lesson]) -> dict[str, int]:
-        """How many dialogues are learned without their task; nothing of scenes."""
-        if self._plan.scenes is not None:
-            return {}
-        return {"without_task": sum(not lesson.told for lesson in lessons)}
 
     def _inquirer(self) -> dict[str, Any]:
         """What decides the lessons of an inquirer besides the sources; nothing of scenes."""
@@ -297,7 +275,7 @@ class _Tuning:
         rows = data.rows
         self._progress(stage, 0, len(rows))
         found = perplexity(model, rows, lambda done: self._progress(stage, done, len(rows)))
-        return {**found.as_dict(), "dialogues": data.counts()["dialogues"]}
+        return {**found.as_dict(), "dialogues": data.dialogues}
 
     def _missing(self) -> list[str]:
         gguf = self._plan.gguf
@@ -335,6 +313,11 @@ class _Tuning:
         self._manifest |= entries
         text = json.dumps(self._manifest, indent=2, ensure_ascii=False)
         write_whole(self._folder / "manifest.json", text + "\n")
+
+
+def _counts(source: Lessons, used: Sequence[Lesson], data: TokenData) -> dict[str, Any]:
+    without_task = sum(lesson.untold is not None for lesson in used)
+    return {"dropped": source.dropped, **data.counts(), "without_task": without_task}
 
 
 def _packages() -> dict[str, str]:

@@ -1,25 +1,19 @@
-"""A sample for each turn of the person: what a model is trained on that learns the inquirer.
+"""A sample for each turn of the person: what a model that learns the inquirer is trained on.
 
-A sample is a chat up to one message of the learner, which alone is its target. Of a chat that is
-longer than the block the system part stays, and after it the last tokens that fit: what is left out
-is the oldest of the dialogue, and no turn loses its place for coming late.
+A sample is a chat up to one message of the learner, which is its only target. A chat longer than
+the block keeps the system part and then the last tokens that fit: what is dropped is the oldest
+part of the dialogue, so that late turns are learned too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
 from convogen.models.base import Message
-from convogen.training.dialogues import (
-    Encoded,
-    TokenData,
-    encode,
-    folded,
-    folds_system,
-    rendered,
-)
+from convogen.training.dialogues import Encoded, TokenData, encode_lessons, rendered
 from convogen.training.lessons import Lesson
 
 __all__ = ["encode_turns"]
@@ -27,33 +21,14 @@ __all__ = ["encode_turns"]
 
 def encode_turns(tokenizer: Any, lessons: Sequence[Lesson], block: int) -> TokenData:
     """Return a sample of at most `block` tokens for each chat; its last message is the target."""
-    rows: list[Encoded] = []
-    dialogues = truncated = cut_tokens = cut_targets = without_target = 0
-    fold = folds_system(tokenizer)
-    for lesson in lessons:
-        before = len(rows)
-        for messages in lesson.chats:
-            chat = folded(messages) if fold else messages
-            whole = encode(tokenizer, chat, last_only=True)
-            row = whole
-            if len(whole.input_ids) > block:
-                row = _fitting(tokenizer, chat, whole, block)
-                truncated += 1
-                cut_tokens += len(whole.input_ids) - len(row.input_ids)
-                cut_targets += whole.targets - row.targets
-            if row.targets:
-                rows.append(row)
-            else:
-                without_target += 1
-        dialogues += len(rows) > before
-    counts = (truncated, cut_tokens, cut_targets, without_target)
-    return TokenData(rows, *counts, fold, dialogues=dialogues)
+    cut = partial(_fitting, tokenizer, block)
+    return encode_lessons(tokenizer, lessons, block, cut, last_only=True)
 
 
-def _fitting(tokenizer: Any, chat: Sequence[Message], whole: Encoded, block: int) -> Encoded:
-    """The system part and the last tokens; of a target that does not fit after it, its beginning.
+def _fitting(tokenizer: Any, block: int, chat: Sequence[Message], whole: Encoded) -> Encoded:
+    """Return the system part and the last tokens; a target too long for that keeps its beginning.
 
-    The system part is all before the learner's first message.
+    The system part is everything before the learner's first message.
     """
     first = next(at for at, message in enumerate(chat) if message.role == "assistant")
     head = _shared(tokenizer, chat[:first], whole)
@@ -70,7 +45,7 @@ def _fitting(tokenizer: Any, chat: Sequence[Message], whole: Encoded, block: int
 
 
 def _shared(tokenizer: Any, chat: Sequence[Message], whole: Encoded) -> int:
-    """How many tokens of a sample are those of the chat's beginning."""
+    """Return how many tokens of a sample are those of the beginning of its chat."""
     text = rendered(tokenizer, [{"role": one.role, "content": one.content} for one in chat])
     ids: list[int] = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     pairs = zip(ids, whole.input_ids, strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from convogen.corpora.seeds import open_seeds, seed_dialogues
 from convogen.engine.replay import replay_run
 from convogen.errors import ExperimentError, SourceError
 from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Request
+from convogen.models.base import ModelReply, Request
 
 SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
 ALL_SCRIPTED = ("--model", "scripted", "--model", "responder=scripted")
@@ -105,6 +106,23 @@ def test_the_inquirer_concludes(last: str, turns: int, tmp_path: Path) -> None:
     assert (one.ended, len(one.turns)) == ("concluded", turns)
     assert "[" not in one.turns[-1].text
     assert not one.turns[-1].text.startswith("user")
+
+
+class RunsOn(ScriptedModel):
+    """Its replies end at their cap."""
+
+    async def complete(self, request: Request) -> ModelReply:
+        return replace(await super().complete(request), finish_reason="length")
+
+
+def test_what_is_cut_off_after_the_end_takes_nothing_from_the_last_message(tmp_path: Path) -> None:
+    said = "Copper it is. thanks, that is all [END] Then the person"
+    script = saying("does the first one work?", said)
+    forge = experiment(n=1, utterances=12)
+    done = run(forge, tmp_path / "run", open_model=lambda _: RunsOn(script))
+    [one] = done.conversations()
+    assert (one.ended, one.turns[-1].tidied) == ("concluded", [])
+    assert one.turns[-1].text == "Copper it is. thanks, that is all"
 
 
 def test_without_conclude_only_the_cap_ends_it(tmp_path: Path) -> None:

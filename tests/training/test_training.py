@@ -183,10 +183,14 @@ def test_a_template_without_a_system_message_has_it_in_the_first(
 
 
 def test_what_a_block_cuts_off_is_counted(tokenizer: Any, plan: TrainingPlan) -> None:
-    lessons = [replace(one, chats=one.chats[-1:]) for one in lessons_of(plan)]
+    lessons = [replace(one, chats=tuple(one.chats)[-1:]) for one in lessons_of(plan)]
     whole = encode_all(tokenizer, lessons, 10**6)
     assert whole.truncated == whole.without_target == whole.cut_targets == 0
     block = max(at for row in whole.rows for at, label in enumerate(row.labels) if label >= 0)
+    assert (whole.counts()["dialogues"], whole.counts()["samples"]) == (len(lessons),) * 2
+    twice = [replace(one, chats=[*one.chats] * 2) for one in lessons]
+    found = encode_all(tokenizer, twice, 10**6).counts()
+    assert (found["dialogues"], found["samples"]) == (len(lessons), 2 * len(lessons))
     cut = encode_all(tokenizer, lessons, block)
     assert cut.truncated > 0
     assert cut.cut_targets > 0
@@ -280,7 +284,9 @@ def test_of_the_papers_dialogues_hardly_a_target_is_lost(
     lessons = inquirer_lessons(open_seeds(str(file), None, 6)).lessons
     turns = encode_turns(tokenizer, lessons, 4096)
     assert turns.without_target == 0
-    dialogues = encode_all(tokenizer, [replace(one, chats=one.chats[-1:]) for one in lessons], 4096)
+    dialogues = encode_all(
+        tokenizer, [replace(one, chats=tuple(one.chats)[-1:]) for one in lessons], 4096
+    )
     assert dialogues.cut_targets > turns.cut_targets
 
 
@@ -379,7 +385,7 @@ def test_the_summarizer_is_asked_once_for_the_tasks_that_a_corpus_lacks(
     assert len(asked) == 2
     assert without_task(replace(plan, tasks=tasks)) == []
     [lesson, *_] = inquirer_lessons(open_seeds(train, None, 2), tasks).lessons
-    assert "boil eggs or bake loaves" in lesson.chats[-1][0].content
+    assert "boil eggs or bake loaves" in tuple(lesson.chats)[-1][0].content
 
 
 def test_a_dialogue_whose_task_nobody_finds_is_learned_without_it(tmp_path: Path) -> None:
@@ -389,7 +395,7 @@ def test_a_dialogue_whose_task_nobody_finds_is_learned_without_it(tmp_path: Path
     spec = ModelSpec(name="scripted")
     assert write_tasks([seed], spec, tmp_path / "tasks", opener=opener) == {}
     lesson = inquirer_lessons(open_seeds(train, None, 2)).lessons[0]
-    assert lesson.told is False
+    assert lesson.untold == seed
 
 
 def test_train_has_the_missing_tasks_written_and_says_so(
@@ -414,6 +420,27 @@ def test_train_has_the_missing_tasks_written_and_says_so(
     assert len(endpoint.asked) == before
     agents = convogen("train", *data, "--learn", "agents", "--model", "m")
     assert "are for --learn inquirer" in agents.complaint
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--from", "FOLDER"], "no LoRA adapter"),
+        (["--base", "a/folder", "--gguf"], "convert_hf_to_gguf"),
+        (["--base", "missing.gguf"], "no such file"),
+        (["--out", "FOLDER"], "no manifest.json of a run"),
+    ],
+)
+def test_nobody_is_asked_for_a_training_that_cannot_begin(
+    tmp_path: Path, endpoint: EndpointServer, more: list[str], complaint: str
+) -> None:
+    train, held_out = untold(tmp_path)
+    options = [tmp_path if word == "FOLDER" else word for word in more]
+    model = ["--model", "m", "--base-url", endpoint.base_url, "--out", tmp_path / "out"]
+    ended = convogen("train", train, "--held-out", held_out, *model, *options)
+    assert ended.status == 2
+    assert complaint in ended.complaint
+    assert endpoint.asked == []
 
 
 def test_training_lowers_the_perplexity_of_the_other_corpus(trained: Path) -> None:

@@ -243,15 +243,16 @@ class _Dialogue:
 
         Of an utterance that is to have a length the whole sentences count that come nearest.
         """
-        cut_off = answer.cut_off
+        may_end = speaker == INQUIRER and self._method.conclude
+        end = _END.search(answer.text) if may_end else None
+        cut_off = answer.cut_off and end is None
         if speaker == RESPONDER:
-            said, end = read_answer(answer.text), None
+            said = read_answer(answer.text)
         else:
-            end = _END.search(answer.text) if self._method.conclude else None
             text = answer.text[: end.start()] if end else answer.text
             theirs = tuple(turn.text for turn in self.turns if turn.speaker != speaker)
             scene = Scene(INQUIRER, _RESPONDER_NAMES, theirs)
-            said = read_typed(text, scene, cut_off=cut_off and end is None)
+            said = read_typed(text, scene, cut_off=cut_off)
         whole = whole_sentences(said.text) if cut_off else said.text
         if whole != said.text:
             fault = None if said.fault == "cut_off" else said.fault
