@@ -65,7 +65,7 @@ class _Seen:
     silent: int = 0
     strangers: int = 0
     longer: int = 0
-    counts_failed_tasks: int = 0
+    each_once: int = 0
     one_speaker: int = 0
     one_turn: int = 0
     left_out: Counter[str] = field(default_factory=Counter[str])
@@ -100,7 +100,7 @@ class Findings(_Seen):
             speakers = {turn.speaker for turn in one.turns}
             self.strangers += len(speakers) == len(one.turns) >= _MANY_SPEAKERS
             self.longer += len(one.turns) >= _SOME_SPEAKERS
-            self.counts_failed_tasks += len(speakers) == len(one.turns) >= _SOME_SPEAKERS
+            self.each_once += len(speakers) == len(one.turns) >= _SOME_SPEAKERS
             self.one_speaker += len(speakers) == 1
             self.one_turn += len(one.turns) == 1
             labels = (speaker for speaker in speakers if speaker.casefold() in _LABELS)
@@ -177,9 +177,7 @@ class Reading(_Seen):
     def _implausible(self) -> list[str]:
         """Return a line for what makes a conversation of what hardly is one, or apart what is."""
         said: list[str] = []
-        if (
-            strangers := max(self.strangers, self.counts_failed_tasks if self._all_strangers else 0)
-        ) > 0:
+        if (strangers := max(self.strangers, self.each_once if self._all_strangers else 0)) > 0:
             said.append(
                 f"{strangers:,} conversations have another speaker in every turn: do all rows "
                 "belong together?"
@@ -194,4 +192,4 @@ class Reading(_Seen):
 
     @property
     def _all_strangers(self) -> bool:
-        return 2 * self.counts_failed_tasks > self.longer
+        return 2 * self.each_once > self.longer

@@ -1,6 +1,7 @@
 """Runs as data sets that other tools load: a format, a class; a card beside the data.
 
->>> plan = Plan(open_exporter("messages", {"perspective": "each"}), {"train": 0.9, "test": 0.1})
+>>> exporter = open_exporter("messages", {"perspective": "each"})
+>>> plan = ExportPlan(exporter, {"train": 0.9, "test": 0.1})
 >>> export_run(load_run("runs/GPIS-s"), Path("out"), plan).rows
 Counter({'train': 1405, 'test': 149})
 

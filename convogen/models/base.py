@@ -1,6 +1,6 @@
-"""The one seam to language models: `ChatModel.complete(request) -> Reply`.
+"""The one seam to language models: `ChatModel.complete(request) -> ModelReply`.
 
-Retries, limits, the journal and the ledger wrap it once, in `traffic.py`.
+Retries, limits, the journal and the ledger wrap it once, in `traffic/`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Request:
     of that many alternatives per token. `choices` are the replies the prompt asks to choose from.
     `dialogue` names the task that asks, for a chatbot that keeps a memory by session.
     With `continuations` it asks how likely each of them is after the one message, and for no reply
-    to it (`models/likelihood.py`).
+    to it (`backends/likelihood.py`).
     """
 
     role: str

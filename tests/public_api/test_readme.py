@@ -16,6 +16,7 @@ import yaml
 import convogen
 from convogen import Experiment
 from convogen.cli.main import cli
+from convogen.cli.run import read_settings
 from convogen.experiment.experiment import shipped_experiments
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_understood(command: str) -> None:
-    """Each command's words are parsed by the command line, up to the point of doing it."""
+    """Each command's words and settings are parsed, up to the point of doing it."""
     words = shlex.split(command.split(" > ")[0])[1:]
     group: click.Command = cli
     above = click.Context(cli, **cli.context_settings)
@@ -42,7 +43,8 @@ def test_every_command_is_understood(command: str) -> None:
             break
         group, words = found, words[1:]
     assert group is not cli
-    group.make_context(group.name or "", words, parent=above)
+    context = group.make_context(group.name or "", words, parent=above)
+    read_settings(context.params.get("settings", ()))
 
 
 def test_the_python_example_runs(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The `openai` client, bounded and without what could carry a secret away.
 
 Its typed objects cost several times the call itself, so it hands over answers as they are. It makes
-one attempt a call: retries are those of `traffic.py`.
+one attempt a call: retries are those of `traffic/router.py`.
 """
 
 from __future__ import annotations
