@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from convogen.errors import ModelConfigError
-from convogen.metrics.rouge import rouge_l
 from convogen.models.backends.transformers_backend import transformers_class
+from convogen.text.rouge import rouge_l
 
 __all__ = ["BertScore", "check_encoder", "rouge_l_scores"]
 

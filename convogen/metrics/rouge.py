@@ -1,12 +1,10 @@
-"""ROUGE-L of texts, over all pairs of a set, fast: the LCS of token ids by rapidfuzz.
+"""ROUGE-L over all pairs of a set of texts; `convogen.text.rouge` has that of a single pair.
 
-ROUGE-L: Lin, 2004. Tokens and values are those of the `rouge-score` package, without its stemmer
-except for `rouge_l_nearest`.
+Values are those of the `rouge-score` package, without its stemmer except in `rouge_l_nearest`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -17,22 +15,21 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
-__all__ = ["rouge_l", "rouge_l_mean", "rouge_l_nearest", "rouge_l_pairs"]
+from convogen.text.rouge import tokens
 
-_TOKEN = re.compile(r"[a-z0-9]+")
+__all__ = ["rouge_l_mean", "rouge_l_nearest", "rouge_l_pairs"]
+
 _BLOCK = 2**24
 _UNSTEMMED = 3
-"""Tokens of at most so many characters are not stemmed, as in `rouge-score`."""
+"""Tokens of at most this many characters are not stemmed, as in `rouge-score`."""
 
 
 def _token_ids(texts: Sequence[str], stem: Callable[[str], str]) -> list[str]:
-    """Each text as a string with one character a token: the form rapidfuzz is fastest on."""
+    """Return each text with one character per token: the form rapidfuzz is fastest on."""
     known: dict[str, str] = {}
     return [
-        "".join(
-            known.setdefault(stem(token), chr(len(known) + 1)) for token in _TOKEN.findall(text)
-        )
-        for text in (text.lower() for text in texts)
+        "".join(known.setdefault(stem(token), chr(len(known) + 1)) for token in tokens(text))
+        for text in texts
     ]
 
 
@@ -49,10 +46,15 @@ def _stemmer() -> Callable[[str], str]:
 def rouge_l_pairs(
     texts: Sequence[str], workers: int = 1, stemmed: bool = False
 ) -> NDArray[np.float64]:
-    """ROUGE-L F1 (0 to 1) of every pair; shape n(n-1)/2, ordered (0, 1), (0, 2), … (1, 2), ….
+    """Return ROUGE-L F1 (0 to 1) of every pair.
 
-    At most 1,114,110 different tokens. `workers` are threads; -1 takes all cores. `stemmed`
-    compares the tokens' stems (Porter).
+    Args:
+        texts: n texts with at most 1,114,110 different tokens between them.
+        workers: Threads; -1 uses all cores.
+        stemmed: Compare the tokens' Porter stems.
+
+    Returns:
+        An array of shape (n(n-1)/2,), ordered (0, 1), (0, 2), … (1, 2), ….
     """
     ids = _token_ids(texts, _stemmer() if stemmed else str)
     lengths = np.array([len(text) for text in ids], np.int64)
@@ -69,21 +71,17 @@ def rouge_l_pairs(
     return np.concatenate(parts)
 
 
-def rouge_l(text: str, reference: str) -> float:
-    """ROUGE-L F1 (0 to 1) of a text and its reference."""
-    return float(rouge_l_pairs([text, reference])[0])
-
-
 def rouge_l_mean(texts: Sequence[str]) -> float | None:
-    """Mean ROUGE-L F1 over all pairs; None for fewer than two texts."""
+    """Return the mean ROUGE-L F1 over all pairs; None for fewer than two texts."""
     return float(rouge_l_pairs(texts).mean()) if len(texts) > 1 else None
 
 
 def rouge_l_nearest(texts: Sequence[str]) -> float | None:
-    """Mean over the texts of the largest ROUGE-L F1 to any other; None for fewer than two texts.
+    """Return the mean over the texts of each one's highest ROUGE-L F1 with another.
 
-    Of the stems, and 0 to 1: lower is more diverse. So the authors of DiaSynth measure diversity
-    (section 5, table 2; `diversity.py` of their repository), over a file's first 200 dialogues.
+    Computed on stems, 0 to 1; lower is more diverse. None for fewer than two texts. The authors of
+    DiaSynth measure diversity this way (section 5, table 2; `diversity.py` in their repository),
+    over the first 200 dialogues of a file.
     """
     if len(texts) < 2:
         return None

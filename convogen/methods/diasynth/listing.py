@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, create_model
 from rapidfuzz import fuzz
-from rapidfuzz.distance import LCSseq
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import (
@@ -27,25 +26,16 @@ from convogen.models.traffic.session import Answer, Session
 from convogen.prompts import Prompt
 from convogen.records import Persona, Record
 from convogen.text.lengths import Words
+from convogen.text.rouge import rouge_l
 
-__all__ = ["SIMILARITIES", "Lister", "PlanStep", "rouge_l"]
+__all__ = ["SIMILARITIES", "Lister", "PlanStep"]
 
 T = TypeVar("T")
-
-_TOKEN = re.compile(r"[a-z0-9]+")
-
-
-def rouge_l(one: str, other: str) -> float:
-    """ROUGE-L F1 of two texts (Lin, 2004), 0 to 100, by the tokens of `rouge-score`."""
-    ours, theirs = _TOKEN.findall(one.lower()), _TOKEN.findall(other.lower())
-    common = LCSseq.similarity(ours, theirs)
-    return 200 * common / (len(ours) + len(theirs)) if common else 0.0
-
 
 SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "token_sort": fuzz.token_sort_ratio,
     "token_set": fuzz.token_set_ratio,
-    "rouge_l": rouge_l,
+    "rouge_l": lambda one, other: 100 * rouge_l(one, other),
 }
 """How alike two texts are, 0 to 100, by name."""
 
