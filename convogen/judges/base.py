@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from convogen.errors import ModelFault
 from convogen.inputs.keys import Keys
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.opening import open_model
@@ -24,10 +25,12 @@ from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import Conversation, Experience, Score, Turn
 
-__all__ = ["ROLE", "Judge", "Judged"]
+__all__ = ["ROLE", "Judge", "Judged", "excerpt", "fault_reason"]
 
 ROLE = "judge"
 """The role of a judge's model, in the ledger too."""
+
+_EXCERPT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +113,13 @@ class Judge(Keys, ABC):
         Only `RunStopped` and `UserError` may leave it: they stop the judging, and the score is
         taken up again by the next start.
         """
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a reply on one line, to quote as the reason of a missing score."""
+    return " ".join(text.split())[:_EXCERPT_CHARS]
+
+
+def fault_reason(fault: ModelFault) -> str:
+    """Return why a call gave no score, on one line: the kind of fault and what shows it."""
+    return f"{fault.kind}: {excerpt(fault.evidence or str(fault))}"

@@ -27,7 +27,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.errors import ModelFault
-from convogen.judges.base import ROLE, Judge, Judged
+from convogen.judges.base import ROLE, Judge, Judged, fault_reason
 from convogen.models.backends.likelihood import Likelihood, Likelihoods, read_likelihoods
 from convogen.models.base import ChatModel, Message, Sampling
 from convogen.models.opening import check_likelihoods, open_likelihoods
@@ -130,8 +130,7 @@ class Fed(Judge):
             answer = await session.ask(self.role, asked, continuations=texts)
             found = read_likelihoods(answer.text, len(texts))
         except ModelFault as fault:
-            evidence = " ".join((fault.evidence or str(fault)).split())[:200]
-            return empty.model_copy(update={"reason": f"{fault.kind}: {evidence}"})
+            return empty.model_copy(update={"reason": fault_reason(fault)})
         means = [self._mean(found, one) for one in found.continuations]
         n = len(said.positive)
         value = _average(means[:n]) - _average(means[n:])

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
-from convogen.judges.base import Judge, Judged
+from convogen.judges.base import Judge, Judged, excerpt, fault_reason
 from convogen.judges.score_reading import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic.session import Answer, Session
@@ -29,12 +29,10 @@ from convogen.records import Experience, Score
 from convogen.text.lengths import lacks_end, trimmed
 from convogen.text.transcript import transcript
 
-__all__ = ["GEval", "ScaleJudge", "experience_text", "fault_text"]
+__all__ = ["GEval", "ScaleJudge", "experience_text"]
 
 TOP_LOGPROBS = 20
 """Alternatives asked for at each token: the most that endpoints give."""
-
-_EVIDENCE = 200
 
 GENERATED = {
     "topic": "the topic of the experience",
@@ -119,8 +117,7 @@ class ScaleJudge(Judge):
 
     def _no_score(self, text: str) -> str:
         low, high = self.scale
-        said = " ".join(text.split())[:_EVIDENCE]
-        return f"no single score from {low} to {high} in the reply: {said!r}"
+        return f"no single score from {low} to {high} in the reply: {excerpt(text)!r}"
 
 
 class GEval(ScaleJudge):
@@ -174,19 +171,13 @@ class GEval(ScaleJudge):
             told = empty.model_copy(update={"explanation": explanation})
             return await self.weighed_score(session, asked, told)
         except ModelFault as fault:
-            return empty.model_copy(update={"reason": fault_text(fault)})
+            return empty.model_copy(update={"reason": fault_reason(fault)})
 
 
 def _scored(told: Score, weighed: Weighed, method: str) -> Score:
     mass = weighed.mass if method == "logprobs" else None
     update = {"value": weighed.value, "method": method, "distribution": weighed.shares}
     return told.model_copy(update={**update, "mass": mass})
-
-
-def fault_text(fault: ModelFault) -> str:
-    """Why there is no score, in a line."""
-    said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]
-    return f"{fault.kind}: {said}"
 
 
 def experience_text(experience: Experience) -> str:

@@ -12,11 +12,12 @@ from typing import ClassVar
 from pydantic import Field
 
 from convogen.errors import ModelFault
-from convogen.judges.base import Judged
-from convogen.judges.geval import ScaleJudge, fault_text, transcript
+from convogen.judges.base import Judged, fault_reason
+from convogen.judges.geval import ScaleJudge
 from convogen.judges.score_reading import Scale
 from convogen.models.traffic.session import Session
 from convogen.records import Experience, Score
+from convogen.text.transcript import transcript
 
 __all__ = ["QUALITIES", "GEval3"]
 
@@ -71,4 +72,4 @@ class GEval3(ScaleJudge):
         try:
             return await self.weighed_score(session, asked, empty)
         except ModelFault as fault:
-            return empty.model_copy(update={"reason": fault_text(fault)})
+            return empty.model_copy(update={"reason": fault_reason(fault)})

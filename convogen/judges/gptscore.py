@@ -18,7 +18,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from convogen.errors import ModelFault
-from convogen.judges.base import Judge, Judged
+from convogen.judges.base import Judge, Judged, excerpt, fault_reason
 from convogen.judges.score_reading import token_at
 from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.session import Answer, Session
@@ -83,8 +83,7 @@ class GPTScore(Judge):
             while len(answers) < self.samples:
                 answers.append((await self._ask(session, asked)).text)
         except ModelFault as fault:
-            said = " ".join((fault.evidence or str(fault)).split())[:200]
-            return empty.model_copy(update={"reason": f"{fault.kind}: {said}"})
+            return empty.model_copy(update={"reason": fault_reason(fault)})
         return empty.model_copy(update=_average(answers))
 
     async def _ask(self, session: Session, asked: Sequence[Message]) -> Answer:
@@ -154,4 +153,4 @@ def _average(answers: Sequence[str]) -> dict[str, object]:
 
 
 def _no_answer(text: str) -> str:
-    return f"neither Yes nor No in the reply: {' '.join(text.split())[:200]!r}"
+    return f"neither Yes nor No in the reply: {excerpt(text)!r}"

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
-from convogen.judges.base import Judge, Judged
+from convogen.judges.base import Judge, Judged, excerpt, fault_reason
 from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic.session import Answer, Session
 from convogen.records import Experience, Score, Turn
@@ -51,7 +51,6 @@ _SHORTER = 4
 _SHORTEST = 100
 _LONGEST_NAME = 40
 _LONGEST_REPLY = 2_000
-_EVIDENCE = 200
 _AROUND = " .!*\"'`"
 _PLACE = re.compile(r"(?:utterance )?[\[(#]?(\d{1,9})(?:\.0+)?[\])]?", re.ASCII | re.IGNORECASE)
 
@@ -117,8 +116,7 @@ class TuringJudge(Judge):
             try:
                 read = await self._ask(session, self.shown(judged, longest), self.indices(judged))
             except ModelFault as fault:
-                said = " ".join((fault.evidence or str(fault)).split())[:_EVIDENCE]
-                told = {"reason": f"{fault.kind}: {said}"}
+                told = {"reason": fault_reason(fault)}
                 if fault.kind != "context_length" or longest == _SHORTEST:
                     break
                 longest = max(_SHORTEST, longest // 4)
@@ -246,7 +244,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
         found = find_object(text, ["choice"])
     except NoObject as fault:
         why = "it was cut off" if fault.unclosed else f"{fault}"
-        return f"{why}: {' '.join(text.split())[:_EVIDENCE]!r}"
+        return f"{why}: {excerpt(text)!r}"
     said = found.get("choice")
     known = {choice.casefold(): choice for choice in choices}
     word = " ".join(said.strip(_AROUND).split()).casefold() if isinstance(said, str) else ""
