@@ -134,7 +134,7 @@ def summarization_command(
         held_out=held_out,
         training=_training(checkpoint, settings),
         seeds=seeds or (0,),
-        models=_models(models, base_urls, prices),
+        models=specs_from(models, base_urls, ROLES, prices),
         **given,
     )
     if not task.models:
@@ -223,22 +223,6 @@ def _training(checkpoint: str, settings: tuple[str, ...]) -> Any:
     except ValidationError as error:
         allowed = ", ".join(key for key in Training.model_fields if key != "checkpoint")
         raise ExperimentError(f"--set {first_fault(error)}; keys: {allowed}") from error
-
-
-def _models(
-    models: tuple[str, ...], base_urls: tuple[str, ...], prices: tuple[str, ...]
-) -> dict[str, ModelSpec]:
-    from pydantic import ValidationError
-
-    from convogen.errors import ModelConfigError
-    from convogen.inputs.keys import first_fault
-    from convogen.models.spec import ModelSpec
-
-    chosen = models_from({}, models, base_urls, ROLES, prices)
-    try:
-        return {role: ModelSpec.model_validate(spec) for role, spec in chosen.items()}
-    except ValidationError as error:
-        raise ModelConfigError(f"--model: {first_fault(error)}") from error
 
 
 def _show(found: dict[str, Any], out: Path, as_json: bool) -> None:

@@ -12,11 +12,10 @@ import click
 
 from convogen.cli._shared.console import terminal
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, models_from
+from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, specs_from
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
-    from convogen.models.spec import ModelSpec
     from convogen.training.tuning import Progress, TrainingPlan
 
 __all__ = ["command"]
@@ -173,13 +172,13 @@ def _with_tasks(
     """The plan with the tasks of the dialogues that bring none, asked for where they are not."""
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
-    from convogen.models.spec import EMBEDDED
+    from convogen.models.spec import EMBEDDED, ModelSpec
     from convogen.training.tuning import without_task
 
     if not (seeds := without_task(plan)):
         return plan
-    chosen = models_from({}, models, base_urls, ["summarizer"])
-    spec = _spec(chosen.get("summarizer") or chosen.get("default", EMBEDDED))
+    chosen = specs_from(models, base_urls, ["summarizer"])
+    spec = chosen.get("summarizer") or chosen.get("default") or ModelSpec(name=EMBEDDED)
     say(
         f"{len(seeds):,} dialogues bring no task_summary: {spec.identity} writes what the person "
         "wants (--model NAME for another model, --no-summaries to learn without)",
@@ -193,19 +192,6 @@ def _with_tasks(
     if calls := tally.counts["calls"]:
         say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens, kept in {folder}", err=True)
     return replace(plan, tasks=tasks)
-
-
-def _spec(chosen: Any) -> ModelSpec:
-    from pydantic import ValidationError
-
-    from convogen.errors import ModelConfigError
-    from convogen.inputs.keys import first_fault
-    from convogen.models.spec import ModelSpec
-
-    try:
-        return ModelSpec.model_validate(chosen)
-    except ValidationError as error:
-        raise ModelConfigError(f"--model: {first_fault(error)}") from error
 
 
 @contextmanager

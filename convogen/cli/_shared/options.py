@@ -8,12 +8,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convogen.cli._shared.numbers import finite
 from convogen.redaction import masked
+
+if TYPE_CHECKING:
+    from convogen.models.spec import ModelSpec
 
 __all__ = [
     "NearestGroup",
@@ -24,6 +27,7 @@ __all__ = [
     "model_option",
     "models_from",
     "price_option",
+    "specs_from",
 ]
 
 
@@ -133,6 +137,29 @@ def models_from(
             spec = _spec(result.get(key, result.get("default")))
             result = {**result, key: {**spec, "price": price}}
     return result
+
+
+def specs_from(
+    models: Sequence[str],
+    base_urls: Sequence[str],
+    roles: Sequence[str],
+    prices: Sequence[str] = (),
+) -> dict[str, ModelSpec]:
+    """Return the models that the command line names, by role or `default`.
+
+    Raises `ModelConfigError` if one of them is not valid.
+    """
+    from pydantic import ValidationError
+
+    from convogen.errors import ModelConfigError
+    from convogen.inputs.keys import first_fault
+    from convogen.models.spec import ModelSpec
+
+    chosen = models_from({}, models, base_urls, roles, prices)
+    try:
+        return {role: ModelSpec.model_validate(spec) for role, spec in chosen.items()}
+    except ValidationError as error:
+        raise ModelConfigError(f"--model: {first_fault(error)}") from error
 
 
 def kept_roles(
