@@ -141,6 +141,7 @@ class _Calls:
         from pydantic import ValidationError
 
         from convogen.generation.structured_output import find_json, schema_of
+        from convogen.inputs.keys import first_fault
 
         model = _cast_model()
         asked = "Invent two people, each with a name and a trait, and a colour, as JSON."
@@ -154,8 +155,7 @@ class _Calls:
             model.model_validate(found or {})
         except ValidationError as error:
             cut = " (it was cut off)" if reply.cut_off else ""
-            fault = error.errors(include_input=False, include_url=False)[0]["msg"]
-            said = "no JSON object" if found is None else fault
+            said = "no JSON object" if found is None else first_fault(error)
             return {"json_schema": False, "json_fault": f"{said}{cut}", **mode}
         return {"json_schema": True, **mode}
 

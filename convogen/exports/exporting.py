@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from convogen.corpora.cells import protected
 from convogen.errors import SourceError
 from convogen.exports.alternatives import Alternatives
@@ -28,7 +26,7 @@ from convogen.exports.joining import (
 )
 from convogen.exports.licences import Licences
 from convogen.exports.splits import WHOLE, split_of
-from convogen.inputs.keys import words
+from convogen.inputs.validation import validated
 from convogen.jsonl import write_whole
 from convogen.plugins import registry
 from convogen.storage.run_folder import Run, load_run
@@ -74,19 +72,7 @@ class Exported:
 def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
     """The exporter of a name with its options; raises `SourceError` for an option it lacks."""
     exporter: type[Exporter] = registry.load("exporters", name)
-    try:
-        return exporter.model_validate(options)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        option = ".".join(str(part) for part in detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            allowed = ", ".join(exporter.model_fields) or "none"
-            reason = f"not an option of {name}; its options: {allowed}"
-        elif detail["type"] == "missing":
-            reason = f"is needed: {exporter.model_fields[option].description}"
-        else:
-            reason = words(detail)
-        raise SourceError(f"export to {name}: {option}: {reason}") from None
+    return validated(exporter, options, f"export to {name}", raising=SourceError)
 
 
 def export_run(

@@ -14,7 +14,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from convogen.errors import SourceError
-from convogen.inputs.keys import place, words
+from convogen.inputs.validation import explain
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.resources import shipped
@@ -60,7 +60,7 @@ def _load(path: Path) -> Experience:
         personas = [_persona(entry, path, place) for place, entry in enumerate(entries, 1)]
         experience = Experience.model_validate({"id": path.stem, "personas": personas, **mapping})
     except ValidationError as error:
-        raise SourceError(f"{path}: {_explain(error, *KEYS)}") from error
+        raise SourceError(f"{path}: {explain(error, Experience, KEYS)}") from error
     starter = experience.starter
     speaker = Starter(speaker=one_line(starter.speaker), text=starter.text)
     experience = experience.model_copy(update={"starter": speaker})
@@ -80,19 +80,9 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
         card = PersonaCard.model_validate(fields) if fields else None
         return Persona.model_validate({"card": card, "source": f"experiences/{path.name}", **own})
     except ValidationError as error:
-        said = _explain(error, "name", "text", "licence", *PersonaCard.model_fields)
-        raise SourceError(f"{path}: personas.{place}.{said}") from error
-
-
-def _explain(error: ValidationError, *allowed: str) -> str:
-    """The first complaint: key, what is wrong with it, and what was found or is allowed."""
-    detail = error.errors()[0]
-    said = f"{place(detail)}: {words(detail)}"
-    if detail["type"] == "missing":
-        return said
-    if detail["type"] in ("extra_forbidden", "invalid_key"):
-        return f"{said}; allowed: {', '.join(allowed)}"
-    return f"{said} (found {detail['input']!r})"[:400]
+        keys = ("name", "text", "licence", *PersonaCard.model_fields)
+        said = explain(error, PersonaCard, keys, f"personas.{place}")
+        raise SourceError(f"{path}: {said}") from error
 
 
 def check_experience(experience: Experience) -> str | None:

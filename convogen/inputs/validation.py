@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from convogen.errors import ExperimentError
+from convogen.errors import ExperimentError, UserError
 from convogen.inputs.keys import place, words
 from convogen.redaction import masked
 
-__all__ = ["refuse_unknown", "validated"]
+__all__ = ["explain", "refuse_unknown", "validated"]
 
 
 SECRETIVE = frozenset({"api_key_env", "headers", "http"})
@@ -19,30 +19,50 @@ SECRETIVE = frozenset({"api_key_env", "headers", "http"})
 
 
 def validated(
-    model: type[BaseModel], data: Mapping[str, Any], origin: str, extra: tuple[str, ...] = ()
+    model: type[BaseModel],
+    data: Mapping[str, Any],
+    origin: str,
+    extra: Iterable[str] = (),
+    raising: type[UserError] = ExperimentError,
 ) -> Any:
+    """Return the model of a mapping; raises `raising` in one line that begins with `origin`.
+
+    `extra` are keys that may stand beside the model's own.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ExperimentError(f"{origin}: {_explain(model, error, extra)}") from error
+        said = explain(error, model, [*model.model_fields, *extra])
+        raise raising(f"{origin}: {said}") from error
 
 
-def _explain(model: type[BaseModel], error: ValidationError, extra: tuple[str, ...]) -> str:
-    """The first complaint in one line: key, what was found, what is allowed."""
+def explain(
+    error: ValidationError, model: type[BaseModel], allowed: Iterable[str], before: str = ""
+) -> str:
+    """Return the first fault in one line: the key, what was found, what is allowed.
+
+    Args:
+        error: Raised by the model, or by one whose keys stand among its own.
+        model: The model.
+        allowed: The keys that users may write at its top level.
+        before: Where the model is, dotted; empty if it is the whole.
+    """
     detail = error.errors(include_url=False)[0]
-    key = place(detail)
+    key = ".".join(part for part in (before, place(detail)) if part)
+    owner = _owner(model, detail["loc"][:-1])
     if detail["type"] == "extra_forbidden":
-        owner = _owner(model, detail["loc"][:-1])
-        more = extra if owner is model else ()
-        allowed = ", ".join([*owner.model_fields, *more]) if owner else ""
-        return f"unknown key {key!r}" + (f"; allowed: {allowed}" if allowed else "")
+        if owner is None:
+            return f"unknown key {key!r}"
+        listed = ", ".join(allowed if owner is model else owner.model_fields)
+        return f"unknown key {key!r}; allowed: {listed or 'none'}"
     if not key:
         return words(detail)
     message = f"{key}: {words(detail)}"
-    if detail["type"] == "missing" or not SECRETIVE.isdisjoint(detail["loc"]):
+    if detail["type"] == "missing":
+        field = owner.model_fields.get(str(detail["loc"][-1])) if owner else None
+        return f"{message}: {field.description}" if field and field.description else message
+    if not SECRETIVE.isdisjoint(detail["loc"]) or _may_hold_a_key(key, detail["input"]):
         return message  # what was found there may be a key
-    if _may_hold_a_key(key, detail["input"]):
-        return message
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 
 

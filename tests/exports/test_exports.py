@@ -343,7 +343,7 @@ def test_what_fails_or_is_killed_leaves_what_was_there(hostile: Path, tmp_path: 
     ("args", "complaint"),
     [
         (["--to", "xml"], "allowed: jsonl, parquet, csv"),
-        (["--to", "jsonl", "--perspective", "each"], "not an option of jsonl"),
+        (["--to", "jsonl", "--perspective", "each"], "unknown key 'perspective'; allowed: none"),
         (["--to", "jsonl", "--with", "wings"], "allowed: personas, scores, provenance"),
         (["--to", "jsonl", "--private"], "--push-to-hub"),
         (["--to", "jsonl", "--push-to-hub", "no name"], "no name of a data set"),

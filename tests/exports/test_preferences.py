@@ -303,12 +303,12 @@ def test_without_a_pair_nothing_is_written_and_one_line_says_what_to_do(
 @pytest.mark.parametrize(
     ("to", "args", "complaint"),
     [
-        ("dpo", [], "--judge geval"),
+        ("dpo", [], "judge: is missing: whose scores rank the replies, such as --judge geval"),
         ("dpo", ["--judge", "../geval"], "judge"),
         ("dpo", ["--judge", "geval", "--margin", "0"], "margin"),
         ("dpo", ["--judge", "geval", "--margin", "nan"], "margin"),
-        ("dpo", ["--judge", "geval", "--no-merge"], "not an option of dpo"),
-        ("messages", ["--judge", "geval"], "not an option of messages"),
+        ("dpo", ["--judge", "geval", "--no-merge"], "unknown key 'merge'; allowed: perspective"),
+        ("messages", ["--judge", "geval"], "unknown key 'judge'; allowed: perspective"),
         ("messages", ["--alternatives", "x"], "compares no alternatives"),
     ],
 )

@@ -104,7 +104,7 @@ def test_cells_as_they_are_are_asked_for_and_said_in_the_card(tmp_path: Path) ->
     assert "evaluates it" in (tmp_path / "out" / "README.md").read_text("utf-8")
     ended = convogen("export", run, "--to", "jsonl", "--no-csv-safe", "--out", tmp_path / "other")
     assert ended.status == 2
-    assert "not an option of jsonl" in ended.complaint
+    assert "unknown key 'csv_safe'; allowed: none" in ended.complaint
 
 
 def test_apostrophes_of_a_foreign_file_stay(tmp_path: Path) -> None:

@@ -25,17 +25,12 @@ __all__ = ["judge_model", "judge_runs"]
 def judge_model(
     models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str]
 ) -> ModelSpec:
-    from pydantic import ValidationError
-
-    from convogen.errors import ModelConfigError
-    from convogen.inputs.keys import first_fault
+    from convogen.inputs.validation import validated
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, ["judge"], prices)
-    try:
-        return ModelSpec.model_validate(chosen.get("judge") or chosen.get("default", "embedded"))
-    except ValidationError as error:
-        raise ModelConfigError(f"judge: {first_fault(error)}") from error
+    named = chosen.get("judge") or chosen.get("default", {"name": "embedded"})
+    return validated(ModelSpec, named, "judge")
 
 
 def judge_runs(
