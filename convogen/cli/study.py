@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -28,21 +29,24 @@ __all__ = ["command"]
 )
 @click.option(
     "--chart",
-    type=click.Path(path_type=Path),
+    type=OutPath(dir_okay=False),
     help="Draw figure 8 of the paper into this file (.png, .svg or .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
     """Study RUNs of the method roleplay: lengths, failures and lexical diversity over seeds.
 
-    Runs that differ in their seeds alone are one condition; means and standard deviations are over
-    these. The tables stand beside those of the paper, and what the paper's own numbers come to
-    where they can be computed once more is told below them.
+    Runs that differ only in their seeds are one condition; means and standard deviations are over
+    its runs. The tables have the published numbers beside ours; below them stands which published
+    numbers can be recomputed from others, and how well they agree.
     """
     from convogen.papers.roleplay.published_checks import checks
     from convogen.papers.roleplay.study import conditions, over_inquirers
+    from convogen.reports.chartfile import check_kind
     from convogen.storage.run_folder import load_run
 
+    if chart is not None:
+        check_kind(chart)  # before the runs are read, which takes a while
     found = conditions(load_run(folder) for folder in folders)
     arithmetic = checks()
     if chart is not None:
@@ -86,7 +90,7 @@ def _report(one: Condition) -> dict[str, Any]:
 
 def _overall(one: Overall) -> dict[str, Any]:
     return {
-        "conditions": [at + 1 for at in one.conditions],
+        "conditions": one.conditions,
         "inquirers": one.inquirers,
         "lengths": {name: measure._asdict() for name, measure in one.lengths.items()},
     }
@@ -108,7 +112,7 @@ def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
 
 
 def _seed(one: Played) -> str:
-    """A run's seed and how many dialogues were begun with it."""
+    """Return a run's seed and how many dialogues were begun with it."""
     whole = "" if one.run.manifest.get("complete") is True else " (incomplete)"
     return f"{one.seed}: {one.counts['dialogues']}{whole}"
 
@@ -131,7 +135,7 @@ def _rates(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
         "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
-        "Thanks and what could not be saved: percent of the dialogues begun.",
+        "Thanks without end, broken off, not saved: percent of the dialogues begun.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label in LENGTHS.items():
@@ -150,7 +154,7 @@ def _counts(found: Sequence[Condition]) -> Table:
 
     rows = published("roleplay")["7"].rows
     table = _table(
-        "Table 7: lengths, and failures and the outputs they are of",
+        "Table 7: lengths, and failures with the number of outputs",
         "In parentheses: for lengths the deviation within a seed, for failures that over seeds.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
@@ -176,9 +180,9 @@ def _places(found: Sequence[Condition]) -> Table:
     columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
     table = _table(
         "Failures in percent of turns and of dialogues",
-        "In which a failure occurs at least once; in parentheses: deviation over seeds. A turn is "
-        "a prompt and its response; of a task without a dialogue only its last is known. "
-        "The paper gives outputs alone (table 1).",
+        "Those in which a failure occurs at least once; in parentheses: deviation over seeds. A "
+        "turn is a prompt and its response; of a failed task only the last is known. The paper "
+        "counts outputs only (table 1).",
         ["", *columns],
     )
     for name, (label, _) in RATES.items():
@@ -202,11 +206,11 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
     if not compared:
         return None
     table = _table(
-        "Table 2, tested: what telling of a persona changes in the user's text",
-        "Against the condition that tells nothing, the same person and goal side by side: mean "
+        "Table 2, tested: how describing a persona changes the user's text",
+        "Compared with the condition that tells nothing, paired by person and goal: mean "
         "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A "
         "type-token ratio falls with length: see MTLD and the words. The paper gives no test.",
-        ["Told", "of the user's text", "pairs", "difference", "raised", "p"],
+        ["Told", "measure", "pairs", "difference", "raised", "p"],
     )
     for one in compared:
         table.add_row(
@@ -226,8 +230,8 @@ def _diversity(found: Sequence[Condition]) -> Table:
 
     table = _table(
         "Table 2: the user's language by what is told of a persona",
-        "Ours: of a dialogue's prompts, mean over dialogues, deviation over seeds; the paper does "
-        "not say of what text its own are, and gives variances.",
+        "Ours: over the prompts of a dialogue; mean over dialogues, deviation over seeds. The "
+        "paper does not say over which text it computes its own, and gives variances.",
         ["Told", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -245,8 +249,8 @@ def _lengths(found: Sequence[Condition]) -> Table:
 
     table = _table(
         "Table 4: beside other data sets",
-        "In parentheses: deviation within a seed; over inquirers, and of the paper's own row, "
-        "that of the inquirers' means (of its responses: the mean of the inquirers' deviations).",
+        "In parentheses: deviation within a seed; over inquirers and in the paper's own row, that "
+        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -267,7 +271,7 @@ def _data_sets(found: Sequence[Condition]) -> Table:
     columns = ("dialogues", "style", "topics", "persona")
     table = _table(
         "Table 9: beside more data sets",
-        "As printed. Ours: all dialogues of all seeds; topics are those of the goals.",
+        "The published rows are as printed. Ours: all dialogues of all seeds.",
         ["", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[1:]],
     )
     for nth, one in enumerate(found, 1):
@@ -288,9 +292,9 @@ def _figure(found: Sequence[Condition]) -> Table:
 
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
-        "Figure 8: each measure over the largest of its group",
-        "Ours over the largest of ours, the published of table 1 over theirs; smaller is better, "
-        "but for turns. --chart FILE draws it. How the paper normalizes is not said.",
+        "Figure 8: each measure divided by the largest of its group",
+        "The groups are our conditions and the inquirers of table 1. Smaller is better, except for "
+        "turns. --chart FILE draws it. The paper does not say how it normalizes.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
     )
     for name, label in MEASURES.items():
@@ -312,8 +316,8 @@ _TABLES: tuple[Callable[[Sequence[Condition]], Table | None], ...] = (
 
 
 def _told(arithmetic: Sequence[Check]) -> str:
-    """What the published numbers come to: how many agree, and which do not."""
-    lines = ["The published numbers, computed once more from each other:"]
+    """Return how many published numbers agree with others, and which do not."""
+    lines = ["The published numbers, recomputed from each other:"]
     for what in dict.fromkeys(one.what for one in arithmetic):
         own = [one for one in arithmetic if one.what == what]
         verdicts = dict.fromkeys(("rounded", "truncated", "within the spread", "off"), 0)
@@ -322,7 +326,7 @@ def _told(arithmetic: Sequence[Check]) -> str:
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items() if count)
         lines.append(f"  {what}: {told}")
         lines += [
-            f"    {one.row}, {one.cell}: printed {one.printed:g}, {one.computed:.4g} comes out"
+            f"    {one.row}, {one.cell}: printed {one.printed:g}, recomputed {one.computed:.4g}"
             for one in own
             if one.verdict != "rounded"
         ]
@@ -330,7 +334,7 @@ def _told(arithmetic: Sequence[Check]) -> str:
 
 
 def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int = 2) -> str:
-    """A mean with its deviation in parentheses."""
+    """Return a mean with its deviation in parentheses."""
     if found.mean is None:
         return "-"
     std = found.spread if spread else found.std
@@ -343,7 +347,7 @@ def _number(value: float | None) -> str:
 
 
 def _cell(row: dict[str, Cell], name: str, deviation: str = "_std", digits: int = 2) -> str:
-    """A published number with what is printed in parentheses."""
+    """Return a published number with what is printed in parentheses."""
     value, std = row.get(name), row.get(f"{name}{deviation}")
     if not isinstance(value, float):
         return "-"

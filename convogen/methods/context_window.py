@@ -1,9 +1,9 @@
-"""Requests of a dialogue that fit a model's context, whatever its window.
+"""Fit the requests of a dialogue into a model's context window, whatever its size.
 
-An endpoint that refuses a request as too long is asked again: for a shorter reply, as long as the
-prompt leaves room for one, then without the oldest exchanges. What was given up is recorded on the
-turn. What is learned of a window is of one dialogue alone: the data must not depend on which of
-many tasks met a refusal first.
+A request that an endpoint refuses as too long is sent again: first with a lower cap on the reply,
+as long as the prompt leaves room for one, then without the oldest exchanges. What was cut is
+recorded on the turn. What is learned about a window stays within the dialogue: the data must not
+depend on which of many tasks was refused first.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from convogen.models.traffic.session import Answer, Session
 __all__ = ["LEAST_REPLY", "ContextWindow", "Fitted"]
 
 LEAST_REPLY = 512
-"""Tokens of room for a reply below which the oldest exchanges are left out of the prompt."""
+"""If a prompt leaves fewer tokens than this for the reply, the oldest exchanges are left out."""
 
 SHORTEST_REPLY = 16
-"""Tokens of room that the last exchange has to leave: there is nothing more to leave out."""
+"""Tokens that suffice once only the last exchange remains: nothing more can be left out."""
 
 _MARGIN = 1.05
-"""How much longer than estimated a prompt is taken to be."""
+"""Safety factor on the estimated length of a prompt."""
 
 _TOKENS_PER_CHAR = 0.33
-"""Of a prompt of which nothing is known."""
+"""The estimate until a model has reported a token count."""
 
 _CAPS = ("max_tokens", "max_completion_tokens")
 
 Chat = Callable[[int], Sequence[Message]]
-"""The messages of a request without so many of the oldest exchanges."""
+"""Returns the messages of a request without the given number of oldest exchanges."""
 
 
 class Fitted(NamedTuple):
-    """An answer, and what was given up for its request to fit; None if nothing was.
+    """An answer, and what was cut to make its request fit; None if nothing was.
 
-    `capped_at` is the lowered cap of the reply, in tokens; `left_out` counts exchanges.
+    `capped_at` is the lowered cap on the reply, in tokens; `left_out` counts exchanges.
     """
 
     answer: Answer
@@ -55,7 +55,7 @@ class _Plan(NamedTuple):
 
 
 class ContextWindow:
-    """Asks the roles of one dialogue, each request cut to what its model takes."""
+    """Asks the roles of one dialogue, cutting each request to its model's window."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -67,14 +67,14 @@ class ContextWindow:
         """Return a role's answer to a chat.
 
         Args:
-            role: Who is asked.
-            chat: Returns the messages without so many of the oldest exchanges.
-            exchanges: How many may be left out.
-            sampling: Goes over the role's own settings.
+            role: The role to ask.
+            chat: Returns the messages without the given number of oldest exchanges.
+            exchanges: How many exchanges may be left out.
+            sampling: Overrides the role's own settings.
 
         Raises:
-            ModelFault: Not even the last exchange fits, or whatever `Session.ask` raises it for. A
-                chatbot with a memory of its own is asked once.
+            ModelFault: Not even the last exchange fits, or `Session.ask` raises it. A chatbot that
+                keeps its own memory is asked only once.
         """
         held = self._session.traffic.role(role)
         own = sampling.with_defaults(held.sampling) if sampling else held.sampling
@@ -102,9 +102,9 @@ class ContextWindow:
 
 
 class _Model:
-    """What the requests of one role have shown of the model behind it.
+    """What the requests of one role have shown about the model behind it.
 
-    `window` is in tokens, None until a refusal names it; `last` is what was answered.
+    `window` is in tokens, None until a refusal names it; `last` is the latest plan that worked.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _Model:
 
 
 class _Request:
-    """One request: what of it may be given up. `wanted` is the cap its reply should have."""
+    """One request, and what may be cut from it. `wanted` is the cap its reply should have."""
 
     def __init__(self, model: _Model, chat: Chat, exchanges: int, wanted: int | None) -> None:
         self.wanted = wanted
@@ -136,7 +136,7 @@ class _Request:
         self._least = min(LEAST_REPLY, wanted or LEAST_REPLY)
 
     def first(self) -> _Plan:
-        """Return what to try first: all of it until something was refused."""
+        """Return the plan to try first: nothing is cut until a request was refused."""
         if self._model.window is not None:
             return self._within(range(self._exchanges + 1), self.wanted) or _Plan(
                 self._exchanges, self.wanted
@@ -146,10 +146,10 @@ class _Request:
         return _Plan(min(left_out, self._exchanges), min(caps, default=None))
 
     def smaller(self, plan: _Plan, *, again: bool) -> _Plan | None:
-        """Return a plan for less than the one that was refused; None if there is none.
+        """Return a smaller plan than the one that was refused; None if there is none.
 
-        Where a second plan with as many exchanges is refused `again`, what was said of the prompt's
-        length is not trusted: the reply is halved.
+        If a second plan with as many exchanges is refused (`again`), the reported length of the
+        prompt is not trusted, and the reply is halved.
         """
         left_out, cap = plan
         if self._model.window is None:
@@ -162,7 +162,7 @@ class _Request:
         return None
 
     def _halved(self, plan: _Plan) -> _Plan | None:
-        """Return less of a request whose model's window nobody tells."""
+        """Return a smaller plan for a model whose window is unknown."""
         left_out, cap = plan
         last = left_out == self._exchanges
         least = SHORTEST_REPLY if last else self._least
@@ -171,7 +171,7 @@ class _Request:
         return None if last else _Plan(left_out + 1, cap)
 
     def _within(self, left_out: range, cap: int | None) -> _Plan | None:
-        """Return the plan that gives up least of those that leave room for a reply."""
+        """Return the plan that cuts least of those that leave room for a reply."""
         for number in left_out:
             room = self._model.room(self._chat(number))
             least = SHORTEST_REPLY if number == self._exchanges else self._least
@@ -185,13 +185,13 @@ def _chars(messages: Sequence[Message]) -> int:
 
 
 def _cap(sampling: Sampling) -> int | None:
-    """The most tokens a reply may have; further keys of the request's body go over sampling."""
+    """Return the most tokens a reply may have; `extra` overrides the other settings."""
     extra = sampling.extra or {}
     caps = [extra[key] for key in _CAPS if isinstance(extra.get(key), int)]
     return min(caps, default=sampling.max_tokens)
 
 
 def _capped(sampling: Sampling, cap: int | None) -> Sampling:
-    """These settings with another cap, wherever it is set."""
+    """Return the settings with another cap, under every key that sets one."""
     extra = {key: cap if key in _CAPS else value for key, value in (sampling.extra or {}).items()}
     return sampling.model_copy(update={"max_tokens": cap, **({"extra": extra} if extra else {})})

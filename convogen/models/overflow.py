@@ -1,4 +1,4 @@
-"""How far a request went beyond a model's context, read from the words of who refused it."""
+"""How far a request exceeded a model's context, read from the text of the refusal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WINDOW = (
     rf"\bmaximum number of (?:input )?tokens\D{{0,30}}{_N}",
     rf"\bn_ctx\W{{1,4}}{_N}",
 )
-"""How servers name the tokens that prompt and reply may have together."""
+"""How servers state the tokens that prompt and reply may have together."""
 
 _PROMPT = (
     rf"context limit: {_N} \+",
@@ -34,16 +34,16 @@ _PROMPT = (
     rf"\bfirst {_N} tokens",
     rf"\bn_prompt_tokens\W{{1,4}}{_N}",
 )
-"""How servers name the tokens of the prompt alone."""
+"""How servers state the tokens of the prompt alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """What a refusal says in tokens; None for what it does not say.
+    """The numbers of a refusal, in tokens; None for those that it does not state.
 
     Attributes:
         window: Tokens that prompt and reply may have together.
-        prompt: Tokens that the refused prompt has, or has at least.
+        prompt: Tokens of the refused prompt, or a lower bound of them.
     """
 
     window: int | None
@@ -51,7 +51,7 @@ class Overflow:
 
 
 def read_overflow(detail: str) -> Overflow:
-    """Return the numbers in a refusal for the context's length."""
+    """Return the numbers that a refusal states about the context length."""
     return Overflow(_first(_WINDOW, detail), _first(_PROMPT, detail))
 
 

@@ -10,6 +10,7 @@ Only numbers and the names of rows and columns are kept, with the paper and the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, cast
 
@@ -36,6 +37,7 @@ class PublishedTable:
     source: str | None = None
 
 
+@lru_cache(maxsize=8)
 def published(paper: str) -> dict[str, PublishedTable]:
     """The tables of a paper by their number. Raises `SourceError` for a paper that is not here."""
     folder = files("convogen.published")

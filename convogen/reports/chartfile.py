@@ -1,4 +1,4 @@
-"""Charts as files: which kinds there are, and how one takes the place of an older one of ours."""
+"""Chart files: the kinds that can be drawn, and how a chart replaces an older one of ours."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _KINDS = (".png", ".svg", ".pdf")
 
 
 def check_kind(path: Path) -> None:
-    """Raise `SourceError` if the file's ending is none of a chart."""
+    """Raise `SourceError` if the file's ending is not that of a chart."""
     if path.suffix.lower() not in _KINDS:
-        raise SourceError(f"{path}: no chart of that kind; allowed endings: {', '.join(_KINDS)}")
+        raise SourceError(f"{path}: cannot be drawn; allowed endings: {', '.join(_KINDS)}")
 
 
 def save_chart(figure: Any, path: Path, made_by: str) -> None:
-    """Write a matplotlib figure; the file's ending says as what.
+    """Write a matplotlib figure in the format that the file's ending names.
 
-    `made_by` stands in its metadata: a file that has it is ours to replace. Raises `RunFolderError`
-    where the file cannot be written or is somebody else's.
+    `made_by` goes into its metadata: a file that has it is ours to replace. Raises `RunFolderError`
+    if the file cannot be written or is somebody else's.
     """
     kind = path.suffix.lower()
     dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})

@@ -340,7 +340,7 @@ def test_people_may_be_of_a_hub(tmp_path: Path) -> None:
     told = Told(['"One?"', "FINISH"] * 2)
     result = play(tmp_path / "run", told, concurrency=1, max_turns=1, **hub)
     assert {one.personas[0].text for one in result.experiences()} == {"a baker", "a pilot"}
-    with pytest.raises(SourceError, match="has 2 personas, personas: asks for 3"):
+    with pytest.raises(SourceError, match="has only 2 personas; personas: requests 3"):
         _ = experiment(**{**hub, "personas": 3}).fingerprint
 
 
@@ -358,12 +358,16 @@ def test_goals_of_ones_own(tmp_path: Path) -> None:
     ("text", "goals", "said"),
     [
         (None, ["tea"], "goals: 'tea' is not known; allowed: race-times, run-walk-skip"),
-        (None, 11, "goals: 11 asked for, shipped are 10"),
+        (None, 11, "goals: 11 requested, only 10 are shipped"),
         ("goals: [{name: a}]", None, "goal 1: goal: is missing"),
         ("goals: [{name: a, goal: tea}, {name: a, goal: rum}]", None, "have the same name"),
         ("goals: 3", None, "must have a list `goals`"),
-        ("goals: [7]", None, "own.yaml: goal 1: 7 is none; a goal has `name` and `goal`"),
-        ("goals: [tea, [rum]]", None, "goal 2: ['rum'] is none; a goal has `name` and `goal`"),
+        ("goals: [7]", None, "own.yaml: goal 1: 7 is not a goal; a goal has `name` and `goal`"),
+        (
+            "goals: [tea, [rum]]",
+            None,
+            "goal 2: ['rum'] is not a goal; a goal has `name` and `goal`",
+        ),
         ("goals: [tea, ru]", None, "goal 2: goal: must have at least 3 characters"),
         ("{", None, "cannot be read"),
     ],
@@ -387,7 +391,7 @@ def test_goals_that_are_none_are_named(
         ("goals", [], "names no goal"),
         ("features", ["hair"], "'age'"),
         ("inquirer_family", "bard", "'vicuna'"),
-        ("persona_field", "text", "is of a persona_source"),
+        ("persona_field", "text", "only with a persona_source"),
         ("stop_token", "", "stop_token"),
     ],
 )

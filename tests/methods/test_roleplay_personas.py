@@ -250,13 +250,17 @@ def test_the_twenty_of_the_paper_are_read_from_the_authors_file() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.json", "[]", "no persona in it"),
-        ("a.json", "{}", "no persona in it"),
+        ("a.json", "[]", "has no personas"),
+        ("a.json", "{}", "has no personas"),
         ("a.json", '[{"hair": "red"}]', "row 1: 'hair' is not known; allowed: age, race"),
-        ("a.json", '[{"age": "9"}, 7]', "row 2: 7 is no persona"),
+        ("a.json", '[{"age": "9"}, 7]', "row 2: 7 is not a persona"),
         ("a.json", '[{"persona_id": "x"}]', "row 1: has no feature"),
-        ("a.json", '[{"age": [1]}]', "row 1: age: [1] is no text"),
-        ("a.json", '[{"native_english": "maybe"}]', "'maybe' is none; allowed: native, non-native"),
+        ("a.json", '[{"age": [1]}]', "row 1: age: [1] is not text"),
+        (
+            "a.json",
+            '[{"native_english": "maybe"}]',
+            "'maybe' is no option; allowed: native, non-native",
+        ),
         ("a.json", json.dumps([{"age": "x" * 200}]), "age: must have 1 to 120 characters"),
         (
             "a.json",
@@ -277,21 +281,24 @@ def test_rows_that_are_none_are_named(name: str, text: str, said: str, tmp_path:
 
 def test_a_file_with_too_few_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"age": "9"}]', "utf-8")
-    with pytest.raises(SourceError, match="has 1 personas, personas: asks for 2"):
+    with pytest.raises(SourceError, match="has only 1 personas; personas: requests 2"):
         file_people(tmp_path / "a.json", 2)
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"feature_options": {"age": ["13"]}}, "age: '13' is none; allowed: 18 to 24"),
+        ({"feature_options": {"age": ["13"]}}, "age: '13' is no option; allowed: 18 to 24"),
         ({"feature_options": {"age": []}}, "age: names no option"),
         ({"feature_options": {"hair": ["red"]}}, "hair"),
         ({"vary": "hair"}, "vary"),
-        ({"vary": "age", "features": ["race"]}, "is not among the features that are told"),
+        ({"vary": "age", "features": ["race"]}, "is not one of features"),
         ({"personas_file": "a", "persona_source": "everyday"}, "leave one out"),
         ({"persona_source": "everyday", "vary": "age"}, "have no features"),
-        ({"personas_file": "a", "feature_options": {"age": ["18 to 24"]}}, "does not vary"),
+        (
+            {"personas_file": "a", "feature_options": {"age": ["18 to 24"]}},
+            "only of the feature that vary names",
+        ),
     ],
 )
 def test_wrong_parameters_are_refused_in_one_line(keys: dict[str, object], said: str) -> None:

@@ -1,8 +1,8 @@
-"""The failures of a role play, each a pure function of what was said (LLM Roleplay, section 3.3).
+"""The failures of a role play, each a pure function of its text (LLM Roleplay, section 3.3).
 
 The paper's are: no prompt in double quotes, several of them, an incoherent inquirer, an incoherent
-responder (algorithm 2), an inquirer that answers itself, a stopping criterion that is not met. It
-left open two that thank each other without end.
+responder (algorithm 2), an inquirer that answers itself, a missed stopping criterion. It leaves
+open what to do with two speakers that thank each other without end.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ FAILURES = {
     "incoherent_responder": "incoherent output of the responder",
     "thanking": "mutual thanking without end",
 }
-"""Name -> what it is; all but the last two are of an inquirer's output."""
+"""Name -> description; all but the last two concern an output of the inquirer."""
 
 THANKING_TURNS = 2
-"""Turns in a row of nothing but thanks, by both, from which a dialogue is over."""
+"""Turns in a row in which both speakers only give thanks, after which a dialogue is over."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
@@ -49,11 +49,11 @@ _LABEL_EDGES = " *#_\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What is particular to a kind of model.
+    """What is specific to a model family.
 
-    `system` says whether it takes a system message, `special_tokens` are what its chat template
-    puts around messages, `max_n` and `r` the parameters of algorithm 2, `few_shot` whether its
-    prompts show what a prompt looks like.
+    `system` says whether it accepts a system message, `special_tokens` are what its chat template
+    puts around messages, `max_n` and `r` are the parameters of algorithm 2, and `few_shot` says
+    whether its prompts are few-shot.
     """
 
     system: bool
@@ -64,10 +64,10 @@ class Family:
 
 
 def is_incoherent(text: str, max_n: int, r: int) -> bool:
-    """Algorithm 2: a sequence of 2 to `max_n` words that comes again and again.
+    """Return whether a sequence of 2 to `max_n` words keeps repeating (algorithm 2).
 
-    An n-gram counts where it equals the one before it, or the one n before it, and where before it
-    stand either r equal n-grams in a row, or r equal ones at distances of n.
+    An n-gram counts if it equals the one before it or the one n before it, and if it follows either
+    r equal n-grams in a row or r equal ones at distances of n.
     """
     words = text.split()
     for n in range(2, max_n + 1):
@@ -81,10 +81,11 @@ def is_incoherent(text: str, max_n: int, r: int) -> bool:
 
 
 def goes_round(text: str, family: Family) -> bool:
-    """Whether algorithm 2 finds a text incoherent for what is said in it.
+    """Return whether algorithm 2 finds the prose of a text incoherent.
 
-    Code repeats itself, tables have rules: fenced code and words of punctuation alone are left out
-    (ours; the paper does not). It decides what is made anew or ends a dialogue, and counts nothing.
+    Code and the rules of tables repeat by nature: fenced code and words of punctuation alone are
+    left out (the paper keeps them). This decides what is regenerated and what ends a dialogue; the
+    failures that are counted are those of algorithm 2 itself.
     """
     words = _FENCED.sub("\n", text).split()
     said = " ".join(word for word in words if any(map(str.isalnum, word)))
@@ -96,19 +97,20 @@ def _alike(items: Sequence[Hashable]) -> bool:
 
 
 def special_tokens(asks: Family, answers: Family) -> tuple[str, ...]:
-    """What both chat templates put around messages: an inquirer answers itself in its own as well.
+    """Return the special tokens of both chat templates.
 
-    So it is in the paper, where Llama-2 answers and Vicuna's self-replies are told by "### Human:".
+    An inquirer may answer itself in its own template too: in the paper Llama-2 is the responder,
+    and Vicuna's self-replies are recognised by "### Human:".
     """
     return tuple(dict.fromkeys((*answers.special_tokens, *asks.special_tokens)))
 
 
 def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
-    """Where an inquirer begins to answer itself: at the first special token after its prompt.
+    """Return where an inquirer begins to answer itself, at a special token; None if it does not.
 
-    What stands in the first quoted text is said to the chatbot. A token that ends in a colon is a
-    label: it does not count where the output begins with it, and one that is not all in capitals
-    only at the beginning of a line.
+    Tokens within the first quoted text do not count: that is said to the chatbot. A token that ends
+    in a colon is a label: it does not count at the very beginning of the output, and counts only at
+    the beginning of a line unless it is all in capitals.
     """
     begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
     first = len(output) - len(output.lstrip(_LABEL_EDGES))
@@ -123,7 +125,7 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
 
 
 def before_reply(output: str, tokens: Sequence[str]) -> str:
-    """An output up to where it answers itself; all of it where nothing stands before."""
+    """Return an output up to where it answers itself; all of it if nothing precedes that."""
     return output[: self_reply_at(output, tokens)].strip() or output
 
 
@@ -141,7 +143,7 @@ def _place_of(token: str) -> re.Pattern[str]:
 
 
 def misses_stop(output: str, token: str) -> bool:
-    """True where an inquirer only thanks, or says to have what it wanted, without the token."""
+    """Return whether an inquirer only gives thanks, or says it is done, without the stop token."""
     said = extract_prompt(output) or output
     if stops(output, token) or "?" in said:
         return False
@@ -149,7 +151,7 @@ def misses_stop(output: str, token: str) -> bool:
 
 
 def thanks_without_end(utterances: Sequence[str]) -> bool:
-    """True where the last turns, prompts and responses in turn, are nothing but thanks."""
+    """Return whether the last prompts and responses, in alternation, are nothing but thanks."""
     last = utterances[-2 * THANKING_TURNS :]
     return len(last) == 2 * THANKING_TURNS and all(is_thanks(text) for text in last)
 
@@ -157,7 +159,8 @@ def thanks_without_end(utterances: Sequence[str]) -> bool:
 def faults_of_prompt(output: str, token: str, asks: Family, answers: Family) -> list[str]:
     """The names of all failures in an inquirer's output, in the order of `FAILURES`.
 
-    `asks` is the inquirer's kind, `answers` the responder's. One that stops is none.
+    `asks` is the inquirer's family, `answers` the responder's. An output that stops the dialogue
+    needs no prompt.
     """
     tokens = special_tokens(asks, answers)
     own, n_texts = before_reply(output, tokens), len(quoted_spans(output))

@@ -31,7 +31,7 @@ from convogen.records import Persona
 __all__ = ["Roleplay"]
 
 N_PERSONAS = 20
-"""Personas where nothing says how many: as many as took part in the paper's study."""
+"""Personas by default: as many as the paper's study had participants."""
 
 Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "small"]
 
@@ -39,9 +39,9 @@ Kind = Literal["gpt", "llama-2", "mixtral", "vicuna", "llama-3", "chatml", "smal
 class Roleplay(Method):
     """Parameters of the method.
 
-    Its plan is every persona with every goal, spread over both from the first task on: task p is of
-    persona p % P, with P personas, and each next round of P tasks moves everybody on by a goal. A
-    pair that fails is a failure on record; no other takes its place.
+    The plan pairs every persona with every goal, and spreads over both from the first task on: task
+    p has persona p % P of P personas, and each round of P tasks moves everybody on by one goal. A
+    pair that fails is recorded as a failure; no other takes its place.
     """
 
     name: ClassVar[str] = "roleplay"
@@ -54,7 +54,7 @@ class Roleplay(Method):
         "responder": Sampling(temperature=1.0, max_tokens=4000),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # One who asks has a line, one who answers a few.
+        # A question takes a line, an answer a few.
         "inquirer": Sampling(temperature=0.7, max_tokens=60, extra=EMBEDDED_NO_LOOPS),
         "responder": Sampling(temperature=0.6, max_tokens=120, extra=EMBEDDED_NO_LOOPS),
     }
@@ -74,21 +74,21 @@ class Roleplay(Method):
         default=0, ge=0, description="which personas: the same for all runs that are compared"
     )
     features: tuple[Feature, ...] = Field(
-        default=FEATURES, description="what is told of a persona; []: nothing"
+        default=FEATURES, description="the features that a persona's text mentions; []: none"
     )
     feature_options: dict[Feature, tuple[str, ...]] = Field(
         default_factory=dict[Feature, tuple[str, ...]],
-        description="the options of a feature that personas are drawn from; one option fixes it; "
-        "default: all of Kumar et al. (2021)",
+        description="the options that personas are drawn from, by feature; a single one fixes the "
+        "feature; default: all of Kumar et al. (2021)",
     )
     vary: Feature | None = Field(
         default=None,
-        description="a feature to vary alone: each persona comes with each of its options",
+        description="a feature to vary alone: each persona appears with each of its options",
     )
     personas_file: str | None = Field(
         default=None,
         description="personas of your own: rows with age, race, gender, education, native_english "
-        "and, if they have one, persona_id, as YAML, JSON, JSONL or CSV",
+        "and, optionally, persona_id, as YAML, JSON, JSONL or CSV",
     )
     persona_source: str | None = Field(
         default=None,
@@ -99,28 +99,34 @@ class Roleplay(Method):
         default=None, description="field of the source with the persona's text; default: guessed"
     )
     persona_licence: str | None = Field(
-        default=None, description="terms of the source, where it does not name them"
+        default=None, description="licence of the personas, if their source does not name it"
     )
     goals: int | tuple[str, ...] | None = Field(
-        default=None, description="how many goals, the first ones, or their names; default: all"
+        default=None, description="how many goals, from the first on, or their names; default: all"
     )
     goals_file: str | None = Field(
-        default=None, description="goals of your own: YAML, `goals:` with `name` and `goal` each"
+        default=None,
+        description="goals of your own: YAML, a list `goals`, each with `name` and `goal`",
     )
     inquirer_family: Kind = Field(
-        default="gpt", description="the inquirer's kind of model: prompts, parameters of detectors"
+        default="gpt",
+        description="the inquirer's model family: its prompts and the detectors' parameters",
     )
     responder_family: Kind = Field(
-        default="gpt", description="the responder's: a system message or not, special tokens"
+        default="gpt",
+        description="the responder's: whether it takes a system message, special tokens",
     )
     stop_token: str = Field(
         default="FINISH", pattern=r"^\w[\w-]{0,40}$", description="ends a dialogue"
     )
     max_turns: int = Field(
-        default=12, ge=1, le=200, description="most turns; a prompt and its response are one"
+        default=12,
+        ge=1,
+        le=200,
+        description="maximum number of turns; a prompt and its response are one",
     )
     regenerations: int = Field(
-        default=2, ge=0, le=10, description="how often an output that cannot be used is made anew"
+        default=2, ge=0, le=10, description="how often an unusable output is regenerated"
     )
 
     @field_validator("features")
@@ -147,7 +153,9 @@ class Roleplay(Method):
         for name, given in value.items():
             known = options_of(name)
             if unknown := [one for one in given if one not in known]:
-                raise ValueError(f"{name}: {unknown[0]!r:.60} is none; allowed: {', '.join(known)}")
+                raise ValueError(
+                    f"{name}: {unknown[0]!r:.60} is no option; allowed: {', '.join(known)}"
+                )
             if not given:
                 raise ValueError(f"{name}: names no option; leave it out for all")
         return {
@@ -159,17 +167,19 @@ class Roleplay(Method):
     @model_validator(mode="after")
     def _of_a_source(self) -> Roleplay:
         if self.persona_field and not self.persona_source:
-            raise ValueError("persona_field: is of a persona_source")
+            raise ValueError("persona_field: only with a persona_source")
         if self.persona_licence and not (self.persona_source or self.personas_file):
-            raise ValueError("persona_licence: is of a persona_source or personas_file")
+            raise ValueError("persona_licence: only with a persona_source or personas_file")
         if self.persona_source and self.personas_file:
-            raise ValueError("personas_file: not with a persona_source; leave one out")
+            raise ValueError("personas_file: excludes a persona_source; leave one out")
         if self.persona_source and (self.vary or self.feature_options):
             raise ValueError("vary, feature_options: the personas of a hub have no features")
         if self.personas_file and set(self.feature_options) - {self.vary}:
-            raise ValueError("feature_options: of a feature that a personas_file does not vary")
+            raise ValueError(
+                "feature_options: with a personas_file, only of the feature that vary names"
+            )
         if self.vary and self.vary not in self.features:
-            raise ValueError(f"vary: {self.vary} is not among the features that are told")
+            raise ValueError(f"vary: {self.vary} is not one of features")
         return self
 
     @classmethod
@@ -191,13 +201,13 @@ class Roleplay(Method):
 
     @property
     def families(self) -> tuple[Family, Family]:
-        """The inquirer's kind of model, and the responder's."""
+        """The inquirer's model family, and the responder's."""
         known = families()
         return known[self.inquirer_family], known[self.responder_family]
 
     @cached_property
     def people(self) -> list[Persona]:
-        """The personas in their order, read once; those that `vary` in turn."""
+        """The personas in order, read once; the variants of one person are adjacent."""
         if self.persona_source is not None:
             hub = open_hub(self.persona_source, self.persona_field, self.persona_licence)
             return hub_people(hub, self.personas or N_PERSONAS, self.persona_seed)
@@ -214,24 +224,24 @@ class Roleplay(Method):
 
     @property
     def _variants(self) -> tuple[str, ...]:
-        """The options of the feature that is varied; one without a name where none is."""
+        """The options of the varied feature; a single empty one if none is varied."""
         if self.vary is None:
             return ("",)
         return self.feature_options.get(self.vary) or options_of(self.vary)
 
     @cached_property
     def wanted(self) -> list[Goal]:
-        """The goals in their order, read once.
+        """The goals in order, read once.
 
-        Raises `SourceError` for a name that is none, and for a file that holds no goals.
+        Raises `SourceError` for an unknown name, and for a file without goals.
         """
         known = goals_of(Path(self.goals_file) if self.goals_file else None)
         names = [goal.name for goal in known]
-        where = self.goals_file or "shipped"
+        where = f"in {self.goals_file}" if self.goals_file else "shipped"
         if len(set(names)) < len(names):
-            raise SourceError(f"goals {where}: two goals have the same name")
+            raise SourceError(f"goals: two goals {where} have the same name")
         if isinstance(self.goals, int) and self.goals > len(known):
-            raise SourceError(f"goals: {self.goals} asked for, {where} are {len(known)}")
+            raise SourceError(f"goals: {self.goals} requested, only {len(known)} are {where}")
         if self.goals is None or isinstance(self.goals, int):
             return known[: self.goals]
         if unknown := [name for name in self.goals if name not in names]:
@@ -239,22 +249,22 @@ class Roleplay(Method):
         return [known[names.index(name)] for name in self.goals]
 
     def sources(self) -> dict[str, str]:
-        """Personas and goals, hashed by content."""
+        """Return the hashes of personas and goals by content."""
         return {"personas": content_hash(self.people), "goals": content_hash(self.wanted)}
 
     def most_turns(self) -> int:
         return 2 * self.max_turns
 
     def task_count(self) -> int:
-        """Personas times goals."""
+        """Return the number of personas times that of goals."""
         if self.personas is None and self.personas_file is not None:
             return len(self.people) * len(self.wanted)
         return (self.personas or N_PERSONAS) * len(self._variants) * len(self.wanted)
 
     def pair(self, task: int) -> tuple[Persona, Goal]:
-        """Return whose task it is, and what for.
+        """Return the persona and the goal of a task.
 
-        Those who differ in the varied feature alone have the same goal next to each other.
+        Personas that differ in the varied feature alone are adjacent and have the same goal.
         """
         n_rounds, person = divmod(task, len(self.people))
         goal = (n_rounds + person // len(self._variants)) % len(self.wanted)

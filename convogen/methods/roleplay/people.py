@@ -1,4 +1,4 @@
-"""What is role-played for: goals (LLM Roleplay, appendix A), and the kinds of models that do it."""
+"""The goals of role plays (LLM Roleplay, appendix A), and the families of models that play them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DATA = Path(__file__).with_name("roleplay.yaml")
 
 
 class Goal(Keys):
-    """What an inquirer wants of the chatbot, in several steps."""
+    """What an inquirer wants from the chatbot, in several steps."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
     goal: Annotated[str, Field(min_length=3, max_length=5_000)]
@@ -41,12 +41,12 @@ class Goal(Keys):
 
 @lru_cache(maxsize=1)
 def shipped() -> dict[str, Any]:
-    """The content of `roleplay.yaml`."""
+    """Return the content of `roleplay.yaml`."""
     return cast("dict[str, Any]", read_yaml(_DATA))
 
 
 def families() -> dict[str, Family]:
-    """The kinds of models by name."""
+    """Return the model families by name."""
     given: dict[str, dict[str, Any]] = shipped()["families"]
     return {
         name: Family(
@@ -61,16 +61,16 @@ def families() -> dict[str, Family]:
 
 
 def goals_of(path: Path | None) -> list[Goal]:
-    """The shipped goals, or those of a YAML or JSON file: `goals:` with `name` and `goal` each.
+    """Return the shipped goals, or those of a YAML or JSON file: a list `goals`.
 
-    Raises `SourceError` naming the file and the goal that is none.
+    Raises `SourceError` naming the file and the invalid goal.
     """
     if path is None:
         return [Goal(**given) for given in shipped()["goals"]]
     data = read_yaml(path)
     listed = cast("dict[str, Any]", data).get("goals") if isinstance(data, dict) else data
     if not isinstance(listed, list) or not listed:
-        raise SourceError(f"goals {path}: must have a list `goals`, of `name` and `goal` each")
+        raise SourceError(f"goals {path}: must have a list `goals`, each with `name` and `goal`")
     return [_goal(path, nth, one) for nth, one in enumerate(cast("list[Any]", listed), 1)]
 
 
@@ -79,7 +79,7 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
         given = {"name": f"goal-{nth}", "goal": given}
     if not isinstance(given, dict):
         raise SourceError(
-            f"goals {path}: goal {nth}: {given!r:.60} is none; a goal has `name` and `goal`"
+            f"goals {path}: goal {nth}: {given!r:.60} is not a goal; a goal has `name` and `goal`"
         )
     try:
         goal = Goal.model_validate(given)
@@ -92,6 +92,6 @@ def _goal(path: Path, nth: int, given: Any) -> Goal:
 
 
 def content_hash(items: Sequence[BaseModel]) -> str:
-    """Identifies goals or personas by all that is in them."""
+    """Return a hash of the whole content of goals or personas."""
     text = json.dumps([one.model_dump(mode="json") for one in items], ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,7 +1,7 @@
-"""Who role-plays: personas of sociodemographic features, drawn or from a file, or those of a hub.
+"""Personas for role plays: of sociodemographic features, drawn or from a file, or from a hub.
 
-LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. A persona of features has all of them;
-those that are switched off are not told. So a run on fewer features is about the same people.
+LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. Features that are switched off are left
+out of a persona's text only: a run with fewer of them is about the same people.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FEATURES: tuple[Feature, ...] = ("age", "race", "gender", "education", "native_e
 
 _ID = "persona_id"
 _LONGEST = 120
-"""Characters of an option of one's own."""
+"""Characters of a user's own option."""
 
 _MOST_ROWS = 100_000
 
@@ -50,7 +50,7 @@ Features = Mapping[str, str]
 
 
 def options_of(feature: Feature) -> tuple[str, ...]:
-    """Return the options of a feature in their order (Kumar et al., 2021)."""
+    """Return the options of a feature in order (Kumar et al., 2021)."""
     return tuple(_known()[feature])
 
 
@@ -63,8 +63,8 @@ def sentence(features: Features, told: Sequence[str] = FEATURES) -> str:
     """Return a persona in words: `a male White person of 25 to 34 with a doctoral degree; …`.
 
     Args:
-        features: Option by feature; an option that is not shipped is told as it stands.
-        told: The features that are told; of a persona without them nothing is.
+        features: Option by feature; an option that is not shipped is used as it is.
+        told: The features to mention, if the persona has them.
     """
     said = {name: _words(name, features[name]) for name in FEATURES if name in features}
     gender, race, *rest = (said.get(name) if name in told else None for name in _ORDER)
@@ -83,15 +83,15 @@ def _words(feature: str, option: str) -> str:
 
 
 def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[dict[str, str]]:
-    """Return the first `n` people of a seed, balanced: each option about equally often.
+    """Return the first `n` people of a seed, balanced: each option is about equally frequent.
 
-    Each next one has the options that came least often so far, at random among equals
-    (minimisation; Taves, 1974), and none comes twice before each combination came once.
+    Each person has the combination whose options were least frequent so far, ties broken at random
+    (minimisation; Taves, 1974), and none is repeated before every combination has been drawn.
 
     Args:
-        n: How many.
-        options: The options of each feature that are drawn from; all where it is not named.
-        seed: Decides who they are.
+        n: Number of people.
+        options: The options to draw from, by feature; all of a feature that is not named.
+        seed: Seed of the draw.
     """
     sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]
     left = list(product(*sides))
@@ -112,15 +112,15 @@ def people(
     source: str = "features",
     licence: str | None = "Apache-2.0",
 ) -> list[Persona]:
-    """Return people of features.
+    """Return the personas of people.
 
     Args:
-        rows: Their features; a row may have its `persona_id`.
-        told: The features that their texts tell.
-        vary: A feature and its options: each person comes with each of them, all else the same
+        rows: Their features; a row may have a `persona_id`.
+        told: The features that their texts mention.
+        vary: A feature and its options: each person appears with each of them, all else equal
             (appendix E).
         source: Where they are from.
-        licence: Under which terms.
+        licence: Their licence.
     """
     feature, options = vary or ("age", (None,))
     twins: list[dict[str, str]] = [
@@ -141,7 +141,7 @@ def people(
 
 
 def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
-    """The given ids, a varied option behind them; else hashes of the features, a number behind."""
+    """Return the given ids with the varied option, or hashes of the features; numbered if equal."""
     seen: Counter[str] = Counter()
     names: list[str] = []
     for row in rows:
@@ -155,7 +155,7 @@ def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
 
 
 def persona_id(persona: Persona) -> str:
-    """Return what a persona is called in records: the same in all runs that have it."""
+    """Return a persona's id in records: the same in all runs that have it."""
     return persona.id or _digest(persona.text or persona.name)
 
 
@@ -165,20 +165,21 @@ def _digest(value: object) -> str:
 
 
 def hub_people(hub: PersonaHub, n: int, seed: int) -> list[Persona]:
-    """Return `n` personas of a hub, none twice; raises `SourceError` where it has fewer."""
+    """Return `n` personas of a hub, none twice; raises `SourceError` if it has fewer."""
     if n > len(hub):
         raise SourceError(
-            f"persona_source {hub.source}: has {len(hub)} personas, personas: asks for {n}"
+            f"persona_source {hub.source}: has only {len(hub)} personas; personas: requests {n}"
         )
     chosen = Random(f"{seed}").sample(range(len(hub)), n)
     return [hub[at][0].named(SPEAKER) for at in chosen]
 
 
 def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
-    """Return the first `n` rows of a file of personas, all if None: features, and their ids.
+    """Return the first `n` rows of a file of personas, all if None: features and ids.
 
-    A list in YAML or JSON, bare or under `personas`, rows of CSV or JSONL, or the configuration of
-    the authors' own experiment. Raises `SourceError` naming the file and the row that is none.
+    The file is a list in YAML or JSON, bare or under `personas`, rows of CSV or JSONL, or the
+    configuration of the authors' experiment. Raises `SourceError` naming the file and the invalid
+    row.
     """
     rows: list[dict[str, str]] = []
     for number, given in _given(path):
@@ -190,11 +191,11 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
             raise SourceError(f"personas {path}: has more than {_MOST_ROWS:,} rows")
     if not rows:
         raise SourceError(
-            f"personas {path}: no persona in it; give a list `personas` of rows with "
+            f"personas {path}: has no personas; give a list `personas` of rows with "
             f"{', '.join(FEATURES)}, or CSV with these columns"
         )
     if n is not None and n > len(rows):
-        raise SourceError(f"personas {path}: has {len(rows)} personas, personas: asks for {n}")
+        raise SourceError(f"personas {path}: has only {len(rows)} personas; personas: requests {n}")
     named = Counter(row[_ID] for row in rows if _ID in row)
     if twice := next((name for name, times in named.items() if times > 1), None):
         raise SourceError(f"personas {path}: two rows have the persona_id {twice!r:.60}")
@@ -202,7 +203,7 @@ def file_people(path: Path, n: int | None) -> list[dict[str, str]]:
 
 
 def _given(path: Path) -> Iterator[tuple[int, Any]]:
-    """The rows of a file, numbered from 1 or by their lines."""
+    """Yield the rows of a file, numbered from 1 or by their lines."""
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         yield from enumerate(_listed(read_yaml(path)), 1)
         return
@@ -214,7 +215,7 @@ def _given(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _listed(data: Any) -> list[Any]:
-    """The list of personas in a file: bare, under `personas`, or in the authors' `fixed`."""
+    """Return the personas in a file: a bare list, under `personas`, or the authors' `fixed`."""
     if isinstance(data, list):
         return cast("list[Any]", data)
     if not isinstance(data, dict):
@@ -229,11 +230,11 @@ def _listed(data: Any) -> list[Any]:
 
 
 def _row(given: Any) -> dict[str, str]:
-    """The features of a row, in shipped words where they are known; raises `ValueError`."""
+    """Return the features of a row, in shipped words if they are known; raises `ValueError`."""
     if not isinstance(given, dict):
-        raise ValueError(f"{given!r:.60} is no persona; it has {', '.join(FEATURES)}")
+        raise ValueError(f"{given!r:.60} is not a persona; it has {', '.join(FEATURES)}")
     cells = cast("dict[str, Any]", given)
-    if isinstance(cells.get("person"), dict):  # of the authors' own file
+    if isinstance(cells.get("person"), dict):  # in the authors' file
         cells = cells["person"]
     allowed = (*FEATURES, _ID)
     if unknown := next((key for key in cells if key not in allowed), None):
@@ -250,7 +251,7 @@ def _is_given(value: Any) -> bool:
 
 def _option(name: str, value: Any) -> str:
     if not isinstance(value, str | int):
-        raise ValueError(f"{name}: {value!r:.60} is no text")
+        raise ValueError(f"{name}: {value!r:.60} is not text")
     text = one_line(str(value)).replace("’", "'")
     if not text or len(text) > _LONGEST:
         raise ValueError(f"{name}: must have 1 to {_LONGEST} characters")
@@ -262,5 +263,5 @@ def _option(name: str, value: Any) -> str:
     if bare in known:
         return known[bare]
     if name == "native_english":
-        raise ValueError(f"{name}: {text!r} is none; allowed: {', '.join(_known()[name])}")
+        raise ValueError(f"{name}: {text!r} is no option; allowed: {', '.join(_known()[name])}")
     return text

@@ -1,8 +1,8 @@
-"""A role play at work: algorithm 1 of LLM Roleplay, with its failures detected and made good.
+"""How a role play is played: algorithm 1 of LLM Roleplay, with its failures detected and handled.
 
-An output that cannot be used is made anew with changed sampling, a bounded number of times; every
-output counts. Where none can be used the dialogue ends, as algorithm 1 does: it is kept if at least
-one exchange stands, and a failure otherwise.
+An unusable output is regenerated with changed sampling, a bounded number of times; every output
+counts. If none is usable the dialogue ends, as in algorithm 1: it is kept if it has at least one
+exchange, and is a failure otherwise.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ RESPONDER = "assistant"
 RELATIONS = "a user and a chatbot"
 
 STEP = 0.3
-"""How much cooler (no prompt) or warmer (incoherent) an output is sampled each time anew."""
+"""How much cooler (no prompt) or warmer (incoherent) each regeneration is sampled."""
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Fault -> what a dialogue's `ended` calls it, if not by its own name."""
+"""Fault -> its name in a dialogue's `ended`, if that is another."""
 
 
 class RoleplayPlay(Play):
@@ -75,9 +75,9 @@ class RoleplayPlay(Play):
 
 
 class _Dialogue:
-    """One dialogue while it goes on.
+    """One dialogue in progress.
 
-    `counts` has all outputs and what was wrong with them, `refused` the faults of the attempts at
+    `counts` has the numbers of outputs and of their faults, `refused` the faults of the attempts at
     the turn that broke it off.
     """
 
@@ -91,13 +91,15 @@ class _Dialogue:
     ) -> None:
         self.method, self.prompts, self.task = method, prompts, task
         self.persona, self.goal = persona, goal
+        self._asks, self._answers = method.families
+        self._tokens = special_tokens(self._asks, self._answers)
         self.turns: list[Turn] = []
         self.counts: Counter[str] = Counter()
         self.refused: list[str] = []
         self._window = ContextWindow(task.session)
 
     async def converse(self) -> str:
-        """Algorithm 1; why it ended. Raises `ModelFault` where no output can be used."""
+        """Play algorithm 1 and return why it ended. Raises `ModelFault` if no output is usable."""
         for _ in range(self.method.max_turns):
             if not await self._prompt():
                 return "goal"
@@ -109,8 +111,8 @@ class _Dialogue:
         return "max_turns"
 
     def _asking(self, left_out: int) -> list[Message]:
-        """What the inquirer is asked with, without so many of the oldest exchanges."""
-        stop, family = self.method.stop_token, self.method.families[0]
+        """Return the messages to the inquirer, without so many of the oldest exchanges."""
+        stop = self.method.stop_token
         messages = self.prompts["opening"].render(
             persona=card_text(self.persona), goal=self.goal.goal, stop=stop
         )
@@ -118,26 +120,26 @@ class _Dialogue:
         for prompt, response in zip(turns[::2], turns[1::2], strict=True):
             messages.append(Message("assistant", f'"{prompt.text}"'))
             messages += self.prompts["forward"].render(response=response.text, stop=stop)
-        return messages if family.system else without_system(messages)
+        return messages if self._asks.system else without_system(messages)
 
     def _answering(self, left_out: int) -> list[Message]:
-        """What the responder is asked with, without so many of the oldest exchanges."""
+        """Return the messages to the responder, without so many of the oldest exchanges."""
         memory = self._has_memory("responder")
         messages = [] if memory else self.prompts["responder"].render()
         for turn in self.turns[2 * left_out :]:
             messages.append(Message("user" if turn.speaker == SPEAKER else "assistant", turn.text))
-        return messages if self.method.families[1].system else without_system(messages)
+        return messages if self._answers.system else without_system(messages)
 
     async def _prompt(self) -> bool:
-        """Add the inquirer's next prompt; False where it stops. The first turn has no stop."""
-        stop, (asks, answers) = self.method.stop_token, self.method.families
+        """Add the inquirer's next prompt; return False if it stops, which the first turn cannot."""
+        stop, asks, answers = self.method.stop_token, self._asks, self._answers
         reasks: list[str] = []
         while True:
             fitted = await self._ask("inquirer", reasks)
             said, begun = read_answer(fitted.answer.text), bool(self.turns)
             output = said.text
             faults = faults_of_prompt(output, stop, asks, answers)
-            if begun and stops(before_reply(output, special_tokens(asks, answers)), stop):
+            if begun and stops(before_reply(output, self._tokens), stop):
                 self.counts.update(name for name in faults if name not in _OF_GOING_ON)
                 return False
             prompt = usable_prompt(output, faults, asks, answers)
@@ -155,7 +157,7 @@ class _Dialogue:
 
     async def _response(self) -> None:
         """Add the responder's answer to the last prompt."""
-        family = self.method.families[1]
+        family = self._answers
         reasks: list[str] = []
         while True:
             fitted = await self._ask("responder", reasks)
@@ -183,9 +185,9 @@ class _Dialogue:
         return fitted
 
     def _again(self, role: str, fault: str, fitted: Fitted, reasks: list[str]) -> None:
-        """Note why an output is made anew; raises `ModelFault` where it is not.
+        """Record why an output is regenerated; raises `ModelFault` if it is not.
 
-        A chatbot with a memory of its own would be asked twice: it never is.
+        A chatbot that keeps its own memory is never asked again: it would get the message twice.
         """
         reasks.append(fault)
         self.refused = reasks
@@ -194,7 +196,7 @@ class _Dialogue:
             raise ModelFault(fault, said, fitted.answer.text)
 
     def _has_memory(self, role: str) -> bool:
-        """Whether a role is played by a chatbot that remembers, and is itself: no model to set."""
+        """Return whether a role is played by a chatbot with its own memory and instructions."""
         return self.task.session.traffic.role(role).spec.kind == "http"
 
     def _add(
@@ -224,7 +226,7 @@ class _Dialogue:
         self.refused = []
 
     def outcome(self, ended: str) -> Outcome:
-        """The dialogue with what it was played for."""
+        """Return the dialogue and its experience."""
         task, goal = self.task, self.goal
         experience = Experience(
             id=f"e-{task.id}",
@@ -259,9 +261,9 @@ class _Dialogue:
 
 
 def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Family) -> str | None:
-    """The first prompt of an output, before any answer of its own; None where there is none.
+    """Return the first prompt of an output, preferably before any self-reply; None if without.
 
-    An incoherent one is none, unless what comes again is code or punctuation.
+    An incoherent output has none, unless what repeats is code or punctuation.
     """
     if "no_prompt" in faults or ("incoherent_inquirer" in faults and goes_round(output, asks)):
         return None
@@ -270,7 +272,7 @@ def usable_prompt(output: str, faults: Sequence[str], asks: Family, answers: Fam
 
 
 def changed(sampling: Sampling, fault: str, times: int) -> Sampling:
-    """How an output is sampled anew: cooler where it kept no form, warmer where it went round."""
+    """Return the sampling of a regeneration: cooler after a faulty format, warmer after a loop."""
     own = 1.0 if sampling.temperature is None else sampling.temperature
     if fault.startswith("incoherent"):
         return Sampling(temperature=min(own + STEP * times, 1.5), frequency_penalty=0.5)

@@ -1,6 +1,6 @@
 """The prompts in an inquirer's output, and whether it stops (LLM Roleplay, section 2).
 
-Pure functions; the output is foreign text.
+Pure functions; the output is untrusted.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 __all__ = ["extract_prompt", "quoted_spans", "quoted_texts", "stops"]
 
 MOST_CHARS = 50_000
-"""How much of an output is read."""
+"""Characters of an output that are read."""
 
 DEEPEST = 20
-"""Quotations within quotations that are followed."""
+"""Levels of nested quotations that are followed."""
 
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _TYPOGRAPHIC = {"“": "”", "„": "“”", "«": "»", "»": "«"}
@@ -25,21 +25,21 @@ _EDGES = " \t\r\n\"'“”„«»‘’*_`.,!?:;()[]<>"
 
 
 def extract_prompt(output: str) -> str | None:
-    """The first text in double quotes, straight or typographic; None where there is none."""
+    """Return the first text in double quotes, straight or typographic; None if there is none."""
     return next(iter(quoted_texts(output, most=1)), None)
 
 
 def quoted_texts(output: str, most: int = 100) -> list[str]:
-    """The texts in double quotes, outermost ones only, up to `most`; empty ones do not count.
+    """Return the texts in double quotes, up to `most`; neither nested nor empty ones count.
 
-    What is in code (`…` or a fence) neither opens nor closes a quotation; nor do the quotes of a
-    call (`print("x")`) or of a word that is quoted within.
+    Quotation marks in code (`…` or a fence) neither open nor close a quotation; nor do those of a
+    call (`print("x")`) or of a word quoted within.
     """
     return [output[begin:end].strip() for begin, end in quoted_spans(output, most)]
 
 
 def quoted_spans(output: str, most: int = 100) -> list[tuple[int, int]]:
-    """Where the texts in double quotes begin and end, the marks left out."""
+    """Return where the texts in double quotes begin and end, without the marks."""
     output = output[:MOST_CHARS]
     hidden = _CODE.sub(lambda code: "\x00" * len(code[0]), output)
     return _spans(output, hidden, most) or _spans(output, output, most)
@@ -69,9 +69,9 @@ def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
 
 
 def _end(shown: str, begin: int) -> int | None:
-    """Where a quotation ends that a straight mark opened before `begin`; None where it does not.
+    """Return where a quotation that a straight mark opened before `begin` ends; None if nowhere.
 
-    A typographic mark may close it, one that no such mark within has opened.
+    A typographic mark may close it too, unless it closes a typographic quotation inside.
     """
     inside, depth = False, 0
     last: int | None = None
@@ -95,7 +95,7 @@ def _end(shown: str, begin: int) -> int | None:
 
 
 def _is_inches(shown: str, at: int) -> bool:
-    """True where a straight mark stands for inches: the quotation ends later in its line."""
+    """Return whether a straight mark stands for inches: the quotation ends later in its line."""
     if not shown[at - 1].isdigit():
         return False
     following = _LATER.match(shown, at + 1)
@@ -103,13 +103,13 @@ def _is_inches(shown: str, at: int) -> bool:
 
 
 def _nests(shown: str, at: int) -> bool:
-    """True where a straight mark opens a quotation within another."""
+    """Return whether a straight mark opens a quotation within another."""
     before, after = shown[at - 1 : at], shown[at + 1 : at + 2]
     return before in _NESTS_AFTER or (before.isspace() and bool(after) and not after.isspace())
 
 
 def _end_of(shown: str, begin: int, opened: str) -> int | None:
-    """Where a typographic quotation ends, those of its kind within it passed over."""
+    """Return where a typographic quotation ends, past nested ones of its kind; None if nowhere."""
     closing, depth = _TYPOGRAPHIC[opened], 0
     for mark in _MARKS.finditer(shown, begin):
         if mark[0] in closing:
@@ -125,7 +125,7 @@ def _end_of(shown: str, begin: int, opened: str) -> int | None:
 
 
 def stops(output: str, token: str) -> bool:
-    """True where an output begins or ends with the stop token, whatever marks are around it."""
+    """Return whether an output begins or ends with the stop token, whatever marks surround it."""
     said = output.strip(_EDGES)
     mark = re.escape(token.strip(_EDGES))
     return re.match(rf"{mark}(?!\w)", said) is not None or (

@@ -1,6 +1,6 @@
-"""Courtesies: whether a text does nothing but thank, take leave, or say to have what it wanted.
+"""Courtesies: whether a text only gives thanks, says goodbye, or says that its speaker is done.
 
-Judged sentence by sentence, and clause by clause within one, each by how it begins. Pure functions.
+Judged by sentence and, within a sentence, by clause, each by how it begins. Pure functions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 __all__ = ["is_thanks", "says_done"]
 
 MOST_WORDS = 40
-"""Words from which a text is more than a courtesy."""
+"""A text of more words is more than a courtesy."""
 
 _I = r"(?:i|we)(?:['’]?ve| have)?"
 _IM = r"(?:i['’]?m|i am|we['’]?re|we are)"
@@ -78,7 +78,7 @@ _EDGES = " \t\"'“”„«»‘’*_`()"
 
 
 def is_thanks(text: str) -> bool:
-    """True where a short text does nothing but thank, take thanks, or take leave."""
+    """Return whether a short text only gives thanks, accepts them, or says goodbye."""
     sentences = _sentences(text)
     return all(map(_is_courteous, sentences)) and any(
         _THANKS_OR_LEAVES.match(clause) for one in sentences for clause in _clauses(one)
@@ -86,12 +86,12 @@ def is_thanks(text: str) -> bool:
 
 
 def says_done(text: str) -> bool:
-    """True where a short text says that its speaker has what it wanted, and asks for no more."""
+    """Return whether a short text says that its speaker is done, and asks for nothing more."""
     return _ASKS_ON.search(text) is None and any(map(_SAYS_DONE.match, _sentences(text)))
 
 
 def _sentences(text: str) -> list[str]:
-    """The sentences of a text; none where it asks, or is too long for a courtesy."""
+    """Return the sentences of a text; none if it asks a question or is too long for a courtesy."""
     if "?" in text or len(text.split()) > MOST_WORDS:
         return []
     found = (one.strip(_EDGES) for one in _SENTENCES.split(text))

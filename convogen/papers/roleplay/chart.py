@@ -1,4 +1,4 @@
-"""LLM Roleplay's figure 8: an inquirer's lengths and failures as a polygon, the largest being 1."""
+"""LLM Roleplay's figure 8: each inquirer's lengths and failures as a polygon, the largest at 1."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEASURES = {
         )
     },
 }
-"""What table 1 gives, by what it is called. Except for turns, smaller is better."""
+"""The measures of table 1 -> their labels. Smaller is better, except for turns."""
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
@@ -42,11 +42,11 @@ _STYLE: dict[str, Any] = {
 }
 
 Values = Mapping[str, Mapping[str, float | None]]
-"""Who -> measure -> value; None where nothing was measured."""
+"""Who -> measure -> value; None if nothing was measured."""
 
 
 def ours(conditions: Mapping[str, Condition]) -> Values:
-    """Return what conditions measured, lengths in turns and tokens, failures 0 to 1."""
+    """Return the measures of conditions: lengths in turns and tokens, failures 0 to 1."""
     return {
         who: {
             name: (one.length(name) if name in LENGTHS else one.rate(name)).mean
@@ -57,7 +57,7 @@ def ours(conditions: Mapping[str, Condition]) -> Values:
 
 
 def theirs() -> Values:
-    """Return what table 1 prints by inquirer; failures in percent."""
+    """Return the measures that table 1 prints by inquirer; failures in percent."""
     rows = published("roleplay")["1"].rows
     return {
         who: {
@@ -69,7 +69,7 @@ def theirs() -> Values:
 
 
 def normalized(values: Values) -> Values:
-    """Return each measure over the largest of it, 0 to 1; 0 where all are 0."""
+    """Return each measure divided by its largest value, 0 to 1; 0 if all are 0."""
     largest = {
         name: max((row[name] or 0.0 for row in values.values()), default=0.0) for name in MEASURES
     }
@@ -83,15 +83,15 @@ def normalized(values: Values) -> Values:
 
 
 def draw(conditions: Mapping[str, Condition], path: Path) -> None:
-    """Draw our conditions and the published inquirers side by side, each normalized among its own.
+    """Draw our conditions and the published inquirers side by side, each normalized by itself.
 
-    Raises `SourceError` for a file's ending that is none of a chart, `RunFolderError` where it
-    cannot be written.
+    Raises `SourceError` if the file's ending is not that of a chart, `RunFolderError` if it cannot
+    be written.
     """
     check_kind(path)
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name's characters that the font lacks
+        warnings.simplefilter("ignore")  # characters of a name that the font lacks
         figure = import_module("matplotlib.figure").Figure((11, 5.4), layout="constrained")
         for place, (title, values) in enumerate(
             (("These runs", ours(conditions)), ("Published (table 1)", theirs())), 1

@@ -1,6 +1,6 @@
-"""Does telling of a persona change the user's language? A test for LLM Roleplay's table 2.
+"""Does describing a persona change the user's language? A test for LLM Roleplay's table 2.
 
-Runs that tell less are about the same people with the same goals: their dialogues are pairs. Each
+Runs that tell less are about the same people and goals, so that their dialogues form pairs. Each
 pair's difference is the mean over the seeds; Wilcoxon's signed-rank test is two-sided, its p-values
 corrected for the number of comparisons (Holm, 1979).
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from statistics import fmean
 from typing import Any
@@ -30,16 +30,16 @@ _OF_PERSONAS = ("features",)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One condition against the one that tells nothing, on one measure of the user's text.
+    """One condition compared with the one that tells nothing, on one measure of the user's text.
 
     Attributes:
-        condition: Its place among all conditions, from 0.
-        told: What it tells.
+        condition: Its index among all conditions, from 0.
+        told: What it tells of personas.
         measure: One of `MEASURES`.
-        pairs: Personas and goals that both have.
-        difference: Mean of the pairs' differences; more than 0 where telling raises it.
-        share: Share of the pairs that differ in which it is raised, 0 to 1; None if none differs.
-        p: Of the test, corrected.
+        pairs: Number of pairs of persona and goal that both have.
+        difference: Mean of the pairs' differences; above 0 if telling raises the measure.
+        share: Share of the pairs raised among those that differ, 0 to 1; None if none differs.
+        p: Corrected p-value of the test.
     """
 
     condition: int
@@ -52,7 +52,7 @@ class Told:
 
 
 def told_apart(found: Sequence[Condition]) -> list[Told]:
-    """Return every condition that tells something against its like that tells nothing."""
+    """Compare each condition that tells something with its counterpart that tells nothing."""
     compared: list[Told] = []
     for at, one in enumerate(found):
         base = next((b for b in found if b.told == BASE and _alike(b, one)), None)
@@ -68,14 +68,11 @@ def told_apart(found: Sequence[Condition]) -> list[Told]:
             if len(pairs) >= _LEAST_PAIRS:
                 compared.append(_told(at, one.told, measure, pairs))
     corrected = holm([one.p for one in compared])
-    return [
-        Told(one.condition, one.told, one.measure, one.pairs, one.difference, one.share, p)
-        for one, p in zip(compared, corrected, strict=True)
-    ]
+    return [replace(one, p=p) for one, p in zip(compared, corrected, strict=True)]
 
 
 def _alike(base: Condition, other: Condition) -> bool:
-    """Whether two conditions differ in what is told alone."""
+    """Return whether two conditions differ only in what is told of personas."""
     settings = [
         {key: value for key, value in one.runs[0].setting.items() if key not in _OF_PERSONAS}
         for one in (base, other)
@@ -87,7 +84,7 @@ def _alike(base: Condition, other: Condition) -> bool:
 
 
 def _values(condition: Condition) -> dict[int, dict[str, float]]:
-    """A task's values, each the mean over the seeds."""
+    """Return the values of each task, means over the seeds."""
     by_task: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in condition.runs:
         for task, text in one.texts.items():

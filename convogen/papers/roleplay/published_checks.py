@@ -1,6 +1,6 @@
-"""What LLM Roleplay prints, computed once more from what it prints elsewhere.
+"""Numbers that LLM Roleplay prints, recomputed from others that it prints.
 
-Numbers are taken as rounded: each stands for what lies half a unit of its last digit around it.
+Numbers are taken as rounded: each stands for the interval of half a unit of its last digit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Check", "checks"]
 Verdict = Literal["rounded", "truncated", "within the spread", "off"]
 
 DIALOGUES = 200
-"""Generated with each inquirer: 20 personas, 10 goals (section 3.1)."""
+"""Dialogues generated with each inquirer: 20 personas, 10 goals (section 3.1)."""
 
 _HALF = 0.005
 _SLACK = 1e-9
@@ -27,8 +27,8 @@ _SLACK = 1e-9
 class Check:
     """A printed number beside the computed one.
 
-    `verdict` says whether it is what comes out: `rounded`; `truncated`, cut after the last digit;
-    `within the spread`, off by no more than the printed standard deviation over the seeds; `off`.
+    `verdict` says how they agree: `rounded`; `truncated`, cut after the last digit; `within the
+    spread`, off by no more than the printed standard deviation over the seeds; `off`.
     """
 
     what: str
@@ -40,7 +40,7 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """Every number that can be computed from others."""
+    """Return a check of every number that can be computed from others."""
     tables = published("roleplay")
     return [
         *_rates(tables),
@@ -52,7 +52,7 @@ def checks() -> list[Check]:
 
 
 def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 7's counts over outputs, and their standard deviations, as table 1's percentages."""
+    """Table 1's percentages and their standard deviations: table 7's counts over its outputs."""
     for row, cells in tables["7"].rows.items():
         counts, percent = _numbers(cells), _numbers(tables["1"].rows[row])
         for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
@@ -67,7 +67,7 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Two utterances a turn; the tokens of a prompt once more."""
+    """Two utterances per turn; tokens per prompt, printed twice."""
     for row, cells in tables["7"].rows.items():
         counts, means = _numbers(cells), _numbers(tables["1"].rows[row])
         for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
@@ -82,7 +82,7 @@ def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """A response a turn, in 200 dialogues."""
+    """One response per turn, in 200 dialogues."""
     for row, cells in tables["7"].rows.items():
         outputs = _numbers(cells)["responder_outputs"]
         turns = _numbers(tables["1"].rows[row])["turns"]
@@ -112,7 +112,7 @@ def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
-    """Table 9's numbers once more in table 4."""
+    """Table 9's numbers that table 4 has too."""
     for row, cells in tables["9"].rows.items():
         other = _numbers(tables["4"].rows.get(row, {}))
         for name, number in _numbers(cells).items():
@@ -123,7 +123,7 @@ def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 
 
 def _verdict(printed: float, low: float, high: float, spread: float = 0.0) -> Verdict:
-    """How a number printed with two decimals fits one that lies between two bounds."""
+    """Return how a number printed with two decimals fits one between two bounds."""
     if low - _HALF - _SLACK <= printed <= high + _HALF + _SLACK:
         return "rounded"
     if printed - _SLACK <= high and low <= printed + 2 * _HALF + _SLACK:

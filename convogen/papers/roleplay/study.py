@@ -1,8 +1,8 @@
 """Role plays over seeds: lengths, failures, diversity (LLM Roleplay, tables 1, 2, 4, 7, 9).
 
-A run is one seed. Means and standard deviations (ddof 0, as table 7's counts show the paper's to
-be) are over the runs; a rate is that of one run's outputs. What a run counts is of all its tasks,
-those that failed or that a gate rejected included; lengths and diversity are of its conversations.
+A run is one seed. Means and standard deviations are over the runs (ddof 0, as the paper's are by
+the counts of table 7); a rate is over the outputs of one run. Counts are of all tasks of a run,
+including those that failed or that a gate rejected; lengths and diversity of its conversations.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
+from convogen.methods.roleplay.personas import FEATURES
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
-from convogen.published import published
 from convogen.records import PROPER_ENDS, Conversation
 from convogen.storage.run_folder import Run
 
@@ -43,8 +43,8 @@ LENGTHS = {
 }
 DIVERSITY = {"ttr": "TTR", "distinct_1": "distinct-1", "distinct_2": "distinct-2"}
 BESIDE = {"mtld": "MTLD", "words": "words"}
-"""What the paper does not give of the user's text: MTLD, which its length hardly changes, and that
-length."""
+"""Measures of the user's text that the paper lacks: MTLD, which hardly depends on the length, and
+the length."""
 
 RATES = {
     "no_prompt": ("No prompt", "inquirer_outputs"),
@@ -57,7 +57,7 @@ RATES = {
     "broken": ("Broken off, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }
-"""Failure -> what it is called, and what it is a share of; `dialogues` are all that were begun."""
+"""Failure -> its label, and what it is a share of; `dialogues` are all that were begun."""
 
 
 class Measure(NamedTuple):
@@ -71,16 +71,16 @@ class Measure(NamedTuple):
 
 @dataclass(slots=True)
 class Played:
-    """What one run gave.
+    """The counts and measures of one run.
 
-    `lengths` has turns a conversation and tokens an output, as the models count them (none where
-    a chatbot counts none); `diversity` a conversation's values over all its prompts: its words'
-    type-token ratio, and distinct-n of them, so that distinct-1 is the same up to the counting;
-    no n-gram is of two prompts. `texts` has the same by task, and `BESIDE`.
+    `lengths` has turns per conversation and tokens per output, as the models count them (none if a
+    chatbot does not); `diversity` has values per conversation, over the words of all its prompts:
+    the type-token ratio, and distinct-n, whose n-grams never span two prompts. `texts` has the same
+    and `BESIDE` by task.
 
     `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns (a
-    prompt and its response, answered or not), `turns_with["turns"]` all of them; of a task that
-    failed only the turn that did is known.
+    prompt and its response, answered or not), `turns_with["turns"]` all of them; of a failed task
+    only the turn that failed is known.
     """
 
     run: Run
@@ -107,15 +107,15 @@ class Condition:
     runs: list[Played]
 
     def length(self, name: str) -> Measure:
-        """Of `LENGTHS`."""
+        """Return a length of `LENGTHS`."""
         return _measure([one.lengths[name] for one in self.runs])
 
     def diversity(self, name: str) -> Measure:
-        """Of `DIVERSITY`."""
+        """Return a measure of `DIVERSITY`."""
         return _measure([one.diversity[name] for one in self.runs])
 
     def rate(self, name: str) -> Measure:
-        """Of `RATES`, 0 to 1."""
+        """Return a rate of `RATES`, 0 to 1."""
         of = RATES[name][1]
         rates = [one.counts[name] / one.counts[of] for one in self.runs if one.counts[of]]
         return _over(rates)
@@ -131,13 +131,13 @@ class Condition:
         return _over([one.turns_with[name] / one.turns_with["turns"] for one in runs])
 
     def count(self, name: str) -> Measure:
-        """A failure's, or that of outputs or dialogues."""
+        """Return the count of a failure, of outputs or of dialogues."""
         return _over([one.counts[name] for one in self.runs])
 
 
 class Overall(NamedTuple):
-    """Conditions, by their places from 0, of so many inquirers; `LENGTHS` as means and deviations
-    of the conditions' own means."""
+    """Conditions, by index from 0, that differ in their inquirers; `lengths` has the mean and
+    deviation of the conditions' means."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -145,7 +145,7 @@ class Overall(NamedTuple):
 
 
 def played(run: Run) -> Played:
-    """What a run gave; raises `SourceError` where it is none of the method `roleplay`."""
+    """Return the counts of a run; raises `SourceError` if its method is not `roleplay`."""
     setting = dict(run.manifest.get("experiment") or {})
     if setting.get("method") != "roleplay":
         method = setting.get("method", "unknown")
@@ -179,17 +179,17 @@ def played(run: Run) -> Played:
 
 
 def conditions(runs: Iterable[Run]) -> list[Condition]:
-    """Runs by what they have in common, in the order given: all but the seed.
+    """Group runs that differ only in their seeds, in the order given.
 
-    Raises `SourceError` where two are of one seed.
+    Raises `SourceError` if two runs of a group have the same seed.
     """
     together: dict[tuple[str, str], list[Played]] = {}
     for one in map(played, runs):
         others = together.setdefault((one.told, repr(one.setting)), [])
         if same := next((other for other in others if other.seed == one.seed), None):
             raise SourceError(
-                f"{one.run.folder} and {same.run.folder} are of one seed ({one.seed}): "
-                "each counts once; leave one out"
+                f"{one.run.folder} and {same.run.folder} have the same seed ({one.seed}); "
+                "leave one out"
             )
         others.append(one)
     groups = list(together.values())
@@ -198,7 +198,7 @@ def conditions(runs: Iterable[Run]) -> list[Condition]:
 
 
 def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
-    """Return the row over all inquirers of the conditions that differ in them alone (table 4)."""
+    """Return a row per group of conditions that differ only in the inquirer (table 4)."""
     own = ("roles", "inquirer_family", "prompts")
     groups: dict[str, list[int]] = {}
     for at, one in enumerate(found):
@@ -218,17 +218,16 @@ def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
-    """What is told of personas: `none`, `all`, features, or the name of a hub."""
+    """Return what is told of personas: `none`, `all`, features, or the name of a hub."""
     if source := read_mapping(run.folder / "experiment.yaml").get("persona_source"):
         return Path(f"{source}").name
     if not features:
         return "none"
-    known = [name for name in published("roleplay")["2"].rows if name not in ("none", "all")]
-    return "all" if set(known) <= set(features) else "+".join(features)
+    return "all" if set(FEATURES) <= set(features) else "+".join(features)
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """The parameters in which conditions differ, beside models and features."""
+    """Return the parameters in which conditions differ, apart from models and features."""
     left_out = {"roles", "features", "prompts", "sources", "format"}
     return [
         key
@@ -245,7 +244,7 @@ def _name(one: Played, differing: Sequence[str]) -> str:
 
 
 def _failures(found: Played, conversation: Conversation) -> None:
-    """Count what went wrong in a dialogue: in its outputs, in its turns, in it at all."""
+    """Count the failures of a dialogue by output, by turn and by dialogue."""
     counts: dict[str, int] = conversation.context.get("counts", {})
     found.counts.update(counts)
     found.dialogues_with.update(name for name, count in counts.items() if count)
@@ -261,7 +260,7 @@ def _failures(found: Played, conversation: Conversation) -> None:
 
 
 def _diversity(prompts: Sequence[str]) -> dict[str, float]:
-    """A dialogue's values of `DIVERSITY` and `BESIDE`; none where the user says no word."""
+    """Return a dialogue's `DIVERSITY` and `BESIDE`; nothing if its prompts have no words."""
     text = lexical("\n".join(prompts))
     if math.isnan(text.ttr):
         return {}
@@ -277,7 +276,7 @@ def _diversity(prompts: Sequence[str]) -> dict[str, float]:
 
 
 def _measure(values: Sequence[Sequence[float]]) -> Measure:
-    """Of the values of each run."""
+    """Return the measure of the values of each run."""
     some = [one for one in values if one]
     spread = fmean(map(pstdev, some)) if some else None
     return _over([fmean(one) for one in some])._replace(spread=spread)

@@ -119,7 +119,7 @@ def test_runs_are_together_that_differ_in_the_seed_alone(tmp_path: Path) -> None
     whole = ["native_english", "age", "education", "gender", "race", "age"]
     (shuffled,) = conditions([load_run(play(tmp_path / "e", features=whole))])
     assert shuffled.told == "all"
-    with pytest.raises(SourceError, match=r"are of one seed \(1\)"):
+    with pytest.raises(SourceError, match=r"have the same seed \(1\)"):
         conditions([*runs, runs[0]])
 
 
@@ -173,6 +173,7 @@ def test_inquirers_have_a_row_over_them_all(tmp_path: Path) -> None:
     assert over_inquirers(found[:1]) == []
     assert "(1, 2) over 2" in convogen("study", *folders).out
     (told,) = json.loads(convogen("study", *folders, "--json").out)["over_inquirers"]
+    assert told["conditions"] == [0, 1]
     assert told["lengths"]["turns"] == {"mean": 1.5, "std": 0.5, "spread": None}
 
 
@@ -202,7 +203,8 @@ def test_what_telling_changes_is_tested_on_the_users_text(tmp_path: Path) -> Non
     ended = convogen("study", *folders)
     assert "Table 2, tested" in ended.out
     assert "+0.250" in ended.out
-    assert len(json.loads(convogen("study", *folders, "--json").out)["told"]) == 5
+    whole = json.loads(convogen("study", *folders, "--json").out)
+    assert [whole["conditions"][one["condition"]]["told"] for one in whole["told"]] == ["all"] * 5
     alone = convogen("study", folders[0])
     assert "Table 2, tested" not in alone.out
 
@@ -231,7 +233,7 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
     chart.write_text("mine", "utf-8")
     assert convogen("study", run_folder, "--chart", chart).status == 2
     assert chart.read_text("utf-8") == "mine"
-    wrong = convogen("study", run_folder, "--chart", tmp_path / "figure.gif")
+    wrong = convogen("study", tmp_path / "no run", "--chart", tmp_path / "figure.gif")
     assert "allowed endings: .png, .svg, .pdf" in wrong.complaint
 
 
