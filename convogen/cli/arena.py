@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.judging import judge_model, judge_runs
+from convogen.cli._shared.judging import judge_runs
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli._shared.options import (
+    OutPath,
+    base_url_option,
+    model_option,
+    price_option,
+    spec_from,
+)
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -75,7 +81,7 @@ def command(
     pairs = [
         (i, j, *pair_by_seed(runs[i], runs[j], out)) for i, j in combinations(range(len(runs)), 2)
     ]
-    model = judge_model(models, base_urls, prices)
+    model = spec_from("judge", models, base_urls, prices)
     judge_runs(
         [(pair, beside) for _, _, pair, beside in pairs], Arena(), model, n, concurrency, fresh
     )

@@ -15,8 +15,8 @@ from convogen.cli._shared.options import (
     OutPath,
     base_url_option,
     model_option,
-    models_from,
     price_option,
+    specs_from,
 )
 from convogen.cli._shared.terminal import say, say_json
 from convogen.cli.downstream_pool import PAPER
@@ -25,7 +25,6 @@ from convogen.cli.downstream_pool import command as pool_command
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.models.spec import ModelSpec
 
 __all__ = ["command"]
 

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.judging import judge_model, judge_runs
+from convogen.cli._shared.judging import judge_runs
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli._shared.options import (
+    OutPath,
+    base_url_option,
+    model_option,
+    price_option,
+    spec_from,
+)
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
@@ -85,7 +91,7 @@ def command(
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
         judge = open_judge(judge_name, read_settings(settings))
-        model = judge_model(models, base_urls, prices)
+        model = spec_from("judge", models, base_urls, prices)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         judge_runs(judged, judge, model, n, concurrency, fresh)
     cores = available_cores()

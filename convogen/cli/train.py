@@ -12,7 +12,7 @@ import click
 
 from convogen.cli._shared.console import terminal
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, specs_from
+from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, spec_from
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
@@ -172,13 +172,11 @@ def _with_tasks(
     """The plan with the tasks of the dialogues that bring none, asked for where they are not."""
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
-    from convogen.models.spec import EMBEDDED, ModelSpec
     from convogen.training.tuning import without_task
 
     if not (seeds := without_task(plan)):
         return plan
-    chosen = specs_from(models, base_urls, ["summarizer"])
-    spec = chosen.get("summarizer") or chosen.get("default") or ModelSpec(name=EMBEDDED)
+    spec = spec_from("summarizer", models, base_urls)
     say(
         f"{len(seeds):,} dialogues bring no task_summary: {spec.identity} writes what the person "
         "wants (--model NAME for another model, --no-summaries to learn without)",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.options import again, models_from
+from convogen.cli._shared.options import again
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
@@ -19,18 +19,7 @@ if TYPE_CHECKING:
     from convogen.models.spec import ModelSpec
     from convogen.storage.run_folder import Run
 
-__all__ = ["judge_model", "judge_runs"]
-
-
-def judge_model(
-    models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str]
-) -> ModelSpec:
-    from convogen.inputs.validation import validated
-    from convogen.models.spec import ModelSpec
-
-    chosen = models_from({}, models, base_urls, ["judge"], prices)
-    named = chosen.get("judge") or chosen.get("default", {"name": "embedded"})
-    return validated(ModelSpec, named, "judge")
+__all__ = ["judge_runs"]
 
 
 def judge_runs(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.numbers import finite
+from convogen.errors import ModelConfigError
 from convogen.redaction import masked
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "model_option",
     "models_from",
     "price_option",
+    "spec_from",
     "specs_from",
 ]
 
@@ -149,17 +151,27 @@ def specs_from(
 
     Raises `ModelConfigError` if one of them is not valid.
     """
-    from pydantic import ValidationError
-
-    from convogen.errors import ModelConfigError
-    from convogen.inputs.keys import first_fault
+    from convogen.inputs.validation import validated
     from convogen.models.spec import ModelSpec
 
     chosen = models_from({}, models, base_urls, roles, prices)
-    try:
-        return {role: ModelSpec.model_validate(spec) for role, spec in chosen.items()}
-    except ValidationError as error:
-        raise ModelConfigError(f"--model: {first_fault(error)}") from error
+    return {
+        role: validated(ModelSpec, spec, "--model", raising=ModelConfigError)
+        for role, spec in chosen.items()
+    }
+
+
+def spec_from(
+    role: str, models: Sequence[str], base_urls: Sequence[str], prices: Sequence[str] = ()
+) -> ModelSpec:
+    """Return the model that the command line names for one role: else its default, else embedded.
+
+    Raises `ModelConfigError` if it is not valid.
+    """
+    from convogen.models.spec import EMBEDDED, ModelSpec
+
+    chosen = specs_from(models, base_urls, [role], prices)
+    return chosen.get(role) or chosen.get("default") or ModelSpec(name=EMBEDDED)
 
 
 def kept_roles(
