@@ -48,12 +48,12 @@ if TYPE_CHECKING:
     from convogen.corpora.rows import Row, RowError
     from convogen.errors import ExperimentError, ModelFault, SourceError, UserError
     from convogen.exports.base import TURN, Column, Container, Exporter, Item
-    from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Verdict
-    from convogen.judges.base import Judge, Judged
+    from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Rejection
+    from convogen.judges.base import Judge, JudgeInput
     from convogen.methods.base import Method, Play, RunInputs, Task
     from convogen.metrics.base import Metric
     from convogen.models.base import Message, Sampling
-    from convogen.models.traffic.session import Answer, Session
+    from convogen.models.traffic.session import Session, SessionReply
     from convogen.prompts import Prompt, load_prompt
     from convogen.records import (
         Conversation,
@@ -69,7 +69,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TURN",
-    "Answer",
     "Candidate",
     "Column",
     "Container",
@@ -82,7 +81,7 @@ __all__ = [
     "Gate",
     "Item",
     "Judge",
-    "Judged",
+    "JudgeInput",
     "Message",
     "Method",
     "Metric",
@@ -93,6 +92,7 @@ __all__ = [
     "Play",
     "Prompt",
     "Reader",
+    "Rejection",
     "Row",
     "RowError",
     "Run",
@@ -100,13 +100,13 @@ __all__ = [
     "Sampling",
     "Score",
     "Session",
+    "SessionReply",
     "SourceError",
     "Starter",
     "Task",
     "Turn",
     "Usage",
     "UserError",
-    "Verdict",
     "load_prompt",
 ]
 
@@ -115,12 +115,12 @@ _HOMES = {
     "convogen.corpora.rows": ("Row", "RowError"),
     "convogen.errors": ("ExperimentError", "ModelFault", "SourceError", "UserError"),
     "convogen.exports.base": ("TURN", "Column", "Container", "Exporter", "Item"),
-    "convogen.gates.base": ("Candidate", "Filter", "Gate", "OrderedGate", "Verdict"),
-    "convogen.judges.base": ("Judge", "Judged"),
+    "convogen.gates.base": ("Candidate", "Filter", "Gate", "OrderedGate", "Rejection"),
+    "convogen.judges.base": ("Judge", "JudgeInput"),
     "convogen.methods.base": ("Method", "Play", "RunInputs", "Task"),
     "convogen.metrics.base": ("Metric",),
     "convogen.models.base": ("Message", "Sampling"),
-    "convogen.models.traffic.session": ("Answer", "Session"),
+    "convogen.models.traffic.session": ("SessionReply", "Session"),
     "convogen.prompts": ("Prompt", "load_prompt"),
     "convogen.storage.run_folder": ("Outcome", "Run"),
     "convogen.records": (

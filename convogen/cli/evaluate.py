@@ -151,7 +151,7 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
     from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues, real_dialogues
     from convogen.storage.run_folder import load_run
 
-    if judge.needs != "beside":
+    if judge.needs != "reference":
         return None
     if real:
         return real_dialogues(real)

@@ -22,7 +22,7 @@ from convogen.experiment.fingerprint import fingerprint_of
 from convogen.generation.structured_output import UnusableReply, find_json, read_object
 from convogen.models.base import Sampling, printable
 from convogen.models.spec import ModelSpec
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt, load_prompt
 from convogen.text.lengths import Words, cut_texts, trimmed
 
@@ -179,7 +179,7 @@ def _words(text: str) -> Counter[str]:
     return Counter(_ARTICLE.sub(" ", plain).split())
 
 
-def _questions(said: Answer, n: int) -> list[str]:
+def _questions(said: SessionReply, n: int) -> list[str]:
     """Return the questions of a reply, without those that were cut off or are far too long."""
     data = find_json(said.text, ["questions"]) or {}
     cut = {text.text for text in cut_texts(data, _questions_schema(n), said.finish_reason)}

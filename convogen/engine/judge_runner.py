@@ -24,7 +24,7 @@ from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_c
 from convogen.errors import ExperimentError, RunFolderError, SourceError
 from convogen.experiment.fingerprint import fingerprint_of
 from convogen.inputs.keys import first_fault
-from convogen.judges import Judge, Judged
+from convogen.judges import Judge, JudgeInput
 from convogen.judges.base import ROLE
 from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues
 from convogen.models.base import ChatModel, Sampling
@@ -157,7 +157,7 @@ def count_scores(
 
 @dataclass(frozen=True, slots=True)
 class _ScoreTask:
-    judged: Judged
+    judged: JudgeInput
     aspect: str
 
     @property
@@ -169,7 +169,7 @@ def _plan(
     run: Run, judge: Judge, n: int | None, beside: ReferenceDialogues | None
 ) -> Iterator[_ScoreTask]:
     """All scores in order. The experiences are read along, not held: both files are in order."""
-    if judge.needs == "beside" and beside is None:
+    if judge.needs == "reference" and beside is None:
         raise SourceError(
             f"judge {judge.name} compares each conversation with a real one; name the corpus of "
             "the real ones (--real)"
@@ -189,9 +189,9 @@ def _plan(
                 f"{run.folder}: conversation {conversation.id} has no experience in this run to be "
                 f"judged by; judge {judge.name} scores runs whose conversations have one"
             )
-        other = beside.of(conversation, place) if beside and judge.needs == "beside" else ()
+        other = beside.of(conversation, place) if beside and judge.needs == "reference" else ()
         for aspect in judge.aspects(experience):
-            yield _ScoreTask(Judged(conversation, experience, other), aspect)
+            yield _ScoreTask(JudgeInput(conversation, experience, other), aspect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ def _log_score(task: int, score: Score) -> None:
 def _data(run: Run, judge: Judge, beside: ReferenceDialogues | None) -> dict[str, str]:
     """What is judged, as far as no run folder keeps it as it is."""
     data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
-    return data | ({"beside": beside.digest} if beside and judge.needs == "beside" else {})
+    return data | ({"beside": beside.digest} if beside and judge.needs == "reference" else {})
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:

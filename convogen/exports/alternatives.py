@@ -32,7 +32,7 @@ _EXPERIENCE = {"personas", "relations", "situation", "topic", "starter", "acquai
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Position:
     """Where an alternative is, and its scores."""
 
     run: Run
@@ -59,8 +59,8 @@ class Alternatives:
     runs: list[Run]
     judged_by: dict[str, Any]
     unjudged: list[str] = field(default_factory=list[str])
-    _places: dict[bytes, list[_Place]] = field(
-        default_factory=lambda: defaultdict[bytes, list[_Place]](list)
+    _places: dict[bytes, list[_Position]] = field(
+        default_factory=lambda: defaultdict[bytes, list[_Position]](list)
     )
 
     @classmethod
@@ -121,7 +121,7 @@ class Alternatives:
             )
         for item in items(other, [self.judge]):
             if (task := item.conversation.task) is not None:
-                self._places[_beginning(item)].append(_Place(other, task, item.scores))
+                self._places[_beginning(item)].append(_Position(other, task, item.scores))
 
 
 def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Verdict
+from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Rejection
 from convogen.gates.config import gate_class, gates_schema, parameters, place_gate
 from convogen.gates.judge import JudgeGate
 from convogen.gates.pipeline import GateLine
@@ -14,7 +14,7 @@ __all__ = [
     "GateLine",
     "JudgeGate",
     "OrderedGate",
-    "Verdict",
+    "Rejection",
     "gate_class",
     "gates_schema",
     "parameters",

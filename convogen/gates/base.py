@@ -22,7 +22,7 @@ from convogen.prompts import Prompt, prompts_of
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Run
 
-__all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Verdict"]
+__all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Rejection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Rejection:
     """Why a conversation is rejected, in one line, and the value that decided it."""
 
     reason: str
@@ -96,7 +96,7 @@ class Gate(Keys, ABC):
         return None
 
     @abstractmethod
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         """Why a conversation is rejected; None where it passes.
 
         What a model gets wrong is a reason too: only `RunStopped` and `UserError` may leave it.
@@ -107,7 +107,7 @@ class Filter(ABC):
     """An ordered gate at work in one run."""
 
     @abstractmethod
-    def check(self, conversation: Conversation) -> Verdict | None:
+    def check(self, conversation: Conversation) -> Rejection | None:
         """Why a conversation is rejected, given all that were added; None where it passes."""
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Filter(ABC):
 class OrderedGate(Gate):
     """A gate that decides when a conversation is committed, after all other gates."""
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         """Nothing yet: the filter decides."""
         return None
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from convogen.errors import ModelFault
-from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
@@ -68,7 +68,7 @@ class Guard(Gate):
     def prompt_hashes(self) -> dict[str, Any]:
         return {"prompt": self.prompts["verdict"].hash}
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         said = _MARK.sub("", transcript(candidate.conversation.turns))
         asked = self.prompts["verdict"].render(transcript=said, categories=self.categories)
         text = ""
@@ -77,10 +77,10 @@ class Guard(Gate):
                 answer = await session.ask(ROLE, asked, choices=("safe", "unsafe"))
                 text = answer.text
                 if (codes := read_verdict(text)) is not None:
-                    return Verdict(f"unsafe: {self._named(codes)}", codes) if codes else None
+                    return Rejection(f"unsafe: {self._named(codes)}", codes) if codes else None
         except ModelFault as fault:
-            return Verdict(f"{fault.kind}: {fault}")
-        return Verdict(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
+            return Rejection(f"{fault.kind}: {fault}")
+        return Rejection(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
 
     def _named(self, codes: str) -> str:
         """The categories' names, a code itself where it is none of them."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from convogen.errors import ExperimentError
-from convogen.gates.base import Candidate, Gate, Verdict
-from convogen.judges.base import Judge, Judged
+from convogen.gates.base import Candidate, Gate, Rejection
+from convogen.judges.base import Judge, JudgeInput
 from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.plugins import registry
@@ -40,7 +40,7 @@ class JudgeGate(Gate):
         if not registry.known("judges", name):
             raise ValueError(f"must be one of {', '.join(registry.names('judges'))}")
         judge: type[Judge] = registry.load("judges", name)
-        if judge.needs == "beside":
+        if judge.needs == "reference":
             raise ValueError(f"{name} compares two dialogues; a gate has but one")
         needed = [key for key, field in judge.model_fields.items() if field.is_required()]
         if needed:
@@ -74,7 +74,7 @@ class JudgeGate(Gate):
             )
         return None
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         conversation, experience = candidate.conversation, candidate.experience
         if self.judging.needs == "experience" and experience is None:
             raise ExperimentError(
@@ -88,12 +88,12 @@ class JudgeGate(Gate):
             )
         values: list[float] = []
         for aspect in self.aspects:
-            judged = Judged(conversation, experience)
+            judged = JudgeInput(conversation, experience)
             score = await self.judging.judge(session, judged, aspect)
             if score.value is None:
-                return Verdict(f"no score of {aspect}: {score.reason}")
+                return Rejection(f"no score of {aspect}: {score.reason}")
             values.append(score.value)
         if (value := mean(values)) >= self.min_score:
             return None
         about = ", ".join(self.aspects)
-        return Verdict(f"score {value:.2f} of {about}, below {self.min_score:g}", round(value, 4))
+        return Rejection(f"score {value:.2f} of {about}, below {self.min_score:g}", round(value, 4))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.models.traffic.session import Session
 
 __all__ = ["MinTurns"]
@@ -24,8 +24,8 @@ class MinTurns(Gate):
             return None
         return f"turns: {self.turns} are asked for, and a conversation has {most_turns} at most"
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         found = len(candidate.conversation.turns)
         if found >= self.turns:
             return None
-        return Verdict(f"{found} turns, fewer than {self.turns}", found)
+        return Rejection(f"{found} turns, fewer than {self.turns}", found)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from convogen.gates.base import Filter, OrderedGate, Verdict
+from convogen.gates.base import Filter, OrderedGate, Rejection
 from convogen.jsonl import rows_of_task
 from convogen.records import Conversation
 from convogen.storage.run_folder import Run
@@ -50,7 +50,7 @@ class _Earlier(Filter):
         self._path = run.folder / "conversations.jsonl"
         self._index = NearCopyIndex(threshold)
 
-    def check(self, conversation: Conversation) -> Verdict | None:
+    def check(self, conversation: Conversation) -> Rejection | None:
         from rapidfuzz import fuzz
 
         words = _words([turn.text for turn in conversation.turns])
@@ -66,7 +66,7 @@ class _Earlier(Filter):
                 best, like = similarity, row["id"]
         if best < self._threshold:
             return None
-        return Verdict(f"similarity {best:.3f} to {like}", round(best, 4))
+        return Rejection(f"similarity {best:.3f} to {like}", round(best, 4))
 
     def add(self, conversation: Conversation) -> None:
         words = _words([turn.text for turn in conversation.turns])

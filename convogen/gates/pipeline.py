@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from convogen.gates.base import Candidate, Gate, OrderedGate, Verdict
+from convogen.gates.base import Candidate, Gate, OrderedGate, Rejection
 from convogen.models.base import encodable
 from convogen.models.traffic.session import Session
 from convogen.records import Conversation, Rejected
@@ -62,7 +62,7 @@ class GateLine:
             one.add(conversation)
 
 
-def _reject(outcome: Outcome, conversation: Conversation, gate: str, verdict: Verdict) -> Outcome:
+def _reject(outcome: Outcome, conversation: Conversation, gate: str, verdict: Rejection) -> Outcome:
     rejected = Rejected(
         id=conversation.id,
         task=conversation.task or 0,

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from convogen.errors import ExperimentError
-from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.models.traffic.session import Session
 
 __all__ = ["Rule"]
@@ -67,7 +67,7 @@ class Rule(Gate):
             text = self.rule
         return {"source": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         given = (candidate.conversation, candidate.experience)[: self._arguments]
         where = f"gates: rule {self.rule}: conversation {candidate.conversation.id}"
         try:
@@ -79,7 +79,7 @@ class Rule(Gate):
         if found is not None and not isinstance(found, str):
             kind = type(found).__name__
             raise ExperimentError(f"{where}: must return a reason (text) or None (found {kind})")
-        return None if found is None else Verdict(found)
+        return None if found is None else Rejection(found)
 
 
 def _said(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from anyascii import anyascii
 from pydantic import Field
 
 from convogen.errors import SourceError
-from convogen.gates.base import Candidate, Gate, Verdict
+from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.inputs.text_file import read_text
 from convogen.models.traffic.session import Session
 
@@ -60,10 +60,10 @@ class Safety(Gate):
         text = "\n".join(sorted(self.word_list.entries))
         return {"list": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         for nth, turn in enumerate(candidate.conversation.turns, 1):
             if (entry := self.word_list.find(turn.text)) is not None:
-                return Verdict(f"turn {nth}, {turn.speaker}: {entry!r} of the word list", entry)
+                return Rejection(f"turn {nth}, {turn.speaker}: {entry!r} of the word list", entry)
         return None
 
 

@@ -27,7 +27,7 @@ from convogen.generation.structured_output import (
 )
 from convogen.generation.variations import Variation
 from convogen.models.base import Message
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.text.lengths import Words
@@ -87,13 +87,13 @@ class ExperienceGenerator:
             variation=variation,
         )
 
-        def take(draft: Any, answer: Answer) -> Experience:
+        def parse(draft: Any, answer: SessionReply) -> Experience:
             personas = _invented(draft)
             _refuse_names([persona.name for persona in personas], shots)
             return _experience(draft, personas, answer, shots)
 
         model = _draft_model(n, _starter_length(starter_words))
-        return await self._ask(session, messages, model, take, starter_words)
+        return await self._ask(session, messages, model, parse, starter_words)
 
     async def match(
         self,
@@ -111,24 +111,24 @@ class ExperienceGenerator:
         messages = encounter_messages(self._prompt, people, shots, starter_words, variation)
         unnamed = _unnamed(people)
 
-        def take(draft: Any, answer: Answer) -> Experience:
+        def parse(draft: Any, answer: SessionReply) -> Experience:
             _refuse_names(getattr(draft, "names", []), shots)
             return _experience(draft, _named(people, draft), answer, shots)
 
         model = _encounter_model(unnamed, _starter_length(starter_words))
-        return await self._ask(session, messages, model, take, starter_words)
+        return await self._ask(session, messages, model, parse, starter_words)
 
     async def _ask(
         self,
         session: Session,
         messages: list[Message],
         model: type[StructuredReply],
-        take: Callable[[Any, Answer], Experience],
+        parse: Callable[[Any, SessionReply], Experience],
         starter_words: int | None,
     ) -> Experience:
-        """Ask until `take` makes an experience of a reply; its starter is fitted to the words."""
+        """Ask until `parse` makes an experience of a reply; its starter is fitted to the words."""
         experience, reasks = await ask_draft(
-            session, "generator", messages, model, take, self._reasks, "experience_invalid"
+            session, "generator", messages, model, parse, self._reasks, "experience_invalid"
         )
         return _fitted(experience.model_copy(update={"reasks": reasks}), starter_words)
 
@@ -201,7 +201,7 @@ def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
 
 
 def _experience(
-    draft: Any, personas: list[Persona], answer: Answer, shots: Sequence[Experience]
+    draft: Any, personas: list[Persona], answer: SessionReply, shots: Sequence[Experience]
 ) -> Experience:
     """Return the experience of a draft; raises `UnusableReply` if it cannot be played.
 

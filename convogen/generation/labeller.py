@@ -17,7 +17,7 @@ from typing import Any
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
 from convogen.models.base import Message, Sampling, printable
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Label
 from convogen.text.lengths import lacks_end
@@ -219,7 +219,7 @@ def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
     return prompt.render(complaint=complaints[-1] if complaints else None)
 
 
-def _summary(answer: Answer) -> str:
+def _summary(answer: SessionReply) -> str:
     """The first paragraph of a reply, without what models put around it."""
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
@@ -228,7 +228,7 @@ def _summary(answer: Answer) -> str:
     return whole_sentences(text) if answer.cut_off else text
 
 
-def _is_cut(answer: Answer, summary: str) -> bool:
+def _is_cut(answer: SessionReply, summary: str) -> bool:
     """Return True if a reply ended for its length within the summary, before its first sentence."""
     only_paragraph = "\n\n" not in answer.text.strip()
     return answer.cut_off and only_paragraph and lacks_end(summary)
@@ -261,7 +261,7 @@ def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     }
 
 
-def _label(value: Any, check: str, answer: Answer, reasks: list[str]) -> Label:
+def _label(value: Any, check: str, answer: SessionReply, reasks: list[str]) -> Label:
     return Label(
         value=value,
         check=check,

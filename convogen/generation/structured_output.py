@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
 from convogen.models.base import Message, printable
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.text.lengths import BoundedText, cut_texts
 from convogen.text.objects import NoObject, find_object, is_blank_loop
 from convogen.text.speakers import tidy_name, without_titles
@@ -90,25 +90,25 @@ async def ask_draft(
     role: str,
     messages: Sequence[Message],
     model: type[D],
-    take: Callable[[D, Answer], T],
+    parse: Callable[[D, SessionReply], T],
     reasks: int,
     kind: str,
 ) -> tuple[T, list[str]]:
-    """Ask until `take` makes something of a draft; it raises `UnusableReply` if it cannot.
+    """Ask until `parse` makes something of a draft; it raises `UnusableReply` if it cannot.
 
     Returns:
-        What `take` made, and the kinds of fault of the replies before, in their order.
+        What `parse` made, and the kinds of fault of the replies before, in their order.
 
     Raises:
         ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used; of kind `blank_loop`
             as soon as two of them were white space up to their limit.
     """
     asking, complaint, kinds = list(messages), "", list[str]()
-    answer: Answer | None = None
+    answer: SessionReply | None = None
     for _ in range(1 + reasks):
         answer = await session.ask(role, asking, schema=schema_of(model))
         try:
-            return take(read_draft(answer, model), answer), kinds
+            return parse(read_draft(answer, model), answer), kinds
         except UnusableReply as fault:
             complaint = str(fault)
             kinds.append(fault.kind)
@@ -123,7 +123,7 @@ async def ask_draft(
     raise ModelFault(kind, complaint, answer.text)
 
 
-def _blank_loop(answer: Answer) -> ModelFault:
+def _blank_loop(answer: SessionReply) -> ModelFault:
     said = " ".join(answer.text.split())[:200]
     message = (
         f"{MOST_BLANK_LOOPS} replies were white space up to their limit of tokens, as models write "
@@ -132,7 +132,7 @@ def _blank_loop(answer: Answer) -> ModelFault:
     return ModelFault(BLANK_LOOP, message, f"{said} […{len(answer.text):,} characters]")
 
 
-def read_draft(answer: Answer, model: type[D]) -> D:
+def read_draft(answer: SessionReply, model: type[D]) -> D:
     """Return the draft in a reply; raises `UnusableReply` saying what is wrong with it."""
     draft, cut = parse_draft(answer, model)
     if cut:
@@ -141,7 +141,7 @@ def read_draft(answer: Answer, model: type[D]) -> D:
     return draft
 
 
-def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
+def parse_draft(answer: SessionReply, model: type[D]) -> tuple[D, list[BoundedText]]:
     """Return the draft in a reply and those of its texts that were cut off.
 
     Raises:
@@ -159,7 +159,7 @@ def parse_draft(answer: Answer, model: type[D]) -> tuple[D, list[BoundedText]]:
     return draft, cut_texts(data, schema_of(model), answer.finish_reason)
 
 
-def read_object(answer: Answer, keys: Collection[str]) -> dict[str, Any]:
+def read_object(answer: SessionReply, keys: Collection[str]) -> dict[str, Any]:
     """Return the JSON object in a reply that should have these keys.
 
     Raises:

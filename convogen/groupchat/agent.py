@@ -16,7 +16,7 @@ from convogen.errors import ModelFault
 from convogen.generation.example_experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, ModelReply, Sampling
-from convogen.models.traffic.session import Answer
+from convogen.models.traffic.session import SessionReply
 from convogen.records import Persona, Turn
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import (
@@ -50,7 +50,7 @@ class _Attempt:
     words: int | None = None
     off: int = 0
     likelihood: float = 0.0
-    taken: tuple[Answer, Utterance] | None = None
+    taken: tuple[SessionReply, Utterance] | None = None
 
     def rank(self) -> tuple[int, float]:
         """Return a key that sorts better attempts first: no fault, then usable despite it."""
@@ -150,7 +150,7 @@ class PersonaAgent(BaseChatAgent):
         return [self._attempt(reply, target, note) for reply in replies]
 
     def _attempt(
-        self, reply: Answer | ModelFault, target: int | None, note: str | None
+        self, reply: SessionReply | ModelFault, target: int | None, note: str | None
     ) -> _Attempt:
         if isinstance(reply, ModelFault):
             return _Attempt(reply.kind)
@@ -168,7 +168,7 @@ class PersonaAgent(BaseChatAgent):
             return {}
         return {"sampling": Sampling(max_tokens=4 * target + 24)}
 
-    def _read(self, answer: Answer, target: int | None, note: str | None) -> Utterance:
+    def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
         """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
         chat = self._chat
         scene = Scene(

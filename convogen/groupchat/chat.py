@@ -19,7 +19,7 @@ from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
 from convogen.models.base import Message
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Experience, Selection, Turn
 from convogen.text.speakers import agent_keys
@@ -167,7 +167,7 @@ class Chat:
         """Words that the next turn should have; None if no length is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
-    async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> Answer:
+    async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> SessionReply:
         """Ask a model; `stop` ends the wait."""
         (answer,) = await self.ask_several(1, role, messages, **more)
         if isinstance(answer, ModelFault):
@@ -176,7 +176,7 @@ class Chat:
 
     async def ask_several(
         self, n: int, role: str, messages: Sequence[Message], **more: Any
-    ) -> list[Answer | ModelFault]:
+    ) -> list[SessionReply | ModelFault]:
         """Ask a model for `n` replies at once; a fault stands where one was not answered."""
         asks = (self.session.ask(role, messages, **more) for _ in range(n))
         self.asking = asyncio.gather(*asks, return_exceptions=True)
@@ -184,7 +184,7 @@ class Chat:
         for one in found:
             if isinstance(one, BaseException) and not isinstance(one, ModelFault):
                 raise one
-        return cast("list[Answer | ModelFault]", found)
+        return cast("list[SessionReply | ModelFault]", found)
 
     def stop(self) -> None:
         """Bring the chat to its end now."""

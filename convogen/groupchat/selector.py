@@ -19,7 +19,7 @@ from autogen_core.models import (
 from pydantic import BaseModel
 
 from convogen.errors import ModelFault
-from convogen.models.traffic.session import Answer
+from convogen.models.traffic.session import SessionReply
 from convogen.records import Selection
 from convogen.text.speakers import longest_silent, resolve_speaker, silence
 from convogen.text.transcript import transcript
@@ -80,7 +80,7 @@ class Selector(ChatCompletionClient):
             transcript=transcript(chat.turns),
             candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
         )
-        answer: Answer | None = None
+        answer: SessionReply | None = None
         try:
             answer = await chat.ask("selector", prompt, choices=list(names.values()))
         except ModelFault as fault:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from convogen.judges.base import Judge, Judged
+from convogen.judges.base import Judge, JudgeInput
 
-__all__ = ["Judge", "Judged"]
+__all__ = ["Judge", "JudgeInput"]

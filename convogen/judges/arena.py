@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from convogen.judges.base import Judged
+from convogen.judges.base import JudgeInput
 from convogen.judges.human_likeness import Choice, Paired, drawn_place
 
 __all__ = ["Arena"]
@@ -28,10 +28,10 @@ class Arena(Paired):
 
     order_seed: int = Field(default=0, description="what the order is drawn with")
 
-    def place(self, judged: Judged) -> Literal[1, 2]:
+    def place(self, judged: JudgeInput) -> Literal[1, 2]:
         return drawn_place(self.order_seed, judged.conversation.id)
 
-    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+    def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
         place = self.place(judged)
         choice = verdict.choice if place == 1 else _OTHER[verdict.choice]
         return {"value": _POINTS[choice], "choice": choice, "place": place}

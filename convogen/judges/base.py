@@ -25,7 +25,7 @@ from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import Conversation, Experience, Score, Turn
 
-__all__ = ["ROLE", "Judge", "Judged", "excerpt", "fault_reason"]
+__all__ = ["ROLE", "Judge", "JudgeInput", "excerpt", "fault_reason"]
 
 ROLE = "judge"
 """The role of a judge's model, in the ledger too."""
@@ -34,7 +34,7 @@ _EXCERPT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgeInput:
     """A conversation with the experience it grew out of, or the dialogue to compare it with.
 
     `beside` has the turns of the other dialogue on the same seed; empty where there is none.
@@ -58,8 +58,8 @@ class Judge(Keys, ABC):
     sampling: ClassVar[Sampling]
     """How replies are drawn where the model's own settings and the steps' leave it open."""
 
-    needs: ClassVar[Literal["experience", "beside"] | None] = None
-    """What of `Judged` it cannot do without, besides the conversation."""
+    needs: ClassVar[Literal["experience", "reference"] | None] = None
+    """What of `JudgeInput` it cannot do without, besides the conversation."""
 
     role: str = Field(default=ROLE, exclude=True, description="the role its calls are made under")
     own_prompts: Mapping[str, str] = Field(
@@ -107,7 +107,7 @@ class Judge(Keys, ABC):
         return None
 
     @abstractmethod
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         """Score one aspect; what the model gets wrong is a score of None with the reason.
 
         Only `RunStopped` and `UserError` may leave it: they stop the judging, and the score is

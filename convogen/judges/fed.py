@@ -27,7 +27,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.errors import ModelFault
-from convogen.judges.base import ROLE, Judge, Judged, fault_reason
+from convogen.judges.base import ROLE, Judge, JudgeInput, fault_reason
 from convogen.models.backends.likelihood import Likelihood, Likelihoods, read_likelihoods
 from convogen.models.base import ChatModel, Message, Sampling
 from convogen.models.opening import check_likelihoods, open_likelihoods
@@ -120,7 +120,7 @@ class Fed(Judge):
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.follow_ups)
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         said = self.follow_ups[aspect]
         before, label = self._dialogue(judged.conversation)

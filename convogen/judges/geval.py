@@ -21,10 +21,10 @@ from pydantic import Field, field_validator
 
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
-from convogen.judges.base import Judge, Judged, excerpt, fault_reason
+from convogen.judges.base import Judge, JudgeInput, excerpt, fault_reason
 from convogen.judges.score_reading import Found, Scale, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.records import Experience, Score
 from convogen.text.lengths import lacks_end, trimmed
 from convogen.text.transcript import transcript
@@ -94,7 +94,7 @@ class ScaleJudge(Judge):
             answers.append(await self._ask_score(session, asked))
         return self._average(answers, told)
 
-    def _average(self, answers: Sequence[Answer], told: Score) -> Score:
+    def _average(self, answers: Sequence[SessionReply], told: Score) -> Score:
         read = [find_score(answer.text, self.scale) for answer in answers]
         scores = [one.score for one in read if isinstance(one, Found)]
         if not scores:
@@ -105,7 +105,7 @@ class ScaleJudge(Judge):
         left_out = f"{len(answers) - len(scores)} of {len(answers)} replies named no score"
         return scored.model_copy(update={"reason": left_out})
 
-    async def _ask_score(self, session: Session, asked: Sequence[Message]) -> Answer:
+    async def _ask_score(self, session: Session, asked: Sequence[Message]) -> SessionReply:
         low, high = self.scale
         return await session.ask(
             self.role,
@@ -125,7 +125,7 @@ class GEval(ScaleJudge):
 
     name: ClassVar[str] = "geval"
     prompt_names: ClassVar[tuple[str, ...]] = ("explain", "score")
-    needs: ClassVar[Literal["experience", "beside"] | None] = "experience"
+    needs: ClassVar[Literal["experience", "reference"] | None] = "experience"
 
     questions_generated: dict[str, str] = Field(
         default=GENERATED, min_length=1, description="aspects where all personas are cards"
@@ -146,7 +146,7 @@ class GEval(ScaleJudge):
     def all_aspects(self) -> tuple[str, ...]:
         return tuple({**self.questions_generated, **self.questions_sampled})
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         question = self.questions(judged.experience)[aspect]
         assert judged.experience is not None, "the judge needs one"

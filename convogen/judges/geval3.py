@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from convogen.errors import ModelFault
-from convogen.judges.base import Judged, fault_reason
+from convogen.judges.base import JudgeInput, fault_reason
 from convogen.judges.geval import ScaleJudge
 from convogen.judges.score_reading import Scale
 from convogen.models.traffic.session import Session
@@ -60,7 +60,7 @@ class GEval3(ScaleJudge):
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
         return tuple(self.questions)
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         low, high = self.scale
         asked = self.prompts["score"].render(

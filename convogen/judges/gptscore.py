@@ -18,10 +18,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from convogen.errors import ModelFault
-from convogen.judges.base import Judge, Judged, excerpt, fault_reason
+from convogen.judges.base import Judge, JudgeInput, excerpt, fault_reason
 from convogen.judges.score_reading import token_at
 from convogen.models.base import Message, ModelReply, Sampling
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.records import Experience, Score
 from convogen.text.transcript import transcript
 
@@ -68,7 +68,7 @@ class GPTScore(Judge):
     def highest(self) -> float:
         return 1.0
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         asked = self.prompts["ask"].render(
             transcript=transcript(judged.conversation.turns), aspect=self.questions[aspect]
@@ -86,7 +86,7 @@ class GPTScore(Judge):
             return empty.model_copy(update={"reason": fault_reason(fault)})
         return empty.model_copy(update=_average(answers))
 
-    async def _ask(self, session: Session, asked: Sequence[Message]) -> Answer:
+    async def _ask(self, session: Session, asked: Sequence[Message]) -> SessionReply:
         return await session.ask(
             self.role, asked, top_logprobs=TOP_LOGPROBS, choices=ANSWERS, sampling=self.sampling
         )

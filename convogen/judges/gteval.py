@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from convogen.judges.base import Judged
+from convogen.judges.base import JudgeInput
 from convogen.judges.human_likeness import Choice, Paired, drawn_place
 
 __all__ = ["GTEval"]
@@ -33,12 +33,12 @@ class GTEval(Paired):
     )
     order_seed: int = Field(default=0, description="what the order is drawn with")
 
-    def place(self, judged: Judged) -> Literal[1, 2]:
+    def place(self, judged: JudgeInput) -> Literal[1, 2]:
         if self.order == "fixed":
             return 2
         return drawn_place(self.order_seed, judged.conversation.id)
 
-    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+    def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
         place, choice = self.place(judged), verdict.choice
         if place == 1:
             choice = _OTHER.get(choice, choice)

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
-from convogen.judges.base import Judge, Judged, excerpt, fault_reason
+from convogen.judges.base import Judge, JudgeInput, excerpt, fault_reason
 from convogen.models.base import Message, Sampling, printable
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.records import Experience, Score, Turn
 from convogen.text.lengths import BoundedText, Words, is_cut, lacks_end, trimmed
 from convogen.text.objects import NoObject, find_object
@@ -97,19 +97,19 @@ class TuringJudge(Judge):
         return (self.aspect,)
 
     @abstractmethod
-    def shown(self, judged: Judged, longest: int) -> list[Message]:
+    def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
         """The question, no utterance longer than `longest` characters."""
 
     @abstractmethod
-    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+    def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
         """The fields of the score that follow from a verdict."""
 
-    def indices(self, judged: Judged) -> list[int]:
+    def indices(self, judged: JudgeInput) -> list[int]:
         """The utterances that a choice may rest on; none where the protocol asks for none."""
         del judged
         return []
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
         longest, told = self.utterance_chars, {}
         for _ in range(_SHORTER):
@@ -163,13 +163,13 @@ class TuringJudge(Judge):
 class Paired(TuringJudge):
     """Base of the judges that are shown two dialogues on one seed."""
 
-    needs: ClassVar[Literal["experience", "beside"] | None] = "beside"
+    needs: ClassVar[Literal["experience", "reference"] | None] = "reference"
 
-    def place(self, judged: Judged) -> Literal[1, 2]:
+    def place(self, judged: JudgeInput) -> Literal[1, 2]:
         """Where the judged dialogue is shown."""
         raise NotImplementedError
 
-    def shown(self, judged: Judged, longest: int) -> list[Message]:
+    def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
         both = [judged.beside, judged.conversation.turns]
         if self.place(judged) == 1:
             both.reverse()
@@ -265,14 +265,14 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
     return Choice(choice, index, reason)
 
 
-def _closed(answer: Answer) -> str:
+def _closed(answer: SessionReply) -> str:
     """Return a reply, its object closed if it ended for its length within the last text."""
     text = answer.text
     cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text
 
 
-def _reason_is_cut(verdict: Choice, answer: Answer) -> bool:
+def _reason_is_cut(verdict: Choice, answer: SessionReply) -> bool:
     at_its_bound = is_cut(verdict.reason, REASON.max_chars)
     return at_its_bound or (answer.cut_off and lacks_end(verdict.reason))
 

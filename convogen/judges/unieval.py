@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from convogen.judges.base import Judged
+from convogen.judges.base import JudgeInput
 from convogen.judges.human_likeness import REASON, Choice, TuringJudge, in_question, numbered
 from convogen.models.base import Message
 
@@ -22,10 +22,10 @@ class UniEval(TuringJudge):
     choices: ClassVar[tuple[str, ...]] = ("Yes", "No")
     aspect: ClassVar[str] = "human_like"
 
-    def indices(self, judged: Judged) -> list[int]:
+    def indices(self, judged: JudgeInput) -> list[int]:
         return in_question(judged.conversation.turns)
 
-    def shown(self, judged: Judged, longest: int) -> list[Message]:
+    def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
         turns = judged.conversation.turns
         numbers = ", ".join(map(str, in_question(turns)))
         return self.prompts["verdict"].render(
@@ -35,6 +35,6 @@ class UniEval(TuringJudge):
             reason_first=self.reason_first,
         )
 
-    def scored(self, judged: Judged, verdict: Choice) -> dict[str, Any]:
+    def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
         passed = verdict.choice == "No"
         return {"value": float(passed), "choice": verdict.choice, "index": verdict.index}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from convogen.errors import ModelFault
 from convogen.models.base import Message, Sampling
 from convogen.models.overflow import read_overflow
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 
 __all__ = ["LEAST_REPLY", "ContextWindow", "Fitted"]
 
@@ -42,7 +42,7 @@ class Fitted(NamedTuple):
     `capped_at` is the lowered cap on the reply, in tokens; `left_out` counts exchanges.
     """
 
-    answer: Answer
+    answer: SessionReply
     capped_at: int | None = None
     left_out: int | None = None
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 from command_line import convogen
-from endpoint_server import Answer, Asked, EndpointServer, Reset, Silence, converse, refuse, say
+from endpoint_server import (
+    Answer,
+    Asked,
+    EndpointServer,
+    Reset,
+    Silence,
+    converse,
+    refuse,
+    say,
+)
 from virtual_time import run_virtually
 
 from convogen import Experiment, Run, load_run, run

@@ -29,7 +29,7 @@ from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
-from convogen.models.traffic.session import Answer
+from convogen.models.traffic.session import SessionReply
 from convogen.records import Usage
 from convogen.text.lengths import Words, bounded_texts
 
@@ -52,9 +52,9 @@ def scene(place: str = "a kitchen", *texts: str) -> str:
     return json.dumps({"place": place, "lines": lines})
 
 
-def answer(text: str, finish_reason: str = "stop") -> Answer:
+def answer(text: str, finish_reason: str = "stop") -> SessionReply:
     reply = ModelReply(text, Usage(), finish_reason)
-    return Answer(text, Usage(), finish_reason, "h", "m", reply)
+    return SessionReply(text, Usage(), finish_reason, "h", "m", reply)
 
 
 def filled(request: Request) -> str:

@@ -15,7 +15,7 @@ from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.dialogueforge.lengths import turn_lengths
 from convogen.methods.dialogueforge.summary import summarize
 from convogen.models.base import Message, Sampling
-from convogen.models.traffic.session import Answer
+from convogen.models.traffic.session import SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
@@ -238,7 +238,9 @@ class _Dialogue:
             return None
         return Sampling(max_tokens=4 * target + 80)
 
-    def _said(self, answer: Answer, speaker: str, target: int | None) -> tuple[Utterance, bool]:
+    def _said(
+        self, answer: SessionReply, speaker: str, target: int | None
+    ) -> tuple[Utterance, bool]:
         """Return the utterance in an answer, and whether the inquirer ends the dialogue with it.
 
         Of an utterance that is to have a length the whole sentences count that come nearest.

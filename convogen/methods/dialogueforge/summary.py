@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from convogen.corpora.seeds import INQUIRER, Seed
 from convogen.errors import ModelFault
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
@@ -58,7 +58,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
     raise ModelFault("summary_invalid", f"no summary of the task: {objection}", found)
 
 
-def _uncut(answer: Answer) -> str:
+def _uncut(answer: SessionReply) -> str:
     """A reply, one that was cut off in whole sentences."""
     text = answer.text.strip()
     return whole_sentences(text) if answer.cut_off else text

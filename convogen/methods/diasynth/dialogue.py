@@ -15,7 +15,7 @@ from convogen.generation.structured_output import StructuredReply, UnusableReply
 from convogen.methods.diasynth.examples import Example, shown
 from convogen.methods.diasynth.settling import CHARACTERISTICS, Settled, settled_fields
 from convogen.methods.diasynth.settling import WORDS as SETTLED_WORDS
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
 from convogen.text.lengths import Words
@@ -56,7 +56,7 @@ class Written:
     turns: list[Turn]
     ended: str
     repairs: list[str]
-    answer: Answer
+    answer: SessionReply
     reasks: list[str] = field(default_factory=list[str])
     n_turns: int | None = None
 
@@ -103,12 +103,12 @@ class Writer:
         )
         copied = [text for example in examples for _, text in example.turns]
 
-        def take(draft: StructuredReply, answer: Answer) -> Written:
+        def parse(draft: StructuredReply, answer: SessionReply) -> Written:
             return _written(draft, answer, names, asked, copied)
 
         model = _draft_model(names, asked, self._reasoning, opening)
         written, reasks = await ask_draft(
-            session, "writer", messages, model, take, self._reasks, "dialogue_invalid"
+            session, "writer", messages, model, parse, self._reasks, "dialogue_invalid"
         )
         return replace(written, reasks=reasks)
 
@@ -142,7 +142,11 @@ def _draft_model(
 
 
 def _written(
-    draft: StructuredReply, answer: Answer, names: Sequence[str], asked: Asked, shown: Sequence[str]
+    draft: StructuredReply,
+    answer: SessionReply,
+    names: Sequence[str],
+    asked: Asked,
+    shown: Sequence[str],
 ) -> Written:
     """The dialogue of a draft; raises `UnusableReply` where it is none."""
     data = draft.model_dump(by_alias=True)
@@ -170,7 +174,7 @@ def _written(
 def _turn(
     line: Mapping[str, str],
     names: Sequence[str],
-    answer: Answer,
+    answer: SessionReply,
     opening: bool,
     earlier: Sequence[str],
 ) -> Turn:

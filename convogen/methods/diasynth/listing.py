@@ -22,7 +22,7 @@ from convogen.generation.structured_output import (
     parse_draft,
     schema_of,
 )
-from convogen.models.traffic.session import Answer, Session
+from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Record
 from convogen.text.lengths import Words
@@ -181,7 +181,9 @@ class Lister:
         return found, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
 
 
-def _entries(answer: Answer, model: type[StructuredReply], step: str) -> tuple[list[Any], int]:
+def _entries(
+    answer: SessionReply, model: type[StructuredReply], step: str
+) -> tuple[list[Any], int]:
     """Return the entries of a reply and how many were cut off, which are None.
 
     There are none if the reply cannot be read.

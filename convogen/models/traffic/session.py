@@ -29,13 +29,13 @@ from convogen.records import Usage
 if TYPE_CHECKING:
     from convogen.models.traffic.router import Traffic
 
-__all__ = ["Answer", "Session"]
+__all__ = ["Session", "SessionReply"]
 
 LOG = logging.getLogger("convogen.traffic")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SessionReply:
     """A reply, the request it answers by its hash, and the model that gave it."""
 
     text: str
@@ -84,7 +84,7 @@ class Session:
         choices: Sequence[str] = (),
         continuations: Sequence[str] = (),
         sampling: Sampling | None = None,
-    ) -> Answer:
+    ) -> SessionReply:
         """Ask a role's model; `sampling` goes over the role's own settings.
 
         Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
@@ -109,7 +109,7 @@ class Session:
             request = replace(request, sampling=seeded)
         reply = await self._answer(request, f"{request.hash}.{nth}")
         self.usage += reply.usage
-        return Answer(
+        return SessionReply(
             reply.text,
             reply.usage,
             reply.finish_reason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from convogen.extend import Candidate, Gate, ModelFault, Sampling, Session, Verdict
+from convogen.extend import Candidate, Gate, ModelFault, Rejection, Sampling, Session
 
 ROLE = "moderator"
 
@@ -16,7 +16,7 @@ class OnMotion(Gate):
     roles: ClassVar[dict[str, Sampling]] = {ROLE: Sampling(temperature=0.0, max_tokens=4)}
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
 
-    async def check(self, candidate: Candidate, session: Session) -> Verdict | None:
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
         """Reject what the model calls off its topic, and what it gives no verdict on."""
         conversation = candidate.conversation
         motion = conversation.context.get("topic")
@@ -26,6 +26,6 @@ class OnMotion(Gate):
         try:
             answer = await session.ask(ROLE, messages, choices=("on", "off"))
         except ModelFault as fault:
-            return Verdict(f"{fault.kind}: {fault}")
+            return Rejection(f"{fault.kind}: {fault}")
         said = answer.text.strip().casefold()
-        return None if said == "on" else Verdict(f"off its motion: {said[:80]!r}", said[:80])
+        return None if said == "on" else Rejection(f"off its motion: {said[:80]!r}", said[:80])

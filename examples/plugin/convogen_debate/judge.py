@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from convogen.extend import Experience, Judge, Judged, ModelFault, Sampling, Score, Session
+from convogen.extend import Experience, Judge, JudgeInput, ModelFault, Sampling, Score, Session
 
 SCORES = ("1", "2", "3", "4", "5")
 SIDES = {"first": 0, "second": 1}
@@ -22,7 +22,7 @@ class Persuasion(Judge):
         del experience
         return tuple(SIDES)
 
-    async def judge(self, session: Session, judged: Judged, aspect: str) -> Score:
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         """Ask for one digit; anything else is a score of None with the reply as the reason."""
         conversation = judged.conversation
         score = Score(conversation=conversation.id, judge=self.name, aspect=aspect)
