@@ -144,6 +144,7 @@ class Experience(Record):
     (None if nothing does) and `similarity` (0 to 1) how close it is to the nearest one it was
     compared with. `repairs` lists what was corrected in the model's reply, `reasks` why earlier
     replies were not used. `plan` has what its task found for others as well, in its method's form.
+    `language` is the BCP 47 tag of the language that was asked for; None if none was.
     """
 
     id: str
@@ -160,6 +161,7 @@ class Experience(Record):
     repairs: list[str] = []
     reasks: list[str] = []
     plan: list[dict[str, Any]] | None = None
+    language: str | None = None
     model: str | None = None
     usage: Usage | None = None
 
@@ -234,7 +236,8 @@ class Conversation(Record):
     broke it off, such as `refusal` or `echo`; `refused` then has the faults of all attempts at the
     turn that is missing. `context` holds what it is grounded in (topic,
     situation, relations) or a foreign corpus' own labels. `labelled` has the labels that a model
-    gave, by kind. `usage` is the total over the conversation's own calls.
+    gave, by kind. `usage` is the total over the conversation's own calls. `language` is the BCP 47
+    tag of the language that was asked for, or that a corpus states; None if unknown.
     """
 
     id: str
@@ -243,6 +246,7 @@ class Conversation(Record):
     experience: str | None = None
     participants: list[str] = []
     context: dict[str, Any] = {}
+    language: str | None = None
     turns: list[Turn]
     labelled: dict[str, Label] | None = None
     ended: str | None = None
