@@ -132,7 +132,7 @@ def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -
         "judges": [one.judge for one in judged],
         "pairs": pairs,
         "fleiss_kappa": _told(fleiss_kappa, *columns),
-        "krippendorff_alpha": _told(krippendorff_alpha, *columns),
+        "krippendorff_alpha": _told(krippendorff_alpha, *columns, vectorized=False),
     }
 
 
@@ -146,8 +146,10 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
         raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
 
 
-def _told(statistic: Callable[..., Any], *columns: NDArray[np.int64]) -> dict[str, Any] | None:
-    found = statistic_interval(statistic, *columns)
+def _told(
+    statistic: Callable[..., Any], *columns: NDArray[np.int64], vectorized: bool = True
+) -> dict[str, Any] | None:
+    found = statistic_interval(statistic, *columns, vectorized=vectorized)
     return asdict(found) if found else None
 
 
