@@ -1,8 +1,9 @@
 """How far raters agree beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
-Ratings are numbers from 0, one per unit in the last axis; -1 stands for none given. Kappa is
-nominal and takes codes: whole numbers. Axes before the last are resamples, so that a bootstrap of
-kappa is one call. Alpha is `evalica`'s and takes one sample; its `Level` is that of the scale:
+Ratings are integers from 0, codes of categories, one per unit in the last axis; -1 stands for none
+given. Kappa is nominal; axes before the last are resamples, so that a bootstrap of it is one call.
+Alpha is `evalica`'s and takes one sample, of codes or of floats (nan: none given); its `Level` is
+that of the scale:
 
 - `nominal` for choices, which are the same or not;
 - `ordinal` for Likert ratings: two differ by how many of the ratings given lie between them;
@@ -65,12 +66,15 @@ def krippendorff_alpha(*raters: Ratings, level: Level = "nominal") -> float:
     """
     evalica: Any = import_module("evalica")
     pandas: Any = import_module("pandas")
-    ratings = np.array(raters, float)
-    ratings[ratings < 0] = np.nan
+    ratings = np.array([np.where(_given(one), one, np.nan) for one in raters], float)
     if not (np.isfinite(ratings).sum(axis=0) > 1).any():
         return np.nan
     found = evalica.alpha(pandas.DataFrame(ratings), level)
     return found.alpha if found.expected > 0 else np.nan
+
+
+def _given(ratings: Ratings) -> NDArray[np.bool_]:
+    return ratings >= 0 if np.issubdtype(ratings.dtype, np.integer) else ~np.isnan(ratings)
 
 
 def _votes(raters: tuple[Ratings, ...]) -> list[Any]:

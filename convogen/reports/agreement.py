@@ -35,6 +35,7 @@ __all__ = [
     "JudgeVerdicts",
     "agreements",
     "calibrations",
+    "judge_and_dialogues",
     "position_biases",
     "read_judgement",
     "self_preference",
@@ -85,12 +86,13 @@ def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
     if len(told) > 2:
         raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
     verdicts = load_verdicts(file, protocol)
-    judge, dialogues = _named(file)
+    judge, dialogues = judge_and_dialogues(file)
     judge = told[0] if told and told[0] else judge
     return JudgeVerdicts(judge, told[1] if len(told) == 2 else dialogues, verdicts, file)
 
 
-def _named(file: Path) -> tuple[str, str]:
+def judge_and_dialogues(file: Path) -> tuple[str, str]:
+    """Return who judged what, from the manifest of scores or from the path of the file."""
     manifest = scores_manifest(file)
     if manifest is not None:
         source: Any = manifest.get("source") or str(file.parent.parent)
