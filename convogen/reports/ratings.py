@@ -22,7 +22,7 @@ __all__ = ["Game", "bradley_terry", "ratings"]
 
 _PRIOR = 0.5
 _TOLERANCE = 1e-9
-_ITERATIONS = 10_000
+_ITERATIONS = 100_000
 
 Numbers = NDArray[np.float64]
 Game = tuple[int, int, float]
