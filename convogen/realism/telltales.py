@@ -155,7 +155,7 @@ def telling_turns(
         vectorizer, fitted, _ = family.vectors(train, test)
         ridge = learner("linear_model").Ridge(alpha=ALPHA, solver="sparse_cg", random_state=0)
         ridge.fit(fitted, targets[train])
-        for row in test:
+        for row in map(int, test):
             if not labels[row]:
                 continue
             turns = [
