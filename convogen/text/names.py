@@ -11,7 +11,7 @@ from anyascii import anyascii
 
 from convogen.text.language import Language, load_language
 
-__all__ = ["Cast", "called", "cast_of"]
+__all__ = ["Cast", "called", "cast_of", "name_forms"]
 
 _EDGES = re.compile(r"\A[^\w#]+|[^\w#]+\Z")
 _SPACES = re.compile(r"[\s_]+")
@@ -65,6 +65,12 @@ def called(name: str, lang: Language) -> str:
     return " ".join(core)
 
 
+@lru_cache(maxsize=4096)
+def name_forms(name: str, language: str = "en") -> frozenset[str]:
+    """Return all that a person may be called, each in the form that `called` gives."""
+    return _forms(name, load_language(language))
+
+
 def _forms(name: str, lang: Language) -> frozenset[str]:
     """Return all that a person may be called: first names, last names, a title alone."""
     titles, core = _split(_plain(name).split(), lang)
@@ -78,7 +84,11 @@ def _parts(words: Sequence[str], lang: Language) -> list[Sequence[str]]:
     """Return what a name begins with and what it ends with, except particles such as `van`."""
     parts = [words[:end] for end in range(1, len(words) + 1)]
     parts += [words[begin:] for begin in range(1, len(words))]
-    return [part for part in parts if not {_bare(word) for word in part} <= lang.particles]
+    return [
+        part
+        for part in parts
+        if len(part) == len(words) or not {_bare(word) for word in part} <= lang.particles
+    ]
 
 
 def _split(words: Sequence[str], lang: Language) -> tuple[list[str], list[str]]:

@@ -1,0 +1,210 @@
+"""To whom a turn is addressed and which earlier turn it replies to, inferred without a model.
+
+In this order: what the turn's author stated; whom it calls by name; the only other person; words
+for a group ("everyone", "you two"); the speaker of the turn that it replies to. A turn replies to
+the earlier one that scores best by nearness, by whether it was addressed to this speaker or asked
+this speaker something that is still open, by words in common, and by whose turn it was if somebody
+is named. That is a heuristic in the tradition of adjacency pairs (Sacks, Schegloff and Jefferson,
+1974), not a model; `tests/interaction/test_agreement.py` has its accuracy on labelled dialogues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from convogen.interaction.patterns import Patterns, load_patterns
+from convogen.interaction.utterances import MOST_NAMES, Utterance, named_in, names_of, read
+
+__all__ = ["Address", "Evidence", "addresses"]
+
+Evidence = Literal["stated", "named", "only", "group", "answers", "previous", "earlier", "opening"]
+
+LOOK_BACK = 6
+"""Turns before this one that it may reply to."""
+
+NEARNESS = (1.0, 0.55, 0.3, 0.15, 0.08, 0.04)
+ADDRESSED, OPEN_QUESTION, OPEN_TO_ALL, OVERLAP, NAMED = 0.4, 0.5, 0.6, 0.6, 1.2
+FADING = 0.75
+"""What is left of an address after each turn in between."""
+
+_LEAST_LETTERS = 4
+"""Letters of a word that counts as shared by two turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Whom a turn is for.
+
+    Attributes:
+        to: Names of the addressees; of everybody else if `everyone`.
+        everyone: Whether it is for the whole group.
+        reply_to: Index of the earlier turn it replies to; None if it opens something.
+        evidence: What tells: `stated` by its author, `named`, the `only` other person, words for a
+            `group`, `answers` an open question, replies to the `previous` or an `earlier` turn, or
+            is an `opening`.
+    """
+
+    to: tuple[str, ...]
+    everyone: bool
+    reply_to: int | None
+    evidence: Evidence
+
+
+def addresses(
+    speakers: Sequence[str],
+    texts: Sequence[str],
+    participants: Sequence[str] = (),
+    *,
+    stated: Sequence[str | None] = (),
+    patterns: Patterns | None = None,
+) -> list[Address]:
+    """Return the address of each turn.
+
+    Args:
+        speakers: Who says each turn.
+        texts: What is said, of the same length.
+        participants: Who takes part, those who never speak included.
+        stated: Each turn's addressee if its author said so, else None; empty if nobody did.
+        patterns: Those of the conversation's language; if None, names, questions and order alone
+            decide.
+    """
+    people = tuple(dict.fromkeys([*participants, *speakers]))
+    said = [read(text) for text in texts]
+    return infer(speakers, said, people, stated=stated, patterns=patterns)
+
+
+def infer(
+    speakers: Sequence[str],
+    said: Sequence[Utterance],
+    people: tuple[str, ...],
+    *,
+    stated: Sequence[str | None] = (),
+    patterns: Patterns | None = None,
+) -> list[Address]:
+    """Return the address of each turn, as `addresses` does, of turns that have been read."""
+    inference = _Inference(speakers, said, people, patterns)
+    for index in range(len(speakers)):
+        told = stated[index] if index < len(stated) else None
+        inference.found.append(inference.address(index, told))
+    return inference.found
+
+
+class _Inference:
+    """The turns of a conversation and what has been found about those before the current one."""
+
+    def __init__(
+        self,
+        speakers: Sequence[str],
+        said: Sequence[Utterance],
+        people: tuple[str, ...],
+        patterns: Patterns | None,
+    ) -> None:
+        self.speakers = speakers
+        self.said = said
+        self.people = people
+        self.patterns = patterns
+        self.found: list[Address] = []
+        known = patterns or load_patterns("en")
+        self.calls = known.calls if known else frozenset[str]()
+        self.names = names_of(people[:MOST_NAMES])
+        self.replied: list[set[str]] = []
+        self.content = [
+            frozenset(word for word in one.words if len(word) >= _LEAST_LETTERS) for one in said
+        ]
+
+    def address(self, index: int, stated: str | None) -> Address:
+        speaker = self.speakers[index]
+        others = tuple(name for name in self.people if name != speaker)
+        named = named_in(self.said[index], speaker, self.names, self.calls)
+        reply = self._reply(index, named.called)
+        self.replied.append(set())
+        if reply is not None:
+            self.replied[reply].add(speaker)
+        if stated is not None:
+            known = tuple(name for name in others if name == stated)
+            return Address(known or others, not known, reply, "stated")
+        if named.called:
+            everyone = len(named.called) == len(others) > 1
+            return Address(named.called, everyone, reply, "named")
+        if len(others) == 1:
+            return Address(others, everyone=False, reply_to=reply, evidence="only")
+        return self._grouped(index, others, reply) or self._by_reply(
+            index, others, reply, named.mentioned
+        )
+
+    def _grouped(self, index: int, others: tuple[str, ...], reply: int | None) -> Address | None:
+        if self.patterns is None:
+            return None
+        said = self.said[index]
+        if self.patterns.two.match(said.plain, said.words):
+            if len(others) == 2:
+                return Address(others, everyone=True, reply_to=reply, evidence="group")
+            last = dict.fromkeys(
+                name for name in reversed(self.speakers[:index]) if name in others
+            )
+            pair = tuple(last)[:2]
+            if len(pair) == 2:
+                return Address(pair, everyone=False, reply_to=reply, evidence="group")
+        if self._is_for_all(said):
+            return Address(others, everyone=True, reply_to=reply, evidence="group")
+        return None
+
+    def _by_reply(
+        self, index: int, others: tuple[str, ...], reply: int | None, mentioned: frozenset[str]
+    ) -> Address:
+        if reply is None:
+            return Address(others, everyone=True, reply_to=None, evidence="opening")
+        speaker, target = self.speakers[index], self.speakers[reply]
+        before = self.found[reply]
+        evidence: Evidence = "previous" if reply == index - 1 else "earlier"
+        if self.said[reply].asks and speaker in before.to:
+            evidence = "answers"
+        if target != speaker and target not in mentioned:
+            return Address((target,), everyone=False, reply_to=reply, evidence=evidence)
+        # One goes on speaking, or speaks of the other to whom the other was speaking.
+        to = tuple(name for name in before.to if name not in mentioned and name != speaker)
+        if before.everyone or not to:
+            return Address(others, everyone=True, reply_to=reply, evidence=evidence)
+        return Address(to, everyone=False, reply_to=reply, evidence=evidence)
+
+    def _is_for_all(self, said: Utterance) -> bool:
+        rules = self.patterns
+        if rules is None:
+            return False
+        return any(
+            one.match(said.plain, said.words)
+            for one in (rules.everyone, rules.suggests, rules.friction["topic_change"])
+        )
+
+    def _reply(self, index: int, named: tuple[str, ...]) -> int | None:
+        said = self.said[index]
+        rules = self.patterns
+        if index == 0:
+            return None
+        if not named and rules and rules.friction["topic_change"].match(said.plain, said.words):
+            return None
+        near = range(index - 1, max(-1, index - 1 - LOOK_BACK), -1)
+        others = [at for at in near if self.speakers[at] != self.speakers[index]]
+        if not others:
+            return None
+        return max(others, key=lambda at: (self._score(index, at, named), at))
+
+    def _score(self, index: int, earlier: int, named: tuple[str, ...]) -> float:
+        speaker, before = self.speakers[index], self.found[earlier]
+        score = NEARNESS[index - earlier - 1]
+        if speaker in before.to:
+            unanswered = speaker not in self.replied[earlier]
+            if before.everyone:
+                score += OPEN_TO_ALL if self.said[earlier].asks and unanswered else 0.0
+            elif unanswered:
+                asked = self.said[earlier].asks and not self.replied[earlier]
+                fading = FADING ** (index - earlier - 1)
+                score += fading * (ADDRESSED + (OPEN_QUESTION if asked else 0.0))
+        if content := self.content[index]:
+            shared = len(content & self.content[earlier]) / min(3, len(content))
+            score += OVERLAP * min(1.0, shared)
+        if self.speakers[earlier] in named:
+            score += NAMED
+        return score

@@ -1,0 +1,137 @@
+"""What a turn does that keeps a conversation from running smoothly, told by rules.
+
+The behaviours are those of conversation analysis: interruption and backchannel (Sacks, Schegloff
+and Jefferson, 1974), self-repair, repair requests and third-position repair of misunderstandings
+(Schegloff, Jefferson and Sacks, 1977), and what people do instead of what is expected of them:
+disagree, refuse, evade, say nothing, change the topic, complain, hedge, hesitate. Rules see the
+turn's words, the turn before it, and which turn it replies to; irony they do not see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from convogen.interaction.addressing import Address
+from convogen.interaction.patterns import BEHAVIOURS, Behaviour, Patterns
+from convogen.interaction.utterances import Utterance
+
+__all__ = ["friction"]
+
+_CUT_OFF = re.compile(r"[\w,'’]\s?(?:—|–|-{1,3})[\"'”’]*\Z")
+_ECHO_WORDS = 4
+
+
+def friction(
+    speakers: Sequence[str],
+    said: Sequence[Utterance],
+    found: Sequence[Address],
+    patterns: Patterns,
+) -> list[frozenset[Behaviour]]:
+    """Return the behaviours of each turn.
+
+    Args:
+        speakers: Who says each turn.
+        said: The turns.
+        found: Their addresses.
+        patterns: Those of the conversation's language.
+    """
+    return [
+        frozenset(
+            name for name in BEHAVIOURS if _does(name, index, speakers, said, found, patterns)
+        )
+        for index in range(len(said))
+    ]
+
+
+def _does(
+    name: Behaviour,
+    index: int,
+    speakers: Sequence[str],
+    said: Sequence[Utterance],
+    found: Sequence[Address],
+    patterns: Patterns,
+) -> bool:
+    turn, reply = said[index], found[index].reply_to
+    matches = patterns.friction[name].match(turn.plain, turn.words)
+    context = _CONTEXT.get(name)
+    if context is None:
+        return matches
+    before = said[index - 1] if index and speakers[index - 1] != speakers[index] else None
+    asked = said[reply] if reply is not None and said[reply].asks else None
+    if asked is not None and reply is not None and speakers[index] not in found[reply].to:
+        asked = None
+    replied = said[reply] if reply is not None else None
+    return context(matches, turn, _Context(before, replied, asked, patterns))
+
+
+class _Context:
+    """The turn just before by another speaker, the one replied to, and a question to this speaker."""
+
+    __slots__ = ("asked", "before", "patterns", "replied")
+
+    def __init__(
+        self,
+        before: Utterance | None,
+        replied: Utterance | None,
+        asked: Utterance | None,
+        patterns: Patterns,
+    ) -> None:
+        self.before = before
+        self.replied = replied
+        self.asked = asked
+        self.patterns = patterns
+
+
+def _interrupts(matches: bool, turn: Utterance, context: _Context) -> bool:
+    before = context.before
+    return matches or (before is not None and _CUT_OFF.search(before.text) is not None)
+
+
+def _disagrees(matches: bool, turn: Utterance, context: _Context) -> bool:
+    return matches and context.replied is not None
+
+
+def _requests_repair(matches: bool, turn: Utterance, context: _Context) -> bool:
+    return context.replied is not None and (matches or _echoes(turn, context.replied))
+
+
+def _echoes(turn: Utterance, replied: Utterance) -> bool:
+    """Return whether a short question takes up words of the turn that it replies to."""
+    if not turn.plain.endswith("?") or len(turn.tokens) > _ECHO_WORDS:
+        return False
+    content = [word for word in turn.tokens if len(word) > 2]
+    return bool(content) and content[0] in replied.words
+
+
+def _evades(matches: bool, turn: Utterance, context: _Context) -> bool:
+    return matches and context.asked is not None
+
+
+def _is_silent(matches: bool, turn: Utterance, context: _Context) -> bool:
+    return matches or (
+        context.asked is not None and context.patterns.minimal.search(turn.plain) is not None
+    )
+
+
+def _is_backchannel(matches: bool, turn: Utterance, context: _Context) -> bool:
+    return matches and context.asked is None and context.replied is not None
+
+
+def _refuses(matches: bool, turn: Utterance, context: _Context) -> bool:
+    if matches or context.asked is None:
+        return matches and context.replied is not None
+    patterns = context.patterns
+    declined = patterns.declines.search(turn.plain) is not None
+    return declined and patterns.requests.search(context.asked.plain) is not None
+
+
+_CONTEXT: dict[Behaviour, Callable[[bool, Utterance, _Context], bool]] = {
+    "interruption": _interrupts,
+    "disagreement": _disagrees,
+    "repair_request": _requests_repair,
+    "evasion": _evades,
+    "silence": _is_silent,
+    "backchannel": _is_backchannel,
+    "refusal": _refuses,
+}

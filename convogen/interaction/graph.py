@@ -1,0 +1,122 @@
+"""Who speaks to whom, as a weighted directed graph, and how turns pass between speakers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+
+from convogen.interaction.addressing import Address
+
+__all__ = ["Graph", "gini", "graph_of", "speaker_entropy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Turns from each speaker to each addressee; those to everyone are counted apart.
+
+    Attributes:
+        people: Who takes part.
+        weights: Turns by speaker and addressee; a turn to several people counts once for each.
+        to_everyone: Turns to the whole group.
+    """
+
+    people: tuple[str, ...]
+    weights: dict[tuple[str, str], int]
+    to_everyone: int
+
+    @property
+    def density(self) -> float | None:
+        """Share of the ordered pairs of people between whom a turn goes; None for one person."""
+        n = len(self.people)
+        return len(self.weights) / (n * (n - 1)) if n > 1 else None
+
+    @property
+    def degree(self) -> float | None:
+        """Mean number of different people whom somebody addresses; None for nobody."""
+        return len(self.weights) / len(self.people) if self.people else None
+
+    @property
+    def reciprocity(self) -> float | None:
+        """Share of the weight that is returned, 0 to 1; None without any.
+
+        The sum of min(w_ij, w_ji) over the sum of w_ij (Squartini, Picciolo, Ruzzenenti and
+        Garlaschelli, 2013, "Reciprocity of weighted networks").
+        """
+        total = sum(self.weights.values())
+        if not total:
+            return None
+        mutual = sum(min(w, self.weights.get((b, a), 0)) for (a, b), w in self.weights.items())
+        return mutual / total
+
+    @property
+    def out_centralisation(self) -> float | None:
+        """How far one person does all the addressing: 0 if all do as much, 1 if one does all."""
+        return self._centralisation(0)
+
+    @property
+    def in_centralisation(self) -> float | None:
+        """How far one person is the addressee of all turns."""
+        return self._centralisation(1)
+
+    def _centralisation(self, end: int) -> float | None:
+        """Return Freeman's centralisation of shares of weight; None for fewer than two people.
+
+        The sum of the differences from the largest share over its maximum, n - 1 (Freeman, 1978,
+        "Centrality in social networks", with strengths for degrees).
+        """
+        total, n = sum(self.weights.values()), len(self.people)
+        if not total or n < 2:
+            return None
+        strengths = Counter[str]()
+        for pair, weight in self.weights.items():
+            strengths[pair[end]] += weight
+        shares = [strengths[name] / total for name in self.people]
+        return sum(max(shares) - share for share in shares) / (n - 1)
+
+
+def graph_of(speakers: Sequence[str], found: Sequence[Address], people: Sequence[str]) -> Graph:
+    """Return the graph of a conversation's turns and their addresses."""
+    weights = Counter[tuple[str, str]]()
+    to_everyone = 0
+    for speaker, address in zip(speakers, found, strict=True):
+        if address.everyone and len(address.to) != 1:
+            to_everyone += 1
+        else:
+            weights.update((speaker, name) for name in address.to)
+    return Graph(tuple(people), dict(weights), to_everyone)
+
+
+def speaker_entropy(speakers: Sequence[str]) -> float | None:
+    """Return how open it is who speaks next: 0 in a round robin, 1 if all others are as likely.
+
+    The entropy of the next speaker given the current one over its maximum, log(n - 1), of changes
+    of speaker only. None for fewer than three speakers, of whom only one could be next. Short
+    conversations have less than long ones; compare those of like length.
+    """
+    n = len(set(speakers))
+    if n < 3:
+        return None
+    following = defaultdict[str, Counter[str]](Counter)
+    for speaker, after in pairwise(speakers):
+        if speaker != after:
+            following[speaker][after] += 1
+    changes = sum(counts.total() for counts in following.values())
+    entropy = sum(
+        -count * log(count / counts.total())
+        for counts in following.values()
+        for count in counts.values()
+    )
+    return max(0.0, entropy / changes / log(n - 1))
+
+
+def gini(counts: Iterable[int]) -> float:
+    """Return the Gini coefficient of turns per speaker: 0 if equal; 0 for fewer than two."""
+    ordered = sorted(counts)
+    n, total = len(ordered), sum(ordered)
+    if n < 2 or not total:
+        return 0.0
+    ranked = sum(rank * count for rank, count in enumerate(ordered, 1))
+    return 2 * ranked / (n * total) - (n + 1) / n
