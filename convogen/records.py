@@ -190,7 +190,8 @@ class Turn(Record):
     `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
     is the fault of an utterance that was taken because no better one came. Where several replies
     were asked for at once, `candidates` has the fault of each, empty where it has none. `faults`
-    are those of the output it was taken from, by methods that count them. To fit the context of
+    are those of the output it was taken from, by methods that count them. `addressee` is whom its
+    speaker said it is for, a name or `all`; None if nobody was asked. To fit the context of
     the model, its reply had at most `capped_at` tokens, and the oldest `left_out` exchanges were
     not shown; None if nothing was given up.
     """
@@ -210,6 +211,7 @@ class Turn(Record):
     faults: list[str] | None = None
     capped_at: int | None = None
     left_out: int | None = None
+    addressee: str | None = None
 
 
 class Label(Record):

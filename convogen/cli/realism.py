@@ -21,6 +21,7 @@ FAMILY_NAMES = {
     "surface": "length and punctuation",
     "lexical": "choice of words",
     "turn_taking": "turn-taking",
+    "interaction": "interaction",
     "tfidf": "words (TF-IDF)",
     "all": "all of these",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.interaction_tables import interaction_tables
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.corpora import Corpus
-    from convogen.metrics import Distance, Rendering, Statistics
+    from convogen.metrics import Rendering, Statistics
     from convogen.published import Cell
 
 __all__ = [
@@ -44,6 +45,11 @@ __all__ = [
     help="Count words as they are, or as the ConvoGen paper does (with user1:/user2: labels).",
 )
 @click.option("--against", metavar="CORPUS", help="A (human) corpus to set beside FILE.")
+@click.option(
+    "--interaction",
+    is_flag=True,
+    help="Who addresses whom, coherence and friction, too; takes several times as long.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--workers", type=WholeNumber(1), help="Processes; all cores if not given.")
@@ -52,6 +58,7 @@ def command(
     format_: str | None,
     render: Rendering,
     against: str | None,
+    interaction: bool,
     strict: bool,
     as_json: bool,
     workers: int | None,
@@ -62,18 +69,16 @@ def command(
     is the first.
     """
     from convogen.cli._shared.notices import notices
-    from convogen.metrics import available_cores, distance
+    from convogen.metrics import available_cores
 
     click.get_current_context().with_resource(notices("convogen.corpora"))
     cores = workers or available_cores()
-    measured = {name: _measure(name, format_, render, strict, cores) for name in files}
-    human = _measure(against, None, render, strict, cores)[0] if against else None
+    how = {"rendering": render, "workers": cores, "interaction": interaction}
+    measured = {name: _measure(name, format_, strict, how) for name in files}
+    human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
     if as_json:
-        reports = [
-            _report(found, corpus, distance(found, human) if human else None)
-            for found, corpus in measured.values()
-        ]
+        reports = [_report(found, corpus, human) for found, corpus in measured.values()]
         whole = dict(reports[0])
         if len(reports) > 1:
             whole["corpora"] = reports
@@ -86,17 +91,19 @@ def command(
 
 
 def _measure(
-    name: str, format_: str | None, render: Rendering, strict: bool, workers: int
+    name: str, format_: str | None, strict: bool, how: dict[str, Any]
 ) -> tuple[Statistics, Corpus]:
     from convogen.corpora import open_corpus
     from convogen.metrics import measure
 
     corpus = open_corpus(name, format_, strict)
-    return measure(corpus, render, workers), corpus
+    return measure(corpus, **how), corpus
 
 
-def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[str, Any]:
+def _report(found: Statistics, corpus: Corpus, human: Statistics | None) -> dict[str, Any]:
     from dataclasses import asdict
+
+    from convogen.metrics import distance, share_differences
 
     bad = corpus.bad_rows
     report = {
@@ -107,7 +114,12 @@ def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[s
         "left_out": dict(corpus.reading.left_out),
         "warnings": corpus.warnings(),
     }
-    return report | ({"distance": asdict(apart)} if apart else {})
+    if human and (apart := distance(found, human)):
+        report["distance"] = asdict(apart)
+    if human and human.interaction and found.interaction:
+        differences = share_differences(found.interaction, human.interaction)
+        report["friction_differences"] = {name: asdict(one) for name, one in differences.items()}
+    return report
 
 
 def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
@@ -119,7 +131,8 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
             "Published numbers count labels as words: --render paper measures as they do.\n",
             style="dim",
         )
-    for table in (*more_tables(ours, human), *metric_tables(ours | human)):
+    tables = (*more_tables(ours, human), *interaction_tables(ours, human))
+    for table in (*tables, *metric_tables(ours | human)):
         console.print(table)
     for name, found in ours.items():
         if found.repetition:

@@ -138,12 +138,10 @@ class _Inference:
         if self.patterns is None:
             return None
         said = self.said[index]
-        if self.patterns.two.match(said.plain, said.words):
+        if self.patterns.two.match(said):
             if len(others) == 2:
                 return Address(others, everyone=True, reply_to=reply, evidence="group")
-            last = dict.fromkeys(
-                name for name in reversed(self.speakers[:index]) if name in others
-            )
+            last = dict.fromkeys(name for name in reversed(self.speakers[:index]) if name in others)
             pair = tuple(last)[:2]
             if len(pair) == 2:
                 return Address(pair, everyone=False, reply_to=reply, evidence="group")
@@ -174,7 +172,7 @@ class _Inference:
         if rules is None:
             return False
         return any(
-            one.match(said.plain, said.words)
+            one.match(said)
             for one in (rules.everyone, rules.suggests, rules.friction["topic_change"])
         )
 
@@ -183,8 +181,10 @@ class _Inference:
         rules = self.patterns
         if index == 0:
             return None
-        if not named and rules and rules.friction["topic_change"].match(said.plain, said.words):
+        if not named and rules and rules.friction["topic_change"].match(said):
             return None
+        if len(self.people) == 2 and self.speakers[index - 1] != self.speakers[index]:
+            return index - 1
         near = range(index - 1, max(-1, index - 1 - LOOK_BACK), -1)
         others = [at for at in near if self.speakers[at] != self.speakers[index]]
         if not others:

@@ -51,9 +51,7 @@ def coherence(
         found: The turns' addresses.
     """
     vectors = _vectors(words)
-    return Coherence(
-        _local(vectors, found), _overall(vectors), _consistency(speakers, vectors)
-    )
+    return Coherence(_local(vectors, found), _overall(vectors), _consistency(speakers, vectors))
 
 
 def _vectors(words: Sequence[Sequence[str]]) -> list[Vector]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from convogen.interaction.addressing import Address
 from convogen.interaction.patterns import BEHAVIOURS, Behaviour, Patterns
@@ -36,51 +37,47 @@ def friction(
         found: Their addresses.
         patterns: Those of the conversation's language.
     """
-    return [
-        frozenset(
-            name for name in BEHAVIOURS if _does(name, index, speakers, said, found, patterns)
-        )
-        for index in range(len(said))
-    ]
+    result: list[frozenset[Behaviour]] = []
+    for index, turn in enumerate(said):
+        context = _context(index, speakers, said, found, patterns)
+        matches = {name: patterns.friction[name].match(turn) for name in BEHAVIOURS}
+        for name, holds in _IN_CONTEXT.items():
+            matches[name] = holds(matches[name], turn, context)
+        result.append(frozenset(name for name in BEHAVIOURS if matches[name]))
+    return result
 
 
-def _does(
-    name: Behaviour,
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a turn follows.
+
+    Attributes:
+        before: The turn just before it, if another speaker's.
+        replied: The turn that it replies to.
+        asked: The same if it is a question to this speaker.
+        patterns: Those of the language.
+    """
+
+    before: Utterance | None
+    replied: Utterance | None
+    asked: Utterance | None
+    patterns: Patterns
+
+
+def _context(
     index: int,
     speakers: Sequence[str],
     said: Sequence[Utterance],
     found: Sequence[Address],
     patterns: Patterns,
-) -> bool:
-    turn, reply = said[index], found[index].reply_to
-    matches = patterns.friction[name].match(turn.plain, turn.words)
-    context = _CONTEXT.get(name)
-    if context is None:
-        return matches
+) -> _Context:
     before = said[index - 1] if index and speakers[index - 1] != speakers[index] else None
-    asked = said[reply] if reply is not None and said[reply].asks else None
-    if asked is not None and reply is not None and speakers[index] not in found[reply].to:
-        asked = None
-    replied = said[reply] if reply is not None else None
-    return context(matches, turn, _Context(before, replied, asked, patterns))
-
-
-class _Context:
-    """The turn just before by another speaker, the one replied to, and a question to this speaker."""
-
-    __slots__ = ("asked", "before", "patterns", "replied")
-
-    def __init__(
-        self,
-        before: Utterance | None,
-        replied: Utterance | None,
-        asked: Utterance | None,
-        patterns: Patterns,
-    ) -> None:
-        self.before = before
-        self.replied = replied
-        self.asked = asked
-        self.patterns = patterns
+    reply = found[index].reply_to
+    if reply is None:
+        return _Context(before, None, None, patterns)
+    replied = said[reply]
+    to_speaker = replied.asks and speakers[index] in found[reply].to
+    return _Context(before, replied, replied if to_speaker else None, patterns)
 
 
 def _interrupts(matches: bool, turn: Utterance, context: _Context) -> bool:
@@ -126,7 +123,7 @@ def _refuses(matches: bool, turn: Utterance, context: _Context) -> bool:
     return declined and patterns.requests.search(context.asked.plain) is not None
 
 
-_CONTEXT: dict[Behaviour, Callable[[bool, Utterance, _Context], bool]] = {
+_IN_CONTEXT: dict[Behaviour, Callable[[bool, Utterance, _Context], bool]] = {
     "interruption": _interrupts,
     "disagreement": _disagrees,
     "repair_request": _requests_repair,

@@ -10,7 +10,7 @@ from math import log
 
 from convogen.interaction.addressing import Address
 
-__all__ = ["Graph", "gini", "graph_of", "speaker_entropy"]
+__all__ = ["Graph", "gini_of", "graph_of", "speaker_entropy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,11 @@ def speaker_entropy(speakers: Sequence[str]) -> float | None:
     return max(0.0, entropy / changes / log(n - 1))
 
 
-def gini(counts: Iterable[int]) -> float:
-    """Return the Gini coefficient of turns per speaker: 0 if equal; 0 for fewer than two."""
-    ordered = sorted(counts)
-    n, total = len(ordered), sum(ordered)
-    if n < 2 or not total:
+def gini_of(speakers: Iterable[str]) -> float:
+    """Return the Gini coefficient of turns per speaker: 0 if all have as many, or one has all."""
+    counts = sorted(Counter(speakers).values())
+    n, total = len(counts), sum(counts)
+    if n < 2:
         return 0.0
-    ranked = sum(rank * count for rank, count in enumerate(ordered, 1))
+    ranked = sum(rank * count for rank, count in enumerate(counts, 1))
     return 2 * ranked / (n * total) - (n + 1) / n

@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_yaml
+from convogen.interaction.utterances import Utterance
 from convogen.text.identify import identify
-from convogen.text.language import Rules
 from convogen.text.segmentation import primary
 
-__all__ = ["BEHAVIOURS", "Behaviour", "Patterns", "load_patterns", "patterns_of"]
+__all__ = [
+    "BEHAVIOURS",
+    "BEHAVIOUR_LABELS",
+    "Behaviour",
+    "Patterns",
+    "load_patterns",
+    "patterns_of",
+]
 
 Behaviour = Literal[
     "interruption",
@@ -34,21 +41,24 @@ Behaviour = Literal[
 ]
 """What a turn may do: a turn may do several of them at once, or none."""
 
-BEHAVIOURS: tuple[Behaviour, ...] = (
-    "interruption",
-    "disagreement",
-    "misunderstanding",
-    "repair_request",
-    "evasion",
-    "refusal",
-    "complaint",
-    "topic_change",
-    "silence",
-    "self_repair",
-    "hesitation",
-    "hedging",
-    "backchannel",
-)
+BEHAVIOUR_LABELS: dict[Behaviour, str] = {
+    "interruption": "turns that interrupt",
+    "disagreement": "turns that disagree",
+    "misunderstanding": "turns that put a misunderstanding right",
+    "repair_request": "turns that ask what was meant or said",
+    "evasion": "turns that evade a question",
+    "refusal": "turns that refuse something",
+    "complaint": "turns that complain",
+    "topic_change": "turns that change the topic",
+    "silence": "turns that say next to nothing when something is due",
+    "self_repair": "turns in which a speaker corrects themselves",
+    "hesitation": "turns that hesitate",
+    "hedging": "turns that hedge",
+    "backchannel": "turns that only show one is listening",
+}
+"""How behaviours are worded for readers."""
+
+BEHAVIOURS: tuple[Behaviour, ...] = tuple(BEHAVIOUR_LABELS)
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -56,7 +66,7 @@ LANGUAGES = Path(__file__).parent / "languages"
 def _compiled(lines: object) -> re.Pattern[str]:
     """Compile patterns, one per line, into one that matches if any does."""
     if not isinstance(lines, str):
-        raise ValueError("must be a text, a pattern per line")  # noqa: TRY004 - pydantic's error
+        raise ValueError("must be a text, a pattern per line")
     return re.compile("|".join(f"(?:{line.strip()})" for line in lines.splitlines()))
 
 
@@ -64,36 +74,32 @@ _Pattern = Annotated[re.Pattern[str], BeforeValidator(_compiled)]
 _Words = Annotated[frozenset[str], BeforeValidator(lambda words: frozenset(words.split()))]
 
 
-class _Rule(BaseModel):
-    """Patterns, and the words of which a text must have one; without any, all texts are tried."""
+class Rule(BaseModel):
+    """Patterns that tell one thing of a turn.
+
+    Attributes:
+        opens: Matches the beginning of a turn.
+        words: Words of which a turn must have one for `has` to be tried; always tried if empty.
+        has: Is found anywhere in a turn.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    opens: _Pattern | None = None
     words: _Words = frozenset()
-    patterns: _Pattern
+    has: _Pattern | None = None
 
-    @property
-    def rules(self) -> Rules:
-        return Rules(((self.words, self.patterns),), self.words)
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    language: str
-    calls: _Words
-    joins: _Words
-    everyone: _Rule
-    two: _Rule
-    suggests: _Rule
-    friction: dict[Behaviour, _Rule]
-    minimal: _Pattern
-    declines: _Pattern
-    requests: _Pattern
+    def match(self, said: Utterance) -> bool:
+        """Return whether any pattern is found in a turn."""
+        if self.opens is not None and self.opens.match(said.plain) is not None:
+            return True
+        if self.has is None or (self.words and self.words.isdisjoint(said.words)):
+            return False
+        return self.has.search(said.plain) is not None
 
 
-class Patterns:
-    """The patterns of one language.
+class Patterns(BaseModel):
+    """The patterns of one language, as its file has them.
 
     Attributes:
         language: Its code.
@@ -102,23 +108,30 @@ class Patterns:
         everyone: Tells that a turn is for everybody.
         two: Tells that a turn is for two people.
         suggests: Tells that a turn proposes something to the group.
-        friction: Rules by behaviour; a behaviour without any cannot be told.
+        friction: Rules by behaviour.
         minimal: Matches a reply that says next to nothing.
         declines: Matches a bare no.
         requests: Is found in questions that ask for something to be done or allowed.
     """
 
-    def __init__(self, data: _File) -> None:
-        self.language = data.language
-        self.calls = data.calls
-        self.joins = data.joins
-        self.everyone = data.everyone.rules
-        self.two = data.two.rules
-        self.suggests = data.suggests.rules
-        self.friction = {name: data.friction[name].rules for name in BEHAVIOURS}
-        self.minimal = data.minimal
-        self.declines = data.declines
-        self.requests = data.requests
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: str
+    calls: _Words
+    joins: _Words
+    everyone: Rule
+    two: Rule
+    suggests: Rule
+    friction: dict[Behaviour, Rule]
+    minimal: _Pattern
+    declines: _Pattern
+    requests: _Pattern
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if missing := [name for name in BEHAVIOURS if name not in self.friction]:
+            raise ValueError(f"friction: no rules for {', '.join(missing)}")
+        return self
 
 
 @lru_cache
@@ -135,8 +148,8 @@ def load_patterns(language: str) -> Patterns | None:
     if path.stem not in {known.stem for known in LANGUAGES.glob("*.yaml")}:
         return None
     try:
-        return Patterns(_File.model_validate(cast("object", read_yaml(path))))
-    except (ValidationError, KeyError, re.error) as error:
+        return Patterns.model_validate(cast("object", read_yaml(path)))
+    except (ValidationError, re.error) as error:
         raise SourceError(f"{path}: {error}") from error
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from convogen.errors import UserError
 from convogen.metrics.base import Measurement, Metric, measure_plugins
 from convogen.metrics.corpus import Batches, Measurable, as_batches, available_cores, tally_corpus
+from convogen.metrics.interaction import Estimate, InteractionStatistics, share_differences
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
 from convogen.metrics.statistics import Distance, Statistics, distance, statistics_of
 from convogen.metrics.tally import CorpusTally
@@ -24,6 +25,8 @@ __all__ = [
     "RENDERINGS",
     "CorpusTally",
     "Distance",
+    "Estimate",
+    "InteractionStatistics",
     "Measurement",
     "Metric",
     "Rendering",
@@ -32,13 +35,18 @@ __all__ = [
     "distance",
     "measure",
     "render",
+    "share_differences",
     "statistics_of",
     "tally_corpus",
 ]
 
 
 def measure(
-    corpus: Measurable, rendering: Rendering = "text", workers: int = 1, compare: bool = True
+    corpus: Measurable,
+    rendering: Rendering = "text",
+    workers: int = 1,
+    compare: bool = True,
+    interaction: bool = False,
 ) -> Statistics:
     """Return all measures of a corpus, those of installed metrics in `metrics`.
 
@@ -48,6 +56,8 @@ def measure(
         workers: processes; with more than one the main module must be importable. Installed
             metrics see the conversations in their order, in a pass of their own in this process.
         compare: whether texts are compared with each other, to find copies.
+        interaction: whether to measure how people interact, too, which takes several times as long
+            as all the rest.
 
     Raises:
         SourceError: the corpus cannot be read, or holds no conversation.
@@ -56,7 +66,8 @@ def measure(
     if rendering not in RENDERINGS:
         raise UserError(f"measure: no rendering {rendering!r}; there are: {', '.join(RENDERINGS)}")
     batches = as_batches(corpus)
-    found = statistics_of(tally_corpus(batches, rendering, workers), rendering, compare)
+    tally = tally_corpus(batches, rendering, workers, interaction)
+    found = statistics_of(tally, rendering, compare)
     return replace(found, metrics=measure_plugins(_conversations(batches)))
 
 

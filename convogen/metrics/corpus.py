@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -110,17 +111,20 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def tally_corpus(corpus: Batches, rendering: Rendering = "text", workers: int = 1) -> CorpusTally:
+def tally_corpus(
+    corpus: Batches, rendering: Rendering = "text", workers: int = 1, interaction: bool = False
+) -> CorpusTally:
     """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
 
     A corpus of no more than a thousand conversations is counted here whatever `workers` says:
     starting processes would take longer.
     """
+    count = partial(_measure, rendering=rendering, interaction=interaction)
     batches = corpus.batches(256)
     head = list(islice(batches, _SERIAL_BATCHES + 1))
     serial = workers <= 1 or len(head) <= _SERIAL_BATCHES
-    work = _jobs(chain(head, batches), rendering)
-    results = map(_measure, work) if serial else _spread(work, workers)
+    work = chain(head, batches)
+    results = map(count, work) if serial else _spread(work, count, workers)
     total = CorpusTally()
     for tally, found in results:
         corpus.note(found)
@@ -134,19 +138,13 @@ def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _jobs(batches: Iterable[_Batch], rendering: Rendering) -> Iterator[tuple[_Batch, Rendering]]:
-    for batch in batches:
-        yield batch, rendering
-
-
-def _measure(work: tuple[_Batch, Rendering]) -> tuple[CorpusTally, Any]:
-    batch, rendering = work
+def _measure(batch: _Batch, *, rendering: Rendering, interaction: bool) -> tuple[CorpusTally, Any]:
     good, found = batch.read()
-    return tally_of(good, rendering, batch.start), found
+    return tally_of(good, rendering, batch.start, interaction), found
 
 
 def _spread(
-    work: Iterator[tuple[_Batch, Rendering]], workers: int
+    work: Iterator[_Batch], count: Callable[[_Batch], tuple[CorpusTally, Any]], workers: int
 ) -> Iterator[tuple[CorpusTally, Any]]:
     """Results in order, from processes that share the memory of the modules they need."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
@@ -156,8 +154,8 @@ def _spread(
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt) as pool:
         waiting: deque[Future[tuple[CorpusTally, Any]]] = deque()
         try:
-            for item in work:
-                waiting.append(pool.submit(_measure, item))
+            for batch in work:
+                waiting.append(pool.submit(count, batch))
                 if len(waiting) >= 2 * workers:
                     yield waiting.popleft().result()
             while waiting:

@@ -17,6 +17,7 @@ import numpy as np
 
 from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
+from convogen.metrics.interaction import InteractionStatistics, interaction_of
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings
@@ -82,7 +83,8 @@ class Statistics:
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
     `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
-    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name.
+    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name;
+    `interaction` is None unless it was asked for.
     """
 
     rendering: str
@@ -114,10 +116,12 @@ class Statistics:
     turn_checks: dict[str, dict[str, int]]
     repetition: dict[str, Repetition]
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
+    interaction: InteractionStatistics | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON."""
-        return asdict(self)
+        """All of it as plain values, for JSON; without `interaction` if it was not asked for."""
+        values = asdict(self)
+        return values if self.interaction else {k: values[k] for k in values if k != "interaction"}
 
     def to_pandas(self) -> DataFrame:
         """Return one row, so that corpora are compared with `pandas.concat`.
@@ -172,6 +176,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         group_chat=_group_chat(tally),
         turn_checks=tally.checks.by_kind(),
         repetition=_repetitions(tally.openings.items),
+        interaction=interaction_of(tally.interaction) if tally.interaction else None,
     )
 
 

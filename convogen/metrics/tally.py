@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convogen.metrics import groupchat
 from convogen.metrics.diversity import Distinct, lexical, word_hashes
+from convogen.metrics.interaction import InteractionTally
 from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation
@@ -97,7 +98,8 @@ class CorpusTally:
     """Counts over conversations; arrays have one entry a conversation, in the corpus' order.
 
     `words` are those of the rendering, `utterance_words` those of the turns without labels;
-    `scripts` are the first 200 conversations, a turn a line after its speaker's name.
+    `scripts` are the first 200 conversations, a turn a line after its speaker's name. `interaction`
+    is None unless it was asked for: it takes several times as long as all the rest.
     """
 
     words: array[int] = field(default_factory=_counts)
@@ -116,6 +118,7 @@ class CorpusTally:
     texts: Sample = field(default_factory=lambda: Sample(TEXT_SAMPLE))
     openings: Sample = field(default_factory=lambda: Sample(OPENING_SAMPLE))
     scripts: list[str] = field(default_factory=list[str])
+    interaction: InteractionTally | None = None
 
     def add(self, conversation: Conversation, key: str, rendering: Rendering) -> None:
         """Count a conversation; `key` tells it from all others of the corpus."""
@@ -130,6 +133,8 @@ class CorpusTally:
         self._add_lexical(text)
         self._add_chat(conversation, speakers, utterances)
         self.checks.add(conversation)
+        if self.interaction is not None:
+            self.interaction.add(conversation)
         self.texts.add(key, text[:_TEXT_CLIP])
         self.openings.add(key, _openings(conversation, key))
 
@@ -189,6 +194,9 @@ class CorpusTally:
         self.texts.merge(other.texts)
         self.openings.merge(other.openings)
         self.scripts.extend(other.scripts)
+        if other.interaction is not None:
+            self.interaction = self.interaction or InteractionTally()
+            self.interaction.merge(other.interaction)
 
     def settle(self) -> CorpusTally:
         """Drop what will not be used, before the tally is sent to another process."""
@@ -210,10 +218,13 @@ class CorpusTally:
 
 
 def tally_of(
-    conversations: Iterable[Conversation], rendering: Rendering = "text", first: int = 0
+    conversations: Iterable[Conversation],
+    rendering: Rendering = "text",
+    first: int = 0,
+    interaction: bool = False,
 ) -> CorpusTally:
     """The tally of some conversations; `first` is the number of conversations before them."""
-    tally = CorpusTally()
+    tally = CorpusTally(interaction=InteractionTally() if interaction else None)
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)
         if number < FIRST:

@@ -26,6 +26,9 @@ __all__ = ["HALVES", "PERMUTATIONS", "Realism", "compare"]
 
 PERMUTATIONS = 199
 HALVES = 50
+OF_ALL_TURNS = frozenset(("turn_taking", "interaction"))
+"""Families that need everybody's turns."""
+
 MOST_WORDS = 10
 MOST_TURNS = 5
 
@@ -73,7 +76,8 @@ def compare(
     Args:
         generated: Conversations of a model.
         human: Conversations of people.
-        turns: Whose turns the samples have; turn-taking is compared only if it is `all`.
+        turns: Whose turns the samples have; turn-taking and interaction are compared only if it is
+            `all`.
         permutations: Permuted labels for the p-values; 0 leaves them out.
         halves: Random halves of the human corpus in the control.
         seed: Of everything random.
@@ -82,7 +86,7 @@ def compare(
         UserError: There are fewer than five groups.
     """
     ours, theirs, changes = normalised(generated, human)
-    features = [one for one in FEATURES if turns == "all" or one.family != "turn_taking"]
+    features = [one for one in FEATURES if turns == "all" or one.family not in OF_ALL_TURNS]
     both = [*ours, *theirs]
     values = measure(both, features)
     words = word_lists(both)

@@ -1,4 +1,4 @@
-"""What a conversation is described by: named features in three families.
+"""What a conversation is described by: named features in four families.
 
 A feature is a number per conversation that a reader can check by eye; its sentence is completed by
 the two corpora's means ("turns that end with a question mark: 71%, people's 24%").
@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from math import sqrt
 from typing import Literal
@@ -18,13 +18,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from convogen.interaction.analysis import Interaction, analyse
+from convogen.interaction.graph import gini_of
+from convogen.interaction.patterns import BEHAVIOUR_LABELS, Behaviour
 from convogen.realism.samples import Dialogue
 from convogen.text.segmentation import sentences, words
 
 __all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "measure"]
 
-Family = Literal["surface", "lexical", "turn_taking"]
-FAMILIES: tuple[Family, ...] = ("surface", "lexical", "turn_taking")
+Family = Literal["surface", "lexical", "turn_taking", "interaction"]
+FAMILIES: tuple[Family, ...] = ("surface", "lexical", "turn_taking", "interaction")
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _END = re.compile(r"[.!?…。！？؟।]['\"”’)\]]*\s*\Z")
@@ -57,6 +60,10 @@ class Reading:
         self.all_words = [word for turn in self.words for word in turn]
         self.joined = " ".join(self.texts)
         self._language = dialogue.language
+
+    @cached_property
+    def interaction(self) -> Interaction:
+        return analyse(self.speakers, self.texts, language=self._language)
 
     @cached_property
     def lengths(self) -> NDArray[np.float64]:
@@ -167,16 +174,6 @@ def _returns(reading: Reading) -> float:
     return sum(a == c != b for a, b, c in triples) / len(triples) if triples else 0.0
 
 
-def _gini(reading: Reading) -> float:
-    counts = np.sort(np.array(reading.turn_counts, dtype=float))
-    if len(counts) < 2:
-        return 0.0
-    ranks = np.arange(1, len(counts) + 1)
-    return float(
-        2 * (ranks * counts).sum() / (len(counts) * counts.sum()) - (len(counts) + 1) / len(counts)
-    )
-
-
 def _taken_up(reading: Reading) -> float:
     """Return the mean share of a turn's words of five letters or more that the turn before has."""
     shares: list[float] = []
@@ -185,6 +182,16 @@ def _taken_up(reading: Reading) -> float:
         if content:
             shares.append(len(content.intersection(before)) / len(content))
     return float(np.mean(shares)) if shares else 0.0
+
+
+def _interaction(name: str, reading: Reading) -> float:
+    return reading.interaction.measures().get(name) or 0.0
+
+
+def _friction(name: Behaviour, reading: Reading) -> float:
+    """Return the share of turns with a behaviour; 0 in languages without patterns."""
+    counts = reading.interaction.counts()
+    return counts[name] / len(reading.texts) if counts else 0.0
 
 
 def _says_names(reading: Reading) -> float:
@@ -301,7 +308,11 @@ FEATURES: tuple[Feature, ...] = (
         lambda r: len(r.turn_counts),
     ),
     Feature(
-        "unequal_shares", "turn_taking", "Gini coefficient of the speakers' turns", "Gini", _gini
+        "unequal_shares",
+        "turn_taking",
+        "Gini coefficient of the speakers' turns",
+        "Gini",
+        lambda r: gini_of(r.speakers),
     ),
     Feature(
         "returns",
@@ -339,4 +350,23 @@ FEATURES: tuple[Feature, ...] = (
         _taken_up,
     ),
     Feature("names_said", "turn_taking", "turns that say another's name", "share", _says_names),
+    *(
+        Feature(name, "interaction", about, unit, partial(_interaction, name))
+        for name, about, unit in (
+            ("named", "turns that call by name whom they are for", "share"),
+            ("to_everyone", "turns to everyone", "share"),
+            ("to_previous", "turns that reply to the turn just before", "share"),
+            ("reciprocity", "turns that are returned, between any two people", "share"),
+            ("out_centralisation", "how far one person does all the addressing", "share"),
+            ("in_centralisation", "how far all turns are for one person", "share"),
+            ("speaker_entropy", "how open it is who speaks next", "share"),
+            ("local_coherence", "similarity of a turn and the one it replies to", "cosine"),
+            ("global_coherence", "similarity of a turn and all others", "cosine"),
+            ("speaker_consistency", "how much more alike one's own turns are", "cosine"),
+        )
+    ),
+    *(
+        Feature(name, "interaction", about, "share", partial(_friction, name))
+        for name, about in BEHAVIOUR_LABELS.items()
+    ),
 )

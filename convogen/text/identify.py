@@ -14,7 +14,7 @@ import regex
 
 from convogen.inputs.yaml12 import read_yaml
 
-__all__ = ["identify"]
+__all__ = ["function_words", "identify"]
 
 MOST_CHARS = 1_000
 """Characters of a conversation that are read."""
@@ -122,6 +122,13 @@ def _by_words(text: str) -> str | None:
     following = max((score for language, score in scores.items() if language != best), default=0.0)
     least = max(LEAST_WEIGHT, LEAST_SHARE * counts.total(), LEAST_LEAD * following)
     return best if scores[best] >= least else None
+
+
+@cache
+def function_words(language: str | None) -> frozenset[str]:
+    """Return the words that are frequent in a language, by its BCP 47 tag; none if unknown."""
+    code = language.partition("-")[0].lower() if language else ""
+    return frozenset(word for word, codes in _function_words().items() if code in codes)
 
 
 @cache

@@ -1,0 +1,141 @@
+"""A conversation analysed once: addresses, graph, coherence, friction, and the numbers of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from convogen.interaction.addressing import Address, infer
+from convogen.interaction.coherence import Coherence, coherence
+from convogen.interaction.friction import friction
+from convogen.interaction.graph import Graph, gini_of, graph_of, speaker_entropy
+from convogen.interaction.patterns import BEHAVIOURS, Behaviour, Patterns, patterns_of
+from convogen.interaction.utterances import CLIP, Utterance, read
+from convogen.text.identify import function_words
+from convogen.text.segmentation import unspaced_language, words
+
+__all__ = ["MEASURES", "Interaction", "analyse"]
+
+MEASURES: dict[str, str] = {
+    "named": "Turns that name whom they address",
+    "to_everyone": "Turns to everyone",
+    "to_previous": "Turns that reply to the turn before",
+    "degree": "People addressed per person",
+    "density": "Density",
+    "reciprocity": "Reciprocity",
+    "out_centralisation": "Centralisation, addressing",
+    "in_centralisation": "Centralisation, addressed",
+    "speaker_entropy": "Speaker-change entropy",
+    "turn_gini": "Gini coefficient of turns",
+    "local_coherence": "Local coherence",
+    "global_coherence": "Global coherence",
+    "speaker_consistency": "Speaker consistency",
+}
+"""Numbers per conversation, and how they are named for readers."""
+
+MOST_TURNS = 2_000
+"""Turns of a conversation that are analysed, from its beginning."""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What people do in a conversation.
+
+    Attributes:
+        people: Who takes part, those who never speak included.
+        speakers: Who says each turn.
+        addresses: The address of each turn.
+        behaviours: The behaviours in each turn; None if there are no patterns for its language.
+        language: The primary subtag of the patterns' language; None without patterns.
+    """
+
+    people: tuple[str, ...]
+    speakers: tuple[str, ...]
+    addresses: list[Address]
+    behaviours: list[frozenset[Behaviour]] | None
+    language: str | None
+    _content: list[Sequence[str]]
+
+    @cached_property
+    def graph(self) -> Graph:
+        return graph_of(self.speakers, self.addresses, self.people)
+
+    @cached_property
+    def coherence(self) -> Coherence:
+        return coherence(self.speakers, self._content, self.addresses)
+
+    def measures(self) -> dict[str, float | None]:
+        """Return the numbers of `MEASURES`; None if a conversation has no value.
+
+        What only a group can vary in, the graph and how turns are addressed, has a value only from
+        three people on.
+        """
+        n, group = len(self.speakers), len(self.people) > 2
+        found = self.addresses
+        named = sum(one.evidence == "named" for one in found)
+        previous = sum(one.reply_to == at - 1 for at, one in enumerate(found) if at)
+        graph = self.graph
+        return {
+            "named": named / n if n else None,
+            "to_everyone": graph.to_everyone / n if group and n else None,
+            "to_previous": previous / (n - 1) if group and n > 1 else None,
+            "degree": graph.degree if group else None,
+            "density": graph.density if group else None,
+            "reciprocity": graph.reciprocity if group else None,
+            "out_centralisation": graph.out_centralisation if group else None,
+            "in_centralisation": graph.in_centralisation if group else None,
+            "speaker_entropy": speaker_entropy(self.speakers),
+            "turn_gini": gini_of(self.speakers) if len(set(self.speakers)) > 1 else None,
+            "local_coherence": self.coherence.local,
+            "global_coherence": self.coherence.overall,
+            "speaker_consistency": self.coherence.consistency,
+        }
+
+    def counts(self) -> dict[Behaviour, int] | None:
+        """Return in how many turns each behaviour is; None without patterns."""
+        if self.behaviours is None:
+            return None
+        return {name: sum(name in turn for turn in self.behaviours) for name in BEHAVIOURS}
+
+
+def analyse(
+    speakers: Sequence[str],
+    texts: Sequence[str],
+    participants: Sequence[str] = (),
+    *,
+    stated: Sequence[str | None] = (),
+    language: str | None = None,
+) -> Interaction:
+    """Return what people do in a conversation, of which the first 2,000 turns are looked at.
+
+    Args:
+        speakers: Who says each turn.
+        texts: What is said, of the same length; the first 2,000 characters of each count.
+        participants: Who takes part, those who never speak included.
+        stated: Each turn's addressee if its author said so, else None; empty if nobody did.
+        language: The conversation's BCP 47 tag; identified if None.
+    """
+    speakers, texts = tuple(speakers[:MOST_TURNS]), list(texts[:MOST_TURNS])
+    people = tuple(dict.fromkeys([*participants, *speakers]))
+    patterns = patterns_of(texts, language)
+    said = [read(text) for text in texts]
+    found = infer(speakers, said, people, stated=stated, patterns=patterns)
+    return Interaction(
+        people,
+        speakers,
+        found,
+        friction(speakers, said, found, patterns) if patterns else None,
+        patterns.language if patterns else None,
+        _content(said, language, patterns),
+    )
+
+
+def _content(
+    said: Sequence[Utterance], language: str | None, patterns: Patterns | None
+) -> list[Sequence[str]]:
+    """Return the words of each turn, without function words; none in a script without segmenter."""
+    if language is not None and unspaced_language(language):
+        return [[word.lower() for word in words(one.text[:CLIP], language) or ()] for one in said]
+    known = function_words(patterns.language if patterns else language)
+    return [[word for word in one.tokens if word.partition("'")[0] not in known] for one in said]
