@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convogen.interaction.patterns import Patterns, load_patterns
-from convogen.interaction.utterances import MOST_NAMES, Utterance, named_in, names_of, read
+from convogen.interaction.utterances import Utterance, read
+from convogen.interaction.vocatives import Named, named_in, names_of
 
 __all__ = ["Address", "Evidence", "addresses"]
 
@@ -106,9 +107,7 @@ class _Inference:
         self.people = people
         self.patterns = patterns
         self.found: list[Address] = []
-        known = patterns or load_patterns("en")
-        self.calls = known.calls if known else frozenset[str]()
-        self.names = names_of(people[:MOST_NAMES])
+        self.vocatives = patterns or load_patterns("en")
         self.replied: list[set[str]] = []
         self.content = [
             frozenset(word for word in one.words if len(word) >= _LEAST_LETTERS) for one in said
@@ -117,7 +116,11 @@ class _Inference:
     def address(self, index: int, stated: str | None) -> Address:
         speaker = self.speakers[index]
         others = tuple(name for name in self.people if name != speaker)
-        named = named_in(self.said[index], speaker, self.names, self.calls)
+        named = (
+            named_in(self.said[index], names_of(others), self.vocatives)
+            if self.vocatives
+            else Named()
+        )
         reply = self._reply(index, named.called)
         self.replied.append(set())
         if reply is not None:

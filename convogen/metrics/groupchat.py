@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from math import log
 from typing import NamedTuple
 
+from convogen.interaction.vocatives import called_in
 from convogen.text.utterances import FAREWELL_TURNS, is_farewell, repeats
 
 __all__ = [
     "FAREWELL_TURNS",
     "Addressing",
-    "addressees",
     "addressing",
     "balance",
     "longest_absence",
@@ -23,13 +23,8 @@ __all__ = [
     "self_repetitions",
 ]
 
-_BREAKS = ',.!?;:—–-…\n"“”()'
-_CALLS = frozenset(
-    ("hey", "hi", "hello", "oh", "thanks", "you", "well", "so", "and", "but", "yes", "no", "okay")
-)
 _LOOK_BACK = 50
 _CLIP = 2_000
-_NAMES = 50
 
 
 def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | None:
@@ -66,36 +61,6 @@ class Addressing(NamedTuple):
     later: int
 
 
-def addressees(text: str, names: Sequence[str]) -> list[str]:
-    """Who of `names` is called in `text`: by the full or, where it is one person's, the first name.
-
-    A name is a call where it stands between breaks (the ends of the text, punctuation, a word such
-    as `hey` before it): "Ana, look" and "look, Ana!", not "Ana looked".
-    """
-    first = Counter(name.split()[0] for name in names if name.split())
-    called: list[str] = []
-    for name in names:
-        short = name.split()[0] if name.split() else name
-        forms = [name, short] if first[short] == 1 else [name]
-        if any(_called(text, form) for form in dict.fromkeys(forms) if form):
-            called.append(name)
-    return called
-
-
-def _called(text: str, form: str) -> bool:
-    at = text.find(form)
-    while at >= 0:
-        before, after = text[:at], text[at + len(form) : at + len(form) + 4]
-        whole = not (before[-1:].isalnum() or after[:1].isalnum())
-        lead = before.rstrip(" ")
-        opens = not lead or lead[-1] in _BREAKS or lead.split()[-1].casefold() in _CALLS
-        rest = after.lstrip(" ")
-        if whole and opens and (not rest or rest[0] in _BREAKS):
-            return True
-        at = text.find(form, at + 1)
-    return False
-
-
 def addressing(
     speakers: Sequence[str], utterances: Sequence[str], participants: Sequence[str]
 ) -> Addressing:
@@ -105,8 +70,8 @@ def addressing(
     """
     addressed = next_turn = later = 0
     for at, text in enumerate(utterances[:-1]):
-        others = [name for name in participants[:_NAMES] if name != speakers[at]]
-        called = addressees(text[:_CLIP], others)
+        others = tuple(name for name in participants if name != speakers[at])
+        called = called_in(text, others)
         if called:
             addressed += 1
             next_turn += speakers[at + 1] in called

@@ -14,7 +14,7 @@ from math import sqrt
 from statistics import NormalDist
 
 from convogen.interaction.analysis import MEASURES, analyse
-from convogen.interaction.patterns import BEHAVIOURS
+from convogen.interaction.patterns import BEHAVIOURS, Behaviour
 from convogen.records import Conversation
 
 __all__ = [
@@ -128,7 +128,7 @@ class InteractionTally:
         if (counts := found.counts()) is not None:
             self._add_counts(counts, len(found.addresses))
 
-    def _add_counts(self, counts: Mapping[str, int], turns: int) -> None:
+    def _add_counts(self, counts: Mapping[Behaviour, int], turns: int) -> None:
         self.told += 1
         self.turns += turns
         self.turn_squares += turns * turns

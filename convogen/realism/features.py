@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from convogen.interaction.analysis import Interaction, analyse
+from convogen.interaction.analysis import analyse
 from convogen.interaction.graph import gini_of
-from convogen.interaction.patterns import BEHAVIOUR_LABELS, Behaviour
+from convogen.interaction.patterns import BEHAVIOUR_LABELS
 from convogen.realism.samples import Dialogue
 from convogen.text.segmentation import sentences, words
 
@@ -62,8 +62,11 @@ class Reading:
         self._language = dialogue.language
 
     @cached_property
-    def interaction(self) -> Interaction:
-        return analyse(self.speakers, self.texts, language=self._language)
+    def interaction(self) -> dict[str, float | None]:
+        """Its measures, and the share of turns with each behaviour if there are patterns."""
+        found = analyse(self.speakers, self.texts, language=self._language)
+        counts = found.counts() or {}
+        return found.measures() | {k: n / len(found.addresses) for k, n in counts.items()}
 
     @cached_property
     def lengths(self) -> NDArray[np.float64]:
@@ -185,13 +188,8 @@ def _taken_up(reading: Reading) -> float:
 
 
 def _interaction(name: str, reading: Reading) -> float:
-    return reading.interaction.measures().get(name) or 0.0
-
-
-def _friction(name: Behaviour, reading: Reading) -> float:
-    """Return the share of turns with a behaviour; 0 in languages without patterns."""
-    counts = reading.interaction.counts()
-    return counts[name] / len(reading.texts) if counts else 0.0
+    """Return a measure of interaction, 0 if there is none: so are behaviours without patterns."""
+    return reading.interaction.get(name) or 0.0
 
 
 def _says_names(reading: Reading) -> float:
@@ -366,7 +364,7 @@ FEATURES: tuple[Feature, ...] = (
         )
     ),
     *(
-        Feature(name, "interaction", about, "share", partial(_friction, name))
+        Feature(name, "interaction", about, "share", partial(_interaction, name))
         for name, about in BEHAVIOUR_LABELS.items()
     ),
 )
