@@ -14,6 +14,7 @@ from autogen_core import CancellationToken
 
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import description
+from convogen.groupchat.addressed import addressed_schema, split_addressee
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.session import SessionReply
@@ -34,6 +35,9 @@ __all__ = ["PersonaAgent"]
 
 _OF_LENGTH = ("too_long", "too_short")
 
+ADDRESS_TOKENS = 40
+"""Room for the addressee and the marks of the object that it comes in."""
+
 MOST_TIMES = 2
 """A short reply may have this many times the words of the guideline."""
 
@@ -43,7 +47,8 @@ class _Attempt:
     """One attempt at a turn: the reply's fault, and what can be used of the reply, if anything.
 
     `off` is how far the number of `words` is from the number requested; `likelihood` is the mean
-    log-probability of a token, 0 if unknown. An attempt that got no reply has no `words`.
+    log-probability of a token, 0 if unknown. An attempt that got no reply has no `words`. `to` is
+    whom the speaker says it to; None if nobody asked or the reply does not tell.
     """
 
     fault: str | None
@@ -51,6 +56,7 @@ class _Attempt:
     off: int = 0
     likelihood: float = 0.0
     taken: tuple[SessionReply, Utterance] | None = None
+    to: str | None = None
 
     def rank(self) -> tuple[int, float]:
         """Return a key that sorts better attempts first: no fault, then usable despite it."""
@@ -68,6 +74,7 @@ class PersonaAgent(BaseChatAgent):
         super().__init__(key, description=description(persona) or persona.name)
         self._chat = chat
         self.display = persona.name
+        self._others = tuple(name for name in chat.keys if name != persona.name)
         private = chat.private.get(persona.name, ())
         self._system = identity(
             chat.prompts.agent, chat.experience, persona, chat.rules.max_words, private
@@ -128,6 +135,7 @@ class PersonaAgent(BaseChatAgent):
             target_words=target,
             lapse=best.fault if best.fault in _OF_LENGTH else None,
             candidates=checked if chat.rules.candidates > 1 else [],
+            addressee=best.to,
         )
         self._take(turn)
         return said.text
@@ -140,6 +148,8 @@ class PersonaAgent(BaseChatAgent):
         """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
+        if self._chat.rules.addressees:
+            more["schema"] = addressed_schema(self._others)
         asked = self._messages(note)
         replies = await self._chat.ask_several(n, "agent", asked, **more, **self._room(target))
         faults = [one for one in replies if isinstance(one, ModelFault)]
@@ -154,26 +164,36 @@ class PersonaAgent(BaseChatAgent):
     ) -> _Attempt:
         if isinstance(reply, ModelFault):
             return _Attempt(reply.kind)
+        reply, to = self._addressed(reply)
         said = self._read(reply, target, note)
         words = len(said.text.split())
         fault = said.fault or self._length_fault(said.text, target)
         kept = _kept(said)
         taken = None if kept is None else (reply, kept)
-        return _Attempt(fault, words, abs(words - (target or 0)), _likelihood(reply.reply), taken)
+        off = abs(words - (target or 0))
+        return _Attempt(fault, words, off, _likelihood(reply.reply), taken, to)
+
+    def _addressed(self, reply: SessionReply) -> tuple[SessionReply, str | None]:
+        """Return a reply with the utterance alone as its text, and whom it is said to."""
+        if not self._chat.rules.addressees:
+            return reply, None
+        text, to = split_addressee(reply.text, self._others)
+        return replace(reply, text=text), to
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
         """Return room for twice the words of a turn, unless the role's sampling sets its own."""
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
-        return {"sampling": Sampling(max_tokens=4 * target + 24)}
+        room = 4 * target + 24 + (ADDRESS_TOKENS if self._chat.rules.addressees else 0)
+        return {"sampling": Sampling(max_tokens=room)}
 
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
         """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
         chat = self._chat
         scene = Scene(
             speaker=self.display,
-            others=tuple(name for name in chat.keys if name != self.display),
+            others=self._others,
             earlier=tuple(turn.text for turn in chat.turns),
             unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
         )
@@ -208,6 +228,9 @@ class PersonaAgent(BaseChatAgent):
             target_words=chat.target_words,
             complaint=note,
         )[0].content
+        if chat.rules.addressees and chat.prompts.addressed is not None:
+            ask = chat.prompts.addressed.render(name=self.display, others=self._others)
+            at_end = f"{at_end}\n{ask[0].content}".strip()
         return agent_messages(self._system, chat.opening, chat.turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:

@@ -39,7 +39,8 @@ class ChatRules:
     `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
     for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
     words each turn should have, the starter first; None if no length is requested. Of so many
-    `candidates` that are asked for at once one is taken.
+    `candidates` that are asked for at once one is taken. With `addressees` an agent says whom each
+    utterance is for.
     """
 
     max_turns: int
@@ -49,17 +50,19 @@ class ChatRules:
     reasks: int
     turn_words: tuple[int, ...] | None = None
     candidates: int = 1
+    addressees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChatPrompts:
     """The prompts of a chat: the user proxy's opening, an agent's system message, the note that
-    ends an agent's request, the manager's question."""
+    ends an agent's request, the manager's question, and how an addressee is asked for."""
 
     opening: Prompt
     agent: Prompt
     turn: Prompt
     selector: Prompt
+    addressed: Prompt | None = None
 
     STEPS: ClassVar[tuple[str, ...]] = ("opening", "agent", "turn", "selector")
 
@@ -67,7 +70,8 @@ class ChatPrompts:
     def of(cls, prompts: Mapping[str, Prompt], **given: Any) -> ChatPrompts:
         """Return the prompts of a chat among a method's; `given` fills variables of the opening."""
         steps = {step: prompts[step] for step in cls.STEPS}
-        return cls(**{**steps, "opening": steps["opening"].partial(**given)})
+        steps["opening"] = steps["opening"].partial(**given)
+        return cls(**steps, addressed=prompts.get("addressed"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from command_line import convogen
 
 from convogen.cli.main import cli
 
@@ -103,3 +105,48 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--against" in done.stdout
+
+
+def _write_scenes(path: Path, turns: list[tuple[str, str]], n: int) -> Path:
+    rows = [
+        {"id": f"{at}", "turns": [{"speaker": who, "text": text} for who, text in turns]}
+        for at in range(n)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_interaction_is_measured_beside_people_if_asked_for(tmp_path: Path) -> None:
+    smooth = [
+        ("Ana", "Shall we take the train on Sunday?"),
+        ("Ben", "Yes, the train leaves at nine."),
+        ("Cy", "I will bring the sandwiches for the train."),
+    ]
+    rough = [
+        ("Ana", "Shall we take the train on Sunday?"),
+        ("Ben", "No, I disagree, the bus is cheaper."),
+        ("Cy", "Um, what do you mean, Ben?"),
+    ]
+    ours = _write_scenes(tmp_path / "ours.jsonl", smooth, 40)
+    people = _write_scenes(tmp_path / "people.jsonl", rough, 40)
+    plain = json.loads(convogen("stats", ours, "--json").out)
+    assert "interaction" not in plain
+    asked = ("stats", ours, "--against", people, "--interaction")
+    found = json.loads(convogen(*asked, "--json").out)
+    assert found["interaction"]["conversations"] == 40
+    assert found["interaction"]["friction"]["disagreement"]["value"] == 0
+    assert found["against"]["interaction"]["friction"]["disagreement"]["value"] == 1 / 3
+    apart = found["friction_differences"]["disagreement"]
+    assert apart["low"] < apart["value"] == -1 / 3 < apart["high"] < 0
+    assert found["against"]["interaction"]["measures"]["named"]["value"] == 1 / 3
+    shown = convogen(*asked).out
+    assert "Friction" in shown
+    assert re.search(r"Turns that disagree.*0\.0% \(.*\)\*", shown)
+
+
+def test_a_corpus_without_conversations_of_two_has_no_interaction(tmp_path: Path) -> None:
+    alone = _write_scenes(tmp_path / "alone.jsonl", [("Ana", "Hello there.")], 3)
+    found = json.loads(convogen("stats", alone, "--json", "--interaction").out)
+    assert found["interaction"]["conversations"] == 0
+    assert found["interaction"]["friction"] == {}
+    assert "Friction" not in convogen("stats", alone, "--interaction").out

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import itertools
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,9 @@ from convogen.prompts import load_prompt
 from convogen.records import Experience, Turn, Usage
 
 EXPERIENCES = {len(e.personas): e for e in load_experiences()}
-PROMPTS = ChatPrompts.of({step: load_prompt(f"convogen/{step}") for step in ChatPrompts.STEPS})
+PROMPTS = ChatPrompts.of(
+    {step: load_prompt(f"convogen/{step}") for step in (*ChatPrompts.STEPS, "addressed")}
+)
 
 
 def play(
@@ -443,3 +446,37 @@ def test_one_candidate_is_asked_for_without_likelihoods_and_leaves_no_trace() ->
     assert all("candidates" not in turn.model_dump(exclude_defaults=True) for turn in turns)
     play(script, EXPERIENCES[2], max_turns=2, candidates=2)
     assert asked[2:] == [1, 1]
+
+
+def test_agents_say_whom_they_address_if_asked() -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        if request.role != "agent":
+            return improvise(request)
+        asked.append(request)
+        assert request.schema is not None
+        others = request.schema["properties"]["to"]["enum"]
+        replies = {
+            1: json.dumps({"to": others[0], "text": "We should leave before noon."}),
+            2: json.dumps({"to": "ALL", "text": "It rains all day anyway."}),
+            3: json.dumps({"to": "Nobody Here", "text": "My umbrella is at the office."}),
+        }
+        return replies.get(len(asked), "Then I will walk there alone.")
+
+    turns, _ = play(script, EXPERIENCES[3], max_turns=5, addressees=True)
+    first = next(iter(asked[0].schema["properties"]["to"]["enum"]))  # type: ignore[index]
+    assert [turn.addressee for turn in turns] == [None, first, "all", None, None]
+    assert turns[1].text == "We should leave before noon."
+    assert turns[4].text == "Then I will walk there alone."  # a reply without the object counts
+    assert '"to" is whom' in asked[0].messages[-1].content
+    assert first != turns[1].speaker
+
+
+def test_agents_are_not_asked_whom_they_address_by_default() -> None:
+    def script(request: Request) -> str:
+        assert request.role != "agent" or request.schema is None
+        return improvise(request)
+
+    turns, _ = play(script)
+    assert all(turn.addressee is None for turn in turns)

@@ -48,7 +48,7 @@ class ConvoGen(Method):
 
     name: ClassVar[str] = "convogen"
     path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
-    added_later: ClassVar[tuple[str, ...]] = ("candidates",)
+    added_later: ClassVar[tuple[str, ...]] = ("candidates", "addressees")
     prompt_names: ClassVar[tuple[str, ...]] = (
         "experience",
         "encounter",
@@ -56,6 +56,7 @@ class ConvoGen(Method):
         "agent",
         "turn",
         "selector",
+        "addressed",
     )
     roles: ClassVar[dict[str, Sampling]] = {
         "generator": Sampling(temperature=1.0, max_tokens=4000),
@@ -148,6 +149,10 @@ class ConvoGen(Method):
         description="replies asked for at each turn, of which the checks and the model's own "
         "likelihood choose one; each costs as much as the one that is taken",
     )
+    addressees: bool = Field(
+        default=False,
+        description="each agent says whom its utterance is for, kept as the turn's `addressee`",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -179,9 +184,11 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts but the one for the other kind of personas."""
-        unused = "encounter" if self.personas == "generated" else "experience"
-        return {step: p for step, p in super().prompts(chosen).items() if step != unused}
+        """The prompts but the one for the other kind of personas, and for addressees if off."""
+        unused = {"encounter" if self.personas == "generated" else "experience"}
+        if not self.addressees:
+            unused.add("addressed")
+        return {step: p for step, p in super().prompts(chosen).items() if step not in unused}
 
     def sampling(self, role: str) -> Sampling:
         """Agents get room for twice the words that a short reply may have, as a safety net.
@@ -192,6 +199,7 @@ class ConvoGen(Method):
         if role != "agent" or self.match:
             return settings
         room = 4 * self.max_words + 40 if self.style == "short" else 800
+        room += 40 if self.addressees else 0
         return settings.model_copy(update={"max_tokens": room})
 
     @cached_property

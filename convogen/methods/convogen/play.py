@@ -50,6 +50,7 @@ class ConvoGenPlay(Play):
             max_words=None if method.style == "chatty" or method.match else method.max_words,
             reasks=method.reasks,
             candidates=method.candidates,
+            addressees=method.addressees,
         )
         self._prompts = ChatPrompts.of(inputs.prompts)
 

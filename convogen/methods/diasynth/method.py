@@ -17,6 +17,7 @@ from convogen.methods.diasynth.examples import Examples, open_examples, shipped_
 from convogen.methods.diasynth.plan import DialoguePlan
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_NO_LOOPS
+from convogen.prompts import Prompt
 
 __all__ = ["DiaSynth"]
 
@@ -37,6 +38,7 @@ class DiaSynth(Method):
 
     name: ClassVar[str] = "diasynth"
     path_fields: ClassVar[tuple[str, ...]] = ("topics", "examples")
+    added_later: ClassVar[tuple[str, ...]] = ("addressees",)
     prompt_names: ClassVar[tuple[str, ...]] = (
         "subtopics",
         "personas",
@@ -45,9 +47,10 @@ class DiaSynth(Method):
         "agent",
         "turn",
         "selector",
+        "addressed",
     )
     prompt_owners: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("agent", "turn", "selector"), "convogen"
+        ("agent", "turn", "selector", "addressed"), "convogen"
     )
     roles: ClassVar[dict[str, Sampling]] = {
         "planner": Sampling(temperature=1.0, max_tokens=3000),
@@ -120,6 +123,11 @@ class DiaSynth(Method):
         description="script: a dialogue in one reply; groupchat: turn by turn, by agents",
     )
     max_words: int = Field(default=25, ge=3, description="groupchat: guideline on a reply's words")
+    addressees: bool = Field(
+        default=False,
+        description="groupchat: each agent says whom its utterance is for, kept as the turn's "
+        "`addressee`",
+    )
     reasks: int = Field(
         default=2, ge=0, le=10, description="how often one reply is asked for again"
     )
@@ -136,6 +144,8 @@ class DiaSynth(Method):
             raise ValueError(f"turns: the fewest ({low}) are more than the most ({high})")
         if high < self.group_size:
             raise ValueError(f"turns: {high} are too few for {self.group_size} who all speak")
+        if self.addressees and self.mode != "groupchat":
+            raise ValueError(f"addressees: is of mode: groupchat (found {self.mode})")
         if self.group_size > self.n_personas:
             raise ValueError(
                 f"group_size: {self.group_size} cannot meet where there are {self.n_personas} "
@@ -146,6 +156,11 @@ class DiaSynth(Method):
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         return field != "examples" or value not in shipped_examples()
+
+    def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
+        """The prompts, the one for addressees only if they are asked for."""
+        prompts = super().prompts(chosen)
+        return {k: p for k, p in prompts.items() if self.addressees or k != "addressed"}
 
     @cached_property
     def topic_list(self) -> list[str]:

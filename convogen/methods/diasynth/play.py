@@ -8,7 +8,7 @@ there. Where it fails, the next task of the topic or subtopic asks in its place.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -191,6 +191,7 @@ class DiaSynthPlay(Play):
             allow_repeats=False,
             max_words=self._method.max_words,
             reasks=self._method.reasks,
+            addressees=self._method.addressees,
         )
         settled = written.settled
         told = {k: text for k, text in settled.characteristics.items() if k not in _NOT_FOR_ALL}
@@ -228,7 +229,7 @@ def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience,
     starter = starter.model_copy(update={"speaker": roles[starter.speaker]})
     return (
         experience.model_copy(update={"personas": people, "starter": starter}),
-        [turn.model_copy(update={"speaker": roles[turn.speaker]}) for turn in turns],
+        [_under_role(turn, roles) for turn in turns],
     )
 
 
@@ -247,3 +248,8 @@ def _settled(experience: Experience, written: Written) -> Experience:
             "usage": written.answer.usage,
         }
     )
+
+
+def _under_role(turn: Turn, roles: Mapping[str, str]) -> Turn:
+    to = turn.addressee and roles.get(turn.addressee, turn.addressee)
+    return turn.model_copy(update={"speaker": roles[turn.speaker], "addressee": to})
