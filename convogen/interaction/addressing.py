@@ -1,7 +1,8 @@
 """To whom a turn is addressed and which earlier turn it replies to, inferred without a model.
 
 In this order: what the turn's author stated; whom it calls by name; the only other person; words
-for a group ("everyone", "you two"); the speaker of the turn that it replies to. A turn replies to
+for a group ("everyone", "you two"); the speaker of the turn that it replies to; of a question that
+replies to none, who speaks next. A turn replies to
 the earlier one that scores best by nearness, by whether it was addressed to this speaker or asked
 this speaker something that is still open, by words in common, and by whose turn it was if somebody
 is named. That is a heuristic in the tradition of adjacency pairs (Sacks, Schegloff and Jefferson,
@@ -20,7 +21,9 @@ from convogen.interaction.vocatives import Named, named_in, names_of
 
 __all__ = ["Address", "Evidence", "addresses"]
 
-Evidence = Literal["stated", "named", "only", "group", "answers", "previous", "earlier", "opening"]
+Evidence = Literal[
+    "stated", "named", "only", "group", "answers", "previous", "earlier", "answered", "opening"
+]
 
 LOOK_BACK = 6
 """Turns before this one that it may reply to."""
@@ -43,8 +46,8 @@ class Address:
         everyone: Whether it is for the whole group.
         reply_to: Index of the earlier turn it replies to; None if it opens something.
         evidence: What tells: `stated` by its author, `named`, the `only` other person, words for a
-            `group`, `answers` an open question, replies to the `previous` or an `earlier` turn, or
-            is an `opening`.
+            `group`, `answers` an open question, replies to the `previous` or an `earlier` turn, is
+            `answered` by who speaks next, or is an `opening`.
     """
 
     to: tuple[str, ...]
@@ -156,7 +159,7 @@ class _Inference:
         self, index: int, others: tuple[str, ...], reply: int | None, mentioned: frozenset[str]
     ) -> Address:
         if reply is None:
-            return Address(others, everyone=True, reply_to=None, evidence="opening")
+            return self._opening(index, others)
         speaker, target = self.speakers[index], self.speakers[reply]
         before = self.found[reply]
         evidence: Evidence = "previous" if reply == index - 1 else "earlier"
@@ -169,6 +172,14 @@ class _Inference:
         if before.everyone or not to:
             return Address(others, everyone=True, reply_to=reply, evidence=evidence)
         return Address(to, everyone=False, reply_to=reply, evidence=evidence)
+
+    def _opening(self, index: int, others: tuple[str, ...]) -> Address:
+        """Return whom a turn that replies to none is for: of a question, the next who speaks."""
+        if self.said[index].asks:
+            following = (name for name in self.speakers[index + 1 :] if name in others)
+            if (answering := next(following, None)) is not None:
+                return Address((answering,), everyone=False, reply_to=None, evidence="answered")
+        return Address(others, everyone=True, reply_to=None, evidence="opening")
 
     def _is_for_all(self, said: Utterance) -> bool:
         rules = self.patterns

@@ -59,9 +59,9 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
         + _TOKENS
     ),
     "turns": _columns(
-        "conversation task turn speaker text n_words target_words origin model request reasks"
-        " tidied faults lapse candidates capped_at left_out selection_candidates selection_reply"
-        " selection_repair" + _TOKENS
+        "conversation task turn speaker addressee text n_words target_words origin model request"
+        " reasks tidied faults lapse candidates capped_at left_out selection_candidates"
+        " selection_reply selection_repair" + _TOKENS
     ),
     "scores": _columns(
         "conversation judge aspect value method distribution mass choice index place explanation"

@@ -51,6 +51,13 @@ def test_who_is_asked_answers_though_another_spoke_in_between() -> None:
     assert found[2] == Address(("Ana",), everyone=False, reply_to=0, evidence="answers")
 
 
+def test_an_opening_question_is_for_who_answers_unless_it_is_for_all() -> None:
+    turns = [("Ana", "Is it still raining?"), ("Ben", "It is."), ("Cy", "Hm.")]
+    assert _found(*turns)[0] == Address(("Ben",), False, None, "answered")
+    turns[0] = ("Ana", "Is it still raining, everyone?")
+    assert _found(*turns)[0].everyone
+
+
 def test_who_is_spoken_of_is_not_addressed() -> None:
     found = _found(("Ana", "Let's go."), ("Ben", "It will rain."), ("Cy", "Ben's right."))
     assert found[2].to == ("Ana",)

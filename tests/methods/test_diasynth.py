@@ -541,3 +541,26 @@ def test_dialogsum_itself_gives_examples(tmp_path: Path) -> None:
     experiment = small(tmp_path, examples=str(source), n=1)
     assert len(experiment.method.example_list) > 450
     assert len(list(played(experiment, tmp_path / "run").conversations())) == 1
+
+
+def test_agents_say_whom_they_address_under_the_names_of_the_dialogue(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"mode": "groupchat", "turns": [4, 4], "n": 4}
+    asked = small(tmp_path, addressees=True, speakers="roles", **keys)
+    made = played(asked, tmp_path / "run")
+    found = {
+        (turn.speaker, turn.addressee)
+        for conversation in made.conversations()
+        for turn in conversation.turns[1:]
+    }
+    roles = {"#Person1#", "#Person2#"}
+    assert found
+    assert all(to == "all" or to in roles - {speaker} for speaker, to in found)
+    assert {to for _, to in found} & roles
+    plain = small(tmp_path, **keys)
+    assert plain.fingerprint == small(tmp_path, addressees=False, **keys).fingerprint
+    assert plain.fingerprint != small(tmp_path, addressees=True, **keys).fingerprint
+
+
+def test_addressees_are_of_the_group_chat(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"addressees.*groupchat.*script"):
+        small(tmp_path, addressees=True)
