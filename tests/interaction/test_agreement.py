@@ -61,9 +61,10 @@ MELD = Path(__file__).parents[3] / "shared" / "data" / "meld" / "dev_sent_emo.cs
 
 
 @pytest.mark.skipif(not MELD.exists(), reason="MELD's development split is not here")
-def test_television_dialogue_is_harder() -> None:
-    """Cut scenes begin in the middle and run on after others left: no better than the baseline."""
-    labels = read_yaml(DATA / "meld.yaml")
+@pytest.mark.parametrize("scenes", ["seen", "unseen"])
+def test_television_dialogue_is_harder(scenes: str) -> None:
+    """Scenes begin in the middle, and people on the stage who say nothing are addressed, too."""
+    labels = read_yaml(DATA / "meld.yaml")[scenes]
     right, previous = list[bool](), list[bool]()
     for conversation in open_corpus(MELD):
         known = labels.get(conversation.id.rpartition("-")[2])
@@ -78,8 +79,8 @@ def test_television_dialogue_is_harder() -> None:
             right.append({*address.to} == wanted)
             previous.append((others if before == speakers[index] else {before}) == wanted)
     print(
-        f"\nMELD: {len(right)} turns of {len(labels)} scenes: addressee {np.mean(right):.3f} "
-        f"(previous speaker: {np.mean(previous):.3f})"
+        f"\nMELD, {scenes}: {len(right)} turns of {len(labels)} scenes: "
+        f"addressee {np.mean(right):.3f} (previous speaker: {np.mean(previous):.3f})"
     )
     assert len(right) == sum(map(len, labels.values()))
-    assert np.mean(right) >= 0.6
+    assert np.mean(right) >= {"seen": 0.7, "unseen": 0.55}[scenes]
