@@ -1,7 +1,7 @@
 """Rules against labels by hand: printed with `pytest -s`, and held to what they reach.
 
-One person labelled all conversations, before any rule was written, and then wrote the rules: those
-who have other habits will agree less.
+One annotator labelled all conversations, before any rule was written, and then wrote the rules, so
+that even the held-out ones flatter them: conversations of others will agree less.
 """
 
 from __future__ import annotations
