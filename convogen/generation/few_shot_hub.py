@@ -23,12 +23,13 @@ from typing import Literal
 
 from rapidfuzz import fuzz
 
+from convogen.generation.coverage import Coverage, Target
 from convogen.records import Experience
 from convogen.text.near_duplicates import NearCopyIndex
 
 __all__ = ["FewShotHub", "RoundSlot", "similarity"]
 
-Policy = Literal["uniform", "newest"]
+Policy = Literal["uniform", "newest", "coverage"]
 
 _COMPARED = 3
 """Candidates among the seeds, and among the members, that an experience is compared with."""
@@ -46,8 +47,8 @@ class RoundSlot:
 class FewShotHub:
     """The hub of one run.
 
-    `iterative` says where shots come from: True, from the lane's hub by `policy` (`uniform`, or the
-    `newest` of it); False, one draw of seeds for the whole run; `rotate`, the seeds in turn, others
+    `iterative` says where shots come from: True, from the lane's hub by `policy` (`uniform`, the
+    `newest` of it, or for each task by `coverage`: from what the lane's experiences lack); False, one draw of seeds for the whole run; `rotate`, the seeds in turn, others
     in each round. Only with True does anything enter the hub. Round 0 of lane 0 has the same shots
     in all three cases.
 
@@ -67,6 +68,7 @@ class FewShotHub:
         policy: Policy,
         near_copy: float,
         recall: Callable[[int], Experience],
+        clusters: int = 8,
     ) -> None:
         self._seeds = list(seeds)
         self._seed = seed
@@ -78,6 +80,9 @@ class FewShotHub:
         self._near_copy = near_copy
         self._recall = recall
         self._lanes = [_Lane(per_round, near_copy) for _ in range(lanes)]
+        if policy == "coverage" and iterative is True:
+            for number, lane in enumerate(self._lanes):
+                lane.coverage = Coverage(self._seeds, clusters, f"{seed}/coverage/{number}")
         self._uncommitted: dict[int, Experience] = {}
         self._seed_index = NearCopyIndex(near_copy)
         for at, own in enumerate(self._seeds):
@@ -97,9 +102,21 @@ class FewShotHub:
             return self._in_turn(0, 0)
         lane = self._lanes[place.lane]
         await lane.turn(place.round * self._per_round)
+        if lane.coverage is not None and (targets := lane.targets(lane.coverage)) is not None:
+            return self._of_cluster(lane, place, targets[place.index])
         if lane.drawn is None:
             lane.drawn = self._draw(lane, place)
         return lane.drawn
+
+    def topic(self, task: int) -> str:
+        """Return what a task's topic is wanted near and far from, once it has its shots.
+
+        Empty without `coverage`, and while a lane has too few experiences.
+        """
+        place = self.place(task)
+        lane = self._lanes[place.lane]
+        targets = lane.targets(lane.coverage) if lane.coverage is not None else None
+        return targets[place.index].topic if targets else ""
 
     async def admit(
         self, task: int, experience: Experience, shots: Sequence[Experience]
@@ -120,38 +137,38 @@ class FewShotHub:
         update = {"admitted": admitted, "similarity": round(nearest, 4)}
         experience = experience.model_copy(update=update)
         if admitted is not None:
-            if admitted:
+            if admitted or lane.coverage is not None:
                 self._uncommitted[task] = experience
-            lane.report(task, words if admitted else None)
+            lane.report(task, experience, words if admitted else None)
         return experience
 
     async def skip(self, task: int) -> None:
         """Report that a task has no experience; waits as `admit` does."""
         lane = await self._turn(task)
         if self._iterative is True:
-            lane.report(task, None)
+            lane.report(task, None, None)
 
     def committed(self, task: int) -> None:
         """Note that a task's rows are on disk: from now on its experience is read from there."""
         self._uncommitted.pop(task, None)
 
-    def restore(self, committed: int, admitted: Iterable[Experience]) -> None:
+    def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
         """Restore what the first `committed` tasks reported.
 
-        `admitted` has the committed experiences that entered the hub, in the order of the plan; it
-        is read once, and none of them is kept.
+        `experiences` has those that are committed, in the order of the plan; it is read once, and
+        none of them is kept.
         """
         if self._iterative is not True:
             return
-        members = iter(admitted)
-        member = next(members, None)
+        reported = iter(experiences)
+        experience = next(reported, None)
         for task in range(committed):
             lane = self._lanes[self.place(task).lane]
-            if member is not None and member.task == task:
-                lane.report(task, _words(member))
-                member = next(members, None)
+            if experience is not None and experience.task == task:
+                lane.report(task, experience, _words(experience) if experience.admitted else None)
+                experience = next(reported, None)
             else:
-                lane.report(task, None)
+                lane.report(task, None, None)
 
     def stop(self) -> None:
         """Cancel whoever waits for a turn: a task broke, so the run ends and no turn will come."""
@@ -183,6 +200,16 @@ class FewShotHub:
             for at in chosen
         ]
 
+    def _of_cluster(self, lane: _Lane, place: RoundSlot, target: Target) -> list[Experience]:
+        """Return the shots of a task from the cluster in which its experience is wanted."""
+        draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}/{place.index}")
+        chosen = draws.sample(target.members, min(self._shots, len(target.members)))
+        seeds = self._seeds
+        return [
+            seeds[at] if at < len(seeds) else self._member(lane.tasks[at - len(seeds)])
+            for at in chosen
+        ]
+
     def _in_turn(self, lane: int, number: int) -> list[Experience]:
         """Return the shots of a round if the seeds are shown in turn.
 
@@ -211,7 +238,8 @@ class _Lane:
     """One lineage: the tasks whose experiences entered, and how many of its tasks have reported.
 
     `shown` members were there when the current round began; its prompts show none but these.
-    `drawn` has the current round's shots, None until they are drawn.
+    `drawn` has the current round's shots, None until they are drawn. With `coverage`, `tasks` are
+    all tasks that gave an experience.
     """
 
     def __init__(self, per_round: int, near_copy: float) -> None:
@@ -220,6 +248,10 @@ class _Lane:
         self.index = NearCopyIndex(near_copy)
         self.shown = 0
         self.drawn: list[Experience] | None = None
+        self.coverage: Coverage | None = None
+        self.tasks = array("Q")
+        self._known: int | None = None
+        self._targets: list[Target] | None = None
         self._reported = 0
         self._turns: dict[int, asyncio.Event] = {}
         self._stopped = False
@@ -231,14 +263,29 @@ class _Lane:
         if self._reported < position:
             raise asyncio.CancelledError
 
-    def report(self, task: int, words: str | None) -> None:
-        """Note what the next task of the lane gave: the words of a member, or None."""
+    def targets(self, coverage: Coverage) -> list[Target] | None:
+        """Return where the experiences of the current round are wanted."""
+        if self._known is None:
+            self._known = len(coverage)
+        if self._targets is None:
+            self._targets = coverage.targets(self._known, self._per_round)
+        return self._targets
+
+    def report(self, task: int, experience: Experience | None, words: str | None) -> None:
+        """Note what the next task of the lane gave: an experience and a member's words, or None."""
         if words is not None:
             self.members.append(task)
             self.index.add(task, words)
+        if self.coverage is not None:
+            if self._known is None:
+                self._known = len(self.coverage)
+            if experience is not None:
+                self.tasks.append(task)
+                self.coverage.add(experience)
         self._reported += 1
         if self._reported % self._per_round == 0:
             self.shown, self.drawn = len(self.members), None
+            self._known, self._targets = None, None
         if turn := self._turns.pop(self._reported, None):
             turn.set()
 

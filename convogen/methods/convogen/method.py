@@ -48,7 +48,7 @@ class ConvoGen(Method):
 
     name: ClassVar[str] = "convogen"
     path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
-    added_later: ClassVar[tuple[str, ...]] = ("candidates",)
+    added_later: ClassVar[tuple[str, ...]] = ("candidates", "coverage_clusters")
     prompt_names: ClassVar[tuple[str, ...]] = (
         "experience",
         "encounter",
@@ -107,8 +107,13 @@ class ConvoGen(Method):
     shots: int = Field(
         default=1, ge=1, le=8, description="example experiences in the generator's prompt"
     )
-    shot_policy: Literal["uniform", "newest"] = Field(
-        default="uniform", description="how shots are drawn"
+    shot_policy: Literal["uniform", "newest", "coverage"] = Field(
+        default="uniform",
+        description="how shots are drawn; coverage: for each experience from the topics that the "
+        "lane lacks, which its prompt names too (pip install 'convogen[realism]')",
+    )
+    coverage_clusters: int = Field(
+        default=8, ge=2, le=100, description="clusters of topics, of shot_policy: coverage"
     )
     near_copy: float = Field(
         default=0.8,
@@ -159,6 +164,11 @@ class ConvoGen(Method):
         low, high = self.participants
         if low > high:
             raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+        if self.shot_policy == "coverage" and self.iterative is not True:
+            raise ValueError(
+                f"shot_policy: coverage needs iterative: true (found {self.iterative}), a hub that "
+                "grows"
+            )
         if self.personas == "generated":
             own = ("persona_source", "persona_field", "persona_licence")
             if given := next((key for key in own if getattr(self, key)), None):

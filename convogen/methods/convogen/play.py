@@ -10,7 +10,7 @@ from convogen.corpora.conversation_shapes import Shape
 from convogen.errors import ModelFault
 from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.few_shot_hub import FewShotHub
-from convogen.generation.variations import draw_variation
+from convogen.generation.variations import Variation, deal_variation, draw_variation
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Outcome
@@ -29,6 +29,7 @@ class ConvoGenPlay(Play):
 
         self._method = method
         self._run = inputs.run
+        self._seed = inputs.experiment_seed
         self._casting = method.casting(inputs.seed)
         step = "encounter" if self._casting else "experience"
         self._generator = ExperienceGenerator(inputs.prompts[step], method.reasks)
@@ -42,6 +43,7 @@ class ConvoGenPlay(Play):
             policy=method.shot_policy,
             near_copy=method.near_copy,
             recall=inputs.run.experience,
+            clusters=method.coverage_clusters,
         )
         self._rules = ChatRules(
             max_turns=method.max_turns,
@@ -55,7 +57,7 @@ class ConvoGenPlay(Play):
 
     def restore(self, committed: int) -> None:
         """Restore the hub from the committed experiences."""
-        self._hub.restore(committed, self._run.admitted())
+        self._hub.restore(committed, self._run.experiences())
 
     def committed(self, task: int) -> None:
         self._hub.committed(task)
@@ -89,7 +91,7 @@ class ConvoGenPlay(Play):
     async def _invent(self, task: Task, shape: Shape | None) -> Experience:
         shots = await self._hub.shots(task.number)
         words = shape.turn_words[0] if shape else None
-        session, variation = task.session, draw_variation(random.Random(f"{task.seed}/variation"))
+        session, variation = task.session, self._variation(task)
         if self._casting is None:
             low, high = self._method.participants
             n = random.Random(task.seed).randint(low, high)
@@ -101,6 +103,16 @@ class ConvoGenPlay(Play):
             experience = await self._generator.match(session, people, shots, words, variation)
         own = {"id": f"e-{task.id}", "task": task.number, "shots": [shot.id for shot in shots]}
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
+
+    def _variation(self, task: Task) -> Variation:
+        """Return the task's tie, place and mood, and with coverage where its topic is wanted."""
+        if self._method.shot_policy != "coverage":
+            return draw_variation(random.Random(f"{task.seed}/variation"))
+        place, per_round = self._hub.place(task.number), self._method.per_round
+        position = place.round * per_round + place.index
+        return deal_variation(
+            f"{self._seed}/variation/{place.lane}", position, self._hub.topic(task.number)
+        )
 
     async def _converse(
         self, task: Task, experience: Experience, shape: Shape | None
