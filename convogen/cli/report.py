@@ -52,12 +52,12 @@ def command(
     human = {short_name(name, dict(others) | dict(distinct)): name for name in others}
     human = {f"{name} (corpus)" if name in runs else name: of for name, of in human.items()}
     first = short_name(baseline, dict(distinct)) if baseline else None
-    numbers = gather(runs, human, available_cores(), first)
-    for line in metric_faults(numbers):
+    report = gather(runs, human, available_cores(), first)
+    for line in metric_faults(report):
         say(line, err=True)
-    paths = write_report(numbers, runs, out)
+    paths = write_report(report, runs, out)
     if as_json:
-        say_json(numbers)
+        say_json(report.as_dict())
         return
     for path in paths:
         say(path)

@@ -204,7 +204,9 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     for name in columns:
         table.add_column(styled(name), justify="right", overflow="fold")
     for key, label in TURN_CHECKS.items():
-        counts = [found.turn_checks[key] for found in columns.values()]
+        counts: list[dict[str, int]] = [
+            getattr(found.turn_checks, key) for found in columns.values()
+        ]
         for kind in dict.fromkeys(kind for found in counts for kind in found):
             table.add_row(f"{label}: {kind}", *(f"{found.get(kind, 0)}" for found in counts))
     if table.rows:

@@ -25,10 +25,12 @@ from convogen.metrics import Statistics, measure
 from convogen.metrics.labels import GROUP_CHAT, MEASURES
 from convogen.redaction import masked
 from convogen.reports import judge_summary
+from convogen.reports.acceptance import acceptance_of
 from convogen.reports.cells import number_text
+from convogen.reports.groundedness import JudgeSummary
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
-from convogen.reports.numbers import accepted
+from convogen.reports.report import Made
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import readable
 from convogen.version import __version__
@@ -59,7 +61,7 @@ class CardFacts:
 
     manifest: Mapping[str, Any]
     statistics: Statistics
-    judged: Mapping[str, Any] | None
+    judged: JudgeSummary | None
     failures: Counter[str]
     limits: list[str]
 
@@ -72,15 +74,14 @@ class CardFacts:
             statistics = measure(_First(corpus, conversations), "text", workers)
         judged = judge_summary(run)
         failures = Counter(f"{failure.stage}: {failure.kind}" for failure in run.failures())
-        made = {"complete": manifest.get("complete"), "models": manifest.get("models")}
-        known: dict[str, Any] = {
-            "conversations": conversations,
-            "failures": failures.total(),
-            **accepted(run, conversations),
-            "made": made,
-            "groundedness": judged,
-        }
-        return cls(manifest, statistics, judged, failures, limits_of_run(known))
+        limits = limits_of_run(
+            conversations=conversations,
+            failures=failures.total(),
+            accepted=acceptance_of(run, conversations),
+            made=Made.of(manifest),
+            groundedness=judged,
+        )
+        return cls(manifest, statistics, judged, failures, limits)
 
 
 @dataclass

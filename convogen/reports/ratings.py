@@ -7,12 +7,12 @@ are told on Elo's scale: 400 points are odds of ten to one, 1,000 is the mean of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Game", "bradley_terry", "ratings"]
+__all__ = ["Game", "Rating", "bradley_terry", "ratings"]
 
 _RESAMPLES = 1_000
 _SEED = 20_231
@@ -24,8 +24,25 @@ Game = tuple[int, int, float]
 """Two players by number, and what the first wins of the two: 0, 0.5 or 1."""
 
 
-def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[dict[str, Any]]:
-    """Elo of each player with its 95% interval, the strongest first; `games` are by seed.
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A player's strength on Elo's scale, with its 95% interval.
+
+    Attributes:
+        games: Number of games played.
+        won: Share of their points won, 0 to 1, a tie being half a point; None without a game.
+    """
+
+    name: str
+    elo: float
+    low: float
+    high: float
+    games: int
+    won: float | None
+
+
+def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[Rating]:
+    """Return the rating of each player, the strongest first; `games` are by seed.
 
     Seeds are resampled, all games on one together. Half a tie of every two players is added, so
     that who wins every game is not infinitely strong.
@@ -44,17 +61,17 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[d
     ends = np.percentile(_elo(bradley_terry(drawn + prior)), (2.5, 97.5), axis=0)
     played = wins.sum(axis=(0, 2)) + wins.sum(axis=(0, 1))
     rows = [
-        {
-            "name": name,
-            "elo": float(value[at]),
-            "low": float(ends[0, at]),
-            "high": float(ends[1, at]),
-            "games": round(float(played[at])),
-            "won": float(wins[:, at].sum() / played[at]) if played[at] else None,
-        }
+        Rating(
+            name=name,
+            elo=float(value[at]),
+            low=float(ends[0, at]),
+            high=float(ends[1, at]),
+            games=round(float(played[at])),
+            won=float(wins[:, at].sum() / played[at]) if played[at] else None,
+        )
         for at, name in enumerate(names)
     ]
-    return sorted(rows, key=lambda row: -row["elo"])
+    return sorted(rows, key=lambda row: -row.elo)
 
 
 def bradley_terry(wins: Numbers) -> Numbers:

@@ -25,16 +25,16 @@ def test_published_strengths() -> None:
 def test_two_players_by_hand() -> None:
     games: dict[str, list[Game]] = {f"s{at}": [(0, 1, 1.0 if at < 15 else 0.0)] for at in range(20)}
     first, second = ratings(["strong", "weak"], games)
-    assert [first["name"], second["name"]] == ["strong", "weak"]
-    assert first["elo"] + second["elo"] == pytest.approx(2000)
-    assert first["elo"] - second["elo"] == pytest.approx(400 * np.log10(15.25 / 5.25))
-    assert second["low"] < second["elo"] < second["high"] < first["elo"]
-    assert (first["games"], first["won"]) == (20, 0.75)
+    assert [first.name, second.name] == ["strong", "weak"]
+    assert first.elo + second.elo == pytest.approx(2000)
+    assert first.elo - second.elo == pytest.approx(400 * np.log10(15.25 / 5.25))
+    assert second.low < second.elo < second.high < first.elo
+    assert (first.games, first.won) == (20, 0.75)
 
 
 def test_who_always_wins_is_finite_and_ties_are_even() -> None:
     always: dict[str, list[Game]] = {f"s{at}": [(0, 1, 1.0), (1, 2, 0.5)] for at in range(10)}
-    found = {row["name"]: row for row in ratings(["a", "b", "c"], always)}
-    assert np.isfinite([row[key] for row in found.values() for key in ("elo", "low", "high")]).all()
-    assert found["a"]["elo"] > found["b"]["elo"]
-    assert found["b"]["elo"] == pytest.approx(found["c"]["elo"], abs=25)
+    found = {row.name: row for row in ratings(["a", "b", "c"], always)}
+    assert np.isfinite([(row.elo, row.low, row.high) for row in found.values()]).all()
+    assert found["a"].elo > found["b"].elo
+    assert found["b"].elo == pytest.approx(found["c"].elo, abs=25)

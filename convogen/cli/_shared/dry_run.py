@@ -64,7 +64,7 @@ def _conversations(experiment: Experiment, run: Run) -> int:
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
     """What a run has cost so far, its judges left out; None where a price is not known."""
     rows = spending(run, _prices(experiment, run))
-    return total_usd(row for row in rows if row["role"] != JUDGE)
+    return total_usd(row for row in rows if row.role != JUDGE)
 
 
 def _prices(experiment: Experiment, run: Run) -> Prices:
