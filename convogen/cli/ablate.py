@@ -203,7 +203,7 @@ def _means(found: Comparison) -> Table:
     """A metric a row, a cell a column."""
     from rich.table import Table
 
-    from convogen.cli.stats import number_text
+    from convogen.reports.cells import number_text
 
     cells = list(found.cells.values())
     table = Table(title=f"Means of {found.n} conversations a cell", title_justify="left")
@@ -220,7 +220,7 @@ def _means(found: Comparison) -> Table:
 def _differences(found: Comparison) -> Table:
     from rich.table import Table
 
-    from convogen.cli.stats import number_text
+    from convogen.reports.cells import number_text
 
     numbers = {name: at for at, name in enumerate(found.cells, 1)}
     table = Table(title="Differences to cell 1", title_justify="left")
@@ -232,7 +232,7 @@ def _differences(found: Comparison) -> Table:
     for one in found.differences:
         if one.cell != last:
             table.add_section()
-        ends = "-" if one.low is None else f"{one.low:.3f} – {one.high:.3f}"
+        ends = "–" if one.low is None else f"{one.low:.3f} – {one.high:.3f}"
         values = (f"{one.difference:+.3f}", ends, f"{one.cliffs_delta:+.2f}")
         shown = "" if one.cell == last else f"{numbers[one.cell]}"
         table.add_row(shown, _label(one.metric), *values, number_text(one.p_holm, 3))

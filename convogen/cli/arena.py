@@ -80,7 +80,7 @@ def command(
     if len(distinct) < 2:
         raise click.UsageError("give two sources or more to compare")
     refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
-    opened = ((_open(source, out), short_name(source, dict(distinct))) for source in distinct)
+    opened = ((_open(source, out), short_name(source, distinct)) for source in distinct)
     # In whichever order they are named, two sources meet in the same folder.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]

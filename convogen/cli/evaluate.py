@@ -172,8 +172,8 @@ def _print(
 ) -> None:
     from convogen.cli.stats import short_name
 
-    named = {short_name(name, dict(ours)): found for name, found in ours.items()}
-    others = {short_name(name, dict(human)): found for name, found in human.items()}
+    named = {short_name(name, ours): found for name, found in ours.items()}
+    others = {short_name(name, human): found for name, found in human.items()}
     runs = dict(zip(named, reports.values(), strict=True))
     console = terminal()
     for table in (*_statistics_tables(named, others), *_judges_tables(named, runs)):
@@ -242,8 +242,9 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
     """Table IV or VI: ours above, empty where not judged, the published rows below."""
     from rich.table import Table
 
-    from convogen.cli.stats import number_text, published_text
+    from convogen.cli.stats import published_text
     from convogen.published import published
+    from convogen.reports.cells import number_text
 
     known = published("convogen")[number]
     title = f"Groundedness, 1 to 5 (table {number})"
@@ -270,7 +271,7 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
 def _judge_table(name: str, found: JudgeSummary) -> Table:
     from rich.table import Table
 
-    from convogen.cli.stats import number_text
+    from convogen.reports.cells import number_text
 
     what = "Groundedness" if found.judge == "geval" else found.judge
     scale = ", {} to {}".format(*found.scale) if found.scale else ""
