@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
     from convogen.reports import Measured
-    from convogen.reports.evaluation import EvaluatedRun
+    from convogen.reports.evaluation import EvaluatedRun, Evaluation
     from convogen.reports.groundedness import JudgeSummary
     from convogen.storage.run_folder import Run
 
@@ -75,12 +75,6 @@ def command(
     scores/<judge>.jsonl. The same command again goes on with judging that was stopped; no answered
     call is paid for twice. With --out a SOURCE may be any conversation data.
     """
-    from convogen.cli.stats import print_metric_faults
-    from convogen.metrics import available_cores
-    from convogen.reports import measure_source, write_statistics
-    from convogen.reports.evaluation import Evaluation, evaluated
-    from convogen.reports.matching import matched_corpora
-
     asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
     if judge_name is None and any(asked):
         raise click.UsageError(
@@ -93,22 +87,47 @@ def command(
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         model = spec_from("judge", models, base_urls, prices)
         judge_runs(judged, judge, model, n, concurrency, fresh)
+    ours, human = _measure(runs, against)
+    found = _evaluated(runs, ours, human, judge_name)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        _print(ours, human, found.runs)
+
+
+def _measure(
+    runs: Mapping[str, Run], against: Sequence[str]
+) -> tuple[dict[str, Measured], dict[str, Measured]]:
+    """Measure runs and the corpora beside them, those that they were matched to among them."""
+    from convogen.cli.stats import print_metric_faults
+    from convogen.metrics import available_cores
+    from convogen.reports import measure_source
+    from convogen.reports.matching import matched_corpora
+
     cores = available_cores()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
     human = {name: measure_source(name, cores) for name in beside}
     ours = {name: measure_source(name, cores) for name in runs}
     print_metric_faults(found.text for found in (*ours.values(), *human.values()))
-    statistics = {name: found.beside(human) for name, found in ours.items()}
+    return ours, human
+
+
+def _evaluated(
+    runs: Mapping[str, Run],
+    ours: Mapping[str, Measured],
+    human: Mapping[str, Measured],
+    judge: str | None,
+) -> Evaluation:
+    """Write the statistics of each run into its folder, and return them with its scores."""
+    from convogen.reports import write_statistics
+    from convogen.reports.evaluation import Evaluation, evaluated
+
+    found: dict[str, EvaluatedRun] = {}
     for name, run in runs.items():
-        write_statistics(run.folder, statistics[name])
-    found = Evaluation(
-        {name: evaluated(run, statistics[name], judge_name) for name, run in runs.items()},
-        {name: one.beside({}) for name, one in human.items()},
-    )
-    if as_json:
-        say_json(found.as_dict())
-    else:
-        _print(ours, human, found.runs)
+        statistics = ours[name].beside(human)
+        write_statistics(run.folder, statistics)
+        found[name] = evaluated(run, statistics, judge)
+    return Evaluation(found, {name: one.beside({}) for name, one in human.items()})
 
 
 def open_run(folder: str) -> Run:

@@ -8,7 +8,7 @@ all cells.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from convogen.reports.intervals import LEVEL, RESAMPLES, Interval
 __all__ = [
     "ARMS",
     "Cells",
+    "Compared",
     "Drawn",
+    "Row",
     "drawn_macro_f1",
     "drawn_mean",
     "results",
@@ -46,17 +48,37 @@ class Drawn:
     n: int
     scores: tuple[float | None, ...] | None = None
 
-    def shown(self) -> dict[str, Any]:
-        """As an `Interval`'s fields; no interval for fewer than two dialogues."""
+    def interval(self) -> Interval:
+        """Return the number with its interval; it has none for fewer than two dialogues."""
         if self.n < 2 or not np.isfinite(self.draws).all():
-            return asdict(Interval(self.value, None, None, self.n))
+            return Interval(self.value, None, None, self.n)
         tail = 50 * (1 - LEVEL)
         low, high = np.percentile(self.draws, [tail, 100 - tail])
-        return asdict(Interval(self.value, float(low), float(high), self.n))
+        return Interval(self.value, float(low), float(high), self.n)
 
 
 Cells = Mapping[str, Mapping[str, Drawn | None]]
 """By arm and metric, all of the same held-out dialogues in the same order."""
+
+
+Row = dict[str, Interval | None]
+"""By metric; None if there is no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What models came to by what they were fine-tuned on.
+
+    Attributes:
+        arms: The cells.
+        improvement: Over the model as it is, in percent, with the `average` over the metrics; None
+            if that was not evaluated.
+        coverage: Of in-domain data, in percent, likewise.
+    """
+
+    arms: dict[str, Row]
+    improvement: dict[str, Row | None]
+    coverage: dict[str, Row | None]
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
@@ -92,31 +114,29 @@ def _counts(n: int) -> Numbers:
     return counts
 
 
-def results(cells: Cells) -> dict[str, Any]:
-    """The cells, improvement over `base` and coverage of `in_domain`, by arm.
+def results(cells: Cells) -> Compared:
+    """Return the cells, improvement over `base` and coverage of `in_domain`, by arm.
 
-    Each a value with its 95% interval, comparisons in percent with an `average` over the metrics.
-    None where an arm is missing or its mean is 0.
+    A comparison is None if an arm is missing or its mean is 0.
     """
     others = [arm for arm in cells if arm != "base"]
     ours = [arm for arm in others if arm != "in_domain"]
-    return {
-        "arms": {
-            arm: {metric: one.shown() if one else None for metric, one in row.items()}
-            for arm, row in cells.items()
-        },
-        "improvement": {
-            arm: _compared(cells[arm], cells.get("base"), percentage_improvement) for arm in others
-        },
-        "coverage": {arm: _compared(cells[arm], cells.get("in_domain"), coverage) for arm in ours},
-    }
+    return Compared(
+        {arm: _row(row) for arm, row in cells.items()},
+        {arm: _compared(cells[arm], cells.get("base"), percentage_improvement) for arm in others},
+        {arm: _compared(cells[arm], cells.get("in_domain"), coverage) for arm in ours},
+    )
+
+
+def _row(row: Mapping[str, Drawn | None]) -> Row:
+    return {metric: one.interval() if one else None for metric, one in row.items()}
 
 
 def _compared(
     row: Mapping[str, Drawn | None],
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
-) -> dict[str, Any] | None:
+) -> Row | None:
     """A formula of every metric and its base, and the average over them.
 
     Each over the dialogues that have both scores.
@@ -133,7 +153,7 @@ def _compared(
             value = float(formula(one.value, other.value))
             found[metric] = Drawn(value, draws, min(one.n, other.n))
     found["average"] = _average([*found.values()])
-    return {metric: one.shown() if one else None for metric, one in found.items()}
+    return _row(found)
 
 
 def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:

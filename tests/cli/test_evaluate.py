@@ -77,7 +77,7 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
         table = out[out.index(title) :]
         assert row in table
         ours = next(line for line in table.splitlines() if line.startswith("│ run "))
-        assert set(ours) <= set("│ run-")
+        assert set(ours) <= set("│ run–")
     assert "--judge geval" in out
 
 
