@@ -34,4 +34,4 @@ TURN_CHECKS = {
     "taken_with": "taken with",
     "broken_off": "broken off by",
 }
-"""What `TurnChecks` counts by kind, and how it is worded."""
+"""The fields of `CheckCounts`, and how they are worded."""

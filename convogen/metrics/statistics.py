@@ -20,6 +20,7 @@ from convogen.metrics.diversity import self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings
+from convogen.metrics.turn_checks import CheckCounts
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -70,7 +71,7 @@ class Distance:
     turn_count: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """Everything measured of a corpus; None where there was nothing to measure.
 
@@ -81,8 +82,9 @@ class Statistics:
     characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
-    `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
-    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name.
+    `distinct_exact` is False where distinct-n is an estimate. `metrics` has what
+    `measure` found with installed metrics, by name. Statistics written by an early version lack
+    `rouge_l_nearest`.
     """
 
     rendering: str
@@ -102,8 +104,8 @@ class Statistics:
     self_bleu: float | None
     rouge_l: float | None
     compared: int
-    rouge_l_nearest: float | None
-    nearest_of: int
+    rouge_l_nearest: float | None = None
+    nearest_of: int = 0
     conversation_length: Distribution | None
     turn_count: Distribution | None
     turn_length: Distribution | None
@@ -111,7 +113,7 @@ class Statistics:
     turn_count_counts: dict[int, int]
     speaker_shares: dict[int, list[float]]
     group_chat: GroupChat
-    turn_checks: dict[str, dict[str, int]]
+    turn_checks: CheckCounts
     repetition: dict[str, Repetition]
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
 
@@ -170,7 +172,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
             for size, sums in sorted(tally.shares.items())
         },
         group_chat=_group_chat(tally),
-        turn_checks=tally.checks.by_kind(),
+        turn_checks=tally.checks.counts(),
         repetition=_repetitions(tally.openings.items),
     )
 
