@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     NearestGroup,
@@ -24,6 +25,8 @@ from convogen.cli.downstream_pool import command as pool_command
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from convogen.models.traffic.budget import Limits
 
 
 __all__ = ["command"]
@@ -98,6 +101,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option("--concurrency", type=WholeNumber(min=1), default=8, help="Calls in flight.")
 @out_option
 @json_option
@@ -110,6 +114,7 @@ def summarization_command(
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
+    limits: Limits,
     concurrency: int,
     out: Path | None,
     as_json: bool,
@@ -140,7 +145,7 @@ def summarization_command(
         say(NO_MODEL, err=True)
     out = _free(out or run / "downstream" / f"summarization-{task.training.name}.json")
     tally = RunProgress()
-    asking = Asking(run / "downstream", concurrency, tally)
+    asking = Asking(run / "downstream", concurrency, tally, limits=limits)
     found = summarization(task, asking, lambda line: say(line, err=True))
     if calls := tally.counts["calls"]:
         say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)

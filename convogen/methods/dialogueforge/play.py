@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.dialogueforge.lengths import turn_lengths
 from convogen.methods.dialogueforge.summary import summarize
 from convogen.models.base import Message, Sampling
+from convogen.models.traffic.context_window import ContextWindow, Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
@@ -63,11 +63,11 @@ class DialogueForgePlay(Play):
         seed = self._data.seeds[task.number]
         stage = "task_summary"
         try:
-            about, model = seed.task, None
+            about, model, unread = seed.task, None, None
             if about is None:
                 prompt, reasks = self._prompts["task_summary"], self._method.reasks
                 summary = await summarize(task.session, prompt, seed, reasks)
-                about, model = summary.task, summary.model
+                about, model, unread = summary.task, summary.model, summary.left_out
             stage = "conversation"
             dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
             ended = await dialogue.play()
@@ -80,6 +80,7 @@ class DialogueForgePlay(Play):
             "task": about,
             "source": self._data.name,
             **({"task_by": model} if model else {}),
+            **({"task_left_out": unread} if unread else {}),
         }
         conversation = Conversation(
             id=f"c-{task.id}",
