@@ -110,12 +110,19 @@ def command(
             "verdicts": told_apart(run),
         }
         first = next(run.conversations(), None)
-        reports.append({**statistics, "method": first.method if first else None, **told})
+        made = {"method": first.method if first else None, "mode": _mode(run)}
+        reports.append({**statistics, **made, **told})
     if as_json:
         beside = {name: found.as_dict({}) for name, found in human.items()}
         say_json({"runs": reports, "against": beside})
     else:
         _print(ours, human, reports)
+
+
+def _mode(run: Run) -> str | None:
+    """How a run of the method diasynth makes its dialogues: script or groupchat."""
+    experiment: dict[str, Any] = run.manifest.get("experiment") or {}
+    return experiment.get("mode")
 
 
 def open_run(folder: str) -> Run:
@@ -236,9 +243,11 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
     for name, row in known.rows.items():
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
-    table.caption = (
-        "* published, judged by GPT-4o mini with the authors' prompts; ours are others, which say "
-        f"what each score stands for. {', '.join(about)}"
+    judges = dict.fromkeys(found["model"] for found in judged.values() if found)
+    ours = f"ours, judged by {', '.join(judges)}," if judges else "ours"
+    table.caption = styled(
+        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} have other prompts, "
+        f"which say what each score stands for. {', '.join(about)}"
     )
     return table
 

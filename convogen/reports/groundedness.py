@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
+from convogen.judges.fed import FOLLOW_UPS
 from convogen.judges.geval import GENERATED, SAMPLED
+from convogen.judges.geval3 import QUALITIES
+from convogen.judges.gptscore import QUESTIONS
 from convogen.judges.verdict_files import PROTOCOLS
 from convogen.records import Usage
 from convogen.reports.intervals import mean_interval
@@ -28,6 +32,13 @@ NOT_AVERAGED = ("fed",)
 
 COMPARING = (*PROTOCOLS, "arena")
 """Judges that make a choice, which has no mean."""
+
+WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "fed": ("follow_ups", {k: one.model_dump(mode="json") for k, one in FOLLOW_UPS.items()}),
+    "gptscore": ("questions", dict(QUESTIONS)),
+    "geval3": ("questions", dict(QUALITIES)),
+}
+"""Judge -> the key that holds its wording, and the shipped one."""
 
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
@@ -90,9 +101,16 @@ def _judged_by(run: Run, judge: str) -> dict[str, Any]:
         "scale": essence.get("scale", [1, 5] if judge == "geval" else None),
         "over": essence.get("over"),
         "speakers": essence.get("speakers", False),
+        "own_wording": _own_wording(judge, essence),
         "fingerprint": manifest.get("fingerprint", "unknown"),
         "prompts": essence.get("prompts", {}),
     }
+
+
+def _own_wording(judge: str, essence: Mapping[str, Any]) -> bool:
+    """Return whether a judge of DiaSynth's tables asked in words of the user's own."""
+    key, shipped = WORDINGS.get(judge, ("", None))
+    return shipped is not None and essence.get(key, shipped) != shipped
 
 
 def _average(aspects: dict[str, dict[str, Any]]) -> float | None:

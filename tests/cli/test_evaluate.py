@@ -15,6 +15,7 @@ from run_rows import first_tasks
 from convogen import Experiment, run
 from convogen.cli._shared.diasynth_tables import diasynth_tables
 from convogen.judges.fed import FOLLOW_UPS
+from convogen.judges.gptscore import QUESTIONS
 from convogen.reports import measure_source
 
 
@@ -108,11 +109,16 @@ def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
         "aspects": means,
         "over": "dialogue",
         "speakers": True,
+        "own_wording": False,
         "model": "transformers:microsoft/Phi-3.5-mini-instruct",
         "prompts": {},
     }
     (table,) = diasynth_tables({}, {"run": {"method": "convogen", "judged": {"fed": judged}}})
-    assert f"{table.caption}" == "The wording of the follow-ups is ours."
+    ours = "The wording of the follow-ups is ours, theirs goes into the key follow_ups."
+    assert f"{table.caption}" == ours
+    judged["own_wording"] = True
+    (table,) = diasynth_tables({}, {"run": {"method": "convogen", "judged": {"fed": judged}}})
+    assert f"{table.caption}" == "The wording is that of your own keys."
 
 
 def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
@@ -134,6 +140,26 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     assert pairs in alone
     assert "0.27" not in alone
     assert f"dia has {found.text.nearest_of}, and of fewer it is lower" in " ".join(out.split())
+    assert "group chat" not in out
+    chats = {"dia": {"method": "diasynth", "mode": "groupchat", "judged": {}}}
+    (table,) = diasynth_tables({"dia": found}, chats)
+    assert (
+        "dia: group chats, a call per turn; theirs are written in one reply" in f"{table.caption}"
+    )
+
+
+def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Path) -> None:
+    own = {name: f"{text} Really?" for name, text in QUESTIONS.items()}
+    judging = ("--judge", "gptscore", "--model", "scripted", "--n", "1", "--fresh")
+    ended = convogen("evaluate", folder, *judging, "--set", f"questions={json.dumps(own)}")
+    assert "the wording is that of your own keys" in " ".join(ended.out.split())
+
+
+def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
+    judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
+    said = " ".join(convogen("evaluate", folder, *judging).out.split())
+    assert "judged by GPT-4o mini with the authors' prompts; ours, judged by scripted," in said
+    assert "MTLD: mean and standard deviation over conversations" in said
 
 
 def test_all_judges_of_a_run_stand_together_each_with_its_own_calls(folder: Path) -> None:

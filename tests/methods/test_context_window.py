@@ -222,6 +222,38 @@ def test_no_dialogueforge_is_lost_to_a_short_context(
     assert short.refused
 
 
+def test_of_a_long_seed_the_summarizer_is_shown_its_first_and_its_last_messages(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    """30 messages of 250 tokens each do not fit; what was left out is in the record."""
+    said = [f"question {at} about lettuce: {'why ' * 240}" for at in range(30)]
+    pairs = [(text, "Because.") for text in said]
+    roles = ("user", "assistant")
+    messages = [
+        {"role": role, "content": text}
+        for pair in pairs
+        for role, text in zip(roles, pair, strict=True)
+    ]
+    seeds = tmp_path / "long.jsonl"
+    seeds.write_text(json.dumps({"id": "long", "messages": messages}) + "\n", "utf-8")
+
+    def lines(asked: Asked) -> str:
+        return "You want to know why lettuce needs so many questions."
+
+    there = {"name": "m", "base_url": endpoint.base_url}
+    models = {"default": "scripted", "summarizer": there}
+    given = {"method": "dialogueforge", "seeds": str(seeds), "n": 1, "utterances": 4}
+    short = Short(OPENAI, lines)
+    (dialogue,) = play(endpoint, tmp_path / "run", short, **given, models=models).conversations()
+    left_out = dialogue.context["task_left_out"]
+    shown = endpoint.asked[-1].body["messages"][-1]["content"]
+    assert 10 < left_out < 29
+    assert f"[{left_out} messages left out here]" in shown
+    kept = [at for at in range(30) if f"question {at} about" in shown]
+    assert kept == [0, *range(1 + left_out, 30)]
+    assert max(short.prompts) > WINDOW // 2
+
+
 def group_lines(asked: Asked) -> str:
     """Turns of 900 tokens, no two of them the same; the last candidate is selected."""
     last = asked.body["messages"][-1]["content"]

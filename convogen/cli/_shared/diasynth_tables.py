@@ -5,7 +5,7 @@ What keeps ours from being the same measure is said below each table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -19,6 +19,8 @@ __all__ = ["diasynth_tables"]
 
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
 """The table of a judge; its columns are the judge's aspects."""
+
+_KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
 
 SCORER = "Phi-3.5-mini"
 """The model that the authors' code scores tables 3 to 5 with."""
@@ -38,7 +40,7 @@ def diasynth_tables(
         table = _table(known["2"], rows)
         pairs = (_number(measured[name].text.rouge_l) for name in ours)
         table.add_row("mean ROUGE-L of all pairs, a sample", *pairs, style="dim")
-        table.caption = styled(_sentence(_cautions_2({name: measured[name] for name in ours})))
+        table.caption = styled(_sentence(_cautions_2(ours, measured, reports)))
         yield table
     for judge, number in TABLES.items():
         of = {name: r["judged"][judge] for name, r in reports.items() if judge in r["judged"]}
@@ -65,13 +67,19 @@ def _comparable(judged: Mapping[str, Any], known: PublishedTable) -> bool:
     return [*judged["aspects"]] == [*known.columns] and judged["over"] in (None, "dialogue")
 
 
-def _cautions_2(measured: Mapping[str, Measured]) -> list[str]:
+def _cautions_2(
+    ours: Sequence[str], measured: Mapping[str, Measured], reports: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     """How ours of table 2 are measured otherwise than the published ones."""
     said = [f"diversity: the largest ROUGE-L to another of the first {FIRST} dialogues, mean"]
-    few = {name: one.text.nearest_of for name, one in measured.items()}
+    few = {name: measured[name].text.nearest_of for name in ours}
     fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
     if fewer:
         said.append(f"{', '.join(fewer)}, and of fewer it is lower")
+    if chats := [name for name in ours if reports[name].get("mode") == "groupchat"]:
+        said.append(
+            f"{', '.join(chats)}: group chats, a call per turn; theirs are written in one reply"
+        )
     return [*said, "words in place of tokens"]
 
 
@@ -92,7 +100,10 @@ def _cautions(judge: str, judged: Mapping[str, Mapping[str, Any]]) -> list[str]:
             "scores of an earlier convogen, which asked for an explanation first, and whether it "
             "keeps to its matter for groundedness (--fresh judges anew)"
         )
-    return [*said, f"the wording of the {'follow-ups' if judge == 'fed' else 'questions'} is ours"]
+    if all(one["own_wording"] for one in judged.values()):
+        return [*said, "the wording is that of your own keys"]
+    of = "follow-ups" if judge == "fed" else "questions"
+    return [*said, f"the wording of the {of} is ours, theirs goes into the key {_KEYS[judge]}"]
 
 
 def _sentence(parts: list[str]) -> str:
