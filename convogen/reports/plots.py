@@ -182,7 +182,7 @@ def _judge(numbers: Mapping[str, Any]) -> str | None:
     axes.invert_yaxis()
     scales = [found["scale"] for found in judged.values()]
     axes.set_xlim(min(low for low, _ in scales) - 0.1, max(high for _, high in scales) + 0.1)
-    axes.set_xlabel("Score, mean and 95% interval; bands: published")
+    axes.set_xlabel("Score, mean and 95% interval; bands: published, judged otherwise")
     _legend(axes, len(judged))
     return _svg(figure)
 
