@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from endpoint_server import Answer, Asked, EndpointServer, converse, refuse, say
+from endpoint_server import Answer, Asked, EndpointServer, refuse, say
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
 from convogen.engine.replay import replay_run
 from convogen.errors import ModelFault
-from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Request
+from convogen.models.backends.scripted import ScriptedModel, improvise
+from convogen.models.base import Message, Request, Sampling
 from convogen.models.overflow import read_overflow
 
 SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
@@ -259,8 +259,9 @@ def group_lines(asked: Asked) -> str:
     last = asked.body["messages"][-1]["content"]
     if "Who may speak next:" in last:
         return re.findall(r"^- (.+) \(", last, re.MULTILINE)[-1]
-    if "response_format" in asked.body or "Invent one experience" in last:
-        return str(json.loads(converse(asked).content)["choices"][0]["message"]["content"])
+    if schema := asked.body.get("response_format", {}).get("json_schema"):
+        messages = tuple(Message(one["role"], one["content"]) for one in asked.body["messages"])
+        return improvise(Request("any", "any", messages, Sampling(), schema["schema"]))
     rng = random.Random(asked.nth)
     return " ".join("".join(rng.choices("abcdefghij", k=6)) for _ in range(510)) + "."
 
@@ -309,12 +310,18 @@ def test_what_is_left_out_of_a_group_chat_are_the_oldest_turns(
     assert shown.startswith(f"You are {last.speaker}")
 
 
-def test_a_generator_with_more_room_than_the_window_gets_less(
-    endpoint: EndpointServer, tmp_path: Path
+@pytest.mark.parametrize(
+    "keys", [{"method": "convogen", "max_turns": 2}, {"method": "diasynth", "turns": [4, 4]}]
+)
+def test_what_is_planned_and_invented_gets_less_room_in_a_short_window(
+    keys: dict[str, Any], endpoint: EndpointServer, tmp_path: Path
 ) -> None:
-    """By default 4,000 tokens are asked for, which with a prompt of any length is too many."""
+    """By default 3,000 or 4,000 tokens are asked for, for all that comes before a conversation."""
+    room = {role: {"max_tokens": 4000} for role in ("planner", "writer")}
+    if keys["method"] == "diasynth":
+        keys = {**keys, "sampling": room}
     short = Short(OPENAI, group_lines)
-    result = play(endpoint, tmp_path, short, method="convogen", n=2, max_turns=2)
+    result = play(endpoint, tmp_path, short, n=2, **keys)
     assert len(list(result.conversations())) == 2
     assert short.refused
 

@@ -22,7 +22,7 @@ from convogen.generation.structured_output import (
     parse_draft,
     schema_of,
 )
-from convogen.models.traffic.context_window import ContextWindow
+from convogen.models.traffic.context_window import ask_whole
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Record
@@ -152,7 +152,6 @@ class Lister:
         found: list[T] = []
         requests = copies = unusable = cut = 0
         text, copied = "", False
-        window = ContextWindow(session)
         while len(found) < n and requests < self._tries:
             missing = n - len(found)
             model = _list_model(step, missing)
@@ -160,10 +159,7 @@ class Lister:
             shown = [] if copied else [*known, *found]
             asked = prompt.render(n=missing, known=shown, words=WORDS)
             before, copies_before = len(found), copies
-            fitted = await window.ask(
-                "planner", lambda _, asked=asked: asked, 0, schema=schema_of(model)
-            )
-            answer = fitted.answer
+            answer = await ask_whole(session, "planner", asked, schema=schema_of(model))
             text = answer.text
             requests += 1
             entries, n_cut = _entries(answer, model, step)

@@ -17,7 +17,7 @@ from convogen.models.base import Message, Sampling
 from convogen.models.overflow import read_overflow
 from convogen.models.traffic.session import Session, SessionReply
 
-__all__ = ["LEAST_REPLY", "ContextWindow", "Fitted"]
+__all__ = ["LEAST_REPLY", "ContextWindow", "Fitted", "ask_whole"]
 
 LEAST_REPLY = 512
 """If a prompt leaves fewer tokens than this for the reply, the oldest exchanges are left out."""
@@ -144,6 +144,21 @@ class ContextWindow:
                 raise one
             answers.append(one)
         return answers
+
+
+async def ask_whole(
+    session: Session,
+    role: str,
+    messages: Sequence[Message],
+    sampling: Sampling | None = None,
+    **options: Any,
+) -> SessionReply:
+    """Return a role's answer to messages of which nothing may be left out.
+
+    Only the room for the reply is cut to the model's window. Raises what `ContextWindow.ask` does.
+    """
+    fitted = await ContextWindow(session).ask(role, lambda _: messages, 0, sampling, **options)
+    return fitted.answer
 
 
 def _is_too_long(answer: SessionReply | ModelFault) -> TypeGuard[ModelFault]:
