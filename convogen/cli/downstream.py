@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     NearestGroup,
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
     from convogen.downstream.classification import ClassificationResult
     from convogen.downstream.summarization import SummarizationResult
+    from convogen.models.traffic.budget import Limits
     from convogen.papers.diasynth.downstream_gains import PublishedSums
     from convogen.reports.intervals import Interval
+
 
 __all__ = ["command"]
 
@@ -104,6 +107,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @model_option
 @base_url_option
 @price_option
+@budget_options
 @click.option("--concurrency", type=WholeNumber(min=1), default=8, help="Calls in flight.")
 @out_option
 @json_option
@@ -116,6 +120,7 @@ def summarization_command(
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
     prices: tuple[str, ...],
+    limits: Limits,
     concurrency: int,
     out: Path | None,
     as_json: bool,
@@ -146,7 +151,7 @@ def summarization_command(
         say(NO_MODEL, err=True)
     out = _free(out or run / "downstream" / f"summarization-{task.training.name}.json")
     tally = RunProgress()
-    asking = Asking(run / "downstream", concurrency, tally)
+    asking = Asking(run / "downstream", concurrency, tally, limits=limits)
     found = summarization(task, asking, lambda line: say(line, err=True))
     if calls := tally.counts["calls"]:
         say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens", err=True)

@@ -244,6 +244,7 @@ def _judges_tables(
     yield from diasynth_tables(
         {name: named[name] for name, run in runs.items() if run.method == "diasynth"},
         {name: run.judged for name, run in runs.items()},
+        [name for name, run in runs.items() if run.mode == "groupchat"],
     )
     for protocol in PROTOCOLS:
         said = {name: run.verdicts.get(protocol) for name, run in runs.items()}
@@ -280,9 +281,11 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
     for name, row in known.rows.items():
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
-    table.caption = (
-        "* published, judged by GPT-4o mini with the authors' prompts; ours are others, which say "
-        f"what each score stands for. {', '.join(about)}"
+    judges = dict.fromkeys(found.model for found in judged.values() if found)
+    ours = f"ours, judged by {', '.join(judges)}," if judges else "ours"
+    table.caption = styled(
+        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} have other prompts, "
+        f"which say what each score stands for. {', '.join(about)}"
     )
     return table
 

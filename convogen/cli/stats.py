@@ -30,6 +30,11 @@ __all__ = [
     "short_name",
 ]
 
+_LABELS = {
+    "paper": "Speaker labels count as words, by the rule that gives the published numbers.",
+    "text": "Published numbers count speaker labels as words, ours do not: --render paper does.",
+}
+
 
 @click.command("stats")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
@@ -151,11 +156,6 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
 
     console = terminal()
     console.print(paper_table(ours | human, render))
-    if render != "paper":
-        console.print(
-            "Published numbers count labels as words: --render paper measures as they do.\n",
-            style="dim",
-        )
     for table in (*more_tables(ours, human), *metric_tables(ours | human)):
         console.print(table)
     for name, found in ours.items():
@@ -191,6 +191,10 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
         printed = [*row.values(), *tables["V"].rows[name].values()]
         cells = (f"{sizes[name]['n_conversations']}", *map(published_text, printed))
         table.add_row(f"{name}, published", *cells, style="dim")
+    table.caption = (
+        "nW words and nT turns per conversation, nW/T words per turn; MTLD: mean and standard "
+        f"deviation over conversations. {_LABELS[render]}"
+    )
     return table
 
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_LENGTHS = (
+    "Our lengths are those of the dialogues that were kept; tokens are as the endpoint counts "
+    "them, those of a prompt over the whole output around it. The paper names no tokenizer."
+)
+"""How our lengths are measured, for every table that has published ones beside them."""
+
 
 @click.command("study")
 @click.argument(
@@ -180,7 +186,8 @@ def _rates(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
         "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
-        "Thanks without end, broken off, not saved: percent of the dialogues begun.",
+        "Thanks without end, broken off, not saved: percent of the dialogues begun. What the paper "
+        f"does not print, rules of ours count.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label in LENGTHS.items():
@@ -201,7 +208,9 @@ def _counts(found: Sequence[Condition]) -> Table:
     rows = published("roleplay")["7"].rows
     table = _table(
         "Table 7: lengths, and failures with the number of outputs",
-        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
+        "Ours are means over seeds, of as many dialogues as each has; the paper's over three. "
+        f"{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label, of, scale in (
@@ -277,7 +286,8 @@ def _diversity(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 2: the user's language by what is told of a persona",
         "Ours: over the prompts of a dialogue; mean over dialogues, deviation over seeds. The "
-        "paper does not say over which text it computes its own, and gives variances.",
+        "paper does not say over which text it computes its own, gives variances, and has Mixtral "
+        "as the inquirer.",
         ["Told", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -296,7 +306,8 @@ def _lengths(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 4: beside other data sets",
         "In parentheses: deviation within a seed; over inquirers and in the paper's own row, that "
-        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).",
+        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).\n"
+        f"{_LENGTHS}",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -314,22 +325,26 @@ def _lengths(found: Sequence[Condition]) -> Table:
 def _data_sets(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
-    columns = ("dialogues", "style", "topics", "persona")
+    columns = ("type", "dialogues", "style", "topics", "persona")
     table = _table(
         "Table 9: beside more data sets",
-        "The published rows are as printed. Ours: all dialogues of all seeds.",
-        ["", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[1:]],
+        "The published rows are as printed, but for the type, which is that of table 4: which rows "
+        "the three groups of table 9 span is not known. Ours: all dialogues of all seeds. "
+        f"{_LENGTHS}",
+        ["", "type", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[2:]],
     )
     for nth, one in enumerate(found, 1):
         lengths = [_text(one.length(name), spread=True) for name in ("turns", "prompt_tokens")]
         count = sum(len(run.lengths["turns"]) for run in one.runs)
         persona = "no" if one.told == "none" else "yes"
-        table.add_row(f"({nth})", f"{count}", *lengths, "human-chatbot", "goals", persona)
+        table.add_row(
+            f"({nth})", "synthetic", f"{count}", *lengths, "human-chatbot", "goals", persona
+        )
     table.add_section()
     for name, row in published("roleplay")["9"].rows.items():
         lengths = [_cell(row, key) for key in ("turns", "prompt_tokens")]
-        about = [f"{row[key]}" for key in columns]
-        table.add_row(f"{name}, published", about[0], *lengths, *about[1:])
+        about = ["-" if row[key] is None else f"{row[key]}" for key in columns]
+        table.add_row(f"{name}, published", *about[:2], *lengths, *about[2:])
     return table
 
 
@@ -341,7 +356,8 @@ def _figure(found: Sequence[Condition]) -> Table:
     table = _table(
         "Figure 8: each measure divided by the largest of its group",
         "The groups are our conditions and the inquirers of table 1. Smaller is better, except for "
-        "turns. --chart FILE draws it. The paper does not say how it normalizes.",
+        "turns. --chart FILE draws it. Dividing by the largest is ours: the paper does not say how "
+        "it normalizes.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
     )
     for name, label in MEASURES.items():

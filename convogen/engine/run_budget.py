@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from convogen.costs.ledger_costs import Spending, spending, total_usd
+from convogen.costs.ledger_costs import Spending, spending, total_usd, usage_of
 from convogen.errors import BudgetReached, ModelConfigError
-from convogen.experiment.experiment import Experiment
 from convogen.models.prices import Pricer, pricer
+from convogen.models.spec import ModelSpec
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.storage.run_folder import Run, RunStore
 
-__all__ = ["charge_earlier_spending", "describe_budget_stop", "remaining_limits", "role_prices"]
+__all__ = [
+    "charge_calls",
+    "charge_earlier_spending",
+    "describe_asking_stop",
+    "describe_budget_stop",
+    "remaining_limits",
+    "role_prices",
+]
 
 
-def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
-    """What the roles' calls cost, where a budget asks; else no call is priced while a run goes on.
+def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pricer]:
+    """Return what the calls of each role's model cost, if a budget asks; else none is priced.
 
-    Raises `ModelConfigError` where the budget needs a price that is not known.
+    Raises `ModelConfigError` if the budget needs a price that is not known.
     """
     if limits.usd is None:
         return {}
     prices: dict[str, Pricer] = {}
     unknown: set[str] = set()
-    for role in experiment.roles:
-        spec = experiment.model(role)
+    for role, spec in models.items():
         by_model = {one.identity: pricer(one) for one in (spec, *spec.fallback)}
         unknown |= {name for name, price in by_model.items() if price is None}
         known = [price for price in by_model.values() if price is not None]
@@ -47,6 +55,17 @@ def _dearest(prices: Sequence[Pricer]) -> Pricer:
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
     """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
+
+
+def charge_calls(
+    budget: Budget, ledger: Iterable[Mapping[str, Any]], prices: Mapping[str, Pricer]
+) -> None:
+    """Count the calls of a ledger as spent: lost ones too, at their most."""
+    for row in ledger:
+        usage = usage_of(row) + usage_of(row, "lost_")
+        budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
+        if price := prices.get(row["role"]):
+            budget.spent_usd += price(usage)
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
@@ -88,10 +107,21 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
     lost = any(row.lost_attempts for row in rows)
     cut = ", calls cut off counted at their most" if lost else ""
-    more = "later" if reached.option == "--deadline" else "larger"
     return BudgetReached(
         f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{_tokens(rows):,} tokens, {cost}{cut}; all answers are kept; to go on: the same command "
-        f"with a {more} {reached.option}",
+        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_go_on(reached)}",
         reached.option,
     )
+
+
+def describe_asking_stop(reached: BudgetReached, done: int, n: int, folder: Path) -> BudgetReached:
+    """Return the end of an asking in one line: why, what is done, how to go on."""
+    return BudgetReached(
+        f"{reached}; done: {done} of {n} items in {folder}; {_how_to_go_on(reached)}",
+        reached.option,
+    )
+
+
+def _how_to_go_on(reached: BudgetReached) -> str:
+    more = "later" if reached.option == "--deadline" else "larger"
+    return f"all answers are kept; to go on: the same command with a {more} {reached.option}"

@@ -106,7 +106,8 @@ async def run_async(
     fingerprint = experiment.fingerprint
     tally = tally or RunProgress()
     limits = limits or Limits()
-    gate = AdmissionQueue(Budget(limits, role_prices(experiment, limits)))
+    models = {role: experiment.model(role) for role in experiment.roles}
+    gate = AdmissionQueue(Budget(limits, role_prices(models, limits)))
     traffic = Traffic(open_roles(experiment), experiment.concurrency, tally, open_model, gate)
     store: RunStore | None = None
     try:

@@ -17,6 +17,7 @@ from typing import Any
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
 from convogen.models.base import Message, Sampling, printable
+from convogen.models.traffic.context_window import ask_whole
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Label
@@ -134,7 +135,8 @@ class Labeller:
         complaints, summary = list[str](), ""
         for _ in range(1 + self._reasks):
             room = Sampling(max_tokens=2 * rules.high + 8)
-            answer = await session.ask(self._role, _asking(prompt, complaints), sampling=room)
+            asking = _asking(prompt, complaints)
+            answer = await ask_whole(session, self._role, asking, sampling=room)
             summary = _summary(answer)
             fault = rules.complaint(summary, dialogue)
             if _is_cut(answer, summary):
@@ -162,7 +164,7 @@ class Labeller:
         prompt = self._prompts["choice"].partial(dialogue=dialogue, what=what, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask(self._role, prompt.render(), schema=schema)
+            answer = await ask_whole(session, self._role, prompt.render(), schema=schema)
             reply = answer.text
             chosen = _option((find_json(reply, ["label"]) or {}).get("label"), options)
             if chosen is not None:
@@ -192,7 +194,8 @@ class Labeller:
         prompt = self._prompts["emotions"].partial(examples=shown, lines=lines, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask(self._role, _asking(prompt, complaints), schema=schema)
+            asking = _asking(prompt, complaints)
+            answer = await ask_whole(session, self._role, asking, schema=schema)
             reply = answer.text
             data = find_json(reply, schema["properties"]) or {}
             found = [_option(data.get(str(at + 1)), options) for at in range(len(lines))]

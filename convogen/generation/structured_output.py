@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
 from convogen.models.base import Message, printable
+from convogen.models.traffic.context_window import ContextWindow
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.text.lengths import BoundedText, cut_texts
 from convogen.text.objects import NoObject, find_object, is_blank_loop
@@ -96,6 +97,9 @@ async def ask_draft(
 ) -> tuple[T, list[str]]:
     """Ask until `parse` makes something of a draft; it raises `UnusableReply` if it cannot.
 
+    If the model's context is too short, the reply gets less room, then the refused draft is not
+    shown again.
+
     Returns:
         What `parse` made, and the kinds of fault of the replies before, in their order.
 
@@ -103,10 +107,15 @@ async def ask_draft(
         ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used; of kind `blank_loop`
             as soon as two of them were white space up to their limit.
     """
+    window = ContextWindow(session)
     asking, complaint, kinds = list(messages), "", list[str]()
     answer: SessionReply | None = None
     for _ in range(1 + reasks):
-        answer = await session.ask(role, asking, schema=schema_of(model))
+        shorter = [asking, list(messages)] if len(asking) > len(messages) else [asking]
+        fitted = await window.ask(
+            role, shorter.__getitem__, len(shorter) - 1, schema=schema_of(model)
+        )
+        answer = fitted.answer
         try:
             return parse(read_draft(answer, model), answer), kinds
         except UnusableReply as fault:

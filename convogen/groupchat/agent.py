@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.agents import BaseChatAgent
@@ -16,6 +17,7 @@ from convogen.errors import ModelFault
 from convogen.generation.example_experiences import description
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, ModelReply, Sampling
+from convogen.models.traffic.context_window import Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.records import Persona, Turn
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
@@ -50,7 +52,7 @@ class _Attempt:
     words: int | None = None
     off: int = 0
     likelihood: float = 0.0
-    taken: tuple[SessionReply, Utterance] | None = None
+    taken: tuple[Fitted, Utterance] | None = None
 
     def rank(self) -> tuple[int, float]:
         """Return a key that sorts better attempts first: no fault, then usable despite it."""
@@ -114,7 +116,8 @@ class PersonaAgent(BaseChatAgent):
             chat.refused = [one.fault or "" for one in attempts]
             chat.ended = chat.refused[-1]
             return ""
-        answer, said = best.taken
+        fitted, said = best.taken
+        answer = fitted.answer
         turn = Turn(
             speaker=self.display,
             text=said.text,
@@ -128,6 +131,8 @@ class PersonaAgent(BaseChatAgent):
             target_words=target,
             lapse=best.fault if best.fault in _OF_LENGTH else None,
             candidates=checked if chat.rules.candidates > 1 else [],
+            capped_at=fitted.capped_at,
+            left_out=fitted.left_out,
         )
         self._take(turn)
         return said.text
@@ -140,8 +145,8 @@ class PersonaAgent(BaseChatAgent):
         """
         n = self._chat.rules.candidates
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
-        asked = self._messages(note)
-        replies = await self._chat.ask_several(n, "agent", asked, **more, **self._room(target))
+        chat = partial(self._messages, note)
+        replies = await self._chat.ask_several(n, "agent", chat, **more, **self._room(target))
         faults = [one for one in replies if isinstance(one, ModelFault)]
         if len(faults) == len(replies):
             for fault in faults:
@@ -150,16 +155,18 @@ class PersonaAgent(BaseChatAgent):
         return [self._attempt(reply, target, note) for reply in replies]
 
     def _attempt(
-        self, reply: SessionReply | ModelFault, target: int | None, note: str | None
+        self, reply: Fitted | ModelFault, target: int | None, note: str | None
     ) -> _Attempt:
         if isinstance(reply, ModelFault):
             return _Attempt(reply.kind)
-        said = self._read(reply, target, note)
+        said = self._read(reply.answer, target, note)
         words = len(said.text.split())
         fault = said.fault or self._length_fault(said.text, target)
         kept = _kept(said)
         taken = None if kept is None else (reply, kept)
-        return _Attempt(fault, words, abs(words - (target or 0)), _likelihood(reply.reply), taken)
+        return _Attempt(
+            fault, words, abs(words - (target or 0)), _likelihood(reply.answer.reply), taken
+        )
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
         """Return room for twice the words of a turn, unless the role's sampling sets its own."""
@@ -200,7 +207,7 @@ class PersonaAgent(BaseChatAgent):
         if is_farewell_loop([turn.text for turn in chat.turns]):
             chat.ended = "farewell"
 
-    def _messages(self, note: str | None) -> list[Message]:
+    def _messages(self, note: str | None, turns: Sequence[Turn]) -> list[Message]:
         chat = self._chat
         at_end = chat.prompts.turn.render(
             name=self.display,
@@ -208,7 +215,7 @@ class PersonaAgent(BaseChatAgent):
             target_words=chat.target_words,
             complaint=note,
         )[0].content
-        return agent_messages(self._system, chat.opening, chat.turns, self.display, at_end)
+        return agent_messages(self._system, chat.opening, turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Nothing to forget: a chat is played once."""

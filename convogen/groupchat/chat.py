@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
@@ -19,7 +19,8 @@ from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
 from convogen.models.base import Message
-from convogen.models.traffic.session import Session, SessionReply
+from convogen.models.traffic.context_window import ContextWindow, Fitted
+from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt
 from convogen.records import Experience, Selection, Turn
 from convogen.text.speakers import agent_keys
@@ -28,6 +29,8 @@ __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 
 LONGEST = 600
 """Characters that the manager is shown of a person's description."""
+
+Shown = Callable[[Sequence[Turn]], Sequence[Message]]
 
 SpeakerSelection = Literal["auto", "round_robin"]
 
@@ -157,6 +160,7 @@ class Chat:
         self.turns = [opening.model_copy(update={"target_words": self.target_words})]
         self.names = agent_keys([persona.name for persona in self.experience.personas])
         self.keys = {name: key for key, name in self.names.items()}
+        self._window = ContextWindow(self.session)
 
     @property
     def over(self) -> bool:
@@ -167,24 +171,29 @@ class Chat:
         """Words that the next turn should have; None if no length is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
-    async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> SessionReply:
-        """Ask a model; `stop` ends the wait."""
-        (answer,) = await self.ask_several(1, role, messages, **more)
+    async def ask(self, role: str, chat: Shown, **options: Any) -> Fitted:
+        """Ask a model; `stop` ends the wait. Raises `ModelFault`."""
+        (answer,) = await self.ask_several(1, role, chat, **options)
         if isinstance(answer, ModelFault):
             raise answer
         return answer
 
     async def ask_several(
-        self, n: int, role: str, messages: Sequence[Message], **more: Any
-    ) -> list[SessionReply | ModelFault]:
-        """Ask a model for `n` replies at once; a fault stands where one was not answered."""
-        asks = (self.session.ask(role, messages, **more) for _ in range(n))
-        self.asking = asyncio.gather(*asks, return_exceptions=True)
-        found = await self.asking
-        for one in found:
-            if isinstance(one, BaseException) and not isinstance(one, ModelFault):
-                raise one
-        return cast("list[SessionReply | ModelFault]", found)
+        self, n: int, role: str, chat: Shown, **options: Any
+    ) -> list[Fitted | ModelFault]:
+        """Ask a model for `n` replies at once; a fault stands where one was not answered.
+
+        `chat` returns the messages for the turns to show: all of them, or as many of the last as
+        fit into the model's context, at least one.
+        """
+        turns = self.turns
+
+        def shown(left_out: int) -> Sequence[Message]:
+            return chat(turns[left_out:])
+
+        asking = self._window.ask_several(n, role, shown, len(turns) - 1, **options)
+        self.asking = asyncio.ensure_future(asking)
+        return await self.asking
 
     def stop(self) -> None:
         """Bring the chat to its end now."""

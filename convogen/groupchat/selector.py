@@ -19,8 +19,9 @@ from autogen_core.models import (
 from pydantic import BaseModel
 
 from convogen.errors import ModelFault
+from convogen.models.base import Message
 from convogen.models.traffic.session import SessionReply
-from convogen.records import Selection
+from convogen.records import Selection, Turn
 from convogen.text.speakers import longest_silent, resolve_speaker, silence
 from convogen.text.transcript import transcript
 
@@ -74,15 +75,20 @@ class Selector(ChatCompletionClient):
         chat = self._chat
         names = {key: chat.names[key] for key in candidates}
         spoke = [turn.speaker for turn in chat.turns]
-        prompt = chat.prompts.selector.render(
-            people=chat.people,
-            opening=chat.opening,
-            transcript=transcript(chat.turns),
-            candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
-        )
+
+        def prompt(turns: Sequence[Turn]) -> list[Message]:
+            return chat.prompts.selector.render(
+                people=chat.people,
+                opening=chat.opening,
+                transcript=transcript(turns),
+                candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
+            )
+
         answer: SessionReply | None = None
+        left_out: int | None = None
         try:
-            answer = await chat.ask("selector", prompt, choices=list(names.values()))
+            fitted = await chat.ask("selector", prompt, choices=list(names.values()))
+            answer, left_out = fitted.answer, fitted.left_out
         except ModelFault as fault:
             if not self._heard and fault.kind not in OF_THE_TEXT:
                 chat.undirected = True
@@ -101,6 +107,7 @@ class Selector(ChatCompletionClient):
             repair=repair,
             request=answer and answer.request,
             usage=answer and answer.usage,
+            left_out=left_out,
         )
         return key
 

@@ -31,7 +31,7 @@ Engagingness: would one want to read on, or join in?
 Naturalness: does it sound like people talking to each other?
 1: stiff or mechanical
 2: mostly natural, with phrases that nobody would say
-3: it could have been said by two people, word for word""",
+3: people could have said all of it, word for word""",
     "coherence": """\
 Coherence: does it hang together, and can one follow it?
 1: confused; one loses track

@@ -21,6 +21,7 @@ class EvaluatedRun:
     Attributes:
         statistics: What is measured of it.
         method: The method that played it; None if its conversations do not say.
+        mode: How a run of the method diasynth makes its dialogues, script or groupchat.
         groundedness: What the judge in question said; None if it did not judge the run.
         judged: What each judge that scores said.
         verdicts: What each protocol's judge of human likeness said.
@@ -28,6 +29,7 @@ class EvaluatedRun:
 
     statistics: SourceStatistics
     method: str | None
+    mode: str | None
     groundedness: JudgeSummary | None
     judged: dict[str, JudgeSummary]
     verdicts: dict[Protocol, RunVerdicts]
@@ -37,6 +39,7 @@ class EvaluatedRun:
         return {
             **asdict(self.statistics),
             "method": self.method,
+            "mode": self.mode,
             "groundedness": asdict(self.groundedness) if self.groundedness else None,
             "judged": {judge: asdict(one) for judge, one in self.judged.items()},
             "verdicts": {protocol: one.as_dict() for protocol, one in self.verdicts.items()},
@@ -61,9 +64,11 @@ class Evaluation:
 def evaluated(run: Run, statistics: SourceStatistics, judge: str | None) -> EvaluatedRun:
     """Return what is known of a run; `judge` is the one just asked, None if none was."""
     first = next(run.conversations(), None)
+    experiment: dict[str, Any] = run.manifest.get("experiment") or {}
     return EvaluatedRun(
         statistics=statistics,
         method=first.method if first else None,
+        mode=experiment.get("mode"),
         groundedness=judge_summary(run, judge if judge and judge not in PROTOCOLS else "geval"),
         judged=scores_by_judge(run),
         verdicts=told_apart(run),

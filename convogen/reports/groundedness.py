@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
+from convogen.judges.fed import FOLLOW_UPS
 from convogen.judges.geval import GENERATED, SAMPLED
+from convogen.judges.geval3 import QUALITIES
+from convogen.judges.gptscore import QUESTIONS
 from convogen.judges.verdict_files import PROTOCOLS
 from convogen.reports.intervals import mean_interval
 from convogen.storage.frames import columns_of, frame
@@ -36,6 +39,13 @@ NOT_AVERAGED = ("fed",)
 
 COMPARING = (*PROTOCOLS, "arena")
 """Judges that make a choice, which has no mean."""
+
+WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "fed": ("follow_ups", {k: one.model_dump(mode="json") for k, one in FOLLOW_UPS.items()}),
+    "gptscore": ("questions", dict(QUESTIONS)),
+    "geval3": ("questions", dict(QUALITIES)),
+}
+"""Judge -> the key that holds its wording, and the shipped one."""
 
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
@@ -80,6 +90,7 @@ class JudgeSummary:
         scale: Lowest and highest score; None if the judge has no scale.
         over: What is scored, of judges that score turns or dialogues.
         speakers: Whether the judge was shown the speakers' names.
+        own_wording: Whether a judge of the tables of DiaSynth asked in words of the user's own.
         prompts: Hash of each prompt, by step.
         aspects: The scores by aspect.
         average: Mean of the aspects' means; None if they are not on one scale, or there is none.
@@ -96,6 +107,7 @@ class JudgeSummary:
     scale: list[int | float] | None
     over: str | None
     speakers: bool
+    own_wording: bool
     fingerprint: str
     prompts: dict[str, str]
     aspects: dict[str, AspectScore]
@@ -138,6 +150,7 @@ def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
         scale=scale,
         over=judged_by.get("over"),
         speakers=judged_by.get("speakers", False),
+        own_wording=_own_wording(judge, judged_by),
         fingerprint=manifest.get("fingerprint", "unknown"),
         prompts=judged_by.get("prompts", {}),
         aspects=aspects,
@@ -160,6 +173,12 @@ def _aspect_score(values: Any) -> AspectScore:
 def _counts(texts: Any) -> dict[str, int]:
     """How often each text occurs, in the order of the first of each."""
     return texts.groupby(texts, sort=False).size().to_dict()
+
+
+def _own_wording(judge: str, judged_by: Mapping[str, Any]) -> bool:
+    """Return whether a judge of DiaSynth's tables asked in words of the user's own."""
+    key, shipped = WORDINGS.get(judge, ("", None))
+    return shipped is not None and judged_by.get(key, shipped) != shipped
 
 
 def _average(aspects: Mapping[str, AspectScore]) -> float | None:

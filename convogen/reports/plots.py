@@ -180,7 +180,7 @@ def _judge(report: Report) -> str | None:
     axes.invert_yaxis()
     scales = [found.scale for found in judged.values() if found.scale]
     axes.set_xlim(min(low for low, _ in scales) - 0.1, max(high for _, high in scales) + 0.1)
-    axes.set_xlabel("Score, mean and 95% interval; bands: published")
+    axes.set_xlabel("Score, mean and 95% interval; bands: published, judged otherwise")
     _legend(axes, len(judged))
     return _svg(figure)
 

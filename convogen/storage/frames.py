@@ -34,7 +34,7 @@ _DTYPES = {
     name: dtype
     for dtype, names in {
         "Int64": "task turn n_turns n_words target_words capped_at left_out index place attempts"
-        " lost_attempts lost_prompt_tokens lost_completion_tokens" + _TOKENS,
+        " selection_left_out lost_attempts lost_prompt_tokens lost_completion_tokens" + _TOKENS,
         "float64": "value mass similarity seconds",
         "boolean": "acquainted admitted",
         "datetime64[ms, UTC]": "at",
@@ -61,7 +61,7 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
     "turns": _columns(
         "conversation task turn speaker text n_words target_words origin model request reasks"
         " tidied faults lapse candidates capped_at left_out selection_candidates selection_reply"
-        " selection_repair" + _TOKENS
+        " selection_repair selection_left_out" + _TOKENS
     ),
     "scores": _columns(
         "conversation judge aspect value method distribution mass choice index place explanation"

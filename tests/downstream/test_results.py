@@ -21,10 +21,12 @@ from convogen.downstream.results import (
 )
 from convogen.downstream.scoring import rouge_l_scores
 from convogen.engine.item_runner import Asking
+from convogen.errors import BudgetReached
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
+from convogen.models.traffic.budget import Limits
 
 SCRIPTED = ModelSpec(name="scripted")
 MODELS = {"questioner": SCRIPTED, "answerer": SCRIPTED}
@@ -196,6 +198,19 @@ class TestQags:
         assert tally.counts["calls"] == 0
         ask_questions(["DIALOGUE, another"], 5, MODELS, self.asking(tmp_path, tally))
         assert tally.counts["calls"] == 2
+
+    def test_one_budget_covers_questions_and_answers(self, tmp_path: Path) -> None:
+        def asking(tokens: int) -> Asking:
+            opener = lambda _: ScriptedModel(self.script)  # noqa: E731
+            return Asking(tmp_path, 4, None, opener, Limits(tokens=tokens))
+
+        questions = ask_questions(["DIALOGUE"], 5, MODELS, asking(9_000))
+        summaries = [f"GOOD {n}" for n in range(9)]
+        both = asking(1_300)
+        ask_questions(["DIALOGUE, another"], 5, MODELS, both)
+        with pytest.raises(BudgetReached, match="with a larger --budget-tokens"):
+            qags([*questions] * 9, summaries, MODELS, both)
+        assert qags([*questions] * 9, summaries, MODELS, asking(90_000)) == [1.0] * 9
 
     def test_a_model_that_says_nothing_useful(self, tmp_path: Path) -> None:
         asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(lambda _: "well"))

@@ -27,6 +27,7 @@ from convogen.engine.runner import run_async
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ModelReply, Request
+from convogen.models.spec import ModelSpec
 from convogen.models.traffic.budget import Limits
 from convogen.records import Usage
 
@@ -242,9 +243,10 @@ def test_a_call_that_a_fallback_may_answer_is_reserved_at_the_dearest_price() ->
     dear = {"name": "dear", "base_url": url, "price": {"input": 5, "output": 50}}
     cheap = {"name": "cheap", "base_url": url, "price": {"input": 1, "output": 10}}
     experiment = Experiment({"name": "x", "models": {**cheap, "fallback": [dear]}})
-    price = role_prices(experiment, Limits(usd=1))["agent"]
+    models = {"agent": experiment.model("agent")}
+    price = role_prices(models, Limits(usd=1))["agent"]
     assert price(Usage(prompt_tokens=1_000_000)) == pytest.approx(5)
-    assert role_prices(experiment, Limits(tokens=9)) == {}
+    assert role_prices(models, Limits(tokens=9)) == {}
     unknown = {**cheap, "fallback": [{"name": "no-such-model", "base_url": url}]}
     with pytest.raises(ModelConfigError, match="the price of no-such-model"):
-        role_prices(Experiment({"name": "x", "models": unknown}), Limits(usd=1))
+        role_prices({"agent": ModelSpec.model_validate(unknown)}, Limits(usd=1))

@@ -76,6 +76,14 @@ def test_cards_say_it_themselves() -> None:
     assert found.ages.get("65 or more", 0) == over
 
 
+def test_origins_and_first_names_are_those_of_the_names() -> None:
+    names = ("Yusuf Warsame", "Priya Sharma", "Priya Nair", "Qwxz Zzyx")
+    found = people_of(Persona(name=name) for name in names)
+    assert found is not None
+    assert found.origins == {"South Asian": 2, "Arabic, Persian or Turkish": 1, UNKNOWN: 1}
+    assert found.first_names == {"Priya": 2, "Yusuf": 1, "Qwxz": 1}
+
+
 def test_no_people_are_none() -> None:
     assert people_of([]) is None
 

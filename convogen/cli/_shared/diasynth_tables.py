@@ -5,7 +5,7 @@ What keeps ours from being the same measure is said below each table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from rich.table import Table
 
@@ -20,6 +20,8 @@ __all__ = ["diasynth_tables"]
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
 """The table of a judge; its columns are the judge's aspects."""
 
+_KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
+
 SCORER = "Phi-3.5-mini"
 """The model that the authors' code scores tables 3 to 5 with."""
 
@@ -28,13 +30,16 @@ Row = Mapping[str, float | None]
 
 
 def diasynth_tables(
-    measured: Mapping[str, Measured], judged: Mapping[str, Mapping[str, JudgeSummary]]
+    measured: Mapping[str, Measured],
+    judged: Mapping[str, Mapping[str, JudgeSummary]],
+    group_chats: Collection[str] = (),
 ) -> Iterator[Table]:
     """Yield tables 2 to 5 for runs, beside the published ones.
 
     Args:
         measured: The runs of the method diasynth, which table 2 is of.
         judged: What each judge said of each run, by run and judge: tables 3 to 5.
+        group_chats: Names of the runs of mode groupchat.
     """
     known = published("diasynth")
     if measured:
@@ -42,7 +47,7 @@ def diasynth_tables(
         table = _table(known["2"], rows)
         pairs = (_number(found.text.rouge_l) for found in measured.values())
         table.add_row("mean ROUGE-L of all pairs, a sample", *pairs, style="dim")
-        table.caption = styled(_sentence(_cautions_2(measured)))
+        table.caption = styled(_sentence(_cautions_2(measured, group_chats)))
         yield table
     for judge, number in TABLES.items():
         of = {name: by[judge] for name, by in judged.items() if judge in by}
@@ -69,13 +74,17 @@ def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
     return [*judged.aspects] == [*known.columns] and judged.over in (None, "dialogue")
 
 
-def _cautions_2(measured: Mapping[str, Measured]) -> list[str]:
+def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) -> list[str]:
     """How ours of table 2 are measured otherwise than the published ones."""
     said = [f"diversity: the largest ROUGE-L to another of the first {FIRST} dialogues, mean"]
     few = {name: one.text.nearest_of for name, one in measured.items()}
     fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
     if fewer:
         said.append(f"{', '.join(fewer)}, and of fewer it is lower")
+    if chats := [name for name in measured if name in group_chats]:
+        said.append(
+            f"{', '.join(chats)}: group chats, a call per turn; theirs are written in one reply"
+        )
     return [*said, "words in place of tokens"]
 
 
@@ -96,7 +105,10 @@ def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
             "scores of an earlier convogen, which asked for an explanation first, and whether it "
             "keeps to its matter for groundedness (--fresh judges anew)"
         )
-    return [*said, f"the wording of the {'follow-ups' if judge == 'fed' else 'questions'} is ours"]
+    if all(one.own_wording for one in judged.values()):
+        return [*said, "the wording is that of your own keys"]
+    of = "follow-ups" if judge == "fed" else "questions"
+    return [*said, f"the wording of the {of} is ours, theirs goes into the key {_KEYS[judge]}"]
 
 
 def _sentence(parts: list[str]) -> str:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.dialogueforge.lengths import turn_lengths
 from convogen.methods.dialogueforge.summary import summarize
 from convogen.models.base import Message, Sampling
+from convogen.models.traffic.context_window import ContextWindow, Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
@@ -42,15 +42,18 @@ VOICE_CHARS = 300
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
 _RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
 _COMPLAINTS = {
-    "empty_reply": "Nothing was written. Write something.",
-    "refusal": "You need not be anybody: only write what a person would type next.",
-    "assistant_offer": "That is what the chatbot would say. Write what the person types.",
-    "echo": "Do not copy the chatbot's answer. Write what the person types.",
-    "repetition": "That was said before. Write something new.",
-    "topic_deviation": "That has nothing to do with what this is about. Wander, but from here.",
-    "concluded_at_once": "It is too early to end. Write a message first.",
+    "empty_reply": "Do not leave it empty: write something.",
+    "refusal": "There is nothing to refuse here: write only what you, the person, type next.",
+    "assistant_offer": "You are the person, not the chatbot: type what you want from it.",
+    "echo": "Do not copy the chatbot's answer: type a message of your own.",
+    "repetition": "Do not write again what you have written before: write something new.",
+    "topic_deviation": "Wander if you like, but from what was said here or what you are after.",
+    "concluded_at_once": "It is too early to end: type a message first.",
 }
-"""What a speaker is told when asked again, by what was wrong; the usual words for other faults."""
+"""What a speaker is told when asked again, by what was wrong; the usual words for other faults.
+
+Each stands on its own as an instruction: the refused message is not shown.
+"""
 
 
 class DialogueForgePlay(Play):
@@ -63,11 +66,11 @@ class DialogueForgePlay(Play):
         seed = self._data.seeds[task.number]
         stage = "task_summary"
         try:
-            about, model = seed.task, None
+            about, model, unread = seed.task, None, None
             if about is None:
                 prompt, reasks = self._prompts["task_summary"], self._method.reasks
                 summary = await summarize(task.session, prompt, seed, reasks)
-                about, model = summary.task, summary.model
+                about, model, unread = summary.task, summary.model, summary.left_out
             stage = "conversation"
             dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
             ended = await dialogue.play()
@@ -80,6 +83,7 @@ class DialogueForgePlay(Play):
             "task": about,
             "source": self._data.name,
             **({"task_by": model} if model else {}),
+            **({"task_left_out": unread} if unread else {}),
         }
         conversation = Conversation(
             id=f"c-{task.id}",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from convogen.corpora.seeds import INQUIRER, Seed
 from convogen.errors import ModelFault
+from convogen.models.base import Message
+from convogen.models.traffic.context_window import ContextWindow
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.text.tidying import without_label
@@ -23,10 +25,15 @@ MOST_WORDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person wanted from a chatbot, in the second person, and the model that found it."""
+    """What a person wanted from a chatbot, in the second person, and the model that found it.
+
+    To fit the model's context, `left_out` of the person's messages were not shown; None if all
+    were.
+    """
 
     task: str
     model: str
+    left_out: int | None = None
 
 
 async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -> Summary:
@@ -38,14 +45,22 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
         seed: The real dialogue.
         reasks: How often it is asked again.
 
+    If the messages do not fit into the model's context, those after the first are left out, the
+    oldest of them first: the first one says most of what the dialogue is about.
+
     Raises `ModelFault` if no reply is a summary.
     """
     said = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
     shown = [text[:SHOWN_CHARS] for text in said]
+    window = ContextWindow(session)
     objection, found = None, ""
     for _ in range(1 + reasks):
-        messages = prompt.render(messages=shown, complaint=objection)
-        answer = await session.ask("summarizer", messages)
+
+        def messages(left_out: int, complaint: str | None = objection) -> list[Message]:
+            return prompt.render(messages=_without(shown, left_out), complaint=complaint)
+
+        fitted = await window.ask("summarizer", messages, len(shown) - 1)
+        answer = fitted.answer
         found = " ".join(without_label(_uncut(answer), "Summary").split())
         if not re.match(r"you\b", found, re.IGNORECASE):
             objection = 'Begin with "You".'
@@ -54,8 +69,15 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
         elif deviates(found, said, least=1):
             objection = "Name what the messages are about."
         else:
-            return Summary(found, answer.model)
+            return Summary(found, answer.model, fitted.left_out)
     raise ModelFault("summary_invalid", f"no summary of the task: {objection}", found)
+
+
+def _without(messages: list[str], left_out: int) -> list[str]:
+    """Return messages without so many of those after the first, and a note in their place."""
+    if not left_out:
+        return messages
+    return [messages[0], f"[{left_out} messages left out here]", *messages[1 + left_out :]]
 
 
 def _uncut(answer: SessionReply) -> str:

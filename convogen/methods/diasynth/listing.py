@@ -22,6 +22,7 @@ from convogen.generation.structured_output import (
     parse_draft,
     schema_of,
 )
+from convogen.models.traffic.context_window import ask_whole
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Record
@@ -158,7 +159,7 @@ class Lister:
             shown = [] if copied else [*known, *found]
             asked = prompt.render(n=missing, known=shown, words=WORDS)
             before, copies_before = len(found), copies
-            answer = await session.ask("planner", asked, schema=schema_of(model))
+            answer = await ask_whole(session, "planner", asked, schema=schema_of(model))
             text = answer.text
             requests += 1
             entries, n_cut = _entries(answer, model, step)

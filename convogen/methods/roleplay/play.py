@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.roleplay.failures import (
     FAILURES,
     Family,
@@ -29,6 +28,7 @@ from convogen.methods.roleplay.people import SPEAKER, Goal
 from convogen.methods.roleplay.personas import persona_id
 from convogen.methods.roleplay.reading import extract_prompt, stops
 from convogen.models.base import Message, Sampling, without_system
+from convogen.models.traffic.context_window import ContextWindow, Fitted
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.storage.run_folder import Outcome

@@ -20,7 +20,7 @@ from convogen.models.base import Request
 from convogen.models.prices import Pricer
 from convogen.records import Usage
 
-__all__ = ["Budget", "Limits", "Reservation"]
+__all__ = ["NO_LIMITS", "Budget", "Limits", "Reservation"]
 
 MESSAGE_TOKENS = 16
 REQUEST_TOKENS = 64
@@ -41,6 +41,9 @@ class Limits:
     usd: float | None = None
     tokens: int | None = None
     deadline_s: float | None = None
+
+
+NO_LIMITS = Limits()
 
 
 class Reservation:
