@@ -156,7 +156,14 @@ def command(
     options = {key: value for key, value in given.items() if value is not None}
     exporter = open_exporter(format_, {**options, **read_settings(settings)})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
-    plan = ExportPlan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
+    plan = ExportPlan(
+        exporter,
+        splits=parse_splits(splits),
+        joins=wanted,
+        seed=seed,
+        overwrite=overwrite,
+        alternatives=alternatives,
+    )
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)

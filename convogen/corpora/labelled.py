@@ -169,6 +169,7 @@ def script(conversation: Conversation) -> str:
 
 def open_labelled(
     source: str,
+    *,
     format: str | None,  # noqa: A002 - the command line's word
     kinds: Sequence[Kind],
     columns: dict[Kind, str],

@@ -74,6 +74,7 @@ class FirstTasks:
         self,
         under_way: int,
         of: str,
+        *,
         set_key: SetKey,
         afterwards: str,
         unanswered: int = FIRST,

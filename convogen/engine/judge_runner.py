@@ -134,7 +134,14 @@ async def judge_run_async(
         traffic.provenance.earlier(last_calls(store.path.with_suffix("") / "ledger.jsonl"))
         with _observed(store, judge.name, spec, total):
             places = _plan(run, judge, None, beside)
-            judging = _Judging(run, judge, store, traffic, manifest["fingerprint"], places)
+            judging = _Judging(
+                run=run,
+                judge=judge,
+                store=store,
+                traffic=traffic,
+                fingerprint=manifest["fingerprint"],
+                places=places,
+            )
             if total == count_scores(run, judge, 1, beside):
                 judging.first.hopeful = True  # one conversation may well be at fault itself
             await judging.run(total, WINDOW * in_flight)
@@ -205,6 +212,7 @@ class _Judging:
 
     def __init__(
         self,
+        *,
         run: Run,
         judge: Judge,
         store: ScoreStore,
@@ -219,7 +227,14 @@ class _Judging:
         self._fingerprint = fingerprint
         self._places = places
         set_key, afterwards = partial(_setting, judge), "--fresh judges anew"
-        self.first = FirstTasks(UNTRIED, "scores", set_key, afterwards, UNANSWERED, FIRST)
+        self.first = FirstTasks(
+            UNTRIED,
+            "scores",
+            set_key=set_key,
+            afterwards=afterwards,
+            unanswered=UNANSWERED,
+            anyhow=FIRST,
+        )
 
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""

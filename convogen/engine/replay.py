@@ -113,8 +113,14 @@ async def _replay(run: Run, target: Path, tally: RunProgress) -> Replayed:
         store.note({"complete": whole and source.get("complete") is True, "ended_at": now()})
     finally:
         store.close()
-    counts = store.n_conversations, store.n_failures, store.n_rejected
-    return Replayed(*counts, replay.n_calls, replay.difference, changed)
+    return Replayed(
+        n_conversations=store.n_conversations,
+        n_failures=store.n_failures,
+        n_rejected=store.n_rejected,
+        n_calls=replay.n_calls,
+        difference=replay.difference,
+        changed=changed,
+    )
 
 
 class _Replay:

@@ -127,7 +127,14 @@ async def run_async(
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observe_run(experiment, store):
             async with gate.until_deadline():
-                engine = _Engine(experiment, store, traffic, tally, gate.budget, on_conversation)
+                engine = _Engine(
+                    experiment,
+                    store,
+                    traffic=traffic,
+                    tally=tally,
+                    budget=gate.budget,
+                    on_conversation=on_conversation,
+                )
                 await engine.run(wanted)
         if _done(experiment, store) >= experiment.n or _exhausted(experiment, store):
             store.note({"complete": True, "ended_at": now()})
@@ -154,6 +161,7 @@ class _Engine:
         self,
         experiment: Experiment,
         store: RunStore,
+        *,
         traffic: Traffic,
         tally: RunProgress,
         budget: Budget,
@@ -171,7 +179,9 @@ class _Engine:
         self._kept: set[int] = set()
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
         afterwards = _afterwards(experiment, store)
-        self._first = FirstTasks(UNTRIED, "tasks", _setting, afterwards, unheard=traffic.unheard)
+        self._first = FirstTasks(
+            UNTRIED, "tasks", set_key=_setting, afterwards=afterwards, unheard=traffic.unheard
+        )
         self._first.hopeful = store.n_conversations + store.n_rejected > 0
         self._first.all_may_fail = _may_all_fail(experiment)
 

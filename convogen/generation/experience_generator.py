@@ -128,7 +128,13 @@ class ExperienceGenerator:
     ) -> Experience:
         """Ask until `parse` makes an experience of a reply; its starter is fitted to the words."""
         experience, reasks = await ask_draft(
-            session, "generator", messages, model, parse, self._reasks, "experience_invalid"
+            session,
+            "generator",
+            messages,
+            model=model,
+            parse=parse,
+            reasks=self._reasks,
+            kind="experience_invalid",
         )
         return _fitted(experience.model_copy(update={"reasks": reasks}), starter_words)
 

@@ -89,6 +89,7 @@ async def ask_draft(
     session: Session,
     role: str,
     messages: Sequence[Message],
+    *,
     model: type[D],
     parse: Callable[[D, SessionReply], T],
     reasks: int,

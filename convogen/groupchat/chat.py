@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, cast
@@ -43,6 +43,7 @@ class ChatRules:
     """
 
     max_turns: int
+    _: KW_ONLY
     speaker_selection: SpeakerSelection
     allow_repeats: bool
     max_words: int | None
@@ -85,6 +86,7 @@ class Played:
 async def play_group_chat(
     experience: Experience,
     rules: ChatRules,
+    *,
     prompts: ChatPrompts,
     session: Session,
     on_turn: Callable[[], None],
@@ -97,7 +99,9 @@ async def play_group_chat(
     Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
     no selector is there, otherwise it is why the chat ended.
     """
-    chat = Chat(experience, rules, prompts, session, on_turn, private)
+    chat = Chat(
+        experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
+    )
     if rules.max_turns < 2:
         return Played(chat.turns, "max_turns", [])
     opening = TextMessage(content=chat.opening, source="user")
@@ -138,6 +142,7 @@ class Chat:
 
     experience: Experience
     rules: ChatRules
+    _: KW_ONLY
     prompts: ChatPrompts
     session: Session
     on_turn: Callable[[], None]

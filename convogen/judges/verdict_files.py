@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -72,6 +72,7 @@ class Verdicts:
     """
 
     name: str
+    _: KW_ONLY
     n: int
     passed: int
     rate: float
@@ -106,13 +107,20 @@ def count_verdicts(
     counts.update(one.choice for one in verdicts if one.choice is not None)
     n, passed = len(verdicts), sum(one.passed for one in verdicts)
     low, high = wilson(passed, n)
-    missing = n - counts.total()
-    rate, ends = 100 * passed / n, (100 * low, 100 * high)
-    found = Verdicts(name, n, passed, rate, *ends, dict(counts), missing)
+    pass_rate = Verdicts(
+        name,
+        n=n,
+        passed=passed,
+        rate=100 * passed / n,
+        low=100 * low,
+        high=100 * high,
+        counts=dict(counts),
+        missing=n - counts.total(),
+    )
     if protocol != "unieval" or not begin_real:
-        return found
+        return pass_rate
     alarms = sum(one.index == 1 for one in verdicts)
-    return replace(found, false_alarms=alarms, false_alarm_rate=100 * alarms / n)
+    return replace(pass_rate, false_alarms=alarms, false_alarm_rate=100 * alarms / n)
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:

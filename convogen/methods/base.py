@@ -40,6 +40,7 @@ class Task:
         self,
         method: str,
         experience: Experience,
+        *,
         turns: list[Turn],
         ended: str,
         usage: Usage | None = None,

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -100,6 +100,7 @@ class Request:
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
+    _: KW_ONLY
     schema: dict[str, Any] | None = None
     top_logprobs: int | None = None
     choices: tuple[str, ...] = ()
@@ -143,6 +144,7 @@ class ModelReply:
     text: str
     usage: Usage
     finish_reason: str
+    _: KW_ONLY
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
     thought: bool = False

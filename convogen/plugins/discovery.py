@@ -98,7 +98,9 @@ def _installed() -> tuple[Plugin, ...]:
             name = getattr(point.dist, "name", None) or "?"
             version = getattr(point.dist, "version", None) or "?"
             kind = group.removeprefix(GROUP)
-            found.append(Plugin(kind, point.name, point.value, name, version))
+            found.append(
+                Plugin(kind, point.name, target=point.value, distribution=name, version=version)
+            )
     return tuple(sorted(found, key=lambda point: (point.kind, point.name, point.distribution)))
 
 

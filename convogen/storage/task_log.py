@@ -43,8 +43,14 @@ class TaskLog:
         rows: Sequence[Path],
         key: str | None = "task",
     ) -> None:
-        own = folder / "ledger.jsonl", folder / "calls.jsonl"
-        self.files = TaskFiles(*own, tuple(before), tuple(rows), folder / "journal", key)
+        self.files = TaskFiles(
+            ledger=folder / "ledger.jsonl",
+            calls=folder / "calls.jsonl",
+            before=tuple(before),
+            outcomes=tuple(rows),
+            journals=folder / "journal",
+            key=key,
+        )
         self._spent: list[Path] = []
         self._synced_at = time.monotonic()
 

@@ -192,7 +192,9 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
     if fault := form_fault(text):
         return fault
     opening = len(scene.earlier) < OPENING_TURNS
-    if fault := _said_fault(text, plain, frozenset(letters), cast, opening, language):
+    if fault := _said_fault(
+        text, plain, words=frozenset(letters), cast=cast, opening=opening, language=language
+    ):
         return fault
     words = words_of(text)
     if scene.unsaid and not scene.unsaid.isdisjoint(runs(words)):
@@ -207,7 +209,7 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
 
 
 def _said_fault(
-    text: str, plain: str, words: frozenset[str], cast: Cast, opening: bool, language: str
+    text: str, plain: str, *, words: frozenset[str], cast: Cast, opening: bool, language: str
 ) -> str | None:
     """Return what is wrong with who seems to speak: an assistant or a narrator."""
     lang = load_language(language)

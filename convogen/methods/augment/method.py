@@ -103,11 +103,11 @@ class Augment(Method):
         """The source, read once."""
         data = open_labelled(
             self.source,
-            self.source_format,
-            self.label,
-            self.fields,
-            self.max_turns,
-            self.source_licence,
+            format=self.source_format,
+            kinds=self.label,
+            columns=self.fields,
+            max_turns=self.max_turns,
+            licence=self.source_licence,
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(

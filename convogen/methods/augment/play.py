@@ -173,7 +173,11 @@ class AugmentPlay(Play):
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
-            experience, rules, prompts, task.session, lambda: task.count("turns")
+            experience,
+            rules,
+            prompts=prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
         )
         turns = played.turns
         for turn in turns:
@@ -187,8 +191,8 @@ class AugmentPlay(Play):
         return task.conversation(
             self._method.name,
             experience,
-            turns,
-            played.ended,
+            turns=turns,
+            ended=played.ended,
             context=context,
             refused=played.refused,
         )

@@ -112,10 +112,19 @@ class ConvoGenPlay(Play):
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
         played = await play_group_chat(
-            experience, rules, self._prompts, task.session, lambda: task.count("turns")
+            experience,
+            rules,
+            prompts=self._prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
         )
         self._method.refuse_broken(played.turns, rules.max_turns, played.ended)
         usage = task.session.usage - before
         return task.conversation(
-            self._method.name, experience, played.turns, played.ended, usage, refused=played.refused
+            self._method.name,
+            experience,
+            turns=played.turns,
+            ended=played.ended,
+            usage=usage,
+            refused=played.refused,
         )

@@ -98,6 +98,7 @@ def inquirer_chat(
     prompts: Mapping[str, Prompt],
     task: str,
     turns: Sequence[Turn],
+    *,
     conclude: bool,
     complaint: str | None = None,
     target_words: int | None = None,
@@ -229,7 +230,14 @@ class _Dialogue:
         if role == "responder":
             return responder_chat(self._prompts, turns, complaint)
         conclude = self._method.conclude
-        return inquirer_chat(self._prompts, self._about, turns, conclude, complaint, target)
+        return inquirer_chat(
+            self._prompts,
+            self._about,
+            turns,
+            conclude=conclude,
+            complaint=complaint,
+            target_words=target,
+        )
 
     def _room(self, role: str, target: int | None) -> Sampling | None:
         """Return room for a turn that ends by itself, unless the role's sampling sets its own."""

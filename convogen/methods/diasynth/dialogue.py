@@ -6,7 +6,7 @@ Source: DiaSynth, section 3.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from pydantic import Field, create_model
@@ -53,6 +53,7 @@ class Written:
     """
 
     settled: Settled
+    _: KW_ONLY
     turns: list[Turn]
     ended: str
     repairs: list[str]
@@ -108,7 +109,13 @@ class Writer:
 
         model = _draft_model(names, asked, self._reasoning, opening)
         written, reasks = await ask_draft(
-            session, "writer", messages, model, parse, self._reasks, "dialogue_invalid"
+            session,
+            "writer",
+            messages,
+            model=model,
+            parse=parse,
+            reasks=self._reasks,
+            kind="dialogue_invalid",
         )
         return replace(written, reasks=reasks)
 
@@ -168,7 +175,9 @@ def _written(
         objection = "turns: one is of an example; write a conversation of your own"
         raise UnusableReply(objection, kind="copied", afresh=True)
     n_turns = min(max(data["n_turns"], asked.low), asked.high) if "n_turns" in data else None
-    return Written(Settled.of(data), kept, ended, repairs, answer, n_turns=n_turns)
+    return Written(
+        Settled.of(data), turns=kept, ended=ended, repairs=repairs, answer=answer, n_turns=n_turns
+    )
 
 
 def _turn(

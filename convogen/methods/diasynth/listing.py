@@ -103,12 +103,12 @@ class Lister:
         found, step = await self._fill(
             session,
             prompt,
-            "subtopics",
-            known,
-            n,
-            _subtopic,
-            self._alike,
-            partial(self._repeats, topic),
+            step="subtopics",
+            known=known,
+            n=n,
+            read=_subtopic,
+            same=self._alike,
+            taken=partial(self._repeats, topic),
         )
         return step.model_copy(update={"subtopics": found})
 
@@ -118,7 +118,13 @@ class Lister:
         """Up to `n` more personas for a subtopic, no two of one name. Raises as `subtopics`."""
         prompt = self._personas.partial(topic=topic, subtopic=subtopic)
         found, step = await self._fill(
-            session, prompt, "personas", known, n, _persona, self._same_person
+            session,
+            prompt,
+            step="personas",
+            known=known,
+            n=n,
+            read=_persona,
+            same=self._same_person,
         )
         return step.model_copy(update={"personas": found})
 
@@ -137,6 +143,7 @@ class Lister:
         self,
         session: Session,
         prompt: Prompt,
+        *,
         step: str,
         known: Sequence[T],
         n: int,

@@ -175,7 +175,13 @@ class DiaSynthPlay(Play):
         context = {key: value for key, value in context.items() if value}
         usage = task.session.usage - before
         conversation = task.conversation(
-            method.name, experience, turns, ended, usage, context, refused
+            method.name,
+            experience,
+            turns=turns,
+            ended=ended,
+            usage=usage,
+            context=context,
+            refused=refused,
         )
         return Outcome(experience, conversation)
 
@@ -200,7 +206,12 @@ class DiaSynthPlay(Play):
         )
         private = {who: (f"How you feel: {how}",) for who, how in settled.feelings.items()}
         played = await play_group_chat(
-            experience, rules, prompts, task.session, lambda: task.count("turns"), private
+            experience,
+            rules,
+            prompts=prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
+            private=private,
         )
         self._method.refuse_broken(played.turns, n_turns, played.ended)
         return played

@@ -150,7 +150,9 @@ class _Dialogue:
                 faults = ["no_prompt", *faults]
             self.counts.update(faults)
             if prompt is not None:
-                self._add(SPEAKER, prompt, fitted, reasks, said.tidied, faults)
+                self._add(
+                    SPEAKER, prompt, fitted=fitted, reasks=reasks, tidied=said.tidied, faults=faults
+                )
                 return True
             unusable = "no_prompt" if "no_prompt" in faults else "incoherent_inquirer"
             self._again("inquirer", unusable, fitted, reasks)
@@ -170,7 +172,14 @@ class _Dialogue:
             faults = [fault] if fault else []
             self.counts.update(faults)
             if fault is None or (response and not goes_round(response, family)):
-                self._add(RESPONDER, response, fitted, reasks, said.tidied, faults)
+                self._add(
+                    RESPONDER,
+                    response,
+                    fitted=fitted,
+                    reasks=reasks,
+                    tidied=said.tidied,
+                    faults=faults,
+                )
                 return
             self._again("responder", fault, fitted, reasks)
 
@@ -203,6 +212,7 @@ class _Dialogue:
         self,
         speaker: str,
         text: str,
+        *,
         fitted: Fitted,
         reasks: list[str],
         tidied: Sequence[str],

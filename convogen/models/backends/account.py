@@ -31,7 +31,7 @@ KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 """Headers that a key is in: with one of one's own no other key is needed."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Account:
     """How to reach an endpoint.
 

@@ -141,7 +141,7 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
     logprobs = _logprobs(choice.get("logprobs"))
     served = printable(f"{cast('dict[str, Any]', body).get('model') or ''}")[:200]
     return ModelReply(
-        spoken, usage, finish, logprobs, thought=thought or said.thought, served=served
+        spoken, usage, finish, logprobs=logprobs, thought=thought or said.thought, served=served
     )
 
 

@@ -60,7 +60,7 @@ class ScriptedModel:
             completion_tokens=len(text.split()),
         )
         wanted = self._logprobs and request.top_logprobs is not None
-        return ModelReply(text, usage, "stop", tokens if wanted else None)
+        return ModelReply(text, usage, "stop", logprobs=tokens if wanted else None)
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -82,6 +82,7 @@ class Journal:
         role: str,
         model: str,
         answer: ModelReply | ModelFault,
+        *,
         attempts: int,
         seconds: float,
     ) -> None:
@@ -104,7 +105,7 @@ class Journal:
         self._rows[key] = row
 
     def record_lost_attempt(
-        self, key: str, role: str, model: str, usage: Usage, attempts: int, seconds: float
+        self, usage: Usage, attempts: int, seconds: float, *, key: str, role: str, model: str
     ) -> None:
         """Write down what may have been billed for nothing, at most `usage`: an attempt without an
         answer, or (0 `attempts`) an answer that did not say what it took."""
@@ -249,8 +250,8 @@ def reply_of(answer: dict[str, Any]) -> ModelReply:
         answer["text"],
         Usage(**answer["usage"]),
         answer["finish_reason"],
-        logprobs
+        logprobs=logprobs
         and tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in logprobs),
-        answer["model"],
-        answer.get("thought", False),
+        model=answer["model"],
+        thought=answer.get("thought", False),
     )

@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class SessionReply:
     """A reply, the request it answers by its hash, and the model that gave it."""
 
     text: str
+    _: KW_ONLY
     usage: Usage
     finish_reason: str
     request: str
@@ -96,11 +97,11 @@ class Session:
             held.spec.identity,
             tuple(messages),
             settings,
-            schema,
-            top_logprobs,
-            tuple(choices),
-            _dialogue(self.seed, self._begun),
-            tuple(continuations),
+            schema=schema,
+            top_logprobs=top_logprobs,
+            choices=tuple(choices),
+            dialogue=_dialogue(self.seed, self._begun),
+            continuations=tuple(continuations),
         )
         self._asked[request.hash] += 1
         nth = self._asked[request.hash]
@@ -111,11 +112,11 @@ class Session:
         self.usage += reply.usage
         return SessionReply(
             reply.text,
-            reply.usage,
-            reply.finish_reason,
-            request.hash,
-            reply.model or request.model,
-            reply,
+            usage=reply.usage,
+            finish_reason=reply.finish_reason,
+            request=request.hash,
+            model=reply.model or request.model,
+            reply=reply,
         )
 
     async def _answer(self, request: Request, key: str) -> ModelReply:
@@ -123,7 +124,9 @@ class Session:
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
-        on_lost = partial(self._journal.record_lost_attempt, key, request.role, request.model)
+        on_lost = partial(
+            self._journal.record_lost_attempt, key=key, role=request.role, model=request.model
+        )
         kind = self.traffic.role(request.role).spec.kind
         self.traffic.asking(request.role)
         try:
@@ -131,7 +134,9 @@ class Session:
                 done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
                 span.answered(done.reply, done.attempts)
         except ModelFault as fault:
-            self._journal.record(key, request.role, request.model, fault, fault.attempts, 0.0)
+            self._journal.record(
+                key, request.role, request.model, fault, attempts=fault.attempts, seconds=0.0
+            )
             tally.add("calls")
             facts = {"task": self._task, "role": request.role, "kind": fault.kind}
             LOG.info("fault", extra={**facts, "detail": str(fault)})
@@ -141,7 +146,9 @@ class Session:
         self.traffic.heard(request.role, reply)
         self.traffic.provenance.heard(request.role, reply.model, reply)
         # No await between the answer and its journal line: what is answered is kept.
-        self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
+        self._journal.record(
+            key, request.role, reply.model, reply, attempts=done.attempts, seconds=done.seconds
+        )
         tally.add("calls")
         tally.add("tokens", reply.usage.prompt_tokens + reply.usage.completion_tokens)
         tally.add("generated", reply.usage.completion_tokens)
