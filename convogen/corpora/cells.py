@@ -21,17 +21,17 @@ _PROTECTED = re.compile(rf"'{_RISKY.pattern}")
 
 
 def protected(text: str) -> str:
-    """The text as a cell that no spreadsheet evaluates."""
+    """Return the text as a cell that no spreadsheet evaluates."""
     return f"'{text}" if _RISKY.match(text) else text
 
 
 def restored(cell: str) -> str:
-    """The text that `protected` made a cell of."""
+    """Return the text that `protected` made a cell of."""
     return cell[1:] if _PROTECTED.match(cell) else cell
 
 
 def restored_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without the protection of its texts and column names, if it has `CSV_SAFE`."""
+    """Return a row without the protection of its texts and column names, if it has `CSV_SAFE`."""
     if not row.get(CSV_SAFE):
         return dict(row)
     return {

@@ -62,7 +62,7 @@ class OwnRecords(Reader):
         return True
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """The record itself, nothing lost."""
+        """Return the record itself, nothing lost."""
         del fallback
         try:
             record = Conversation.model_validate(rows[0].value)
@@ -196,7 +196,7 @@ def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
 
 
 def _holds_lists(value: Any) -> bool:
-    """Whether an object holds a list of messages itself."""
+    """Return whether an object holds a list of messages itself."""
     return isinstance(value, dict) and any(
         are_messages(item) for item in cast("dict[str, Any]", value).values()
     )

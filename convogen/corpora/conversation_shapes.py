@@ -57,7 +57,7 @@ class Shapes:
 
     @classmethod
     def from_corpus(cls, conversations: Iterable[Conversation]) -> Shapes:
-        """The shapes of all conversations that have a turn, in their order."""
+        """Return the shapes of all conversations that have a turn, in their order."""
         return cls(_shape(one) for one in conversations if one.turns)
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Shapes:
         return Shape(tuple(self._words[turns]), tuple(self._speakers[turns]))
 
     def draw(self, rng: random.Random) -> Shape:
-        """One of them, each as likely as another; raises `IndexError` where there is none."""
+        """One of them, each as likely as another; raises `IndexError` if there is none."""
         return self[rng.randrange(len(self))] if len(self) else self[0]
 
 

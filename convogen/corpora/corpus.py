@@ -48,7 +48,7 @@ class Batch:
     groups: list[list[Row]]
 
     def read(self) -> tuple[list[Conversation], Findings]:
-        """The conversations of this batch, and the rows that gave none."""
+        """Return the conversations of this batch, and the rows that gave none."""
         good: list[Conversation] = []
         found = Findings()
         stem = Path(self.source).name.split(".")[0] or "row"
@@ -69,7 +69,7 @@ class Batch:
 
 
 def _made(reader: Reader, found: Any) -> list[Conversation]:
-    """What a reader made; raises `PluginError` if that is no list of conversations."""
+    """Return what a reader made; raises `PluginError` if that is no list of conversations."""
     items = cast("list[Any]", found if isinstance(found, list) else [None])
     if not all(isinstance(one, Conversation) for one in items):
         with registry.blaming("readers", reader.name):
@@ -104,20 +104,20 @@ class Corpus:
         return self.reading.bad_rows
 
     def rows(self) -> Iterator[Row]:
-        """The rows as they are, a reading of their own."""
+        """Return the rows as they are, a reading of their own."""
         return self.opened.rows()
 
     def batches(self, size: int = 256) -> Iterator[Batch]:
-        """The rows in batches of `size` groups, for conversion here or in another process.
+        """Yield the rows in batches of `size` groups, for conversion here or in another process.
 
-        A batch ends earlier where it grows beyond about 8 MB, so that long rows stay few in memory.
+        A batch ends earlier if it grows beyond about 8 MB, so that long rows stay few in memory.
         The caller hands what `Batch.read` came upon to `note`, and calls `finish` after the last.
         """
         self.reading = Reading()
         start = 0
         batch: list[list[Row]] = []
         weight = 0
-        for group in groups_of(self.rows, self.format, self.opened.local):
+        for group in groups_of(self.rows, self.format, local=self.opened.local):
             batch.append(group)
             weight += sum(_weight(row.value) for row in group)
             if len(batch) >= size or weight > _BATCH_BYTES:
@@ -147,7 +147,7 @@ class Corpus:
             _LOG.warning("%s", line)
 
     def warnings(self) -> list[str]:
-        """What a user should know of the latest pass, a line each."""
+        """Return what a user should know of the latest pass, a line each."""
         notes = (*self.format.notes, *self.reading.warnings())
         said = [f"{self.source}: {line}" for line in notes]
         if self.bad_rows.count:
@@ -174,7 +174,7 @@ class Corpus:
 
 
 def _weight(value: Any) -> int:
-    """About how many bytes a row takes; a guess where it is decoded already."""
+    """About how many bytes a row takes; a guess if it is decoded already."""
     if isinstance(value, bytes | str):
         return len(value)
     fields = cast("dict[str, Any]", value).values() if isinstance(value, dict) else [value]
@@ -185,10 +185,10 @@ def _weight(value: Any) -> int:
     )
 
 
-def open_corpus(source: str | Path, format: str | None = None, strict: bool = False) -> Corpus:  # noqa: A002
+def open_corpus(source: str | Path, format: str | None = None, *, strict: bool = False) -> Corpus:  # noqa: A002
     """Open a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`; nothing is read but its head.
 
-    Raises `SourceError` where the source is missing or empty, `format` is unknown, or no format
+    Raises `SourceError` if the source is missing or empty, `format` is unknown, or no format
     fits.
     """
     if format is not None and not readers(format):
@@ -206,7 +206,8 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
 
 
 def _heads(opened: Source) -> tuple[list[Row], str | None]:
-    """The first rows that can be decoded, and what is wrong with the first row if it cannot."""
+    """Return the first rows that can be decoded, and what is wrong with the first row if it
+    cannot."""
     heads: list[Row] = []
     fault: str | None = None
     number = 0
@@ -219,7 +220,7 @@ def _heads(opened: Source) -> tuple[list[Row], str | None]:
 
 
 def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
-    """Why no reader takes a source: the first row's fault, or what it holds instead."""
+    """Return why no reader takes a source: the first row's fault, or what it holds instead."""
     notes = f" ({'; '.join(opened.notes)})" if opened.notes else ""
     if fault is not None:
         return f"{opened.name}: {fault}{notes}"
@@ -247,7 +248,7 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
 
 
 def _checked(name: str) -> bool:
-    """Whether a source is a run, of which no row may be bad; its files have to agree."""
+    """Return whether a source is a run, of which no row may be bad; its files have to agree."""
     if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
         return False
     load_run(name)

@@ -19,7 +19,8 @@ _TEXT = re.compile(r"dialogues_(text|train|validation|test)\.txt(\.gz)?")
 
 
 def label_files(path: Path) -> dict[str, Path]:
-    """The files of labels that lie beside a file of DailyDialog's text, by what they label."""
+    """Return the files of labels that lie beside a file of DailyDialog's text, by what they
+    label."""
     match = _TEXT.fullmatch(path.name)
     if match is None:
         return {}
@@ -32,7 +33,7 @@ def label_files(path: Path) -> dict[str, Path]:
 
 
 def labelled_rows(path: Path) -> Iterator[Row]:
-    """The lines of the text with their labels, in the shape of DailyDialog's rows.
+    """Yield the lines of the text with their labels, in the shape of DailyDialog's rows.
 
     Acts and emotions are lists of numbers, one an utterance, the topic is a number; they are those
     of the same line. A label that is missing or no number is left out. A line that has no utterance
@@ -52,7 +53,7 @@ def labelled_rows(path: Path) -> Iterator[Row]:
 
 
 def _by_line(path: Path) -> Callable[[int], list[int]]:
-    """What gives the numbers in a line of a file, asked for lines in their order."""
+    """Return what gives the numbers in a line of a file, asked for lines in their order."""
     rows = read_rows(path, container_of(path))
     ahead: list[Row] = []
 

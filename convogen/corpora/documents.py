@@ -55,7 +55,7 @@ def _recognised(value: Any) -> bool:
 
 
 def _elements(items: list[Any]) -> Iterator[Any]:
-    """The rows in a list: the list itself if it is one."""
+    """Yield the rows in a list: the list itself if it is one."""
     if all(isinstance(item, str) for item in items):
         yield items
     elif any(isinstance(item, dict | list) for item in items):
@@ -69,7 +69,7 @@ def _texts(value: Any) -> bool:
 
 
 def _columns(members: Mapping[str, Any]) -> list[Any] | None:
-    """The rows of a table that is written column by column, as pandas and others do."""
+    """Return the rows of a table that is written column by column, as pandas and others do."""
     names = list(members)
     values: list[Any] = list(members.values())
     rows: list[Any] = []

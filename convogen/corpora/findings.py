@@ -117,7 +117,8 @@ def _digest(text: str) -> int:
 
 
 def _one_word(text: str) -> bool:
-    """Whether a turn is one word; a text in a script without blanks does not count as such."""
+    """Return whether a turn is one word; a text in a script without blanks does not count as
+    such."""
     return len(text.split()) == 1 and (text.isascii() or len(text) < 4)
 
 

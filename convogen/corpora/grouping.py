@@ -18,12 +18,12 @@ _MAX_GROUP = 10_000
 
 
 def groups_of(
-    rows: Callable[[], Iterator[Row]], reader: Reader, local: bool
+    rows: Callable[[], Iterator[Row]], reader: Reader, *, local: bool
 ) -> Iterator[list[Row]]:
     """Yield the rows of a source in groups, in the order in which conversations begin.
 
     Rows of a conversation that do not stand together are put together in a temporary file. Whether
-    there are any is found by a first reading that keeps 8 bytes a conversation; where reading is
+    there are any is found by a first reading that keeps 8 bytes a conversation; if reading is
     dear (`local` is false) all rows go there.
     """
     if not reader.groups:
@@ -78,7 +78,7 @@ def _key(reader: KeyedReader, row: Row) -> str:
 
 
 def _stand_apart(rows: Iterator[Row], reader: KeyedReader) -> bool:
-    """Whether a conversation goes on after another one began."""
+    """Return whether a conversation goes on after another one began."""
     seen: set[int] = set()
     latest = ""
     for row in _decoded(rows):
@@ -124,5 +124,5 @@ def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has not, as text; bytes, which no reader takes, as nothing."""
+    """Return what JSON has not, as text; bytes, which no reader takes, as nothing."""
     return None if isinstance(value, bytes) else str(value)

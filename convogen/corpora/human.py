@@ -128,13 +128,13 @@ def _personachat_history(rows: Sequence[Row], fallback: str) -> list[Conversatio
 
 
 def _parlai_number(value: Any) -> int:
-    """The number a line of ParlAI text begins with; it starts again at 1 with an episode."""
+    """Return the number a line of ParlAI text begins with; it starts again at 1 with an episode."""
     match = _PARLAI.fullmatch(value) if isinstance(value, str) else None
     return int(match[1]) if match else 0
 
 
 def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """An episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
+    """Return an episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
     personas: dict[str, list[str]] = {}
     texts: list[str] = []
     for line, value, _ in rows:
@@ -155,7 +155,8 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """A line of DailyDialog: utterances, `__eou__` after each; its labels, if after a tab."""
+    """Return a line of DailyDialog: utterances, `__eou__` after each; its labels, if after a
+    tab."""
     said, *cells = text_of(rows[0].value, "the row").split("\t")
     texts = [text.strip() for text in said.split("__eou__")]
     if len(texts) < 2:

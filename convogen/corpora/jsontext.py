@@ -98,7 +98,7 @@ class _Text:
             escapes = self.buffer.find("\\u", self.at, end) >= 0
             self.advance(end)
             try:
-                return checked_text(value, escapes)
+                return checked_text(value, escapes=escapes)
             except RowError as error:
                 return Broken(str(error))
 
@@ -153,7 +153,7 @@ def _members(text: _Text, part: int) -> Iterator[Row]:
 
 
 def _elements(text: _Text, part: int) -> Iterator[Row]:
-    """The elements of an array; an array of texts is one row itself."""
+    """Yield the elements of an array; an array of texts is one row itself."""
     line = text.line
     text.advance(text.at + 1)
     if text.peek() == '"':

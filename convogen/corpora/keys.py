@@ -35,7 +35,7 @@ PAIRS = (
     ("human", "bot"), ("question", "answer"), ("prompt", "response"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"),
 )  # fmt: skip
-"""Keys of what a person and a chatbot said where one object holds both."""
+"""Keys of what a person and a chatbot said if one object holds both."""
 
 _MAX_LITERAL = 200_000
 """The longest text that is read as Python's notation: its tree takes a hundred times the memory."""

@@ -82,14 +82,14 @@ class LabelledSource:
     hash: str
 
     def labels(self, kind: Kind, at: int) -> list[str]:
-        """A dialogue's labels of a kind as texts: one, or one a turn."""
+        """Return a dialogue's labels of a kind as texts: one, or one a turn."""
         values = _values(self.dialogues[at], self.columns[kind])
         if kind == "summary":
             return [str(value) for value in values]
         return [self._shown[kind, value] for value in values]
 
     def members(self, kind: Kind, label: str) -> list[int]:
-        """The dialogues that have a label."""
+        """Return the dialogues that have a label."""
         return self._members[kind, label]
 
     @cached_property
@@ -111,7 +111,7 @@ class LabelledSource:
         return known
 
     def speakers(self, at: int) -> list[str]:
-        """Who speaks in a dialogue, in the order they first do."""
+        """Return who speaks in a dialogue, in the order they first do."""
         return list(dict.fromkeys(turn.speaker for turn in self.dialogues[at].turns))
 
     def roles_of(self, at: int, turns: Sequence[Turn]) -> dict[str, dict[str, str]]:
@@ -127,7 +127,8 @@ class LabelledSource:
         return {"system": system} if isinstance(system, str) else {}
 
     def as_source(self, one: Conversation) -> Conversation:
-        """A generated conversation as one of the source: its roles, labels in its columns."""
+        """Return a generated conversation as one of the source: its roles, labels in its
+        columns."""
         system = one.context.get("system")
         context: dict[str, Any] = {"system": system} if isinstance(system, str) else {}
         for kind, label in (one.labelled or {}).items():
@@ -144,7 +145,7 @@ class LabelledSource:
         return Conversation(id=one.id, participants=people, context=context, turns=turns)
 
     def examples(self, rng: random.Random, n: int, likely: Sequence[int], base: int) -> list[int]:
-        """`n` dialogues to show, of those `likely` where there are enough, but the base.
+        """`n` dialogues to show, of those `likely` if there are enough, but the base.
 
         The shorter of twice as many drawn: an example is in many prompts.
         """
@@ -156,14 +157,14 @@ class LabelledSource:
 
 
 def in_roles(one: Conversation) -> Conversation:
-    """A generated conversation with its speakers' roles, where it has them, for their names."""
+    """Return a generated conversation with its speakers' roles, if it has them, for their names."""
     roles = {name: role for role, name in one.context.get("speakers", {}).items()}
     turns = [t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)}) for t in one.turns]
     return one.model_copy(update={"turns": turns})
 
 
 def script(conversation: Conversation) -> str:
-    """A conversation as a script, a turn a line."""
+    """Return a conversation as a script, a turn a line."""
     return transcript(conversation.turns)
 
 
@@ -178,7 +179,7 @@ def open_labelled(
 ) -> LabelledSource:
     """Read a source; `kinds` empty stands for all that it has, `columns` says where labels are.
 
-    Raises `SourceError` where it cannot be read, has not the labels, or no usable dialogue.
+    Raises `SourceError` if it cannot be read, has not the labels, or no usable dialogue.
     """
     corpus = open_corpus(source, format)
     read = list(islice((one for one in corpus if _usable(one, max_turns)), MAX_DIALOGUES))
@@ -228,7 +229,7 @@ def _usable(one: Conversation, max_turns: int) -> bool:
 def _columns(
     dialogues: Sequence[Conversation], kinds: Sequence[Kind], given: dict[Kind, str]
 ) -> dict[Kind, str]:
-    """Where the labels are: the first place of each kind that a dialogue fits."""
+    """Return where the labels are: the first place of each kind that a dialogue fits."""
     chosen: dict[Kind, str] = {}
     for kind in KINDS:
         if kinds and kind not in kinds:
@@ -241,7 +242,7 @@ def _columns(
 
 
 def _fits(one: Conversation, kind: Kind, key: str) -> bool:
-    """Whether a dialogue has a label of a kind under a key."""
+    """Return whether a dialogue has a label of a kind under a key."""
     value = one.context.get(key)
     if kind == "emotion":
         items = cast("list[Any]", value) if isinstance(value, list) else []

@@ -105,7 +105,7 @@ def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Which turns stay: all in which something is said, and one where a speaker says nothing.
+    """Return which turns stay: all in which something is said, and one if a speaker says nothing.
 
     None stays if nobody says anything.
     """
@@ -121,7 +121,8 @@ def _kept(turns: Sequence[Turn]) -> list[bool]:
 def _messages(
     item: dict[str, Any], where: str
 ) -> Iterator[tuple[str | None, str, dict[str, Any], str | None]]:
-    """The messages in an item, one or a pair: the speaker's key, the speaker, itself, its text."""
+    """Yield the messages in an item, one or a pair: the speaker's key, the speaker, itself, its
+    text."""
     keys = tuple(str(key) for key in item)
     speakers, said = keys_of(keys)
     speakers = tuple(key for key in speakers if key not in said)
@@ -143,7 +144,8 @@ def _messages(
 
 
 def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
-    """The key of who speaks, the likeliest first; a `role` such as `member` yields to a person."""
+    """Return the key of who speaks, the likeliest first; a `role` such as `member` yields to a
+    person."""
     named = [key for key in speakers if item[key] is not None]
     first = next(iter(named), "")
     if plain_key(first) == "role" and plain_key(str(item[first])) not in _CHAT_ROLES:
@@ -155,7 +157,7 @@ def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
 def _kind(
     role_key: str, role: str, message: Mapping[str, Any], content: str | None, system: bool
 ) -> str:
-    """What a message is if it is no speech: `system`, `tool` or `notice`; else empty."""
+    """Return what a message is if it is no speech: `system`, `tool` or `notice`; else empty."""
     plain = plain_key(role)
     chat = plain_key(role_key) in _ROLE_KEYS or plain_key(role_key) == plain
     if chat and plain in SYSTEM and not system:
@@ -167,7 +169,8 @@ def _kind(
 
 
 def _is_notice(message: Mapping[str, Any]) -> bool:
-    """Whether a messenger wrote a message, not a person: somebody joined, a topic was set."""
+    """Return whether a messenger wrote a message, not a person: somebody joined, a topic was
+    set."""
     subtype, kind = message.get("subtype"), message.get("type")
     if isinstance(subtype, str) and subtype not in _SPOKEN and "ts" in message:
         return True
@@ -176,7 +179,7 @@ def _is_notice(message: Mapping[str, Any]) -> bool:
 
 
 def _asks_tools(message: Mapping[str, Any]) -> bool:
-    """Whether a message has a part that is asked of a tool, or answered by one."""
+    """Return whether a message has a part that is asked of a tool, or answered by one."""
     parts: Any = message.get("content")
     return isinstance(parts, list) and any(
         plain_key(str(field(part, "type"))) in _TOOL_PARTS for part in cast("list[Any]", parts)
@@ -184,7 +187,7 @@ def _asks_tools(message: Mapping[str, Any]) -> bool:
 
 
 def _system_speaks(items: Sequence[Any]) -> bool:
-    """Whether `system` is one of two who talk, as in task-oriented dialogues."""
+    """Return whether `system` is one of two who talk, as in task-oriented dialogues."""
     roles: list[str] = []
     for item in items:
         role: Any = cast("dict[str, Any]", item).get("role") if isinstance(item, dict) else None
@@ -209,7 +212,8 @@ def _speaker(value: Any, what: str) -> str:
 
 
 def _named(name: Any, content: str) -> tuple[str | None, str]:
-    """Who said a message, and what: a label `Name: ` in the text that `name` repeats is not said.
+    """Return who said a message, and what: a label `Name: ` in the text that `name` repeats is not
+    said.
 
     There the label is the speaker; `name` may be an identifier made of it.
     """
@@ -220,7 +224,8 @@ def _named(name: Any, content: str) -> tuple[str | None, str]:
 
 
 def _content(value: Any, what: str) -> str | None:
-    """A message's text; None without one. Parts among which there are bare texts are one line."""
+    """Return a message's text; None without one. Parts among which there are bare texts are one
+    line."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -239,7 +244,7 @@ def _content(value: Any, what: str) -> str | None:
 
 
 def _profiles(items: Sequence[Any]) -> dict[str, str]:
-    """Who is behind the ids of Slack's members, as far as their messages tell."""
+    """Return who is behind the ids of Slack's members, as far as their messages tell."""
     names: dict[str, str] = {}
     for item in items:
         profile = (

@@ -40,7 +40,8 @@ class ArenaVotes(Reader):
         return has(value, conversation_a=list, conversation_b=list)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """A row of `chatbot_arena_conversations`: two conversations on one prompt, and a vote.
+        """Return a row of `chatbot_arena_conversations`: two conversations on one prompt, and a
+        vote.
 
         Each gets its own model as the label `model`, and `side` (`a` or `b`) to read `winner` by.
         """
@@ -79,7 +80,7 @@ class Oasst1(KeyedReader):
         return super().breaks(previous, value) or has(value, prompt=dict)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """A conversation for every thread from prompt to leaf.
+        """Return a conversation for every thread from prompt to leaf.
 
         A message without text was deleted: threads end before it, and are left out if another
         thread goes that way.
@@ -125,7 +126,7 @@ def _reply(value: Any) -> dict[str, Any]:
 
 
 def _language(thread: Sequence[dict[str, Any]]) -> str | None:
-    """What a thread is written in; `mixed` where its messages are of several languages."""
+    """Return what a thread is written in; `mixed` if its messages are of several languages."""
     said = {lang for message in thread if isinstance(lang := message.get("lang"), str)}
     return "mixed" if len(said) > 1 else next(iter(said), None)
 
@@ -138,7 +139,8 @@ def _oasst_turn(message: dict[str, Any]) -> Turn:
 
 
 def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """The flat shape of the release: a message a row, each with the id of what it replies to."""
+    """Return the flat shape of the release: a message a row, each with the id of what it replies
+    to."""
     nodes: dict[str, dict[str, Any]] = {}
     for _, value, _ in rows:
         message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}

@@ -18,7 +18,7 @@ MAX_ROW_BYTES = 16 * 2**20
 
 
 class RowError(Exception):
-    """A row cannot be read as a conversation; `line` where it is not the first of its group."""
+    """A row cannot be read as a conversation; `line` if it is not the first of its group."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ def decode(value: Any) -> Any:
     if not isinstance(value, bytes):
         return value
     try:
-        return checked_text(json.loads(value.decode()), b"\\u" in value)
+        return checked_text(json.loads(value.decode()), escapes=b"\\u" in value)
     except RecursionError:
         raise RowError("JSON nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -61,13 +61,13 @@ def decode(value: Any) -> Any:
 
 
 def _control(error: ValueError) -> str:
-    """Which character it is that JSON wants escaped."""
+    """Return which character it is that JSON wants escaped."""
     if not isinstance(error, json.JSONDecodeError) or "control character" not in error.msg:
         return ""
     return f": U+{ord(error.doc[error.pos]):04X}, which has to be escaped"
 
 
-def checked_text(value: Any, escapes: bool) -> Any:
+def checked_text(value: Any, *, escapes: bool) -> Any:
     """Return `value`; raise `RowError` if an escape in its JSON made text that is no Unicode."""
     if escapes:
         try:

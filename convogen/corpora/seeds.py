@@ -57,14 +57,14 @@ MAX_TASK_CHARS = 4_000
 _PERSON = {"user", "human", "prompter"}
 _CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
 _UNNAMED = {"user1", "user2"}
-"""Who speaks where a source has utterances alone."""
+"""Who speaks if a source has utterances alone."""
 
 _ENGLISH = {"en", "eng", "english"}
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A real dialogue; `task` is its summary in the second person, None where it is to be inferred.
+    """A real dialogue; `task` is its summary in the second person, None if it is to be inferred.
 
     The turns alternate between `INQUIRER` and `RESPONDER`. `id` is that of the dialogue: of a
     thread of OASST1 the last message's, of Chatbot Arena the question's.
@@ -79,7 +79,7 @@ class Seed:
 class Seeds:
     """The seeds of a source in its order; `dropped` has what each rule took, of those it saw.
 
-    `licence` is the one under which its authors published it, None where that is not known.
+    `licence` is the one under which its authors published it, None if that is not known.
     """
 
     name: str
@@ -105,7 +105,7 @@ def open_seeds(
 ) -> Seeds:
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    Raises `SourceError` where it cannot be read or nothing is left of it.
+    Raises `SourceError` if it cannot be read or nothing is left of it.
     """
     corpus = open_corpus(source, format)
     dropped: Counter[str] = Counter()
@@ -126,10 +126,10 @@ def open_seeds(
 
 
 def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
-    """The real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
+    """Return the real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
 
-    `source` says where the seeds are now, where they are no longer where the run read them.
-    Raises `SourceError` where the run has no seeds, or others than these.
+    `source` says where the seeds are now, if they have moved since the run read them. Raises
+    `SourceError` if the run has no seeds, or others than these.
     """
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
@@ -184,7 +184,7 @@ def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
 
 
 def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[Turn, ...]]:
-    """The rule that drops a dialogue, None where none does, and its turns."""
+    """Return the rule that drops a dialogue, None if none does, and its turns."""
     language = one.context.get("lang") or one.context.get("language")
     if isinstance(language, str) and language.casefold() not in _ENGLISH:
         return "not_english", ()
@@ -199,7 +199,7 @@ def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[
 
 
 def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
-    """The turns under the names of the two parties; None where there are not just those.
+    """Return the turns under the names of the two parties; None if there are not just those.
 
     One of them at least has to be called what persons or chatbots are called, if they are called
     anything: Ada and Bo talking to each other are no person and a chatbot.
@@ -219,18 +219,19 @@ def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
 
 
 def _group(one: Conversation) -> str:
-    """What the threads of a tree, and the two sides of a vote, have in common."""
+    """Return what the threads of a tree, and the two sides of a vote, have in common."""
     tree = one.context.get("message_tree_id")
     return tree if isinstance(tree, str) else seed_id(one)
 
 
 def opening(turns: Sequence[Turn]) -> str:
-    """A dialogue's first utterance to compare by: in small letters, white space as one blank."""
+    """Return a dialogue's first utterance to compare by: in small letters, white space as one
+    blank."""
     return " ".join(turns[0].text.casefold().split()) if turns else ""
 
 
 def seed_id(one: Conversation) -> str:
-    """The id of the seed that a dialogue is: its own, its last message's, or its vote's."""
+    """Return the id of the seed that a dialogue is: its own, its last message's, or its vote's."""
     messages = one.context.get("conversation_id")
     if isinstance(messages, list) and messages and messages[-1]:
         return str(cast("list[Any]", messages)[-1])

@@ -1,4 +1,4 @@
-"""Which container a file is, told by its first bytes; its name only helps where they do not."""
+"""Which container a file is, told by its first bytes; its name only helps if they do not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _COLUMNS = frozenset(
     "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
     "response persona name summary topic emotion instruction output context".split()
 )
-"""Columns by which a first line is a header where no file name says so; two are needed."""
+"""Columns by which a first line is a header if no file name says so; two are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,8 @@ def _json(text: str, suffix: str) -> Kind:
 
 
 def _unfinished(text: str, line: str, second: str, error: ValueError) -> Kind:
-    """What a file is whose first line is no JSON: broken there, or its values have more lines."""
+    """Return what a file is whose first line is no JSON: broken there, or its values have more
+    lines."""
     if line[:1] not in ("{", "["):
         return "jsonl"
     if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":

@@ -69,7 +69,7 @@ def _is_saved(path: Path) -> bool:
 
 
 def _saved_rows(path: Path) -> Iterator[Row]:
-    """The rows of a data set that `datasets` saved to disk, every split in turn."""
+    """Yield the rows of a data set that `datasets` saved to disk, every split in turn."""
     datasets: Any = import_module("datasets")
     try:
         found: Any = datasets.load_from_disk(str(path))

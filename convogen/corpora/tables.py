@@ -41,7 +41,7 @@ def header_of(text: str) -> str:
 
 
 def _is_spaced(header: str, delimiter: str) -> bool:
-    """Whether a blank follows each delimiter of a header."""
+    """Return whether a blank follows each delimiter of a header."""
     fields = header.split(delimiter)[1:]
     return delimiter != "\t" and bool(fields) and all(field[:1] == " " for field in fields)
 
@@ -113,7 +113,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _not_utf8(fields: Sequence[str]) -> Broken | None:
-    """What is wrong with a row that holds bytes which are no UTF-8."""
+    """Return what is wrong with a row that holds bytes which are no UTF-8."""
     found = (code for field in fields if not field.isascii() for code in map(ord, field))
     byte = next((code - 0xDC00 for code in found if 0xDC80 <= code <= 0xDCFF), None)
     return None if byte is None else Broken(f"not UTF-8: byte 0x{byte:02x}")
@@ -176,9 +176,9 @@ def comma_rows(file: IO[bytes]) -> Generator[Row]:
 
 
 def _empathetic(header: Sequence[str], line: str) -> Any:
-    """A record: split at each comma, by CSV's quotes, or by the numbers that must be in it.
+    """Return a record: split at each comma, by CSV's quotes, or by the numbers that must be in it.
 
-    Where neither fits, a field that is all digits between `prompt` and `utterance` tells them
+    If neither fits, a field that is all digits between `prompt` and `utterance` tells them
     apart, if there is but one.
     """
     width = len(header)

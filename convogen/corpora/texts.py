@@ -83,7 +83,8 @@ class Plain(Reader):
 
     @staticmethod
     def _is_dream(value: Any) -> bool:
-        """Whether a row is one of DREAM: a list of labelled texts, one of questions, an id."""
+        """Return whether a row is one of DREAM: a list of labelled texts, one of questions, an
+        id."""
         parts = cast("list[Any]", value) if isinstance(value, list) else []
         return len(parts) == 3 and texts(parts[0]) and isinstance(parts[2], str)
 

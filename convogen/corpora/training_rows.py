@@ -39,7 +39,8 @@ class Preferences(Reader):
         )
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """The prompt and the chosen answer; what was rejected is a label, the last turn of it."""
+        """Return the prompt and the chosen answer; what was rejected is a label, the last turn of
+        it."""
         row = as_dict(rows[0].value, "the row")
         name, id_key = name_of(row, fallback)
         before, context, left_out = _said(row.get("prompt"), "user", "'prompt'")
@@ -103,7 +104,8 @@ def _history(value: Any) -> list[Turn]:
 
 
 def _said(value: Any, speaker: str, what: str) -> tuple[list[Turn], dict[str, Any], Counter[str]]:
-    """What a column holds: messages, a transcript of `Human:` and `Assistant:`, or one text."""
+    """Return what a column holds: messages, a transcript of `Human:` and `Assistant:`, or one
+    text."""
     if value is None:
         return [], {}, Counter()
     found = listed(value)

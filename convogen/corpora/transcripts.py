@@ -92,7 +92,7 @@ def _frame(line: Any) -> bool:
 
 
 def _bare(line: str) -> str:
-    """A line without its time stamp, its speaker in front."""
+    """Return a line without its time stamp, its speaker in front."""
     line = line.removeprefix("\ufeff")
     stamp = _STAMP.match(line)
     nick = _NICK.fullmatch(line[stamp.end() if stamp else 0 :].strip())

@@ -88,28 +88,28 @@ def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
 
 
 def as_list(value: Any, what: str) -> list[Any]:
-    """`value` where it is a list; `RowError` names `what` where it is not."""
+    """Return `value` if it is a list; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, list):
         raise RowError(f"{what} is {type(value).__name__}, a list is expected")
     return cast("list[Any]", value)
 
 
 def as_dict(value: Any, what: str) -> dict[str, Any]:
-    """`value` where it is an object; `RowError` names `what` where it is not."""
+    """Return `value` if it is an object; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, dict):
         raise RowError(f"{what} is {type(value).__name__}, an object is expected")
     return cast("dict[str, Any]", value)
 
 
 def text_of(value: Any, what: str) -> str:
-    """`value` where it is a string; `RowError` names `what` where it is not."""
+    """Return `value` if it is a string; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, str):
         raise RowError(f"{what} is {type(value).__name__}, a string is expected")
     return value
 
 
 def alternating(said: Iterable[Any], speakers: Sequence[str] = ("user1", "user2")) -> list[Turn]:
-    """Turns of two speakers who take turns, where a corpus names nobody."""
+    """Turns of two speakers who take turns, if a corpus names nobody."""
     return [
         Turn(speaker=speakers[index % 2], text=text_of(text, f"utterance {index + 1}"))
         for index, text in enumerate(said)
@@ -117,7 +117,8 @@ def alternating(said: Iterable[Any], speakers: Sequence[str] = ("user1", "user2"
 
 
 def labels(row: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:
-    """What a row holds besides its turns, as plain JSON values; None and bytes are left out."""
+    """Return what a row holds besides its turns, as plain JSON values; None and bytes are left
+    out."""
     skip = set(used)
     plain = {str(key): _plain(value) for key, value in row.items() if key not in skip}
     return {key: value for key, value in plain.items() if value is not None}

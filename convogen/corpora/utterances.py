@@ -1,7 +1,7 @@
 """Readers of rows that are an utterance each: of any columns, EmpatheticDialogues, MELD.
 
-Rows of one conversation need not stand together; where they are numbered, the numbers say their
-order, and where the numbers begin again, another conversation does.
+Rows of one conversation need not stand together; if they are numbered, the numbers say their order,
+and if the numbers begin again, another conversation does.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Columns(NamedTuple):
 
 @lru_cache(256)
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
-    """What columns with these names are; `ids` says whether `id` is a conversation's."""
+    """Return what columns with these names are; `ids` says whether `id` is a conversation's."""
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
     key = next((plain[name] for name in _CONVERSATIONS if name in plain), None)
@@ -74,7 +74,7 @@ def _of(value: Any, ids: bool | None = None) -> _Columns | None:
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether a cell is empty, as those below a merged one are; NaN is."""
+    """Return whether a cell is empty, as those below a merged one are; NaN is."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
@@ -158,7 +158,8 @@ def _plain_ids(row: Mapping[str, Any]) -> list[str]:
 
 
 def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | None:
-    """Whether `id` says which conversation rows are of; None if it has to be told by the columns.
+    """Return whether `id` says which conversation rows are of; None if it has to be told by the
+    columns.
 
     Ids that come again are a conversation's. Ids of which each comes once, while the turns are
     counted on, are an utterance's.
@@ -172,7 +173,7 @@ def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | N
 
 
 def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[str, ...]:
-    """A note if a column that is not used might say which conversation a row is of."""
+    """Return a note if a column that is not used might say which conversation a row is of."""
     used = {*columns.speakers, *columns.said, *_OF_ONE}
     likely: list[str] = []
     for name in (key for key in values[0] if key not in used):

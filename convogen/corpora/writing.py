@@ -47,7 +47,7 @@ class Layout:
 
     Without columns a row is written as it is. `messages` says which column holds messages, and
     under which keys they have their speaker and text. `sentiments` is what MELD's emotions imply,
-    where they always do; `separator` is between the lines of a script.
+    if they always do; `separator` is between the lines of a script.
     """
 
     source: Path
@@ -88,7 +88,7 @@ class Layout:
 
 
 def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
-    """The layout of a source; raises `SourceError` where its format cannot be written."""
+    """Return the layout of a source; raises `SourceError` if its format cannot be written."""
     corpus = open_corpus(source, format)
     next(iter(corpus))
     rows = list(_values(corpus))
@@ -120,7 +120,8 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
 
 
 def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str, str] | None:
-    """The column of messages and their keys; None if they are not in a list, or not all alike."""
+    """Return the column of messages and their keys; None if they are not in a list, or not all
+    alike."""
     reader = corpus.format
     if not isinstance(reader, MessageLists):
         return None
@@ -137,7 +138,8 @@ def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str,
 
 
 def _place(source: str) -> tuple[Path, Container]:
-    """The file that stands for a source, and its container; a hub's data set becomes JSONL."""
+    """Return the file that stands for a source, and its container; a hub's data set becomes
+    JSONL."""
     if source.startswith("hf:"):
         name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in source[3:])
         return Path(f"{name}.jsonl"), Container("jsonl")
@@ -156,7 +158,7 @@ def _values(corpus: Corpus) -> Iterable[Any]:
 def _writer(
     name: str, columns: Sequence[str], messages: tuple[str, str, str] | None
 ) -> Callable[[Layout, int, Conversation], list[Any]] | None:
-    """What writes a format; None where nothing does."""
+    """Return what writes a format; None if nothing does."""
     if name in ("turns", "messages", "sharegpt", "lmsys", "seeds"):
         return _message_rows if messages is not None else None
     if name in ("personachat", "dailydialog"):
@@ -176,7 +178,8 @@ def _own_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
 
 
 def _message_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
-    """A row; a system message is where the source has it, in a column or first in the list."""
+    """Return a row; a system message goes where the source has it, in a column or first in the
+    list."""
     del number
     column, speaker, text = layout.messages
     context = dict(one.context)
@@ -202,7 +205,7 @@ def _plain_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
 
 
 def _script_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
-    """A line a turn: white space becomes one space, a colon in a name goes."""
+    """Return a line a turn: white space becomes one space, a colon in a name goes."""
     del number
     lines = [f"{_name(turn.speaker)}: {' '.join(turn.text.split())}" for turn in one.turns]
     ids = {"fname": one.id} if "fname" in layout.columns else {"id": one.id}

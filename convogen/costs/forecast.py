@@ -43,7 +43,7 @@ class Forecast:
 
     `roles` has for each (role, model), and `total` over all roles, the ranges of calls,
     prompt_tokens, cached_tokens, completion_tokens, seconds (of all calls added up) and cost_usd,
-    which is missing where a price is not known.
+    which is missing if a price is not known.
     """
 
     n: int
@@ -69,7 +69,9 @@ def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
         price, _ = prices.of(*key)
         if price is not None:
             amounts["cost_usd"] = price(usage_of(row))
-        spent[key].add(bisect_left(accepted, row["task"]), row["task"] < committed, amounts)
+        spent[key].add(
+            bisect_left(accepted, row["task"]), amounts, committed=row["task"] < committed
+        )
     known = all(prices.of(*key)[0] for key in spent)
     counted = (*COUNTS, "cost_usd") if known else COUNTS
     return Forecast(
@@ -88,15 +90,15 @@ class _Units:
         self.failed: dict[str, float] = {}
         self.begun: dict[str, float] = {}
 
-    def add(self, at: int, committed: bool, amounts: Mapping[str, float]) -> None:
-        """Add to unit `at`."""
+    def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
+        """Add amounts to the unit at `index`, beyond the last one to what failed or was begun."""
         after = self.failed if committed else self.begun
-        unit = self.units[at] if at < len(self.units) else after
+        unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():
             unit[name] = unit.get(name, 0) + amount
 
     def ranges(self, n: int, names: Iterable[str] | None = None) -> dict[str, Range]:
-        """The range of each amount over a run of `n` conversations."""
+        """Return the range of each amount over a run of `n` conversations."""
         every = [*self.units, self.failed, self.begun]
         return {
             name: _range(
@@ -113,10 +115,10 @@ class _Units:
 def _sum(roles: Iterable[_Units], seen: int) -> _Units:
     total = _Units(seen)
     for role in roles:
-        for at, unit in enumerate(role.units):
-            total.add(at, True, unit)
-        total.add(seen, True, role.failed)
-        total.add(seen, False, role.begun)
+        for index, unit in enumerate(role.units):
+            total.add(index, unit, committed=True)
+        total.add(seen, role.failed, committed=True)
+        total.add(seen, role.begun, committed=False)
     return total
 
 

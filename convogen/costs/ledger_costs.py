@@ -30,7 +30,7 @@ class Prices:
     """What the calls in a run's ledger cost: by its models' own prices, else by list price.
 
     `models` goes over what the run's manifest says of its roles, but for a price of one's own
-    where it has none.
+    if it has none.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
@@ -70,12 +70,12 @@ class Prices:
         self._found[role, name] = found
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
-        """What a role's calls cost (None where not known), and whose price it is."""
+        """Return what a role's calls cost (None if not known), and whose price it is."""
         return self._found.get((role, model)) or _by_list(listed(model, None))
 
 
 def _listed(described: Mapping[str, Any], name: str) -> Listed | None:
-    """The list price of a model that a manifest describes, if it has one."""
+    """Return the list price of a model that a manifest describes, if it has one."""
     if described.get("kind") == "http":
         return None
     url = described.get("base_url")
@@ -91,9 +91,9 @@ def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
 def spending(
     run: Run, prices: Prices | None = None, judge: str | None = None
 ) -> list[dict[str, Any]]:
-    """The ledger by role and model, the judges' last; a cost that is not known is None.
+    """Return the ledger by role and model, the judges' last; a cost that is not known is None.
 
-    Where a `judge` is named, only of its calls. `attempts` are those of answered calls; `price`
+    If a `judge` is named, only of its calls. `attempts` are those of answered calls; `price`
     says whose it is: own, list (that of the endpoint's provider), assumed (that of the model's
     maker, of an endpoint whose prices are not published) or local.
     """
@@ -121,12 +121,13 @@ def spending(
 
 
 def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
-    """The tokens of a ledger row; with `lost_`, those that may have been billed for nothing."""
+    """Return the tokens of a ledger row; with `lost_`, those that may have been billed for
+    nothing."""
     return Usage(**{name: row.get(prefix + name, 0) for name in Usage.model_fields})
 
 
-def total_usd(rows: Iterable[Mapping[str, Any]], lost: bool = False) -> float | None:
-    """The sum of some rows of `spending`; None where a price is not known."""
+def total_usd(rows: Iterable[Mapping[str, Any]], *, lost: bool = False) -> float | None:
+    """Return the sum of some rows of `spending`; None if a price is not known."""
     costs = [row["cost_usd"] for row in rows]
     if None in costs:
         return None

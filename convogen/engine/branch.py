@@ -43,12 +43,11 @@ def replay_conversation(
 ) -> Run:
     """Play a conversation of a run again, its replies new from turn `from_turn` on (1: the first).
 
-    `models` maps roles to models as in an experiment; where None the run's own are asked. The
-    result is a run folder of one conversation, or one failure, in `out` (default: beside the run,
-    named after the conversation and the turn); called again it goes on where it was stopped.
-    Raises `SourceError` where the run has no such conversation, `ExperimentError` where that has
-    no such turn, and `RunStopped` where a model fails or the turns before are no longer as
-    recorded.
+    `models` maps roles to models as in an experiment; if None the run's own are asked. The result
+    is a run folder of one conversation, or one failure, in `out` (default: beside the run, named
+    after the conversation and the turn); called again it goes on where it was stopped. Raises
+    `SourceError` if the run has no such conversation, `ExperimentError` if the conversation has no
+    such turn, and `RunStopped` if a model fails or the turns before are no longer as recorded.
     """
     run = recorded_run(folder)
     file = run.folder / "experiment.yaml"
@@ -147,7 +146,7 @@ class _Branch:
         log_outcome(0, outcome)
 
     def _renamed(self, outcome: Outcome) -> Outcome:
-        """The records as those of a run of their own."""
+        """Return the records as those of a run of their own."""
 
         def own(record: Any, **update: Any) -> Any:
             return record and record.model_copy(update={"task": 0, **update})

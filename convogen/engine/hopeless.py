@@ -64,7 +64,7 @@ class FirstTasks:
         of: What they are called: tasks, scores.
         set_key: How a role's sampling is changed.
         afterwards: How to go on.
-        unanswered: How many suffice where the endpoint answered others, and nothing to them.
+        unanswered: How many suffice if the endpoint answered others, and nothing to them.
         anyhow: How many suffice if they fail in several ways.
         unheard: The roles that were asked and have not said a word yet: not every task asks each,
             so that tasks may succeed beside it.
@@ -115,7 +115,7 @@ class FirstTasks:
         self._attempts = 0
 
     def failed(self, way: Way, journal: Journal) -> None:
-        """A task failed; raises `Hopeless` where enough of them have, and none succeeded since."""
+        """A task failed; raises `Hopeless` if enough of them have, and none succeeded since."""
         if self.all_may_fail:
             return
         answers = list(journal.answers())
@@ -160,7 +160,8 @@ class FirstTasks:
 
 
 def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
-    """What to change, from the last answer to each of the tasks that failed (`Journal.answers`)."""
+    """Return what to change, from the last answer to each of the tasks that failed
+    (`Journal.answers`)."""
     roles = {answer["role"] for answer in last}
     if len(roles) != 1:
         return "`convogen doctor` tells what the model can do"

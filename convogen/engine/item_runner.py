@@ -35,7 +35,7 @@ Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
 
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
-    """A role's model, with what suits it where the sampling leaves it open."""
+    """Return a role's model, with what suits it if the sampling leaves it open."""
     suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
     return Role(spec, sampling.with_defaults(suits))
 
@@ -56,10 +56,10 @@ class Asking:
     def rows(
         self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        """The rows of `n` items, those that are missing asked for.
+        """Return the rows of `n` items, those that are missing asked for.
 
-        `essence` says what is asked besides the models. Raises `RunFolderError` where the folder
-        cannot be written, `RunStopped` where asking ended early: it goes on from there.
+        `essence` says what is asked besides the models. Raises `RunFolderError` if the folder
+        cannot be written, `RunStopped` if asking ended early; calling again resumes it.
         """
         whole = {
             **essence,

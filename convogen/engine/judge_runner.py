@@ -54,7 +54,8 @@ SCORE_FORMAT = 1
 
 
 def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
-    """A judge by its name; raises `ExperimentError` for one, or a parameter, that is not known."""
+    """Return a judge by its name; raises `ExperimentError` for one, or a parameter, that is not
+    known."""
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind.model_validate(parameters)
@@ -75,15 +76,14 @@ def judge_run(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
-    """Score the first `n` conversations of a run (all where None), or go on where it stopped.
+    """Score the first `n` conversations of a run (all if None), or go on where it stopped.
 
     `run` is a run's folder, or a `CorpusFolder`; `judge` and `spec` may be names, of a judge as it
     is by default and of a model. `beside` has the dialogues to compare them with, for a judge that
     needs them. `concurrency` bounds the calls in flight at one endpoint (default 64, for an
     embedded model 8); `fresh` moves earlier scores of this judge aside; `tally` counts what is
-    done. Raises `RunFolderError` where the folder is no run or holds another judge's scores,
-    `SourceError` where a conversation lacks what the judge needs, `RunStopped` where judging ended
-    early.
+    done. Raises `RunFolderError` if the folder is no run or holds another judge's scores,
+    `SourceError` if a conversation lacks what the judge needs, `RunStopped` if judging ended early.
     """
     arguments = judge_run_async(
         run,
@@ -155,9 +155,9 @@ async def judge_run_async(
 def count_scores(
     run: Run, judge: Judge, n: int | None = None, beside: ReferenceDialogues | None = None
 ) -> int:
-    """How many scores the first `n` conversations get.
+    """Return how many scores the first `n` conversations get.
 
-    Raises `SourceError` where one has no experience, or nothing beside it, to be judged by.
+    Raises `SourceError` if one has no experience, or nothing beside it, to be judged by.
     """
     return sum(1 for _ in _plan(run, judge, n, beside))
 
@@ -175,7 +175,8 @@ class _ScoreTask:
 def _plan(
     run: Run, judge: Judge, n: int | None, beside: ReferenceDialogues | None
 ) -> Iterator[_ScoreTask]:
-    """All scores in order. The experiences are read along, not held: both files are in order."""
+    """Yield all scores in order. The experiences are read along, not held: both files are in
+    order."""
     if judge.needs == "reference" and beside is None:
         raise SourceError(
             f"judge {judge.name} compares each conversation with a real one; name the corpus of "
@@ -284,18 +285,18 @@ class _Judging:
 
 
 def is_given(score: Score) -> bool:
-    """Whether a judge came to a score, or to a choice."""
+    """Return whether a judge came to a score, or to a choice."""
     return score.value is not None or score.choice is not None
 
 
 def _way(score: Score) -> Way:
-    """How a score came to be missing; its reason begins with the kind of fault."""
+    """Return how a score came to be missing; its reason begins with the kind of fault."""
     reason = score.reason or "no score"
     return Way("score", reason.partition(":")[0][:80], reason)
 
 
 def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
-    """What to add to `evaluate`: the judge's own keys hold how its steps are drawn."""
+    """Return what to add to `evaluate`: the judge's own keys hold how its steps are drawn."""
     steps = [
         name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
     ]
@@ -320,7 +321,7 @@ def _observed(store: ScoreStore, judge: str, spec: ModelSpec, total: int) -> Gen
 
 
 def _log_score(task: int, score: Score) -> None:
-    """Log a score: always where there is none, else for those who debug."""
+    """Log a score: always if there is none, else for those who debug."""
     facts = {"task": task, "conversation": score.conversation, "aspect": score.aspect}
     if score.value is None:
         LOG.info("no score", extra={**facts, "reason": score.reason})
@@ -328,13 +329,13 @@ def _log_score(task: int, score: Score) -> None:
 
 
 def _data(run: Run, judge: Judge, beside: ReferenceDialogues | None) -> dict[str, str]:
-    """What is judged, as far as no run folder keeps it as it is."""
+    """Return what is judged, as far as no run folder keeps it as it is."""
     data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
     return data | ({"beside": beside.digest} if beside and judge.needs == "reference" else {})
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
-    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no password."""
+    """Return what judges, and its fingerprint of 16 hexadecimal digits; no key, no password."""
     essence = {
         "format": SCORE_FORMAT,
         "model": role.spec.identity,

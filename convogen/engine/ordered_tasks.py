@@ -40,7 +40,7 @@ class OrderedTaskRunner(Generic[T]):
         self._ended = asyncio.Event()
 
     async def next(self, wanted: int | Callable[[], int]) -> T:
-        """The result of the next task, with up to `wanted` tasks (at least one) under way.
+        """Return the result of the next task, with up to `wanted` tasks (at least one) under way.
 
         A callable is asked again whenever a task has ended. Raises what any task under way raised,
         wherever it stands in the order.
@@ -72,7 +72,7 @@ class OrderedTaskRunner(Generic[T]):
             self._broken.set_exception(task.exception() or AssertionError)
 
     async def stop(self) -> None:
-        """End what is still under way, within the grace period; where a task broke, once what is
+        """End what is still under way, within the grace period; if a task broke, once what is
         on its way to the others has had time to come."""
         tasks = list(self._under_way.values())
         if tasks and self._broken is not None and self._broken.done():

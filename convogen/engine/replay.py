@@ -46,10 +46,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay found: `difference` is None where the data set is the same bytes.
+    """What a replay found: `difference` is None if the data set is the same bytes.
 
     `n_calls` were answered from the record. `changed` names what makes the data and is another
-    than it was, in words; None where nothing is.
+    than it was, in words; None if nothing is.
     """
 
     n_conversations: int
@@ -66,7 +66,7 @@ def replay_run(
     """Play a run's committed tasks again from their recorded calls; no model is asked.
 
     What comes out is compared row by row, up to the first difference. It is kept as a run folder
-    in `out`, which must be new, or nowhere. Raises `RunFolderError` where the run has no recorded
+    in `out`, which must be new, or nowhere. Raises `RunFolderError` if the run has no recorded
     calls.
     """
     run = recorded_run(folder)
@@ -79,7 +79,7 @@ def replay_run(
 
 
 def recorded_run(folder: str | Path) -> Run:
-    """A run with recorded calls; raises `RunFolderError` where it has none of its own."""
+    """Return a run with recorded calls; raises `RunFolderError` if it has none of its own."""
     run = load_run(folder)
     origin = run.manifest.get("replay_of")
     if isinstance(origin, dict) and "conversation" in origin:
@@ -182,7 +182,7 @@ class _Rows:
                     yield parse_row(where, line, "task")["task"], line
 
     def of(self, task: int) -> bytes | None:
-        """A task's row; to be asked for in the order of the tasks."""
+        """Return a task's row; to be asked for in the order of the tasks."""
         if self._next is None or self._next[0] != task:
             return None
         line = self._next[1]
@@ -196,7 +196,7 @@ def _id(recorded: Mapping[str, bytes | None]) -> str:
 
 
 def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> str | None:
-    """Which call is not the one of the record, in words."""
+    """Return which call is not the one of the record, in words."""
     keys = [call["key"] for call in recorded]
     for nth, (old, new) in enumerate(zip_longest(keys, asked), 1):
         if old != new:
@@ -208,7 +208,7 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
 
 
 def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str | None:
-    """Which keys of which record are not those of the record, in words; its calls are."""
+    """Return which keys of which record are not those of the record, in words; its calls are."""
     found = (outcome.experience, outcome.conversation, outcome.failure, outcome.rejected)
     for (name, then), record in zip(recorded.items(), found, strict=True):
         line = None if record is None else record.to_line()

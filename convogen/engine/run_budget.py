@@ -16,9 +16,10 @@ __all__ = ["charge_earlier_spending", "describe_budget_stop", "remaining_limits"
 
 
 def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
-    """What the roles' calls cost, where a budget asks; else no call is priced while a run goes on.
+    """Return what the roles' calls cost, if a budget asks; else no call is priced while a run goes
+    on.
 
-    Raises `ModelConfigError` where the budget needs a price that is not known.
+    Raises `ModelConfigError` if the budget needs a price that is not known.
     """
     if limits.usd is None:
         return {}
@@ -41,17 +42,18 @@ def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
 
 
 def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """The price of a call that any of several models may answer: at most that."""
+    """Return the price of a call that any of several models may answer: at most that."""
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
+    """What the folder has cost before counts; raises `ModelConfigError` if that is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """What a run may take of limits that it shares with other runs, after so many seconds."""
+    """Return what a run may take of limits that it shares with other runs, after so many
+    seconds."""
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
     return Limits(
@@ -62,7 +64,7 @@ def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) ->
 
 
 def _spent(limits: Limits, run: Run) -> tuple[float, int]:
-    """US dollars and tokens that a folder has cost, as far as limits ask; at most, where lost."""
+    """US dollars and tokens that a folder has cost, as far as limits ask; at most, if lost."""
     if limits.usd is None and limits.tokens is None:
         return 0.0, 0
     rows = spending(run)
@@ -83,7 +85,7 @@ def _tokens(rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """The end of a run in one line: why, what is done, what was spent, how to go on."""
+    """Return the end of a run in one line: why, what is done, what was spent, how to go on."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"

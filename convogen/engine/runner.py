@@ -3,7 +3,7 @@
 As many tasks are under way as conversations are still missing, up to a window; each that fails or
 is rejected by a gate makes room for one more, so a run ends with exactly n conversations, or at its
 limit of failures or rejections. Under a budget no more are under way than the rest of it will pay,
-so that it buys finished conversations. Where a method's tasks come to an end none makes room for
+so that it buys finished conversations. If a method's tasks come to an end none makes room for
 another: n of them are played, each once.
 No task is started that might not be needed, and the dataset is the same at any concurrency.
 """
@@ -44,7 +44,7 @@ PRICED = 2
 """Tasks that must have ended before their cost tells how many more a budget will pay."""
 
 UNPRICED = 8
-"""Tasks under way at most until then, where there is a budget."""
+"""Tasks under way at most until then, if there is a budget."""
 
 UNTRIED = 16
 """Tasks under way at most until one has succeeded."""
@@ -65,13 +65,13 @@ def run(
 ) -> Run:
     """Run an experiment into a folder (default `runs/<name>`), or finish a run begun there.
 
-    `experiment` may be a shipped one's name or a YAML file, as it is by default.
-    `fresh` moves an earlier run in the folder aside first. `limits` bounds what the whole folder
-    may cost, and when this start ends. With `pilot` no more than that many of the n conversations
-    are played. `tally` counts what is done while it is done, `on_conversation` hears of each
-    conversation and of the experience it came of. `open_model` makes the model of a spec. Raises
-    `UserError` for what can be mended beforehand and `RunStopped` where the run ended early; in
-    either case what was answered is kept, and calling again goes on from there.
+    `experiment` may be a shipped one's name or a YAML file, as it is by default. `fresh` moves an
+    earlier run in the folder aside first. `limits` bounds what the whole folder may cost, and when
+    this start ends. With `pilot` no more than that many of the n conversations are played. `tally`
+    counts what is done while it is done, `on_conversation` hears of each conversation and of the
+    experience it came of. `open_model` makes the model of a spec. Raises `UserError` for what can
+    be mended beforehand and `RunStopped` if the run ended early; in either case what was answered
+    is kept, and calling again goes on from there.
     """
     arguments = run_async(
         experiment,
@@ -188,7 +188,7 @@ class _Engine:
     async def run(self, n: int) -> None:
         """Play until n conversations are committed, or all tasks of the plan.
 
-        Raises `RunStopped` where that cannot be.
+        Raises `RunStopped` if that cannot be.
         """
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
@@ -211,7 +211,7 @@ class _Engine:
 
     @property
     def _most(self) -> int:
-        """How many tasks may be under way: up to the window, fewer where a limit is set."""
+        """How many tasks may be under way: up to the window, fewer if a limit is set."""
         limits, store = self._budget.limits, self._store
         most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
@@ -224,7 +224,7 @@ class _Engine:
 
     @property
     def _left(self) -> int:
-        """How many tasks of the plan are not committed; the window where it has no end."""
+        """How many tasks of the plan are not committed; the window if it has no end."""
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
@@ -267,7 +267,7 @@ class _Engine:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:
-        """How a task failed; None where it did not. A model that judges nothing fails too."""
+        """Return how a task failed; None if it did not. A model that judges nothing fails too."""
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)
         rejected = outcome.rejected
@@ -300,7 +300,8 @@ def _setting(role: str, parameter: str, value: object) -> str:
 
 
 def _may_all_fail(experiment: Experiment) -> bool:
-    """Whether the user says so, or the plan is so short that all of it is under way at once."""
+    """Return whether the user says so, or the plan is so short that all of it is under way at
+    once."""
     limit, tasks = experiment.common.max_failures, experiment.method.task_count()
     return (limit or 0) >= experiment.n or (tasks or UNTRIED + 1) <= UNTRIED
 
@@ -323,7 +324,7 @@ def _exhausted(experiment: Experiment, store: RunStore) -> bool:
 def move_aside(folder: Path) -> Path | None:
     """Rename a run folder to one with the time behind its name; returns the new one.
 
-    Raises `RunFolderError` where it is the folder of something else.
+    Raises `RunFolderError` if it is the folder of something else.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -332,5 +333,5 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def earlier_models(folder: Path) -> Any:
-    """What the manifest of an earlier start says of the models; None where there is none."""
+    """Return what the manifest of an earlier start says of the models; None if there is none."""
     return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None

@@ -21,20 +21,20 @@ PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
-    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
+    """Return a task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
     digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
     return digest.hex(), int.from_bytes(digest)
 
 
 def open_roles(experiment: Experiment) -> dict[str, Role]:
-    """An experiment's models and sampling by role."""
+    """Return an experiment's models and sampling by role."""
     return {
         role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
     }
 
 
 def describe(experiment: Experiment) -> dict[str, Any]:
-    """What is needed to know how a dataset was made; no key, no password."""
+    """Return what is needed to know how a dataset was made; no key, no password."""
     packages = {"convogen": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -64,5 +64,5 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
 
 
 def now() -> str:
-    """The time of day in UTC, to the millisecond: two runs do not begin at the same one."""
+    """Return the time of day in UTC, to the millisecond: two runs do not begin at the same one."""
     return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -1,7 +1,7 @@
 """What a gate is.
 
 A `Gate` is a frozen pydantic model whose fields are its parameters. It looks at one finished
-conversation, asks models where it has to, and says why the conversation is rejected, or nothing.
+conversation, asks models if it has to, and says why the conversation is rejected, or nothing.
 An `OrderedGate` looks at the accepted conversations before it as well, in the order of the plan.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Rejection"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A finished conversation, and the experience it grew out of where there is one."""
+    """A finished conversation, and the experience it grew out of if there is one."""
 
     conversation: Conversation
     experience: Experience | None
@@ -56,7 +56,7 @@ class Gate(Keys, ABC):
     """The steps that have a prompt: `gates/prompts/<gate>-<step>.md`, see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """The gate whose prompt a step takes, where that is another."""
+    """The gate whose prompt a step takes, if that is another."""
 
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
@@ -66,7 +66,7 @@ class Gate(Keys, ABC):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if one's own file is wrong."""
         return prompts_of(type(self), "gates/{name}-{step}", self.own_prompts)
 
     def prompt_hashes(self) -> dict[str, Any]:
@@ -75,9 +75,9 @@ class Gate(Keys, ABC):
         return {"prompts": hashes} if hashes else {}
 
     def sources(self) -> dict[str, str]:
-        """What the gate reads besides prompts (files, code), by name, hashed by content.
+        """Return what the gate reads besides prompts (files, code), by name, hashed by content.
 
-        Raises `UserError` where it cannot be read.
+        Raises `UserError` if it cannot be read.
         """
         return {}
 
@@ -88,7 +88,7 @@ class Gate(Keys, ABC):
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
-        """Why no conversation of a method can pass, before any is made; None where one may.
+        """Return why no conversation of a method can pass, before any is made; None if one may.
 
         `most_turns` is how many turns one has at most, if anything bounds it; `experiences` says
         whether they have one to be judged by.
@@ -97,7 +97,7 @@ class Gate(Keys, ABC):
 
     @abstractmethod
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        """Why a conversation is rejected; None where it passes.
+        """Return why a conversation is rejected; None if it passes.
 
         What a model gets wrong is a reason too: only `RunStopped` and `UserError` may leave it.
         """
@@ -108,7 +108,7 @@ class Filter(ABC):
 
     @abstractmethod
     def check(self, conversation: Conversation) -> Rejection | None:
-        """Why a conversation is rejected, given all that were added; None where it passes."""
+        """Return why a conversation is rejected, given all that were added; None if it passes."""
 
     @abstractmethod
     def add(self, conversation: Conversation) -> None:

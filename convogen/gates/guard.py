@@ -83,7 +83,7 @@ class Guard(Gate):
         return Rejection(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
 
     def _named(self, codes: str) -> str:
-        """The categories' names, a code itself where it is none of them."""
+        """Return the categories' names, a code itself if it is none of them."""
         return ", ".join(self.categories.get(code, code) for code in codes.split(","))
 
 

@@ -34,7 +34,7 @@ class GateLine:
                 self._add(conversation)
 
     async def check(self, outcome: Outcome, session: Session) -> Outcome:
-        """The outcome of a task, rejected where a gate says so."""
+        """Return the outcome of a task, rejected if a gate says so."""
         if outcome.conversation is None:
             return outcome
         candidate = Candidate(outcome.conversation, outcome.experience)
@@ -44,7 +44,7 @@ class GateLine:
         return outcome
 
     def decide(self, outcome: Outcome) -> Outcome:
-        """The outcome as it is to be committed, given all that is committed before it."""
+        """Return the outcome as it is to be committed, given all that is committed before it."""
         if outcome.conversation is None:
             return outcome
         for name, one in self._filters:

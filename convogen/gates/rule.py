@@ -1,6 +1,6 @@
 """A rule of one's own: a function in a module that Python can import.
 
-It is called with the conversation, and with its experience where it takes two arguments, and
+It is called with the conversation, and with its experience if it takes two arguments, and
 returns why the conversation is rejected, or None. It must answer the same for the same
 conversation, or a run started again is not the run it was.
 """
@@ -35,7 +35,7 @@ class Rule(Gate):
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        """The function; raises `ExperimentError` where there is none of that name."""
+        """The function; raises `ExperimentError` if there is none of that name."""
         module, _, name = self.rule.partition(":")
         try:
             found = getattr(import_module(module), name)
@@ -60,7 +60,8 @@ class Rule(Gate):
         return min(sum(one.kind in places for one in parameters), 2)
 
     def sources(self) -> dict[str, str]:
-        """The module's source, hashed: another rule under the same name is another experiment."""
+        """Return the module's source, hashed: another rule under the same name is another
+        experiment."""
         try:
             text = inspect.getsource(inspect.getmodule(self.function) or self.function)
         except (OSError, TypeError, ValueError, SyntaxError):

@@ -52,7 +52,7 @@ class Safety(Gate):
 
     @cached_property
     def word_list(self) -> WordList:
-        """The entries; raises `SourceError` where a file cannot be read."""
+        """The entries; raises `SourceError` if a file cannot be read."""
         paths = [SHIPPED] if self.shipped else []
         return WordList([*paths, *([Path(self.words)] if self.words else [])])
 
@@ -85,7 +85,8 @@ class WordList:
         self._beginnings = {len(entry) - 1 for entry in self.entries if entry.endswith("*")}
 
     def find(self, text: str) -> str | None:
-        """The first entry that stands in a text, as its file has it; None where there is none."""
+        """Return the first entry that stands in a text, as its file has it; None if there is
+        none."""
         for words in _readings(text):
             for start in range(len(words)):
                 for end in range(start + 1, min(start + self._longest, len(words)) + 1):
@@ -97,7 +98,8 @@ class WordList:
 
 
 def plain_words(text: str) -> list[str]:
-    """A text's words in lower-case ASCII, signs and digits that stand for letters read as them.
+    """Return a text's words in lower-case ASCII, signs and digits that stand for letters read as
+    them.
 
     A number stays a number: only a word with a letter in it has digits for letters.
     """
@@ -108,7 +110,8 @@ def plain_words(text: str) -> list[str]:
 
 
 def _readings(text: str) -> list[list[str]]:
-    """The words as they stand, then with letters apart brought together and drawn out ones cut.
+    """Return the words as they stand, then with letters apart brought together and drawn out ones
+    cut.
 
     Three and more of a letter may stand for one or for two of it.
     """

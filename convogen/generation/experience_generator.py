@@ -146,7 +146,7 @@ def encounter_messages(
     starter_words: int | None = None,
     variation: Variation | None = None,
 ) -> list[Message]:
-    """Return what the generator is asked with where the people are given."""
+    """Return what the generator is asked with if the people are given."""
     unnamed = _unnamed(people)
     shown = [
         {

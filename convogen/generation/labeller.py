@@ -1,7 +1,7 @@
 """The labeller: gives a conversation its labels and checks them against the conversation.
 
 It never sees the label that the conversation was planned for. What it gets wrong is asked for
-again, boundedly, and is a `ModelFault` where that does not help.
+again, boundedly, and is a `ModelFault` if that does not help.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class SummaryRules:
         return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20])
 
     def complaint(self, summary: str, dialogue: str) -> str | None:
-        """What is wrong with a summary, in words; None where nothing is."""
+        """Return what is wrong with a summary, in words; None if nothing is."""
         n = len(summary.split())
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
@@ -83,7 +83,8 @@ class SummaryRules:
 
 
 def content_share(summary: str, dialogue: str) -> float:
-    """The share of a summary's content words that the dialogue has too, 0 to 1; 1 without any.
+    """Return the share of a summary's content words that the dialogue has too, 0 to 1; 1 without
+    any.
 
     A content word has four letters or more and is no function word; forms of one word (the same
     first five letters) count as the same.
@@ -123,7 +124,7 @@ class Labeller:
         rules: SummaryRules,
         examples: Sequence[tuple[str, str]],
     ) -> Label:
-        """A summary of a script that keeps to the rules and copies no example.
+        """Return a summary of a script that keeps to the rules and copies no example.
 
         Raises `ModelFault` of kind `summary_refused`.
         """
@@ -154,9 +155,10 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """The one of `options` that fits a script best, chosen without knowing the planned one.
+        """Return the one of `options` that fits a script best, chosen without knowing the planned
+        one.
 
-        Raises `ModelFault` of kind `label_invalid` where no reply is one of them.
+        Raises `ModelFault` of kind `label_invalid` if no reply is one of them.
         """
         schema = _object({"label": options})
         prompt = self._prompts["choice"].partial(dialogue=dialogue, what=what, options=options)
@@ -220,7 +222,7 @@ def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
 
 
 def _summary(answer: SessionReply) -> str:
-    """The first paragraph of a reply, without what models put around it."""
+    """Return the first paragraph of a reply, without what models put around it."""
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
@@ -235,7 +237,7 @@ def _is_cut(answer: SessionReply, summary: str) -> bool:
 
 
 def _option(said: Any, options: Sequence[str]) -> str | None:
-    """The option that a reply names, white space and case aside."""
+    """Return the option that a reply names, white space and case aside."""
     if not isinstance(said, str):
         return None
     folded = " ".join(said.split()).casefold()
@@ -250,7 +252,7 @@ def _numbered(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The JSON Schema of an object whose fields are each one of some texts."""
+    """Return the JSON Schema of an object whose fields are each one of some texts."""
     return {
         "type": "object",
         "properties": {

@@ -215,7 +215,7 @@ class PersonaAgent(BaseChatAgent):
 
 
 def _likelihood(reply: ModelReply) -> float:
-    """Return the mean log-probability of a reply's tokens; 0 where the endpoint tells none."""
+    """Return the mean log-probability of a reply's tokens; 0 if the endpoint tells none."""
     if not reply.logprobs:
         return 0.0
     return sum(token.logprob for token in reply.logprobs) / len(reply.logprobs)

@@ -182,7 +182,7 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, messages: Sequence[Message], **more: Any
     ) -> list[SessionReply | ModelFault]:
-        """Ask a model for `n` replies at once; a fault stands where one was not answered."""
+        """Ask a model for `n` replies at once; a fault stands if one was not answered."""
         asks = (self.session.ask(role, messages, **more) for _ in range(n))
         self.asking = asyncio.gather(*asks, return_exceptions=True)
         found = await self.asking
@@ -214,7 +214,7 @@ class Chat:
         ]
 
     def candidates(self) -> list[str]:
-        """The keys of those who may speak next."""
+        """Return the keys of those who may speak next."""
         last = self.turns[-1].speaker
         keys = [k for k, n in self.names.items() if self.rules.allow_repeats or n != last]
         return keys or list(self.names)

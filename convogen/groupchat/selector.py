@@ -105,7 +105,7 @@ class Selector(ChatCompletionClient):
         return key
 
     def _listen(self, said: str) -> None:
-        """Take note of a reply; raises `ModelFault` where the model is seen to say nothing."""
+        """Take note of a reply; raises `ModelFault` if the model is seen to say nothing."""
         self._heard |= bool(said.strip())
         self._silent += 1
         if not self._heard and self._silent >= MOST_SILENT:

@@ -47,8 +47,9 @@ _WORDS = {
 class Keys(BaseModel):
     """Base of all that is read of a user's file or options: frozen, unknown keys refused.
 
-    `true` is 1 to Python, and so to pydantic: here it is none, where no boolean is meant. A whole
-    number has 64 bits at most, as in YAML: what is written into a run folder is read from it again.
+    `true` is 1 to Python, and so to pydantic: here it is not a number unless a boolean is meant. A
+    whole number has 64 bits at most, as in YAML: what is written into a run folder is read from it
+    again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -68,7 +69,7 @@ class Keys(BaseModel):
 
 
 def words(detail: Any) -> str:
-    """What is wrong with a value, of one of pydantic's errors."""
+    """Return what is wrong with a value, of one of pydantic's errors."""
     if (form := _WORDS.get(detail["type"])) is not None:
         said = form.format(**detail.get("ctx", {}))
         return said.replace("True, False", "true, false")
@@ -76,19 +77,19 @@ def words(detail: Any) -> str:
 
 
 def place(detail: Any) -> str:
-    """Where it is, dotted; empty where it is the whole."""
+    """Return where it is, dotted; empty if it is the whole."""
     return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
 
 
 def first_fault(error: ValidationError, before: str = "") -> str:
-    """The first fault in one line: the key, below `before`, and what is wrong with it."""
+    """Return the first fault in one line: the key, below `before`, and what is wrong with it."""
     detail = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(part for part in (before, place(detail)) if part)
     return f"{where}: {words(detail)}" if where else words(detail)
 
 
 def no_boolean(value: Any) -> Any:
-    """The value; raises `ValueError` where it, or one in it, is true or false."""
+    """Return the value; raises `ValueError` if it, or one in it, is true or false."""
     inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
     if isinstance(value, bool):
         raise ValueError("must not be true or false")
@@ -100,7 +101,8 @@ def no_boolean(value: Any) -> Any:
 
 @lru_cache(maxsize=512, typed=True)
 def _takes_booleans(kind: Any) -> bool:
-    """Whether a boolean may be in a value of a type, or in a model in it, which sees to it."""
+    """Return whether a boolean may be in a value of a type, or in a model in it, which sees to
+    it."""
     if kind is bool or kind is Any or isinstance(kind, bool):
         return True
     if isinstance(kind, type) and issubclass(kind, BaseModel):

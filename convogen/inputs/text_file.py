@@ -34,7 +34,7 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def read_text(path: Path, where: object = None, raising: type[UserError] = SourceError) -> str:
-    """The text of a file in UTF-8, or in UTF-16 with its mark.
+    """Return the text of a file in UTF-8, or in UTF-16 with its mark.
 
     Raises `raising` in one line that begins with `where`, the path if it is not given.
     """

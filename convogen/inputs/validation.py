@@ -1,4 +1,4 @@
-"""What an experiment's keys may be, said in one line where one is wrong."""
+"""What an experiment's keys may be, said in one line if one is wrong."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _owner(kind: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
 
 
 def _may_hold_a_key(place: str, found: Any) -> bool:
-    """Whether what stands at a place may be an endpoint's key, put there by mistake."""
+    """Return whether what stands at a place may be an endpoint's key, put there by mistake."""
     if place.endswith("api_key_env") or ("models" in place and isinstance(found, dict | list)):
         return True
     return ("url" in place or "replicas" in place) and "://" not in str(found)

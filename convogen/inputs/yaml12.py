@@ -49,12 +49,13 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten tim
 
 
 def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
-    """The content of a file; raises `raising` in one line that names the file and the line."""
+    """Return the content of a file; raises `raising` in one line that names the file and the
+    line."""
     return parse_yaml(read_text(path, path, raising), f"{path}: cannot be read", raising)
 
 
 def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:
-    """The keys of a file that is a mapping; raises `raising` for anything else."""
+    """Return the keys of a file that is a mapping; raises `raising` for anything else."""
     data = read_yaml(path, raising)
     if not isinstance(data, dict):
         raise raising(f"{path}: must be a mapping of keys (KEY: VALUE), not {_kind(data)}")
@@ -62,7 +63,7 @@ def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str
 
 
 def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = SourceError) -> Any:
-    """The content of a text; raises `raising` in one line that begins with `where`."""
+    """Return the content of a text; raises `raising` in one line that begins with `where`."""
     try:
         _check_bounds(text)
         loader = _Loader(text)
@@ -77,7 +78,7 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
 
 
 def dump_yaml(data: Any) -> str:
-    """A tree as YAML that reads the same here and in YAML 1.1; keys keep their order."""
+    """Return a tree as YAML that reads the same here and in YAML 1.1; keys keep their order."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -116,7 +117,7 @@ def _kind(data: Any) -> str:
 
 
 def _complaint(error: yaml.YAMLError, text: str) -> str:
-    """What is wrong, after the line."""
+    """Return what is wrong, after the line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         problem = str(error.problem)
         if problem.startswith("but "):

@@ -37,7 +37,7 @@ _EXCERPT_CHARS = 200
 class JudgeInput:
     """A conversation with the experience it grew out of, or the dialogue to compare it with.
 
-    `beside` has the turns of the other dialogue on the same seed; empty where there is none.
+    `beside` has the turns of the other dialogue on the same seed; empty if there is none.
     """
 
     conversation: Conversation
@@ -53,10 +53,10 @@ class Judge(Keys, ABC):
     """The steps that have a prompt: `judges/prompts/<judge>-<step>.md`, see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """The judge whose prompt a step takes, where that is another."""
+    """The judge whose prompt a step takes, if that is another."""
 
     sampling: ClassVar[Sampling]
-    """How replies are drawn where the model's own settings and the steps' leave it open."""
+    """How replies are drawn if the model's own settings and the steps' leave it open."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = None
     """What of `JudgeInput` it cannot do without, besides the conversation."""
@@ -68,7 +68,7 @@ class Judge(Keys, ABC):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if one's own file is wrong."""
         return prompts_of(type(self), "judges/{name}-{step}", self.own_prompts)
 
     @cached_property
@@ -84,26 +84,26 @@ class Judge(Keys, ABC):
         return self
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """The model that is asked; raises `ModelConfigError` where it cannot be used."""
+        """Return the model that is asked; raises `ModelConfigError` if it cannot be used."""
         return open_model(spec)
 
     async def check(self, traffic: Traffic) -> None:
-        """Before the first score: raises `ModelConfigError` where the model cannot do what it must.
+        """Before the first score: raises `ModelConfigError` if the model cannot do what it must.
 
         By default nothing is asked.
         """
 
     @abstractmethod
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
-        """What is scored of a conversation on this experience, in order."""
+        """Return what is scored of a conversation on this experience, in order."""
 
     def all_aspects(self) -> tuple[str, ...]:
-        """What is scored of any conversation at all."""
+        """Return what is scored of any conversation at all."""
         return self.aspects(None)
 
     @property
     def highest(self) -> float | None:
-        """The highest score it gives; None where nothing bounds it."""
+        """The highest score it gives; None if nothing bounds it."""
         return None
 
     @abstractmethod

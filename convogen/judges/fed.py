@@ -12,7 +12,7 @@ near 0.95) and the other four what the follow-ups change in it (near 0.01): the 
 compared, nor averaged, and only with `over: dialogue` do ours stand beside table 3.
 
 The code of DiaSynth's authors also leaves the speakers' names before the utterances and puts the
-other speaker's before the follow-up (where speakers are roles, as in DialogSum). That is `speakers:
+other speaker's before the follow-up (if speakers are roles, as in DialogSum). That is `speakers:
 true`, for all names.
 
 The qualities are theirs, the wording of the follow-ups is ours; numbers by other wordings are other
@@ -44,7 +44,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 class FollowUps(BaseModel):
-    """What is said next where a dialogue has a quality, and where it has not."""
+    """What is said next if a dialogue has a quality, and if it has not."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ FOLLOW_UPS = {
         negative=("You never ask me anything.", "You do not seem to care."),
     ),
 }
-"""The ten qualities of whole dialogues, favourable follow-ups where the authors have some."""
+"""The ten qualities of whole dialogues, favourable follow-ups if the authors have some."""
 
 
 class Fed(Judge):
@@ -140,7 +140,8 @@ class Fed(Judge):
         return (one if self.over == "follow_up" else found.prefix + one).per_token
 
     def _dialogue(self, conversation: Conversation) -> tuple[str, str]:
-        """The utterances, each ended by the separator, and the label of what is said next."""
+        """Return the utterances, each ended by the separator, and the label of what is said
+        next."""
         separator = self.separator or LINES
         lines = [" ".join(turn.text.split()) for turn in conversation.turns]
         label = ""

@@ -4,11 +4,11 @@ For each conversation and aspect a session of two dependent questions: (1) why i
 grounded in this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is
 the sum of k times p(k), p being the probabilities of the score tokens at the place of the score,
 scaled to sum to 1 over them. (The paper speaks of log-probabilities as the weights; G-Eval, which
-it follows, has probabilities.) Nine aspects where personas are cards (table IV), four where they
-are free text, sampled or reused (table VI).
+it follows, has probabilities.) Nine aspects if personas are cards (table IV), four if they are free
+text, sampled or reused (table VI).
 
 Both questions are asked at temperature 0 and 1: the score's at 1, since some endpoints give the
-probabilities after the temperature. Where there are none, the same question is asked `samples`
+probabilities after the temperature. If there are none, the same question is asked `samples`
 times and the mean is marked as such.
 """
 
@@ -77,7 +77,7 @@ class ScaleJudge(Judge):
         return float(self.scale[1])
 
     async def weighed_score(self, session: Session, asked: Sequence[Message], told: Score) -> Score:
-        """Ask for the score: once where there are log-probabilities, else `samples` times.
+        """Ask for the score: once if there are log-probabilities, else `samples` times.
 
         `told` is the score as far as it is known.
         """
@@ -136,7 +136,7 @@ class GEval(ScaleJudge):
     explaining: Sampling = Sampling(temperature=0.0)
 
     def questions(self, experience: Experience | None) -> dict[str, str]:
-        """The questions by aspect that suit the experience's personas."""
+        """Return the questions by aspect that suit the experience's personas."""
         cards = experience is not None and all(one.card for one in experience.personas)
         return self.questions_generated if cards else self.questions_sampled
 
@@ -181,7 +181,7 @@ def _scored(told: Score, weighed: Weighed, method: str) -> Score:
 
 
 def experience_text(experience: Experience) -> str:
-    """An experience as a judge reads it."""
+    """Return an experience as a judge reads it."""
     people = "\n\n".join(f"{person.name}\n{card_text(person)}" for person in experience.personas)
     return (
         f"Topic: {experience.topic}\nSituation: {experience.situation}\n"

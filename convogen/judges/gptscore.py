@@ -3,7 +3,7 @@
 Fu et al., 2024, whose score is the probability of a text; for a dialogue's qualities, as in table 4
 of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of
 Yes at the first token that is an answer, not scaled to what Yes and No have together (that is
-`mass`). Where an endpoint has no log-probabilities, or none of alternatives, it is the share of Yes
+`mass`). If an endpoint has no log-probabilities, or none of alternatives, it is the share of Yes
 among `samples` replies.
 """
 
@@ -93,13 +93,13 @@ class GPTScore(Judge):
 
 
 def _answer(text: str) -> str | None:
-    """Yes or No, where a text begins with it, white space, marks and case aside."""
+    """Yes or No, if a text begins with it, white space, marks and case aside."""
     word = _WORD.search(text)
     return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
 
 
 def _weigh(reply: ModelReply) -> dict[str, object] | None:
-    """The probability of Yes where the reply has its first word; None where it is not known."""
+    """Return the probability of Yes if the reply has its first word; None if it is not known."""
     word = _WORD.search(reply.text)
     token = token_at(reply, word.start()) if word else None
     if word is None or token is None or not token.top:
@@ -131,7 +131,7 @@ def _letters(text: str) -> str:
 
 
 def _begun(text: str) -> str | None:
-    """The answer that a piece of a word begins."""
+    """Return the answer that a piece of a word begins."""
     letters = _letters(text).capitalize()
     return next((one for one in ANSWERS if letters and one.startswith(letters)), None)
 

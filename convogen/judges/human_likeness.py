@@ -1,8 +1,8 @@
 """What judges of human likeness share: dialogues as they read them, and verdicts out of replies.
 
 The utterances of a person and a chatbot are numbered, a line each, so that nothing said in one can
-pass for another; where their authors began a new line there is a mark. Of the two only the person's
-are in question; where no speaker is a chatbot, everybody's are.
+pass for another; if their authors began a new line there is a mark. Of the two only the person's
+are in question; if no speaker is a chatbot, everybody's are.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class TuringJudge(Judge):
     """What there is to choose from."""
 
     aspect: ClassVar[str]
-    """The one thing scored: 1 where it holds, 0 where not."""
+    """The one thing scored: 1 if it holds, 0 if not."""
 
     asking: Sampling = Sampling(temperature=0.0, max_tokens=400)
     reasks: int = Field(default=1, ge=0, le=10, description="how often a bad reply is asked again")
@@ -98,14 +98,14 @@ class TuringJudge(Judge):
 
     @abstractmethod
     def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
-        """The question, no utterance longer than `longest` characters."""
+        """Return the question, no utterance longer than `longest` characters."""
 
     @abstractmethod
     def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
-        """The fields of the score that follow from a verdict."""
+        """Return the fields of the score that follow from a verdict."""
 
     def indices(self, judged: JudgeInput) -> list[int]:
-        """The utterances that a choice may rest on; none where the protocol asks for none."""
+        """Return the utterances that a choice may rest on; none if the protocol asks for none."""
         del judged
         return []
 
@@ -166,7 +166,7 @@ class Paired(TuringJudge):
     needs: ClassVar[Literal["experience", "reference"] | None] = "reference"
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
-        """Where the judged dialogue is shown."""
+        """Return where the judged dialogue is shown."""
         raise NotImplementedError
 
     def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
@@ -180,13 +180,13 @@ class Paired(TuringJudge):
 
 
 def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
-    """Where a conversation is shown: as good as by lot, but whoever judges."""
+    """Return where a conversation is shown: as good as by lot, but whoever judges."""
     digest = hashlib.blake2b(f"{seed}/{conversation}".encode(), digest_size=1).digest()
     return 1 if digest[0] % 2 else 2
 
 
 def numbered(turns: Sequence[Turn], longest: int) -> str:
-    """A dialogue as judges read it: its utterances numbered from 1, a line each.
+    """Return a dialogue as judges read it: its utterances numbered from 1, a line each.
 
     Line breaks within an utterance are told by `LINE_BREAK`.
     """
@@ -198,7 +198,7 @@ def numbered(turns: Sequence[Turn], longest: int) -> str:
 
 
 def in_question(turns: Sequence[Turn]) -> list[int]:
-    """The numbers of the utterances that are said to be a person's."""
+    """Return the numbers of the utterances that are said to be a person's."""
     machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
     if all(machine):
         return list(range(1, len(turns) + 1))
@@ -206,7 +206,7 @@ def in_question(turns: Sequence[Turn]) -> list[int]:
 
 
 def _labels(turns: Sequence[Turn]) -> list[str]:
-    """Human and Chatbot where a chatbot talks with one person; else the names."""
+    """Human and Chatbot if a chatbot talks with one person; else the names."""
     people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
     if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
         return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]
@@ -220,7 +220,7 @@ def _clipped(text: str, longest: int) -> str:
 
 
 def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) -> dict[str, Any]:
-    """The object of a verdict; its keys are in the order in which they are to be written."""
+    """Return the object of a verdict; its keys are in the order in which they are to be written."""
     verdict: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
     if indices:
         number = {"type": "integer", "enum": list(indices)}
@@ -236,9 +236,9 @@ def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) 
 
 
 def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Choice | str:
-    """The verdict in a reply, or what is wrong with it.
+    """Return the verdict in a reply, or what is wrong with it.
 
-    The first of `choices` has to name an utterance where there are `indices`; no other has one.
+    The first of `choices` has to name an utterance if there are `indices`; no other has one.
     """
     try:
         found = find_object(text, ["choice"])

@@ -56,7 +56,7 @@ class CorpusFolder(_Elsewhere):
         return {"fingerprint": self.digest, "source": self.source}
 
     def conversations(self) -> Iterator[Conversation]:
-        """The corpus' conversations; rows that are none are left out."""
+        """Return the corpus' conversations; rows that are none are left out."""
         return iter(self._corpus)
 
     def _ids(self) -> Iterator[str]:
@@ -82,14 +82,14 @@ class PairFolder(_Elsewhere):
         return {}
 
     def conversations(self) -> Iterator[Conversation]:
-        """The first run's, in their order."""
+        """Return the first run's, in their order."""
         return (conversation for _, conversation in self._found())
 
     def _ids(self) -> Iterator[str]:
         return (one.id for one in self.conversations())
 
     def keys(self) -> dict[str, str]:
-        """What each conversation was begun with, by its id."""
+        """Return what each conversation was begun with, by its id."""
         return {one.id: f"{_key(one, place)}" for place, one in self._found()}
 
     def _found(self) -> Iterator[tuple[int, Conversation]]:
@@ -101,7 +101,7 @@ class PairFolder(_Elsewhere):
 class ReferenceDialogues:
     """Dialogues to set beside others: by their seed, by person and goal, or by place, from 0.
 
-    `digest` stands for what is said in them, where something shorter does so. With `same_opening`
+    `digest` stands for what is said in them, if something shorter does so. With `same_opening`
     what is found by its place has to begin as the other does, white space and case aside.
     """
 
@@ -109,6 +109,7 @@ class ReferenceDialogues:
         self,
         name: str,
         dialogues: Mapping[str | int, Sequence[Turn]],
+        *,
         digest: str | None = None,
         same_opening: bool = False,
     ) -> None:
@@ -123,13 +124,13 @@ class ReferenceDialogues:
         return self._digest or digest_of(self._dialogues.items())
 
     def has(self, conversation: Conversation, place: int) -> bool:
-        """Whether there is a dialogue on the same seed."""
+        """Return whether there is a dialogue on the same seed."""
         return bool(self._dialogues.get(_key(conversation, place)))
 
     def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
-        """The dialogue on the same seed; `place` counts the conversations before it.
+        """Return the dialogue on the same seed; `place` counts the conversations before it.
 
-        Raises `SourceError` where there is none, or one that begins with something else.
+        Raises `SourceError` if there is none, or one that begins with something else.
         """
         if not self.has(conversation, place):
             raise SourceError(
@@ -149,7 +150,8 @@ class ReferenceDialogues:
 
 
 def real_dialogues(source: str) -> ReferenceDialogues:
-    """The real dialogues in a corpus, all of them held; raises `SourceError` where there is none.
+    """Return the real dialogues in a corpus, all of them held; raises `SourceError` if there is
+    none.
 
     Their ids are those of the seeds they are; of the two sides of a vote the longer one is taken,
     as the seed is. Of several dialogues of one person with one goal the first is taken.
@@ -172,7 +174,7 @@ def real_dialogues(source: str) -> ReferenceDialogues:
 def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, ReferenceDialogues]:
     """Two runs' dialogues on the same seeds, those of the second held; scores go to a folder there.
 
-    Raises `SourceError` where no seed is in both, or both are the same.
+    Raises `SourceError` if no seed is in both, or both are the same.
     """
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:
@@ -181,7 +183,7 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
     dialogues: dict[str | int, Sequence[Turn]] = {
         _key(one, place): one.turns for place, one in enumerate(second.conversations())
     }
-    beside = ReferenceDialogues(_called(second), dialogues, prints[1])
+    beside = ReferenceDialogues(_called(second), dialogues, digest=prints[1])
     pair = PairFolder(first, beside, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
         raise SourceError(f"{_called(first)} and {_called(second)}: no seed in common")
@@ -190,18 +192,19 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
 
 
 def _called(run: Run) -> str:
-    """What the user called it: a corpus' folder holds its scores alone."""
+    """Return what the user called it: a corpus' folder holds its scores alone."""
     return run.source if isinstance(run, CorpusFolder) else str(run.folder)
 
 
 def _key(conversation: Conversation, place: int) -> str | int:
-    """What a conversation was begun with: a seed, else a person and a goal, else its place."""
+    """Return what a conversation was begun with: a seed, else a person and a goal, else its
+    place."""
     known = seed_of(conversation) or _errand(conversation, place)
     return known or (place if conversation.task is None else conversation.task)
 
 
 def _errand(conversation: Conversation, place: int) -> str | None:
-    """Who wants what in a role play; None for anything else.
+    """Return who wants what in a role play; None for anything else.
 
     Who it is says `persona_id` or `persona` of the context, and without them the task or place; the
     goal is its `goal`, of a role play of our own the situation.
@@ -218,7 +221,7 @@ def _errand(conversation: Conversation, place: int) -> str | None:
 
 
 def _missing(conversation: Conversation, place: int) -> str:
-    """What a conversation would be found by, and what to give in order that it is."""
+    """Return what a conversation would be found by, and what to give in order that it is."""
     if seed := seed_of(conversation):
         return f"seed {seed!r}; give the dialogues that the seeds are from"
     if errand := _errand(conversation, place):
@@ -228,7 +231,7 @@ def _missing(conversation: Conversation, place: int) -> str:
 
 
 def seed_of(conversation: Conversation) -> str | None:
-    """The id of the real dialogue that a conversation was begun with."""
+    """Return the id of the real dialogue that a conversation was begun with."""
     seed = conversation.context.get("seed")
     return seed if isinstance(seed, str) else None
 

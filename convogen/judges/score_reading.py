@@ -52,7 +52,8 @@ class Weighed:
 
 
 def find_score(text: str, scale: Scale) -> Found | None:
-    """The one whole number of the scale that a reply names; None where it names none or several.
+    """Return the one whole number of the scale that a reply names; None if it names none or
+    several.
 
     The scale itself (`1 to 5`) and its maximum (`4/5`, `4 out of 5`) are not scores.
     """
@@ -65,7 +66,8 @@ def find_score(text: str, scale: Scale) -> Found | None:
 
 
 def token_score(token: str, scale: Scale) -> int | None:
-    """The score a token stands for: `4`, ` 4` and `4.` are all 4; None for any other token."""
+    """Return the score a token stands for: `4`, ` 4` and `4.` are all 4; None for any other
+    token."""
     digit = token.strip(_AROUND_DIGIT)
     if len(digit) != 1 or not ("0" <= digit <= "9"):
         return None
@@ -73,9 +75,9 @@ def token_score(token: str, scale: Scale) -> int | None:
 
 
 def weigh(reply: ModelReply, found: Found, scale: Scale) -> Weighed | None:
-    """The score weighted by the probabilities of the score tokens where the reply names it.
+    """Return the score weighted by the probabilities of the score tokens if the reply names it.
 
-    None where the endpoint gave no probabilities of alternatives there.
+    None if the endpoint gave no probabilities of alternatives there.
     """
     token = token_at(reply, found.at)
     if token is None or not token.top:
@@ -96,7 +98,7 @@ def weigh(reply: ModelReply, found: Found, scale: Scale) -> Weighed | None:
 
 
 def token_at(reply: ModelReply, at: int) -> TokenLogprob | None:
-    """The token of the character `at` of a reply's text.
+    """Return the token of the character `at` of a reply's text.
 
     The tokens may begin with what is no part of the text: a reasoning model's thoughts.
     """
@@ -114,7 +116,7 @@ def token_at(reply: ModelReply, at: int) -> TokenLogprob | None:
 
 
 def mean_score(scores: Sequence[int], scale: Scale) -> Weighed:
-    """The mean of sampled scores (at least one) and the share of each."""
+    """Return the mean of sampled scores (at least one) and the share of each."""
     counts = Counter(scores)
     shares = {str(score): counts[score] / len(scores) for score in range(scale[0], scale[1] + 1)}
     return Weighed(sum(scores) / len(scores), shares, 1.0)

@@ -2,7 +2,7 @@
 
 Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue holds an utterance that a
 machine made; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
-side by side; a generated one is indistinguishable where the choice does not name it, so `Both` and
+side by side; a generated one is indistinguishable if the choice does not name it, so `Both` and
 `Neither` count as well. A file of our own scores is a verdict file too; there a dialogue may have
 no verdict, which is not passing.
 
@@ -47,9 +47,9 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was said of one dialogue; `choice` is None where the judge gave none.
+    """What was said of one dialogue; `choice` is None if the judge gave none.
 
-    `place` says where the generated dialogue of a pair was shown, where that was drawn; there the
+    `place` says where the generated dialogue of a pair was shown, if that was drawn; there the
     choice is told as if it had been the second. `passed` says whether the dialogue passes.
     `index` counts from 1 to the utterance that UniEval accuses; None if it accuses none.
     """
@@ -87,7 +87,7 @@ class Verdicts:
 def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> Verdicts:
     """Count a file's verdicts; `generated` says which conversation of GTEval was the generated one.
 
-    Raises `SourceError` naming the line where one is no verdict, and where there is none.
+    Raises `SourceError` naming the line if one is no verdict, and if there is none.
     """
     return count_verdicts(path.stem, load_verdicts(path, protocol, generated), protocol)
 
@@ -124,9 +124,9 @@ def count_verdicts(
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """A file's verdicts in its order; the rows of our own scores too.
+    """Return a file's verdicts in its order; the rows of our own scores too.
 
-    Raises `SourceError` naming the line where one is no verdict, and where there is none.
+    Raises `SourceError` naming the line if one is no verdict, and if there is none.
     """
     try:
         with open_file(path) as file:
@@ -183,7 +183,7 @@ def _choice(row: dict[str, Any], allowed: dict[str, str], where: str, ours: bool
 
 
 def wilson(passed: int, n: int) -> tuple[float, float]:
-    """The 95% Wilson interval of a share (Wilson, 1927); raises ValueError where n is 0."""
+    """Return the 95% Wilson interval of a share (Wilson, 1927); raises ValueError if n is 0."""
     stats: Any = import_module("scipy.stats")
     interval = stats.binomtest(passed, n).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)

@@ -77,7 +77,7 @@ class Task:
         message: str | None = None,
         experience: Experience | None = None,
     ) -> Failure:
-        """The row of a task that gave no conversation, with all it took up to now."""
+        """Return the row of a task that gave no conversation, with all it took up to now."""
         return Failure(
             id=f"f-{self.id}",
             task=self.number,
@@ -145,7 +145,7 @@ class Method(Keys, ABC):
     """The steps that have a prompt: `<method>/prompts/<step>.md`, see `prompts`."""
 
     counts_failed_tasks: ClassVar[bool] = False
-    """True where n counts tasks: one that fails or is rejected is not made up for by another."""
+    """True if n counts tasks: one that fails or is rejected is not made up for by another."""
 
     added_later: ClassVar[tuple[str, ...]] = ()
     """Fields that are no part of the fingerprint while they have their default: what was made
@@ -155,7 +155,7 @@ class Method(Keys, ABC):
     """Whether conversations grow out of an experience, which judges may need."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """The method whose prompt a step takes, where that is another."""
+    """The method whose prompt a step takes, if that is another."""
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
@@ -165,37 +165,40 @@ class Method(Keys, ABC):
 
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
-        """False where a value of one of `path_fields` names something else than a path."""
+        """False if a value of one of `path_fields` names something else than a path."""
         return True
 
     def not_fingerprinted(self) -> set[str]:
-        """The fields that are no part of the fingerprint: paths, and later ones not made use of."""
+        """Return the fields that are no part of the fingerprint: paths, and later ones not made use
+        of."""
         fields = type(self).model_fields
         unused = {key for key in self.added_later if getattr(self, key) == fields[key].default}
         return unused | set(self.path_fields)
 
     def sampling(self, role: str) -> Sampling:
-        """A role's sampling under these parameters."""
+        """Return a role's sampling under these parameters."""
         return self.roles[role]
 
     def notices(self) -> list[str]:
-        """What a user should know of these parameters before the first call, a line each."""
+        """Return what a user should know of these parameters before the first call, a line each."""
         return []
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The method's prompts, with the user's own files in place of shipped ones."""
+        """Return the method's prompts, with the user's own files in place of shipped ones."""
         return prompts_of(type(self), "{name}/{step}", chosen)
 
     def sources(self) -> dict[str, str]:
-        """What files the method reads, by name, with a hash of their content."""
+        """Return what files the method reads, by name, with a hash of their content."""
         return {}
 
     def task_count(self) -> int | None:
-        """How many tasks the plan has, at which a run ends; None where it goes on without end."""
+        """Return how many tasks the plan has, at which a run ends; None if it goes on without
+        end."""
         return None
 
     def most_turns(self) -> int | None:
-        """How many turns a conversation has at most, openings too; None where nothing bounds it."""
+        """Return how many turns a conversation has at most, openings too; None if nothing bounds
+        it."""
         return None
 
     def refuse_broken(self, turns: Sequence[Turn], planned: int, ended: str) -> None:

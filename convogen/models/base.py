@@ -52,7 +52,7 @@ class Sampling(Keys):
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:
-        """These settings, with `base` where nothing was set here (an explicit null counts)."""
+        """These settings, with `base` for what was not set here (an explicit null counts)."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
 
@@ -160,8 +160,8 @@ class ModelReply:
 class ChatModel(Protocol):
     """Anything that answers a chat request.
 
-    `complete` raises `Transient` where asking again may help, `EndpointDown` where it will not
-    until the user acts, and `ModelFault` where this one request cannot be answered.
+    `complete` raises `Transient` if asking again may help, `EndpointDown` if it will not until the
+    user acts, and `ModelFault` if this one request cannot be answered.
     """
 
     async def complete(self, request: Request) -> ModelReply:
@@ -174,11 +174,11 @@ class ChatModel(Protocol):
 
 
 class Transient(Exception):
-    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait.
+    """A fault worth retrying; `retry_after_s` is set if the endpoint said how long to wait.
 
     `kind` says what came back: `throttled` and `server`, an error; `connection`, nothing;
     `time-out`, nothing in time; `unreadable`, something that is no answer. With `unconnected`
-    nothing was sent. `billed` says whether the call may have been paid for: not where it was
+    nothing was sent. `billed` says whether the call may have been paid for: not if it was
     refused or never sent.
     """
 
@@ -192,10 +192,10 @@ class Transient(Exception):
 
 
 def printable(text: str) -> str:
-    """A foreign text without control characters or halves of surrogate pairs."""
+    """Return a foreign text without control characters or halves of surrogate pairs."""
     return encodable(UNPRINTABLE.sub("", text.replace("\r\n", "\n")))
 
 
 def encodable(text: str) -> str:
-    """A foreign text with halves of surrogate pairs replaced, which UTF-8 cannot hold."""
+    """Return a foreign text with halves of surrogate pairs replaced, which UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode()

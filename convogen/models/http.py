@@ -1,4 +1,4 @@
-"""How a chatbot is reached over HTTP: the request it takes, and where its answer is.
+"""How a chatbot is reached over HTTP: the request it takes, and where its response has the reply.
 
     http:
       url: https://bot.example/api/sessions/{{ session }}/messages
@@ -118,7 +118,7 @@ class Http(Keys):
         return environment(self.needs)
 
     def public(self) -> Http:
-        """The same without what is secret in its URL."""
+        """Return the same without what is secret in its URL."""
         return self.model_copy(update={"url": public_url(self.url)})
 
 
@@ -155,7 +155,7 @@ def environment(names: Iterable[str]) -> dict[str, str]:
 
 
 def fill(value: Any, given: Mapping[str, Any]) -> Any:
-    """A body, or a text, with its templates filled in; raises `jinja2.TemplateError`."""
+    """Return a body, or a text, with its templates filled in; raises `jinja2.TemplateError`."""
     if isinstance(value, str):
         if _WHOLE.fullmatch(value.strip()):
             return given["messages"]
@@ -173,7 +173,7 @@ def _template(text: str) -> jinja2.Template:
 
 
 def at_path(data: Any, path: str) -> str:
-    """The text at a path of an answer; raises `LookupError` saying what is there instead."""
+    """Return the text at a path of an answer; raises `LookupError` saying what is there instead."""
     for step in _STEP.finditer(path):
         key, item = step.groups()
         try:
@@ -208,7 +208,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
-    """The keys of a body, each with every text right under it; empty where there is none."""
+    """Yield the keys of a body, each with every text right under it; empty if there is none."""
     if isinstance(value, str):
         yield under, value
     elif isinstance(value, dict):

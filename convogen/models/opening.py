@@ -21,7 +21,7 @@ WHAT_WOULD_DO = (
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
-    """The model a spec names; raises `ModelConfigError` where it cannot be used."""
+    """Return the model a spec names; raises `ModelConfigError` if it cannot be used."""
     if spec.kind == "scripted":
         from convogen.models.backends.scripted import ScriptedModel
 
@@ -45,9 +45,9 @@ def open_model(spec: ModelSpec) -> ChatModel:
 
 
 def open_likelihoods(spec: ModelSpec) -> ChatModel:
-    """The model of a spec that answers how likely texts are.
+    """Return the model of a spec that answers how likely texts are.
 
-    Raises `ModelConfigError` where it cannot be used.
+    Raises `ModelConfigError` if it cannot be used.
     """
     if spec.kind in ("embedded", "transformers"):
         from convogen.models.backends.transformers_backend import LocalLikelihoods
@@ -63,7 +63,7 @@ def open_likelihoods(spec: ModelSpec) -> ChatModel:
 
 
 async def check_likelihoods(traffic: Traffic, role: str) -> None:
-    """Ask a role's model once; raises `ModelConfigError` where it cannot answer.
+    """Ask a role's model once; raises `ModelConfigError` if it cannot answer.
 
     The error says what would do.
     """

@@ -46,9 +46,10 @@ class Listed:
 
 
 def pricer(spec: ModelSpec) -> Pricer | None:
-    """What a model's calls cost: its own price, nothing where it runs here, else the list price.
+    """Return what a model's calls cost: its own price, nothing if it runs here, else the list
+    price.
 
-    None where no price is known.
+    None if no price is known.
     """
     if spec.price is not None:
         return spec.price.usd
@@ -68,7 +69,7 @@ def listed_for(spec: ModelSpec) -> Listed | None:
 
 @lru_cache(maxsize=256)
 def listed(model: str, base_url: str | None) -> Listed | None:
-    """Return what a model costs where it is called; None if that is not known.
+    """Return what a model costs at its endpoint; None if that is not known.
 
     A provider that is known by its address has prices of its own, and models that it does not list
     have none. Elsewhere, or if the address is not known, the price is that of the model's maker.
@@ -112,7 +113,8 @@ def _usd(price: Any) -> Pricer:
 
 
 def _flat(price: Any) -> Price | None:
-    """A price that does not depend on a prompt's length, which is far quicker to compute with."""
+    """Return a price that does not depend on a prompt's length, which is far quicker to compute
+    with."""
     rates = (price.input_mtok, price.output_mtok, price.cache_read_mtok)
     if price.requests_kcount or not all(hasattr(rate, "as_tuple") for rate in rates):
         return None

@@ -56,7 +56,7 @@ class Price(Keys):
         return self
 
     def usd(self, usage: Usage) -> float:
-        """What calls cost."""
+        """Return what calls cost."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         reread = self.input if self.cached is None else self.cached
         fresh = usage.prompt_tokens - cached
@@ -84,7 +84,7 @@ class Azure(Keys):
 
 
 class ModelSpec(Keys):
-    """One model: a name alone, or a name with where and how to reach it.
+    """One model: a name alone, or a name plus where and how to reach it.
 
     `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` and a checkpoint (for
     likelihoods only), or what the endpoint calls the model; with `http`, what the chatbot is to be
@@ -231,13 +231,14 @@ class ModelSpec(Keys):
         return list(dict.fromkeys([self.identity, *(spec.identity for spec in self.fallback)]))
 
     def endpoints(self) -> list[ModelSpec]:
-        """A spec for each endpoint that has this very model, without replicas and fallbacks."""
+        """Return a spec for each endpoint that has this very model, without replicas and
+        fallbacks."""
         alone: dict[str, Any] = {"replicas": [], "fallback": []}
         urls = [self.base_url, *self.replicas]
         return [self.model_copy(update={**alone, "base_url": url}) for url in urls]
 
     def public(self) -> ModelSpec:
-        """The spec without what is secret in its URLs."""
+        """Return the spec without what is secret in its URLs."""
         return self.model_copy(
             update={
                 "base_url": self.base_url and public_url(self.base_url),
@@ -252,7 +253,7 @@ EMBEDDED_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length"
 """llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
 
 EMBEDDED_ROOM = 160
-"""Tokens of a reply of the embedded model, where it has not more of its own: it does not end by
+"""Tokens of a reply of the embedded model, if it has not more of its own: it does not end by
 itself, and ten longer ones do not fit its context."""
 
 EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
@@ -282,7 +283,7 @@ EMBEDDED_SAMPLING = {
     # It goes on for as long as it may, and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
-"""What suits a model of 135 million parameters, by role, where a method says nothing of its own;
+"""What suits a model of 135 million parameters, by role, if a method says nothing of its own;
 under an experiment's own settings."""
 
 ADAPTED_SAMPLING = {

@@ -1,6 +1,6 @@
 """Spans for OpenTelemetry: a run, its tasks, its model calls. An optional extra.
 
-The command line sends them where OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) says, if
+The command line sends them if OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) says where
 `convogen[otel]` is installed. A program that uses convogen has them in its own tracer provider,
 with AutoGen's spans among them, unless it gives convogen one by `use`. Else there are none.
 Attributes are those of the semantic conventions for generative AI; no text of a prompt or a reply
@@ -22,19 +22,19 @@ __all__ = ["call_span", "configure", "span", "use"]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROVIDERS = {"endpoint": "openai", "embedded": "llama_cpp", "scripted": "scripted"}
-"""What answers, as `gen_ai.provider.name`: the interface, where the provider is not known."""
+"""What answers, as `gen_ai.provider.name`: the interface, if the provider is not known."""
 
 
 _own: list[Any] = []
 
 
 def use(provider: Any) -> None:
-    """Have spans made by this tracer provider; by the process' own again where it is None."""
+    """Have spans made by this tracer provider; by the process' own again if it is None."""
     _own[:] = [] if provider is None else [provider]
 
 
 def configure() -> bool:
-    """Send spans where the environment says so; False where it does and the extra is missing."""
+    """Send spans if the environment says so; False if it does and the extra is missing."""
     if _own or not any(os.environ.get(name) for name in ENDPOINTS):
         return True
     try:

@@ -27,7 +27,7 @@ __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
 Match = Literal["random", "similar"]
 
 DEALT = 128
-"""Tasks whose people are dealt anew among them where those alike are to meet."""
+"""Tasks whose people are dealt anew among them if those alike are to meet."""
 
 KEPT = 16
 """How many such deals are remembered; one asked for again is made again, the same."""
@@ -38,7 +38,7 @@ class Casting(ABC):
 
     @abstractmethod
     def group(self, task: int) -> list[Profile]:
-        """The profiles of a task's people, two or more."""
+        """Return the profiles of a task's people, two or more."""
 
 
 class ReusedGroups(Casting):
@@ -88,7 +88,7 @@ class SampledGroups(Casting):
         return _distinct_names([self._hub[at][0] for at in self.places(task)])
 
     def places(self, task: int) -> list[int]:
-        """The places of a task's people in the hub."""
+        """Return the places of a task's people in the hub."""
         while len(self._ends) <= task + 1:
             self._draw()
         if not self._similar:
@@ -104,7 +104,7 @@ class SampledGroups(Casting):
         return self._dealt[block][task - start]
 
     def _draw(self) -> None:
-        """Draw the people of the next task; nobody twice in a group where a pass ends in it."""
+        """Draw the people of the next task; nobody twice in a group if a pass ends in it."""
         size = self._sizes.randint(*self._participants)
         if len(self._order) - self._at >= size:
             self._take(self._order[self._at : self._at + size])
@@ -136,7 +136,7 @@ class SampledGroups(Casting):
         self._passes += 1
 
     def _deal(self, start: int, end: int) -> list[list[int]]:
-        """The people of the tasks from `start` to `end`, dealt so that those alike meet."""
+        """Return the people of the tasks from `start` to `end`, dealt so that those alike meet."""
         people = list(self._drawn[self._ends[start] : self._ends[end]])
         words = [_words(self._hub[at][0]) for at in people]
         scores = cdist(words, words, scorer=fuzz.token_set_ratio)
@@ -152,13 +152,13 @@ class SampledGroups(Casting):
 
 
 def _words(profile: Profile) -> str:
-    """The words that say what a person's life is about: those of four letters and more."""
+    """Return the words that say what a person's life is about: those of four letters and more."""
     text = profile.text or card_text(profile)
     return " ".join(word for word in re.findall(r"\w+", text.casefold()) if len(word) > 3)
 
 
 def _distinct_names(group: Sequence[Profile]) -> list[Profile]:
-    """The group; who has the name of somebody before them is left to be named anew."""
+    """Return the group; who has the name of somebody before them is left to be named anew."""
     seen: set[str] = set()
     result: list[Profile] = []
     for profile in group:

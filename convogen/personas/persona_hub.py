@@ -28,12 +28,12 @@ LICENCES = {
 class PersonaHub:
     """The groups of a source in its order: single personas, or those who talk in a data set.
 
-    `source` is what the personas' records call it, `licence` its terms where they are known, `hash`
+    `source` is what the personas' records call it, `licence` its terms if they are known, `hash`
     identifies all that is in it. Only the offsets are held in memory.
     """
 
     def __init__(
-        self, source: str, licence: str | None, groups: Iterator[list[Profile]], apart: bool
+        self, source: str, licence: str | None, groups: Iterator[list[Profile]], *, apart: bool
     ) -> None:
         """Read everything once; with `apart` each persona of a group is one of its own."""
         self.source = source
@@ -70,7 +70,7 @@ def open_hub(
 ) -> PersonaHub:
     """Read a hub: a shipped one by name, a file, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    With `apart=False` the personas of a row stay together. Raises `SourceError` where the source is
+    With `apart=False` the personas of a row stay together. Raises `SourceError` if the source is
     missing, empty, or a row of it is no persona.
     """
     place: str | Path = source
@@ -87,14 +87,14 @@ def open_hub(
             )
     match = re.match(r"hf:[^@:]+", source)
     known = licence or LICENCES.get(match[0] if match else source)
-    hub = PersonaHub(label, known, read_groups(place, label, field), apart)
+    hub = PersonaHub(label, known, read_groups(place, label, field), apart=apart)
     if not len(hub):
         raise SourceError(f"persona source {source}: there is no persona in it")
     return hub
 
 
 def shipped_hubs() -> dict[str, Path]:
-    """The hubs that come with convogen, by name."""
+    """Return the hubs that come with convogen, by name."""
     return {path.stem: path for path in sorted(shipped("personas").glob("*.jsonl"))}
 
 

@@ -30,7 +30,7 @@ class TaskFiles:
     """The files in which tasks leave rows, and the folder of their journals.
 
     A task has one row in one of `outcomes`, and at most one in each of `before`. `key` is what an
-    outcome's row calls its task; None where only its place says so.
+    outcome's row calls its task; None if only its place says so.
     """
 
     ledger: Path
@@ -63,7 +63,7 @@ class Found:
 
 
 def journal_path(folder: Path, task: int) -> Path:
-    """The file with a task's answered calls, until it is committed."""
+    """Return the file with a task's answered calls, until it is committed."""
     return folder / f"{task:08d}.jsonl"
 
 
@@ -76,14 +76,14 @@ def check_tasks(
     that there is one for each task. With `complete` no file may be missing. The calls of a run that
     was `replayed` were paid for elsewhere, and are in no ledger.
 
-    What a crash can leave is no fault: the rows of one last task, or of several where the journals
+    What a crash can leave is no fault: the rows of one last task, or of several if the journals
     that hold their answers are still there.
     """
     if strict and complete:
         for path in files.all:
             if not path.is_file():
                 raise RunFolderError(f"{path}: is missing; {REMEDY}")
-    return _Check(files, strict, replayed).run()
+    return _Check(files, strict=strict, replayed=replayed).run()
 
 
 class _Row(NamedTuple):
@@ -105,7 +105,7 @@ class _Reader:
         self.head = next(self._rows, None)
 
     def take(self, task: int) -> list[_Row]:
-        """The rows of a task, where it is the next one that the file has."""
+        """Return the rows of a task, if it is the next one that the file has."""
         taken: list[_Row] = []
         while self.head is not None and self.head.task == task:
             taken.append(self.head)
@@ -136,7 +136,7 @@ class _Reader:
                 yield _Row(task, number, end, row)
 
     def _fault(self, number: int, line: bytes, last: int) -> RunFolderError:
-        """Why a line is no row of a task that may come after the last one."""
+        """Return why a line is no row of a task that may come after the last one."""
         where = f"{self.path} line {number}"
         row = parse_row(where, line, self._key)
         task = number - 1 if self._key is None else row[self._key]
@@ -147,7 +147,7 @@ class _Reader:
 class _Check:
     """One pass over the files."""
 
-    def __init__(self, files: TaskFiles, strict: bool, replayed: bool) -> None:
+    def __init__(self, files: TaskFiles, *, strict: bool, replayed: bool) -> None:
         sizes = _sizes(files.all)
         several = (files.ledger, files.calls)
         self._files, self._strict, self._replayed = files, strict, replayed
@@ -193,7 +193,7 @@ class _Check:
         return found
 
     def _begun(self, task: int, rows: Mapping[Path, list[_Row]], fault: str | None) -> None:
-        """Take a task for one that a crash left half written; raises where no crash does that."""
+        """Take a task for one that a crash left half written; raises if no crash does that."""
         self._fault = self._fault or fault
         if task not in self._journals:
             self._lost += 1
@@ -203,7 +203,7 @@ class _Check:
         self._found.begun.append(task)
 
     def _of_task(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Why a task's rows are not those of one that is committed; None where they are."""
+        """Return why a task's rows are not those of one that is committed; None if they are."""
         outcomes = [(path, rows[path][0]) for path in self._files.outcomes if rows[path]]
         if len(outcomes) > 1:
             (first, _), (path, row) = outcomes[:2]
@@ -220,7 +220,7 @@ class _Check:
         return found
 
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
-        """Where the row with which a task counts might have been."""
+        """Return where the row with which a task counts might have been."""
         files = self._files
         places = [
             f"{path.name if at else path} line {self._readers[path].line + 1}"
@@ -231,7 +231,7 @@ class _Check:
         return f"{' or '.join(places)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """A task has as many answers as calls that were answered, whichever were of use."""
+        """Return a task has as many answers as calls that were answered, whichever were of use."""
         ledger, calls = self._files.ledger, self._files.calls
         if self._replayed:
             return None
@@ -252,7 +252,7 @@ class _Check:
         )
 
     def _journal(self, task: int, n_paid: int) -> str | None:
-        """All calls of a task's journal are in the ledger, or it may not go yet."""
+        """Return all calls of a task's journal are in the ledger, or it may not go yet."""
         path = journal_path(self._files.journals, task)
         try:
             n_calls = path.read_bytes().count(b"\n")
@@ -263,7 +263,7 @@ class _Check:
         return f"{path}: has {n_calls} calls of task {task}, of which the ledger has {n_paid}"
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """The experience that a conversation or a failure names is the task's."""
+        """Return the experience that a conversation or a failure names is the task's."""
         inner = row.value.get("conversation")
         value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
         name = value.get("experience")
@@ -284,7 +284,7 @@ class _Check:
 
 
 def _sizes(paths: list[Path]) -> dict[Path, int]:
-    """The files' sizes at one moment, though another process may be appending to them."""
+    """Return the files' sizes at one moment, though another process may be appending to them."""
 
     def now() -> dict[Path, int]:
         return {path: os.stat(path).st_size if path.exists() else 0 for path in paths}

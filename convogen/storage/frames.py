@@ -25,7 +25,7 @@ RunTable = Literal[
 ]
 
 LIST = "list"
-"""A column of lists, empty where the row has none; its dtype is object."""
+"""A column of lists, empty if the row has none; its dtype is object."""
 
 _BLOCK = 4_096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -118,7 +118,7 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """What was asked and what made it: versions, models, prompts, sources.
 
-        Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
+        Raises `RunFolderError` if it cannot be read, or a key is not what it should be.
         """
         try:
             with open_file(self.folder / "manifest.json") as file:
@@ -135,16 +135,16 @@ class Run:
     def check(self) -> Found:
         """Hold the files of rows against each other, task by task, in one pass.
 
-        Raises `RunFolderError` naming file and line where they do not agree.
+        Raises `RunFolderError` naming file and line if they do not agree.
         """
         return check_tasks(_log(self.folder).files, **_strictness(self.manifest))
 
     def experiences(self) -> Iterator[Experience]:
-        """The committed experiences in the order of the plan."""
+        """Return the committed experiences in the order of the plan."""
         return self._rows("experiences.jsonl", Experience)
 
     def experience(self, task: int) -> Experience:
-        """The committed experience of a task; raises `RunFolderError` where there is none."""
+        """Return the committed experience of a task; raises `RunFolderError` if there is none."""
         path = self.folder / "experiences.jsonl"
         row = next(rows_of_task(path, task), None)
         if row is None:
@@ -152,32 +152,33 @@ class Run:
         return _parse(path, json.dumps(row).encode(), Experience)
 
     def admitted(self) -> Iterator[Experience]:
-        """The committed experiences that entered the few-shot hub, in the order of the plan."""
+        """Return the committed experiences that entered the few-shot hub, in the order of the
+        plan."""
         return (experience for experience in self.experiences() if experience.admitted)
 
     def conversations(self) -> Iterator[Conversation]:
-        """The committed conversations in the order of the plan."""
+        """Return the committed conversations in the order of the plan."""
         return self._rows("conversations.jsonl", Conversation)
 
     def failures(self) -> Iterator[Failure]:
-        """The tasks that gave no conversation, in the order of the plan."""
+        """Return the tasks that gave no conversation, in the order of the plan."""
         return self._rows("failures.jsonl", Failure)
 
     def rejected(self) -> Iterator[Rejected]:
-        """The finished conversations that a gate rejected, in the order of the plan."""
+        """Return the finished conversations that a gate rejected, in the order of the plan."""
         return self._rows("rejected.jsonl", Rejected)
 
     def judges(self) -> list[str]:
-        """Who has scored the run, by name; scores that were moved aside do not count."""
+        """Return who has scored the run, by name; scores that were moved aside do not count."""
         scores = self.folder / "scores"
         names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
         names |= {path.name for path in scores.glob("*/")}
         return sorted(name for name in names if "." not in name)  # a dot: moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
-        """A judge's scores, by conversation and aspect; none where it has not judged yet.
+        """Yield a judge's scores, by conversation and aspect; none if it has not judged yet.
 
-        Raises `RunFolderError` where one is not of this run's conversations, in their order, one
+        Raises `RunFolderError` if one is not of this run's conversations, in their order, one
         is there twice or of another judge than the others, or the files of the judge do not agree.
         """
         path = self.folder / "scores" / f"{judge}.jsonl"
@@ -207,13 +208,13 @@ class Run:
             yield score
 
     def _ids(self) -> Iterator[str]:
-        """The ids of the committed conversations, without reading what is in them."""
+        """Return the ids of the committed conversations, without reading what is in them."""
         return (row["id"] for row in _json_rows(self.folder / "conversations.jsonl", "id"))
 
     def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
         """One row a call: committed ones, then those of tasks under way; then the judges'.
 
-        Where a judge is named, only its rows.
+        If a judge is named, only its rows.
         """
         for name in [None, *self.judges()] if judge is None else [judge]:
             yield from self._ledger(name)
@@ -234,11 +235,11 @@ class Run:
                 yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
-        """The answered calls of a committed task in the order they were made: `task`, `key`,
-        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` where there
-        are any.
+        """Return the answered calls of a committed task in the order they were made: `task`, `key`,
+        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` if there are
+        any.
 
-        Raises `RunFolderError` where they cannot be read.
+        Raises `RunFolderError` if they cannot be read.
         """
         path = self.folder / "calls.jsonl"
         rows = list(rows_of_task(path, task))
@@ -247,7 +248,7 @@ class Run:
         return rows
 
     def conversation(self, name: str) -> Conversation:
-        """The conversation with an id; raises `SourceError` where there is none."""
+        """Return the conversation with an id; raises `SourceError` if there is none."""
         for conversation in self.conversations():
             if conversation.id == name:
                 return conversation
@@ -293,7 +294,7 @@ class Run:
         return run_frame(table, wanted, self._written(table), self.folder)
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
-        """The rows of the file that a table is made of, as they are written."""
+        """Yield the rows of the file that a table is made of, as they are written."""
         if table == "ledger":
             for judge in (None, *self.judges()):
                 for row in self._ledger(judge):
@@ -342,7 +343,8 @@ def load_run(folder: str | Path) -> Run:
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run; raises `RunFolderError` where it cannot be read or is of no run."""
+    """Return the manifest of a run; raises `RunFolderError` if it cannot be read or is of no
+    run."""
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
         raise RunFolderError(f"{folder}: no run here: its manifest.json is of something else")
@@ -372,7 +374,7 @@ class RunStore(Run):
 
         `experiment` is the text of experiment.yaml. Where there is another one already, `same` says
         whether it reads as the same experiment; what somebody wrote is left as it is. Raises
-        `RunFolderError` where the folder holds another experiment or something that is no run, is
+        `RunFolderError` if the folder holds another experiment or something that is no run, is
         in use, or cannot be written.
         """
         claim(folder, kept=("experiment.yaml",))
@@ -400,7 +402,7 @@ class RunStore(Run):
         return self.n_conversations + self.n_failures + self.n_rejected
 
     def journal(self, task: int) -> Journal:
-        """The answered calls of a task."""
+        """Return the answered calls of a task."""
         return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
@@ -413,7 +415,7 @@ class RunStore(Run):
     def commit(self, task: int, outcome: Outcome, journal: Journal) -> None:
         """Append a task's rows; besides its experience it has one, the one that counts.
 
-        Raises `RunFolderError` where the disk is full or the folder was made read-only.
+        Raises `RunFolderError` if the disk is full or the folder was made read-only.
         """
         assert task == self.committed, "tasks are committed in the order of the plan"
         name, row = outcome.row
@@ -448,9 +450,9 @@ def _examine(
     manifest: Mapping[str, Any],
     same: Callable[[Path], bool] | None,
 ) -> tuple[dict[str, Any] | None, bool]:
-    """The manifest in a folder, and whether its experiment.yaml is ours to write.
+    """Return the manifest in a folder, and whether its experiment.yaml is ours to write.
 
-    Raises `RunFolderError` where the folder holds another experiment; nothing is touched.
+    Raises `RunFolderError` if the folder holds another experiment; nothing is touched.
     """
     found = None
     if (folder / "manifest.json").exists():
@@ -474,7 +476,7 @@ def _examine(
 def _foreign(
     folder: Path, found: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
 ) -> str:
-    """How the experiment that a folder holds differs from the one to run."""
+    """Return how the experiment that a folder holds differs from the one to run."""
     there, here = _data_format(found), _data_format(manifest)
     if there != here and there is not None:
         return (
@@ -494,7 +496,7 @@ def _log(folder: Path) -> TaskLog:
 
 
 def _strictness(manifest: Mapping[str, Any]) -> dict[str, bool]:
-    """How a run's files are to be checked, by what wrote them."""
+    """Return how a run's files are to be checked, by what wrote them."""
     strict = (_data_format(manifest) or 0) >= CHECKED_FROM
     return {"strict": strict, "replayed": manifest.get("replay_of") is not None}
 
@@ -533,7 +535,7 @@ def _data_format(manifest: Mapping[str, Any]) -> int | None:
 
 
 def differences(found: Any, new: Mapping[str, Any]) -> str:
-    """Which keys of two experiments differ, in words."""
+    """Return which keys of two experiments differ, in words."""
     old = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in sorted(keys)]

@@ -63,8 +63,8 @@ class ScoreStore:
     def open(cls, run: Path, judge: str, manifest: Mapping[str, Any]) -> ScoreStore:
         """Open or begin a judge's scores; `manifest` has at least `fingerprint` and `judged_by`.
 
-        Raises `RunFolderError` where there are scores of another judge, or another process is
-        writing to them.
+        Raises `RunFolderError` if there are scores of another judge, or another process is writing
+        to them.
         """
         _admit(run / "scores" / f"{judge}.jsonl", manifest)
         store = cls(run, judge)
@@ -77,11 +77,11 @@ class ScoreStore:
         return store
 
     def journal(self, task: int) -> Journal:
-        """The answered calls of a score."""
+        """Return the answered calls of a score."""
         return self._log.journal(task)
 
     def commit(self, task: int, score: Score, journal: Journal) -> None:
-        """Append a score; raises `RunFolderError` where the disk refuses."""
+        """Append a score; raises `RunFolderError` if the disk refuses."""
         assert task == self.committed, "scores are committed in the order of the plan"
         self._log.commit(task, journal, [(self.path, score.to_line())])
         self.committed += 1
@@ -101,7 +101,7 @@ class ScoreStore:
 
 
 def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The manifest that is there; raises where another judge, or nobody known, has begun."""
+    """Return the manifest that is there; raises if another judge, or nobody known, has begun."""
     found = scores_manifest(scores)
     if found is None:
         if scores.exists() and scores.stat().st_size:
@@ -118,9 +118,9 @@ def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
-    """What judged a file of scores; None where nothing says so.
+    """Return what judged a file of scores; None if nothing says so.
 
-    Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
+    Raises `RunFolderError` if it cannot be read, or a key is not what it should be.
     """
     path = scores.with_suffix("") / "manifest.json"
     if not path.exists():
@@ -144,7 +144,7 @@ def scores_manifest(scores: Path) -> dict[str, Any] | None:
 def move_scores_aside(run: Path, judge: str) -> None:
     """Rename a judge's scores and what is beside them to names with the time in them.
 
-    Raises `RunFolderError` where nothing says that they are a judge's.
+    Raises `RunFolderError` if nothing says that they are a judge's.
     """
     path = run / "scores" / f"{judge}.jsonl"
     if scores_manifest(path) is None:
@@ -155,7 +155,7 @@ def move_scores_aside(run: Path, judge: str) -> None:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Which entries of two judges' descriptions differ, in words."""
+    """Return which entries of two judges' descriptions differ, in words."""
     there: dict[str, Any] = old.get("judged_by", {})
     here: dict[str, Any] = new["judged_by"]
     keys = sorted(key for key in {**there, **here} if there.get(key) != here.get(key))

@@ -33,7 +33,7 @@ class TaskLog:
 
     In `folder` are the ledger, the calls and the journals. `before` are other files whose rows
     (each with its `task`) are appended before the one row, in one of `rows`, with which a task
-    counts as committed; `key` is what that row calls its task, None where only its place says so.
+    counts as committed; `key` is what that row calls its task, None if only its place says so.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class TaskLog:
         self._synced_at = time.monotonic()
 
     def journal(self, task: int) -> Journal:
-        """The answered calls of a task."""
+        """Return the answered calls of a task."""
         return Journal(journal_path(self.files.journals, task))
 
     def commit(self, task: int, journal: Journal, rows: Sequence[tuple[Path, bytes]]) -> None:
         """Append a task's rows; the last of them is the one that counts.
 
-        Raises `RunFolderError` where the disk is full or the folder was made read-only.
+        Raises `RunFolderError` if the disk is full or the folder was made read-only.
         """
         files = self.files
         for path, own in ((files.ledger, journal.calls()), (files.calls, journal.answers())):
@@ -97,7 +97,7 @@ class TaskLog:
     ) -> Found:
         """Hold the files against each other, and take back a task that a crash left half written.
 
-        Raises `RunFolderError`, everything left as it is, where no crash leaves them so; the
+        Raises `RunFolderError`, everything left as it is, if no crash leaves them so; the
         arguments are those of `check_tasks`.
         """
         found = check_tasks(self.files, strict=strict, complete=complete, replayed=replayed)
@@ -130,7 +130,7 @@ class TaskLog:
 
 
 def _tail(path: Path, start: int) -> Iterator[dict[str, Any]]:
-    """The whole rows of a file from an offset on, which ends a task."""
+    """Yield the whole rows of a file from an offset on, which ends a task."""
     with open_file(path) as file:
         file.seek(start)
         for line in file:
@@ -140,12 +140,12 @@ def _tail(path: Path, start: int) -> Iterator[dict[str, Any]]:
 
 
 def journals(folder: Path) -> list[Path]:
-    """The journals in a folder, in the order of their tasks."""
+    """Return the journals in a folder, in the order of their tasks."""
     return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdecimal())
 
 
 def lock(folder: Path) -> Any:
-    """Hold a folder for this process; raises `RunFolderError` where another one holds it.
+    """Hold a folder for this process; raises `RunFolderError` if another one holds it.
 
     To be called for folders of ours only: it leaves a file in them.
     """
@@ -168,7 +168,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
     What a start leaves that was killed before it wrote the manifest counts for nothing: a lock, a
     file that was to replace another, folders and rows that are empty. `kept` names files that
-    stay. Raises `RunFolderError` where the folder holds anything else, or cannot be made.
+    stay. Raises `RunFolderError` if the folder holds anything else, or cannot be made.
     """
     try:
         if folder.is_dir() and not (folder / "manifest.json").exists():
@@ -179,7 +179,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` where a folder that is to hold several of ours holds others alone."""
+    """Raise `RunFolderError` if a folder that is to hold several of ours holds others alone."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -201,7 +201,7 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
 
 
 def _left_behind(path: Path) -> bool:
-    """Whether a path has a name of ours, and nothing in it."""
+    """Return whether a path has a name of ours, and nothing in it."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":

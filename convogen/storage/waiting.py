@@ -89,9 +89,9 @@ def drop(folder: Path, committed: int) -> set[int]:
 
 
 def waiting(folder: Path) -> Iterator[Outcome]:
-    """What the tasks came to that are not committed yet, in the order of the plan.
+    """Yield what the tasks came to that are not committed yet, in the order of the plan.
 
-    Raises `RunFolderError` where a file is damaged.
+    Raises `RunFolderError` if a file is damaged.
     """
     for path in _kept(folder, _committed(folder), None):
         try:
@@ -120,7 +120,7 @@ def _path(folder: Path, task: int) -> Path:
 
 
 def _kept(folder: Path, first: int, end: int | None) -> list[Path]:
-    """The files of tasks from `first` on, and before `end`."""
+    """Return the files of tasks from `first` on, and before `end`."""
     found = [path for path in (folder / "journal").glob("*.done") if path.stem.isdecimal()]
     return sorted(
         path for path in found if first <= int(path.stem) and (end is None or int(path.stem) < end)

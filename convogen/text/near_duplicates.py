@@ -25,7 +25,8 @@ _BLOCK = 2_048
 
 
 def sorted_words(text: str) -> str:
-    """A text's words in one order, whatever their case, punctuation and order in the text."""
+    """Return a text's words in one order, whatever their case, punctuation and order in the
+    text."""
     return " ".join(sorted(re.findall(r"\w+", text.casefold())))
 
 

@@ -81,7 +81,8 @@ def is_blank_loop(text: str) -> bool:
 
 
 def _end(text: str, begin: int) -> int | None:
-    """The index after the brace that closes the one at `begin`; braces in texts count for nothing.
+    """Return the index after the brace that closes the one at `begin`; braces in texts count for
+    nothing.
 
     None if it is not closed.
     """

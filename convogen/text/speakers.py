@@ -40,7 +40,7 @@ CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
 
 
 def one_line(name: str) -> str:
-    """A name on one line, as it stands in a prompt: control characters are a space."""
+    """Return a name on one line, as it stands in a prompt: control characters are a space."""
     return CONTROL.sub(" ", name).strip() if CONTROL.search(name) else name
 
 

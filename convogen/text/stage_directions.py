@@ -119,7 +119,7 @@ def _is_direction(
 
 
 def _joined(pieces: list[str]) -> str:
-    """Join what is left, with a space where words would run together."""
+    """Join what is left, with a space if words would run together."""
     text = pieces[0]
     for piece in pieces[1:]:
         if (dash := _DASHES.match(piece)) is not None and text.endswith(dash[1]):

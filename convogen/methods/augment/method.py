@@ -87,7 +87,7 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def sources(self) -> dict[str, str]:
-        """The dialogues drawn from, hashed by content, with their name and licence."""
+        """Return the dialogues drawn from, hashed by content, with their name and licence."""
         data = self.data
         columns = ", ".join(f"{kind}: {key}" for kind, key in data.columns.items())
         return {

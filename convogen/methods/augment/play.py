@@ -81,7 +81,7 @@ class AugmentPlay(Play):
         return outcome
 
     def _plan(self, task: Task) -> _Plan:
-        """The balanced label goes round with the task's number, all else is drawn."""
+        """Return the balanced label goes round with the task's number, all else is drawn."""
         data, balance = self._data, self._method.balance
         rng = Random(task.seed)
         pool = list(range(len(data.dialogues)))
@@ -115,7 +115,7 @@ class AugmentPlay(Play):
         return Outcome(experience, conversation.model_copy(update=update))
 
     def _shots(self, plan: _Plan, rng: Random) -> list[int]:
-        """Dialogues to show: with the planned label where there are such."""
+        """Dialogues to show: with the planned label if there are such."""
         kind = next(iter(plan.labels), None)
         likely = self._data.members(kind, plan.labels[kind]) if kind else ()
         return self._data.examples(rng, self._method.shots, likely, plan.base)
@@ -141,7 +141,7 @@ class AugmentPlay(Play):
         return experience.model_copy(update=update)
 
     def _cast(self, n: int, rng: Random) -> list[Profile]:
-        """People for a task; with a first name alone where the source has such names."""
+        """People for a task; with a first name alone if the source has such names."""
         people = [
             self._people[at][0] for at in rng.sample(range(len(self._people)), len(self._people))
         ]
@@ -216,7 +216,8 @@ class AugmentPlay(Play):
         return labelled
 
     async def _chosen(self, task: Task, plan: _Plan, kind: Kind, text: str, rng: Random) -> Label:
-        """The topic or intent that the labeller finds; a fault where the planned one must be it."""
+        """Return the topic or intent that the labeller finds; a fault if the planned one must be
+        it."""
         planned = plan.labels[kind]
         options = shuffled(planned, list(self._data.texts[kind]), OPTIONS, rng)
         label = await self._labeller.choose(task.session, text, kind, planned, options)
@@ -244,12 +245,12 @@ class AugmentPlay(Play):
         raise ModelFault("label_disagrees", message, text)
 
     def _summed_up(self, at: int) -> tuple[str, str]:
-        """A dialogue of the source and its summary."""
+        """Return a dialogue of the source and its summary."""
         return script(self._data.dialogues[at]), self._data.labels("summary", at)[0]
 
 
 def _excerpt(text: str, chars: int) -> str:
-    """The first lines of a script, of `chars` characters at most."""
+    """Return the first lines of a script, of `chars` characters at most."""
     if len(text) <= chars:
         return text
     return text[:chars].rpartition("\n")[0] or text[:chars]

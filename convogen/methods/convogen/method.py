@@ -179,7 +179,7 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts but the one for the other kind of personas."""
+        """Return the prompts but the one for the other kind of personas."""
         unused = "encounter" if self.personas == "generated" else "experience"
         return {step: p for step, p in super().prompts(chosen).items() if step != unused}
 
@@ -219,7 +219,7 @@ class ConvoGen(Method):
 
     @cached_property
     def hub(self) -> PersonaHub | None:
-        """The source of personas, read once; None where they are generated."""
+        """The source of personas, read once; None if they are generated."""
         if self.personas == "generated":
             return None
         source = self.persona_source or "everyday"
@@ -228,7 +228,7 @@ class ConvoGen(Method):
 
     @cached_property
     def shapes(self) -> Shapes | None:
-        """The shapes of the corpus to match, read once; None where none is matched."""
+        """The shapes of the corpus to match, read once; None if none is matched."""
         if self.match is None:
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match))
@@ -237,7 +237,7 @@ class ConvoGen(Method):
         return shapes
 
     def casting(self, seed: int) -> Casting | None:
-        """Who takes part in each task; None where that is invented."""
+        """Return who takes part in each task; None if that is invented."""
         if self.hub is None:
             return None
         if self.personas == "reused":

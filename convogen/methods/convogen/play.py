@@ -82,7 +82,7 @@ class ConvoGenPlay(Play):
             return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
-        """The shape the task's conversation is to have; None where nothing is matched."""
+        """Return the shape the task's conversation is to have; None if nothing is matched."""
         shapes = self._method.shapes
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 

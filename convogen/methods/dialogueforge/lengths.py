@@ -1,7 +1,7 @@
 """How long a simulated person's turns are to be: as long as real turns of other seeds.
 
 A dialogue takes the lengths of one other dialogue in their order, so that what belongs together
-(long openings and short replies) stays together; where that one ends, another is drawn.
+(long openings and short replies) stays together; if that one ends, another is drawn.
 """
 
 from __future__ import annotations

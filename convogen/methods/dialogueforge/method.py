@@ -102,7 +102,8 @@ class DialogueForge(Method):
         return [f"seeds of {self.data.name}: {self.data.about}"]
 
     def sources(self) -> dict[str, str]:
-        """The cleaned seeds, hashed by content, with their name, terms and what was dropped."""
+        """Return the cleaned seeds, hashed by content, with their name, terms and what was
+        dropped."""
         return {
             "seeds": self.data.hash,
             "seeds_name": self.data.name,
@@ -125,7 +126,7 @@ class DialogueForge(Method):
         return found
 
     def sampling(self, role: str) -> Sampling:
-        """A role's sampling; with `match_lengths` the inquirer's room is each turn's own."""
+        """Return a role's sampling; with `match_lengths` the inquirer's room is each turn's own."""
         settings = self.roles[role]
         if role != "inquirer" or not self.match_lengths:
             return settings

@@ -31,7 +31,7 @@ __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 OF_LENGTH = ("too_long", "too_short")
 
 TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
-"""Faults with which an utterance is taken where no better one comes; others end the dialogue."""
+"""Faults with which an utterance is taken if no better one comes; others end the dialogue."""
 
 LONG_ANSWER_WORDS = 120
 """Words of the chatbot from which the person is reminded of how it types."""
@@ -103,7 +103,7 @@ def inquirer_chat(
     complaint: str | None = None,
     target_words: int | None = None,
 ) -> list[Message]:
-    """What the inquirer is asked with, and is to be trained on.
+    """Return what the inquirer is asked with, and is to be trained on.
 
     It is the assistant of a chat whose user tells it what the responder answered, and after a long
     answer how it typed at first.
@@ -127,7 +127,7 @@ def inquirer_chat(
 def responder_chat(
     prompts: Mapping[str, Prompt], turns: Sequence[Turn], complaint: str | None = None
 ) -> list[Message]:
-    """What the responder is asked with: a chat, the inquirer its user."""
+    """Return what the responder is asked with: a chat, the inquirer its user."""
     messages = prompts["responder"].render()
     for at, turn in enumerate(turns, 1):
         note = f"\n\n({complaint})" if complaint and at == len(turns) else ""
@@ -177,7 +177,7 @@ class _Dialogue:
     async def play(self) -> str:
         """Play to the end and return why it ended.
 
-        Raises `ModelFault` where a model gives no answer before an exchange stands, or the inquirer
+        Raises `ModelFault` if a model gives no answer before an exchange stands, or the inquirer
         said nothing of its own.
         """
         try:
@@ -193,7 +193,7 @@ class _Dialogue:
         return self._ended or "max_turns"
 
     async def _next(self, speaker: str) -> None:
-        """Ask for the next utterance until one can be taken; end the dialogue where none can."""
+        """Ask for the next utterance until one can be taken; end the dialogue if none can."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
         tried: list[_Tried] = []
@@ -225,7 +225,7 @@ class _Dialogue:
     def _messages(
         self, role: str, complaint: str | None, target: int | None, left_out: int = 0
     ) -> list[Message]:
-        """What a role is asked with, without so many of the oldest exchanges."""
+        """Return what a role is asked with, without so many of the oldest exchanges."""
         turns = self.turns[2 * left_out :]
         if role == "responder":
             return responder_chat(self._prompts, turns, complaint)

@@ -59,6 +59,6 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
 
 
 def _uncut(answer: SessionReply) -> str:
-    """A reply, one that was cut off in whole sentences."""
+    """Return a reply, one that was cut off in whole sentences."""
     text = answer.text.strip()
     return whole_sentences(text) if answer.cut_off else text

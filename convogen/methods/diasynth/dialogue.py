@@ -47,9 +47,9 @@ class Asked:
 class Written:
     """A dialogue, or how it begins, and what was settled before it.
 
-    `ended` is `complete`, or `repetition` where it was cut before something that is said again.
+    `ended` is `complete`, or `repetition` if it was cut before something that is said again.
     `reasks` lists the faults of the replies before. `n_turns` is how many turns a dialogue that
-    only begins here should have; None where that was not asked.
+    only begins here should have; None if that was not asked.
     """
 
     settled: Settled
@@ -70,20 +70,20 @@ class Written:
 class Writer:
     """Asks for dialogues. With `reasoning` what is settled comes first."""
 
-    def __init__(self, prompt: Prompt, reasoning: bool, reasks: int) -> None:
+    def __init__(self, prompt: Prompt, *, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt
         self._reasoning = reasoning
         self._reasks = reasks
 
     async def write(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """The whole dialogue.
+        """Return the whole dialogue.
 
-        Raises `ModelFault` of kind `dialogue_invalid` where no reply could be used.
+        Raises `ModelFault` of kind `dialogue_invalid` if no reply could be used.
         """
         return await self._ask(session, asked, examples, opening=False)
 
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """What is settled, and its first turn alone. Raises as `write`."""
+        """Return what is settled, and its first turn alone. Raises as `write`."""
         return await self._ask(session, asked, examples, opening=True)
 
     async def _ask(
@@ -96,7 +96,9 @@ class Writer:
             subtopic=asked.subtopic,
             people=[_line(person) for person in asked.people],
             characteristics=list(told.items()),
-            examples=[shown(example, self._reasoning, opening) for example in examples],
+            examples=[
+                shown(example, reasoning=self._reasoning, opening=opening) for example in examples
+            ],
             low=asked.low,
             high=asked.high,
             opening=opening,
@@ -132,7 +134,8 @@ class _Line(StructuredReply):
 def _draft_model(
     names: Sequence[str], asked: Asked, reasoning: bool, opening: bool
 ) -> type[StructuredReply]:
-    """What is asked for: what is settled, then the turns or how many there are, and the first."""
+    """Return what is asked for: what is settled, then the turns or how many there are, and the
+    first."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
     fields = settled_fields(names) if reasoning else {}
@@ -155,7 +158,7 @@ def _written(
     asked: Asked,
     shown: Sequence[str],
 ) -> Written:
-    """The dialogue of a draft; raises `UnusableReply` where it is none."""
+    """Return the dialogue of a draft; raises `UnusableReply` if it is none."""
     data = draft.model_dump(by_alias=True)
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
@@ -212,7 +215,7 @@ def _turn(
 
 
 def _until_repetition(turns: list[Turn]) -> list[Turn]:
-    """The turns before the first that says again, at some length, what was said."""
+    """Return the turns before the first that says again, at some length, what was said."""
     said: list[str] = []
     for nth, turn in enumerate(turns):
         if len(turn.text.split()) > 2 and repeats(turn.text, said):
@@ -222,7 +225,7 @@ def _until_repetition(turns: list[Turn]) -> list[Turn]:
 
 
 def _objection(turns: Sequence[Turn], names: Sequence[str], least: int) -> str | None:
-    """What is wrong with the turns, in words; None where nothing is."""
+    """Return what is wrong with the turns, in words; None if nothing is."""
     if len(turns) < least:
         return f"turns: {len(turns)} before one is empty or said again, {least} at least are needed"
     silent = [name for name in names if all(turn.speaker != name for turn in turns)]

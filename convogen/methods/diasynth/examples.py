@@ -81,14 +81,14 @@ class Examples:
 
 
 def shipped_examples() -> dict[str, Path]:
-    """The example files that come with convogen, by name."""
+    """Return the example files that come with convogen, by name."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 
 def open_examples(source: str) -> Examples:
     """Read a shipped file by its name, or one's own.
 
-    Raises `SourceError` where it is missing, malformed, or holds no example.
+    Raises `SourceError` if it is missing, malformed, or holds no example.
     """
     path = shipped_examples().get(source, Path(source))
     if not path.is_file():
@@ -141,7 +141,8 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
 
 
 def in_roles(example: Example) -> Example:
-    """An example whose people speak under the roles of DialogSum; what is said stays as it is."""
+    """Return an example whose people speak under the roles of DialogSum; what is said stays as it
+    is."""
     roles = {name: ROLE.format(number) for number, name in enumerate(example.people, 1)}
     people: dict[str, str | None] = {}
     for name, role in roles.items():
@@ -156,8 +157,9 @@ def in_roles(example: Example) -> Example:
     return example.model_copy(update={"people": people, "characteristics": told, "turns": turns})
 
 
-def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
-    """An example as the prompt shows it: its people, its topic, the object that is asked for.
+def shown(example: Example, *, reasoning: bool, opening: bool) -> dict[str, Any]:
+    """Return an example as the prompt shows it: its people, its topic, the object that is asked
+    for.
 
     With `reasoning` its `answer` has what was settled, as far as the example says it; `whole` tells
     whether it says all.
@@ -199,7 +201,8 @@ def _from_corpus(path: Path) -> list[Example]:
 
 
 def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
-    """What was settled for a conversation, where its columns are those of a run of this method."""
+    """Return what was settled for a conversation, if its columns are those of a run of this
+    method."""
     found: dict[str, Any] = {}
     if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
         found["reasoning"] = reasoning

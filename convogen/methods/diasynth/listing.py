@@ -98,7 +98,7 @@ class Lister:
     async def subtopics(
         self, session: Session, topic: str, known: Sequence[str], n: int
     ) -> PlanStep:
-        """Up to `n` more subtopics of a topic. Raises `ModelFault` where there is none."""
+        """Up to `n` more subtopics of a topic. Raises `ModelFault` if there is none."""
         prompt = self._subtopics.partial(topic=topic)
         found, step = await self._fill(
             session,
@@ -227,7 +227,7 @@ class _Person(StructuredReply):
 
 @lru_cache(maxsize=64)
 def _list_model(step: str, n: int) -> type[StructuredReply]:
-    """The object asked for: `n` subtopics or personas; longer and shorter lists are read."""
+    """Return the object asked for: `n` subtopics or personas; longer and shorter lists are read."""
     wanted: Any = {"minItems": n, "maxItems": n}
     entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))

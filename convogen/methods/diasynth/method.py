@@ -149,7 +149,7 @@ class DiaSynth(Method):
 
     @cached_property
     def topic_list(self) -> list[str]:
-        """The topics, read once; raises `SourceError` where there is none or one is there twice."""
+        """The topics, read once; raises `SourceError` if there is none or one is there twice."""
         path = Path(self.topics) if self.topics else TOPICS
         lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]
@@ -195,7 +195,7 @@ class DiaSynth(Method):
         return len(self.dialogues)
 
     def notices(self) -> list[str]:
-        """The plan, before the first call."""
+        """Return the plan, before the first call."""
         return [f"plan: {self.plan()}"]
 
     def plan(self) -> str:

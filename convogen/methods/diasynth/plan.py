@@ -52,13 +52,13 @@ class DialoguePlan:
         return self.n_topics * self.n_subtopics * self.n_groups
 
     def place(self, task: int) -> TaskPosition:
-        """Where a task stands in the plan."""
+        """Return where a task stands in the plan."""
         topic_turn, topic = divmod(task, self.n_topics)
         nth, subtopic = divmod(topic_turn, self.n_subtopics)
         return TaskPosition(topic, subtopic, self._group(nth), topic_turn, nth)
 
     def _group(self, nth: int) -> tuple[int, ...]:
-        """The nth group in lexicographic order."""
+        """Return the nth group in lexicographic order."""
         group: list[int] = []
         for person in range(self.n_personas):
             missing = self.group_size - len(group)
@@ -85,7 +85,7 @@ class SharedList(Generic[T]):
         self._changed = asyncio.Event()
 
     async def has(self, n: int, turn: int) -> bool:
-        """True once it holds `n` items; False where it does not and this turn has come."""
+        """True once it holds `n` items; False if it does not and this turn has come."""
         while len(self.items) < n and self._turn < turn:
             await self._changed.wait()
         return len(self.items) >= n

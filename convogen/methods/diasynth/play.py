@@ -2,7 +2,7 @@
 
 The first task of a topic asks for its subtopics, the first of a subtopic for its personas, each
 among its own calls. What it found is in the record of its experience; a run that goes on reads it
-there. Where it fails, the next task of the topic or subtopic asks in its place.
+there. If it fails, the next task of the topic or subtopic asks in its place.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class DiaSynthPlay(Play):
             method.near_copy,
             method.tries,
         )
-        self._writer = Writer(inputs.prompts["dialogue"], method.reasoning, method.reasks)
+        self._writer = Writer(
+            inputs.prompts["dialogue"], reasoning=method.reasoning, reasks=method.reasks
+        )
         self._subtopics: dict[int, SharedList[str]] = {}
         self._personas: dict[tuple[int, int], SharedList[Persona]] = {}
 
@@ -111,7 +113,7 @@ class DiaSynthPlay(Play):
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
     async def _find(self, task: Task, place: TaskPosition) -> _Found:
-        """The subtopic and the people of a task; raises `ModelFault` where they are missing."""
+        """Return the subtopic and the people of a task; raises `ModelFault` if they are missing."""
         method, topic = self._method, self._topics[place.topic]
         subtopics, personas = self._lists(place)
         found = _Found()
@@ -141,7 +143,8 @@ class DiaSynthPlay(Play):
     async def _talk(
         self, task: Task, place: TaskPosition, found: _Found, experience: Experience
     ) -> Outcome:
-        """The dialogue, written or played, and the experience with what was settled for it."""
+        """Return the dialogue, written or played, and the experience with what was settled for
+        it."""
         method, before = self._method, task.session.usage
         rng = random.Random(task.seed)
         low, high = method.turns
@@ -188,7 +191,7 @@ class DiaSynthPlay(Play):
     async def _chat(
         self, task: Task, experience: Experience, written: Written, n_turns: int
     ) -> Played:
-        """The dialogue played turn by turn, each person by an agent of its own."""
+        """Return the dialogue played turn by turn, each person by an agent of its own."""
         from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 
         rules = ChatRules(
@@ -225,13 +228,13 @@ def _entry(items: Sequence[T], at: int, step: str) -> T:
 
 
 def _as_role(person: Persona, number: int) -> Persona:
-    """A person who speaks under a role; the name goes into what is said of them."""
+    """Return a person who speaks under a role; the name goes into what is said of them."""
     text = f"{person.name}. {person.text}" if person.text else person.name
     return person.model_copy(update={"name": ROLE.format(number), "text": text})
 
 
 def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
-    """A chat that was held under names, as one of people who speak under roles."""
+    """Return a chat that was held under names, as one of people who speak under roles."""
     people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
     names = (one.name for one in experience.personas)
     roles = dict(zip(names, (one.name for one in people), strict=True))
@@ -244,7 +247,7 @@ def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience,
 
 
 def _settled(experience: Experience, written: Written) -> Experience:
-    """The experience with what was settled for its dialogue, and how that begins."""
+    """Return the experience with what was settled for its dialogue, and how that begins."""
     told = written.settled.characteristics
     where = [told[key] for key in ("location", "medium") if key in told]
     return experience.model_copy(

@@ -48,7 +48,7 @@ LEAST_REASONING = 200
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was settled; empty where nothing was asked for.
+    """What was settled; empty if nothing was asked for.
 
     `characteristics` are texts by name, of the feelings everybody's; `feelings` have each person's.
     """
@@ -69,7 +69,7 @@ class Settled:
 
 
 def settled_fields(names: Sequence[str]) -> dict[str, Any]:
-    """The fields of the object that is asked for, by name, for people of these names."""
+    """Return the fields of the object that is asked for, by name, for people of these names."""
     text = WORDS["characteristic"]
     each: dict[str, Any] = {
         f"person_{nth}": (str, _feeling(name)) for nth, name in enumerate(names)
@@ -87,7 +87,8 @@ def settled_fields(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _feeling(name: str) -> Any:
-    """A field under a person's name, which may be any text; empty where a reply leaves it out."""
+    """Return a field under a person's name, which may be any text; empty if a reply leaves it
+    out."""
     text = WORDS["characteristic"]
     return Field(
         default="",
@@ -99,7 +100,7 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    """A reply's feelings under the people's full names, whatever it calls them."""
+    """Return a reply's feelings under the people's full names, whatever it calls them."""
     if isinstance(value, str):
         return feelings_of(value, names)
     if isinstance(value, dict):
@@ -112,7 +113,7 @@ def feelings_of(told: str | Mapping[str, str], names: Sequence[str]) -> dict[str
     """Return what is said of each one's feelings, by name.
 
     Of one text these are the parts that name the person, or as many parts as there are people in
-    their order; empty where neither is so.
+    their order; empty if neither is so.
     """
     if not isinstance(told, str):
         return {name: told.get(name, "") for name in names}
@@ -129,7 +130,7 @@ def feelings_of(told: str | Mapping[str, str], names: Sequence[str]) -> dict[str
 
 
 def _parts(told: str) -> list[str]:
-    """A text divided at its semicolons and lines; without any, into sentences."""
+    """Return a text divided at its semicolons and lines; without any, into sentences."""
     parts = re.split(r"[;\n]", told)
     if len(parts) > 1:
         return parts
@@ -138,6 +139,6 @@ def _parts(told: str) -> list[str]:
 
 
 def _names(part: str, name: str) -> bool:
-    """Whether a text has a word of a name in it that is no title."""
+    """Return whether a text has a word of a name in it that is no title."""
     words = "|".join(re.escape(word) for word in without_titles(name)[1])
     return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

@@ -157,7 +157,7 @@ def thanks_without_end(utterances: Sequence[str]) -> bool:
 
 
 def faults_of_prompt(output: str, token: str, asks: Family, answers: Family) -> list[str]:
-    """The names of all failures in an inquirer's output, in the order of `FAILURES`.
+    """Return the names of all failures in an inquirer's output, in the order of `FAILURES`.
 
     `asks` is the inquirer's family, `answers` the responder's. An output that stops the dialogue
     needs no prompt.

@@ -187,7 +187,7 @@ class Roleplay(Method):
         return field != "persona_source" or not is_named(value)
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts of the inquirer's family."""
+        """Return the prompts of the inquirer's family."""
         few_shot = families()[self.inquirer_family].few_shot
         variant = {"opening": "opening-small", "forward": "forward-small"} if few_shot else {}
         return {

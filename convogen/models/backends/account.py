@@ -115,7 +115,7 @@ def place_of(spec: ModelSpec) -> str | None:
 
 
 def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
-    """The headers of one's own, filled in, and the secrets in them."""
+    """Return the headers of one's own, filled in, and the secrets in them."""
     try:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:
@@ -146,7 +146,8 @@ def _api_version(spec: ModelSpec) -> str | None:
 
 
 def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
-    """The key and the variable it is in; `NO_KEY` if one's own endpoint is called without."""
+    """Return the key and the variable it is in; `NO_KEY` if one's own endpoint is called
+    without."""
     names = AZURE_KEYS if spec.azure or is_azure(url) else KEYS
     if spec.api_key_env:
         names = (spec.api_key_env,)
@@ -175,7 +176,7 @@ def _deployment(spec: ModelSpec) -> str | None:
 
 
 def _custom_secrets() -> list[str]:
-    """What is secret in OPENAI_CUSTOM_HEADERS: a header a line, each a name and a value."""
+    """Return what is secret in OPENAI_CUSTOM_HEADERS: a header a line, each a name and a value."""
     secrets: list[str] = []
     for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
         name, _, value = line.partition(":")

@@ -65,7 +65,8 @@ class Dialect:
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """What of a request is not sent, in words; the seed, which nobody chose, is not told."""
+        """Return what of a request is not sent, in words; the seed, which nobody chose, is not
+        told."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
             f"{key}={value}"
@@ -85,7 +86,7 @@ class Dialect:
         return not {(role, key, value), (None, key, value)}.isdisjoint(self._refused)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The request as this endpoint takes it."""
+        """Return the request as this endpoint takes it."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         taken = {k: v for k, v in sampling.items() if not self._refuses(request.role, k, v)}
         body: dict[str, Any] = {
@@ -125,7 +126,7 @@ class Dialect:
         mode: JsonMode,
         role: str | None = None,
     ) -> bool:
-        """Learn from the refusal of `body`, put in `mode`; True where asking again is worth it.
+        """Learn from the refusal of `body`, put in `mode`; True if asking again is worth it.
 
         A parameter is refused with the value it had, and of the role that asked (None: of all).
         Several requests may be refused at once: what another has taught already is not a
@@ -165,7 +166,7 @@ def _refuses_system(body: dict[str, Any], detail: str) -> bool:
 
 
 def names(key: str, detail: str) -> bool:
-    """True where an error names a parameter as such: 'stop' is a word, `"stop"` a parameter.
+    """True if an error names a parameter as such: 'stop' is a word, `"stop"` a parameter.
 
     Without quotes it is one behind the word for it, or in front of what it may not be.
     """
@@ -175,7 +176,7 @@ def names(key: str, detail: str) -> bool:
 
 
 def portable(schema: Any) -> Any:
-    """A JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
+    """Return a JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
     bounds = {"minLength", "maxLength", "minimum", "maximum", "pattern", "title", "default"}
     if isinstance(schema, dict):
         items = cast("dict[str, Any]", schema)

@@ -165,7 +165,7 @@ def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what led to it, the first cause last."""
+    """Yield an exception and what led to it, the first cause last."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -173,14 +173,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _kind(status: int) -> FaultKind:
-    """What a status says of the endpoint; some send 529 for overload, as others send 503."""
+    """Return what a status says of the endpoint; some send 529 for overload, as others send 503."""
     if status in GATEWAY_TIMEOUTS:
         return "time-out"
     return "throttled" if status in (425, 429, 503, 529) else "server"
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """How long the endpoint wants us to wait: milliseconds, seconds or a date (RFC 9110)."""
+    """Return how long the endpoint wants us to wait: milliseconds, seconds or a date (RFC 9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

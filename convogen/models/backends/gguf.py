@@ -65,7 +65,7 @@ _lock = threading.Lock()
 
 
 def models_folder() -> Path:
-    """Where pulled GGUF files are kept: $CONVOGEN_MODELS or the user's data folder."""
+    """Return where pulled GGUF files are kept: $CONVOGEN_MODELS or the user's data folder."""
     import platformdirs
 
     chosen = os.environ.get("CONVOGEN_MODELS")
@@ -73,9 +73,9 @@ def models_folder() -> Path:
 
 
 def find_gguf(name: str) -> Path:
-    """The file of an embedded model.
+    """Return the file of an embedded model.
 
-    Raises `ModelConfigError` where there is none, saying how to get it.
+    Raises `ModelConfigError` if there is none, saying how to get it.
     """
     if name != EMBEDDED:
         for path in (Path(name), models_folder() / name):

@@ -3,8 +3,8 @@
 It is told what is said to it and in which session; what it remembers is its own matter. Limits and
 budgets are those of any model. It says nothing of tokens, so none are counted.
 
-It is told nothing twice: where it may have heard a message and no answer is read (a time-out, a
-connection that breaks, an answer that is none), the call fails. It is retried where the chatbot was
+It is told nothing twice: if it may have heard a message and no answer is read (a time-out, a
+connection that breaks, an answer that is none), the call fails. It is retried if the chatbot was
 not reached, was busy (429, 503, also within an answer of status 200) or says that it failed (500):
 then it should have forgotten the message. One that was being answered when a run was killed is sent
 again by the next start.
@@ -33,7 +33,7 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 class ChatbotModel:
-    """Raises `ModelConfigError` at once where the environment lacks a variable it needs."""
+    """Raises `ModelConfigError` at once if the environment lacks a variable it needs."""
 
     def __init__(self, spec: ModelSpec) -> None:
         assert spec.http is not None
@@ -67,7 +67,7 @@ class ChatbotModel:
     async def complete(self, request: Request) -> ModelReply:
         """Say the last message in the dialogue's session, once.
 
-        Raises `ModelFault` rather than `Transient` where the chatbot may have heard it.
+        Raises `ModelFault` rather than `Transient` if the chatbot may have heard it.
         """
         try:
             return await self._say(request)
@@ -116,7 +116,8 @@ class ChatbotModel:
             raise self._unread(error) from None
 
     def _unread(self, error: Exception) -> Exception:
-        """The fault of an answer without a text at the path; if none ever had one, it is wrong."""
+        """Return the fault of an answer without a text at the path; if none ever had one, it is
+        wrong."""
         said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
         message = f"http.answer {self._http.answer}: {said}"
         if isinstance(error, LookupError) and not self._faults.answered:

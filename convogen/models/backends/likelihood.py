@@ -2,8 +2,8 @@
 
 A request with `continuations` is answered by how likely each is after its one message, not by a
 chat. Local models (`transformers:NAME`, GGUF files) are asked directly; an endpoint through its
-`/completions`, where that echoes the prompt's log-probabilities (vLLM, SGLang). What comes back
-is the reply's text, so it is kept in journals and records like any other.
+`/completions`, if that echoes the prompt's log-probabilities (vLLM, SGLang). What comes back is the
+reply's text, so it is kept in journals and records like any other.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Likelihoods:
     continuations: list[Likelihood]
 
     def to_reply(self, prompt_tokens: int) -> ModelReply:
-        """The reply that carries them, log-probabilities rounded to 6 decimals."""
+        """Return the reply that carries them, log-probabilities rounded to 6 decimals."""
         pairs = [[round(one.logprob, 6), one.tokens] for one in (self.prefix, *self.continuations)]
         return ModelReply(json.dumps(pairs), Usage(prompt_tokens=prompt_tokens), "stop")
 
 
 def read_likelihoods(text: str, n: int) -> Likelihoods:
-    """The likelihoods of `n` continuations in a reply's text.
+    """Return the likelihoods of `n` continuations in a reply's text.
 
-    Raises `ModelFault` of kind `no_likelihoods` where there are none.
+    Raises `ModelFault` of kind `no_likelihoods` if there are none.
     """
     try:
         pairs = cast("list[Any]", json.loads(text))
@@ -76,7 +76,8 @@ def read_likelihoods(text: str, n: int) -> Likelihoods:
 
 
 def completions_body(request: Request) -> dict[str, Any]:
-    """The body of a call of `/completions` that echoes all texts with their log-probabilities.
+    """Return the body of a call of `/completions` that echoes all texts with their
+    log-probabilities.
 
     One token is generated, the least that all endpoints take, and dropped.
     """
@@ -93,9 +94,9 @@ def completions_body(request: Request) -> dict[str, Any]:
 
 
 def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply:
-    """The likelihoods in the JSON of an endpoint's answer.
+    """Return the likelihoods in the JSON of an endpoint's answer.
 
-    Where a continuation ends is told from the texts of the tokens, counted from the end. Raises
+    If a continuation ends is told from the texts of the tokens, counted from the end. Raises
     `ModelFault` of kind `no_likelihoods` for an answer without them.
     """
     try:
@@ -121,7 +122,7 @@ def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Likelihood]:
-    """The likelihoods of what comes before the ending and of the ending."""
+    """Return the likelihoods of what comes before the ending and of the ending."""
     at, spelt = len(tokens), ""
     while len(spelt) < len(ending):
         at -= 1

@@ -50,9 +50,10 @@ class Offer(Keys):
 
 
 def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
-    """The enabled rows of a file in their order that need no more than `room` bytes of memory.
+    """Return the enabled rows of a file in their order that need no more than `room` bytes of
+    memory.
 
-    Raises `ModelConfigError` where the file is none of offers.
+    Raises `ModelConfigError` if the file is none of offers.
     """
     found = read_yaml(path, ModelConfigError)
     if not isinstance(found, list):
@@ -63,7 +64,7 @@ def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
 
 
 def memory() -> int | None:
-    """The bytes of memory of this machine; None where it does not say."""
+    """Return the bytes of memory of this machine; None if it does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -71,20 +72,22 @@ def memory() -> int | None:
 
 
 def at_hand(offer: Offer) -> Path | None:
-    """Where an offered file already is; None if it is not, or is another one of that name."""
+    """Return where an offered file already is; None if it is not, or is another one of that
+    name."""
     path = models_folder() / offer.file
     there = path.is_file() and path.stat().st_size == offer.size
     return path if there and sha256(path) == offer.sha256 else None
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
-    """What is wrong with the hub, or with what it has under an offer's name; None if nothing.
+    """Return what is wrong with the hub, or with what it has under an offer's name; None if
+    nothing.
 
     It has so many seconds to answer, whatever keeps it: a name that is not resolved as well.
     """

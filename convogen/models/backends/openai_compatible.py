@@ -70,7 +70,7 @@ class EndpointModel:
                 raise self._faults.refused(said, request)
 
     async def _likelihoods(self, request: Request) -> ModelReply:
-        """How likely the request's continuations are, by the echo of `/completions`."""
+        """Return how likely the request's continuations are, by the echo of `/completions`."""
         try:
             said = await self._post("/completions", completions_body(request))
         except Transient as fault:

@@ -103,7 +103,7 @@ def _one_line(text: str, secrets: Secrets) -> str:
 
 
 def _error(body: dict[str, Any]) -> Any:
-    """The error in a body: an object or a text; None if there is none."""
+    """Return the error in a body: an object or a text; None if there is none."""
     choices: Any = body.get("choices")
     first: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     choice = cast("dict[str, Any]", first) if isinstance(first, dict) else {}
@@ -152,7 +152,7 @@ def _status(error: Any, body: dict[str, Any]) -> int:
 
 
 def _by_code(code: Any) -> int | None:
-    """The status that a code is or names: 429, "429", "RESOURCE_EXHAUSTED"."""
+    """Return the status that a code is or names: 429, "429", "RESOURCE_EXHAUSTED"."""
     if isinstance(code, bool):
         return None
     if isinstance(code, int | float) or re.fullmatch(r"\d{3}", f"{code}"):

@@ -1,6 +1,6 @@
 """The scripted model: canned replies for tests and dry runs. It is no language model.
 
-Its reply depends on the request alone, so the same run gives the same dataset. Where JSON is
+Its reply depends on the request alone, so the same run gives the same dataset. If JSON is
 asked for it fills the schema with words from a list; otherwise it says a sentence made of them,
 or what a `script` of the caller's returns: a text, tokens with their log-probabilities, or a whole
 reply.
@@ -40,7 +40,7 @@ Uma Vera Viggo Wanda Wiktor Xenia Yara Yusuf Zeno Zita Zoran
 class ScriptedModel:
     """Answers every request from a script; the default one is `improvise`.
 
-    Where log-probabilities are asked for, a text's words are certain (one token each). With
+    If log-probabilities are asked for, a text's words are certain (one token each). With
     `logprobs=False` none are given, as by an endpoint that has none.
     """
 
@@ -67,7 +67,7 @@ class ScriptedModel:
 
 
 def _certain(text: str) -> tuple[TokenLogprob, ...]:
-    """A text as tokens that spell it, each with probability 1."""
+    """Return a text as tokens that spell it, each with probability 1."""
     tokens = re.findall(r"\s*\S+|\s+\Z", text)
     return tuple(TokenLogprob(token, 0.0, ((token, 0.0),)) for token in tokens)
 
@@ -96,7 +96,7 @@ def improvise(request: Request) -> str:
 def _instance(
     schema: dict[str, Any], root: dict[str, Any], rng: random.Random, names: Sequence[str], key: str
 ) -> Any:
-    """A value that satisfies a JSON Schema of the kind pydantic writes."""
+    """Return a value that satisfies a JSON Schema of the kind pydantic writes."""
     if "$ref" in schema:
         return _instance(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, rng, names, key)
     if "enum" in schema:

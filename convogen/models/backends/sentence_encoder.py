@@ -18,10 +18,10 @@ KEPT = 10_000
 
 
 def sentence_similarity(name: str) -> Callable[[str, str], float]:
-    """The cosine of two texts' vectors, the means of their tokens', from 0 to 100.
+    """Return the cosine of two texts' vectors, the means of their tokens', from 0 to 100.
 
     `name` is a checkpoint's name or folder (safetensors), such as
-    `sentence-transformers/all-MiniLM-L6-v2`. Raises `ModelConfigError` where it cannot be loaded.
+    `sentence-transformers/all-MiniLM-L6-v2`. Raises `ModelConfigError` if it cannot be loaded.
     """
     model_class, tokenizer_class = (
         transformers_class("AutoModel"),

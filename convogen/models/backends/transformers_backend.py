@@ -25,7 +25,7 @@ PREFIXES = 4
 
 
 def transformers_class(name: str) -> Any:
-    """A class of transformers; raises `ModelConfigError` where the extra is not installed."""
+    """Return a class of transformers; raises `ModelConfigError` if the extra is not installed."""
     try:
         import_module("torch")
         transformers: Any = import_module("transformers")
@@ -38,10 +38,10 @@ def transformers_class(name: str) -> Any:
 
 
 def load_causal(name: str) -> tuple[Any, Any]:
-    """A causal language model, in 32 bits and evaluation mode, and its tokenizer.
+    """Return a causal language model, in 32 bits and evaluation mode, and its tokenizer.
 
     `name` is a checkpoint's name or folder (safetensors), `embedded`, or a GGUF file, which is
-    dequantised. Raises `ModelConfigError` where it cannot be loaded.
+    dequantised. Raises `ModelConfigError` if it cannot be loaded.
     """
     model_class = transformers_class("AutoModelForCausalLM")
     tokenizer_class = transformers_class("AutoTokenizer")
@@ -108,7 +108,8 @@ class LocalLikelihoods:
         return Likelihoods(prefix.likelihood, found).to_reply(tokens)
 
     def _prefix(self, model: Any, tokenizer: Any, text: str, room: int) -> _Prefix:
-        """The end of a text that fits into `room` tokens, read before where these were the same."""
+        """Return the end of a text that fits into `room` tokens, read before if these were the
+        same."""
         if room < 1:
             raise ModelFault(
                 "continuation_too_long",
@@ -142,7 +143,7 @@ class _Prefix:
             )
 
     def score(self, model: Any, endings: list[list[int]]) -> list[Likelihood]:
-        """The likelihoods of endings of one token at least."""
+        """Return the likelihoods of endings of one token at least."""
         if not endings:
             return []
         torch: Any = import_module("torch")

@@ -77,7 +77,7 @@ class Transport:
             raise self._faults.unreadable(error) from error
 
     def _connected(self) -> aiohttp.ClientSession:
-        """The connections of this event loop, made when the first is needed."""
+        """Return the connections of this event loop, made when the first is needed."""
         import aiohttp
 
         timeout_s = self._timeout_s

@@ -15,7 +15,7 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""Called with what an attempt may have cost for nothing, 1 where it was lost (0: answered without
+"""Called with what an attempt may have cost for nothing, 1 if it was lost (0: answered without
 a usage), and its seconds."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
@@ -26,8 +26,8 @@ class AdmissionQueue:
     """Lets an attempt begin when the budget admits it.
 
     One that does not fit waits for those under way, and those behind it wait too, so that small
-    attempts do not keep a larger one of an earlier task out. Where none is under way and it still
-    does not fit, those behind it may go; where none of them fits either, the run is over.
+    attempts do not keep a larger one of an earlier task out. If none is under way and it still
+    does not fit, those behind it may go; if none of them fits either, the run is over.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
@@ -113,7 +113,7 @@ def _say(on_lost: OnLost | None, usage: Usage, attempts: int, reservation: Reser
 
 
 def _billed(fault: BaseException) -> bool:
-    """Whether an attempt that ended so may have been paid for: all but what was refused."""
+    """Return whether an attempt that ended so may have been paid for: all but what was refused."""
     if isinstance(fault, Transient | ModelFault):
         return fault.billed
     return not isinstance(fault, ConvogenError)

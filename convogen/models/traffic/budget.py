@@ -2,7 +2,7 @@
 
 An attempt's estimate is an upper bound. Prompt: a token of every common tokenizer covers at least
 one byte, so its bytes, with room for a chat template. Completion: the request's cap, or, without
-one, twice the longest seen of its role. Where an endpoint reports more than that, what it reports
+one, twice the longest seen of its role. If an endpoint reports more than that, what it reports
 is the bound from then on. Spent and reserved together never pass a limit.
 """
 
@@ -27,7 +27,7 @@ REQUEST_TOKENS = 64
 """Room for what a chat template adds around a message and around all of them."""
 
 UNSEEN_COMPLETION = 4096
-"""Tokens a reply may have where nothing caps it and no other was seen."""
+"""Tokens a reply may have if nothing caps it and no other was seen."""
 
 LATENCIES = 200
 USUAL = 0.95
@@ -61,7 +61,7 @@ class Reservation:
         return self._budget.clock() - self._began
 
     def settle(self, usage: Usage) -> None:
-        """Answered: it counts as `usage`, or at its estimate where the endpoint reported none."""
+        """Answered: it counts as `usage`, or at its estimate if the endpoint reported none."""
         self.reported = _total(usage) > 0
         self._budget.close(self, usage if self.reported else self.estimate)
         self._budget.learn(self, usage)
@@ -108,9 +108,9 @@ class Budget:
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LATENCIES))
 
     def admit(self, request: Request) -> Reservation | None:
-        """Reserve the most an attempt can cost; None where that does not fit now.
+        """Reserve the most an attempt can cost; None if that does not fit now.
 
-        Where reservations are outstanding it may fit once they are settled, most of them far
+        If reservations are outstanding it may fit once they are settled, most of them far
         below their estimate.
         """
         estimate = self.estimate(request)
@@ -123,7 +123,8 @@ class Budget:
         return reservation
 
     def shortage(self, request: Request) -> tuple[str, str] | None:
-        """The option that keeps an attempt from being admitted now, and why; None where none."""
+        """Return the option that keeps an attempt from being admitted now, and why; None if
+        none."""
         return self._shortage(request.role, self.estimate(request))
 
     def _shortage(self, role: str, estimate: Usage) -> tuple[str, str] | None:
@@ -145,10 +146,11 @@ class Budget:
         return None
 
     def affords(self, tasks: int) -> float:
-        """How many more tasks what is left will pay, where `tasks` of them ended so far.
+        """Return how many more tasks the remaining budget covers, given that `tasks` of them have
+        ended.
 
         What all have cost, those under way too, is taken for the cost of these: too much rather
-        than too little. Infinite where nothing is spent, or neither money nor tokens are limited.
+        than too little. Infinite if nothing is spent, or neither money nor tokens are limited.
         """
         limits = self.limits
         bounds = ((limits.usd, self.spent_usd), (limits.tokens, self.spent_tokens))
@@ -160,7 +162,7 @@ class Budget:
         return min(paid, default=math.inf)
 
     def estimate(self, request: Request) -> Usage:
-        """The most tokens an attempt can take."""
+        """Return the most tokens an attempt can take."""
         texts = [message.content for message in request.messages]
         if request.schema is not None:
             texts.append(json.dumps(request.schema, ensure_ascii=False))
@@ -172,7 +174,7 @@ class Budget:
         return Usage(prompt_tokens=stretched, completion_tokens=most)
 
     def close(self, reservation: Reservation, usage: Usage | None) -> None:
-        """End a reservation; `usage` is what it counts as, None where it counts as nothing."""
+        """End a reservation; `usage` is what it counts as, None if it counts as nothing."""
         assert reservation.open, "a reservation is settled, released or lost once"
         reservation.open = False
         self.outstanding -= 1
@@ -204,7 +206,8 @@ def _total(usage: Usage) -> int:
 
 
 def _cap(request: Request) -> int | None:
-    """The most completion tokens a request allows; further keys of the body go over sampling."""
+    """Return the most completion tokens a request allows; further keys of the body go over
+    sampling."""
     extra: dict[str, Any] = request.sampling.extra or {}
     for key in ("max_completion_tokens", "max_tokens"):
         if isinstance(extra.get(key), int):

@@ -44,34 +44,35 @@ class Breaker:
         return self._trials % 2 == 1
 
     def admits(self, now: float) -> bool:
-        """Whether a call may start; while open, one at a time and not before `until`."""
+        """Return whether a call may start; while open, one at a time and not before `until`."""
         return not self.open or (now >= self.until and not self._trying)
 
     def started(self) -> bool:
-        """A call starts; True where it is the one that tries an endpoint left alone."""
+        """Register the start of a call; return True if it is the trial call of an open breaker."""
         self._trying = self.open
         self._trials += self._trying
         return self._trying
 
     def answered(self) -> bool:
-        """A call was answered; True where this closes the breaker."""
+        """Register an answered call; return True if it closes the breaker."""
         was_open = self.open
         self._failed, self._pause_s, self._trying, self._since = 0, 0.0, False, None
         self._trials = 0
         return was_open
 
-    def given_up(self, trial: bool) -> None:
-        """A call ended with neither an answer nor a fault."""
+    def given_up(self, *, trial: bool) -> None:
+        """Register a call that ended with neither an answer nor a fault."""
         if trial:
             self._trying = False
             self._trials -= 1
 
     def failed(
-        self, trial: bool, started: float, retry_after_s: float | None, most: int = FAULTS
+        self, started: float, retry_after_s: float | None, most: int = FAULTS, *, trial: bool
     ) -> bool:
-        """A call begun at `started` failed; True where this opens the breaker (again).
+        """Register that a call begun at `started` failed; return True if this opens the breaker
+        (again).
 
-        It is opened by `most` calls that failed in a row.
+        `most` failures in a row open it.
         """
         if self.open and not trial:
             return False  # it was under way when the breaker opened
@@ -83,7 +84,7 @@ class Breaker:
         return True
 
     def doubt(self) -> None:
-        """Open it, if it is not, so that a probe tells whether anything is answered."""
+        """Open the breaker so that a probe shows whether the endpoint still answers."""
         if not self.open:
             self._trip(0.0)
 

@@ -31,8 +31,8 @@ class ConcurrencyLimit:
 
     A window is as many calls as are in flight at once, half of them while the limit is doubled: as
     many as were added. While throughput grows with the limit, it is doubled; once it does not, the
-    limit is put back and tried again later in small steps. It is lowered where calls are refused or
-    time out, and where the same calls keep taking longer than they did. Refusals that do not become
+    limit is put back and tried again later in small steps. It is lowered if calls are refused or
+    time out, and if the same calls keep taking longer than they did. Refusals that do not become
     fewer with fewer calls are the endpoint's own, and borne.
 
     Throughput is calls in flight over how slow calls are (Little's law), each call's seconds
@@ -61,7 +61,7 @@ class ConcurrencyLimit:
         self._full = False
 
     def started(self) -> int:
-        """A call starts; the epoch it belongs to."""
+        """Return a call starts; the epoch it belongs to."""
         self._started += 1
         return self.epoch
 
@@ -101,7 +101,7 @@ class ConcurrencyLimit:
         self._open_window()
 
     def _give_way(self, share: float) -> None:
-        """Lower the limit, or put it back where lowering it did not make refusals fewer."""
+        """Lower the limit, or put it back if lowering it did not make refusals fewer."""
         if self._gave_way is not None:
             limit, had = self._gave_way
             if share >= 0.75 * had and share < NOISE_MOST:

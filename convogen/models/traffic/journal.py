@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class _Call(BaseModel):
-    """What a call took; `lost_…` where it may have been billed for nothing."""
+    """What a call took; `lost_…` if it may have been billed for nothing."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -68,9 +68,9 @@ class Journal:
                     self._lost.append(row)
 
     def find(self, key: str) -> ModelReply | None:
-        """The recorded reply to a call that is made now, None where it was not answered yet.
+        """Return the recorded reply to a call that is made now, None if it was not answered yet.
 
-        Raises the recorded `ModelFault` where a fault was the answer.
+        Raises the recorded `ModelFault` if a fault was the answer.
         """
         self.asked.append(key)
         known = self.answer(key)
@@ -86,7 +86,7 @@ class Journal:
         attempts: int,
         seconds: float,
     ) -> None:
-        """Write an answer down; raises `RunFolderError` where the disk refuses."""
+        """Write an answer down; raises `RunFolderError` if the disk refuses."""
         usage = answer.usage if isinstance(answer, ModelReply) else Usage()
         row: dict[str, Any] = {
             "key": key,
@@ -127,7 +127,7 @@ class Journal:
         self._lost.append(row)
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """What each call took, for the ledger; then what was lost.
+        """Yield what each call took, for the ledger; then what was lost.
 
         An answer of an earlier start that was not asked for again is `unused`.
         """
@@ -137,17 +137,17 @@ class Journal:
         yield from (row["call"] for row in self._lost)
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """The task's answers in the order they were asked for: what `reply_of` reads."""
+        """Return the task's answers in the order they were asked for: what `reply_of` reads."""
         found = (self.answer(key) for key in self.asked)
         return (answer for answer in found if answer is not None)
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """What was answered to a call, None where nothing was yet."""
+        """Return what was answered to a call, None if nothing was yet."""
         return _answer(self._rows[key]) if key in self._rows else None
 
 
 def _by(answer: ModelReply | ModelFault) -> dict[str, Any]:
-    """What the endpoint calls the model that answered, and what it was asked without."""
+    """Return what the endpoint calls the model that answered, and what it was asked without."""
     if isinstance(answer, ModelFault):
         return {}
     told = {"served": answer.served, "left_out": list(answer.left_out)}
@@ -167,7 +167,7 @@ def _said(answer: ModelReply | ModelFault) -> dict[str, Any]:
 
 
 def _answer(row: dict[str, Any]) -> dict[str, Any]:
-    """A journal's row without what differs from start to start."""
+    """Return a journal's row without what differs from start to start."""
     call = row["call"]
     said = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call.get(name, 0) for name in Usage.model_fields}
@@ -178,7 +178,7 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
 def journal_lines(
     path: Path, paid: Iterable[Mapping[str, Any]], answers: Iterable[dict[str, Any]]
 ) -> str:
-    """The journal of a task again, from its rows in the ledger and in the calls.
+    """Return the journal of a task again, from its rows in the ledger and in the calls.
 
     What was paid for an answer that is not there any more is lost.
     """
@@ -206,7 +206,7 @@ def _kind(call: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What an answer took that is not there any more."""
+    """Return what an answer took that is not there any more."""
     return {
         **call,
         **Usage().model_dump(),
@@ -218,7 +218,7 @@ def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_call(where: object, call: Any) -> None:
-    """Raise `RunFolderError` where a row does not say what a call took."""
+    """Raise `RunFolderError` if a row does not say what a call took."""
     try:
         _Call.model_validate(call)
     except ValidationError as error:
@@ -228,7 +228,7 @@ def check_call(where: object, call: Any) -> None:
 
 
 def check_answer(path: object, answer: dict[str, Any]) -> None:
-    """Raise `RunFolderError` naming the file where a row is no recorded answer."""
+    """Raise `RunFolderError` naming the file if a row is no recorded answer."""
     try:
         reply = reply_of(answer)
         told = (answer["key"], answer["role"], reply.text, reply.finish_reason, reply.model)
@@ -242,7 +242,7 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
 
 
 def reply_of(answer: dict[str, Any]) -> ModelReply:
-    """A recorded answer as the reply it was; raises the `ModelFault` that it was."""
+    """Return a recorded answer as the reply it was; raises the `ModelFault` that it was."""
     if (fault := answer.get("fault")) is not None:
         raise ModelFault(fault["kind"], fault["message"], fault["evidence"])
     logprobs = answer.get("logprobs")

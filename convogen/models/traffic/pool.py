@@ -1,4 +1,4 @@
-"""The endpoints that answer for a model: replicas by load, fallbacks where these are down.
+"""The endpoints that answer for a model: replicas by load, fallbacks if these are down.
 
 A call waits in its pool's queue until an endpoint has room for it, the earliest task first.
 """
@@ -32,7 +32,7 @@ FAVOUR = 0.25
 
 UNREADABLE = 3
 """Answers in a row that are no completions after which an endpoint that never gave one is probed:
-where the probe's is none either, it never will."""
+if the probe gets none either, it never will."""
 
 TOLD_S = 5.0
 """A wait that the endpoint asks for is told to the user, and gives way to fallbacks, from here."""
@@ -57,7 +57,7 @@ class Permit:
 class Endpoint:
     """One place that answers for a model, with what it is given and how it does.
 
-    `notice` takes a line for the user: empty where an earlier one no longer holds.
+    `notice` takes a line for the user: empty if an earlier one no longer holds.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Endpoint:
         self._not_before = 0.0
 
     def addressed_to_endpoint(self, request: Request) -> Request:
-        """A request under the name this endpoint has for the model."""
+        """Return a request under the name this endpoint has for the model."""
         name = self.spec.identity
         return request if request.model == name else replace(request, model=name)
 
@@ -117,7 +117,7 @@ class Endpoint:
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def begun(self, permit: Permit) -> Permit:
-        """A permit of a call that begins only now, after it had to wait for the budget."""
+        """Return a permit of a call that begins only now, after it had to wait for the budget."""
         return replace(permit, started=self._clock())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
@@ -147,16 +147,16 @@ class Endpoint:
 
     def given_up(self, permit: Permit) -> None:
         """Give the place back of a call that was cancelled."""
-        self.breaker.given_up(permit.trial)
+        self.breaker.given_up(trial=permit.trial)
         self._leave()
 
     def failed(self, permit: Permit, fault: Transient) -> None:
-        """Give the place back after a fault; `down` is set where patience is at its end."""
+        """Give the place back after a fault; `down` is set if patience is at its end."""
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
         never = not self.answers and fault.kind == "unreadable"
         most = UNREADABLE if never else Breaker.FAULTS
-        opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s, most)
+        opened = self.breaker.failed(permit.started, fault.retry_after_s, most, trial=permit.trial)
         self.outages += permit.trial
         asked_s, left_alone = fault.retry_after_s or 0.0, self.paused
         self._not_before = max(self._not_before, self._clock() + asked_s)
@@ -201,7 +201,7 @@ class Endpoint:
 
 
 def no_completion_from(spec: ModelSpec) -> str:
-    """What is wrong with a place that never gave a completion."""
+    """Return what is wrong with a place that never gave a completion."""
     where = public_url(spec.base_url) if spec.base_url else spec.identity
     if spec.base_url and not has_version(spec.base_url):
         return f"{where} is no base URL of a chat API: base URLs end in /v1 (--base-url)"
@@ -222,10 +222,11 @@ class Pool:
                 endpoint.pools.append(self)
 
     async def enter(self, priority: int, tokens: int, before: Endpoint | None) -> Permit:
-        """A place at an endpoint for a call of about so many tokens, by priority, lowest first.
+        """Return a place at an endpoint for a call of about so many tokens, by priority, lowest
+        first.
 
         The endpoint that answered `before` holds the prompt's beginning in its cache and is
-        favoured. Raises `EndpointDown` where no endpoint is left, or what else keeps all away.
+        favoured. Raises `EndpointDown` if no endpoint is left, or what else keeps all away.
         """
         if not self._waiting:
             chosen = self._choose(before)
@@ -240,7 +241,7 @@ class Pool:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 permit = turn.result()
-                permit.endpoint.given_up(permit)
+                permit.endpoint.given_up(trial=permit)
             raise
 
     def dispatch(self) -> None:
@@ -259,7 +260,8 @@ class Pool:
             heapq.heappop(self._waiting)
 
     def _choose(self, before: Endpoint | None) -> Endpoint | None:
-        """The endpoint for the next call; None: none has room, and the pool is woken in time."""
+        """Return the endpoint for the next call; None: none has room, and the pool is woken in
+        time."""
         now = self._loop.time()
         wake: float | None = None
         for tier in self._tiers:

@@ -60,7 +60,7 @@ class Provenance:
 
 
 def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
-    """The last rows of a ledger, as far as they can be read; none where there is no ledger."""
+    """Yield the last rows of a ledger, as far as they can be read; none if there is no ledger."""
     if not ledger.exists():
         return
     with open_file(ledger) as file:
@@ -77,7 +77,7 @@ def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
 
 
 def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
-    """One line on models of the same name at another place than before; empty where there is none.
+    """One line on models of the same name at another place than before; empty if there is none.
 
     Both are `models` of a manifest: what is known of each role's model.
     """
@@ -94,5 +94,5 @@ def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _keys(value: Any) -> dict[str, Any]:
-    """A manifest is a file that anybody may have changed."""
+    """Return a manifest is a file that anybody may have changed."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

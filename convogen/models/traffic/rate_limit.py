@@ -22,7 +22,7 @@ class PerMinute:
         return now if self._level < self._burst else now + (self._level - self._burst) / self._rate
 
     def take(self, amount: float, now: float) -> None:
-        """Count an amount, which may be negative where less was used than was expected."""
+        """Count an amount, which may be negative if less was used than was expected."""
         if self._rate is not None:
             self._drain(now)
             self._level = max(0.0, self._level + amount)

@@ -23,7 +23,7 @@ class NotRecorded(RunStopped):
 
 
 class NoModel:
-    """Stands where a model would: nothing is asked."""
+    """Takes the place of a model in a replay: no model is called."""
 
     async def complete(self, request: Request) -> ModelReply:
         """Never called: a journal that has no answer says so first."""
@@ -47,7 +47,7 @@ class RecordedJournal(Journal):
         self._taken: dict[str, dict[str, Any]] = {}
 
     def find(self, key: str) -> ModelReply | None:
-        """The recorded reply; raises `NotRecorded` where there is none and nothing is live."""
+        """Return the recorded reply; raises `NotRecorded` if there is none and nothing is live."""
         if self.live:
             return super().find(key)
         nth = len(self.asked)
@@ -58,7 +58,7 @@ class RecordedJournal(Journal):
         return reply_of(self._taken[key])
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """What was answered to a call, recorded or live."""
+        """Return what was answered to a call, recorded or live."""
         return self._taken.get(key) or super().answer(key)
 
 

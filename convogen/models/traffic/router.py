@@ -56,7 +56,7 @@ class RoutedReply:
 class Traffic:
     """The models of a run by role, and what each of their endpoints is given.
 
-    Opens the models, raising `ModelConfigError` where one cannot be used. `concurrency` bounds the
+    Opens the models, raising `ModelConfigError` if one cannot be used. `concurrency` bounds the
     calls in flight at one endpoint. To be made in the event loop that makes the calls.
     """
 
@@ -85,12 +85,12 @@ class Traffic:
         self._pools = {name: opened[role.spec.model_dump_json()] for name, role in roles.items()}
 
     def _pool(self, spec: ModelSpec) -> Pool:
-        """A model's endpoints: its replicas, then each fallback with its own."""
+        """Return a model's endpoints: its replicas, then each fallback with its own."""
         tiers = [one.endpoints() for one in (spec, *spec.fallback)]
         return Pool([[self._endpoint(place) for place in tier] for tier in tiers])
 
     def _endpoint(self, spec: ModelSpec) -> Endpoint:
-        """An endpoint, one for all roles that name it."""
+        """Return an endpoint, one for all roles that name it."""
         key = spec.model_dump_json()
         if key not in self._endpoints:
             model = self._open_model(spec)
@@ -98,7 +98,7 @@ class Traffic:
         return self._endpoints[key]
 
     def session(self, task: int, seed: int, journal: Journal, begun: str = "") -> Session:
-        """The model calls of one task of a run that was first `begun` then."""
+        """Return the model calls of one task of a run that was first `begun` then."""
         return Session(self, task, seed, journal, begun)
 
     def asking(self, role: str) -> None:
@@ -113,7 +113,7 @@ class Traffic:
             self.unheard.remove(role)
 
     def role(self, name: str) -> Role:
-        """The model and sampling of a role."""
+        """Return the model and sampling of a role."""
         return self._roles[name]
 
     async def close(self) -> None:
@@ -135,8 +135,7 @@ class Traffic:
         A fault is retried after a while, until the call is seen to fail alone (`trouble.py`); then
         `ModelFault` is raised. While the endpoint answers nobody the call waits. `on_lost` is told
         of each attempt that may have been billed for nothing, and of probes. Raises `EndpointDown`
-        or `ModelConfigError` where no endpoint is left to ask, `BudgetReached` where no attempt
-        fits.
+        or `ModelConfigError` if no endpoint is left to ask, `BudgetReached` if no attempt fits.
         """
         pool, trouble = self._pools[request.role], Trouble()
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
@@ -163,7 +162,7 @@ class Traffic:
                     fault.attempts = trouble.attempts
                     raise
             except BaseException:
-                endpoint.given_up(permit)
+                endpoint.given_up(trial=permit)
                 raise
             else:
                 seconds = endpoint.answered(permit, request.role, reply.usage)
@@ -176,7 +175,7 @@ class Traffic:
     async def _retry(
         self, request: Request, endpoint: Endpoint, fault: Transient, trouble: Trouble
     ) -> None:
-        """Wait before the next attempt; raises `ModelFault` where there is to be none."""
+        """Wait before the next attempt; raises `ModelFault` if there is to be none."""
         trouble.fault(request, endpoint, fault)
         if endpoint.breaker.open or endpoint.down:
             return  # it is waited for in the pool

@@ -53,7 +53,7 @@ class SessionReply:
 
 
 class Session:
-    """The model calls of one task, answered from its journal where they were answered before.
+    """The model calls of one task, answered from its journal if they were answered before.
 
     The seed of a call follows from the task's seed, the request and how often this very request
     was made before, so it is the same whatever else runs at the same time. `traffic` and
@@ -156,7 +156,7 @@ class Session:
 
 
 def _dialogue(task_seed: int, begun: str) -> str:
-    """What a task's dialogue is called to a chatbot: 16 hexadecimal digits."""
+    """Return what a task's dialogue is called to a chatbot: 16 hexadecimal digits."""
     return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Whose fault it is that a call is not answered: the call's own, or the endpoint's.
 
-A call that fails time and again while the endpoint answers others will fail for ever. Where no
+A call that fails time and again while the endpoint answers others will fail for ever. If no
 other is answered meanwhile, a short request of our own (a probe) tells the two apart.
 """
 
@@ -45,9 +45,9 @@ class Trouble:
         return self._faults.total()
 
     def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:
-        """Count a fault; raises `ModelFault` where the call fails alone.
+        """Count a fault; raises `ModelFault` if the call fails alone.
 
-        Where that cannot be told yet, the endpoint is left alone until it was probed.
+        If that cannot be told yet, the endpoint is left alone until it was probed.
         """
         answers, outages = self._since.setdefault(endpoint, (endpoint.answers, endpoint.outages))
         if outages != endpoint.outages:
@@ -75,7 +75,7 @@ class Trouble:
 
 
 def probe(request: Request) -> Request:
-    """A short request in the place of one that fails: same role, model and further keys."""
+    """Return a short request in the place of one that fails: same role, model and further keys."""
     sampling = request.sampling.model_copy(update={"max_tokens": PROBE_TOKENS, "stop": None})
     return replace(
         request,
