@@ -241,7 +241,7 @@ class Pool:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 permit = turn.result()
-                permit.endpoint.given_up(trial=permit)
+                permit.endpoint.given_up(permit)
             raise
 
     def dispatch(self) -> None:

@@ -162,7 +162,7 @@ class Traffic:
                     fault.attempts = trouble.attempts
                     raise
             except BaseException:
-                endpoint.given_up(trial=permit)
+                endpoint.given_up(permit)
                 raise
             else:
                 seconds = endpoint.answered(permit, request.role, reply.usage)
