@@ -36,10 +36,10 @@ SpeakerSelection = Literal["auto", "round_robin"]
 class ChatRules:
     """How a chat is held.
 
-    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
-    for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
-    words each turn should have, the starter first; None if no length is requested. Of so many
-    `candidates` that are asked for at once one is taken.
+    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None for
+    chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the words
+    each turn should have, the starter first; None if no length is requested. `candidates` is the
+    number of replies requested at once, of which one is taken.
     """
 
     max_turns: int
@@ -97,7 +97,7 @@ async def play_group_chat(
     `private` has, by name, what a person alone knows besides their memories.
 
     Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
-    no selector is there, otherwise it is why the chat ended.
+    the selector never answered; otherwise it is recorded as the chat's end.
     """
     chat = Chat(
         experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
@@ -109,7 +109,7 @@ async def play_group_chat(
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
-        chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
+        chat.stop()  # Cancelling AutoGen midway leaks tasks: let it end by itself
         await running
         raise
     stands = 2 * len(chat.turns) >= rules.max_turns and not chat.undirected
@@ -182,14 +182,14 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, messages: Sequence[Message], **more: Any
     ) -> list[SessionReply | ModelFault]:
-        """Ask a model for `n` replies at once; a fault stands if one was not answered."""
+        """Ask a model for `n` replies concurrently; an unanswered one is returned as its fault."""
         asks = (self.session.ask(role, messages, **more) for _ in range(n))
         self.asking = asyncio.gather(*asks, return_exceptions=True)
-        found = await self.asking
-        for one in found:
-            if isinstance(one, BaseException) and not isinstance(one, ModelFault):
-                raise one
-        return cast("list[SessionReply | ModelFault]", found)
+        replies = await self.asking
+        for reply in replies:
+            if isinstance(reply, BaseException) and not isinstance(reply, ModelFault):
+                raise reply
+        return cast("list[SessionReply | ModelFault]", replies)
 
     def stop(self) -> None:
         """Bring the chat to its end now."""
@@ -237,8 +237,8 @@ class Chat:
             model_client=Selector(self),
             termination_condition=end,
             max_turns=cap,
-            selector_prompt="",  # the selector words its own
-            allow_repeated_speaker=True,  # our candidates say who may: AutoGen forgets the starter
+            selector_prompt="",  # the selector has its own prompt
+            allow_repeated_speaker=True,  # our candidates decide: AutoGen does not know the starter
             candidate_func=lambda _: self.candidates(),
             max_selector_attempts=1,
         )
