@@ -1,4 +1,4 @@
-"""YAML, read and written in one way: the core schema of YAML 1.2, bounded, without surprises.
+"""Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
 PyYAML by itself has YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is no text; it takes the
 last of two equal keys, and follows aliases and brackets to any size. What is read here has texts,
@@ -25,10 +25,10 @@ from convogen.inputs.text_file import LARGEST_BYTES, read_text
 __all__ = ["dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
 
 DEEPEST = 64
-"""Most lists and mappings that stand in one another."""
+"""The deepest nesting of lists and mappings."""
 
 LONGEST_NUMBER = 40
-"""Characters of a whole number: more have more than 64 bits, or zeros in front of them."""
+"""Characters of an integer: longer ones exceed 64 bits or have leading zeros."""
 
 _CORE = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -41,7 +41,7 @@ _CORE = {
     ),
     "merge": (r"<<", "<"),
 }
-"""Tag -> what an unquoted text of that tag looks like, and the characters it may begin with."""
+"""Tag -> pattern of an unquoted scalar of that tag, and its possible first characters."""
 
 _TAG = "tag:yaml.org,2002:"
 _LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
@@ -63,7 +63,7 @@ def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str
 
 
 def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = SourceError) -> Any:
-    """Return the content of a text; raises `raising` in one line that begins with `where`."""
+    """Return the content of a YAML text; raises `raising` in one line that begins with `where`."""
     try:
         _check_bounds(text)
         loader = _Loader(text)
@@ -83,7 +83,8 @@ def dump_yaml(data: Any) -> str:
 
 
 def _check_bounds(text: str) -> None:
-    """Follow the events of a text: to compose one too deep would end the process, in C."""
+    """Check the nesting by parsing events only: composing a text that is too deep crashes the C
+    parser."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
     total = 0
@@ -117,14 +118,16 @@ def _kind(data: Any) -> str:
 
 
 def _complaint(error: yaml.YAMLError, text: str) -> str:
-    """Return what is wrong, after the line."""
+    """Return the line and what is wrong in it."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         problem = str(error.problem)
         if problem.startswith("but "):
             problem = f"{error.context} {problem}"
         elif error.context and error.context_mark:
             problem += f" ({error.context} that begins in line {error.context_mark.line + 1})"
-        line = min(error.problem_mark.line, text.count("\n")) + 1  # it may be the one after the end
+        line = (
+            min(error.problem_mark.line, text.count("\n")) + 1
+        )  # the mark may be after the last line
         return f"line {line}: {problem}"
     position, reason = getattr(error, "position", None), getattr(error, "reason", error)
     if position is None:

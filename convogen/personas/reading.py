@@ -1,6 +1,6 @@
-"""Rows of a hub or a data set into profiles: which field holds the persona, or which two do.
+"""Reads rows of a hub or a data set as profiles, finding the field or the two fields with personas.
 
-Text (a persona a line), CSV, JSONL, JSON arrays, Parquet and data sets of the Hugging Face hub;
+Text (one persona per line), CSV, JSONL, JSON arrays, Parquet and data sets of the Hugging Face hub;
 PERSONA-CHAT in JSON and in ParlAI's text.
 """
 
@@ -41,8 +41,7 @@ PAIR_FIELDS = (
 
 
 def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[list[Profile]]:
-    """Yield who is in each row: one persona, or both who talk. Rows without any text are passed
-    over.
+    """Yield the profiles of each row: one persona, or both speakers. Rows without text are skipped.
 
     `place` is a file or `hf:…`, `source` what its personas' records call it, `field` names the
     persona's text. Raises `SourceError` naming the line for a row that is no persona.
@@ -120,8 +119,8 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
 
 
 def _text(value: Any, key: str) -> str:
-    """Return a persona's text as it stands, empty for null; sentences of a list are put a line
-    each."""
+    """Return a persona's text as it stands, empty for null; the sentences of a list are joined by
+    line breaks."""
     if value is None:
         return ""
     items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]
