@@ -1,4 +1,4 @@
-"""When a failing endpoint is left alone, and tried again; in seconds of the event loop's clock."""
+"""A circuit breaker per endpoint; times are in seconds of the event loop's clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["Breaker"]
 
 
 class Breaker:
-    """Leaves an endpoint alone that fails call after call, and tries it with single calls.
+    """Stops calling an endpoint that keeps failing, and probes it with single calls.
 
-    Closed until `FAULTS` calls in a row have failed; then open for a second, and for twice as long
-    each time the one call that tries it fails as well, up to half a minute. Every other trial, the
-    first included, is to be a probe: it says whether the endpoint fails, or what it was asked.
+    Closed until `FAULTS` consecutive calls have failed; then open for a second, doubled up to half
+    a minute each time the trial call fails as well. Every other trial, starting with the first, is
+    a probe: it tells whether the endpoint or the request is at fault.
     """
 
     FAULTS = 12
@@ -30,17 +30,17 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether the endpoint is being left alone."""
+        """Whether the breaker is open."""
         return self._pause_s > 0
 
     @property
     def failing_s(self) -> float:
-        """Seconds since the first of the calls that failed in a row."""
+        """Seconds since the first of the consecutive failures."""
         return 0.0 if self._since is None else self._clock() - self._since
 
     @property
     def probes(self) -> bool:
-        """Whether the trial that was begun last is to be a probe."""
+        """Whether the current trial should be a probe."""
         return self._trials % 2 == 1
 
     def admits(self, now: float) -> bool:
@@ -75,7 +75,7 @@ class Breaker:
         `most` failures in a row open it.
         """
         if self.open and not trial:
-            return False  # it was under way when the breaker opened
+            return False  # it was in flight when the breaker opened
         self._since = started if self._since is None else self._since
         self._failed += 1
         if not self.open and self._failed < most:

@@ -1,6 +1,6 @@
 """The model calls of one task: their seeds, their journal, their usage.
 
-What the task's journal has is answered from it, so a task that is played again after a crash pays
+Calls in the task's journal are answered from it, so a task that is played again after a crash pays
 for nothing twice.
 """
 
@@ -36,7 +36,7 @@ LOG = logging.getLogger("convogen.traffic")
 
 @dataclass(frozen=True, slots=True)
 class SessionReply:
-    """A reply, the request it answers by its hash, and the model that gave it."""
+    """A reply, the hash of its request, and the model that gave it."""
 
     text: str
     _: KW_ONLY
@@ -48,7 +48,7 @@ class SessionReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether it may lack its end: only what is known to be finished does not."""
+        """Whether the reply may be truncated: all that are not known to be finished."""
         return self.finish_reason != "stop"
 
 
@@ -59,8 +59,8 @@ class Session:
     was made before, so it is the same whatever else runs at the same time. `traffic` and
     `seed` may be replaced between two calls.
 
-    A chatbot's memory is of one run's task: when the run was `begun` decides how the dialogue is
-    named to it, and nothing else.
+    A chatbot's memory belongs to a task of one run, so the start time `begun` enters the dialogue's
+    id, and nothing else.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Session:
         continuations: Sequence[str] = (),
         sampling: Sampling | None = None,
     ) -> SessionReply:
-        """Ask a role's model; `sampling` goes over the role's own settings.
+        """Call a role's model; `sampling` takes precedence over the role's settings.
 
         Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
         """
@@ -145,7 +145,7 @@ class Session:
         reply = replace(done.reply, model=done.endpoint.spec.identity)
         self.traffic.heard(request.role, reply)
         self.traffic.provenance.heard(request.role, reply.model, reply)
-        # No await between the answer and its journal line: what is answered is kept.
+        # No await between the answer and its journal line, so that no answer is lost.
         self._journal.record(
             key, request.role, reply.model, reply, attempts=done.attempts, seconds=done.seconds
         )
@@ -156,11 +156,11 @@ class Session:
 
 
 def _dialogue(task_seed: int, begun: str) -> str:
-    """Return what a task's dialogue is called to a chatbot: 16 hexadecimal digits."""
+    """Return the id of a task's dialogue for a chatbot: 16 hexadecimal digits."""
     return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
 
 
 def _seed(task_seed: int, request: str, nth: int) -> int:
-    """31 bits, the least that all endpoints take."""
+    """Return a seed of 31 bits, the size that all endpoints accept."""
     digest = hashlib.blake2b(f"{task_seed}/{request}/{nth}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF
