@@ -1,4 +1,4 @@
-"""Augment: more of a labelled data set, of its shape, played as group chats and labelled."""
+"""Augment: extends a labelled data set with labelled group chats of the same shape."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def sources(self) -> dict[str, str]:
-        """Return the dialogues drawn from, hashed by content, with their name and licence."""
+        """Return the content hash, name and licence of the source dialogues."""
         data = self.data
         columns = ", ".join(f"{kind}: {key}" for kind, key in data.columns.items())
         return {
