@@ -252,11 +252,11 @@ def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
     except (ValueError, RecursionError):
         return reply
     cut = cut_texts(data, schema)
-    for one in cut:
-        stop = "" if (one.max_chars or 0) < _SENTENCE_CHARS else "."
-        *parents, last = one.path
+    for text in cut:
+        stop = "" if (text.max_chars or 0) < _SENTENCE_CHARS else "."
+        *parents, last = text.path
         holder = data
         for key in parents:
             holder = holder[key]
-        holder[last] = trimmed(one.text, stop)
+        holder[last] = trimmed(text.text, stop)
     return json.dumps(data, ensure_ascii=False) if cut else reply
