@@ -95,8 +95,8 @@ class MessageLists(Reader):
                 return key
         return None
 
-    def _sure(self, key: str, found: Sequence[Any]) -> bool:
-        return plain_key(key) in self.sure and not texts(found)
+    def _sure(self, key: str, items: Sequence[Any]) -> bool:
+        return plain_key(key) in self.sure and not texts(items)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         row = as_dict(rows[0].value, "the row")
@@ -170,8 +170,8 @@ class ShareGPT(MessageLists):
     columns: ClassVar[tuple[str, ...]] = ("conversations",)
     sure: ClassVar[tuple[str, ...]] = ("conversations",)
 
-    def _sure(self, key: str, found: Sequence[Any]) -> bool:
-        return super()._sure(key, found) and not (found and _holds_lists(found[0]))
+    def _sure(self, key: str, items: Sequence[Any]) -> bool:
+        return super()._sure(key, items) and not (items and _holds_lists(items[0]))
 
 
 class Lmsys(MessageLists):

@@ -210,7 +210,8 @@ def open_labelled(
     if len(dialogues) < 2:
         raise SourceError(
             f"{source}: {len(dialogues)} dialogues of 2 to {max_turns} turns with 2 to "
-            f"{MAX_SPEAKERS} speakers and all labels ({', '.join(chosen) or 'none'}); at least 2 are needed"
+            f"{MAX_SPEAKERS} speakers and all labels ({', '.join(chosen) or 'none'}); at least 2 "
+            "are needed"
         )
     digest = hashlib.blake2b(digest_size=8)
     for dialogue in dialogues:

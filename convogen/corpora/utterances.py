@@ -61,11 +61,11 @@ def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
     key = next((plain[name] for name in _CONVERSATIONS if name in plain), None)
-    speakers, said = keys_of(keys)
+    speakers, texts = keys_of(keys)
     if key is None and (number is not None if ids is None else ids):
         key = plain.get("id")
-    speakers = tuple(one for one in speakers if one not in said)
-    return _Columns(key, number, speakers, said)
+    speakers = tuple(key for key in speakers if key not in texts)
+    return _Columns(key, number, speakers, texts)
 
 
 def _of(value: Any, ids: bool | None = None) -> _Columns | None:

@@ -104,14 +104,14 @@ class Selector(ChatCompletionClient):
         )
         return key
 
-    def _listen(self, said: str) -> None:
+    def _listen(self, reply: str) -> None:
         """Register a reply; raises `ModelFault` if the model keeps replying with nothing."""
-        self._heard |= bool(said.strip())
+        self._heard |= bool(reply.strip())
         self._silent += 1
         if not self._heard and self._silent >= MOST_SILENT:
             self._chat.undirected = True
-            said = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
-            raise ModelFault("selector_silent", said)
+            message = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
+            raise ModelFault("selector_silent", message)
 
     def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
         raise NotImplementedError("the selector does not stream")

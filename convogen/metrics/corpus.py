@@ -73,7 +73,7 @@ class _Given:
             yield _GivenBatch(start, self.conversations[start : start + size])
 
     def note(self, findings: Any) -> None:
-        del found
+        del findings
 
     def finish(self) -> None:
         if not self.conversations:
