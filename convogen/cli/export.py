@@ -157,7 +157,14 @@ def _plan(
     own = {key: value for key, value in options.items() if value is not None}
     exporter = open_exporter(format_, {**own, **read_settings(settings)})
     wanted = [name.strip() for name in joins.split(",") if name.strip()]
-    return ExportPlan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
+    return ExportPlan(
+        exporter,
+        splits=parse_splits(splits),
+        joins=wanted,
+        seed=seed,
+        overwrite=overwrite,
+        alternatives=alternatives,
+    )
 
 
 def _print(exported: Exported, plan: ExportPlan) -> None:

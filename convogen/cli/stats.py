@@ -96,7 +96,7 @@ def _measure(
     from convogen.corpora import open_corpus
     from convogen.metrics import measure
 
-    corpus = open_corpus(name, format_, strict)
+    corpus = open_corpus(name, format_, strict=strict)
     return measure(corpus, render, workers), corpus
 
 

@@ -204,7 +204,7 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
     with _shown() as progress:
         tally.on_line = lambda line: say(line, err=True)
         progress("task summaries", 0, len(seeds))
-        tasks = write_tasks(seeds, spec, folder, tally, limits=limits)
+        tasks = write_tasks(seeds, spec, folder, tally=tally, limits=limits)
     if calls := tally.counts["calls"]:
         say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens, kept in {folder}", err=True)
     return replace(plan, tasks=tasks)

@@ -1,6 +1,6 @@
-"""What a run has cost: its ledger by role and model, priced call by call.
+"""The cost of a run: its ledger by role and model, priced call by call.
 
-Attempts that may have been billed for nothing (`lost_…`, at their estimate) are kept apart.
+Attempts that may have been billed without an answer (`lost_…`, at their estimate) are kept apart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from convogen.storage.score_store import scores_manifest
 __all__ = ["JUDGE", "Prices", "Spending", "spending", "total_usd", "usage_of"]
 
 JUDGE = "judge"
-"""The role of a judge's calls, which are no part of what a run itself cost."""
+"""The role of a judge's calls, which do not count towards the run's own cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,17 @@ COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_c
 
 
 class Prices:
-    """What the calls in a run's ledger cost: by its models' own prices, else by list price.
+    """Prices of the calls in a run's ledger: the models' own prices, otherwise list prices.
 
-    `models` goes over what the run's manifest says of its roles, but for a price of one's own
-    where it has none.
+    `models` takes precedence over the roles in the run's manifest, except over their own prices if
+    it has none.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
         self._folder = run.folder
-        self._found: dict[tuple[str, str], tuple[Pricer | None, str]] = {}
-        told: dict[str, Any] = run.manifest.get("models") or {}
-        for role, described in told.items():
+        self._pricers: dict[tuple[str, str], tuple[Pricer | None, str]] = {}
+        described_roles: dict[str, Any] = run.manifest.get("models") or {}
+        for role, described in described_roles.items():
             self._take(role, described)
         for name in run.judges():
             if judge := scores_manifest(run.folder / "scores" / f"{name}.jsonl"):
@@ -77,13 +77,16 @@ class Prices:
         for role, spec in (models or {}).items():
             if (
                 spec.price is None
-                and self._found.get((role, spec.identity), (None, ""))[1] == "own"
+                and self._pricers.get((role, spec.identity), (None, ""))[1] == "own"
             ):
                 continue
             if spec.kind == "endpoint" and not spec.price:
-                self._found[role, spec.identity] = _by_list(listed_for(spec))
+                self._pricers[role, spec.identity] = _by_list(listed_for(spec))
             else:
-                self._found[role, spec.identity] = (pricer(spec), "own" if spec.price else "local")
+                self._pricers[role, spec.identity] = (
+                    pricer(spec),
+                    "own" if spec.price else "local",
+                )
 
     def _own(self, price: Any) -> Pricer:
         try:
@@ -94,20 +97,20 @@ class Prices:
     def _take(self, role: str, described: Mapping[str, Any]) -> None:
         name, own = str(described.get("name")), described.get("price")
         if own:
-            found = (self._own(own), "own")
+            price = (self._own(own), "own")
         elif described.get("kind") in ("embedded", "scripted", "transformers"):
-            found = (pricer(ModelSpec(name="embedded")), "local")
+            price = (pricer(ModelSpec(name="embedded")), "local")
         else:
-            found = _by_list(_listed(described, name))
-        self._found[role, name] = found
+            price = _by_list(_listed(described, name))
+        self._pricers[role, name] = price
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
-        """What a role's calls cost (None where not known), and whose price it is."""
-        return self._found.get((role, model)) or _by_list(listed(model, None))
+        """Return the pricer of a role's calls (None if unknown) and the source of the price."""
+        return self._pricers.get((role, model)) or _by_list(listed(model, None))
 
 
 def _listed(described: Mapping[str, Any], name: str) -> Listed | None:
-    """The list price of a model that a manifest describes, if it has one."""
+    """Return the list price of a model described in a manifest; None if it has none."""
     if described.get("kind") == "http":
         return None
     url = described.get("base_url")
@@ -152,11 +155,12 @@ def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -
 
 
 def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
-    """The tokens of a ledger row; with `lost_`, those that may have been billed for nothing."""
+    """Return the tokens of a ledger row; with the prefix `lost_`, those that may have been billed
+    without an answer."""
     return Usage(**{name: row.get(prefix + name, 0) for name in Usage.model_fields})
 
 
-def total_usd(rows: Iterable[Spending], lost: bool = False) -> float | None:
+def total_usd(rows: Iterable[Spending], *, lost: bool = False) -> float | None:
     """Return the cost of some rows of `spending` in US dollars; None if a price is not known.
 
     Args:

@@ -40,7 +40,7 @@ class Result:
     differs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
     """Means over the cells, in percent; None where there is no cell.
 
@@ -131,12 +131,12 @@ def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
     gains = [(measure, percentage_improvement(ours, base)) for measure, ours, base in improved]
     shares = [(measure, coverage(ours, other)) for measure, ours, other in covered]
     return Pooled(
-        len(gains),
-        len(shares),
-        _mean(gains),
-        _mean([one for one in gains if one[0] != QAGS]),
-        _mean(shares),
-        _mean([one for one in shares if one[0] != QAGS]),
+        cells=len(gains),
+        covered=len(shares),
+        improvement=_mean(gains),
+        improvement_without_qags=_mean([one for one in gains if one[0] != QAGS]),
+        coverage=_mean(shares),
+        coverage_without_qags=_mean([one for one in shares if one[0] != QAGS]),
     )
 
 

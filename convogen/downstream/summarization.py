@@ -194,12 +194,22 @@ def _written(
         written[arm] = []
         for seed, examples in zip(seeds, parts, strict=False):
             say(f"{arm}, seed {seed}: {len(examples)} dialogues to learn from")
-            written[arm].append(_kept(task.training, examples, dialogues, seed, folder, arm))
+            written[arm].append(
+                _kept(
+                    task.training,
+                    examples=examples,
+                    dialogues=dialogues,
+                    seed=seed,
+                    folder=folder,
+                    arm=arm,
+                )
+            )
     return written
 
 
 def _kept(
     training: Training,
+    *,
     examples: Sequence[Example],
     dialogues: Sequence[str],
     seed: int,

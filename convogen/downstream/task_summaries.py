@@ -37,6 +37,7 @@ def write_tasks(
     seeds: Sequence[Seed],
     spec: ModelSpec,
     folder: Path,
+    *,
     tally: RunProgress | None = None,
     opener: Callable[[ModelSpec], ChatModel] = open_model,
     limits: Limits = NO_LIMITS,

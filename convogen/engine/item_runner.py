@@ -1,10 +1,11 @@
-"""Questions to models outside a run, kept so that no answered call is paid for twice.
+"""Model calls over a list of items outside a run, stored so that no answered call is paid for
+twice.
 
-    <name>-<fingerprint>/rows.jsonl      one row an item, in order
-    <name>-<fingerprint>/manifest.json   what was asked of which models
-    <name>-<fingerprint>/ledger.jsonl calls.jsonl journal/   as in a run folder
+    <name>-<fingerprint>/rows.jsonl      one row per item, in order
+    <name>-<fingerprint>/manifest.json   the inputs and the models <name>-<fingerprint>/ledger.jsonl
+    calls.jsonl journal/   as in a run folder
 
-Another model, prompt or set of items is another fingerprint, and so another folder.
+A different model, prompt or set of items has a different fingerprint, and so its own folder.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ from convogen.storage.task_log import TaskLog, claim, lock
 __all__ = ["Asking", "role_of"]
 
 Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
-"""One item's row, from its number and a session of model calls."""
+"""Returns one item's row, given its number and a session of model calls."""
 
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
-    """A role's model, with what suits it where the sampling leaves it open."""
+    """Return a role: the model and its sampling, completed by the model's defaults."""
     suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
     return Role(spec, sampling.with_defaults(suits))
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Items asked about one by one, concurrently, their rows written in order.
+    """Runs one model call per item concurrently and writes the rows in order.
 
-    `folder` holds the folders of all askings; `concurrency` bounds the calls in flight at one
-    endpoint; `tally` counts what is done. `limits` bounds what all askings of this object may cost,
-    what their folders have cost before included.
+    `folder` is the parent of the result folders; `concurrency` bounds the in-flight calls per
+    endpoint; `tally` counts progress. `limits` bounds what all calls of this object may cost,
+    including what their folders have cost before.
     """
 
     folder: Path
@@ -71,11 +72,11 @@ class Asking:
     def rows(
         self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        """The rows of `n` items, those that are missing asked for.
+        """Return the rows of `n` items; missing ones are computed.
 
-        `essence` says what is asked besides the models. Raises `RunFolderError` if the folder
-        cannot be written, `ModelConfigError` if a budget needs a price that is not known,
-        `RunStopped` if asking ended early: it goes on from there.
+        `essence` is what the fingerprint covers besides the models. Raises `RunFolderError` if the
+        folder cannot be written, `ModelConfigError` if a budget needs an unknown price,
+        `RunStopped` if asking ended early; calling again resumes it.
         """
         models = {role: one.spec for role, one in roles.items()}
         self._prices.update(role_prices(models, self.limits))
@@ -128,7 +129,7 @@ class Asking:
 
 
 class _Asked:
-    """One start of an asking."""
+    """One start of the runner."""
 
     def __init__(self, log: TaskLog, path: Path, traffic: Traffic, mark: str, ask: Ask) -> None:
         self._log = log

@@ -1,4 +1,5 @@
-"""A run's budget: what its calls cost, what its folder has cost before, and how it ended."""
+"""A run's budget: the price of its calls, earlier spending, and the message when it is
+exhausted."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ __all__ = [
 
 
 def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pricer]:
-    """Return what the calls of each role's model cost, if a budget asks; else none is priced.
+    """Return the roles' prices if a limit needs them; otherwise calls are not priced during a run.
 
-    Raises `ModelConfigError` if the budget needs a price that is not known.
+    Raises `ModelConfigError` if the budget needs an unknown price.
     """
     if limits.usd is None:
         return {}
@@ -48,12 +49,12 @@ def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pr
 
 
 def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """The price of a call that any of several models may answer: at most that."""
+    """Return an upper bound on the price of a call that any of several models may answer."""
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
+    """Charge what the folder has cost before; raises `ModelConfigError` if that is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
@@ -69,7 +70,7 @@ def charge_calls(
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """What a run may take of limits that it shares with other runs, after so many seconds."""
+    """Return what is left for a run of limits that it shares with other runs, after `elapsed_s`."""
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
     return Limits(
@@ -80,7 +81,8 @@ def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) ->
 
 
 def _spent(limits: Limits, run: Run) -> tuple[float, int]:
-    """US dollars and tokens that a folder has cost, as far as limits ask; at most, where lost."""
+    """Return the US dollars and tokens a folder has cost, as far as the limits need them; lost
+    attempts count at their maximum."""
     if limits.usd is None and limits.tokens is None:
         return 0.0, 0
     rows = spending(run)
@@ -101,7 +103,8 @@ def _tokens(rows: Sequence[Spending]) -> int:
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """The end of a run in one line: why, what is done, what was spent, how to go on."""
+    """Return the end of a run in one line: the reason, what is done, what was spent, how to
+    resume."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"

@@ -1,4 +1,4 @@
-"""What tasks and manifests begin with: names and seeds, models by role, how data was made."""
+"""Setup of tasks and manifests: ids and seeds, models by role, provenance."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
-    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
+    """Return a task's id (16 hexadecimal digits) and seed, derived from the run's fingerprint
+    alone."""
     digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
     return digest.hex(), int.from_bytes(digest)
 
 
 def open_roles(experiment: Experiment) -> dict[str, Role]:
-    """An experiment's models and sampling by role."""
+    """Return an experiment's models and sampling by role."""
     return {
         role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
     }
 
 
 def describe(experiment: Experiment) -> dict[str, Any]:
-    """What is needed to know how a dataset was made; no key, no password."""
+    """Return the provenance of a data set for the manifest, without secrets."""
     packages = {"convogen": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -64,5 +65,6 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
 
 
 def now() -> str:
-    """The time of day in UTC, to the millisecond: two runs do not begin at the same one."""
+    """Return the current time in UTC, to the millisecond, so that two runs do not share a start
+    time."""
     return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -99,8 +99,8 @@ class _First:
             yield replace(batch, groups=batch.groups[:left])
             left -= len(batch.groups)
 
-    def note(self, found: Any) -> None:
-        self.corpus.note(found)
+    def note(self, findings: Any) -> None:
+        self.corpus.note(findings)
 
     def finish(self) -> None:
         """Nothing: not all of the corpus was read."""

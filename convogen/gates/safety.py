@@ -1,9 +1,9 @@
 """A word list, offline: an entry in any turn of any speaker rejects the conversation.
 
-Text and entries are brought to the same form: letters of all scripts and look-alikes to ASCII, case
-and accents away, digits and signs that stand for letters read as them (`sh1t`, `$hit`), letters
-drawn out (`fuuuck`) and letters apart (`f.u.c.k`) brought together. Entries match whole words;
-one that ends in `*` matches what begins with it, one of several words matches them in a row.
+Text and entries are normalised: letters of all scripts and look-alikes to ASCII, without case and
+accents, with digits and signs that stand for letters replaced (`sh1t`, `$hit`), and with stretched
+(`fuuuck`) and spaced (`f.u.c.k`) letters joined. Entries match whole words; one that ends in `*`
+matches what begins with it, one of several words matches them in a row.
 
 A list knows words, not meanings: it misses what is said without them and rejects what quotes them.
 """
@@ -33,7 +33,7 @@ _LOOK_ALIKE = str.maketrans(
     "асеорхукмтнвіїјѕԁһԛԝαοερντυικѵ",
     "aceopxykmthbiijsdhqwaoepvtuikv",
 )
-"""Letters that look like Latin ones but stand for other sounds."""
+"""Letters that look like Latin ones but have other sounds."""
 
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
 _DIGITS = str.maketrans("0134578", "oieastb")
@@ -52,7 +52,7 @@ class Safety(Gate):
 
     @cached_property
     def word_list(self) -> WordList:
-        """The entries; raises `SourceError` where a file cannot be read."""
+        """The entries; raises `SourceError` if a file cannot be read."""
         paths = [SHIPPED] if self.shipped else []
         return WordList([*paths, *([Path(self.words)] if self.words else [])])
 
@@ -85,7 +85,7 @@ class WordList:
         self._beginnings = {len(entry) - 1 for entry in self.entries if entry.endswith("*")}
 
     def find(self, text: str) -> str | None:
-        """The first entry that stands in a text, as its file has it; None where there is none."""
+        """Return the first entry found in a text, as written in its file; None if there is none."""
         for words in _readings(text):
             for start in range(len(words)):
                 for end in range(start + 1, min(start + self._longest, len(words)) + 1):
@@ -97,9 +97,10 @@ class WordList:
 
 
 def plain_words(text: str) -> list[str]:
-    """A text's words in lower-case ASCII, signs and digits that stand for letters read as them.
+    """Return a text's words in lower-case ASCII, with signs and digits that stand for letters
+    replaced.
 
-    A number stays a number: only a word with a letter in it has digits for letters.
+    Numbers are kept: only in a word with a letter do digits stand for letters.
     """
     plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
     plain = re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), plain)
@@ -108,9 +109,9 @@ def plain_words(text: str) -> list[str]:
 
 
 def _readings(text: str) -> list[list[str]]:
-    """The words as they stand, then with letters apart brought together and drawn out ones cut.
+    """Return the words unchanged, then with spaced letters joined and stretched ones shortened.
 
-    Three and more of a letter may stand for one or for two of it.
+    Three or more of a letter may stand for one or two of it.
     """
     words = plain_words(text)
     joined = list(_joined(words))
@@ -120,7 +121,7 @@ def _readings(text: str) -> list[list[str]]:
 
 
 def _joined(words: list[str]) -> Iterator[str]:
-    """Three and more letters in a row, each a word of its own, as one word."""
+    """Yield words, joining runs of three or more single letters into one word."""
     row: list[str] = []
     for word in [*words, ""]:
         if len(word) == 1:

@@ -39,9 +39,10 @@ KEYS = ("personas", "relations", "situation", "topic", "starter", "acquainted")
 
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
-    """The experiences of a folder of YAML files (or of one file), in the order of their names.
+    """Return the experiences of a folder of YAML files (or of one file), in the order of their
+    names.
 
-    Raises `SourceError` naming the file and key where one is malformed or there is none.
+    Raises `SourceError` naming the file and key if one is malformed or there is none.
     """
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
@@ -86,7 +87,7 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
 
 
 def check_experience(experience: Experience) -> str | None:
-    """What is wrong with an experience as a group, in words; None where nothing is."""
+    """Return what is wrong with an experience as a group, in words; None if nothing is."""
     names = Counter(tidy_name(persona.name).casefold() for persona in experience.personas)
     twice = [name for name, n in names.items() if n > 1]
     if len(experience.personas) < 2:
@@ -102,7 +103,7 @@ def check_experience(experience: Experience) -> str | None:
 
 
 def card_text(persona: Persona | Profile) -> str:
-    """A persona for a prompt: one line a field of the card, or the hub's free text."""
+    """Return a persona for a prompt: one line a field of the card, or the hub's free text."""
     if persona.card is None:
         return persona.text or ""
     return "\n".join(f"- {line}" for line in _lines(persona.card).values())
@@ -165,8 +166,8 @@ def shot_text(experience: Experience) -> str:
     )
 
 
-def person_line(persona: Persona | Profile, named: bool) -> str:
-    """A persona in one line: as the generator is given people, without the name or with it.
+def person_line(persona: Persona | Profile, *, named: bool) -> str:
+    """Return a persona in one line: as the generator is given people, without the name or with it.
 
     A card without its name stands for free text, and is as short: work, hobbies, what is new.
     """
@@ -180,7 +181,7 @@ def person_line(persona: Persona | Profile, named: bool) -> str:
     return f"{persona.name}: {line}" if named else line
 
 
-def encounter_text(experience: Experience, named: bool) -> str:
+def encounter_text(experience: Experience, *, named: bool) -> str:
     """Return an experience as the JSON object that is asked for if the people are given."""
     answer: dict[str, Any] = {}
     if not named:

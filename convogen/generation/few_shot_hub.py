@@ -6,7 +6,7 @@ experiences per round from the same shot).
 
 Within a lane tasks report in the order of the plan: an experience is compared with the seeds, the
 members and the earlier experiences of its own round before it may enter. So neither the hub nor a
-record ever depends on which call came back first.
+record depends on the order in which calls return.
 
 Per member the hub holds 80 bytes: the number of its task and a MinHash signature. The experience
 itself is held only until it is committed; after that it is read from the run folder.
@@ -154,7 +154,7 @@ class FewShotHub:
                 lane.report(task, None)
 
     def stop(self) -> None:
-        """Cancel whoever waits for a turn: a task broke, so the run ends and no turn will come."""
+        """Cancel everyone waiting for a turn: a task raised, so the run ends."""
         for lane in self._lanes:
             lane.stop()
 
@@ -191,17 +191,17 @@ class FewShotHub:
         shots unless all seeds are shown at once.
         """
         n, size = self._n_shots, len(self._seeds)
-        again, at = divmod(number, size)
-        if size <= 2 * n:  # too few for another order that surely begins with other shots
-            again = 0
-        order = self._shuffled(lane, again)
-        if again and set(order[:n]) == set(self._shuffled(lane, again - 1)[-n:]):
+        cycle, position = divmod(number, size)
+        if size <= 2 * n:  # too few to guarantee different shots in a new order
+            cycle = 0
+        order = self._shuffled(lane, cycle)
+        if cycle and set(order[:n]) == set(self._shuffled(lane, cycle - 1)[-n:]):
             order[0], order[n] = order[n], order[0]
-        return [self._seeds[order[(at * n + nth) % size]] for nth in range(n)]
+        return [self._seeds[order[(position * n + nth) % size]] for nth in range(n)]
 
-    def _shuffled(self, lane: int, again: int) -> list[int]:
+    def _shuffled(self, lane: int, cycle: int) -> list[int]:
         size = len(self._seeds)
-        return random.Random(f"{self._seed}/seeds/{lane}/{again}").sample(range(size), size)
+        return random.Random(f"{self._seed}/seeds/{lane}/{cycle}").sample(range(size), size)
 
     def _member(self, task: int) -> Experience:
         return self._uncommitted.get(task) or self._recall(task)
@@ -248,12 +248,12 @@ class _Lane:
             turn.set()
 
 
-def similarity(one: Experience, other: Experience) -> float:
+def similarity(experience: Experience, other: Experience) -> float:
     """Return how close two experiences are, 0 to 1: the token-sort ratio of their words.
 
     Names do not count, nor does the free text of personas: that was given, not invented.
     """
-    return _alike(_words(one), _words(other))
+    return _alike(_words(experience), _words(other))
 
 
 def _alike(words: str, others: str) -> float:

@@ -1,7 +1,7 @@
-"""The labeller: gives a conversation its labels and checks them against the conversation.
+"""The labeller: assigns labels to a conversation and checks them against it.
 
-It never sees the label that the conversation was planned for. What it gets wrong is asked for
-again, boundedly, and is a `ModelFault` where that does not help.
+It never sees the label that the conversation was planned for. A wrong reply is retried, boundedly,
+and then raises a `ModelFault`.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ _NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
 
 @dataclass(frozen=True, slots=True)
 class SummaryRules:
-    """What a summary must be: its words, and the least share of its content words in the dialogue.
+    """Requirements on a summary: its length in words and its minimal share of content words from
+    the dialogue.
 
-    Learned from the source's own: the lengths between which 98 of 100 lie, the share that 95 of 100
-    reach.
+    Learned from the source's summaries: the range that covers 98% of the lengths, and the share
+    that 95% reach.
     """
 
     low: int
@@ -63,7 +64,7 @@ class SummaryRules:
 
     @classmethod
     def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
-        """From pairs of dialogue and summary, one at least."""
+        """Return the rules learned from pairs of dialogue and summary, at least one."""
         known = list(islice(pairs, LEARNED_FROM))
         lengths = sorted(len(summary.split()) for _, summary in known)
         shares = sorted(content_share(summary, dialogue) for dialogue, summary in known)
@@ -71,7 +72,7 @@ class SummaryRules:
         return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20])
 
     def complaint(self, summary: str, dialogue: str) -> str | None:
-        """What is wrong with a summary, in words; None where nothing is."""
+        """Return what is wrong with a summary, in words; None if nothing is."""
         n = len(summary.split())
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
@@ -84,7 +85,8 @@ class SummaryRules:
 
 
 def content_share(summary: str, dialogue: str) -> float:
-    """The share of a summary's content words that the dialogue has too, 0 to 1; 1 without any.
+    """Return the share of a summary's content words that the dialogue has too, 0 to 1; 1 without
+    any.
 
     A content word has four letters or more and is no function word; forms of one word (the same
     first five letters) count as the same.
@@ -95,7 +97,8 @@ def content_share(summary: str, dialogue: str) -> float:
 
 
 def unknown_names(summary: str, dialogue: str) -> list[str]:
-    """Names in a summary, capitalised within a sentence or `#Name#`, that the dialogue has not."""
+    """Return the names in a summary, capitalised within a sentence or `#Name#`, that are not in the
+    dialogue."""
     there = set(re.findall(r"\w+", dialogue.casefold()))
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
     for name in _NAME.findall(_PLACEHOLDER.sub("they", summary)):
@@ -110,7 +113,7 @@ def _words(text: str) -> list[str]:
 
 
 class Labeller:
-    """Gives labels by the prompts `summary`, `choice` and `emotions`, asking under a role."""
+    """Assigns labels with the prompts `summary`, `choice` and `emotions`, under a role."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
@@ -124,7 +127,7 @@ class Labeller:
         rules: SummaryRules,
         examples: Sequence[tuple[str, str]],
     ) -> Label:
-        """A summary of a script that keeps to the rules and copies no example.
+        """Return a summary of a script that meets the rules and copies no example.
 
         Raises `ModelFault` of kind `summary_refused`.
         """
@@ -156,9 +159,9 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """The one of `options` that fits a script best, chosen without knowing the planned one.
+        """Return the option that fits a script best, chosen without knowing the planned one.
 
-        Raises `ModelFault` of kind `label_invalid` where no reply is one of them.
+        Raises `ModelFault` of kind `label_invalid` if no reply is one of them.
         """
         schema = _object({"label": options})
         prompt = self._prompts["choice"].partial(dialogue=dialogue, what=what, options=options)
@@ -182,7 +185,7 @@ class Labeller:
         options: Sequence[str],
         examples: Sequence[tuple[Sequence[str], Sequence[str]]],
     ) -> Label:
-        """One of `options` for each line of a script, all of them in one reply.
+        """Return one of `options` for each line of a script, all from a single reply.
 
         Raises `ModelFault` of kind `emotions_invalid`.
         """
@@ -190,7 +193,7 @@ class Labeller:
             {"lines": said, "answer": json.dumps(_numbered(labels), ensure_ascii=False)}
             for said, labels in examples
         ]
-        schema = _object({str(at + 1): options for at in range(len(lines))})
+        schema = _object({str(index + 1): options for index in range(len(lines))})
         prompt = self._prompts["emotions"].partial(examples=shown, lines=lines, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
@@ -198,11 +201,11 @@ class Labeller:
             answer = await ask_whole(session, self._role, asking, schema=schema)
             reply = answer.text
             data = find_json(reply, schema["properties"]) or {}
-            found = [_option(data.get(str(at + 1)), options) for at in range(len(lines))]
-            if None not in found:
+            chosen = [_option(data.get(str(index + 1)), options) for index in range(len(lines))]
+            if None not in chosen:
                 check = f"each one of {len(options)}, chosen with the whole conversation in view"
-                return _label(found, check, answer, complaints)
-            fault = f"utterance {found.index(None) + 1} has none of the emotions"
+                return _label(chosen, check, answer, complaints)
+            fault = f"utterance {chosen.index(None) + 1} has none of the emotions"
             complaints.append(_CUT_OFF if answer.cut_off else fault)
         raise ModelFault("emotions_invalid", complaints[-1], reply)
 
@@ -211,7 +214,7 @@ _CUT_OFF = "it was cut off before its end"
 
 
 def shuffled(planned: str, others: Sequence[str], n: int, rng: random.Random) -> list[str]:
-    """Up to `n` options in random order: the planned label and others, drawn."""
+    """Return up to `n` options in random order: the planned label and randomly drawn others."""
     rest = [other for other in others if other != planned]
     options = [planned, *rng.sample(rest, min(n - 1, len(rest)))]
     rng.shuffle(options)
@@ -223,7 +226,7 @@ def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
 
 
 def _summary(answer: SessionReply) -> str:
-    """The first paragraph of a reply, without what models put around it."""
+    """Return the first paragraph of a reply, without what models put around it."""
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
@@ -237,12 +240,12 @@ def _is_cut(answer: SessionReply, summary: str) -> bool:
     return answer.cut_off and only_paragraph and lacks_end(summary)
 
 
-def _option(said: Any, options: Sequence[str]) -> str | None:
-    """The option that a reply names, white space and case aside."""
-    if not isinstance(said, str):
+def _option(reply: Any, options: Sequence[str]) -> str | None:
+    """Return the option that a reply names, ignoring white space and case."""
+    if not isinstance(reply, str):
         return None
-    folded = " ".join(said.split()).casefold()
-    named = [option for option in options if option == said] or [
+    folded = " ".join(reply.split()).casefold()
+    named = [option for option in options if option == reply] or [
         option for option in options if option.casefold() == folded
     ]
     return named[0] if named else None
@@ -253,7 +256,7 @@ def _numbered(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The JSON Schema of an object whose fields are each one of some texts."""
+    """Return the JSON Schema of an object whose fields are enumerations of texts."""
     return {
         "type": "object",
         "properties": {

@@ -1,4 +1,4 @@
-"""An agent that is a persona: it says one utterance when its turn comes."""
+"""An agent that plays a persona and says one utterance per turn."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["PersonaAgent"]
 _OF_LENGTH = ("too_long", "too_short")
 
 MOST_TIMES = 2
-"""A short reply may have this many times the words of the guideline."""
+"""Reply length, as a multiple of the guideline, above which it counts as too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class PersonaAgent(BaseChatAgent):
         note: str | None = None
         for _ in range(1 + chat.rules.reasks):
             candidates = await self._candidates(target, note)
-            checked += [one.fault or "" for one in candidates]
+            checked += [attempt.fault or "" for attempt in candidates]
             attempts.append(min(candidates, key=_Attempt.rank))
             fault, words = attempts[-1].fault, attempts[-1].words
             if fault is None:
@@ -113,21 +113,21 @@ class PersonaAgent(BaseChatAgent):
             note = complaint(fault, words=words or 0, target=most)
         best = min(attempts, key=_Attempt.rank)
         if best.taken is None:
-            chat.refused = [one.fault or "" for one in attempts]
+            chat.refused = [attempt.fault or "" for attempt in attempts]
             chat.ended = chat.refused[-1]
             return ""
-        fitted, said = best.taken
+        fitted, utterance = best.taken
         answer = fitted.answer
         turn = Turn(
             speaker=self.display,
-            text=said.text,
+            text=utterance.text,
             origin="agent",
             model=answer.model,
             request=answer.request,
             usage=answer.usage,
             selection=chat.selection,
-            reasks=[one.fault for one in attempts if one.fault and one is not best],
-            tidied=list(said.tidied),
+            reasks=[attempt.fault for attempt in attempts if attempt.fault and attempt is not best],
+            tidied=list(utterance.tidied),
             target_words=target,
             lapse=best.fault if best.fault in _OF_LENGTH else None,
             candidates=checked if chat.rules.candidates > 1 else [],
@@ -135,7 +135,7 @@ class PersonaAgent(BaseChatAgent):
             left_out=fitted.left_out,
         )
         self._take(turn)
-        return said.text
+        return utterance.text
 
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
         """Request as many replies as the rules say, all at once, and check each of them.
@@ -184,13 +184,13 @@ class PersonaAgent(BaseChatAgent):
             earlier=tuple(turn.text for turn in chat.turns),
             unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
         )
-        said = read_utterance(answer.text, scene, cut_off=answer.cut_off)
+        utterance = read_utterance(answer.text, scene, cut_off=answer.cut_off)
         if answer.reply.thought:
-            said = replace(said, tidied=("thinking", *said.tidied))
-        kept = _kept(said)
+            utterance = replace(utterance, tidied=("thinking", *utterance.tidied))
+        kept = _kept(utterance)
         if target is None or kept is None:
-            return said
-        return Utterance(nearest_sentences(kept.text, target), said.tidied)
+            return utterance
+        return Utterance(nearest_sentences(kept.text, target), utterance.tidied)
 
     def _length_fault(self, text: str, target: int | None) -> str | None:
         """Return `too_long` or `too_short` if a text is far from what was asked for."""
@@ -222,15 +222,15 @@ class PersonaAgent(BaseChatAgent):
 
 
 def _likelihood(reply: ModelReply) -> float:
-    """Return the mean log-probability of a reply's tokens; 0 where the endpoint tells none."""
+    """Return the mean log-probability of a reply's tokens; 0 if the endpoint reports none."""
     if not reply.logprobs:
         return 0.0
     return sum(token.logprob for token in reply.logprobs) / len(reply.logprobs)
 
 
-def _kept(said: Utterance) -> Utterance | None:
-    """Return what can be taken of a reply: all of it, or its whole sentences if it was cut off."""
-    if said.fault != "cut_off":
-        return said if said.fault is None else None
-    whole = whole_sentences(said.text)
-    return None if whole == said.text else Utterance(whole, (*said.tidied, "cut_off"))
+def _kept(utterance: Utterance) -> Utterance | None:
+    """Return the usable part of a reply: all of it, or its whole sentences if it was cut off."""
+    if utterance.fault != "cut_off":
+        return utterance if utterance.fault is None else None
+    whole = whole_sentences(utterance.text)
+    return None if whole == utterance.text else Utterance(whole, (*utterance.tidied, "cut_off"))

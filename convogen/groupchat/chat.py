@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -39,13 +39,14 @@ SpeakerSelection = Literal["auto", "round_robin"]
 class ChatRules:
     """How a chat is held.
 
-    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
-    for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
-    words each turn should have, the starter first; None if no length is requested. Of so many
-    `candidates` that are asked for at once one is taken.
+    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None for
+    chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the words
+    each turn should have, the starter first; None if no length is requested. `candidates` is the
+    number of replies requested at once, of which one is taken.
     """
 
     max_turns: int
+    _: KW_ONLY
     speaker_selection: SpeakerSelection
     allow_repeats: bool
     max_words: int | None
@@ -88,6 +89,7 @@ class Played:
 async def play_group_chat(
     experience: Experience,
     rules: ChatRules,
+    *,
     prompts: ChatPrompts,
     session: Session,
     on_turn: Callable[[], None],
@@ -98,9 +100,11 @@ async def play_group_chat(
     `private` has, by name, what a person alone knows besides their memories.
 
     Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
-    no selector is there, otherwise it is why the chat ended.
+    the selector never answered; otherwise it is recorded as the chat's end.
     """
-    chat = Chat(experience, rules, prompts, session, on_turn, private)
+    chat = Chat(
+        experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
+    )
     if rules.max_turns < 2:
         return Played(chat.turns, "max_turns", [])
     opening = TextMessage(content=chat.opening, source="user")
@@ -108,7 +112,7 @@ async def play_group_chat(
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
-        chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
+        chat.stop()  # Cancelling AutoGen midway leaks tasks: let it end by itself
         await running
         raise
     stands = 2 * len(chat.turns) >= rules.max_turns and not chat.undirected
@@ -141,6 +145,7 @@ class Chat:
 
     experience: Experience
     rules: ChatRules
+    _: KW_ONLY
     prompts: ChatPrompts
     session: Session
     on_turn: Callable[[], None]
@@ -181,7 +186,7 @@ class Chat:
     async def ask_several(
         self, n: int, role: str, chat: Shown, **options: Any
     ) -> list[Fitted | ModelFault]:
-        """Ask a model for `n` replies at once; a fault stands where one was not answered.
+        """Ask a model for `n` replies at once; an unanswered one is returned as its fault.
 
         `chat` returns the messages for the turns to show: all of them, or as many of the last as
         fit into the model's context, at least one.
@@ -218,7 +223,7 @@ class Chat:
         ]
 
     def candidates(self) -> list[str]:
-        """The keys of those who may speak next."""
+        """Return the keys of those who may speak next."""
         last = self.turns[-1].speaker
         keys = [k for k, n in self.names.items() if self.rules.allow_repeats or n != last]
         return keys or list(self.names)
@@ -241,8 +246,8 @@ class Chat:
             model_client=Selector(self),
             termination_condition=end,
             max_turns=cap,
-            selector_prompt="",  # the selector words its own
-            allow_repeated_speaker=True,  # our candidates say who may: AutoGen forgets the starter
+            selector_prompt="",  # the selector has its own prompt
+            allow_repeated_speaker=True,  # our candidates decide: AutoGen does not know the starter
             candidate_func=lambda _: self.candidates(),
             max_selector_attempts=1,
         )

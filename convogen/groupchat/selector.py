@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Selector"]
 
 OF_THE_TEXT = ("content_filter", "refusal")
-"""Faults that say something of what the chat is about, nothing of the model."""
+"""Faults caused by the content of the chat, not by the model."""
 
 MOST_SILENT = 3
-"""Replies without a word, none with one before, after which there is no selector."""
+"""Empty replies, without any other before, after which the selector counts as missing."""
 
 
 class Selector(ChatCompletionClient):
@@ -111,14 +111,14 @@ class Selector(ChatCompletionClient):
         )
         return key
 
-    def _listen(self, said: str) -> None:
-        """Take note of a reply; raises `ModelFault` where the model is seen to say nothing."""
-        self._heard |= bool(said.strip())
+    def _listen(self, reply: str) -> None:
+        """Register a reply; raises `ModelFault` if the model keeps replying with nothing."""
+        self._heard |= bool(reply.strip())
         self._silent += 1
         if not self._heard and self._silent >= MOST_SILENT:
             self._chat.undirected = True
-            said = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
-            raise ModelFault("selector_silent", said)
+            message = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
+            raise ModelFault("selector_silent", message)
 
     def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
         raise NotImplementedError("the selector does not stream")

@@ -25,7 +25,7 @@ _BLOCK = 2_048
 
 
 def sorted_words(text: str) -> str:
-    """A text's words in one order, whatever their case, punctuation and order in the text."""
+    """Return a text's words sorted, ignoring case and punctuation."""
     return " ".join(sorted(re.findall(r"\w+", text.casefold())))
 
 
@@ -36,7 +36,7 @@ def _factors() -> list[int]:
 
 
 def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """One key a band for each text, none of them empty, shape (texts, bands).
+    """Return one key per band for each of the non-empty texts, shape (texts, bands).
 
     MinHash by multiply and shift.
     """
@@ -52,12 +52,12 @@ def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
     grams = grams[inside]
     starts = np.concatenate([[0], np.cumsum([len(text) - _GRAM + 1 for text in padded])[:-1]])
     keys = np.zeros((len(texts), BANDS), np.uint64)
-    for at, factor in enumerate(_factors()):
+    for index, factor in enumerate(_factors()):
         mixed = grams * np.uint64(factor & (2**64 - 1))
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0x9E3779B97F4A7C15)
         smallest = np.minimum.reduceat(mixed, starts)
-        keys[:, at // _ROWS] = keys[:, at // _ROWS] * np.uint64(0x100000001B3) + smallest
+        keys[:, index // _ROWS] = keys[:, index // _ROWS] * np.uint64(0x100000001B3) + smallest
     return keys
 
 

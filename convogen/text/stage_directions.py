@@ -56,7 +56,7 @@ def _patterns(language: str) -> _Patterns:
 
 
 def without_stage_directions(text: str, cast: Cast, language: str) -> str:
-    """Return a text without its stage directions; nothing with words if they are all of it."""
+    """Return a text without its stage directions; without words if it has nothing else."""
     if _MARKS.search(text) is None:
         return text
     kept: list[str] = []
@@ -88,7 +88,7 @@ def _at_edge(text: str, begin: int, span: re.Match[str]) -> bool:
 def _is_direction(
     span: re.Match[str], alone: bool, at_edge: bool, cast: Cast, language: str
 ) -> bool:
-    """Return whether the text between marks is something done, not said.
+    """Return whether the text between marks is an action rather than speech.
 
     `alone` says that nothing else in the turn has words.
     """
@@ -119,7 +119,7 @@ def _is_direction(
 
 
 def _joined(pieces: list[str]) -> str:
-    """Join what is left, with a space where words would run together."""
+    """Join what is left, with a space if words would run together."""
     text = pieces[0]
     for piece in pieces[1:]:
         if (dash := _DASHES.match(piece)) is not None and text.endswith(dash[1]):

@@ -1,8 +1,7 @@
-"""Reads what a model says in somebody's place: the spoken words, and what is wrong with them.
+"""Checks a model's turn: extracts the spoken words and finds faults in them.
 
 What is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
-quotation marks, stage directions. The checks see only what is left; a fault means that the model is
-asked again.
+quotation marks, stage directions. The checks see only what is left; a fault means a retry.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ FAULTS = (
     "too_long",
     "too_short",
 )
-"""Why a reply may be asked for again; the last two are for callers that ask for a length."""
+"""Faults that cause a retry; the last two apply only to callers that request a length."""
 
 MOST_CHARS = 20_000
 """Characters of a reply that are read."""
@@ -84,7 +83,7 @@ _SCRIPT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a turn is read against.
+    """The context in which a turn is checked.
 
     `earlier` are the texts of all turns so far, anybody's; `unsaid` the runs of words that nobody
     says, such as those of the instructions (see `word_runs`).
@@ -117,17 +116,17 @@ def read_utterance(
         language: The code of the language spoken.
 
     Returns:
-        The spoken text, one of `FAULTS` if it is to be asked for again.
+        The spoken text, with one of `FAULTS` if it must be retried.
     """
     cast = cast_of(scene.speaker, scene.others, language)
-    said = spoken_part(reply[:MOST_CHARS], cast, language)
-    if said.silent:
-        fault = form_fault(said.text) or _note_in(said.text, language) or "stage_direction"
-    elif _WORDLESS.match(said.text):
+    spoken = spoken_part(reply[:MOST_CHARS], cast, language)
+    if spoken.silent:
+        fault = form_fault(spoken.text) or _note_in(spoken.text, language) or "stage_direction"
+    elif _WORDLESS.match(spoken.text):
         fault = "cut_off" if cut_off else "empty_reply"
     else:
-        fault = _fault(said.text, scene, cast, cut_off or len(reply) > MOST_CHARS, language)
-    return Utterance(said.text, said.tidied, fault)
+        fault = _fault(spoken.text, scene, cast, cut_off or len(reply) > MOST_CHARS, language)
+    return Utterance(spoken.text, spoken.tidied, fault)
 
 
 def read_typed(
@@ -192,7 +191,9 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
     if fault := form_fault(text):
         return fault
     opening = len(scene.earlier) < OPENING_TURNS
-    if fault := _said_fault(text, plain, frozenset(letters), cast, opening, language):
+    if fault := _said_fault(
+        text, plain, words=frozenset(letters), cast=cast, opening=opening, language=language
+    ):
         return fault
     words = words_of(text)
     if scene.unsaid and not scene.unsaid.isdisjoint(runs(words)):
@@ -207,9 +208,9 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
 
 
 def _said_fault(
-    text: str, plain: str, words: frozenset[str], cast: Cast, opening: bool, language: str
+    text: str, plain: str, *, words: frozenset[str], cast: Cast, opening: bool, language: str
 ) -> str | None:
-    """Return what is wrong with who seems to speak: an assistant or a narrator."""
+    """Return the fault of a text that an assistant or a narrator seems to speak."""
     lang = load_language(language)
     if lang.frame.match(plain, words) or lang.note.match(plain, words):
         return "note"

@@ -1,4 +1,4 @@
-"""What can be said of utterances: farewells, lengths, sentences, repetition."""
+"""Properties of utterances: farewells, lengths, sentences, repetition."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ RUN_WORDS = 8
 """Words in a row that count as recited from another text."""
 
 LOOP_WORDS = 10
-"""Words that go round from which they make a loop: people say `no` nine times, too."""
+"""Repeated words from which they count as a loop: people, too, say `no` nine times."""
 
 LOOP_TIMES, SHORT_LOOP_TIMES, SHORT_LOOP = 2.5, 2.75, 8
-"""How often words go round in a loop; more often if they are fewer than `SHORT_LOOP`: songs do."""
+"""Repetitions that make a loop; more if its words are fewer than `SHORT_LOOP`, as in songs."""
 
 LOOP_PERIOD = 40
 """Longest sequence of words, the repetition of which is looked for."""
@@ -128,7 +128,7 @@ def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
 
 
 def loops(words: Sequence[str]) -> bool:
-    """Return whether words go round: the same ones again and again, or hardly any others."""
+    """Return whether words loop: the same ones again and again, or hardly any others."""
     if len(words) < LOOP_WORDS or len(set(pairwise(words))) == len(words) - 1:
         return False
     if len(words) >= SALAD_WORDS and len(set(words)) <= SALAD_SHARE * len(words):

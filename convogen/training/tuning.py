@@ -261,9 +261,9 @@ class _Tuning:
             model,
             tokenizer,
             rows.rows,
-            self._plan.settings,
-            self._folder,
-            partial(self._progress, "training"),
+            settings=self._plan.settings,
+            folder=self._folder,
+            progress=partial(self._progress, "training"),
         )
         gguf = gguf_of(self._plan.base)
         lora.save_adapter(model, gguf.name if gguf else self._plan.base, self._adapter)

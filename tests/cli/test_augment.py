@@ -56,7 +56,7 @@ def obliging(asked: Asked) -> Bytes:
     if schema:
         messages = tuple(Message(m["role"], m["content"]) for m in asked.body["messages"])
         seeded = Sampling(seed=asked.body["seed"])
-        return say(improvise(Request("any", "any", messages, seeded, schema)))
+        return say(improvise(Request("any", "any", messages, seeded, schema=schema)))
     reply = converse(asked)
     said = json.loads(reply.content)["choices"][0]["message"]["content"]
     return say(f"{SAID} {said}")

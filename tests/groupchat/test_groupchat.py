@@ -48,7 +48,9 @@ def play(
 
     async def played(journal: Journal) -> tuple[list[Turn], str]:
         session = Traffic(roles, 4, RunProgress(), lambda _: model).session(0, 1, journal)
-        made = await play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
+        made = await play_group_chat(
+            experience, chat_rules, prompts=PROMPTS, session=session, on_turn=lambda: None
+        )
         return made.turns, made.ended
 
     with tempfile.TemporaryDirectory() as folder:
@@ -356,7 +358,7 @@ def offers(*replies: tuple[str, float]) -> Callable[[Request], str | ModelReply]
             return improvise(request)
         text, likely = left.pop(0)
         tokens = tuple(TokenLogprob(word, likely) for word in text.split())
-        return ModelReply(text, Usage(), "stop", tokens)
+        return ModelReply(text, Usage(), "stop", logprobs=tokens)
 
     return script
 

@@ -47,7 +47,7 @@ HOSTILE = [
 
 def memory_hub(people: Sequence[Profile], apart: bool = True, size: int = 1) -> PersonaHub:
     groups = (list(people[at : at + size]) for at in range(0, len(people), size))
-    return PersonaHub("memory", None, groups, apart)
+    return PersonaHub("memory", None, groups, apart=apart)
 
 
 def hub_of(n: int) -> PersonaHub:

@@ -52,7 +52,7 @@ def open_store(folder: Path) -> RunStore:
 
 def commit(store: RunStore, outcome: Outcome) -> None:
     journal = store.journal(store.committed)
-    journal.record("k.1", "agent", "m", ModelReply("Hi", USED, "stop"), 1, 0.5)
+    journal.record("k.1", "agent", "m", ModelReply("Hi", USED, "stop"), attempts=1, seconds=0.5)
     store.commit(store.committed, outcome, journal)
 
 
@@ -140,8 +140,10 @@ def test_a_run_that_is_being_written(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commit(store, Outcome(conversation=spoken(0, "Hello.", "Well.")))
     under_way = store.journal(1)
-    under_way.record("k.1", "agent", "m", ModelReply("Hm", USED, "stop"), 1, 0.5)
-    under_way.record_lost_attempt("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
+    under_way.record("k.1", "agent", "m", ModelReply("Hm", USED, "stop"), attempts=1, seconds=0.5)
+    under_way.record_lost_attempt(
+        Usage(prompt_tokens=9), 1, 0.5, key="k.2", role="agent", model="m"
+    )
     with (tmp_path / "conversations.jsonl").open("ab") as file:
         file.write(b'{"id": "c1", "tur')
     found = load_run(tmp_path)
@@ -157,7 +159,7 @@ def judge(folder: Path, name: str, *values: float | None) -> None:
     store = ScoreStore.open(folder, name, {"fingerprint": "f00d", "judged_by": {}})
     for task, value in enumerate(values):
         journal = store.journal(task)
-        journal.record("k.1", "judge", "m", ModelReply("4", USED, "stop"), 1, 0.5)
+        journal.record("k.1", "judge", "m", ModelReply("4", USED, "stop"), attempts=1, seconds=0.5)
         score = Score(conversation=f"c{task}", judge=name, aspect="overall", value=value)
         store.commit(task, score, journal)
     store.close()

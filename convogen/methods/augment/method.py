@@ -1,4 +1,4 @@
-"""Augment: more of a labelled data set, of its shape, played as group chats and labelled."""
+"""Augment: extends a labelled data set with labelled group chats of the same shape."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def sources(self) -> dict[str, str]:
-        """The dialogues drawn from, hashed by content, with their name and licence."""
+        """Return the content hash, name and licence of the source dialogues."""
         data = self.data
         columns = ", ".join(f"{kind}: {key}" for kind, key in data.columns.items())
         return {
@@ -103,11 +103,11 @@ class Augment(Method):
         """The source, read once."""
         data = open_labelled(
             self.source,
-            self.source_format,
-            self.label,
-            self.fields,
-            self.max_turns,
-            self.source_licence,
+            format=self.source_format,
+            kinds=self.label,
+            columns=self.fields,
+            max_turns=self.max_turns,
+            licence=self.source_licence,
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(

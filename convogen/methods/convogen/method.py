@@ -179,14 +179,14 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts but the one for the other kind of personas."""
+        """Return the prompts without the one for the other kind of personas."""
         unused = "encounter" if self.personas == "generated" else "experience"
         return {step: p for step, p in super().prompts(chosen).items() if step != unused}
 
     def sampling(self, role: str) -> Sampling:
-        """Agents get room for twice the words that a short reply may have, as a safety net.
+        """Return a role's sampling; as a safety net, agents get twice the words of a short reply.
 
-        With `match` the room is each turn's own.
+        With `match`, each turn sets its own limit.
         """
         settings = self.roles[role]
         if role != "agent" or self.match:
@@ -200,18 +200,18 @@ class ConvoGen(Method):
         return load_experiences(Path(self.experiences) if self.experiences else None)
 
     def sources(self) -> dict[str, str]:
-        """Seeds, personas and shapes, hashed by content: where they lie does not matter."""
+        """Return the content hashes of seeds, personas and shapes, whatever their paths."""
         text = "\n".join(shot_text(seed) for seed in self.seeds)
-        found = {
+        hashes = {
             "experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
             "variations": variations_hash(),
         }
         if self.shapes is not None:
-            found["match"] = self.shapes.hash
+            hashes["match"] = self.shapes.hash
         if (hub := self.hub) is None:
-            return found
+            return hashes
         return {
-            **found,
+            **hashes,
             "personas": hub.hash,
             "persona_source": hub.source,
             "persona_licence": hub.licence or "not known",
@@ -219,7 +219,7 @@ class ConvoGen(Method):
 
     @cached_property
     def hub(self) -> PersonaHub | None:
-        """The source of personas, read once; None where they are generated."""
+        """The source of personas, read once; None if they are generated."""
         if self.personas == "generated":
             return None
         source = self.persona_source or "everyday"
@@ -228,7 +228,7 @@ class ConvoGen(Method):
 
     @cached_property
     def shapes(self) -> Shapes | None:
-        """The shapes of the corpus to match, read once; None where none is matched."""
+        """The shapes of the corpus to match, read once; None if none is matched."""
         if self.match is None:
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match))
@@ -237,7 +237,7 @@ class ConvoGen(Method):
         return shapes
 
     def casting(self, seed: int) -> Casting | None:
-        """Who takes part in each task; None where that is invented."""
+        """Return the assignment of personas to tasks; None if personas are generated."""
         if self.hub is None:
             return None
         if self.personas == "reused":

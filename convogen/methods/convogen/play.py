@@ -1,4 +1,5 @@
-"""ConvoGen at work: a task's experience is invented from shots, then played as a group chat."""
+"""The play of ConvoGen: a task's experience is generated from shots, then played as a group
+chat."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ class ConvoGenPlay(Play):
     async def play(self, task: Task) -> Outcome:
         try:
             return await self._play(task)
-        except BaseException:  # this ends the run, and later tasks of the lane wait for this one
+        except BaseException:  # the run ends, and later tasks of the lane wait for this one
             self._hub.stop()
             raise
 
@@ -82,7 +83,7 @@ class ConvoGenPlay(Play):
             return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
-        """The shape the task's conversation is to have; None where nothing is matched."""
+        """Return the target shape of the task's conversation; None if nothing is matched."""
         shapes = self._method.shapes
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 
@@ -112,10 +113,19 @@ class ConvoGenPlay(Play):
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
         played = await play_group_chat(
-            experience, rules, self._prompts, task.session, lambda: task.count("turns")
+            experience,
+            rules,
+            prompts=self._prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
         )
         self._method.refuse_broken(played.turns, rules.max_turns, played.ended)
         usage = task.session.usage - before
         return task.conversation(
-            self._method.name, experience, played.turns, played.ended, usage, refused=played.refused
+            self._method.name,
+            experience,
+            turns=played.turns,
+            ended=played.ended,
+            usage=usage,
+            refused=played.refused,
         )

@@ -1,4 +1,4 @@
-"""The central task of a real dialogue, found by a model (DialogueForge, section 3.1.1)."""
+"""The central task of a real dialogue, inferred by a model (DialogueForge, section 3.1.1)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from convogen.text.utterances import whole_sentences
 __all__ = ["Summary", "summarize"]
 
 SHOWN_CHARS = 1_000
-"""How much of each of a person's messages is shown to the summarizer."""
+"""Characters of each of the user's messages shown to the summarizer."""
 
 MOST_WORDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person wanted from a chatbot, in the second person, and the model that found it.
+    """The user's task in the second person, and the model that inferred it.
 
     To fit the model's context, `left_out` of the person's messages were not shown; None if all
     were.
@@ -37,23 +37,23 @@ class Summary:
 
 
 async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -> Summary:
-    """Ask the summarizer for a seed's central task, again if the reply is none.
+    """Ask the summarizer for a seed's central task, with retries.
 
     Args:
         session: A session with the role `summarizer`.
         prompt: The prompt `task_summary`.
         seed: The real dialogue.
-        reasks: How often it is asked again.
+        reasks: The number of retries.
 
     If the messages do not fit into the model's context, those after the first are left out, the
     oldest of them first: the first one says most of what the dialogue is about.
 
     Raises `ModelFault` if no reply is a summary.
     """
-    said = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
-    shown = [text[:SHOWN_CHARS] for text in said]
+    texts = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
+    shown = [text[:SHOWN_CHARS] for text in texts]
     window = ContextWindow(session)
-    objection, found = None, ""
+    objection, summary = None, ""
     for _ in range(1 + reasks):
 
         def messages(left_out: int, complaint: str | None = objection) -> list[Message]:
@@ -61,16 +61,16 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
 
         fitted = await window.ask("summarizer", messages, len(shown) - 1)
         answer = fitted.answer
-        found = " ".join(without_label(_uncut(answer), "Summary").split())
-        if not re.match(r"you\b", found, re.IGNORECASE):
+        summary = " ".join(without_label(_uncut(answer), "Summary").split())
+        if not re.match(r"you\b", summary, re.IGNORECASE):
             objection = 'Begin with "You".'
-        elif len(found.split()) > MOST_WORDS:
+        elif len(summary.split()) > MOST_WORDS:
             objection = f"Say it in at most {MOST_WORDS} words."
-        elif deviates(found, said, least=1):
+        elif deviates(summary, texts, least=1):
             objection = "Name what the messages are about."
         else:
-            return Summary(found, answer.model, fitted.left_out)
-    raise ModelFault("summary_invalid", f"no summary of the task: {objection}", found)
+            return Summary(summary, answer.model, fitted.left_out)
+    raise ModelFault("summary_invalid", f"no summary of the task: {objection}", summary)
 
 
 def _without(messages: list[str], left_out: int) -> list[str]:
@@ -81,6 +81,6 @@ def _without(messages: list[str], left_out: int) -> list[str]:
 
 
 def _uncut(answer: SessionReply) -> str:
-    """A reply, one that was cut off in whole sentences."""
+    """Return a reply, cut to whole sentences if it was truncated."""
     text = answer.text.strip()
     return whole_sentences(text) if answer.cut_off else text

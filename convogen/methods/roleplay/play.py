@@ -1,4 +1,4 @@
-"""How a role play is played: algorithm 1 of LLM Roleplay, with its failures detected and handled.
+"""The play of LLM Roleplay: algorithm 1, with its failures detected and handled.
 
 An unusable output is regenerated with changed sampling, a bounded number of times; every output
 counts. If none is usable the dialogue ends, as in algorithm 1: it is kept if it has at least one
@@ -47,7 +47,7 @@ STEP = 0.3
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Fault -> its name in a dialogue's `ended`, if that is another."""
+"""Fault -> its name in a dialogue's `ended`, if it differs."""
 
 
 class RoleplayPlay(Play):
@@ -78,7 +78,7 @@ class _Dialogue:
     """One dialogue in progress.
 
     `counts` has the numbers of outputs and of their faults, `refused` the faults of the attempts at
-    the turn that broke it off.
+    the turn that ended it early.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class _Dialogue:
         return "max_turns"
 
     def _asking(self, left_out: int) -> list[Message]:
-        """Return the messages to the inquirer, without so many of the oldest exchanges."""
+        """Return the messages to the inquirer, without the `left_out` oldest exchanges."""
         stop = self.method.stop_token
         messages = self.prompts["opening"].render(
             persona=card_text(self.persona), goal=self.goal.goal, stop=stop
@@ -123,7 +123,7 @@ class _Dialogue:
         return messages if self._asks.system else without_system(messages)
 
     def _answering(self, left_out: int) -> list[Message]:
-        """Return the messages to the responder, without so many of the oldest exchanges."""
+        """Return the messages to the responder, without the `left_out` oldest exchanges."""
         memory = self._has_memory("responder")
         messages = [] if memory else self.prompts["responder"].render()
         for turn in self.turns[2 * left_out :]:
@@ -150,7 +150,9 @@ class _Dialogue:
                 faults = ["no_prompt", *faults]
             self.counts.update(faults)
             if prompt is not None:
-                self._add(SPEAKER, prompt, fitted, reasks, said.tidied, faults)
+                self._add(
+                    SPEAKER, prompt, fitted=fitted, reasks=reasks, tidied=said.tidied, faults=faults
+                )
                 return True
             unusable = "no_prompt" if "no_prompt" in faults else "incoherent_inquirer"
             self._again("inquirer", unusable, fitted, reasks)
@@ -161,8 +163,8 @@ class _Dialogue:
         reasks: list[str] = []
         while True:
             fitted = await self._ask("responder", reasks)
-            said = read_answer(fitted.answer.text)
-            response, fault = said.text, None
+            output = read_answer(fitted.answer.text)
+            response, fault = output.text, None
             if not response:
                 fault = "empty_response"
             elif is_incoherent(response, family.max_n, family.r):
@@ -170,7 +172,14 @@ class _Dialogue:
             faults = [fault] if fault else []
             self.counts.update(faults)
             if fault is None or (response and not goes_round(response, family)):
-                self._add(RESPONDER, response, fitted, reasks, said.tidied, faults)
+                self._add(
+                    RESPONDER,
+                    response,
+                    fitted=fitted,
+                    reasks=reasks,
+                    tidied=output.tidied,
+                    faults=faults,
+                )
                 return
             self._again("responder", fault, fitted, reasks)
 
@@ -203,6 +212,7 @@ class _Dialogue:
         self,
         speaker: str,
         text: str,
+        *,
         fitted: Fitted,
         reasks: list[str],
         tidied: Sequence[str],
