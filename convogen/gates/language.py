@@ -1,0 +1,61 @@
+"""Too few of the turns are in the language that was asked for.
+
+Turns of five words or more count; shorter ones do not tell. Languages in Latin, Cyrillic, Arabic or
+Devanagari letters are told apart by lingua (extra `language`), all others by their script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from convogen.errors import ExperimentError
+from convogen.gates.base import Candidate, Gate, Rejection
+from convogen.models.traffic.session import Session
+from convogen.text.language_tags import language_name
+from convogen.text.turn_language import LEAST_WORDS, can_tell, turns_in_language
+
+__all__ = ["LanguageGate"]
+
+
+class LanguageGate(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "language"
+
+    min_share: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="share of an accepted conversation's turns of five words or more that are in "
+        "its language, at least",
+    )
+
+    def cannot_check(self, languages: Sequence[str]) -> str | None:
+        if not languages:
+            return "the experiment names no language; name it: --language en"
+        without = "; to run without this gate: --set 'gates=[]'"
+        return next((f"{why}{without}" for tag in languages if (why := can_tell(tag))), None)
+
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
+        conversation = candidate.conversation
+        if (tag := conversation.language) is None:
+            raise ExperimentError(
+                f"gates: language: conversation {conversation.id} states no language"
+            )
+        turns = conversation.turns
+        told = turns_in_language([turn.text for turn in turns], tag)
+        foreign = [nth for nth, fits in enumerate(told) if fits is False]
+        n_told = sum(fits is not None for fits in told)
+        share = 1 - len(foreign) / n_told if n_told else 1.0
+        if share >= self.min_share:
+            return None
+        first, said = foreign[0], turns[foreign[0]]
+        return Rejection(
+            f"turn {first + 1}, {said.speaker}, is not in {language_name(tag)}: "
+            f"{said.text[:60]!r}; {share:.0%} of {n_told} turns of {LEAST_WORDS} words or more "
+            f"are, {self.min_share:.0%} are to be",
+            round(share, 4),
+        )
