@@ -1,7 +1,7 @@
 """Too few of the turns are in the language that was asked for.
 
 Turns of five words or more count; shorter ones do not tell. Languages in Latin, Cyrillic, Arabic or
-Devanagari letters are told apart by lingua (extra `language`), all others by their script.
+Devanagari letters are told apart by lingua (extra `lingua`), all others by their script.
 """
 
 from __future__ import annotations

@@ -62,6 +62,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",
         "safety": "convogen.gates.safety:Safety",
         "guard": "convogen.gates.guard:Guard",
+        "language": "convogen.gates.language:LanguageGate",
         "min_turns": "convogen.gates.min_turns:MinTurns",
         "judge": "convogen.gates.judge:JudgeGate",
         "rule": "convogen.gates.rule:Rule",

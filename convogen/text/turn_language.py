@@ -1,13 +1,13 @@
 """Whether the turns of a conversation are in a language: by their script, and by `lingua`.
 
 A script that one language is written in decides alone. What is in Latin, Cyrillic, Arabic or
-Devanagari letters is told by lingua (trigrams, 75 languages), which the extra `language` installs.
+Devanagari letters is told by lingua (trigrams, 75 languages), which the extra `lingua` installs.
 On a few words it takes close relatives for one another: between these all turns together decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -70,7 +70,7 @@ def can_tell(tag: str) -> str | None:
     if find_spec("lingua") is None:
         return (
             f"{language_name(tag)} is told from other languages by lingua, which is not "
-            "installed: pip install 'convogen[language]'"
+            "installed: pip install 'convogen[lingua]'"
         )
     known = _known()
     code = _code(tag)
@@ -119,24 +119,34 @@ def _accepted(texts: list[str], tag: str) -> list[bool]:
         return [True] * len(texts)
     code = _code(tag)
     relatives = next((group for group in _RELATIVES if code in group), frozenset((code,)))
-    if relatives is not _ONE and len(relatives) > 1 and texts:
-        whole: Any = _detector(relatives).detect_language_of("\n".join(texts))
-        if whole is not None and not _same(_code_of(whole), tag):
+    if relatives is not _ONE and len(relatives) > 1:
+        whole: Any = _detector(relatives).compute_language_confidence_values("\n".join(texts))
+        if whole[0].value - _likelihood(whole, _codes(tag)) >= LEAST_LEAD:
             return [False] * len(texts)
     return [_is_of(text, relatives) for text in texts]
 
 
 def _is_of(text: str, languages: frozenset[str]) -> bool:
-    """Return whether a turn is in one of some languages: no other is clearly more likely."""
+    """Return whether a turn is in one of some languages: no other is clearly more likely.
+
+    What trigrams say is confirmed by all that lingua has of these languages and the other.
+    """
     found: Any = _detector().compute_language_confidence_values(text)
-    ours = max((one.value for one in found if _code_of(one.language) in languages), default=0.0)
-    best = found[0].value if found else 0.0
-    return ours > 0 and best - ours < LEAST_LEAD
+    best = _code_of(found[0].language)
+    if best in languages or found[0].value - _likelihood(found, languages) < LEAST_LEAD:
+        return True
+    found = _detector(languages | {best}).compute_language_confidence_values(text)
+    return _likelihood(found, {best}) - _likelihood(found, languages) < LEAST_LEAD
 
 
-def _same(code: str, tag: str) -> bool:
-    """Return whether a language of lingua is that of a tag; `no` is either of the two Norwegians."""
-    return code == _code(tag) or (primary_subtag(tag) == "no" and code == "nn")
+def _likelihood(found: Any, languages: Collection[str]) -> float:
+    """Return how likely (0 to 1) a text is in one of some languages."""
+    return sum(one.value for one in found if _code_of(one.language) in languages)
+
+
+def _codes(tag: str) -> frozenset[str]:
+    """Return what lingua calls the language of a tag; `no` is either of the two Norwegians."""
+    return frozenset(("nb", "nn")) if primary_subtag(tag) == "no" else frozenset((_code(tag),))
 
 
 def _tells(text: str) -> bool:
@@ -173,11 +183,11 @@ def _known() -> frozenset[str]:
     return frozenset(_code_of(language) for language in lingua.Language.all())
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _detector(of: frozenset[str] = frozenset()) -> Any:
     """Return a detector of all languages, by trigrams; or one of some of them, by all it has."""
     lingua: Any = import_module("lingua")
-    if not of:  # the other mode takes 900 MB and many seconds to begin
+    if not of:  # of all languages the other mode takes 900 MB, and many seconds to begin
         return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
     wanted = sorted((one for one in lingua.Language.all() if _code_of(one) in of), key=_code_of)
     return lingua.LanguageDetectorBuilder.from_languages(*wanted).build()

@@ -107,6 +107,7 @@ class Session:
         settings = sampling.with_defaults(held.sampling) if sampling else held.sampling
         if self._writing is not None:
             messages = self._writing.ask_for(role, messages, structured=schema is not None)
+            schema = self._writing.schema(role, schema)
         request = Request(
             role,
             held.spec.identity,

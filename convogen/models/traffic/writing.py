@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from convogen.models.base import Message
-from convogen.text.language_tags import language_label
+from convogen.text.language_tags import language_label, script_of
+from convogen.text.lengths import without_shortest
 
 __all__ = ["WritingLanguage"]
+
+_SHORT = frozenset(("Hans", "Hant", "Jpan", "Khmr", "Kore", "Laoo", "Mymr", "Thai", "Tibt"))
+"""Scripts of which a character may be a word, or words have no spaces between them."""
 
 _TEXT = (
     "Write in {language}, whatever language anything else here is in. Names you are given, and "
@@ -27,6 +32,12 @@ class WritingLanguage:
 
     tag: str
     roles: frozenset[str]
+
+    def schema(self, role: str, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return a request's schema; a text in a script without spaces may be of any length."""
+        if role not in self.roles or script_of(self.tag) not in _SHORT:
+            return schema
+        return without_shortest(schema)
 
     def ask_for(self, role: str, messages: Sequence[Message], structured: bool) -> list[Message]:
         """Return a request's messages, the language said at the end of the system message.
