@@ -116,7 +116,9 @@ def open_seeds(
     """
     corpus = open_corpus(source, format)
     dropped: Counter[str] = Counter()
-    seeds = tuple(islice(_unique(_longest(corpus, min_utterances, dropped, language), dropped), MAX_SEEDS))
+    seeds = tuple(
+        islice(_unique(_longest(corpus, min_utterances, dropped, language), dropped), MAX_SEEDS)
+    )
     dropped["unreadable"] = corpus.bad_rows.count
     counts = {rule: dropped[rule] for rule in RULES if dropped[rule]}
     digest = hashlib.blake2b(digest_size=8)

@@ -21,7 +21,14 @@ from convogen.version import __version__
 
 __all__ = ["describe", "name_task", "now", "open_roles", "play_task", "writing_language"]
 
-PACKAGES = ("aiohttp", "autogen-agentchat", "lingua-language-detector", "openai", "pydantic", "xllamacpp")
+PACKAGES = (
+    "aiohttp",
+    "autogen-agentchat",
+    "lingua-language-detector",
+    "openai",
+    "pydantic",
+    "xllamacpp",
+)
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:

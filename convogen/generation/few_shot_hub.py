@@ -4,7 +4,8 @@ A lane is one lineage. Within it rounds are sequential: all prompts of a round g
 drawn from what the earlier rounds left. Source: ConvoGen, sections II-C-1 and III (eight
 experiences per round from the same shot).
 
-Shots are of the language that a task is to be in: a draw sees the seeds and the members of it alone.
+A draw sees the seeds and the members of the task's language alone.
+
 Within a lane tasks report in the order of the plan: an experience is compared with the seeds, the
 members and the earlier experiences of its own round before it may enter. So neither the hub nor a
 record ever depends on which call came back first.

@@ -17,10 +17,10 @@ from convogen.inputs.yaml12 import read_yaml
 __all__ = [
     "ENGLISH",
     "is_right_to_left",
+    "language_and_script",
     "language_label",
     "language_name",
     "language_tag",
-    "language_and_script",
     "languages_text",
     "primary_subtag",
     "same_language",

@@ -66,9 +66,7 @@ class _AtLeast:
     def __call__(self, text: str) -> str:
         if len(text) >= self.chars or _A_WORD_ALONE.search(text):
             return text
-        raise PydanticCustomError(
-            "string_too_short", "too short", {"min_length": self.chars}
-        )
+        raise PydanticCustomError("string_too_short", "too short", {"min_length": self.chars})
 
 
 def without_shortest(schema: Any) -> Any:

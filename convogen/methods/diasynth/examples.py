@@ -70,9 +70,7 @@ class Examples:
 
     def __init__(self, examples: list[Example]) -> None:
         self._examples = examples
-        text = "\n".join(
-            example.model_dump_json(exclude={"language"}) for example in examples
-        )
+        text = "\n".join(example.model_dump_json(exclude={"language"}) for example in examples)
         self.hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __len__(self) -> int:

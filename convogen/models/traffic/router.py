@@ -24,8 +24,8 @@ from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.pool import Endpoint, Pool
 from convogen.models.traffic.provenance import Provenance
 from convogen.models.traffic.session import Session
-from convogen.models.traffic.writing import WritingLanguage
 from convogen.models.traffic.trouble import Trouble, probe
+from convogen.models.traffic.writing import WritingLanguage
 
 __all__ = ["Role", "RoutedReply", "Traffic"]
 
