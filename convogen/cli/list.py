@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -52,7 +53,7 @@ def _listing() -> dict[str, dict[str, str]]:
         kind: {name: _about(registry.load(kind, name)) for name in registry.names(kind)}
         for kind in registry.KINDS
     }
-    hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
+    hubs = {"experiences": _examples()}
     for name, path in shipped_hubs().items():
         hubs[name] = f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
     models = {name: str(path) for name, path in embedded_models().items()}
@@ -66,10 +67,15 @@ def _listing() -> dict[str, dict[str, str]]:
     }
 
 
-def _files(folder: str, pattern: str) -> int:
-    from convogen.resources import shipped
+def _examples() -> str:
+    """Return how many example experiences there are, and in which languages."""
+    from convogen.generation.example_experiences import load_experiences
+    from convogen.text.language_tags import ENGLISH, language_name
 
-    return len(list(shipped(folder).glob(pattern)))
+    found = load_experiences()
+    counts = Counter(language_name(one.language or ENGLISH) for one in found)
+    listed = ", ".join(f"{n} in {name}" for name, n in counts.most_common())
+    return f"{len(found)} example experiences: {listed}"
 
 
 def _about(cls: type[Any]) -> str:

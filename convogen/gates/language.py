@@ -1,4 +1,4 @@
-"""Too few of the turns are in the language that was asked for.
+"""Too few of the turns are in the language that was asked for, English if none was.
 
 Turns of five words or more count; shorter ones do not tell. Languages in Latin, Cyrillic, Arabic or
 Devanagari letters are told apart by lingua (extra `lingua`), all others by their script.
@@ -11,10 +11,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from convogen.errors import ExperimentError
 from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.models.traffic.session import Session
-from convogen.text.language_tags import language_name
+from convogen.text.language_tags import ENGLISH, language_name
 from convogen.text.turn_language import LEAST_WORDS, can_tell, turns_in_language
 
 __all__ = ["LanguageGate"]
@@ -34,18 +33,12 @@ class LanguageGate(Gate):
     )
 
     def cannot_check(self, languages: Sequence[str]) -> str | None:
-        if not languages:
-            return "the experiment names no language; name it: --language en"
-        without = "; to run without this gate: --set 'gates=[]'"
-        return next((f"{why}{without}" for tag in languages if (why := can_tell(tag))), None)
+        reasons = (can_tell(tag) for tag in languages or (ENGLISH,))
+        why = next((reason for reason in reasons if reason), None)
+        return why and f"{why}; to run without this gate: --set 'gates=[]'"
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        conversation = candidate.conversation
-        if (tag := conversation.language) is None:
-            raise ExperimentError(
-                f"gates: language: conversation {conversation.id} states no language"
-            )
-        turns = conversation.turns
+        turns, tag = candidate.conversation.turns, candidate.conversation.language or ENGLISH
         told = turns_in_language([turn.text for turn in turns], tag)
         foreign = [nth for nth, fits in enumerate(told) if fits is False]
         n_told = sum(fits is not None for fits in told)

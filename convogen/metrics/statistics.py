@@ -17,6 +17,7 @@ import numpy as np
 
 from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import self_bleu
+from convogen.metrics.languages import StatedLanguage
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings
@@ -82,7 +83,8 @@ class Statistics:
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
     `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
-    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name.
+    `TurnChecks` by kind, `stated_languages` how much of the first 2,000 conversations is in the
+    language that they state, by its tag, `metrics` what `measure` found with installed metrics, by name.
     """
 
     rendering: str
@@ -113,6 +115,7 @@ class Statistics:
     group_chat: GroupChat
     turn_checks: dict[str, dict[str, int]]
     repetition: dict[str, Repetition]
+    stated_languages: dict[str, StatedLanguage] = field(default_factory=dict[str, StatedLanguage])
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
 
     def as_dict(self) -> dict[str, Any]:
@@ -171,6 +174,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         },
         group_chat=_group_chat(tally),
         turn_checks=tally.checks.by_kind(),
+        stated_languages=tally.stated.by_tag(),
         repetition=_repetitions(tally.openings.items),
     )
 

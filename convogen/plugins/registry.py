@@ -62,10 +62,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",
         "safety": "convogen.gates.safety:Safety",
         "guard": "convogen.gates.guard:Guard",
-        "language": "convogen.gates.language:LanguageGate",
         "min_turns": "convogen.gates.min_turns:MinTurns",
         "judge": "convogen.gates.judge:JudgeGate",
         "rule": "convogen.gates.rule:Rule",
+        "language": "convogen.gates.language:LanguageGate",
     },
     "exporters": {
         "jsonl": "convogen.exports.plain:Jsonl",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convogen.reports.languages import judging_limit
 from convogen.reports.matching import baseline_limits
 
 __all__ = ["limits", "limits_of_run"]
@@ -41,7 +42,8 @@ def limits(numbers: dict[str, Any]) -> list[str]:
 
 
 def limits_of_run(run: dict[str, Any]) -> list[str]:
-    """What one run's numbers cannot carry: `conversations`, `failures`, `made`, `groundedness`."""
+    """What one run's numbers cannot carry: `conversations`, `text`, `failures`, `made`,
+    `groundedness`."""
     said: list[str] = []
     n = run["conversations"]
     if n < FEW:
@@ -85,7 +87,7 @@ def _of_judge(run: dict[str, Any]) -> list[str]:
 
 
 def _of_scores(run: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    said: list[str] = []
+    said: list[str] = list(judging_limit(run["text"], found["judge"], found["prompts"]))
     if found["conversations"] < run["conversations"]:
         said.append(
             f"{found['conversations']} of {run['conversations']} conversations were judged."

@@ -95,7 +95,10 @@ def script_of(tag: str) -> str:
     """Return the ISO 15924 code of the script that a language is usually written in."""
     import langcodes
 
-    return langcodes.Language.get(tag).maximize().script or "Zyyy"
+    try:
+        return langcodes.Language.get(tag).maximize().script or "Zyyy"
+    except ValueError:  # what a corpus states may be no tag
+        return "Zyyy"
 
 
 def language_and_script(tag: str | None) -> str:
@@ -121,7 +124,10 @@ def _called(tag: str) -> tuple[str, str]:
     """Return the English and the own name of a standard tag; the latter is empty if not known."""
     import langcodes
 
-    language = langcodes.Language.get(tag, normalize=False)
+    try:
+        language = langcodes.Language.get(tag, normalize=False)
+    except ValueError:
+        return tag, ""
     language_only, script, region = language.language or "", language.script, language.territory
     if language_only == "zh" and (script or region):
         script = script_of(tag)  # a region has a script of its own

@@ -63,8 +63,11 @@ _UNSPACED = regex.compile(
 )
 
 
+@lru_cache(maxsize=64)
 def can_tell(tag: str) -> str | None:
     """Return why nobody here can tell whether a text is in a language; None if that can be told."""
+    if script_of(tag) == "Zyyy":
+        return f"{tag[:40]!r} is no language whose script is known"
     if script_of(tag) not in _SHARED:
         return None
     if find_spec("lingua") is None:

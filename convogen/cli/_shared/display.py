@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import cycle
 from typing import Any, cast
 
@@ -18,11 +19,13 @@ from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.terminal import say
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.experiment.experiment import Experiment
+from convogen.metrics.languages import MEASURED, StatedLanguages
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import waiting
+from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
 __all__ = [
@@ -140,6 +143,7 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *([("experiences", _experiences(summary))] if summary["experiences"] else []),
         ("turns", f"{turns}, {turns / n:.1f} per conversation"),
         ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} per turn"),
+        *([("language", _languages(summary))] if summary["stated_languages"] else []),
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
         *([("tidied", _counted(summary["tidied"]))] if summary["tidied"] else []),
@@ -151,6 +155,16 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *([("waiting", _waiting(summary))] if summary["waiting"] else []),
         *([("per conversation", _per_conversation(summary))] if summary["conversations"] else []),
     ]
+
+
+def _languages(summary: dict[str, Any]) -> str:
+    """Return how much of the conversations is in each language that was asked for."""
+    shares = summary["stated_languages"]
+    return "; ".join(
+        f"{language_name(tag)}, "
+        + ("nothing here tells how much" if of["share"] is None else f"{of['share']:.1%} of turns")
+        for tag, of in shares.items()
+    )
 
 
 def _waiting(summary: dict[str, Any]) -> str:
@@ -257,13 +271,15 @@ def usd_text(usd: float | None) -> str:
 def summarise(run: Run) -> dict[str, Any]:
     """Counts over a run, plain values only."""
     ended: Counter[str] = Counter()
-    checks = TurnChecks()
+    checks, languages = TurnChecks(), StatedLanguages()
     n = turns = words = selections = repairs = participants = silent = 0
     for conversation in run.conversations():
         n += 1
         turns += len(conversation.turns)
         ended[conversation.ended or "unknown"] += 1
         checks.add(conversation)
+        if n <= MEASURED:
+            languages.add(conversation)
         participants += len(conversation.participants)
         silent += len({*conversation.participants} - {turn.speaker for turn in conversation.turns})
         for turn in conversation.turns:
@@ -300,6 +316,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "repaired": experiences["repaired"],
         "experiences_asked_again": dict(asked_again.most_common()),
         "plan": dict(plan),
+        "stated_languages": {tag: asdict(of) for tag, of in languages.by_tag().items()},
         "turns": turns,
         "words": words,
         "ended": dict(ended.most_common()),
