@@ -170,6 +170,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
     from convogen.metrics import distance
     from convogen.metrics.labels import GROUP_CHAT, MEASURES
+    from convogen.text.language_tags import language_name
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
@@ -177,6 +178,10 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
         table.add_column(styled(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():
         table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
+    for tag in dict.fromkeys(tag for found in columns.values() for tag in found.stated_languages):
+        stated = (found.stated_languages.get(tag) for found in columns.values())
+        shares = (number_text(one.share if one else None, 3) for one in stated)
+        table.add_row(f"Turns in {language_name(tag)} / turns of five words or more", *shares)
     table.add_section()
     for label, key in GROUP_CHAT.items():
         chats = (getattr(found.group_chat, key) for found in columns.values())

@@ -176,7 +176,9 @@ def _no_tag(given: str) -> str:
     text = " ".join(given.split()).casefold()
     by_name = {name.casefold(): tag for tag, names in _names().items() for name in reversed(names)}
     by_name |= {names[0].casefold(): tag for tag, names in _USUAL.items()}
-    near = get_close_matches(text[:_LONGEST_TAG], by_name, 1, 0.75) if len(text) > 3 else []
+    near = get_close_matches(text[:_LONGEST_TAG], by_name, 1, 0.75)
+    if text.isascii() and len(text) <= 3:  # a code, and no name
+        near = []
     primary = re.split(r"[-_ ]", text)[0]
     if near:
         tag = by_name[near[0]]

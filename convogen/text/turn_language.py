@@ -31,6 +31,9 @@ LEAST_KANA = 0.05
 LEAST_LEAD = 0.2
 """How much surer (0 to 1) lingua must be of another language to say that a turn is in that."""
 
+LIKELIEST = 4
+"""Languages that trigrams find likeliest, of which the full models then decide."""
+
 _SCRIPTS = {
     "Hans": r"\p{Script=Han}",
     "Hant": r"\p{Script=Han}",
@@ -43,14 +46,11 @@ _SCRIPTS = {
 _SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
 """Scripts that many languages are written in."""
 
-_RELATIVES = (
-    frozenset(("bs", "hr", "sr")),
-    frozenset(("da", "nb", "nn")),
-    frozenset(("hi", "mr")),
-    frozenset(("id", "ms")),
-)
-_ONE = _RELATIVES[0]
-"""Relatives that a page of text does not tell apart either: each of them passes for the others."""
+_TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
+"""Languages that a page of text does not tell apart either: each of them passes for the others."""
+
+_RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
+"""Languages that a sentence does not tell apart."""
 
 _NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
 
@@ -77,7 +77,7 @@ def can_tell(tag: str) -> str | None:
         )
     known = _known()
     code = _code(tag)
-    written_as_usual = script_of(tag) == script_of(code) or code in _ONE
+    written_as_usual = script_of(tag) == script_of(code) or code in ("bs", "hr", "sr")
     if code in known and written_as_usual:
         return None
     return (
@@ -122,7 +122,7 @@ def _accepted(texts: list[str], tag: str) -> list[bool]:
         return [True] * len(texts)
     code = _code(tag)
     relatives = next((group for group in _RELATIVES if code in group), frozenset((code,)))
-    if relatives is not _ONE and len(relatives) > 1:
+    if relatives not in _TWINS and len(relatives) > 1 and texts:
         whole: Any = _detector(relatives).compute_language_confidence_values("\n".join(texts))
         if whole[0].value - _likelihood(whole, _codes(tag)) >= LEAST_LEAD:
             return [False] * len(texts)
@@ -132,14 +132,15 @@ def _accepted(texts: list[str], tag: str) -> list[bool]:
 def _is_of(text: str, languages: frozenset[str]) -> bool:
     """Return whether a turn is in one of some languages: no other is clearly more likely.
 
-    What trigrams say is confirmed by all that lingua has of these languages and the other.
+    What trigrams say is confirmed by all that lingua has of these languages and the likeliest.
     """
     found: Any = _detector().compute_language_confidence_values(text)
-    best = _code_of(found[0].language)
-    if best in languages or found[0].value - _likelihood(found, languages) < LEAST_LEAD:
+    if found[0].value - _likelihood(found, languages) < LEAST_LEAD:
         return True
-    found = _detector(languages | {best}).compute_language_confidence_values(text)
-    return _likelihood(found, {best}) - _likelihood(found, languages) < LEAST_LEAD
+    likeliest = languages.union(_code_of(one.language) for one in found[:LIKELIEST])
+    found = _detector(likeliest).compute_language_confidence_values(text)
+    others = max(one.value for one in found if _code_of(one.language) not in languages)
+    return others - _likelihood(found, languages) < LEAST_LEAD
 
 
 def _likelihood(found: Any, languages: Collection[str]) -> float:
