@@ -23,14 +23,14 @@ def said_languages(text: Mapping[str, Any]) -> str:
     stated: Mapping[str, Mapping[str, Any]] = text["stated_languages"]
     said = [_stated(tag, found) for tag, found in stated.items()]
     if not said:
-        counts: Mapping[str, int] = text.get("languages", {})
+        counts: Mapping[str, int] = text["languages"]
         said = [f"{_name(tag)} ({_counted(n)})" for tag, n in counts.items()]
     return "; ".join(said)
 
 
 def card_languages(text: Mapping[str, Any]) -> list[str]:
     """Return the primary subtags of the languages that were found, the most frequent first."""
-    found = (primary_subtag(tag) for tag in (*text["stated_languages"], *text.get("languages", {})))
+    found = (primary_subtag(tag) for tag in (*text["stated_languages"], *text["languages"]))
     return [tag for tag in dict.fromkeys(found) if tag != _UNKNOWN]
 
 

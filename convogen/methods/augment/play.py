@@ -17,6 +17,8 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
 from convogen.text.language_tags import same_language
 from convogen.text.utterances import repeats
 
@@ -48,11 +50,12 @@ _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a task is to give: the shape of the dialogue `base` of the source, and the labels."""
+    """What a task is to give: the shape and language of the dialogue `base`, and the labels."""
 
     base: int
     shape: Shape
     labels: dict[Kind, str]
+    language: str | None
 
 
 class AugmentPlay(Play):
@@ -95,7 +98,7 @@ class AugmentPlay(Play):
         for kind in data.columns:
             if kind in ("topic", "intent"):
                 labels.setdefault(kind, data.labels(kind, base)[0])
-        return _Plan(base, data.shapes[base], labels)
+        return _Plan(base, data.shapes[base], labels, language_of(data.dialogues[base]))
 
     async def _attempt(self, task: Task, plan: _Plan, rng: Random, faults: list[str]) -> Outcome:
         shots = self._shots(plan, rng)
@@ -173,7 +176,8 @@ class AugmentPlay(Play):
             turn_words=words,
         )
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
-        shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
+        language = task.language or plan.language
+        shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
         if not same_language(task.language, self._method.source_language):
             shown = []  # they are there for the tone, which is of their language
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
@@ -183,7 +187,7 @@ class AugmentPlay(Play):
         )
         turns = played.turns
         for turn in turns:
-            if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
+            if about_words(turn.text, language) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
         self._method.refuse_broken(turns, n_turns, played.ended)
         context: dict[str, Any] = {
