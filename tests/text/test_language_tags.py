@@ -1,4 +1,4 @@
-"""Language tags: standard form, names a person and a model understand, and the nearest for a slip."""
+"""Language tags: their standard form, their names, and the nearest one for a slip."""
 
 from __future__ import annotations
 
