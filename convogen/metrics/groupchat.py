@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import log
 from typing import NamedTuple
 
+from convogen.text.language import Language, load_language
 from convogen.text.utterances import FAREWELL_TURNS, is_farewell, repeats
 
 __all__ = [
@@ -23,10 +24,7 @@ __all__ = [
     "self_repetitions",
 ]
 
-_BREAKS = ',.!?;:—–-…\n"“”()'
-_CALLS = frozenset(
-    ("hey", "hi", "hello", "oh", "thanks", "you", "well", "so", "and", "but", "yes", "no", "okay")
-)
+_BREAKS = ',.!?;:—–-…\n"“”()¡¿«»„，。！？、；：～「」『』（）।،؛؟'
 _LOOK_BACK = 50
 _CLIP = 2_000
 _NAMES = 50
@@ -66,29 +64,38 @@ class Addressing(NamedTuple):
     later: int
 
 
-def addressees(text: str, names: Sequence[str]) -> list[str]:
+def addressees(text: str, names: Sequence[str], language: str = "en") -> list[str]:
     """Who of `names` is called in `text`: by the full or, where it is one person's, the first name.
 
     A name is a call where it stands between breaks (the ends of the text, punctuation, a word such
-    as `hey` before it): "Ana, look" and "look, Ana!", not "Ana looked".
+    as `hey` before it): "Ana, look" and "look, Ana!", not "Ana looked". An honorific may be joined
+    to it, as in `田中さん`. In a language without such words nobody is called.
     """
+    lang = load_language(language)
+    if "addressing" not in lang.checks:
+        return []
     first = Counter(name.split()[0] for name in names if name.split())
     called: list[str] = []
     for name in names:
         short = name.split()[0] if name.split() else name
         forms = [name, short] if first[short] == 1 else [name]
-        if any(_called(text, form) for form in dict.fromkeys(forms) if form):
+        if any(_called(text, form, lang) for form in dict.fromkeys(forms) if form):
             called.append(name)
     return called
 
 
-def _called(text: str, form: str) -> bool:
+def _called(text: str, form: str, lang: Language) -> bool:
     at = text.find(form)
     while at >= 0:
-        before, after = text[:at], text[at + len(form) : at + len(form) + 4]
+        before, end = text[:at], at + len(form)
+        suffixes = lang.addressing.suffixes
+        end += next((len(suffix) for suffix in suffixes if text.startswith(suffix, end)), 0)
+        after = text[end : end + 4]
         whole = not (before[-1:].isalnum() or after[:1].isalnum())
         lead = before.rstrip(" ")
-        opens = not lead or lead[-1] in _BREAKS or lead.split()[-1].casefold() in _CALLS
+        opens = (
+            not lead or lead[-1] in _BREAKS or lead.split()[-1].casefold() in lang.addressing.calls
+        )
         rest = after.lstrip(" ")
         if whole and opens and (not rest or rest[0] in _BREAKS):
             return True
@@ -97,7 +104,10 @@ def _called(text: str, form: str) -> bool:
 
 
 def addressing(
-    speakers: Sequence[str], utterances: Sequence[str], participants: Sequence[str]
+    speakers: Sequence[str],
+    utterances: Sequence[str],
+    participants: Sequence[str],
+    language: str = "en",
 ) -> Addressing:
     """Whether those who are called by name answer.
 
@@ -106,7 +116,7 @@ def addressing(
     addressed = next_turn = later = 0
     for at, text in enumerate(utterances[:-1]):
         others = [name for name in participants[:_NAMES] if name != speakers[at]]
-        called = addressees(text[:_CLIP], others)
+        called = addressees(text[:_CLIP], others, language)
         if called:
             addressed += 1
             next_turn += speakers[at + 1] in called
@@ -128,10 +138,10 @@ def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
     return found
 
 
-def longest_farewell(utterances: Sequence[str]) -> int:
+def longest_farewell(utterances: Sequence[str], language: str = "en") -> int:
     """The longest run of turns that are all farewells, in turns."""
     longest = run = 0
     for text in utterances:
-        run = run + 1 if is_farewell(text) else 0
+        run = run + 1 if is_farewell(text, language) else 0
         longest = max(longest, run)
     return longest

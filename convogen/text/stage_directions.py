@@ -57,7 +57,7 @@ def _patterns(language: str) -> _Patterns:
 
 def without_stage_directions(text: str, cast: Cast, language: str) -> str:
     """Return a text without its stage directions; nothing with words if they are all of it."""
-    if _MARKS.search(text) is None:
+    if _MARKS.search(text) is None or "stage_direction" not in load_language(language).checks:
         return text
     kept: list[str] = []
     begin, unread, spoken = 0, 0, False

@@ -65,15 +65,18 @@ STUTTER_CHARS = 24
 
 _LETTERS = re.compile(r"[^\W_]+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_ENDED = re.compile(r"[.!?…。！？~]\W*\Z")
+_ENDED = re.compile(r"[.!?…。！？~।॥؟۔]\W*\Z")
 _STUTTER = re.compile(r"(\S{2,6}?)\1{11,}|(\S)\2{27,}")
-_SENTENCE_ENDS = re.compile(r"[.!?…。！？\n]+\s*")
+_SENTENCE_ENDS = re.compile(r"[.!?…。！？।॥؟۔\n]+\s*")
 
 
 def is_farewell(text: str, language: str = "en") -> bool:
-    """Return whether an utterance says goodbye; longer speeches that mention one do not."""
-    goodbye = load_language(language).goodbye
-    return len(text.split()) <= FAREWELL_WORDS and goodbye.search(text) is not None
+    """Return whether an utterance says goodbye; longer speeches that mention one do not.
+
+    It is False of any text in a language without a pattern of farewells.
+    """
+    lang = load_language(language)
+    return lang.rough_words(text) <= FAREWELL_WORDS and lang.goodbye.search(text) is not None
 
 
 def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
