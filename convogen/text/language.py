@@ -46,11 +46,15 @@ _NEVER = "(?!)"
 
 _BUILT_IN = {
     "begins": r"(?:\A|[.!?…,;:—–。！？，、；~～।॥؟،؛][\"”»’」』)）]*)[\s¡¿]*",
-    "ends": r"(?:,? [^\W\d_]+(?: [^\W\d_]+)?|, [^\W\d_]+ [^\W\d_]+ [^\W\d_]+)?\s*(?:[.!…~]|\Z)",
-    "until_sentence_ends": r"[^.?!…。！？؟।\n]",
+    "ends": (
+        r"(?:,? (?:@titles@\.? )?[^\W\d_]+|, [^\W\d_]+ [^\W\d_]+)?\s*"
+        r"(?:[.!…~。！～।॥۔]|\Z)"
+    ),
+    "within": r"[^.?!…。！？؟।\n]",
+    "roles": r"(?:user|human|assistant|ai|a\.i\.|ai assistant|system|narrator|chatbot|bot)",
 }
-"""Pieces for the files of all languages: the beginning of a clause; the end of a sentence that is
-no question, with a name or two before it."""
+"""Pieces for all languages: where a clause begins; where a sentence ends that is no question, with
+a name before it; a character within a sentence; labels of nobody in the scene."""
 
 _CHARS_PER_WORD = 2
 """Characters of a word, about, in scripts that put no space between words."""

@@ -48,13 +48,22 @@ __all__ = [
 
 COMPLAINTS = {
     "refusal": "There is nothing to refuse here: write only the words that this person says next.",
-    "assistant_offer": "Speak as the person you are, not as an assistant that offers help or talks about being an AI.",
-    "other_speaker": "Write only your own next words, with no lines for anyone else and no names in front.",
+    "assistant_offer": (
+        "Speak as the person you are, not as an assistant that offers help or "
+        "talks about being an AI."
+    ),
+    "other_speaker": (
+        "Write only your own next words, with no lines for anyone else and no names in front."
+    ),
     "stage_direction": "Say something out loud: actions and gestures are not part of a turn.",
     "json": "Write plain spoken words, with no JSON, markup or fields.",
     "list": "Say it in running speech, with no lists, tables or headings.",
-    "note": "Write only the spoken words, with no notes, explanations or placeholders around them.",
-    "recited": "Do not quote your instructions or your description; say something in your own words.",
+    "note": (
+        "Write only the spoken words, with no notes, explanations or placeholders around them."
+    ),
+    "recited": (
+        "Do not quote your instructions or your description; say something in your own words."
+    ),
     "echo": "Do not repeat what has already been said; say something new.",
     "loop": "Say each thing once, without repeating the same words over and over.",
     "third_person": "Speak as yourself, in the first person; do not tell what you do or say.",
