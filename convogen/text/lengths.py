@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, cast
 
+import regex
 from pydantic import Field
 
 __all__ = [
@@ -36,9 +37,15 @@ SLACK = 2.5
 Path = tuple[str | int, ...]
 
 _ABBREVIATION = r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])"
-_SENTENCE_END = re.compile(
-    rf"(?:[!?…]|{_ABBREVIATION}\.)[.!?…]*[\"'”’»)\]]*(?=\s|\Z)|[。！？।॥؟۔]+[”’」』）]*"
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+_SENTENCE_END = regex.compile(
+    rf"(?:[!?…]|{_ABBREVIATION}\.)[.!?…]*[\"'”’»)\]]*(?=\s|\Z|(?<![.])[{_UNSPACED}])"
+    r"|[\p{Sentence_Terminal}--[.!?]]+[\p{Sentence_Terminal}…]*[\"'”’」』）»)\]]*"
+    r"|(?<=[\p{Thai}\p{Lao}])(?=\s)",
+    regex.VERSION1,
 )
+"""The marks of all scripts that end a sentence; in Thai and Lao a space does."""
+
 _OPEN = "LMN"
 """Unicode categories that end no phrase: letters, their marks, digits; and, of the punctuation,
 dashes, connectors and whatever opens."""

@@ -1,0 +1,157 @@
+"""Which language a conversation is written in: by its script, its frequent words, or lingua."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import regex
+
+from convogen.inputs.yaml12 import read_yaml
+
+__all__ = ["identify"]
+
+MOST_CHARS = 1_000
+"""Characters of a conversation that are read."""
+
+LEAST_KANA = 0.05
+"""Share of kana among Han and kana from which a text is Japanese."""
+
+LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
+"""What function words must weigh to decide: at all, per word of the text, and over the next
+language's. A word that n languages have weighs 1/n."""
+
+_SCRIPTS = {
+    "Hangul": "ko",
+    "Thai": "th",
+    "Hebrew": "he",
+    "Greek": "el",
+    "Devanagari": "hi",
+    "Arabic": "ar",
+    "Cyrillic": "ru",
+    "Lao": "lo",
+    "Khmer": "km",
+    "Myanmar": "my",
+    "Tibetan": "bo",
+    "Georgian": "ka",
+    "Armenian": "hy",
+    "Bengali": "bn",
+    "Tamil": "ta",
+    "Telugu": "te",
+    "Kannada": "kn",
+    "Malayalam": "ml",
+    "Gujarati": "gu",
+    "Gurmukhi": "pa",
+    "Sinhala": "si",
+    "Ethiopic": "am",
+}
+"""The language of a script, or the most frequent one if there are several."""
+
+_SHARED = frozenset({"Devanagari", "Arabic", "Cyrillic"})
+_LETTERS = {
+    "Latin": regex.compile(r"\p{Latin}"),
+    "Han": regex.compile(r"\p{Han}"),
+    "Kana": regex.compile(r"[\p{Hiragana}\p{Katakana}]"),
+    **{script: regex.compile(rf"\p{{{script}}}") for script in _SCRIPTS},
+}
+_NOT_LATIN = regex.compile(r"[^\P{L}\p{Latin}]")
+_WORD = regex.compile(r"[\p{L}\p{M}]+")
+
+
+def identify(texts: Iterable[str]) -> str | None:
+    """Return the primary BCP 47 subtag of the language that texts are written in, such as `de`.
+
+    The first 1,000 characters decide: by their script if it is that of one language, else by the
+    words that are frequent in a language, and if these do not tell, by `lingua` if it is installed.
+
+    Args:
+        texts: The turns of a conversation; no more are taken than are read.
+
+    Returns:
+        None if there are too few words to tell, or none.
+    """
+    sample = _beginning(texts)
+    script = _script(sample)
+    if script is None:
+        return None
+    if script in _SCRIPTS and script not in _SHARED:
+        return _SCRIPTS[script]
+    if script in ("zh", "ja"):
+        return script
+    return _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
+
+
+def _beginning(texts: Iterable[str]) -> str:
+    taken: list[str] = []
+    room = MOST_CHARS
+    for text in texts:
+        taken.append(text[:room])
+        room -= len(taken[-1]) + 1
+        if room <= 0:
+            break
+    return "\n".join(taken)
+
+
+def _script(text: str) -> str | None:
+    """Return the script of most letters, `zh` or `ja` for Han; None if there are no letters."""
+    if text.isascii() or _NOT_LATIN.search(text) is None:
+        return "Latin" if _LETTERS["Latin"].search(text) else None
+    counts = {script: len(letters.findall(text)) for script, letters in _LETTERS.items()}
+    han, kana = counts.pop("Han"), counts.pop("Kana")
+    counts["ja" if kana > LEAST_KANA * (han + kana) else "zh"] = han + kana
+    script = max(counts, key=counts.__getitem__)
+    return script if counts[script] else None
+
+
+def _by_words(text: str) -> str | None:
+    """Return the language whose frequent words a text has; None if no language stands out."""
+    counts = Counter(_WORD.findall(text.lower()))
+    scores: dict[str, float] = {}
+    known = _function_words()
+    for word, count in counts.items():
+        for language in (languages := known.get(word, ())):
+            scores[language] = scores.get(language, 0.0) + count / len(languages)
+    if not scores:
+        return None
+    best = max(scores, key=scores.__getitem__)
+    following = max((score for language, score in scores.items() if language != best), default=0.0)
+    least = max(LEAST_WEIGHT, LEAST_SHARE * counts.total(), LEAST_LEAD * following)
+    return best if scores[best] >= least else None
+
+
+@cache
+def _function_words() -> Mapping[str, tuple[str, ...]]:
+    """Return the languages in which a word is frequent."""
+    data = cast("dict[str, str]", read_yaml(Path(__file__).with_name("function_words.yaml")))
+    found: dict[str, tuple[str, ...]] = {}
+    for language, words in data.items():
+        for word in set(words.split()):
+            found[word] = (*found.get(word, ()), language)
+    return found
+
+
+def _by_lingua(text: str, script: str) -> str | None:
+    """Return what lingua says of a text; None if it is not installed or not sure."""
+    detector = _lingua(script)
+    found: Any = detector.detect_language_of(text) if detector else None
+    return str(found.iso_code_639_1.name).lower() if found else None
+
+
+@cache
+def _lingua(script: str) -> Any:
+    if find_spec("lingua") is None:
+        return None
+    lingua: Any = import_module("lingua")
+    builder: Any = lingua.LanguageDetectorBuilder
+    of_script = {
+        "Latin": builder.from_all_languages_with_latin_script,
+        "Arabic": builder.from_all_languages_with_arabic_script,
+        "Cyrillic": builder.from_all_languages_with_cyrillic_script,
+        "Devanagari": builder.from_all_languages_with_devanagari_script,
+    }
+    return of_script[script]().with_minimum_relative_distance(0.1).build()

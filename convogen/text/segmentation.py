@@ -1,0 +1,189 @@
+"""Words and sentences of a text, by its language.
+
+Scripts with spaces are cut at the word boundaries of Unicode (UAX #29), English at white space as
+the papers count it. Chinese, Japanese and Thai need a segmenter, each in an extra of its own and
+imported when it is first needed. Lao, Khmer, Burmese and Tibetan have no rule here: their texts
+have no words, and their lengths are counted in characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import regex
+
+from convogen.text.lengths import sentence_ends
+
+__all__ = [
+    "Unit",
+    "can_segment",
+    "count_words",
+    "length",
+    "missing_extra",
+    "primary",
+    "sentences",
+    "unit_of",
+    "unspaced_language",
+    "words",
+]
+
+Unit = Literal["words", "characters"]
+"""What lengths are counted in."""
+
+EXTRAS = {"zh": ("rjieba",), "ja": ("fugashi", "unidic_lite"), "th": ("pythainlp",)}
+"""Languages that need a segmenter, and the modules of the extra that has it."""
+
+_CHINESE = frozenset({"yue", "wuu", "nan", "hak", "gan", "cmn", "lzh"})
+_NO_RULE = frozenset({"lo", "km", "my", "shn", "mnw", "bo", "dz"})
+_TAG = regex.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
+_SCRIPTS = {
+    "ja": r"\p{Hiragana}\p{Katakana}",
+    "zh": r"\p{Han}",
+    "th": r"\p{Thai}",
+    "lo": r"\p{Lao}",
+    "km": r"\p{Khmer}",
+    "my": r"\p{Myanmar}",
+    "bo": r"\p{Tibetan}",
+}
+_UNSPACED = regex.compile(rf"[{''.join(_SCRIPTS.values())}]")
+_OF_SCRIPT = {code: regex.compile(f"[{chars}]") for code, chars in _SCRIPTS.items()}
+_LETTER = regex.compile(r"\p{L}")
+_LETTER_OR_NUMBER = regex.compile(r"[\p{L}\p{N}]")
+_OTHER_LETTERS = regex.compile(r"[^\P{L}\p{Latin}]")
+_BOUNDARY = regex.compile(r"(?w)\b")
+_VISIBLE = regex.compile(r"\X")
+
+LEAST_KANA = 0.05
+"""Share of kana among Han and kana from which a text is Japanese."""
+
+
+def words(text: str, language: str | None = None) -> list[str] | None:
+    """Return the words of a text, in their order and as they are written.
+
+    English words are separated by white space and keep their punctuation; so are those of a text
+    in Latin letters of no known language. All others have a letter or a digit, and no punctuation
+    around them.
+
+    Args:
+        text: Any text.
+        language: A BCP 47 tag; None if it is unknown. The script decides if the tag does not fit.
+
+    Returns:
+        None if there is no rule for the text, or its segmenter is not installed.
+    """
+    unspaced = _unspaced_of(text, language)
+    if unspaced is not None:
+        cut = _segmenter(unspaced)
+        return None if cut is None else [word for word in cut(text) if _is_word(word)]
+    if _at_white_space(text, language):
+        return text.split()
+    return [word for word in _BOUNDARY.split(text) if _is_word(word)]
+
+
+def count_words(text: str, language: str | None = None) -> int | None:
+    """Return how many words a text has; None if `words` has none for it."""
+    found = words(text, language)
+    return None if found is None else len(found)
+
+
+def sentences(text: str, language: str | None = None) -> list[str]:
+    """Return the sentences of a text; what follows the last mark that ends one is a sentence, too.
+
+    A Thai or Lao sentence ends at a space.
+    """
+    del language  # the marks of all scripts are known; none ends a sentence in one language only
+    ends = sentence_ends(text)
+    parts = (text[a:b].strip() for a, b in zip([0, *ends], [*ends, len(text)], strict=True))
+    return [part for part in parts if part]
+
+
+def can_segment(language_or_text: str) -> bool:
+    """Return whether `words` has a rule for a BCP 47 tag, or else for a text in its script."""
+    tag = _TAG.fullmatch(language_or_text)
+    code = unspaced_language(language_or_text) if tag else _by_script(language_or_text)
+    return code is None or _segmenter(code) is not None
+
+
+def unit_of(language: str | None) -> Unit:
+    """Return what lengths of texts in a language are counted in here."""
+    return "words" if language is None or can_segment(language) else "characters"
+
+
+def length(text: str, language: str | None = None, unit: Unit = "words") -> int:
+    """Return the length of a text in words, or in characters if it has no words here.
+
+    Characters are those that a reader sees (grapheme clusters), without white space.
+
+    Args:
+        text: Any text.
+        language: A BCP 47 tag; None if it is unknown.
+        unit: `characters` counts these although there are words.
+    """
+    counted = count_words(text, language) if unit == "words" else None
+    if counted is not None:
+        return counted
+    return sum(not seen.isspace() for seen in _VISIBLE.findall(text))
+
+
+def missing_extra(language: str | None) -> str | None:
+    """Return the extra that would give a language words, such as `convogen[zh]`; None if none."""
+    code = unspaced_language(language)
+    needed = code in EXTRAS and _segmenter(code) is None
+    return f"convogen[{code}]" if needed else None
+
+
+def primary(language: str) -> str:
+    """Return the primary subtag of a BCP 47 tag in lower case: `pt` of `pt-BR`."""
+    return language.partition("-")[0].partition("_")[0].lower()
+
+
+def unspaced_language(language: str | None) -> str | None:
+    """Return the code of a language that is written without spaces; None for all others."""
+    code = primary(language) if language else ""
+    if code in _CHINESE:
+        return "zh"
+    return code if code in EXTRAS or code in _NO_RULE else None
+
+
+def _unspaced_of(text: str, language: str | None) -> str | None:
+    """Return the language of a text without spaces, as its tag says unless its script differs."""
+    if text.isascii() or _UNSPACED.search(text) is None:
+        return unspaced_language(language) if language not in (None, "en") else None
+    return unspaced_language(language) or _by_script(text)
+
+
+def _by_script(text: str) -> str | None:
+    """Return the language of most of a text's letters if these have no spaces between words."""
+    counts = {code: len(chars.findall(text)) for code, chars in _OF_SCRIPT.items()}
+    han, kana = counts.pop("zh"), counts.pop("ja")
+    counts["ja" if kana > LEAST_KANA * (han + kana) else "zh"] = han + kana
+    code = max(counts, key=counts.__getitem__)
+    return code if 2 * counts[code] >= max(1, len(_LETTER.findall(text))) else None
+
+
+def _at_white_space(text: str, language: str | None) -> bool:
+    if language is not None:
+        return primary(language) == "en"
+    return text.isascii() or _OTHER_LETTERS.search(text) is None
+
+
+def _is_word(word: str) -> bool:
+    return word.isalnum() or _LETTER_OR_NUMBER.search(word) is not None
+
+
+@cache
+def _segmenter(code: str) -> Callable[[str], list[str]] | None:
+    """Return the function that cuts texts of a language into words; None if it is not here."""
+    if code not in EXTRAS or any(find_spec(module) is None for module in EXTRAS[code]):
+        return None
+    if code == "zh":
+        return import_module("rjieba").cut
+    if code == "ja":
+        tagger: Any = import_module("fugashi").Tagger("-Owakati")
+        return lambda text: tagger.parse(text).split()
+    dictionary: Any = import_module("pythainlp.tokenize")
+    return lambda text: dictionary.word_tokenize(text, engine="newmm", keep_whitespace=False)
