@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_yaml
+from convogen.text.segmentation import primary, unspaced_language
 
 __all__ = [
     "CHECKS",
@@ -23,7 +24,6 @@ __all__ = [
     "Rules",
     "checked_languages",
     "load_language",
-    "primary_subtag",
     "unchecked",
 ]
 
@@ -158,7 +158,6 @@ class Language(_Group):
 
     language: str
     name: str = ""
-    spaced: bool = True
     pieces: dict[str, _Pattern] = {}
     directions: _Directions = _Directions()
     titles: _Words = frozenset()
@@ -202,7 +201,8 @@ class Language(_Group):
     def rough_words(self, text: str) -> int:
         """Return the words of a text; without spaces between them, an estimate."""
         n = len(text.split())
-        return n if self.spaced else max(n, len(text) // _CHARS_PER_WORD)
+        spaced = unspaced_language(self.language) is None
+        return n if spaced else max(n, len(text) // _CHARS_PER_WORD)
 
     @cached_property
     def checks(self) -> frozenset[str]:
@@ -257,11 +257,6 @@ class Language(_Group):
         return Rules(compiled, triggers)
 
 
-def primary_subtag(tag: str) -> str:
-    """Return the language of a BCP 47 tag, such as `pt` of `pt-BR`."""
-    return re.split(r"[-_]", tag.strip(), maxsplit=1)[0].lower()
-
-
 def checked_languages() -> list[str]:
     """Return the languages that have a file of patterns, English first."""
     return sorted(
@@ -284,7 +279,7 @@ def load_language(language: str) -> Language:
     Raises:
         SourceError: The file is invalid.
     """
-    return _load(primary_subtag(language))
+    return _load(primary(language))
 
 
 @lru_cache

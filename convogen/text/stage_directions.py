@@ -139,4 +139,4 @@ def is_narrated(plain: str, language: str) -> bool:
     patterns = _patterns(language)
     if patterns.narrated.match(plain) is None:
         return False
-    return plain[0] in '"“„«»「『' or patterns.personal.search(plain) is None
+    return plain[0] in '"“„«»「『—' or patterns.personal.search(plain) is None
