@@ -5,6 +5,7 @@ All functions are pure and take speakers and utterances of equal length, turn by
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from math import log
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _BREAKS = ',.!?;:—–-…\n"“”()¡¿«»„，。！？、；：～「」『』（）।،؛؟'
+_CLAUSE_START = re.compile(f"[{re.escape(_BREAKS)}]")
 _LOOK_BACK = 50
 _CLIP = 2_000
 _NAMES = 50
@@ -87,20 +89,33 @@ def addressees(text: str, names: Sequence[str], language: str = "en") -> list[st
 def _called(text: str, form: str, lang: Language) -> bool:
     at = text.find(form)
     while at >= 0:
-        before, end = text[:at], at + len(form)
-        suffixes = lang.addressing.suffixes
-        end += next((len(suffix) for suffix in suffixes if text.startswith(suffix, end)), 0)
-        after = text[end : end + 4]
-        whole = not (before[-1:].isalnum() or after[:1].isalnum())
-        lead = before.rstrip(" ")
-        opens = (
-            not lead or lead[-1] in _BREAKS or lead.split()[-1].casefold() in lang.addressing.calls
-        )
-        rest = after.lstrip(" ")
-        if whole and opens and (not rest or rest[0] in _BREAKS):
+        before, after = text[:at], _without_suffix(text[at + len(form) :], lang)
+        whole = not (after[:1].isalnum() or (lang.spaced and before[-1:].isalnum()))
+        rest = after.lstrip(" ")[:1]
+        if whole and (not rest or rest in _BREAKS) and _opens(before, lang):
+            return True
+        if whole and not lang.addressing.vocatives.isdisjoint(before.split()[-1:]):
             return True
         at = text.find(form, at + 1)
     return False
+
+
+def _opens(before: str, lang: Language) -> bool:
+    """Return whether a name that follows stands at the beginning of a clause, or is called."""
+    lead = before.rstrip(" ")
+    if not lead or lead[-1] in _BREAKS:
+        return True
+    clause = lead.split()[-1] if lang.spaced else _CLAUSE_START.split(lead)[-1].strip()
+    return clause.casefold() in lang.addressing.calls
+
+
+def _without_suffix(after: str, lang: Language) -> str:
+    """Return what follows a name, without an honorific such as `さん`."""
+    bare = after.lstrip(" ")
+    for suffix in lang.addressing.suffixes:
+        if bare.startswith(suffix):
+            return bare[len(suffix) :]
+    return after
 
 
 def addressing(

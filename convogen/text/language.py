@@ -124,9 +124,11 @@ class _Courtesies(_Group):
 
 
 class _Addressing(_Group):
-    """Words before a name that is called, and endings that are joined to such a name."""
+    """Words before a name that is called, if nothing but a pause follows it, and `vocatives`
+    before one whatever follows; honorifics that come after a name."""
 
     calls: _Words = frozenset()
+    vocatives: _Words = frozenset()
     suffixes: _Endings = ()
 
 
@@ -198,11 +200,15 @@ class Language(_Group):
             )
         return re.compile(pattern, flags)
 
+    @cached_property
+    def spaced(self) -> bool:
+        """Return whether there are spaces between words."""
+        return unspaced_language(self.language) is None
+
     def rough_words(self, text: str) -> int:
         """Return the words of a text; without spaces between them, an estimate."""
         n = len(text.split())
-        spaced = unspaced_language(self.language) is None
-        return n if spaced else max(n, len(text) // _CHARS_PER_WORD)
+        return n if self.spaced else max(n, len(text) // _CHARS_PER_WORD)
 
     @cached_property
     def checks(self) -> frozenset[str]:
