@@ -73,9 +73,12 @@ _SENTENCE_ENDS = regex.compile(r"[\p{Sentence_Terminal}…\n]+\s*")
 
 
 def is_farewell(text: str, language: str = "en") -> bool:
-    """Return whether an utterance says goodbye; longer speeches that mention one do not."""
-    goodbye = load_language(language).goodbye
-    return len(text.split()) <= FAREWELL_WORDS and goodbye.search(text) is not None
+    """Return whether an utterance says goodbye; longer speeches that mention one do not.
+
+    It is False of any text in a language without a pattern of farewells.
+    """
+    lang = load_language(language)
+    return lang.rough_words(text) <= FAREWELL_WORDS and lang.goodbye.search(text) is not None
 
 
 def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
