@@ -216,8 +216,11 @@ class AugmentPlay(Play):
         if self._rules is not None:
             pairs = [self._summed_up(at) for at in shots]
             examples = [pair for pair in pairs if len(pair[0]) <= EXAMPLE_CHARS]
+            rules = self._rules
+            if task.language and not same_language(task.language, self._method.source_language):
+                rules, examples = rules.translated(task.language), []
             labelled["summary"] = await self._labeller.summarise(
-                task.session, script(heard), self._rules, examples
+                task.session, script(heard), rules, examples
             )
         return labelled
 
