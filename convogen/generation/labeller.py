@@ -20,6 +20,8 @@ from convogen.models.base import Message, Sampling, printable
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Label
+from convogen.text.budgets import about_words, tokens_of
+from convogen.text.identify import identify
 from convogen.text.lengths import lacks_end
 from convogen.text.tidying import without_label
 from convogen.text.utterances import repeats, whole_sentences
@@ -53,25 +55,27 @@ class SummaryRules:
     """What a summary must be: its words, and the least share of its content words in the dialogue.
 
     Learned from the source's own: the lengths between which 98 of 100 lie, the share that 95 of 100
-    reach.
+    reach. Words are those of the summaries' language, its primary BCP 47 subtag if it is known.
     """
 
     low: int
     high: int
     grounded: float
+    language: str | None = None
 
     @classmethod
     def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
         """From pairs of dialogue and summary, one at least."""
         known = list(islice(pairs, LEARNED_FROM))
-        lengths = sorted(len(summary.split()) for _, summary in known)
+        language = identify(summary for _, summary in known)
+        lengths = sorted(about_words(summary, language) for _, summary in known)
         shares = sorted(content_share(summary, dialogue) for dialogue, summary in known)
         cut = len(known) // 100
-        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20])
+        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
 
     def complaint(self, summary: str, dialogue: str) -> str | None:
         """What is wrong with a summary, in words; None where nothing is."""
-        n = len(summary.split())
+        n = about_words(summary, self.language)
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
         if unknown := unknown_names(summary, dialogue):
@@ -133,7 +137,7 @@ class Labeller:
         )
         complaints, summary = list[str](), ""
         for _ in range(1 + self._reasks):
-            room = Sampling(max_tokens=2 * rules.high + 8)
+            room = Sampling(max_tokens=tokens_of(rules.high, rules.language) + 8)
             answer = await session.ask(self._role, _asking(prompt, complaints), sampling=room)
             summary = _summary(answer)
             fault = rules.complaint(summary, dialogue)

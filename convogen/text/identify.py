@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import regex
 
 from convogen.inputs.yaml12 import read_yaml
+from convogen.text.segmentation import primary, unspaced_language
 
-__all__ = ["identify"]
+__all__ = ["identify", "language_of"]
 
 MOST_CHARS = 1_000
 """Characters of a conversation that are read."""
@@ -84,6 +85,32 @@ def identify(texts: Iterable[str]) -> str | None:
     if script in ("zh", "ja"):
         return script
     return _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
+
+
+class _Said(Protocol):
+    @property
+    def text(self) -> str: ...
+
+
+class _Conversation(Protocol):
+    @property
+    def language(self) -> str | None: ...
+    @property
+    def turns(self) -> Sequence[_Said]: ...
+
+
+def language_of(conversation: _Conversation) -> str | None:
+    """Return the primary subtag of the language of a conversation; None if it is unknown.
+
+    It is the stated one unless that has spaces between words and the script of the turns none, or
+    the reverse.
+    """
+    found = identify(turn.text for turn in conversation.turns)
+    if conversation.language is None:
+        return found
+    stated = primary(conversation.language)
+    spaced, found_spaced = (unspaced_language(one) is None for one in (stated, found))
+    return stated if found is None or spaced == found_spaced else found
 
 
 def _beginning(texts: Iterable[str]) -> str:

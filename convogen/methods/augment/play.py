@@ -17,6 +17,8 @@ from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
 from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:
@@ -47,11 +49,12 @@ _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a task is to give: the shape of the dialogue `base` of the source, and the labels."""
+    """What a task is to give: the shape and language of the dialogue `base`, and the labels."""
 
     base: int
     shape: Shape
     labels: dict[Kind, str]
+    language: str | None
 
 
 class AugmentPlay(Play):
@@ -94,7 +97,7 @@ class AugmentPlay(Play):
         for kind in data.columns:
             if kind in ("topic", "intent"):
                 labels.setdefault(kind, data.labels(kind, base)[0])
-        return _Plan(base, data.shapes[base], labels)
+        return _Plan(base, data.shapes[base], labels, language_of(data.dialogues[base]))
 
     async def _attempt(self, task: Task, plan: _Plan, rng: Random, faults: list[str]) -> Outcome:
         shots = self._shots(plan, rng)
@@ -136,6 +139,8 @@ class AugmentPlay(Play):
             "task": task.number,
             "shots": [form.id, *(data.dialogues[at].id for at in shots)],
         }
+        if plan.language not in (None, "en"):
+            update["language"] = plan.language
         if "topic" in plan.labels:
             update["topic"] = plan.labels["topic"]
         return experience.model_copy(update=update)
@@ -169,7 +174,8 @@ class AugmentPlay(Play):
             turn_words=words,
         )
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
-        shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
+        language = plan.language
+        shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
@@ -177,7 +183,7 @@ class AugmentPlay(Play):
         )
         turns = played.turns
         for turn in turns:
-            if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
+            if about_words(turn.text, language) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
         self._method.refuse_broken(turns, n_turns, played.ended)
         context: dict[str, Any] = {

@@ -19,6 +19,7 @@ from convogen.models.traffic.session import SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
 from convogen.text.utterances import length_fault, nearest_sentences, repeats, whole_sentences
@@ -211,7 +212,7 @@ class _Dialogue:
                 return
             tried.append(_Tried(fitted, said, target))
             faults.append(fault)
-            words = len(said.text.split())
+            words = about_words(said.text)
             told = _COMPLAINTS.get(fault)
             objection = told or complaint(fault, words=words, target=target or 0)
         taken = [at for at, fault in enumerate(faults) if fault in TAKEN]
