@@ -56,9 +56,6 @@ _BUILT_IN = {
 """Pieces for all languages: where a clause begins; where a sentence ends that is no question, with
 a name before it; a character within a sentence; labels of nobody in the scene."""
 
-_CHARS_PER_WORD = 2
-"""Characters of a word, about, in scripts that put no space between words."""
-
 LANGUAGES = Path(__file__).parent / "languages"
 
 
@@ -204,11 +201,6 @@ class Language(_Group):
     def spaced(self) -> bool:
         """Return whether there are spaces between words."""
         return unspaced_language(self.language) is None
-
-    def rough_words(self, text: str) -> int:
-        """Return the words of a text; without spaces between them, an estimate."""
-        n = len(text.split())
-        return n if self.spaced else max(n, len(text) // _CHARS_PER_WORD)
 
     @cached_property
     def checks(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ _SPAN = re.compile(
 )
 _MARKS = re.compile(r"[*_(\[（<{~]|--")
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]")
-_BEFORE_AN_EDGE = re.compile(r"(?:\A|[.!?…,;:—–\-\"”’)*\]_。！？])\s*\Z")
+_BEFORE_AN_EDGE = re.compile(r"(?:\A|[.!?…,;:—–\-\"”’)*\]_。！？，、～।॥؟،؛」』])\s*\Z")
 _SENTENCE = re.compile(r"[A-Z].*[.!?]\Z", re.DOTALL)
 _DASHES = re.compile(r"\A\s*([—–-])")
 _WORD = re.compile(r"[^\W_]")

@@ -77,8 +77,8 @@ def is_farewell(text: str, language: str = "en") -> bool:
 
     It is False of any text in a language without a pattern of farewells.
     """
-    lang = load_language(language)
-    return lang.rough_words(text) <= FAREWELL_WORDS and lang.goodbye.search(text) is not None
+    said = load_language(language).goodbye.search(text) is not None
+    return said and about_words(text, language) <= FAREWELL_WORDS
 
 
 def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:

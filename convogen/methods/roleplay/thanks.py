@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from convogen.text.budgets import about_words
 from convogen.text.language import load_language
 
 __all__ = ["is_thanks", "says_done"]
@@ -77,7 +78,7 @@ def says_done(text: str, language: str = "en") -> bool:
 
 def _sentences(text: str, language: str) -> list[str]:
     """Return the sentences of a text; none if it asks a question or is too long for a courtesy."""
-    if _QUESTION.search(text) or load_language(language).rough_words(text) > MOST_WORDS:
+    if _QUESTION.search(text) or about_words(text, language) > MOST_WORDS:
         return []
     found = (one.strip(_EDGES) for one in _SENTENCES.split(text))
     return [one for one in found if re.search(r"\w", one)]
