@@ -23,6 +23,8 @@ from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import waiting
+from convogen.text.identify import language_of
+from convogen.text.segmentation import count_words
 from convogen.visible import visible
 
 __all__ = [
@@ -139,7 +141,7 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *([("experiences", _experiences(summary))] if summary["experiences"] else []),
         ("turns", f"{turns}, {turns / n:.1f} per conversation"),
-        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} per turn"),
+        ("words", _words(summary["words"], turns)),
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
         *([("tidied", _counted(summary["tidied"]))] if summary["tidied"] else []),
@@ -254,11 +256,18 @@ def usd_text(usd: float | None) -> str:
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
+def _words(words: int | None, turns: int) -> str:
+    if words is None:
+        return "-, the language has none here: convogen stats says why"
+    return f"{words}, {words / max(turns, 1):.1f} per turn"
+
+
 def summarise(run: Run) -> dict[str, Any]:
     """Counts over a run, plain values only."""
     ended: Counter[str] = Counter()
     checks = TurnChecks()
-    n = turns = words = selections = repairs = participants = silent = 0
+    counts: list[int | None] = []
+    n = turns = selections = repairs = participants = silent = 0
     for conversation in run.conversations():
         n += 1
         turns += len(conversation.turns)
@@ -266,8 +275,9 @@ def summarise(run: Run) -> dict[str, Any]:
         checks.add(conversation)
         participants += len(conversation.participants)
         silent += len({*conversation.participants} - {turn.speaker for turn in conversation.turns})
+        language = language_of(conversation)
         for turn in conversation.turns:
-            words += len(turn.text.split())
+            counts.append(count_words(turn.text, language))
             if turn.selection is not None:
                 selections += 1
                 repairs += turn.selection.repair is not None
@@ -301,7 +311,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "experiences_asked_again": dict(asked_again.most_common()),
         "plan": dict(plan),
         "turns": turns,
-        "words": words,
+        "words": None if None in counts else sum(count or 0 for count in counts),
         "ended": dict(ended.most_common()),
         "reasks": kinds["asked_again"],
         "tidied": kinds["tidied"],
