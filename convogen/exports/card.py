@@ -22,7 +22,7 @@ from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.metrics import Statistics, measure
-from convogen.metrics.labels import GROUP_CHAT, MEASURES
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
 from convogen.redaction import masked
 from convogen.reports import judge_summary
 from convogen.reports.cells import number_text
@@ -210,6 +210,8 @@ def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
 def _statistics(found: Statistics) -> dict[str, str]:
     shown = {label: number_text(getattr(found, key)) for label, key in _BASIC.items()}
     shown |= {label: number_text(getattr(found, key), 3) for label, key in MEASURES.items()}
+    lengths = character_lengths(found.as_dict())
+    shown |= {label: number_text(value) for label, value in lengths.items()}
     for name, metric in found.metrics.items():
         shown[f"{name}, {metric.unit}" if metric.unit else name] = number_text(metric.value, 3)
     chat = found.group_chat

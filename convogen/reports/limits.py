@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convogen.metrics.labels import lines_without_words
 from convogen.reports.languages import judging_limit
 from convogen.reports.matching import baseline_limits
 
@@ -44,8 +45,8 @@ def limits(numbers: dict[str, Any]) -> list[str]:
 def limits_of_run(run: dict[str, Any]) -> list[str]:
     """What one run's numbers cannot carry: `conversations`, `text`, `failures`, `made`,
     `groundedness`."""
-    said: list[str] = []
     n = run["conversations"]
+    said = lines_without_words(run["text"].get("without_words", {}), n)
     if n < FEW:
         said.append(
             f"only {n} conversation{'s' if n != 1 else ''}. The intervals are wide and, with so "

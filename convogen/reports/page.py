@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from convogen.jsonl import is_json_of, make_folder, refuse_foreign, write_whole
+from convogen.metrics.labels import character_lengths
 from convogen.records import Conversation
 from convogen.reports.cells import number_text
 from convogen.reports.languages import said_languages
@@ -132,7 +133,7 @@ def _key_figures(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     text, judged, mtld = run["text"], run["groundedness"], run["tables"]["mtld_mean"]
     figures = [
         (number_text(run["conversations"]), "conversations"),
-        (number_text(text["words_per_turn"], 1), "words a turn"),
+        _turn_length(text),
         (number_text(text["turns_per_conversation"], 1), "turns a conversation"),
         (number_text(mtld["value"] if mtld else None, 1), "MTLD, mean"),
     ]
@@ -151,6 +152,13 @@ def _key_figures(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     cost = "not known" if None in prices else f"${sum(prices):,.2f}"
     figures.append((cost, "list price of all calls"))
     return figures
+
+
+def _turn_length(text: Mapping[str, Any]) -> tuple[str, str]:
+    in_characters = character_lengths(text).get("Characters per turn")
+    if in_characters is not None:
+        return number_text(in_characters, 1), "characters a turn"
+    return number_text(text["words_per_turn"], 1), "words a turn"
 
 
 def _made(run: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -25,7 +25,9 @@ from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import waiting
+from convogen.text.identify import language_of
 from convogen.text.language_tags import language_name
+from convogen.text.segmentation import count_words
 from convogen.visible import visible
 
 __all__ = [
@@ -142,7 +144,7 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *([("experiences", _experiences(summary))] if summary["experiences"] else []),
         ("turns", f"{turns}, {turns / n:.1f} per conversation"),
-        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} per turn"),
+        ("words", _words(summary["words"], turns)),
         *([("language", _languages(summary))] if summary["stated_languages"] else []),
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
@@ -268,11 +270,18 @@ def usd_text(usd: float | None) -> str:
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
+def _words(words: int | None, turns: int) -> str:
+    if words is None:
+        return "-, the language has none here: convogen stats says why"
+    return f"{words}, {words / max(turns, 1):.1f} per turn"
+
+
 def summarise(run: Run) -> dict[str, Any]:
     """Counts over a run, plain values only."""
     ended: Counter[str] = Counter()
     checks, languages = TurnChecks(), StatedLanguages()
-    n = turns = words = selections = repairs = participants = silent = 0
+    counts: list[int | None] = []
+    n = turns = selections = repairs = participants = silent = 0
     for conversation in run.conversations():
         n += 1
         turns += len(conversation.turns)
@@ -282,8 +291,9 @@ def summarise(run: Run) -> dict[str, Any]:
             languages.add(conversation)
         participants += len(conversation.participants)
         silent += len({*conversation.participants} - {turn.speaker for turn in conversation.turns})
+        language = language_of(conversation)
         for turn in conversation.turns:
-            words += len(turn.text.split())
+            counts.append(count_words(turn.text, language))
             if turn.selection is not None:
                 selections += 1
                 repairs += turn.selection.repair is not None
@@ -318,7 +328,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "plan": dict(plan),
         "stated_languages": {tag: asdict(of) for tag, of in languages.by_tag().items()},
         "turns": turns,
-        "words": words,
+        "words": None if None in counts else sum(count or 0 for count in counts),
         "ended": dict(ended.most_common()),
         "reasks": kinds["asked_again"],
         "tidied": kinds["tidied"],
