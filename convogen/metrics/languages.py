@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from convogen.records import Conversation
+from convogen.text.identify import identify
 from convogen.text.turn_language import can_tell, turns_in_language
 
 __all__ = ["MEASURED", "StatedLanguage", "StatedLanguages"]
@@ -22,11 +23,13 @@ def _counter() -> Counter[str]:
 class StatedLanguage:
     """Of the conversations that state a language: how many, and how much of them is in it.
 
-    `turns` counts those of five words or more, `in_language` the ones of them in the language.
-    `share` is None if nothing here can tell, or there are no such turns.
+    `found` counts them by the language that they are in, by their words (primary BCP 47 subtag,
+    `und` if undecided). `turns` counts those of five words or more, `in_language` the ones of them
+    in the language. `share` is None if nothing here can tell, or there are no such turns.
     """
 
     conversations: int
+    found: dict[str, int]
     turns: int
     in_language: int
     share: float | None
@@ -37,6 +40,7 @@ class StatedLanguages:
     """Counts by the stated BCP 47 tag."""
 
     conversations: Counter[str] = field(default_factory=_counter)
+    found: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     turns: Counter[str] = field(default_factory=_counter)
     in_language: Counter[str] = field(default_factory=_counter)
 
@@ -45,6 +49,8 @@ class StatedLanguages:
         if (tag := conversation.language) is None:
             return
         self.conversations[tag] += 1
+        found = identify(turn.text for turn in conversation.turns) or "und"
+        self.found.setdefault(tag, Counter())[found] += 1
         if can_tell(tag) is None:
             told = turns_in_language([turn.text for turn in conversation.turns], tag)
             self.turns[tag] += sum(fits is not None for fits in told)
@@ -54,12 +60,15 @@ class StatedLanguages:
         """Add the counts of another batch."""
         for name in ("conversations", "turns", "in_language"):
             getattr(self, name).update(getattr(other, name))
+        for tag, found in other.found.items():
+            self.found.setdefault(tag, Counter()).update(found)
 
     def by_tag(self) -> dict[str, StatedLanguage]:
         """Return the counts by tag, the most frequent first."""
         return {
             tag: StatedLanguage(
                 n,
+                dict(self.found[tag].most_common()),
                 self.turns[tag],
                 self.in_language[tag],
                 self.in_language[tag] / self.turns[tag] if self.turns[tag] else None,

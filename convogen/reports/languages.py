@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,9 +30,17 @@ def said_languages(text: Mapping[str, Any]) -> str:
 
 
 def card_languages(text: Mapping[str, Any]) -> list[str]:
-    """Return the primary subtags of the languages that were found, the most frequent first."""
-    found = (primary_subtag(tag) for tag in (*text["stated_languages"], *text["languages"]))
-    return [tag for tag in dict.fromkeys(found) if tag != _UNKNOWN]
+    """Return the primary subtags of the languages that were found, the most frequent first.
+
+    What a conversation states is not what it is found to be in.
+    """
+    counts = Counter(text["languages"])
+    for tag, stated in text["stated_languages"].items():
+        if _mostly_as_stated(stated):
+            continue
+        counts[primary_subtag(tag)] -= stated["conversations"]
+        counts.update(stated["found"])
+    return [tag for tag, n in counts.most_common() if n > 0 and tag != _UNKNOWN]
 
 
 def foreign_languages(text: Mapping[str, Any]) -> list[str]:
@@ -61,16 +70,24 @@ def _shipped_prompts(judge: str) -> dict[str, str] | None:
     return {step: prompt.hash for step, prompt in loaded.items()}
 
 
+def _mostly_as_stated(found: Mapping[str, Any]) -> bool:
+    """Return whether most turns are in the language that is stated, close relatives included."""
+    return found["share"] is not None and found["share"] > 0.5
+
+
 def _stated(tag: str, found: Mapping[str, Any]) -> str:
     share = found["share"]
     told = "nothing here tells how much is in it"
     if share is not None:
         told = f"{share:.1%} of {found['turns']:,} turns of five words or more are in it"
+    others = [f"{n:,} {_name(other)}" for other, n in found["found"].items()]
+    if not _mostly_as_stated(found) and set(found["found"]) - {primary_subtag(tag), _UNKNOWN}:
+        told += f"; by their words they are {', '.join(others)}"
     return f"{_name(tag)} ({_counted(found['conversations'])}; {told})"
 
 
 def _name(tag: str) -> str:
-    return "not told" if tag == _UNKNOWN else language_name(tag)
+    return "undecided" if tag == _UNKNOWN else language_name(tag)
 
 
 def _counted(n: int) -> str:

@@ -81,6 +81,20 @@ def test_replies_in_english_are_refused_by_the_gate(endpoint: EndpointServer) ->
     assert not list(load_run("run").conversations())
 
 
+def test_what_is_found_is_said_whatever_was_asked_for(endpoint: EndpointServer) -> None:
+    """A model that answers in German where Japanese is asked for, and no gate."""
+    german = ["Hast du die Schlüssel schon wieder verlegt?", "Nein, die liegen doch auf dem Tisch."]
+    endpoint.script = lambda asked: (
+        converse(asked) if is_generator(asked) else say(german[asked.nth % 2])
+    )
+    done = run(endpoint, "--set", "gates=[]", "--set", "max_turns=3", "--set", "participants=2")
+    assert done.status == 0, done.err
+    convogen("export", "run", "--to", "jsonl", "--out", "data")
+    card = Path("data/README.md").read_text("utf-8")
+    assert "\nlanguage:\n- de\n" in card
+    assert "by their words they are 2 German" in card
+
+
 def test_what_is_no_language_costs_one_line(endpoint: EndpointServer) -> None:
     address = ("--base-url", endpoint.base_url, "--model", "m", "--out", "run")
     wrong = convogen("run", "GPIS-s", "--language", "german", *address)
