@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -17,8 +18,8 @@ from convogen.text.segmentation import primary, unspaced_language
 
 __all__ = ["identify", "language_of"]
 
-MOST_CHARS = 1_000
-"""Characters of a conversation that are read."""
+MOST_CHARS, FEW_CHARS = 1_000, 400
+"""Characters of a conversation that are read; most are told by the first few of them."""
 
 LEAST_KANA = 0.05
 """Share of kana among Han and kana from which a text is Japanese."""
@@ -62,6 +63,7 @@ _LETTERS = {
 }
 _NOT_LATIN = regex.compile(r"[^\P{L}\p{Latin}]")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
+_LATIN_WORD = re.compile(r"[a-z]+")
 
 
 def identify(texts: Iterable[str]) -> str | None:
@@ -84,7 +86,8 @@ def identify(texts: Iterable[str]) -> str | None:
         return _SCRIPTS[script]
     if script in ("zh", "ja"):
         return script
-    return _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
+    first = _by_words(sample[:FEW_CHARS]) if len(sample) > 2 * FEW_CHARS else None
+    return first or _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
 
 
 class _Said(Protocol):
@@ -137,7 +140,8 @@ def _script(text: str) -> str | None:
 
 def _by_words(text: str) -> str | None:
     """Return the language whose frequent words a text has; None if no language stands out."""
-    counts = Counter(_WORD.findall(text.lower()))
+    pattern = _LATIN_WORD if text.isascii() else _WORD
+    counts = Counter(pattern.findall(text.lower()))
     scores: dict[str, float] = {}
     known = _function_words()
     for word, count in counts.items():
