@@ -105,7 +105,7 @@ def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[s
         "format": corpus.format.name,
         "bad_rows": {"count": bad.count, "first": [str(row) for row in bad.first]},
         "left_out": dict(corpus.reading.left_out),
-        "warnings": corpus.warnings(),
+        "warnings": [*corpus.warnings(), *_without_words(corpus.source, found)],
     }
     return report | ({"distance": asdict(apart)} if apart else {})
 
@@ -121,9 +121,19 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
         )
     for table in (*more_tables(ours, human), *metric_tables(ours | human)):
         console.print(table)
+    for name, found in (ours | human).items():
+        for line in _without_words(name, found):
+            console.print(styled(line))
     for name, found in ours.items():
         if found.repetition:
             console.print(repetition_table(name, found))
+
+
+def _without_words(name: str, found: Statistics) -> list[str]:
+    from convogen.metrics.labels import lines_without_words
+
+    lines = lines_without_words(found.without_words, found.conversations)
+    return [f"{name}: {line}" for line in lines]
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
@@ -169,7 +179,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     from rich.table import Table
 
     from convogen.metrics import distance
-    from convogen.metrics.labels import GROUP_CHAT, MEASURES
+    from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
+    from convogen.text.language_tags import language_name
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
@@ -177,6 +188,13 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
         table.add_column(styled(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():
         table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
+    lengths = [character_lengths(found.as_dict()) for found in columns.values()]
+    for label in dict.fromkeys(label for found in lengths for label in found):
+        table.add_row(label, *(number_text(found.get(label)) for found in lengths))
+    for tag in dict.fromkeys(tag for found in columns.values() for tag in found.stated_languages):
+        stated = (found.stated_languages.get(tag) for found in columns.values())
+        shares = (number_text(one.share if one else None, 3) for one in stated)
+        table.add_row(f"Turns in {language_name(tag)} / turns of five words or more", *shares)
     table.add_section()
     for label, key in GROUP_CHAT.items():
         chats = (getattr(found.group_chat, key) for found in columns.values())
@@ -184,7 +202,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     for name, other in human.items():
         table.add_section()
         apart = [distance(found, other) for found in columns.values()]
-        for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
+        unit = other.unit["turn_length"]
+        for label, key in ((f"turn lengths, {unit}", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
                 f"Distance from {name}: {label}",

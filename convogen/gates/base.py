@@ -8,7 +8,7 @@ An `OrderedGate` looks at the accepted conversations before it as well, in the o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -92,6 +92,13 @@ class Gate(Keys, ABC):
 
         `most_turns` is how many turns one has at most, if anything bounds it; `experiences` says
         whether they have one to be judged by.
+        """
+        return None
+
+    def cannot_check(self, languages: Sequence[str]) -> str | None:
+        """Return why conversations in the languages of an experiment cannot be checked, or None.
+
+        `languages` are BCP 47 tags, none if the experiment asks for none.
         """
         return None
 

@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -22,6 +22,7 @@ from convogen.prompts import Prompt
 from convogen.records import Label
 from convogen.text.budgets import about_words, tokens_of
 from convogen.text.identify import identify
+from convogen.text.language_tags import primary_subtag
 from convogen.text.lengths import lacks_end
 from convogen.text.tidying import without_label
 from convogen.text.utterances import repeats, whole_sentences
@@ -45,6 +46,7 @@ STOPWORDS = frozenset(
     """.split()
 )
 
+_CAPITALISED_NOUNS = ("de", "lb")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _PLACEHOLDER = re.compile(r"#\w+#")
 _NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
@@ -73,12 +75,19 @@ class SummaryRules:
         cut = len(known) // 100
         return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
 
+    def translated(self, language: str) -> SummaryRules:
+        """The rules for summaries in another language, where nothing is known of its words' share.
+
+        `language` is a BCP 47 tag.
+        """
+        return replace(self, grounded=0.0, language=primary_subtag(language))
+
     def complaint(self, summary: str, dialogue: str) -> str | None:
         """What is wrong with a summary, in words; None where nothing is."""
         n = about_words(summary, self.language)
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
-        if unknown := unknown_names(summary, dialogue):
+        if unknown := unknown_names(summary, dialogue, self.language):
             return f"{unknown[0][:60]!r} is not in the conversation"
         share = content_share(summary, dialogue)
         if share < self.grounded:
@@ -97,10 +106,15 @@ def content_share(summary: str, dialogue: str) -> float:
     return sum(word[:STEM] in stems for word in mine) / len(mine) if mine else 1.0
 
 
-def unknown_names(summary: str, dialogue: str) -> list[str]:
-    """Names in a summary, capitalised within a sentence or `#Name#`, that the dialogue has not."""
+def unknown_names(summary: str, dialogue: str, language: str | None = None) -> list[str]:
+    """Names in a summary, capitalised within a sentence or `#Name#`, that the dialogue has not.
+
+    In a language that capitalises all nouns only the latter are known for names.
+    """
     there = set(re.findall(r"\w+", dialogue.casefold()))
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
+    if language in _CAPITALISED_NOUNS:
+        return unknown
     for name in _NAME.findall(_PLACEHOLDER.sub("they", summary)):
         parts = re.findall(r"\w+", name.casefold())
         if name[0].isupper() and parts[0] != "i" and parts[0] not in there:

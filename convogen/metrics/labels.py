@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["GROUP_CHAT", "MEASURES", "TURN_CHECKS"]
+from collections.abc import Mapping
+from typing import Any
+
+from convogen.text.segmentation import missing_extra
+
+__all__ = ["GROUP_CHAT", "MEASURES", "TURN_CHECKS", "character_lengths", "lines_without_words"]
 
 MEASURES = {
     "Type-token ratio, mean": "ttr_mean",
@@ -35,3 +40,35 @@ TURN_CHECKS = {
     "broken_off": "broken off by",
 }
 """What `TurnChecks` counts by kind, and how it is worded."""
+
+
+def lines_without_words(without: Mapping[str, int], conversations: int) -> list[str]:
+    """Return a line for each language of which the measures of words leave conversations out.
+
+    Args:
+        without: `Statistics.without_words`.
+        conversations: How many there are in all.
+    """
+    lines: list[str] = []
+    for language, count in without.items():
+        extra = missing_extra(language)
+        why = f"pip install '{extra}' adds a segmenter" if extra else "no rule for its words"
+        lines.append(
+            f"{count} of {conversations} conversations are left out of the measures of words "
+            f"(language {language}: {why})."
+        )
+    return lines
+
+
+def character_lengths(found: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the mean lengths in characters, by name, of statistics that have no words at all.
+
+    `found` is `Statistics.as_dict()`; older ones have no units.
+    """
+    if found.get("unit", {}).get("turn_length") != "characters":
+        return {}
+    names = {
+        "conversation_length": "Characters per conversation",
+        "turn_length": "Characters per turn",
+    }
+    return {name: found[key] and found[key]["mean"] for key, name in names.items()}

@@ -18,6 +18,7 @@ import numpy as np
 
 from convogen.metrics.base import Measurement
 from convogen.metrics.diversity import bleu_tokenizer, self_bleu
+from convogen.metrics.languages import StatedLanguage
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings, SampledText
@@ -96,6 +97,9 @@ class Statistics:
     If no others are left, they are None, and lengths are in characters. `not_checked` has, for each
     language that lacks patterns, the `CHECKS` that were not done in it. `unit` says what each
     measure counts.
+
+    `stated_languages` tells by tag how much of the first 2,000 conversations is in the language
+    that they state.
     """
 
     rendering: str
@@ -130,6 +134,7 @@ class Statistics:
     without_words: dict[str, int]
     not_checked: dict[str, list[str]]
     unit: dict[str, str]
+    stated_languages: dict[str, StatedLanguage] = field(default_factory=dict[str, StatedLanguage])
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
 
     def as_dict(self) -> dict[str, Any]:
@@ -192,6 +197,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         },
         group_chat=_group_chat(tally),
         turn_checks=tally.checks.by_kind(),
+        stated_languages=tally.stated.by_tag(),
         repetition=_repetitions(tally.openings.items),
         languages=dict(tally.languages.most_common()),
         without_words=dict(tally.without_words.most_common()),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convogen.metrics import groupchat
 from convogen.metrics.diversity import Distinct, lexical, lexical_of, word_hashes
+from convogen.metrics.languages import MEASURED, StatedLanguages
 from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation
@@ -139,6 +140,7 @@ class CorpusTally:
     shares: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list[float]))
     chat: Counter[str] = field(default_factory=Counter[str])
     checks: TurnChecks = field(default_factory=TurnChecks)
+    stated: StatedLanguages = field(default_factory=StatedLanguages)
     unigrams: Distinct = field(default_factory=lambda: Distinct(1))
     bigrams: Distinct = field(default_factory=lambda: Distinct(2))
     texts: Sample = field(default_factory=lambda: Sample(TEXT_SAMPLE))
@@ -234,6 +236,7 @@ class CorpusTally:
         for name in _COUNTERS:
             getattr(self, name).update(getattr(other, name))
         self.checks.merge(other.checks)
+        self.stated.merge(other.stated)
         for size, sums in other.shares.items():
             mine = self.shares[size]
             mine.extend([0.0] * (size - len(mine)))
@@ -271,6 +274,8 @@ def tally_of(
     tally = CorpusTally()
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)
+        if number < MEASURED:
+            tally.stated.add(conversation)
         if number < FIRST:
             lines = (f"{turn.speaker}: {turn.text}" for turn in conversation.turns)
             script = "\n".join(lines)[:_SCRIPT_CLIP]

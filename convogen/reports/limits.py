@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from convogen.metrics.labels import lines_without_words
+from convogen.reports.languages import judging_limit
 from convogen.reports.matching import baseline_limits
 
 __all__ = ["limits", "limits_of_run"]
@@ -41,9 +43,10 @@ def limits(numbers: dict[str, Any]) -> list[str]:
 
 
 def limits_of_run(run: dict[str, Any]) -> list[str]:
-    """What one run's numbers cannot carry: `conversations`, `failures`, `made`, `groundedness`."""
-    said: list[str] = []
+    """What one run's numbers cannot carry: `conversations`, `text`, `failures`, `made`,
+    `groundedness`."""
     n = run["conversations"]
+    said = lines_without_words(run["text"].get("without_words", {}), n)
     if n < FEW:
         said.append(
             f"only {n} conversation{'s' if n != 1 else ''}. The intervals are wide and, with so "
@@ -85,7 +88,7 @@ def _of_judge(run: dict[str, Any]) -> list[str]:
 
 
 def _of_scores(run: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    said: list[str] = []
+    said: list[str] = list(judging_limit(run["text"], found["judge"], found["prompts"]))
     if found["conversations"] < run["conversations"]:
         said.append(
             f"{found['conversations']} of {run['conversations']} conversations were judged."

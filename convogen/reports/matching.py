@@ -9,6 +9,8 @@ from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.storage.run_folder import Run
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
 from convogen.text.utterances import length_fault
 
 __all__ = ["baseline_limits", "matched_corpora", "matching"]
@@ -34,17 +36,20 @@ def matched_corpora(runs: Iterable[Run]) -> list[str]:
 def matching(run: Run) -> dict[str, Any] | None:
     """How far turns are from the words asked of them; None where nothing was asked.
 
+    Words are estimated in a language that has none here.
+
     `mean_off` is in words, `far_off` the share of the turns beyond the tolerance, `asked_again`
     that of those with more than one attempt.
     """
     n = off = far = again = 0
     for conversation in run.conversations():
+        language = language_of(conversation)
         for turn in conversation.turns:
             if (target := turn.target_words) is None:
                 continue
             n += 1
-            off += abs(len(turn.text.split()) - target)
-            far += length_fault(turn.text, target) is not None
+            off += abs(about_words(turn.text, language) - target)
+            far += length_fault(turn.text, target, language) is not None
             again += bool(turn.reasks)
     if not n:
         return None

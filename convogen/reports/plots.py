@@ -119,7 +119,10 @@ def _mtld(numbers: Mapping[str, Any]) -> str | None:
 
 def _words(numbers: Mapping[str, Any]) -> str | None:
     figure, axes = _figure()
-    sources = {**numbers["runs"], **numbers["against"]}
+    everything = {**numbers["runs"], **numbers["against"]}
+    units = {name: _unit(found) for name, found in everything.items()}
+    unit = "words" if "words" in units.values() else "characters"
+    sources = {name: found for name, found in everything.items() if units[name] == unit}
     longest = 1
     for name, found in sources.items():
         counts = {int(words): n for words, n in found["text"]["turn_length_counts"].items()}
@@ -137,10 +140,14 @@ def _words(numbers: Mapping[str, Any]) -> str | None:
     axes.set_xlim(0, longest)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 100)
-    axes.set_xlabel("Words in a turn, so many or fewer")
+    axes.set_xlabel(f"{unit.capitalize()} in a turn, so many or fewer")
     axes.set_ylabel("% of turns")
     _legend(axes, len(sources))
     return _svg(figure)
+
+
+def _unit(found: Mapping[str, Any]) -> str:
+    return found["text"].get("unit", {}).get("turn_length", "words")
 
 
 def _cumulative(shares: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS, character_lengths
 from convogen.reports.cells import (
     COLUMNS,
     Cell,
@@ -159,6 +159,11 @@ def _measures(numbers: Mapping[str, Any]) -> Table:
         Row("ours", label, [number_cell(one["text"].get(key), 3) for one in columns.values()])
         for label, key in MEASURES.items()
     ]
+    lengths = [character_lengths(one["text"]) for one in columns.values()]
+    rows += [
+        Row("ours", label, [number_cell(found.get(label)) for found in lengths])
+        for label in dict.fromkeys(label for found in lengths for label in found)
+    ]
     note = (
         "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike. To the "
         "nearest: the largest to any other conversation, as the DiaSynth paper measures."
@@ -238,7 +243,7 @@ def _distances(numbers: Mapping[str, Any]) -> Table:
     runs = numbers["runs"]
     rows: list[Row] = []
     for name in numbers["against"]:
-        for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
+        for key, what in _lengths(numbers["against"][name]):
             found = [run["distances"].get(name) for run in runs.values()]
             cells = [number_cell(one[key] if one else None) for one in found]
             rows.append(Row("ours", f"{name}: {what}", cells))
@@ -251,7 +256,7 @@ def _changes(numbers: Mapping[str, Any]) -> Table:
     runs, base = numbers["runs"], numbers["baseline"]
     rows: list[Row] = []
     for name in numbers["against"] if base else ():
-        for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
+        for key, what in _lengths(numbers["against"][name]):
             before = _apart(runs[base], name, key)
             for one in (run for run in runs if run != base):
                 after = _apart(runs[one], name, key)
@@ -262,6 +267,12 @@ def _changes(numbers: Mapping[str, Any]) -> Table:
                 rows.append(Row("ours", f"{one} from {name}: {what}", cells))
     note = f"The distances of {base} above, and those of the other runs."
     return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
+
+
+def _lengths(corpus: Mapping[str, Any]) -> tuple[tuple[str, str], tuple[str, str]]:
+    """The distances from a corpus, with what they are called."""
+    unit = corpus["text"].get("unit", {}).get("turn_length", "words")
+    return ("turn_length", f"turn lengths, {unit}"), ("turn_count", "turn counts")
 
 
 def _apart(run: Mapping[str, Any], corpus: str, key: str) -> float | None:

@@ -181,4 +181,5 @@ def _lingua(script: str) -> Any:
         "Cyrillic": builder.from_all_languages_with_cyrillic_script,
         "Devanagari": builder.from_all_languages_with_devanagari_script,
     }
-    return of_script[script]().with_minimum_relative_distance(0.1).build()
+    chosen = of_script[script]().with_low_accuracy_mode()  # the other takes 900 MB
+    return chosen.with_minimum_relative_distance(0.1).build()

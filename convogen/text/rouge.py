@@ -34,14 +34,15 @@ def tokens(text: str, language: str | None = None) -> list[str]:
     return pattern.findall(text.lower())
 
 
-def rouge_l(text: str, reference: str) -> float:
+def rouge_l(text: str, reference: str, language: str | None = None) -> float:
     """Return ROUGE-L F1, 0 to 1, without stemming; 0 if either text has no token.
 
-    The tokens are those of the language that both are in.
+    The tokens are those of `language`, a BCP 47 tag; if it is None, it is identified.
     """
-    language = None if (text + reference).isascii() else identify((reference, text))
+    if language is None and not (text + reference).isascii():
+        language = identify((reference, text))
     ours, theirs = tokens(text, language), tokens(reference, language)
-    if not (ours and theirs):
+    if language is None and not (ours and theirs):
         ours, theirs = (_UNICODE_TOKEN.findall(one.lower()) for one in (text, reference))
     common = LCSseq.similarity(ours, theirs)
     return 2 * common / (len(ours) + len(theirs)) if common else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
@@ -14,9 +14,8 @@ TEXTS = st.text(alphabet="ab cD9.-é", max_size=30)
 
 @given(TEXTS, TEXTS)
 def test_it_is_that_of_rouge_score(text: str, reference: str) -> None:
-    assume(all(any(char.isascii() and char.isalnum() for char in one) for one in (text, reference)))
     expected = RougeScorer(["rougeL"]).score(reference, text)["rougeL"].fmeasure
-    assert rouge_l(text, reference) == pytest.approx(expected)
+    assert rouge_l(text, reference, "en") == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

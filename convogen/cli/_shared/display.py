@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import cycle
 from typing import Any, cast
 
@@ -18,11 +19,15 @@ from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.terminal import say
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
 from convogen.experiment.experiment import Experiment
+from convogen.metrics.languages import MEASURED, StatedLanguages
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import waiting
+from convogen.text.identify import language_of
+from convogen.text.language_tags import language_name
+from convogen.text.segmentation import count_words
 from convogen.visible import visible
 
 __all__ = [
@@ -139,7 +144,8 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *([("experiences", _experiences(summary))] if summary["experiences"] else []),
         ("turns", f"{turns}, {turns / n:.1f} per conversation"),
-        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} per turn"),
+        ("words", _words(summary["words"], turns)),
+        *([("language", _languages(summary))] if summary["stated_languages"] else []),
         ("ended by", _counted(summary["ended"])),
         ("asked again for", _counted(summary["reasks"])),
         *([("tidied", _counted(summary["tidied"]))] if summary["tidied"] else []),
@@ -151,6 +157,16 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *([("waiting", _waiting(summary))] if summary["waiting"] else []),
         *([("per conversation", _per_conversation(summary))] if summary["conversations"] else []),
     ]
+
+
+def _languages(summary: dict[str, Any]) -> str:
+    """Return how much of the conversations is in each language that was asked for."""
+    shares = summary["stated_languages"]
+    return "; ".join(
+        f"{language_name(tag)}, "
+        + ("nothing here tells how much" if of["share"] is None else f"{of['share']:.1%} of turns")
+        for tag, of in shares.items()
+    )
 
 
 def _waiting(summary: dict[str, Any]) -> str:
@@ -254,20 +270,30 @@ def usd_text(usd: float | None) -> str:
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
+def _words(words: int | None, turns: int) -> str:
+    if words is None:
+        return "-, the language has none here: convogen stats says why"
+    return f"{words}, {words / max(turns, 1):.1f} per turn"
+
+
 def summarise(run: Run) -> dict[str, Any]:
     """Counts over a run, plain values only."""
     ended: Counter[str] = Counter()
-    checks = TurnChecks()
-    n = turns = words = selections = repairs = participants = silent = 0
+    checks, languages = TurnChecks(), StatedLanguages()
+    counts: list[int | None] = []
+    n = turns = selections = repairs = participants = silent = 0
     for conversation in run.conversations():
         n += 1
         turns += len(conversation.turns)
         ended[conversation.ended or "unknown"] += 1
         checks.add(conversation)
+        if n <= MEASURED:
+            languages.add(conversation)
         participants += len(conversation.participants)
         silent += len({*conversation.participants} - {turn.speaker for turn in conversation.turns})
+        language = language_of(conversation)
         for turn in conversation.turns:
-            words += len(turn.text.split())
+            counts.append(count_words(turn.text, language))
             if turn.selection is not None:
                 selections += 1
                 repairs += turn.selection.repair is not None
@@ -300,8 +326,9 @@ def summarise(run: Run) -> dict[str, Any]:
         "repaired": experiences["repaired"],
         "experiences_asked_again": dict(asked_again.most_common()),
         "plan": dict(plan),
+        "stated_languages": {tag: asdict(of) for tag, of in languages.by_tag().items()},
         "turns": turns,
-        "words": words,
+        "words": None if None in counts else sum(count or 0 for count in counts),
         "ended": dict(ended.most_common()),
         "reasks": kinds["asked_again"],
         "tidied": kinds["tidied"],

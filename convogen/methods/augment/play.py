@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from convogen.corpora.conversation_shapes import Shape
 from convogen.corpora.labelled import Kind, in_roles, script
 from convogen.errors import ModelFault
-from convogen.generation.example_experiences import load_experiences
+from convogen.generation.example_experiences import in_languages, load_experiences
 from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.labeller import Labeller, SummaryRules, shuffled
 from convogen.methods.base import Play, RunInputs, Task
@@ -19,6 +19,7 @@ from convogen.records import Conversation, Experience, Label, Profile
 from convogen.storage.run_folder import Outcome
 from convogen.text.budgets import about_words
 from convogen.text.identify import language_of
+from convogen.text.language_tags import same_language
 from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:
@@ -125,22 +126,23 @@ class AugmentPlay(Play):
 
     async def _invent(self, task: Task, plan: _Plan, shots: list[int], rng: Random) -> Experience:
         data = self._data
-        form = rng.choice(self._forms)
+        forms = in_languages(self._forms, [task.language] if task.language else [])
+        form = [rng.choice(forms)] if forms else []
         dialogues = [_excerpt(script(data.dialogues[at]), SCENE_CHARS) for at in shots]
         prompt = self._prompts["scene"].partial(
             dialogues=dialogues, **{kind: plan.labels.get(kind) for kind in _PLANNED}
         )
         generator = ExperienceGenerator(prompt, self._method.reasks)
         people = self._cast(plan.shape.n_speakers, rng)
-        experience = await generator.match(task.session, people, [form])
+        experience = await generator.match(task.session, people, form)
         task.count("experiences")
         update: dict[str, Any] = {
             "id": f"e-{task.id}",
             "task": task.number,
-            "shots": [form.id, *(data.dialogues[at].id for at in shots)],
+            "shots": [*(one.id for one in form), *(data.dialogues[at].id for at in shots)],
         }
-        if plan.language not in (None, "en"):
-            update["language"] = plan.language
+        if task.language:
+            update["language"] = task.language
         if "topic" in plan.labels:
             update["topic"] = plan.labels["topic"]
         return experience.model_copy(update=update)
@@ -174,8 +176,10 @@ class AugmentPlay(Play):
             turn_words=words,
         )
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
-        language = plan.language
+        language = task.language or plan.language
         shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
+        if not same_language(task.language, self._method.source_language):
+            shown = []  # they are there for the tone, which is of their language
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
@@ -212,8 +216,11 @@ class AugmentPlay(Play):
         if self._rules is not None:
             pairs = [self._summed_up(at) for at in shots]
             examples = [pair for pair in pairs if len(pair[0]) <= EXAMPLE_CHARS]
+            rules = self._rules
+            if task.language and not same_language(task.language, self._method.source_language):
+                rules, examples = rules.translated(task.language), []
             labelled["summary"] = await self._labeller.summarise(
-                task.session, script(heard), self._rules, examples
+                task.session, script(heard), rules, examples
             )
         return labelled
 

@@ -9,6 +9,7 @@ from convogen.corpora.seeds import INQUIRER, Seed
 from convogen.errors import ModelFault
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
+from convogen.text.budgets import about_words
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.utterances import whole_sentences
@@ -49,7 +50,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
         found = " ".join(without_label(_uncut(answer), "Summary").split())
         if not re.match(r"you\b", found, re.IGNORECASE):
             objection = 'Begin with "You".'
-        elif len(found.split()) > MOST_WORDS:
+        elif about_words(found) > MOST_WORDS:
             objection = f"Say it in at most {MOST_WORDS} words."
         elif deviates(found, said, least=1):
             objection = "Name what the messages are about."

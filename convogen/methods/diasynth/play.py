@@ -90,6 +90,7 @@ class DiaSynthPlay(Play):
             topic=found.subtopic or self._topics[place.topic],
             starter=Starter(speaker=found.people[0].name, text=""),
             plan=[one.model_dump(exclude_none=True) for one in found.steps] or None,
+            language=task.language,
         )
         try:
             return await self._talk(task, place, found, experience)
@@ -147,7 +148,7 @@ class DiaSynthPlay(Play):
         low, high = method.turns
         topic = self._topics[place.topic]
         asked = Asked(topic, found.subtopic, found.people, max(low, method.group_size), high)
-        examples = method.example_list.draw(rng, method.shots)
+        examples = method.example_list.draw(rng, method.shots, task.language)
         if method.writes_roles:
             examples = [in_roles(one) for one in examples]
         if method.mode == "script":
