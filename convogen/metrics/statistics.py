@@ -22,6 +22,7 @@ from convogen.metrics.languages import StatedLanguage
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings, SampledText
+from convogen.text.language import unchecked
 from convogen.text.segmentation import unspaced_language
 
 if TYPE_CHECKING:
@@ -50,14 +51,15 @@ class GroupChat:
     `selector_repair_rate` is over the turns a selector was asked for, the answered rates over the
     turns that call somebody by name, `self_repetition_rate` over all turns, `farewell_loop_rate`
     over conversations (three farewells in a row or more), `never_spoke` counts participants. A rate
-    over nothing is None.
+    over nothing is None. Calls by name and farewells are looked for in languages with patterns of
+    them: their counts and rates are None if no conversation is in one of these.
     """
 
     balance: float | None
     longest_absence: float | None
     selections: int
     selector_repair_rate: float | None
-    addressed: int
+    addressed: int | None
     answered_next_rate: float | None
     answered_later_rate: float | None
     self_repetition_rate: float | None
@@ -92,7 +94,8 @@ class Statistics:
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
     Measures of words leave out the conversations in `without_words`, counted by language as well.
-    If no others are left, they are None, and lengths are in characters. `unit` says what each
+    If no others are left, they are None, and lengths are in characters. `not_checked` has, for each
+    language that lacks patterns, the `CHECKS` that were not done in it. `unit` says what each
     measure counts.
 
     `stated_languages` tells by tag how much of the first 2,000 conversations is in the language
@@ -129,6 +132,7 @@ class Statistics:
     repetition: dict[str, Repetition]
     languages: dict[str, int]
     without_words: dict[str, int]
+    not_checked: dict[str, list[str]]
     unit: dict[str, str]
     stated_languages: dict[str, StatedLanguage] = field(default_factory=dict[str, StatedLanguage])
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
@@ -197,6 +201,9 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         repetition=_repetitions(tally.openings.items),
         languages=dict(tally.languages.most_common()),
         without_words=dict(tally.without_words.most_common()),
+        not_checked={
+            language: unchecked(language) for language, n in tally.unchecked.most_common() if n
+        },
         unit=_units(tally.languages, in_words, tokenizer),
     )
 
@@ -257,11 +264,11 @@ def _group_chat(tally: CorpusTally) -> GroupChat:
         longest_absence=_mean(tally.absence),
         selections=counts["selections"],
         selector_repair_rate=_rate(counts["selector_repairs"], counts["selections"]),
-        addressed=counts["addressed"],
+        addressed=counts["addressed"] if counts["addressing_checked"] or not tally.turns else None,
         answered_next_rate=_rate(counts["answered_next"], counts["addressed"]),
         answered_later_rate=_rate(counts["answered_later"], counts["addressed"]),
         self_repetition_rate=_rate(counts["self_repetitions"], sum(tally.turns)),
-        farewell_loop_rate=_rate(counts["farewell_loops"], len(tally.turns)),
+        farewell_loop_rate=_rate(counts["farewell_loops"], counts["farewells_checked"]),
         never_spoke=counts["never_spoke"],
     )
 

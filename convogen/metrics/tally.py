@@ -23,6 +23,7 @@ from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation
 from convogen.text.identify import language_of
+from convogen.text.language import CHECKS, checked_as, load_language
 from convogen.text.segmentation import at_white_space, length, words
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _COUNTERS = (
     "without_words",
     "characters",
     "utterance_characters",
+    "unchecked",
     "chat",
 )
 _CLIP = 1_000
@@ -119,6 +121,7 @@ class CorpusTally:
     counts conversations by the primary subtag of their language, `und` for undecided ones. Those in
     a language of which convogen has no words here are in `without_words`: their words, MTLD and
     TTR are NaN, and their lengths in characters are in `characters` and `utterance_characters`.
+    `unchecked` counts those in a language that lacks any of the `CHECKS`.
     """
 
     words: array[float] = field(default_factory=_floats)
@@ -133,6 +136,7 @@ class CorpusTally:
     without_words: Counter[str] = field(default_factory=Counter[str])
     characters: Counter[int] = field(default_factory=Counter[int])
     utterance_characters: Counter[int] = field(default_factory=Counter[int])
+    unchecked: Counter[str] = field(default_factory=Counter[str])
     shares: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list[float]))
     chat: Counter[str] = field(default_factory=Counter[str])
     checks: TurnChecks = field(default_factory=TurnChecks)
@@ -154,7 +158,7 @@ class CorpusTally:
         self.speakers.append(len(set(speakers)))
         self._add_shares(speakers)
         self._add_words(utterances, text, rendering, language)
-        self._add_chat(conversation, speakers, utterances)
+        self._add_chat(conversation, speakers, utterances, checked_as(language, utterances))
         self.checks.add(conversation)
         self.texts.add(key, SampledText(text[:_TEXT_CLIP], language))
         self.openings.add(key, _openings(conversation, key))
@@ -195,7 +199,11 @@ class CorpusTally:
         self.utterance_characters.update(lengths)
 
     def _add_chat(
-        self, conversation: Conversation, speakers: list[str], utterances: list[str]
+        self,
+        conversation: Conversation,
+        speakers: list[str],
+        utterances: list[str],
+        language: str,
     ) -> None:
         people = list(dict.fromkeys([*conversation.participants, *speakers]))
         even = groupchat.balance(speakers, people)
@@ -203,15 +211,19 @@ class CorpusTally:
         self.absence.append(groupchat.longest_absence(speakers, people))
         chosen = [turn.selection for turn in conversation.turns if turn.selection is not None]
         asked = [choice for choice in chosen if choice.reply is not None or choice.repair]
-        called = groupchat.addressing(speakers, utterances, people)
-        farewell = groupchat.longest_farewell(utterances)
+        checks = load_language(language).checks
+        self.unchecked[language] += len(checks) < len(CHECKS)
+        called = groupchat.addressing(speakers, utterances, people, language)
+        farewell = groupchat.longest_farewell(utterances, language)
         found = {
             "selections": len(asked),
             "selector_repairs": sum(choice.repair is not None for choice in asked),
+            "addressing_checked": int("addressing" in checks),
             "addressed": called.addressed,
             "answered_next": called.next_turn,
             "answered_later": called.later,
             "self_repetitions": groupchat.self_repetitions(speakers, utterances),
+            "farewells_checked": int("farewell" in checks),
             "farewell_loops": int(farewell >= groupchat.FAREWELL_TURNS),
             "never_spoke": len(people) - len(set(speakers)),
         }

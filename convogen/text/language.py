@@ -7,6 +7,7 @@ not done in it, and nothing counts as found. Which ones those are is in `checks`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "CHECKS",
     "Language",
     "Rules",
+    "checked_as",
     "checked_languages",
     "load_language",
     "unchecked",
@@ -55,6 +57,9 @@ _BUILT_IN = {
 }
 """Pieces for all languages: where a clause begins; where a sentence ends that is no question, with
 a name before it; a character within a sentence; labels of nobody in the scene."""
+
+_TELLING_WORDS = 60
+"""Words from which a text has those that are frequent in its language."""
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -260,6 +265,27 @@ def checked_languages() -> list[str]:
     return sorted(
         (path.stem for path in LANGUAGES.glob("*.yaml")), key=lambda tag: (tag != "en", tag)
     )
+
+
+def checked_as(language: str | None, texts: Iterable[str]) -> str:
+    """Return the language by whose patterns texts are checked.
+
+    Args:
+        language: The primary subtag of their language; None if it is unknown.
+        texts: The turns of a conversation.
+
+    Returns:
+        English if the language is unknown because there are few words to tell it by; `und`, in
+        which nothing is checked, if it is unknown in spite of many.
+    """
+    if language is not None:
+        return language
+    n = 0
+    for text in texts:
+        n += len(text.split())
+        if n >= _TELLING_WORDS:
+            return "und"
+    return "en"
 
 
 def unchecked(language: str) -> list[str]:
