@@ -21,6 +21,9 @@ __all__ = ["identify", "language_of"]
 MOST_CHARS, FEW_CHARS = 1_000, 400
 """Characters of a conversation that are read; most are told by the first few of them."""
 
+LEAST_CHARS = 40
+"""Characters that lingua is asked about at least: its trigrams tell nothing of a word or two."""
+
 LEAST_KANA = 0.05
 """Share of kana among Han and kana from which a text is Japanese."""
 
@@ -168,6 +171,8 @@ def _function_words() -> Mapping[str, tuple[str, ...]]:
 
 def _by_lingua(text: str, script: str) -> str | None:
     """Return what lingua says of a text; None if it is not installed or not sure."""
+    if len(text) < LEAST_CHARS:
+        return None
     detector = _lingua(script)
     found: Any = detector.detect_language_of(text) if detector else None
     return str(found.iso_code_639_1.name).lower() if found else None
