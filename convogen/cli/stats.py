@@ -136,7 +136,7 @@ class _Measured:
             corpus.format.name,
             _BadRows(bad.count, [str(row) for row in bad.first]),
             dict(corpus.reading.left_out),
-            corpus.warnings(),
+            [*corpus.warnings(), *_without_words(corpus.source, found)],
             apart,
         )
 
@@ -158,9 +158,19 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
     console.print(paper_table(ours | human, render))
     for table in (*more_tables(ours, human), *metric_tables(ours | human)):
         console.print(table)
+    for name, found in (ours | human).items():
+        for line in _without_words(name, found):
+            console.print(styled(line))
     for name, found in ours.items():
         if found.repetition:
             console.print(repetition_table(name, found))
+
+
+def _without_words(name: str, found: Statistics) -> list[str]:
+    from convogen.metrics.labels import lines_without_words
+
+    lines = lines_without_words(found.without_words, found.conversations)
+    return [f"{name}: {line}" for line in lines]
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
@@ -211,8 +221,9 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     from rich.table import Table
 
     from convogen.metrics import distance
-    from convogen.metrics.labels import GROUP_CHAT, MEASURES
+    from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
     from convogen.reports.cells import number_text
+    from convogen.text.language_tags import language_name
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
@@ -220,6 +231,13 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
         table.add_column(styled(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():
         table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
+    lengths = [character_lengths(found) for found in columns.values()]
+    for label in dict.fromkeys(label for found in lengths for label in found):
+        table.add_row(label, *(number_text(found.get(label)) for found in lengths))
+    for tag in dict.fromkeys(tag for found in columns.values() for tag in found.stated_languages):
+        stated = (found.stated_languages.get(tag) for found in columns.values())
+        shares = (number_text(one.share if one else None, 3) for one in stated)
+        table.add_row(f"Turns in {language_name(tag)} / turns of five words or more", *shares)
     table.add_section()
     for label, key in GROUP_CHAT.items():
         chats = (getattr(found.group_chat, key) for found in columns.values())
@@ -227,7 +245,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     for name, other in human.items():
         table.add_section()
         apart = [distance(found, other) for found in columns.values()]
-        for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
+        unit = other.unit["turn_length"]
+        for label, key in ((f"turn lengths, {unit}", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
                 f"Distance from {name}: {label}",

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from convogen.records import Conversation
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
 
 __all__ = ["Shape", "Shapes"]
 
@@ -24,8 +26,8 @@ MOST = 65_535
 class Shape:
     """A conversation without its text: for each turn its words (1 or more) and its speaker.
 
-    Words are separated by white space. Speakers are numbered from 0 in the order in which they
-    first speak.
+    Words are those of the conversation's language, estimated if there is no rule for it. Speakers
+    are numbered from 0 in the order in which they first speak.
     """
 
     turn_words: tuple[int, ...]
@@ -76,9 +78,11 @@ class Shapes:
 
 def _shape(conversation: Conversation) -> Shape:
     numbers: dict[str, int] = {}
+    language = language_of(conversation)
+    counts = (about_words(turn.text, language) for turn in conversation.turns)
     for turn in conversation.turns:
         numbers.setdefault(turn.speaker, min(len(numbers), MOST))
     return Shape(
-        tuple(min(max(1, len(turn.text.split())), MOST) for turn in conversation.turns),
+        tuple(min(max(1, count), MOST) for count in counts),
         tuple(numbers[turn.speaker] for turn in conversation.turns),
     )

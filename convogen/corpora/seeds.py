@@ -20,6 +20,8 @@ from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Run
+from convogen.text.identify import identify
+from convogen.text.language_tags import ENGLISH, language_name, language_tag, same_language
 
 __all__ = [
     "INQUIRER",
@@ -39,6 +41,7 @@ INQUIRER, RESPONDER = "user", "assistant"
 RULES = {
     "unreadable": "a row that is not of the source's format",
     "not_english": "the source says it is in another language",
+    "other_language": "it is in another language than the one asked for",
     "not_two_parties": "anything but a person and a chatbot who take turns, the person first",
     "too_short": "fewer utterances than are asked for",
     "empty_opening": "nothing in the first utterance",
@@ -102,14 +105,20 @@ def open_seeds(
     source: str,
     format: str | None,  # noqa: A002 - the command line's word
     min_utterances: int,
+    language: str | None = None,
 ) -> Seeds:
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
+
+    With a `language` (BCP 47) the seeds are the dialogues in it, as the source says or by their
+    words; without, those that the source does not say to be in another language than English.
 
     Raises `SourceError` if it cannot be read or nothing is left of it.
     """
     corpus = open_corpus(source, format)
     dropped: Counter[str] = Counter()
-    seeds = tuple(islice(_unique(_longest(corpus, min_utterances, dropped), dropped), MAX_SEEDS))
+    seeds = tuple(
+        islice(_unique(_longest(corpus, min_utterances, dropped, language), dropped), MAX_SEEDS)
+    )
     dropped["unreadable"] = corpus.bad_rows.count
     counts = {rule: dropped[rule] for rule in RULES if dropped[rule]}
     digest = hashlib.blake2b(digest_size=8)
@@ -121,6 +130,7 @@ def open_seeds(
         raise SourceError(
             f"{source}: no seed in it ({kept_seeds.about}); a seed is a dialogue of at least "
             f"{min_utterances} utterances between a person and a chatbot"
+            f"{f', in {language_name(language)}' if language else ''}"
         )
     return kept_seeds
 
@@ -143,7 +153,9 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
             f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances "
             "must be a number, and seeds_format a name; restore it"
         )
-    seeds = open_seeds(source or keys["seeds"], form, fewest)
+    language = keys.get("language")
+    wanted = language if isinstance(language, str) else None
+    seeds = open_seeds(source or keys["seeds"], form, fewest, wanted)
     known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
     if seeds.hash != known:
         raise SourceError(
@@ -154,13 +166,16 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
 
 
 def _longest(
-    dialogues: Iterable[Conversation], min_utterances: int, dropped: Counter[str]
+    dialogues: Iterable[Conversation],
+    min_utterances: int,
+    dropped: Counter[str],
+    wanted: str | None,
 ) -> Iterator[Seed]:
     """Return for each group the first of the longest dialogues that no other rule drops."""
     for _, group in groupby(dialogues, _group):
         fit: list[Seed] = []
         for one in group:
-            rule, turns = _cleaned(one, min_utterances)
+            rule, turns = _cleaned(one, min_utterances, wanted)
             if rule is None:
                 fit.append(Seed(seed_id(one), _task(one), turns))
             else:
@@ -168,6 +183,26 @@ def _longest(
         if fit:
             dropped["not_longest"] += len(fit) - 1
             yield max(fit, key=lambda seed: len(seed.turns))
+
+
+def _foreign(one: Conversation, wanted: str | None) -> str | None:
+    """The rule that drops a dialogue for its language; None where none does."""
+    stated = one.language or one.context.get("lang") or one.context.get("language")
+    if not isinstance(stated, str):
+        stated = ""
+    if wanted is None:
+        return "not_english" if stated and stated.casefold() not in _ENGLISH else None
+    found = ENGLISH if stated.casefold() in _ENGLISH else _tag(stated)
+    found = found or identify(turn.text for turn in one.turns)
+    return None if found and same_language(found, wanted) else "other_language"
+
+
+def _tag(stated: str) -> str | None:
+    """What a source calls a language as a tag; None if it is none, such as `mixed`."""
+    try:
+        return language_tag(stated)
+    except ValueError:
+        return None
 
 
 def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
@@ -184,12 +219,11 @@ def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
 
 
 def _cleaned(
-    conversation: Conversation, min_utterances: int
+    conversation: Conversation, min_utterances: int, wanted: str | None
 ) -> tuple[str | None, tuple[Turn, ...]]:
     """Return the rule that drops a dialogue, None if none does, and its turns."""
-    language = conversation.context.get("lang") or conversation.context.get("language")
-    if isinstance(language, str) and language.casefold() not in _ENGLISH:
-        return "not_english", ()
+    if (rule := _foreign(conversation, wanted)) is not None:
+        return rule, ()
     turns = _two_parties(conversation.turns)
     if turns is None:
         return "not_two_parties", ()

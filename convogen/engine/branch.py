@@ -14,7 +14,14 @@ from typing import Any
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.replay import recorded_run
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import describe, name_task, now, open_roles
+from convogen.engine.task_setup import (
+    describe,
+    name_task,
+    now,
+    open_roles,
+    play_task,
+    writing_language,
+)
 from convogen.errors import ExperimentError, RunStopped
 from convogen.experiment.experiment import Experiment
 from convogen.experiment.fingerprint import fingerprint_of
@@ -135,11 +142,13 @@ class _Branch:
         play = self._then.method.start(RunInputs(*seeds, self._then.prompts, self._run))
         play.restore(number)
         name, seed = name_task(self._source, number)
-        session = then.session(number, seed, journal, f"{store.manifest.get('started_at', '')}")
+        begun = f"{store.manifest.get('started_at', '')}"
+        writing = writing_language(self._then.method, seed)
+        session = then.session(number, seed, journal, begun, writing)
         if not self._kept and self._old.experience is None:
             go_live()
         try:
-            outcome = await play.play(Task(number, name, seed, session, count))
+            outcome = await play_task(play, Task(number, name, seed, session, count))
         except NotRecorded as fault:
             raise RunStopped(
                 f"{self._run.folder}: conversation {self._old.id}: {fault}; what made it has "

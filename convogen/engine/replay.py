@@ -18,7 +18,14 @@ from typing import Any
 
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import describe, name_task, now, open_roles
+from convogen.engine.task_setup import (
+    describe,
+    name_task,
+    now,
+    open_roles,
+    play_task,
+    writing_language,
+)
 from convogen.errors import RunFolderError
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -138,7 +145,8 @@ class _Replay:
         self._traffic = Traffic(open_roles(experiment), 1, tally, lambda _: NoModel())
         seeds = int(fingerprint, 16), experiment.common.seed
         inputs = RunInputs(*seeds, experiment.prompts, Run(store.folder))
-        self._play = experiment.method.start(inputs)
+        self._method = experiment.method
+        self._play = self._method.start(inputs)
         self._gates = GateLine(experiment.gates, inputs.run)
         self._rows = {name: _Rows(run.folder / name) for name in DATA}
         self.difference: Difference | None = None
@@ -150,9 +158,11 @@ class _Replay:
         recorded = {name: rows.of(number) for name, rows in self._rows.items()}
         journal = RecordedJournal(self._store.journal(number).path, calls)
         name, seed = name_task(self._fingerprint, number)
-        session = self._traffic.session(number, seed, journal)
+        writing = writing_language(self._method, seed)
+        session = self._traffic.session(number, seed, journal, writing=writing)
         try:
-            outcome = await self._play.play(Task(number, name, seed, session, self._tally.add))
+            task = Task(number, name, seed, session, self._tally.add)
+            outcome = await play_task(self._play, task)
             outcome = self._gates.decide(await self._gates.check(outcome, session))
         except NotRecorded as fault:
             self.difference = Difference(number, _id(recorded), str(fault))

@@ -19,7 +19,14 @@ from convogen.engine.hopeless import FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.engine.run_budget import charge_earlier_spending, describe_budget_stop, role_prices
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import describe, name_task, now, open_roles
+from convogen.engine.task_setup import (
+    describe,
+    name_task,
+    now,
+    open_roles,
+    play_task,
+    writing_language,
+)
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -103,6 +110,7 @@ async def run_async(
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
+    experiment.check_languages()
     fingerprint = experiment.fingerprint
     tally = tally or RunProgress()
     limits = limits or Limits()
@@ -240,10 +248,11 @@ class _Engine:
     async def _play(self, play: Play, number: int) -> _Played:
         journal = self._store.journal(number)
         name, seed = name_task(self._experiment.fingerprint, number)
-        session = self._traffic.session(number, seed, journal, self._begun)
+        writing = writing_language(self._experiment.method, seed)
+        session = self._traffic.session(number, seed, journal, self._begun, writing)
         task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
-            outcome = await self._gates.check(await play.play(task), session)
+            outcome = await self._gates.check(await play_task(play, task), session)
             if self._way(outcome) is None:
                 self._first.hopeful = True
             if number > self._store.committed:

@@ -6,18 +6,29 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from convogen.experiment.experiment import Experiment
+from convogen.methods.base import Method, Play, Task
 from convogen.models.backends.account import place_of
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.router import Role
+from convogen.models.traffic.writing import WritingLanguage
+from convogen.storage.run_folder import Outcome
 from convogen.version import __version__
 
-__all__ = ["describe", "name_task", "now", "open_roles"]
+__all__ = ["describe", "name_task", "now", "open_roles", "play_task", "writing_language"]
 
-PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
+PACKAGES = (
+    "aiohttp",
+    "autogen-agentchat",
+    "lingua-language-detector",
+    "openai",
+    "pydantic",
+    "xllamacpp",
+)
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
@@ -32,6 +43,26 @@ def open_roles(experiment: Experiment) -> dict[str, Role]:
     return {
         role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
     }
+
+
+def writing_language(method: Method, seed: int) -> WritingLanguage | None:
+    """Return the language of the task with a seed, and who writes in it; None if none is asked."""
+    tag = method.draw_language(seed)
+    if tag is None:
+        return None
+    return WritingLanguage(tag, frozenset(method.roles) - method.roles_in_english)
+
+
+async def play_task(play: Play, task: Task) -> Outcome:
+    """Play a task; its records state the language that was asked for, if one was."""
+    outcome, stated = await play.play(task), {"language": task.language}
+    if task.language is None:
+        return outcome
+    return replace(
+        outcome,
+        experience=outcome.experience and outcome.experience.model_copy(update=stated),
+        conversation=outcome.conversation and outcome.conversation.model_copy(update=stated),
+    )
 
 
 def describe(experiment: Experiment) -> dict[str, Any]:

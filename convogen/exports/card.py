@@ -22,12 +22,13 @@ from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.metrics import Statistics, measure
-from convogen.metrics.labels import GROUP_CHAT, MEASURES
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
 from convogen.redaction import masked
 from convogen.reports import judge_summary
 from convogen.reports.acceptance import acceptance_of
 from convogen.reports.cells import number_text
 from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.languages import card_languages, said_languages
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
 from convogen.reports.report import Made
@@ -79,6 +80,7 @@ class CardFacts:
             failures=failures.total(),
             accepted=acceptance_of(run, conversations),
             made=Made.of(manifest),
+            text=statistics,
             groundedness=judged,
         )
         return cls(manifest, statistics, judged, failures, limits)
@@ -130,7 +132,7 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
     manifest = facts.manifest
     essence: Mapping[str, Any] = manifest.get("experiment", {})
     matter = yaml.safe_dump(
-        _front_matter(manifest, plan, exported), sort_keys=False, allow_unicode=True
+        _front_matter(facts, plan, exported), sort_keys=False, allow_unicode=True
     )
     body = (
         _environment()
@@ -147,6 +149,7 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
             parameters=_parameters(essence),
             prompts=essence.get("prompts", {}),
             sources=essence.get("sources", {}),
+            languages=said_languages(facts.statistics),
             statistics=_statistics(facts.statistics),
             copies=facts.statistics.repetition,
             judged=facts.judged,
@@ -161,13 +164,14 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
     return f"---\n{matter}---\n{body}"
 
 
-def _front_matter(
-    manifest: Mapping[str, Any], plan: ExportPlan, exported: Exported
-) -> dict[str, Any]:
+def _front_matter(facts: CardFacts, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
     """What the hub and `load_dataset` read of a card."""
+    manifest = facts.manifest
     exporter, total = plan.exporter, exported.conversations.total()
+    languages = card_languages(facts.statistics)
     matter: dict[str, Any] = {
         "pretty_name": f"{manifest.get('name', 'unnamed')}, made with convogen",
+        **({"language": languages} if languages else {}),
         "task_categories": ["text-generation"],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
@@ -226,6 +230,8 @@ def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
 def _statistics(found: Statistics) -> dict[str, str]:
     shown = {label: number_text(getattr(found, key)) for label, key in _BASIC.items()}
     shown |= {label: number_text(getattr(found, key), 3) for label, key in MEASURES.items()}
+    lengths = character_lengths(found)
+    shown |= {label: number_text(value) for label, value in lengths.items()}
     for name, metric in found.metrics.items():
         shown[f"{name}, {metric.unit}" if metric.unit else name] = number_text(metric.value, 3)
     chat = found.group_chat

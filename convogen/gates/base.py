@@ -8,7 +8,7 @@ conversation, with model calls if needed, and returns why the conversation is re
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -91,6 +91,13 @@ class Gate(Keys, ABC):
 
         `most_turns` is the upper bound of turns, if there is one; `experiences` says whether the
         conversations have an experience.
+        """
+        return None
+
+    def cannot_check(self, languages: Sequence[str]) -> str | None:
+        """Return why conversations in the languages of an experiment cannot be checked, or None.
+
+        `languages` are BCP 47 tags, none if the experiment asks for none.
         """
         return None
 

@@ -18,6 +18,7 @@ from convogen.inputs.validation import explain
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.resources import shipped
+from convogen.text.language_tags import ENGLISH, language_and_script, language_tag
 from convogen.text.speakers import one_line, tidy_name
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "description",
     "encounter_text",
     "free_text",
+    "in_languages",
     "know_each_other",
     "load_experiences",
     "memories",
@@ -34,7 +36,7 @@ __all__ = [
     "shot_text",
 ]
 
-KEYS = ("personas", "relations", "situation", "topic", "starter", "acquainted")
+KEYS = ("language", "personas", "relations", "situation", "topic", "starter", "acquainted")
 """What a file holds; the other fields of an `Experience` say how one was generated."""
 
 
@@ -59,6 +61,8 @@ def _load(path: Path) -> Experience:
             raise SourceError(f"{path}: personas must be a list of people (found {listed!r})"[:400])
         entries = cast("list[Any]", listed)
         personas = [_persona(entry, path, place) for place, entry in enumerate(entries, 1)]
+        if isinstance(tag := mapping.get("language"), str):
+            mapping["language"] = _tag(tag, path)
         experience = Experience.model_validate({"id": path.stem, "personas": personas, **mapping})
     except ValidationError as error:
         raise SourceError(f"{path}: {explain(error, Experience, KEYS)}") from error
@@ -68,6 +72,22 @@ def _load(path: Path) -> Experience:
     if complaint := check_experience(experience):
         raise SourceError(f"{path}: {complaint}")
     return experience
+
+
+def _tag(given: str, path: Path) -> str:
+    try:
+        return language_tag(given)
+    except ValueError as error:
+        raise SourceError(f"{path}: language: {error}") from error
+
+
+def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
+    """Return the experiences in languages, of which none means English.
+
+    One that states no language counts as English.
+    """
+    wanted = {language_and_script(tag) for tag in tags or (ENGLISH,)}
+    return [one for one in experiences if language_and_script(one.language) in wanted]
 
 
 def _persona(entry: Any, path: Path, place: int) -> Persona:

@@ -30,6 +30,7 @@ from convogen.models.base import Message
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
+from convogen.text.budgets import about_words
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named, tidy_name
 from convogen.text.turn_checks import ECHO_WORDS, Scene, complaint, read_utterance
@@ -175,7 +176,7 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
     text = starter.text if words is None else nearest_sentences(starter.text, words)
     if text == starter.text:
         return experience
-    repairs = [*experience.repairs, f"starter cut from {len(starter.text.split())} words"]
+    repairs = [*experience.repairs, f"starter cut from {about_words(starter.text)} words"]
     starter = starter.model_copy(update={"text": text})
     return experience.model_copy(update={"starter": starter, "repairs": repairs})
 
@@ -242,7 +243,7 @@ def _starter(
     speaker, repairs = _starter_speaker(draft.speaker, names)
     others = tuple(name for name in names if name != speaker)
     utterance = read_utterance(draft.text, Scene(speaker, others))
-    copied = len(utterance.text.split()) >= ECHO_WORDS and repeats(
+    copied = about_words(utterance.text) >= ECHO_WORDS and repeats(
         utterance.text, [shot.starter.text for shot in shots]
     )
     fault = utterance.fault or ("echo" if copied else None)

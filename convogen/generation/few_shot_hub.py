@@ -4,6 +4,8 @@ A lane is one lineage. Within it rounds are sequential: all prompts of a round g
 drawn from what the earlier rounds left. Source: ConvoGen, sections II-C-1 and III (eight
 experiences per round from the same shot).
 
+A draw sees the seeds and the members of the task's language alone.
+
 Within a lane tasks report in the order of the plan: an experience is compared with the seeds, the
 members and the earlier experiences of its own round before it may enter. So neither the hub nor a
 record depends on the order in which calls return.
@@ -24,6 +26,7 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 from convogen.records import Experience
+from convogen.text.language_tags import language_and_script
 from convogen.text.near_duplicates import NearCopyIndex
 
 __all__ = ["FewShotHub", "RoundSlot", "similarity"]
@@ -72,7 +75,6 @@ class FewShotHub:
         self._seed = seed
         self._iterative = iterative
         self._per_round = per_round
-        self._n_shots = min(shots, len(self._seeds))
         self._shots = shots
         self._policy = policy
         self._near_copy = near_copy
@@ -88,18 +90,22 @@ class FewShotHub:
         lanes, in_round = len(self._lanes), task // self._per_round
         return RoundSlot(in_round % lanes, in_round // lanes, task % self._per_round)
 
-    async def shots(self, task: int) -> list[Experience]:
-        """Return the shots for a task's prompt, once all earlier rounds of its lane reported."""
-        place = self.place(task)
+    async def shots(self, task: int, language: str | None = None) -> list[Experience]:
+        """Return the shots for a task's prompt, once all earlier rounds of its lane reported.
+
+        All are of the task's `language`, a BCP 47 tag (None: English); none if there are none.
+        """
+        place, wanted = self.place(task), language_and_script(language)
+        seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
         if self._iterative == "rotate":
-            return self._in_turn(place.lane, place.round)
+            return self._in_turn(seeds, place.lane, place.round)
         if not self._iterative:
-            return self._in_turn(0, 0)
+            return self._in_turn(seeds, 0, 0)
         lane = self._lanes[place.lane]
         await lane.turn(place.round * self._per_round)
-        if lane.drawn is None:
-            lane.drawn = self._draw(lane, place)
-        return lane.drawn
+        if wanted not in lane.drawn:
+            lane.drawn[wanted] = self._draw(seeds, *lane.members(wanted), place)
+        return lane.drawn[wanted]
 
     async def admit(
         self, task: int, experience: Experience, shots: Sequence[Experience]
@@ -122,7 +128,7 @@ class FewShotHub:
         if admitted is not None:
             if admitted:
                 self._uncommitted[task] = experience
-            lane.report(task, words if admitted else None)
+            lane.report(task, words if admitted else None, experience.language)
         return experience
 
     async def skip(self, task: int) -> None:
@@ -148,7 +154,7 @@ class FewShotHub:
         for task in range(committed):
             lane = self._lanes[self.place(task).lane]
             if member is not None and member.task == task:
-                lane.report(task, _words(member))
+                lane.report(task, _words(member), member.language)
                 member = next(members, None)
             else:
                 lane.report(task, None)
@@ -166,12 +172,13 @@ class FewShotHub:
             await lane.turn(place.round * self._per_round + place.index)
         return lane
 
-    def _draw(self, lane: _Lane, place: RoundSlot) -> list[Experience]:
-        """Return the shots of a round from the lane's hub: the seeds, then the members."""
+    def _draw(
+        self, seeds: Sequence[Experience], members: Sequence[int], n_shown: int, place: RoundSlot
+    ) -> list[Experience]:
+        """Return the shots of a round from the hub: the seeds, then the first `n_shown` members."""
         if place.round == 0:
-            return self._in_turn(place.lane, 0)
-        seeds = self._seeds
-        hub = range(len(seeds) + lane.shown)
+            return self._in_turn(seeds, place.lane, 0)
+        hub = range(len(seeds) + n_shown)
         n = min(self._shots, len(hub))
         if self._policy == "newest":
             chosen = list(hub[len(hub) - n :])
@@ -179,28 +186,30 @@ class FewShotHub:
             draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}")
             chosen = draws.sample(hub, n)
         return [
-            seeds[at] if at < len(seeds) else self._member(lane.members[at - len(seeds)])
+            seeds[at] if at < len(seeds) else self._member(members[at - len(seeds)])
             for at in chosen
         ]
 
-    def _in_turn(self, lane: int, number: int) -> list[Experience]:
+    def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
         """Return the shots of a round if the seeds are shown in turn.
 
         They go round a shuffled circle; after as many rounds as there are seeds each was shown
         equally often, and the circle is shuffled again. Consecutive rounds never have the same
         shots unless all seeds are shown at once.
         """
-        n, size = self._n_shots, len(self._seeds)
+        size = len(seeds)
+        if not size:
+            return []
+        n = min(self._shots, size)
         cycle, position = divmod(number, size)
         if size <= 2 * n:  # too few to guarantee different shots in a new order
             cycle = 0
-        order = self._shuffled(lane, cycle)
-        if cycle and set(order[:n]) == set(self._shuffled(lane, cycle - 1)[-n:]):
+        order = self._shuffled(size, lane, cycle)
+        if cycle and set(order[:n]) == set(self._shuffled(size, lane, cycle - 1)[-n:]):
             order[0], order[n] = order[n], order[0]
-        return [self._seeds[order[(position * n + nth) % size]] for nth in range(n)]
+        return [seeds[order[(position * n + nth) % size]] for nth in range(n)]
 
-    def _shuffled(self, lane: int, cycle: int) -> list[int]:
-        size = len(self._seeds)
+    def _shuffled(self, size: int, lane: int, cycle: int) -> list[int]:
         return random.Random(f"{self._seed}/seeds/{lane}/{cycle}").sample(range(size), size)
 
     def _member(self, task: int) -> Experience:
@@ -210,16 +219,15 @@ class FewShotHub:
 class _Lane:
     """One lineage: the tasks whose experiences entered, and how many of its tasks have reported.
 
-    `shown` members were there when the current round began; its prompts show none but these.
-    `drawn` has the current round's shots, None until they are drawn.
+    `drawn` has the current round's shots by language, once they are drawn.
     """
 
     def __init__(self, per_round: int, near_copy: float) -> None:
         self._per_round = per_round
-        self.members = array("Q")
+        self._members: dict[str, array[int]] = {}
+        self._n_shown: dict[str, int] = {}
         self.index = NearCopyIndex(near_copy)
-        self.shown = 0
-        self.drawn: list[Experience] | None = None
+        self.drawn: dict[str, list[Experience]] = {}
         self._reported = 0
         self._turns: dict[int, asyncio.Event] = {}
         self._stopped = False
@@ -231,14 +239,22 @@ class _Lane:
         if self._reported < position:
             raise asyncio.CancelledError
 
-    def report(self, task: int, words: str | None) -> None:
+    def members(self, written: str) -> tuple[Sequence[int], int]:
+        """Return the tasks of the members of a language, and how many of them may be shown.
+
+        Those may that were there when the current round began.
+        """
+        return self._members.get(written, ()), self._n_shown.get(written, 0)
+
+    def report(self, task: int, words: str | None, language: str | None = None) -> None:
         """Note what the next task of the lane gave: the words of a member, or None."""
         if words is not None:
-            self.members.append(task)
+            self._members.setdefault(language_and_script(language), array("Q")).append(task)
             self.index.add(task, words)
         self._reported += 1
         if self._reported % self._per_round == 0:
-            self.shown, self.drawn = len(self.members), None
+            self._n_shown = {tag: len(members) for tag, members in self._members.items()}
+            self.drawn = {}
         if turn := self._turns.pop(self._reported, None):
             turn.set()
 

@@ -10,9 +10,11 @@ import json
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
+
+import regex
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
@@ -21,7 +23,11 @@ from convogen.models.traffic.context_window import ask_whole
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Label
+from convogen.text.budgets import about_words, tokens_of
+from convogen.text.identify import identify
+from convogen.text.language_tags import primary_subtag
 from convogen.text.lengths import lacks_end
+from convogen.text.segmentation import unspaced_language, words
 from convogen.text.tidying import without_label
 from convogen.text.utterances import repeats, whole_sentences
 
@@ -44,7 +50,8 @@ STOPWORDS = frozenset(
     """.split()
 )
 
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_CAPITALISED_NOUNS = ("de", "lb")
+_WORD = regex.compile(r"[\p{L}\p{M}]{4,}")
 _PLACEHOLDER = re.compile(r"#\w+#")
 _NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
 
@@ -55,52 +62,68 @@ class SummaryRules:
     the dialogue.
 
     Learned from the source's summaries: the range that covers 98% of the lengths, and the share
-    that 95% reach.
+    that 95% reach. Words are those of the summaries' language,
+    its primary BCP 47 subtag if it is known.
     """
 
     low: int
     high: int
     grounded: float
+    language: str | None = None
 
     @classmethod
     def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
         """Return the rules learned from pairs of dialogue and summary, at least one."""
         known = list(islice(pairs, LEARNED_FROM))
-        lengths = sorted(len(summary.split()) for _, summary in known)
-        shares = sorted(content_share(summary, dialogue) for dialogue, summary in known)
+        language = identify(summary for _, summary in known)
+        lengths = sorted(about_words(summary, language) for _, summary in known)
+        shares = sorted(content_share(summary, dialogue, language) for dialogue, summary in known)
         cut = len(known) // 100
-        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20])
+        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
+
+    def translated(self, language: str) -> SummaryRules:
+        """The rules for summaries in another language, where nothing is known of its words' share.
+
+        `language` is a BCP 47 tag.
+        """
+        return replace(self, grounded=0.0, language=primary_subtag(language))
 
     def complaint(self, summary: str, dialogue: str) -> str | None:
         """Return what is wrong with a summary, in words; None if nothing is."""
-        n = len(summary.split())
+        n = about_words(summary, self.language)
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
-        if unknown := unknown_names(summary, dialogue):
+        if unknown := unknown_names(summary, dialogue, self.language):
             return f"{unknown[0][:60]!r} is not in the conversation"
-        share = content_share(summary, dialogue)
+        share = content_share(summary, dialogue, self.language)
         if share < self.grounded:
             return f"too little of it is in the conversation ({share:.2f} of its words)"
         return None
 
 
-def content_share(summary: str, dialogue: str) -> float:
+def content_share(summary: str, dialogue: str, language: str | None = None) -> float:
     """Return the share of a summary's content words that the dialogue has too, 0 to 1; 1 without
     any.
 
     A content word has four letters or more and is no function word; forms of one word (the same
-    first five letters) count as the same.
+    first five letters) count as the same. In scripts without spaces between words it has two
+    characters or more, and there are none without a segmenter.
     """
-    stems = {word[:STEM] for word in _words(dialogue)}
-    mine = [word for word in _words(summary) if word not in STOPWORDS]
+    stems = {word[:STEM] for word in _words(dialogue, language)}
+    mine = [word for word in _words(summary, language) if word not in STOPWORDS]
     return sum(word[:STEM] in stems for word in mine) / len(mine) if mine else 1.0
 
 
-def unknown_names(summary: str, dialogue: str) -> list[str]:
+def unknown_names(summary: str, dialogue: str, language: str | None = None) -> list[str]:
     """Return the names in a summary, capitalised within a sentence or `#Name#`, that are not in the
-    dialogue."""
+    dialogue.
+
+    In a language that capitalises all nouns only the latter are known for names.
+    """
     there = set(re.findall(r"\w+", dialogue.casefold()))
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
+    if language in _CAPITALISED_NOUNS:
+        return unknown
     for name in _NAME.findall(_PLACEHOLDER.sub("they", summary)):
         parts = re.findall(r"\w+", name.casefold())
         if name[0].isupper() and parts[0] != "i" and parts[0] not in there:
@@ -108,8 +131,10 @@ def unknown_names(summary: str, dialogue: str) -> list[str]:
     return unknown
 
 
-def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+def _words(text: str, language: str | None) -> list[str]:
+    if unspaced_language(language) is None:
+        return [word.casefold() for word in _WORD.findall(text)]
+    return [word.casefold() for word in words(text, language) or () if len(word) > 1]
 
 
 class Labeller:
@@ -137,7 +162,7 @@ class Labeller:
         )
         complaints, summary = list[str](), ""
         for _ in range(1 + self._reasks):
-            room = Sampling(max_tokens=2 * rules.high + 8)
+            room = Sampling(max_tokens=tokens_of(rules.high, rules.language) + 8)
             asking = _asking(prompt, complaints)
             answer = await ask_whole(session, self._role, asking, sampling=room)
             summary = _summary(answer)
@@ -147,10 +172,10 @@ class Labeller:
             if fault is None and repeats(summary, [summary for _, summary in examples]):
                 fault = "it is the summary of an example"
             if fault is None:
+                share = content_share(summary, dialogue, rules.language)
                 check = (
                     f"{rules.low} to {rules.high} words; its names are in the conversation; "
-                    f"{content_share(summary, dialogue):.2f} of its content words are, at least "
-                    f"{rules.grounded:.2f}"
+                    f"{share:.2f} of its content words are, at least {rules.grounded:.2f}"
                 )
                 return _label(summary, check, answer, complaints)
             complaints.append(fault)

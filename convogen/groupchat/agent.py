@@ -20,6 +20,7 @@ from convogen.models.base import Message, ModelReply, Sampling
 from convogen.models.traffic.context_window import Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.records import Persona, Turn
+from convogen.text.budgets import about_words, tokens_of
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import (
     is_farewell_loop,
@@ -160,7 +161,7 @@ class PersonaAgent(BaseChatAgent):
         if isinstance(reply, ModelFault):
             return _Attempt(reply.kind)
         said = self._read(reply.answer, target, note)
-        words = len(said.text.split())
+        words = about_words(said.text, self._chat.experience.language)
         fault = said.fault or self._length_fault(said.text, target)
         kept = _kept(said)
         taken = None if kept is None else (reply, kept)
@@ -173,7 +174,8 @@ class PersonaAgent(BaseChatAgent):
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
-        return {"sampling": Sampling(max_tokens=4 * target + 24)}
+        room = 2 * tokens_of(target, self._chat.experience.language) + 24
+        return {"sampling": Sampling(max_tokens=room)}
 
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
         """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
@@ -190,14 +192,16 @@ class PersonaAgent(BaseChatAgent):
         kept = _kept(utterance)
         if target is None or kept is None:
             return utterance
-        return Utterance(nearest_sentences(kept.text, target), utterance.tidied)
+        whole = nearest_sentences(kept.text, target, chat.experience.language)
+        return Utterance(whole, utterance.tidied)
 
     def _length_fault(self, text: str, target: int | None) -> str | None:
         """Return `too_long` or `too_short` if a text is far from what was asked for."""
+        language = self._chat.experience.language
         if target is not None:
-            return length_fault(text, target)
+            return length_fault(text, target, language)
         most = self._chat.rules.max_words
-        return "too_long" if most and len(text.split()) > MOST_TIMES * most else None
+        return "too_long" if most and about_words(text, language) > MOST_TIMES * most else None
 
     def _take(self, turn: Turn) -> None:
         chat = self._chat

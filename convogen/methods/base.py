@@ -11,9 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from random import Random
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from convogen.errors import ModelFault
 from convogen.inputs.keys import Keys
@@ -22,8 +23,28 @@ from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
 from convogen.records import PROPER_ENDS, Conversation, Experience, Failure, Turn, Usage
 from convogen.storage.run_folder import Outcome, Run
+from convogen.text.language_tags import language_tag
 
 __all__ = ["Method", "Play", "RunInputs", "Task"]
+
+
+def _tags(given: Any) -> str | tuple[str, ...] | None:
+    """Return the tags in their standard form; a list of one is that one."""
+    if given is None or isinstance(given, str):
+        return given if given is None else language_tag(given)
+    listed = cast("Sequence[Any]", given) if isinstance(given, list | tuple) else ()
+    if not listed or not all(isinstance(tag, str) for tag in listed):
+        raise ValueError("must be a language tag (BCP 47) such as de, or a list of them")
+    tags = [language_tag(tag) for tag in listed]
+    if twice := next((tag for nth, tag in enumerate(tags) if tag in tags[:nth]), None):
+        raise ValueError(f"{twice} is there twice; each language of the list is drawn as often")
+    return tags[0] if len(tags) == 1 else tuple(tags)
+
+
+Languages = Annotated[
+    str | tuple[str, ...] | None,
+    BeforeValidator(_tags, json_schema_input_type=str | list[str] | None),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,15 @@ class Task:
     seed: int
     session: Session
     count: Callable[[str], None]
+
+    @property
+    def language(self) -> str | None:
+        """The tag of the language that the task is to be in; None if none was asked for.
+
+        Requests of the method's roles say so already (`Session.ask`), and the records of its
+        outcome state it.
+        """
+        return self.session.language
 
     def conversation(
         self,
@@ -147,6 +177,10 @@ class Method(Keys, ABC):
     counts_failed_tasks: ClassVar[bool] = False
     """True if n counts tasks, so that a failed or rejected one is not replaced."""
 
+    roles_in_english: ClassVar[frozenset[str]] = frozenset(("selector",))
+    """Roles whose replies are no text of the data set: whatever `language` is asked for, they are
+    asked as their prompts are written."""
+
     added_later: ClassVar[tuple[str, ...]] = ()
     """Fields that are not in the fingerprint while they have their default, so that data from
     before they were added stays valid."""
@@ -163,6 +197,12 @@ class Method(Keys, ABC):
         "turns: keep commits it with the fault in `ended`, drop makes it a failure",
     )
 
+    language: Languages = Field(
+        default=None,
+        description="the language of all that is written, a BCP 47 tag such as de or pt-BR, or a "
+        "list from which each task draws one; default: that of the prompts, English",
+    )
+
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         """Return False if a value of one of `path_fields` is not a path."""
@@ -170,9 +210,19 @@ class Method(Keys, ABC):
 
     def not_fingerprinted(self) -> set[str]:
         """Return the fields outside the fingerprint: paths, and unused later additions."""
-        fields = type(self).model_fields
-        unused = {key for key in self.added_later if getattr(self, key) == fields[key].default}
+        fields, later = type(self).model_fields, ("language", *self.added_later)
+        unused = {key for key in later if getattr(self, key) == fields[key].default}
         return unused | set(self.path_fields)
+
+    def languages(self) -> tuple[str, ...]:
+        """Return the tags of which each task draws one; none if nothing is to be said of it."""
+        asked = self.language
+        return (asked,) if isinstance(asked, str) else asked or ()
+
+    def draw_language(self, seed: int) -> str | None:
+        """Return the language of the task with a seed; None if none is asked for."""
+        languages = self.languages()
+        return Random(f"{seed}/language").choice(languages) if languages else None
 
     def sampling(self, role: str) -> Sampling:
         """Return a role's sampling under these parameters."""

@@ -65,6 +65,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "min_turns": "convogen.gates.min_turns:MinTurns",
         "judge": "convogen.gates.judge:JudgeGate",
         "rule": "convogen.gates.rule:Rule",
+        "language": "convogen.gates.language:LanguageGate",
     },
     "exporters": {
         "jsonl": "convogen.exports.plain:Jsonl",

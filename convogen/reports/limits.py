@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from convogen.metrics import Statistics
+from convogen.metrics.labels import lines_without_words
 from convogen.reports.acceptance import Acceptance
 from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.languages import judging_limit
 from convogen.reports.report import Made, ReportedCorpus, ReportedRun
 
 __all__ = ["limits", "limits_of_run"]
@@ -25,15 +28,16 @@ def limits(
     """Return one or two sentences per limit; those of runs begin with the runs' names."""
     shared: dict[str, list[str]] = {}
     for name, run in runs.items():
-        for text in limits_of_run(
+        for line in limits_of_run(
             conversations=run.conversations,
             failures=run.failures,
             accepted=Acceptance(run.rejected, run.acceptance_rate),
             made=run.made,
+            text=run.text,
             groundedness=run.groundedness,
             judged=run.judged,
         ):
-            shared.setdefault(text, []).append(name)
+            shared.setdefault(line, []).append(name)
     said = [f"{', '.join(names)}: {text}" for text, names in shared.items()]
     said += _baseline_limits(runs, baseline)
     for name, corpus in against.items():
@@ -60,6 +64,7 @@ def limits_of_run(
     failures: int,
     accepted: Acceptance,
     made: Made,
+    text: Statistics,
     groundedness: JudgeSummary | None,
     judged: Mapping[str, JudgeSummary] | None = None,
 ) -> list[str]:
@@ -70,10 +75,11 @@ def limits_of_run(
         failures: Number of tasks that failed.
         accepted: What the gates let through.
         made: How the run was made.
+        text: What was measured of it.
         groundedness: What the judge geval said, None if it did not judge the run.
         judged: What each judge said; geval may be among them.
     """
-    said: list[str] = []
+    said = lines_without_words(text.without_words, conversations)
     if conversations < FEW:
         said.append(
             f"only {conversations} conversation{'s' if conversations != 1 else ''}. The intervals "
@@ -99,14 +105,17 @@ def limits_of_run(
     if failures:
         said.append(f"tasks that gave no conversation: {failures}; no number here has them.")
     others = {judge: one for judge, one in (judged or {}).items() if judge != "geval"}
-    return said + _of_judges(conversations, groundedness, others)
+    return said + _of_judges(conversations, text, groundedness, others)
 
 
 def _of_judges(
-    conversations: int, groundedness: JudgeSummary | None, others: Mapping[str, JudgeSummary]
+    conversations: int,
+    text: Statistics,
+    groundedness: JudgeSummary | None,
+    others: Mapping[str, JudgeSummary],
 ) -> list[str]:
     if groundedness is not None:
-        said = _of_scores(conversations, groundedness)
+        said = _of_scores(conversations, text, groundedness)
     elif others:
         said = ["its groundedness is not judged; `convogen evaluate RUN --judge geval` does that."]
     else:
@@ -114,12 +123,12 @@ def _of_judges(
     return said + [
         f"{judge}: {line}"
         for judge, one in others.items()
-        for line in _of_scores(conversations, one)
+        for line in _of_scores(conversations, text, one)
     ]
 
 
-def _of_scores(conversations: int, found: JudgeSummary) -> list[str]:
-    said: list[str] = []
+def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> list[str]:
+    said = list(judging_limit(text, found.judge, found.prompts))
     if found.conversations < conversations:
         said.append(f"{found.conversations} of {conversations} conversations were judged.")
     if found.kind in ("embedded", "scripted"):

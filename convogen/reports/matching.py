@@ -9,6 +9,8 @@ from convogen.corpora import open_corpus
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.storage.run_folder import Run
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
 from convogen.text.utterances import length_fault
 
 __all__ = ["Matching", "matched_corpora", "matching"]
@@ -32,6 +34,8 @@ def matched_corpora(runs: Iterable[Run]) -> list[str]:
 class Matching:
     """How far turns are from the words asked of them.
 
+    Words are estimated in a language that has none here.
+
     Attributes:
         turns: Number of turns with a target.
         mean_off: Mean distance from the target, in words.
@@ -49,12 +53,13 @@ def matching(run: Run) -> Matching | None:
     """Return how far turns are from the words asked of them; None if nothing was asked."""
     n = off = far = again = 0
     for conversation in run.conversations():
+        language = language_of(conversation)
         for turn in conversation.turns:
             if (target := turn.target_words) is None:
                 continue
             n += 1
-            off += abs(len(turn.text.split()) - target)
-            far += length_fault(turn.text, target) is not None
+            off += abs(about_words(turn.text, language) - target)
+            far += length_fault(turn.text, target, language) is not None
             again += bool(turn.reasks)
     if not n:
         return None

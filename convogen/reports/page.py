@@ -20,13 +20,17 @@ from markupsafe import Markup
 
 from convogen.costs.ledger_costs import total_usd
 from convogen.jsonl import is_json_of, make_folder, refuse_foreign, write_whole
+from convogen.metrics import Statistics
+from convogen.metrics.labels import character_lengths
 from convogen.records import Conversation
 from convogen.reports.cells import number_text
+from convogen.reports.languages import said_languages
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
 from convogen.reports.report import Report, ReportedRun
 from convogen.reports.tables import tables
 from convogen.storage.run_folder import Run
+from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
 __all__ = ["Sample", "SampleTurn", "render_html", "render_markdown", "samples_of", "write_report"]
@@ -151,10 +155,13 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
     text, judged, mtld = run.text, run.groundedness, run.tables["mtld_mean"]
     figures = [
         (number_text(run.conversations), "conversations"),
-        (number_text(text.words_per_turn, 1), "words a turn"),
+        _turn_length(text),
         (number_text(text.turns_per_conversation, 1), "turns a conversation"),
         (number_text(mtld.value if mtld else None, 1), "MTLD, mean"),
     ]
+    for tag, found in text.stated_languages.items():
+        share = "–" if found.share is None else f"{found.share:.0%}"
+        figures.append((share, f"of turns in {language_name(tag)}"))
     if copies := text.repetition.get("experiences"):
         figures.append((f"{copies.share:.0%}", "of experiences nearly copy another"))
     if judged and judged.scale:
@@ -168,12 +175,20 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
     return figures
 
 
+def _turn_length(text: Statistics) -> tuple[str, str]:
+    in_characters = character_lengths(text).get("Characters per turn")
+    if in_characters is not None:
+        return number_text(in_characters, 1), "characters a turn"
+    return number_text(text.words_per_turn, 1), "words a turn"
+
+
 def _made(run: ReportedRun) -> list[tuple[str, str]]:
     """Return how a run was made, as labels and values."""
     made, judged = run.made, run.groundedness
     rows = [
         ("experiment", f"{made.name}, fingerprint {made.fingerprint}"),
         ("begun", f"{made.started_at}, {'complete' if made.complete else 'not complete'}"),
+        ("languages", said_languages(run.text)),
         ("models", _listed({role: _model(spec) for role, spec in (made.models or {}).items()})),
         ("parameters", _listed(run.parameters)),
         ("prompts", _listed(run.prompts)),

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from convogen.reports.groundedness import JudgeSummary
-from convogen.reports.report import Report
+from convogen.reports.report import Report, ReportedCorpus
 
 __all__ = ["plots"]
 
@@ -121,9 +121,12 @@ def _mtld(report: Report) -> str | None:
 
 
 def _words(report: Report) -> str | None:
+    units = {name: _unit(found) for name, found in report.sources.items()}
+    unit = "words" if "words" in units.values() else "characters"
+    sources = {name: found for name, found in report.sources.items() if units[name] == unit}
     figure, axes = _figure()
     longest = 1
-    for name, found in report.sources.items():
+    for name, found in sources.items():
         counts = found.text.turn_length_counts
         total = sum(counts.values())
         upto, seen = 0, 0
@@ -139,10 +142,14 @@ def _words(report: Report) -> str | None:
     axes.set_xlim(0, longest)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 100)
-    axes.set_xlabel("Words in a turn, so many or fewer")
+    axes.set_xlabel(f"{unit.capitalize()} in a turn, so many or fewer")
     axes.set_ylabel("% of turns")
-    _legend(axes, len(report.sources))
+    _legend(axes, len(sources))
     return _svg(figure)
+
+
+def _unit(found: ReportedCorpus) -> str:
+    return found.text.unit.get("turn_length", "words")
 
 
 def _cumulative(shares: Sequence[float]) -> list[float]:

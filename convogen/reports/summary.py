@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from convogen.costs.ledger_costs import Spending, spending
+from convogen.metrics.languages import StatedLanguage, StatedLanguages
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation, Experience
 from convogen.reports.acceptance import acceptance_of
@@ -48,7 +49,9 @@ class RunSummary:
             not, `repaired` were repaired.
         experiences_asked_again: Replies of the generator that were not taken, by fault.
         plan: What the experiences' plans came to; None if the method makes none.
-        turns: Turns of the accepted conversations, and their `words`.
+        turns: Turns of the accepted conversations, and their `words`; None if the words of a turn
+            cannot be counted.
+        stated_languages: How much of the first conversations is in the language they state, by tag.
         ended: Conversations by how they ended.
         reasks: Replies that were not taken, by fault.
         tidied: Replies that were tidied, by fault.
@@ -72,7 +75,8 @@ class RunSummary:
     experiences_asked_again: dict[str, int]
     plan: PlanCounts | None
     turns: int
-    words: int
+    words: int | None
+    stated_languages: dict[str, StatedLanguage]
     ended: dict[str, int]
     reasks: dict[str, int]
     tidied: dict[str, int]
@@ -113,6 +117,7 @@ def summarise(run: Run) -> RunSummary:
         plan=PlanCounts(**invented.plan) if invented.plan else None,
         turns=talk.turns,
         words=talk.words,
+        stated_languages=talk.languages.by_tag(),
         ended=dict(talk.ended.most_common()),
         reasks=checks.asked_again,
         tidied=checks.tidied,
@@ -134,7 +139,8 @@ class _Talk:
 
     conversations: int = 0
     turns: int = 0
-    words: int = 0
+    words: int | None = 0
+    languages: StatedLanguages = field(default_factory=StatedLanguages)
     participants: int = 0
     silent: int = 0
     selections: int = 0
@@ -146,7 +152,13 @@ class _Talk:
         turns, participants = conversation.turns, conversation.participants
         self.conversations += 1
         self.turns += len(turns)
-        self.words += sum(len(turn.text.split()) for turn in turns)
+        language = language_of(conversation)
+        for turn in turns:
+            counted = count_words(turn.text, language)
+            if self.words is not None:
+                self.words = None if counted is None else self.words + counted
+        if self.conversations <= MEASURED:
+            self.languages.add(conversation)
         self.participants += len(participants)
         self.silent += len({*participants} - {turn.speaker for turn in turns})
         selections = [turn.selection for turn in turns if turn.selection is not None]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convogen.costs.ledger_costs import Spending
-from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS, character_lengths
 from convogen.metrics.repetition import Repetition
 from convogen.reports.cells import (
     COLUMNS,
@@ -166,6 +166,11 @@ def _measures(report: Report) -> Table:
         Row("ours", label, [number_cell(getattr(one.text, key), 3) for one in columns.values()])
         for label, key in MEASURES.items()
     ]
+    lengths = [character_lengths(one.text) for one in columns.values()]
+    rows += [
+        Row("ours", label, [number_cell(found.get(label)) for found in lengths])
+        for label in dict.fromkeys(label for found in lengths for label in found)
+    ]
     note = (
         "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike. To the "
         "nearest: the largest to any other conversation, as the DiaSynth paper measures."
@@ -248,7 +253,7 @@ def _distances(report: Report) -> Table:
     runs = report.runs
     rows: list[Row] = []
     for name in report.against:
-        for key, what in _DISTANCES.items():
+        for key, what in _lengths(report.against[name]):
             cells = [number_cell(_apart(run, name, key)) for run in runs.values()]
             rows.append(Row("ours", f"{name}: {what}", cells))
     note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
@@ -262,7 +267,7 @@ def _changes(report: Report) -> Table:
         return Table("Before and after", "", [], [])
     rows: list[Row] = []
     for name in report.against:
-        for key, what in _DISTANCES.items():
+        for key, what in _lengths(report.against[name]):
             before = _apart(runs[base], name, key)
             for one in (run for run in runs if run != base):
                 after = _apart(runs[one], name, key)
@@ -273,6 +278,12 @@ def _changes(report: Report) -> Table:
                 rows.append(Row("ours", f"{one} from {name}: {what}", cells))
     note = f"The distances of {base} above, and those of the other runs."
     return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
+
+
+def _lengths(corpus: ReportedCorpus) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the distances from a corpus, with what they are called."""
+    unit = corpus.text.unit.get("turn_length", "words")
+    return ("turn_length", f"turn lengths, {unit}"), ("turn_count", "turn counts")
 
 
 def _apart(run: ReportedRun, corpus: str, key: str) -> float | None:

@@ -14,6 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from convogen.errors import RunFolderError, UserError
+from convogen.text.identify import identify
+from convogen.text.segmentation import count_words
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -153,10 +155,11 @@ def _conversation(row: Row) -> Iterator[Row]:
 
 def _turns(row: Row) -> Iterator[Row]:
     of = {"conversation": row["id"], "task": row.get("task")}
+    language = _language(row)
     for number, turn in enumerate(row["turns"], 1):
         chosen: Row = turn.get("selection") or {}
         selection = {f"selection_{key}": value for key, value in chosen.items()}
-        words = len(turn["text"].split())
+        words = count_words(turn["text"], language)
         yield {**turn, **of, **selection, **_tokens(turn), "turn": number, "n_words": words}
 
 
@@ -186,7 +189,15 @@ def _as_written(row: Row) -> Iterator[Row]:
 
 def _size(conversation: Row) -> Row:
     turns: list[Row] = conversation["turns"]
-    return {"n_turns": len(turns), "n_words": sum(len(turn["text"].split()) for turn in turns)}
+    language = _language(conversation)
+    counts = [count_words(turn["text"], language) for turn in turns]
+    known = [count for count in counts if count is not None]
+    return {"n_turns": len(turns), "n_words": sum(known) if len(known) == len(counts) else None}
+
+
+def _language(conversation: Row) -> str | None:
+    """The language a conversation is stated to be in, or else identified."""
+    return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 
 def _tokens(row: Row) -> Row:

@@ -273,7 +273,8 @@ class Run:
         Columns are named as the fields of the records (`convogen.records`), the same for every
         run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. What joins the tables:
         `id` of conversations is `conversation` of turns and scores, `id` of experiences is
-        `experience` of conversations. `turn` counts from 1, `n_words` are separated by white space.
+        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a
+        language that has no words here.
 
         A run in progress shows what is committed, and its ledger also the calls of tasks in flight.
         In the ledger `judge` is missing for the run's own calls; for a judge's, `task` is the index

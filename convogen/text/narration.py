@@ -45,7 +45,7 @@ class _Patterns:
 @lru_cache
 def _patterns(language: str) -> _Patterns:
     lang = load_language(language)
-    titles = rf"(?:(?:{'|'.join(sorted(lang.titles))})\.? )?"
+    titles = r"(?:@titles@\.? )?"
     narrated = r"(?:(?:@gesture@(?<=[sd])|@says@|@would@)\b|@narrated_verb@)"
     verb = (
         rf"(?:{narrated}|@auxiliaries@ (?:@adverb@ )?@gesture@(?<=g)\b|@told_verb@\b"

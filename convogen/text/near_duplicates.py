@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 __all__ = ["BANDS", "NearCopyIndex", "band_keys", "sorted_words"]
 
 BANDS, _ROWS = 24, 4
 _GRAM = 4
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+")
 
 _POINTS = np.arange(64, dtype=np.uint32) << np.uint32(26)
 """Evenly spaced points on the circle of 32-bit hashes, one per byte of a signature."""
@@ -26,7 +27,7 @@ _BLOCK = 2_048
 
 def sorted_words(text: str) -> str:
     """Return a text's words sorted, ignoring case and punctuation."""
-    return " ".join(sorted(re.findall(r"\w+", text.casefold())))
+    return " ".join(sorted(_WORD.findall(text.casefold())))
 
 
 @cache

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
-from convogen.generation.example_experiences import load_experiences
+from convogen.generation.example_experiences import in_languages, load_experiences
 from convogen.generation.few_shot_hub import FewShotHub, Policy, similarity
 from convogen.records import Experience, Persona, Starter
 
-SEEDS = load_experiences()
+SEEDS = in_languages(load_experiences(), ())
 N = 18
 
 Gives = list[int | None]

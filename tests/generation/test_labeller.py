@@ -168,3 +168,19 @@ def test_the_options_hold_the_planned_one_at_any_place() -> None:
     assert all(len(set(options)) == 8 and "7" in options for options in drawn)
     assert len({options.index("7") for options in drawn}) == 8
     assert shuffled("a", ["a"], 8, random.Random(0)) == ["a"]
+
+
+def test_a_german_noun_is_no_name() -> None:
+    dialogue = "Anna: Hast du den Schlüssel?\nBen: Nein, der liegt bei dir."
+    summary = "Anna sucht den Schlüssel, und das Gespräch mit Ben bringt keine Lösung."
+    assert unknown_names(summary, dialogue) == ["Gespräch", "Lösung"]
+    assert unknown_names(summary, dialogue, "de") == []
+    assert unknown_names("#Person3# sucht ihn.", dialogue, "de") == ["#Person3#"]
+
+
+def test_summaries_in_another_language_than_the_sources_are_measured_by_length_alone() -> None:
+    learned = SummaryRules(low=3, high=30, grounded=0.9, language="en")
+    summary = "Anna und Ben suchen zusammen nach dem Schlüssel."
+    dialogue = "Anna: Wo ist er nur?\nBen: Weg."
+    assert learned.complaint(summary, dialogue) is not None
+    assert learned.translated("de-AT").complaint(summary, dialogue) is None

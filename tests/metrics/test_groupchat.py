@@ -98,3 +98,25 @@ def test_hostile_text_does_not_hang() -> None:
     texts = ["N1 " * 200_000, "N2, " * 200_000]
     assert addressing(["N1", "N2"], texts, names) == (0, 0, 0)
     assert self_repetitions(["N1", "N1"], texts) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "called"),
+    [
+        ("Hör mal, Ana, das geht so nicht.", "de", ["Ana"]),
+        ("Danke Ana!", "de-AT", ["Ana"]),
+        ("¡Ana, ven aquí!", "es", ["Ana"]),
+        ("يا Ana تعالي", "ar", ["Ana"]),
+        ("Anaさん、こちらへ。", "ja", ["Ana"]),
+        ("Anaさんが来ました。", "ja", []),
+        ("Hey Ana!", "tlh", []),
+    ],
+)
+def test_who_is_called_depends_on_the_language(text: str, language: str, called: list[str]) -> None:
+    assert addressees(text, ["Ana", "Bo"], language) == called
+
+
+def test_farewells_are_those_of_the_language() -> None:
+    goodbyes = ["Tschüss, Ana!", "Bis morgen!", "Auf Wiedersehen."]
+    assert longest_farewell(goodbyes, "de") == 3
+    assert longest_farewell(goodbyes) == 0

@@ -162,3 +162,36 @@ def test_two_processes_give_the_result_of_one(corpus: Path) -> None:
 def test_strict_reaches_through_the_processes(corpus: Path) -> None:
     with pytest.raises(SourceError, match=r"many\.jsonl:1501"):
         measure(open_corpus(corpus, strict=True), workers=2)
+
+
+def in_language(language: str | None, *texts: str) -> Conversation:
+    names = ["Ana", "Bo"] * len(texts)
+    return chat(*zip(names, texts, strict=False), participants=["Ana", "Bo"], language=language)
+
+
+def test_farewells_and_calls_are_counted_in_their_language() -> None:
+    said = in_language("de", "Bo, ich muss los.", "Bis morgen!", "Tschüss!", "Auf Wiedersehen.")
+    chat = of(said).group_chat
+    assert (chat.addressed, chat.answered_next_rate, chat.farewell_loop_rate) == (1, 1.0, 1.0)
+
+
+def test_what_no_pattern_can_find_is_not_reported_as_nothing() -> None:
+    hungarian = in_language("hu", "Szia, Bo!", "Szia.", "Viszlát!", "Viszlát!", "Viszlát!")
+    found = of(hungarian)
+    assert found.group_chat.farewell_loop_rate is None
+    assert found.group_chat.addressed is None
+    assert found.group_chat.answered_next_rate is None
+    assert {"farewell", "addressing", "refusal"} <= set(found.not_checked["hu"])
+    english = in_language("en", "See you, Bo.", "Bye!", "Bye!", "Take care!")
+    both = of(hungarian, english)
+    assert both.group_chat.farewell_loop_rate == 1.0
+    assert set(both.not_checked) == {"hu"}
+
+
+def test_few_words_of_no_known_language_count_as_english() -> None:
+    grunts = in_language(None, "Mmm.", "Bye.", "Bye!", "Bye!")
+    assert of(grunts).group_chat.farewell_loop_rate == 1.0
+    swahili = in_language(
+        None, *["Mimi ninakwenda sokoni kununua matunda na mboga leo asubuhi."] * 8
+    )
+    assert of(swahili).group_chat.farewell_loop_rate is None

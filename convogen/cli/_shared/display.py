@@ -21,6 +21,7 @@ from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
 from convogen.reports.summary import RunSummary, summarise
 from convogen.storage.run_folder import Run
+from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
 __all__ = [
@@ -137,7 +138,8 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
     return [
         *([("experiences", _experiences(summary))] if summary.experiences else []),
         ("turns", f"{turns}, {turns / n:.1f} per conversation"),
-        ("words", f"{summary.words}, {summary.words / max(turns, 1):.1f} per turn"),
+        ("words", _words(summary.words, turns)),
+        *([("language", _languages(summary))] if summary.stated_languages else []),
         ("ended by", _counted(summary.ended)),
         ("asked again for", _counted(summary.reasks)),
         *([("tidied", _counted(summary.tidied))] if summary.tidied else []),
@@ -149,6 +151,15 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
         *([("waiting", _waiting(summary))] if summary.waiting else []),
         *([("per conversation", _per_conversation(summary))] if summary.conversations else []),
     ]
+
+
+def _languages(summary: RunSummary) -> str:
+    """Return how much of the conversations is in each language that was asked for."""
+    return "; ".join(
+        f"{language_name(tag)}, "
+        + ("nothing here tells how much" if found.share is None else f"{found.share:.1%} of turns")
+        for tag, found in summary.stated_languages.items()
+    )
 
 
 def _waiting(summary: RunSummary) -> str:
@@ -249,6 +260,12 @@ def usd_text(usd: float | None) -> str:
     if usd is None:
         return "unknown"
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def _words(words: int | None, turns: int) -> str:
+    if words is None:
+        return "–, the language has none here: convogen stats says why"
+    return f"{words}, {words / max(turns, 1):.1f} per turn"
 
 
 def print_conversation(

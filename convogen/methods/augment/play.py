@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from convogen.corpora.conversation_shapes import Shape
 from convogen.corpora.labelled import Kind, in_roles, script
 from convogen.errors import ModelFault
-from convogen.generation.example_experiences import load_experiences
+from convogen.generation.example_experiences import in_languages, load_experiences
 from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.labeller import Labeller, SummaryRules, shuffled
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
+from convogen.text.language_tags import same_language
 from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:
@@ -47,11 +50,12 @@ _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The target of a task: the shape of the source dialogue `base`, and the labels."""
+    """What a task is to give: the shape and language of the dialogue `base`, and the labels."""
 
     base: int
     shape: Shape
     labels: dict[Kind, str]
+    language: str | None
 
 
 class AugmentPlay(Play):
@@ -94,7 +98,7 @@ class AugmentPlay(Play):
         for kind in data.columns:
             if kind in ("topic", "intent"):
                 labels.setdefault(kind, data.labels(kind, base)[0])
-        return _Plan(base, data.shapes[base], labels)
+        return _Plan(base, data.shapes[base], labels, language_of(data.dialogues[base]))
 
     async def _attempt(self, task: Task, plan: _Plan, rng: Random, faults: list[str]) -> Outcome:
         shots = self._shots(plan, rng)
@@ -122,20 +126,23 @@ class AugmentPlay(Play):
 
     async def _invent(self, task: Task, plan: _Plan, shots: list[int], rng: Random) -> Experience:
         data = self._data
-        form = rng.choice(self._forms)
-        dialogues = [_excerpt(script(data.dialogues[index]), SCENE_CHARS) for index in shots]
+        forms = in_languages(self._forms, [task.language] if task.language else [])
+        form = [rng.choice(forms)] if forms else []
+        dialogues = [_excerpt(script(data.dialogues[at]), SCENE_CHARS) for at in shots]
         prompt = self._prompts["scene"].partial(
             dialogues=dialogues, **{kind: plan.labels.get(kind) for kind in _PLANNED}
         )
         generator = ExperienceGenerator(prompt, self._method.reasks)
         people = self._cast(plan.shape.n_speakers, rng)
-        experience = await generator.match(task.session, people, [form])
+        experience = await generator.match(task.session, people, form)
         task.count("experiences")
         update: dict[str, Any] = {
             "id": f"e-{task.id}",
             "task": task.number,
-            "shots": [form.id, *(data.dialogues[index].id for index in shots)],
+            "shots": [*(one.id for one in form), *(data.dialogues[at].id for at in shots)],
         }
+        if task.language:
+            update["language"] = task.language
         if "topic" in plan.labels:
             update["topic"] = plan.labels["topic"]
         return experience.model_copy(update=update)
@@ -169,7 +176,10 @@ class AugmentPlay(Play):
             turn_words=words,
         )
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
-        shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
+        language = task.language or plan.language
+        shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
+        if not same_language(task.language, self._method.source_language):
+            shown = []  # they are there for the tone, which is of their language
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
@@ -181,7 +191,7 @@ class AugmentPlay(Play):
         )
         turns = played.turns
         for turn in turns:
-            if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
+            if about_words(turn.text, language) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
         self._method.refuse_broken(turns, n_turns, played.ended)
         context: dict[str, Any] = {
@@ -210,8 +220,11 @@ class AugmentPlay(Play):
         if self._rules is not None:
             pairs = [self._summed_up(at) for at in shots]
             examples = [pair for pair in pairs if len(pair[0]) <= EXAMPLE_CHARS]
+            rules = self._rules
+            if task.language and not same_language(task.language, self._method.source_language):
+                rules, examples = rules.translated(task.language), []
             labelled["summary"] = await self._labeller.summarise(
-                task.session, script(heard), self._rules, examples
+                task.session, script(heard), rules, examples
             )
         return labelled
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from convogen.corpora import open_corpus
 from convogen.corpora.conversation_shapes import Shapes
 from convogen.errors import SourceError
-from convogen.generation.example_experiences import load_experiences, shot_text
+from convogen.generation.example_experiences import in_languages, load_experiences, shot_text
 from convogen.generation.variations import variations_hash
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.models.base import Sampling
@@ -28,6 +28,7 @@ from convogen.personas import (
 )
 from convogen.prompts import Prompt
 from convogen.records import Experience
+from convogen.text.language_tags import languages_text
 
 __all__ = ["ConvoGen"]
 
@@ -196,8 +197,30 @@ class ConvoGen(Method):
 
     @cached_property
     def seeds(self) -> list[Experience]:
-        """The example experiences that the hub starts from, read once."""
-        return load_experiences(Path(self.experiences) if self.experiences else None)
+        """The example experiences that the hub starts from, read once.
+
+        They are those in the languages asked for. Raises `SourceError` if none is asked for, and
+        none of them is in English.
+        """
+        found = load_experiences(Path(self.experiences) if self.experiences else None)
+        seeds = in_languages(found, self.languages())
+        if not seeds and not self.languages():
+            there = sorted({f"{seed.language}" for seed in found})
+            raise SourceError(
+                f"{self.experiences}: no experience there is in English, which a run is in if it "
+                f"names no language; there is {', '.join(there)}: --language {there[0]}"
+            )
+        return seeds
+
+    def notices(self) -> list[str]:
+        without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
+        if not without:
+            return []
+        later = "; later ones see those of the run" if self.iterative is True else ""
+        return [
+            f"no example experience is in {languages_text(without)}: the first are invented "
+            f"without an example{later}"
+        ]
 
     def sources(self) -> dict[str, str]:
         """Return the content hashes of seeds, personas and shapes, whatever their paths."""

@@ -88,7 +88,7 @@ class ConvoGenPlay(Play):
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 
     async def _invent(self, task: Task, shape: Shape | None) -> Experience:
-        shots = await self._hub.shots(task.number)
+        shots = await self._hub.shots(task.number, task.language)
         words = shape.turn_words[0] if shape else None
         session, variation = task.session, draw_variation(random.Random(f"{task.seed}/variation"))
         if self._casting is None:
@@ -100,7 +100,12 @@ class ConvoGenPlay(Play):
         else:
             people = self._casting.group(task.number)
             experience = await self._generator.match(session, people, shots, words, variation)
-        own = {"id": f"e-{task.id}", "task": task.number, "shots": [shot.id for shot in shots]}
+        own = {
+            "id": f"e-{task.id}",
+            "task": task.number,
+            "shots": [shot.id for shot in shots],
+            "language": task.language,
+        }
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     async def _converse(

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from convogen.corpora.seeds import INQUIRER, Seed
+from convogen.text.budgets import about_words
 
 __all__ = ["MOST_WORDS", "later_turns", "turn_lengths"]
 
@@ -20,7 +21,7 @@ MOST_WORDS = 400
 def later_turns(seed: Seed) -> list[int]:
     """Return the lengths in words of the user's turns after the first, each 1 to `MOST_WORDS`."""
     later = [turn.text for turn in seed.turns if turn.speaker == INQUIRER][1:]
-    return [min(max(1, len(text.split())), MOST_WORDS) for text in later]
+    return [min(max(1, about_words(text)), MOST_WORDS) for text in later]
 
 
 def turn_lengths(seeds: Sequence[Seed], own: int, seed: int) -> Iterator[int]:

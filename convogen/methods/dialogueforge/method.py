@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from convogen.corpora.seeds import Seeds, open_seeds
 from convogen.errors import SourceError
@@ -89,6 +89,13 @@ class DialogueForge(Method):
         default=2, ge=0, le=10, description="how often one reply is asked for again"
     )
 
+    @field_validator("language")
+    @classmethod
+    def _one_language(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            raise ValueError("must be one language here: that of the seeds which are taken up")
+        return value
+
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         return not value.startswith("hf:")
@@ -118,7 +125,8 @@ class DialogueForge(Method):
 
         Raises `SourceError` if they are unusable or lack the lengths to match.
         """
-        seeds = open_seeds(self.seeds, self.seeds_format, self.min_utterances)
+        language = self.language if isinstance(self.language, str) else None
+        seeds = open_seeds(self.seeds, self.seeds_format, self.min_utterances, language)
         if self.match_lengths and sum(bool(later_turns(one)) for one in seeds.seeds) < 2:
             raise SourceError(
                 f"{self.seeds}: match_lengths takes the lengths of a person's later messages in "

@@ -19,6 +19,8 @@ from convogen.models.traffic.session import SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words, tokens_of
+from convogen.text.identify import identify
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
 from convogen.text.utterances import length_fault, nearest_sentences, repeats, whole_sentences
@@ -121,7 +123,7 @@ def inquirer_chat(
         last = index == len(turns)
         messages += prompts["inquirer_turn"].render(
             reply=turn.text,
-            voice=voice if len(turn.text.split()) >= LONG_ANSWER_WORDS else "",
+            voice=voice if about_words(turn.text) >= LONG_ANSWER_WORDS else "",
             target_words=target_words if last else None,
             complaint=complaint if last else None,
         )
@@ -151,7 +153,7 @@ class _Tried:
     @property
     def off(self) -> int:
         """The distance from the target in words."""
-        return 0 if self.target is None else abs(len(self.utterance.text.split()) - self.target)
+        return 0 if self.target is None else abs(about_words(self.utterance.text) - self.target)
 
 
 class _Dialogue:
@@ -217,7 +219,7 @@ class _Dialogue:
                 return
             tried.append(_Tried(fitted, utterance, target))
             faults.append(fault)
-            words = len(utterance.text.split())
+            words = about_words(utterance.text)
             told = _COMPLAINTS.get(fault)
             objection = told or complaint(fault, words=words, target=target or 0)
         taken = [index for index, fault in enumerate(faults) if fault in TAKEN]
@@ -249,7 +251,8 @@ class _Dialogue:
         given = self._task.session.traffic.role(role).sampling.max_tokens
         if target is None or given is not None:
             return None
-        return Sampling(max_tokens=4 * target + 80)
+        language = identify(turn.text for turn in self.turns)
+        return Sampling(max_tokens=2 * tokens_of(target, language) + 80)
 
     def _utterance(
         self, answer: SessionReply, speaker: str, target: int | None

@@ -11,6 +11,7 @@ from convogen.models.base import Message
 from convogen.models.traffic.context_window import ContextWindow
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
+from convogen.text.budgets import about_words
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.utterances import whole_sentences
@@ -64,7 +65,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
         summary = " ".join(without_label(_uncut(answer), "Summary").split())
         if not re.match(r"you\b", summary, re.IGNORECASE):
             objection = 'Begin with "You".'
-        elif len(summary.split()) > MOST_WORDS:
+        elif about_words(summary) > MOST_WORDS:
             objection = f"Say it in at most {MOST_WORDS} words."
         elif deviates(summary, texts, least=1):
             objection = "Name what the messages are about."

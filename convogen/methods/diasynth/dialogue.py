@@ -18,6 +18,7 @@ from convogen.methods.diasynth.settling import WORDS as SETTLED_WORDS
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
+from convogen.text.budgets import about_words
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named
 from convogen.text.turn_checks import Scene, complaint, read_utterance
@@ -174,7 +175,7 @@ def _written(
         kept, ended = kept[: asked.high], "max_turns"
     if objection := _objection(kept, names, 1 if opening else asked.low):
         raise UnusableReply(objection)
-    if any(len(t.text.split()) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
+    if any(about_words(t.text) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
         objection = "turns: one is of an example; write a conversation of your own"
         raise UnusableReply(objection, kind="copied", afresh=True)
     n_turns = min(max(data["n_turns"], asked.low), asked.high) if "n_turns" in data else None
@@ -218,7 +219,7 @@ def _until_repetition(turns: list[Turn]) -> list[Turn]:
     """Return the turns before the first long repetition of an earlier one."""
     earlier: list[str] = []
     for nth, turn in enumerate(turns):
-        if len(turn.text.split()) > 2 and repeats(turn.text, earlier):
+        if about_words(turn.text) > 2 and repeats(turn.text, earlier):
             return turns[:nth]
         earlier.append(turn.text)
     return turns

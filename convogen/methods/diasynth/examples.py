@@ -12,7 +12,8 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,8 @@ from convogen.errors import SourceError
 from convogen.inputs.keys import Keys, first_fault
 from convogen.inputs.yaml12 import read_yaml
 from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS, feelings_of
+from convogen.text.identify import identify
+from convogen.text.language_tags import language_tag, same_language
 from convogen.text.speakers import one_line
 
 __all__ = [
@@ -59,6 +62,7 @@ class Example(Keys):
         default_factory=dict[str, "str | dict[str, str]"]
     )
     turns: list[tuple[str, str]] = Field(min_length=2)
+    language: str | None = Field(default=None, description="BCP 47 tag; default: told by its words")
 
 
 class Examples:
@@ -66,7 +70,7 @@ class Examples:
 
     def __init__(self, examples: list[Example]) -> None:
         self._examples = examples
-        text = "\n".join(example.model_dump_json() for example in examples)
+        text = "\n".join(example.model_dump_json(exclude={"language"}) for example in examples)
         self.hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __len__(self) -> int:
@@ -75,9 +79,25 @@ class Examples:
     def __iter__(self) -> Iterator[Example]:
         return iter(self._examples)
 
-    def draw(self, rng: random.Random, n: int) -> list[Example]:
-        """Return `n` distinct examples, or all if there are fewer."""
-        return rng.sample(self._examples, min(n, len(self._examples)))
+    def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
+        """Return `n` distinct examples of the language, if one is asked for, or all if fewer."""
+        fit = self.in_languages((language,)) if language else self._examples
+        return rng.sample(fit, min(n, len(fit)))
+
+    def in_languages(self, tags: Sequence[str]) -> list[Example]:
+        """Return those in some languages, as they state it or by their words."""
+        return [
+            example
+            for example, tag in zip(self._examples, self._languages, strict=True)
+            if any(same_language(tag, wanted) for wanted in tags)
+        ]
+
+    @cached_property
+    def _languages(self) -> list[str | None]:
+        return [
+            example.language or identify(text for _, text in example.turns)
+            for example in self._examples
+        ]
 
 
 def shipped_examples() -> dict[str, Path]:
@@ -122,6 +142,11 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         raise SourceError(
             f"{path}: {said}; an example has {', '.join(Example.model_fields)}"
         ) from error
+    if example.language:
+        try:
+            example = example.model_copy(update={"language": language_tag(example.language)})
+        except ValueError as error:
+            raise SourceError(f"{path}: {nth}.language: {error}") from error
     if several := next((name for name in example.people if one_line(name) != name), None):
         raise SourceError(f"{path}: {nth}.people: the name {several!r:.200} must be one line")
     settled = example.characteristics
@@ -196,7 +221,8 @@ def _from_corpus(path: Path) -> list[Example]:
         topic = conversation.context.get("topic")
         about = topic if isinstance(topic, str) and topic else "something of their lives"
         plain = Example(topic=about, people=dict(people), turns=turns)
-        examples.append(plain.model_copy(update=_settled_in(conversation.context)))
+        settled = {**_settled_in(conversation.context), "language": conversation.language}
+        examples.append(plain.model_copy(update=settled))
     return examples
 
 

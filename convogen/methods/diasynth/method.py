@@ -18,6 +18,7 @@ from convogen.methods.diasynth.examples import Examples, open_examples, shipped_
 from convogen.methods.diasynth.plan import DialoguePlan
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_NO_LOOPS
+from convogen.text.language_tags import languages_text
 
 __all__ = ["DiaSynth"]
 
@@ -176,7 +177,10 @@ class DiaSynth(Method):
         """Return the content hashes of topics and examples, whatever their paths."""
         text = "\n".join(self.topic_list)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return {"topics": digest, "examples": self.example_list.hash}
+        shown = self.example_list
+        if languages := self.languages():
+            shown = Examples(shown.in_languages(languages))
+        return {"topics": digest, "examples": shown.hash}
 
     @property
     def writes_roles(self) -> bool:
@@ -198,7 +202,9 @@ class DiaSynth(Method):
 
     def notices(self) -> list[str]:
         """Return the plan as a line, before the first call."""
-        return [f"plan: {self.plan()}"]
+        without = [tag for tag in self.languages() if not self.example_list.in_languages([tag])]
+        shots = f"no example dialogue is in {languages_text(without)}: none is shown"
+        return [f"plan: {self.plan()}", *([shots] if without and self.shots else [])]
 
     def plan(self) -> str:
         plan = self.dialogues

@@ -93,6 +93,7 @@ class DiaSynthPlay(Play):
             topic=parts.subtopic or self._topics[place.topic],
             starter=Starter(speaker=parts.people[0].name, text=""),
             plan=[one.model_dump(exclude_none=True) for one in parts.steps] or None,
+            language=task.language,
         )
         try:
             return await self._talk(task, place, parts, experience)
@@ -151,7 +152,7 @@ class DiaSynthPlay(Play):
         low, high = method.turns
         topic = self._topics[place.topic]
         asked = Asked(topic, parts.subtopic, parts.people, max(low, method.group_size), high)
-        examples = method.example_list.draw(rng, method.shots)
+        examples = method.example_list.draw(rng, method.shots, task.language)
         if method.writes_roles:
             examples = [in_roles(one) for one in examples]
         if method.mode == "script":

@@ -25,6 +25,7 @@ from convogen.models.traffic.pool import Endpoint, Pool
 from convogen.models.traffic.provenance import Provenance
 from convogen.models.traffic.session import Session
 from convogen.models.traffic.trouble import Trouble, probe
+from convogen.models.traffic.writing import WritingLanguage
 
 __all__ = ["Role", "RoutedReply", "Traffic"]
 
@@ -97,9 +98,16 @@ class Traffic:
             self._endpoints[key] = Endpoint(model, spec, self._concurrency, self.tally.note)
         return self._endpoints[key]
 
-    def session(self, task: int, seed: int, journal: Journal, begun: str = "") -> Session:
+    def session(
+        self,
+        task: int,
+        seed: int,
+        journal: Journal,
+        begun: str = "",
+        writing: WritingLanguage | None = None,
+    ) -> Session:
         """Return the session of one task, of a run first started at `begun`."""
-        return Session(self, task, seed, journal, begun)
+        return Session(self, task, seed, journal, begun=begun, writing=writing)
 
     def asking(self, role: str) -> None:
         """Register a call of a role."""

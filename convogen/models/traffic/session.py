@@ -24,6 +24,7 @@ from convogen.models.base import (
 from convogen.models.tracing import call_span
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.pool import Endpoint
+from convogen.models.traffic.writing import WritingLanguage
 from convogen.records import Usage
 
 if TYPE_CHECKING:
@@ -60,20 +61,34 @@ class Session:
     `seed` may be replaced between two calls.
 
     A chatbot's memory belongs to a task of one run, so the start time `begun` enters the dialogue's
-    id, and nothing else.
+    id, and nothing else. Requests of the roles that write say what `language` the task is to be
+    in, if one is asked for.
     """
 
     def __init__(
-        self, traffic: Traffic, task: int, seed: int, journal: Journal, begun: str = ""
+        self,
+        traffic: Traffic,
+        task: int,
+        seed: int,
+        journal: Journal,
+        *,
+        begun: str = "",
+        writing: WritingLanguage | None = None,
     ) -> None:
         self.traffic = traffic
         self._task = task
         self.seed = seed
         self._begun = begun
+        self._writing = writing
         self._journal = journal
         self._asked: Counter[str] = Counter()
         self._endpoint: Endpoint | None = None
         self.usage = Usage()
+
+    @property
+    def language(self) -> str | None:
+        """The BCP 47 tag of the language that the task is to be in; None if none is asked for."""
+        return self._writing.tag if self._writing else None
 
     async def ask(
         self,
@@ -92,6 +107,9 @@ class Session:
         """
         held = self.traffic.role(role)
         settings = sampling.with_defaults(held.sampling) if sampling else held.sampling
+        if self._writing is not None:
+            messages = self._writing.ask_for(role, messages, structured=schema is not None)
+            schema = self._writing.schema(role, schema)
         request = Request(
             role,
             held.spec.identity,
