@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ def command(of_plugins: bool, as_json: bool) -> None:
     if of_plugins:
         rows = plugin_rows()
         if as_json:
-            say_json(rows, indent=2)
+            say_json([asdict(row) for row in rows], indent=2)
         else:
             print_rows(rows)
         return

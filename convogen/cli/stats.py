@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +23,6 @@ __all__ = [
     "command",
     "metric_tables",
     "more_tables",
-    "number_text",
     "paper_table",
     "print_metric_faults",
     "published_text",
@@ -71,7 +71,7 @@ def command(
     print_metric_faults(found for found, _ in measured.values())
     if as_json:
         reports = [
-            _report(found, corpus, distance(found, human) if human else None)
+            _Measured.of(found, corpus, distance(found, human) if human else None).as_dict()
             for found, corpus in measured.values()
         ]
         whole = dict(reports[0])
@@ -95,19 +95,56 @@ def _measure(
     return measure(corpus, render, workers), corpus
 
 
-def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[str, Any]:
-    from dataclasses import asdict
+@dataclass(frozen=True, slots=True)
+class _BadRows:
+    """How many rows could not be read, and the first of them in words."""
 
-    bad = corpus.bad_rows
-    report = {
-        "source": corpus.source,
-        **found.as_dict(),
-        "format": corpus.format.name,
-        "bad_rows": {"count": bad.count, "first": [str(row) for row in bad.first]},
-        "left_out": dict(corpus.reading.left_out),
-        "warnings": [*corpus.warnings(), *_without_words(corpus.source, found)],
-    }
-    return report | ({"distance": asdict(apart)} if apart else {})
+    count: int
+    first: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A source measured: what `--json` prints, its statistics among the other keys.
+
+    Attributes:
+        source: Its path or name.
+        format: The format it was read in.
+        left_out: What was read and is not measured, by kind.
+        distance: How far it is from the corpus beside it, if there is one.
+    """
+
+    source: str
+    statistics: Statistics
+    format: str
+    bad_rows: _BadRows
+    left_out: dict[str, int]
+    warnings: list[str]
+    distance: Distance | None
+
+    @classmethod
+    def of(cls, found: Statistics, corpus: Corpus, apart: Distance | None) -> _Measured:
+        bad = corpus.bad_rows
+        return cls(
+            corpus.source,
+            found,
+            corpus.format.name,
+            _BadRows(bad.count, [str(row) for row in bad.first]),
+            dict(corpus.reading.left_out),
+            [*corpus.warnings(), *_without_words(corpus.source, found)],
+            apart,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            **self.statistics.as_dict(),
+            "format": self.format,
+            "bad_rows": asdict(self.bad_rows),
+            "left_out": self.left_out,
+            "warnings": self.warnings,
+            **({"distance": asdict(self.distance)} if self.distance else {}),
+        }
 
 
 def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
@@ -132,8 +169,7 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
 def _without_words(name: str, found: Statistics) -> list[str]:
     from convogen.metrics.labels import lines_without_words
 
-    lines = lines_without_words(found.without_words, found.conversations)
-    return [f"{name}: {line}" for line in lines]
+    return [f"{name}: {line}" for line in lines_without_words(found)]
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
@@ -141,6 +177,7 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
     from rich.table import Table
 
     from convogen.published import published
+    from convogen.reports.cells import number_text
 
     table = Table(title=f"Rendering: {render}", title_justify="left")
     table.add_column("Data set", overflow="fold")
@@ -180,6 +217,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
     from convogen.metrics import distance
     from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
+    from convogen.reports.cells import number_text
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
@@ -187,7 +225,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
         table.add_column(styled(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():
         table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
-    lengths = [character_lengths(found.as_dict()) for found in columns.values()]
+    lengths = [character_lengths(found) for found in columns.values()]
     for label in dict.fromkeys(label for found in lengths for label in found):
         table.add_row(label, *(number_text(found.get(label)) for found in lengths))
     table.add_section()
@@ -197,7 +235,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     for name, other in human.items():
         table.add_section()
         apart = [distance(found, other) for found in columns.values()]
-        unit = other.unit["turn_length"]
+        unit = other.length_unit
         for label, key in ((f"turn lengths, {unit}", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
@@ -218,7 +256,9 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     for name in columns:
         table.add_column(styled(name), justify="right", overflow="fold")
     for key, label in TURN_CHECKS.items():
-        counts = [found.turn_checks[key] for found in columns.values()]
+        counts: list[dict[str, int]] = [
+            getattr(found.turn_checks, key) for found in columns.values()
+        ]
         for kind in dict.fromkeys(kind for found in counts for kind in found):
             table.add_row(f"{label}: {kind}", *(f"{found.get(kind, 0)}" for found in counts))
     if table.rows:
@@ -228,6 +268,8 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     """Yield a table of what installed metrics say, unless there are none."""
     from rich.table import Table
+
+    from convogen.reports.cells import number_text
 
     table = Table(title="Installed metrics", title_justify="left")
     table.add_column("Metric")
@@ -262,17 +304,13 @@ def repetition_table(name: str, found: Statistics) -> Table:
     return table
 
 
-def number_text(value: float | int | None, digits: int = 2) -> str:
-    if value is None:
-        return "-"
-    return f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
-
-
 def published_text(cell: Cell) -> str:
+    from convogen.reports.cells import number_text
+
     return number_text(cell) if isinstance(cell, int | float) else f"{cell}"
 
 
-def short_name(name: str | None, others: dict[str, Any]) -> str:
+def short_name(name: str | None, others: Iterable[str]) -> str:
     """The last part of a path, where it tells the sources apart."""
     from pathlib import Path
 

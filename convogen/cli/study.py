@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -67,32 +67,77 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     _print(found, arithmetic)
 
 
-def _report(one: Condition) -> dict[str, Any]:
+class _MeasureReport(TypedDict):
+    """A `Measure` as JSON."""
+
+    mean: float | None
+    std: float | None
+    spread: float | None
+
+
+class _ConditionReport(TypedDict):
+    """A condition as JSON; lists have an entry per run.
+
+    Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
+    """
+
+    name: str
+    told: str
+    runs: list[str]
+    seeds: list[int]
+    dialogues: list[int]
+    complete: list[bool]
+    failures: list[dict[str, int]]
+    lengths: dict[str, _MeasureReport]
+    rates: dict[str, _MeasureReport]
+    per_dialogue: dict[str, _MeasureReport]
+    per_turn: dict[str, _MeasureReport]
+    counts: dict[str, _MeasureReport]
+    diversity: dict[str, _MeasureReport]
+
+
+class _OverallReport(TypedDict):
+    """Conditions, by index, that differ in their inquirers, as JSON."""
+
+    conditions: tuple[int, ...]
+    inquirers: int
+    lengths: dict[str, _MeasureReport]
+
+
+def _report(one: Condition) -> _ConditionReport:
     from convogen.papers.roleplay.study import DIVERSITY, LENGTHS, RATES
 
     outputs = ("inquirer_outputs", "responder_outputs", "dialogues", "regenerated")
-    return {
-        "name": one.name,
-        "told": one.told,
-        "runs": [f"{each.run.folder}" for each in one.runs],
-        "seeds": [each.seed for each in one.runs],
-        "dialogues": [each.counts["dialogues"] for each in one.runs],
-        "complete": [each.run.manifest.get("complete") is True for each in one.runs],
-        "failures": [dict(each.failures) for each in one.runs],
-        "lengths": {name: one.length(name)._asdict() for name in LENGTHS},
-        "rates": {name: one.rate(name)._asdict() for name in RATES},
-        "per_dialogue": {name: one.per_dialogue(name)._asdict() for name in RATES},
-        "per_turn": {name: one.per_turn(name)._asdict() for name in RATES},
-        "counts": {name: one.count(name)._asdict() for name in (*RATES, *outputs)},
-        "diversity": {name: one.diversity(name)._asdict() for name in DIVERSITY},
-    }
+    return _ConditionReport(
+        name=one.name,
+        told=one.told,
+        runs=[f"{each.run.folder}" for each in one.runs],
+        seeds=[each.seed for each in one.runs],
+        dialogues=[each.counts["dialogues"] for each in one.runs],
+        complete=[each.run.manifest.get("complete") is True for each in one.runs],
+        failures=[dict(each.failures) for each in one.runs],
+        lengths=_measures(LENGTHS, one.length),
+        rates=_measures(RATES, one.rate),
+        per_dialogue=_measures(RATES, one.per_dialogue),
+        per_turn=_measures(RATES, one.per_turn),
+        counts=_measures((*RATES, *outputs), one.count),
+        diversity=_measures(DIVERSITY, one.diversity),
+    )
 
 
-def _overall(one: Overall) -> dict[str, Any]:
+def _overall(one: Overall) -> _OverallReport:
+    return _OverallReport(
+        conditions=one.conditions,
+        inquirers=one.inquirers,
+        lengths=_measures(one.lengths, one.lengths.__getitem__),
+    )
+
+
+def _measures(names: Iterable[str], measure: Callable[[str], Measure]) -> dict[str, _MeasureReport]:
+    found = {name: measure(name) for name in names}
     return {
-        "conditions": one.conditions,
-        "inquirers": one.inquirers,
-        "lengths": {name: measure._asdict() for name, measure in one.lengths.items()},
+        name: _MeasureReport(mean=one.mean, std=one.std, spread=one.spread)
+        for name, one in found.items()
     }
 
 
@@ -151,6 +196,7 @@ def _rates(found: Sequence[Condition]) -> Table:
 def _counts(found: Sequence[Condition]) -> Table:
     from convogen.papers.roleplay.study import RATES
     from convogen.published import published
+    from convogen.reports.cells import number_text
 
     rows = published("roleplay")["7"].rows
     table = _table(
@@ -166,9 +212,9 @@ def _counts(found: Sequence[Condition]) -> Table:
         table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
     table.add_section()
     for name, (label, of) in RATES.items():
-        ours = [f"{_text(one.count(name))} of {_number(one.count(of).mean)}" for one in found]
+        ours = [f"{_text(one.count(name))} of {number_text(one.count(of).mean)}" for one in found]
         printed = [
-            f"{_cell(row, name)} of {row[of]:.2f}" if name in row else "-" for row in rows.values()
+            f"{_cell(row, name)} of {row[of]:,.2f}" if name in row else "–" for row in rows.values()
         ]
         table.add_row(label, *ours, *printed)
     return table
@@ -191,7 +237,7 @@ def _places(found: Sequence[Condition]) -> Table:
             cell
             for one in found
             for cell in (
-                "-" if of_dialogue else _text(one.per_turn(name), 100),
+                "–" if of_dialogue else _text(one.per_turn(name), 100),
                 _text(one.rate(name) if of_dialogue else one.per_dialogue(name), 100),
             )
         ]
@@ -218,7 +264,7 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
             MEASURES[one.measure],
             f"{one.pairs}",
             f"{one.difference:+.3f}",
-            "-" if one.share is None else f"{one.share:.0%}",
+            "–" if one.share is None else f"{one.share:.0%}",
             f"{one.p:.3f}" if one.p >= 0.001 else "<0.001",
         )
     return table
@@ -289,6 +335,7 @@ def _data_sets(found: Sequence[Condition]) -> Table:
 
 def _figure(found: Sequence[Condition]) -> Table:
     from convogen.papers.roleplay.chart import MEASURES, normalized, ours, theirs
+    from convogen.reports.cells import number_text
 
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
@@ -299,7 +346,7 @@ def _figure(found: Sequence[Condition]) -> Table:
     )
     for name, label in MEASURES.items():
         cells = (row[name] for row in (*mine.values(), *printed.values()))
-        table.add_row(label, *map(_number, cells))
+        table.add_row(label, *map(number_text, cells))
     return table
 
 
@@ -335,20 +382,19 @@ def _told(arithmetic: Sequence[Check]) -> str:
 
 def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int = 2) -> str:
     """Return a mean with its deviation in parentheses."""
-    if found.mean is None:
-        return "-"
+    from convogen.reports.cells import number_text
+
     std = found.spread if spread else found.std
-    shown = f"{found.mean * scale:.{digits}f}"
-    return shown if std is None else f"{shown} ({std * scale:.{digits}f})"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    shown = number_text(None if found.mean is None else found.mean * scale, digits)
+    return shown if std is None else f"{shown} ({number_text(std * scale, digits)})"
 
 
 def _cell(row: dict[str, Cell], name: str, deviation: str = "_std", digits: int = 2) -> str:
     """Return a published number with what is printed in parentheses."""
+    from convogen.reports.cells import number_text
+
     value, std = row.get(name), row.get(f"{name}{deviation}")
     if not isinstance(value, float):
-        return "-"
-    return f"{value:.{digits}f}" + (f" ({std:.{digits}f})" if isinstance(std, float) else "")
+        return "–"
+    shown = number_text(value, digits)
+    return f"{shown} ({number_text(std, digits)})" if isinstance(std, float) else shown

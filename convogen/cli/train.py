@@ -16,6 +16,7 @@ from convogen.cli._shared.options import OutPath, again, base_url_option, model_
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
+    from convogen.training.manifest import SourceCounts, TrainingManifest
     from convogen.training.tuning import Progress, TrainingPlan
 
 __all__ = ["command"]
@@ -195,7 +196,7 @@ def _with_tasks(
 @contextmanager
 def _shown() -> Generator[Progress]:
     """A bar for each stage; where there is no terminal, its name."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     console = terminal(stderr=True)
@@ -203,7 +204,7 @@ def _shown() -> Generator[Progress]:
     with Bars(
         *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
     ) as bar:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
@@ -215,17 +216,12 @@ def _shown() -> Generator[Progress]:
         yield show
 
 
-def _print(manifest: dict[str, Any], folder: Path) -> None:
+def _print(manifest: TrainingManifest, folder: Path) -> None:
     from convogen.training.tuning import ADAPTER
 
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
-        say(
-            f"{name}: {part['dialogues']:,} dialogues, {part['samples']:,} samples, "
-            f"{part['tokens']:,} tokens, "
-            f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
-            f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
-        )
+        say(f"{name}: {_counts(part)}")
         if untold := part.get("without_task"):
             say(f"{name}: {untold:,} dialogues without a task")
     if data["shared_left_out"]:
@@ -237,3 +233,11 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
             whole = path.suffix == ".gguf" and path.name != ADAPTER
             use = f"; use it with --model {path}" if whole else ""
             say(f"{path}{use}")
+
+
+def _counts(part: SourceCounts) -> str:
+    return (
+        f"{part['dialogues']:,} dialogues, {part['samples']:,} samples, {part['tokens']:,} tokens, "
+        f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
+        f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
+    )

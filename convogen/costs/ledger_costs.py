@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,10 +19,41 @@ from convogen.records import Usage
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["JUDGE", "Prices", "spending", "total_usd", "usage_of"]
+__all__ = ["JUDGE", "Prices", "Spending", "spending", "total_usd", "usage_of"]
 
 JUDGE = "judge"
 """The role of a judge's calls, which are no part of what a run itself cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the calls of a role to a model took: numbers of calls and tokens, seconds, US dollars.
+
+    Attributes:
+        price: Whose price it is: own, list (that of the endpoint's provider), assumed (that of the
+            model's maker, of an endpoint whose prices are not published) or local; None if none is
+            known.
+        attempts: Those of answered calls.
+        seconds: Those of all calls added up.
+        lost_attempts: Attempts that may have been billed for nothing, with their tokens and cost.
+        cost_usd: None if the price is not known, as is `lost_usd`.
+    """
+
+    role: str
+    model: str
+    price: str | None
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    attempts: int
+    seconds: float
+    lost_attempts: int
+    lost_prompt_tokens: int
+    lost_completion_tokens: int
+    cost_usd: float | None
+    lost_usd: float | None
+
 
 COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_completion_tokens")
 
@@ -88,14 +120,13 @@ def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
     return price.usd, "assumed" if price.assumed else "list"
 
 
-def spending(
-    run: Run, prices: Prices | None = None, judge: str | None = None
-) -> list[dict[str, Any]]:
-    """The ledger by role and model, the judges' last; a cost that is not known is None.
+def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -> list[Spending]:
+    """Return the ledger by role and model, the judges' last.
 
-    Where a `judge` is named, only of its calls. `attempts` are those of answered calls; `price`
-    says whose it is: own, list (that of the endpoint's provider), assumed (that of the model's
-    maker, of an endpoint whose prices are not published) or local.
+    Args:
+        run: The run whose ledger is read.
+        prices: What calls cost; those of the run if not given.
+        judge: Count only the calls of this judge.
     """
     prices = prices or Prices(run)
     totals: dict[tuple[str, str], Counter[str]] = {}
@@ -111,12 +142,12 @@ def spending(
         if price:
             cost[0] += price(usage)
             cost[1] += price(lost)
-    rows: list[dict[str, Any]] = []
+    rows: list[Spending] = []
     for key in sorted(totals, key=lambda key: (key[0] == JUDGE, key)):
         price, whose = prices.of(*key)
         cost, lost = usd[key] if price else (None, None)
-        named = {"role": key[0], "model": key[1], "price": whose if price else None}
-        rows.append({**named, **totals[key], "cost_usd": cost, "lost_usd": lost})
+        named = (*key, whose if price else None)
+        rows.append(Spending(*named, **totals[key], cost_usd=cost, lost_usd=lost))
     return rows
 
 
@@ -125,9 +156,18 @@ def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
     return Usage(**{name: row.get(prefix + name, 0) for name in Usage.model_fields})
 
 
-def total_usd(rows: Iterable[Mapping[str, Any]], lost: bool = False) -> float | None:
-    """The sum of some rows of `spending`; None where a price is not known."""
-    costs = [row["cost_usd"] for row in rows]
-    if None in costs:
-        return None
-    return sum(costs) + (sum(row["lost_usd"] for row in rows) if lost else 0.0)
+def total_usd(rows: Iterable[Spending], lost: bool = False) -> float | None:
+    """Return the cost of some rows of `spending` in US dollars; None if a price is not known.
+
+    Args:
+        rows: What is added up.
+        lost: Whether to add what may have been billed for nothing.
+    """
+    costs: list[float] = []
+    losses: list[float] = []
+    for row in rows:
+        if row.cost_usd is None or row.lost_usd is None:
+            return None
+        costs.append(row.cost_usd)
+        losses.append(row.lost_usd)
+    return sum(costs) + (sum(losses) if lost else 0.0)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from convogen.costs.ledger_costs import spending, total_usd
+from convogen.costs.ledger_costs import Spending, spending, total_usd
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.experiment.experiment import Experiment
 from convogen.models.prices import Pricer, pricer
@@ -68,7 +67,7 @@ def _spent(limits: Limits, run: Run) -> tuple[float, int]:
     rows = spending(run)
     usd = total_usd(rows, lost=True)
     if usd is None and limits.usd is not None:
-        unknown = ", ".join(sorted({row["model"] for row in rows if row["cost_usd"] is None}))
+        unknown = ", ".join(sorted({row.model for row in rows if row.cost_usd is None}))
         raise ModelConfigError(
             f"{run.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
             "which judged here, is not known; run evaluate again with --price, or use "
@@ -77,9 +76,9 @@ def _spent(limits: Limits, run: Run) -> tuple[float, int]:
     return usd or 0.0, _tokens(rows)
 
 
-def _tokens(rows: Iterable[Mapping[str, Any]]) -> int:
-    kinds = ("prompt_tokens", "completion_tokens")
-    return sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+def _tokens(rows: Sequence[Spending]) -> int:
+    own = sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    return own + sum(row.lost_prompt_tokens + row.lost_completion_tokens for row in rows)
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
@@ -87,7 +86,7 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
-    lost = any(row["lost_attempts"] for row in rows)
+    lost = any(row.lost_attempts for row in rows)
     cut = ", calls cut off counted at their most" if lost else ""
     more = "later" if reached.option == "--deadline" else "larger"
     return BudgetReached(

@@ -21,6 +21,7 @@ from convogen.metrics.diversity import bleu_tokenizer, self_bleu
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings, SampledText
+from convogen.metrics.turn_checks import CheckCounts
 from convogen.text.segmentation import unspaced_language
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Distance:
     turn_count: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """Everything measured of a corpus; None where there was nothing to measure.
 
@@ -86,8 +87,9 @@ class Statistics:
     characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
-    `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
-    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name.
+    `distinct_exact` is False where distinct-n is an estimate. `metrics` has what
+    `measure` found with installed metrics, by name. Statistics written by an early version lack
+    `rouge_l_nearest`, `languages`, `without_words` and `unit`.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
     Measures of words leave out the conversations in `without_words`, counted by language as well.
@@ -112,8 +114,8 @@ class Statistics:
     self_bleu: float | None
     rouge_l: float | None
     compared: int
-    rouge_l_nearest: float | None
-    nearest_of: int
+    rouge_l_nearest: float | None = None
+    nearest_of: int = 0
     conversation_length: Distribution | None
     turn_count: Distribution | None
     turn_length: Distribution | None
@@ -121,12 +123,17 @@ class Statistics:
     turn_count_counts: dict[int, int]
     speaker_shares: dict[int, list[float]]
     group_chat: GroupChat
-    turn_checks: dict[str, dict[str, int]]
+    turn_checks: CheckCounts
     repetition: dict[str, Repetition]
-    languages: dict[str, int]
-    without_words: dict[str, int]
-    unit: dict[str, str]
+    languages: dict[str, int] = field(default_factory=dict[str, int])
+    without_words: dict[str, int] = field(default_factory=dict[str, int])
+    unit: dict[str, str] = field(default_factory=dict[str, str])
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
+
+    @property
+    def length_unit(self) -> str:
+        """What lengths of turns and conversations are counted in: words or characters."""
+        return self.unit.get("turn_length", "words")
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
@@ -187,7 +194,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
             for size, sums in sorted(tally.shares.items())
         },
         group_chat=_group_chat(tally),
-        turn_checks=tally.checks.by_kind(),
+        turn_checks=tally.checks.counts(),
         repetition=_repetitions(tally.openings.items),
         languages=dict(tally.languages.most_common()),
         without_words=dict(tally.without_words.most_common()),
@@ -199,7 +206,7 @@ def distance(ours: Statistics, human: Statistics) -> Distance | None:
     """How far the turn lengths and turn counts are from another corpus'; None if one is empty."""
     if not (ours.turns and human.turns):
         return None
-    alike = ours.unit["turn_length"] == human.unit["turn_length"]
+    alike = ours.length_unit == human.length_unit
     return Distance(
         _wasserstein(ours.turn_length_counts, human.turn_length_counts) if alike else None,
         _wasserstein(ours.turn_count_counts, human.turn_count_counts),

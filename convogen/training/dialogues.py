@@ -14,6 +14,7 @@ from typing import Any
 from convogen.errors import ModelConfigError
 from convogen.models.base import Message
 from convogen.training.lessons import Lesson
+from convogen.training.manifest import TokenCounts
 
 __all__ = [
     "IGNORED",
@@ -62,7 +63,7 @@ class TokenData:
     without_target: int
     system_folded: bool
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> TokenCounts:
         """All counts, for the manifest."""
         return {
             "dialogues": self.dialogues,

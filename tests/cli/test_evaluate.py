@@ -16,6 +16,7 @@ from convogen import Experiment, run
 from convogen.cli._shared.diasynth_tables import diasynth_tables
 from convogen.judges.fed import FOLLOW_UPS
 from convogen.reports import measure_source
+from convogen.reports.groundedness import AspectScore, JudgeCost, JudgeSummary
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
         table = out[out.index(title) :]
         assert row in table
         ours = next(line for line in table.splitlines() if line.startswith("│ run "))
-        assert set(ours) <= set("│ run-")
+        assert set(ours) <= set("│ run–")
     assert "--judge geval" in out
 
 
@@ -103,15 +104,25 @@ def test_other_judges_stand_beside_the_tables_of_diasynth(
 
 
 def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
-    means = {name: {"value": 1.0} for name in FOLLOW_UPS}
-    judged = {
-        "aspects": means,
-        "over": "dialogue",
-        "speakers": True,
-        "model": "transformers:microsoft/Phi-3.5-mini-instruct",
-        "prompts": {},
-    }
-    (table,) = diasynth_tables({}, {"run": {"method": "convogen", "judged": {"fed": judged}}})
+    judged = JudgeSummary(
+        judge="fed",
+        conversations=1,
+        model="transformers:microsoft/Phi-3.5-mini-instruct",
+        kind="transformers",
+        scale=None,
+        over="dialogue",
+        speakers=True,
+        fingerprint="f",
+        prompts={},
+        aspects={name: AspectScore(1.0, None, None, 1, 0) for name in FOLLOW_UPS},
+        average=None,
+        table=None,
+        methods={},
+        mean_mass=None,
+        missing={},
+        cost=JudgeCost(0, 0, 0, 0, None),
+    )
+    (table,) = diasynth_tables({}, {"run": {"fed": judged}})
     assert f"{table.caption}" == "The wording of the follow-ups is ours."
 
 
@@ -120,7 +131,7 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     keys = {"n": 4, "models": "scripted", "max_failures": 9}
     run(Experiment.load("diasynth-samsum", keys), folder)
     found = measure_source(str(folder))
-    tables = diasynth_tables({"dia": found}, {"dia": {"method": "diasynth", "judged": {}}})
+    tables = diasynth_tables({"dia": found}, {"dia": {}})
     console = Console(width=160, record=True, file=StringIO())
     console.print(*tables)
     out = console.export_text()

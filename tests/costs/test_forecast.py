@@ -56,7 +56,7 @@ def test_the_interval_holds_the_finished_run_about_as_often_as_it_says(tmp_path:
         assert found.seen == 6
         whole = spending(play(folder, seed=seed))
         for key in QUANTITIES:
-            held[key] += within(found.total[key], sum(row[key] for row in whole))
+            held[key] += within(found.total[key], sum(getattr(row, key) for row in whole))
         cost = found.total["cost_usd"]
         assert cost.low is not None
         assert cost.high is not None
@@ -69,9 +69,9 @@ def test_a_finished_run_is_its_own_forecast(tmp_path: Path) -> None:
     result = play(tmp_path, n=4)
     found = forecast(result, 4)
     for row in spending(result):
-        ranges = found.roles[row["role"], row["model"]]
+        ranges = found.roles[row.role, row.model]
         for key in (*QUANTITIES, "seconds"):
-            expected = pytest.approx(row[key])
+            expected = pytest.approx(getattr(row, key))
             assert ranges[key].so_far == ranges[key].expected == expected
             assert ranges[key].low == ranges[key].high == expected
     calls = sum(ranges["calls"].expected for ranges in found.roles.values())
@@ -122,7 +122,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     bodies = [json.dumps(asked.body) for asked in endpoint.asked]
     assert len(set(bodies)) == len(bodies)
     for key in ("calls", "prompt_tokens", "completion_tokens", "cost_usd"):
-        total = sum(row[key] for row in spending(pilot))
+        total = sum(getattr(row, key) for row in spending(pilot))
         assert within(Range(**found["total"][key]), total)
 
 

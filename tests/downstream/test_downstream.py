@@ -17,6 +17,7 @@ from convogen import Experiment, run
 from convogen.downstream.data import Example
 from convogen.downstream.scoring import BertScore
 from convogen.downstream.seq2seq import Training, load_seq2seq, summarise_with
+from convogen.downstream.summaries import SummaryCounts
 from convogen.downstream.summarization import Summarization, summarization
 from convogen.engine.item_runner import Asking
 from convogen.errors import EndpointDown
@@ -193,7 +194,7 @@ class TestSummarization:
         refused, allowed[0] = len(endpoint.asked) - 1, 1000
         found = summarization(task, Asking(folder / "downstream", 1))
         assert len(endpoint.asked) == 3 + refused
-        assert found["summaries"] == {"summaries": 3, "refused": 0}
+        assert found.summaries == SummaryCounts(3, 0)
 
     def test_summaries_kept_of_other_dialogues_are_refused(
         self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer

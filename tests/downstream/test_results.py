@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -36,30 +37,41 @@ def test_improvement_and_coverage_with_intervals() -> None:
         "in_domain": {"A": drawn_mean([0.4, 0.8, 1.2]), "B": drawn_mean([0.3, None, 0.3])},
     }
     found = results(cells)
-    assert found["arms"]["base"]["B"]["n"] == 2
-    gained = found["improvement"]["synthetic"]
-    assert gained["A"] == pytest.approx({"value": 100, "low": 100, "high": 100, "n": 3})
-    assert (gained["B"]["value"], gained["average"]["value"]) == pytest.approx((50, 75))
-    covered = found["coverage"]["synthetic"]
-    assert (covered["A"]["value"], covered["B"]["value"]) == pytest.approx((50, 200))
-    assert covered["average"]["value"] == pytest.approx(125)
-    assert set(found["coverage"]) == {"synthetic"}
+    assert found.arms["base"]["B"].n == 2
+    gained = found.improvement["synthetic"]
+    assert astuple(gained["A"]) == pytest.approx((100, 100, 100, 3))
+    assert (gained["B"].value, gained["average"].value) == pytest.approx((50, 75))
+    covered = found.coverage["synthetic"]
+    assert (covered["A"].value, covered["B"].value) == pytest.approx((50, 200))
+    assert covered["average"].value == pytest.approx(125)
+    assert set(found.coverage) == {"synthetic"}
 
 
 def test_an_interval_holds_the_value_and_narrows_with_the_number_of_dialogues() -> None:
     widths: list[float] = []
     for n in (20, 500):
-        shown = drawn_mean([at % 2 for at in range(n)]).shown()
-        assert shown["low"] < shown["value"] < shown["high"]
-        widths.append(shown["high"] - shown["low"])
+        shown = drawn_mean([at % 2 for at in range(n)]).interval()
+        assert shown.low < shown.value < shown.high
+        widths.append(shown.high - shown.low)
     assert widths[1] < widths[0] / 3
+
+
+def test_no_interval_if_a_resample_has_nothing_to_compare_with() -> None:
+    half = [0.0] * 5 + [1.0] * 5
+    cells = {"base": {"A": drawn_mean([0.0] * 9 + [1.0])}, "synthetic": {"A": drawn_mean(half)}}
+    found = results(cells)
+    assert found.arms["base"]["A"].low is not None
+    gained = found.improvement["synthetic"]["A"]
+    assert astuple(gained) == (pytest.approx(400), None, None, 10)
+    single = results({"base": {"A": drawn_mean([0.5])}})
+    assert astuple(single.arms["base"]["A"]) == (0.5, None, None, 1)
 
 
 def test_nothing_is_compared_with_what_is_missing_or_zero() -> None:
     zero = {"base": {"A": drawn_mean([0.0, 0.0])}, "synthetic": {"A": drawn_mean([0.5, 0.5])}}
     found = results(zero)
-    assert found["improvement"]["synthetic"] == {"A": None, "average": None}
-    assert found["coverage"]["synthetic"] is None
+    assert found.improvement["synthetic"] == {"A": None, "average": None}
+    assert found.coverage["synthetic"] is None
     assert drawn_mean([None, None]) is None
 
 
@@ -70,10 +82,10 @@ def test_two_arms_are_compared_over_the_dialogues_that_both_have_scores_of() -> 
         "in_domain": {"A": drawn_mean([None, None, 0.5])},
     }
     found = results(cells)
-    gained = found["improvement"]["synthetic"]["A"]
-    assert (gained["value"], gained["n"]) == (pytest.approx(100), 2)
-    assert found["coverage"]["synthetic"] == {"A": None, "average": None}
-    assert found["arms"]["base"]["A"]["value"] == pytest.approx(0.4)
+    gained = found.improvement["synthetic"]["A"]
+    assert (gained.value, gained.n) == (pytest.approx(100), 2)
+    assert found.coverage["synthetic"] == {"A": None, "average": None}
+    assert found.arms["base"]["A"].value == pytest.approx(0.4)
 
 
 PAIR = st.tuples(st.sampled_from("abc"), st.sampled_from("abcd"))

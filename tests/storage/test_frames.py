@@ -6,7 +6,7 @@ import doctest
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -18,12 +18,13 @@ from storage.test_formats import FORMATS, experience, written
 import convogen.storage.run_folder
 from convogen import Experiment, Run, load_run, run
 from convogen.corpora import open_corpus
-from convogen.errors import RunFolderError, UserError
+from convogen.errors import RunFolderError, SourceError, UserError
 from convogen.judges.reference_dialogues import CorpusFolder
 from convogen.metrics import measure, tally_corpus
 from convogen.models.base import ModelReply
 from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage
 from convogen.reports import gather, measure_source, report_frame
+from convogen.reports.report import Report
 from convogen.storage.frames import COLUMNS, RunTable
 from convogen.storage.run_folder import DATA_FORMAT, Outcome, RunStore
 from convogen.storage.score_store import ScoreStore, move_scores_aside
@@ -283,7 +284,7 @@ def test_measures(finished: Run, tmp_path: Path) -> None:
     assert row.turn_length_q75 == statistics.turn_length.q75
     assert row.group_chat_balance == statistics.group_chat.balance
     assert row.repetition_names == statistics.repetition["names"].share
-    assert row.turn_checks_tidied == sum(statistics.turn_checks["tidied"].values())
+    assert row.turn_checks_tidied == sum(statistics.turn_checks.tidied.values())
     nothing = tmp_path / "nothing.jsonl"
     nothing.write_bytes(spoken(0, "").to_line())
     little = measure(open_corpus(str(nothing))).to_pandas()
@@ -333,20 +334,36 @@ def test_both_renderings_of_a_source(finished: Run) -> None:
 
 def test_the_tables_of_a_report(finished: Run) -> None:
     """The numbers as they are; those of a file of earlier give the same frame."""
-    numbers = gather({"mine": finished}, {"people": str(finished.folder)})
-    frame = report_frame(numbers)
+    report = gather({"mine": finished}, {"people": str(finished.folder)})
+    frame = report_frame(report)
     ours = frame[(frame["row"] == "mine") & (frame["column"] == "MTLD")]
     [cell] = ours.itertuples()
-    told = numbers["runs"]["mine"]["tables"]["mtld_mean"]
-    assert (cell.value, cell.low, cell.high) == (told["value"], told["low"], told["high"])
-    assert cell.text == f"{told['value']:.2f}"
+    mean = report.runs["mine"].tables["mtld_mean"]
+    assert mean is not None
+    assert (cell.value, cell.low, cell.high) == (mean.value, mean.low, mean.high)
+    assert cell.text == f"{mean.value:.2f}"
     assert set(frame["kind"]) == {"ours", "human", "published"}
     calls = frame[(frame["part"] == "cost") & (frame["column"] == "Calls")]["value"]
     assert calls.sum() == len(list(finished.ledger()))
     distances = frame[frame["table"] == "Distance from human conversations"]
     assert distances["value"].tolist() == [0.0, 0.0]
-    again = report_frame(json.loads(json.dumps(numbers)))
-    pd.testing.assert_frame_equal(again, frame)
+    parsed = json.loads(json.dumps(report.as_dict()))
+    pd.testing.assert_frame_equal(report_frame(parsed), frame)
+    assert Report.from_dict(parsed) == report
+    assert json.dumps(Report.from_dict(parsed).as_dict()) == json.dumps(report.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("parsed", "said"),
+    [
+        ({}, "no report: convogen: is missing"),
+        ({"convogen": 3}, "no report: convogen: must be a text"),
+        ({"convogen": "1", "runs": {"a": {}}}, "no report: runs.a.source: is missing"),
+    ],
+)
+def test_what_is_no_report(parsed: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        report_frame(parsed)
 
 
 def test_an_earlier_format_lacks_what_came_later(tmp_path: Path) -> None:

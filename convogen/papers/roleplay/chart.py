@@ -33,7 +33,7 @@ MEASURES = {
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
 _MADE_BY = "convogen study"
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "text.parse_math": False,

@@ -10,6 +10,7 @@ import pytest
 from command_line import convogen
 
 from convogen.errors import SourceError
+from convogen.judges.verdict_files import Protocol
 from convogen.papers.dialogueforge.as_published import paper_name, published_rate
 from convogen.papers.dialogueforge.pass_rate_chart import draw
 from convogen.papers.dialogueforge.pass_rates import compare, read_cell
@@ -70,14 +71,14 @@ def test_a_run_says_what_it_is_of_and_is_compared_by_seed(tmp_path: Path) -> Non
     short = run_folder(tmp_path / "a", "++++-++++?", {"inquirer": {"name": "tiny"}}, 6)
     long = run_folder(tmp_path / "b", "++++------", {"default": "big", "inquirer": "tiny"}, 12)
     found = compare([read_cell(str(each), "unieval") for each in (long, short)], "unieval")
-    cells = [(row["model"], row["data"], row["utterances"], row["rate"]) for row in found["cells"]]
+    cells = [(row.model, row.data, row.utterances, row.rate) for row in found.cells]
     assert cells == [("tiny", "OASST1", 12, 40.0), ("tiny", "OASST1", 6, 80.0)]
-    assert [row["missing"] for row in found["cells"]] == [0, 1]
-    [change] = found["degradation"]
-    assert (change["from"], change["to"], change["change"]) == (6, 12, -40.0)
-    assert (change["paired"], change["n"]) == (True, 10)
-    assert -100 <= change["low"] < -40 < change["high"] <= 0
-    assert found["finetuning"] == []
+    assert [row.missing for row in found.cells] == [0, 1]
+    [change] = found.degradation
+    assert (change.before, change.after, change.change) == (6, 12, -40.0)
+    assert (change.paired, change.n) == (True, 10)
+    assert -100 <= change.low < -40 < change.high <= 0
+    assert found.finetuning == []
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,8 @@ def test_a_fine_tuned_model_is_found_under_any_of_its_names(tmp_path: Path, name
         read_cell(f"{name},OASST1,{cap}={verdicts(tmp_path / f'{cap}.jsonl', cap)}", "unieval")
         for cap in (6, 12)
     ]
-    [change] = compare(cells, "unieval")["degradation"]
-    assert change["published"] == -25.18
+    [change] = compare(cells, "unieval").degradation
+    assert change.published == -25.18
 
 
 def test_tables_are_printed_with_the_published_numbers(tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def scored(folder: Path, protocol: str, **judged_by: object) -> Path:
     ],
 )
 def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
-    tmp_path: Path, protocol: str, judged_by: dict[str, object], differs: list[str]
+    tmp_path: Path, protocol: Protocol, judged_by: dict[str, object], differs: list[str]
 ) -> None:
     folder = scored(tmp_path / "run", protocol, **judged_by)
     shown = convogen("verdicts", folder, "--protocol", protocol, "--table")
@@ -210,7 +211,7 @@ def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
     assert ("the order of the two is drawn" in text) == ("order" in differs)
     assert "the judge's prompt is our own" in text
     assert ("another model" in text) == ("judge" in differs)
-    draw(found, tmp_path / "chart.svg")
+    draw(compare([read_cell(str(folder), protocol)], protocol), tmp_path / "chart.svg")
     assert "judged otherwise" in (tmp_path / "chart.svg").read_text("utf-8")
 
 
