@@ -169,8 +169,7 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
 def _without_words(name: str, found: Statistics) -> list[str]:
     from convogen.metrics.labels import lines_without_words
 
-    lines = lines_without_words(found.without_words, found.conversations)
-    return [f"{name}: {line}" for line in lines]
+    return [f"{name}: {line}" for line in lines_without_words(found)]
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
@@ -245,7 +244,7 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     for name, other in human.items():
         table.add_section()
         apart = [distance(found, other) for found in columns.values()]
-        unit = other.unit["turn_length"]
+        unit = other.length_unit
         for label, key in ((f"turn lengths, {unit}", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(

@@ -22,7 +22,7 @@ from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.metrics import Statistics, measure
-from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths, lines_without_words
 from convogen.redaction import masked
 from convogen.reports import judge_summary
 from convogen.reports.acceptance import acceptance_of
@@ -83,6 +83,7 @@ class CardFacts:
             text=statistics,
             groundedness=judged,
         )
+        limits = [*lines_without_words(statistics), *limits]
         return cls(manifest, statistics, judged, failures, limits)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from convogen.metrics.statistics import Statistics
 from convogen.text.segmentation import missing_extra
+
+if TYPE_CHECKING:
+    from convogen.metrics.statistics import Statistics
 
 __all__ = ["GROUP_CHAT", "MEASURES", "TURN_CHECKS", "character_lengths", "lines_without_words"]
 
@@ -42,30 +44,25 @@ TURN_CHECKS = {
 """The fields of `CheckCounts`, and how they are worded."""
 
 
-def lines_without_words(without: Mapping[str, int], conversations: int) -> list[str]:
-    """Return a line for each language of which the measures of words leave conversations out.
-
-    Args:
-        without: `Statistics.without_words`.
-        conversations: How many there are in all.
-    """
+def lines_without_words(found: Statistics) -> list[str]:
+    """Return a line for each language of which the measures of words leave conversations out."""
     lines: list[str] = []
-    for language, count in without.items():
+    for language, count in found.without_words.items():
         extra = missing_extra(language)
         why = f"pip install '{extra}' adds a segmenter" if extra else "no rule for its words"
         lines.append(
-            f"{count} of {conversations} conversations are left out of the measures of words "
+            f"{count} of {found.conversations} conversations are left out of the measures of words "
             f"(language {language}: {why})."
         )
     return lines
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return the mean lengths in characters, by name, of statistics that have no words at all."""
-    if found.unit.get("turn_length") != "characters":
+    """Return the mean lengths in characters, by name, of a corpus that has no words at all."""
+    if found.length_unit != "characters":
         return {}
-    names = {
+    lengths = {
         "Characters per conversation": found.conversation_length,
         "Characters per turn": found.turn_length,
     }
-    return {name: length.mean if length else None for name, length in names.items()}
+    return {name: length and length.mean for name, length in lengths.items()}

@@ -92,7 +92,7 @@ class Statistics:
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
     `distinct_exact` is False where distinct-n is an estimate. `metrics` has what
     `measure` found with installed metrics, by name. Statistics written by an early version lack
-    `rouge_l_nearest`.
+    `rouge_l_nearest`, `languages`, `without_words` and `unit`.
 
     `languages` counts conversations by the primary subtag of their language, `und` if undecided.
     Measures of words leave out the conversations in `without_words`, counted by language as well.
@@ -138,6 +138,11 @@ class Statistics:
     unit: dict[str, str] = field(default_factory=dict[str, str])
     stated_languages: dict[str, StatedLanguage] = field(default_factory=dict[str, StatedLanguage])
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
+
+    @property
+    def length_unit(self) -> str:
+        """What lengths of turns and conversations are counted in: words or characters."""
+        return self.unit.get("turn_length", "words")
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
@@ -214,7 +219,7 @@ def distance(ours: Statistics, human: Statistics) -> Distance | None:
     """How far the turn lengths and turn counts are from another corpus'; None if one is empty."""
     if not (ours.turns and human.turns):
         return None
-    alike = ours.unit["turn_length"] == human.unit["turn_length"]
+    alike = ours.length_unit == human.length_unit
     return Distance(
         _wasserstein(ours.turn_length_counts, human.turn_length_counts) if alike else None,
         _wasserstein(ours.turn_count_counts, human.turn_count_counts),

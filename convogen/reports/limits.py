@@ -79,7 +79,7 @@ def limits_of_run(
         groundedness: What the judge geval said, None if it did not judge the run.
         judged: What each judge said; geval may be among them.
     """
-    said = lines_without_words(text.without_words, conversations)
+    said = lines_without_words(text)
     if conversations < FEW:
         said.append(
             f"only {conversations} conversation{'s' if conversations != 1 else ''}. The intervals "

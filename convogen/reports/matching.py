@@ -34,11 +34,9 @@ def matched_corpora(runs: Iterable[Run]) -> list[str]:
 class Matching:
     """How far turns are from the words asked of them.
 
-    Words are estimated in a language that has none here.
-
     Attributes:
         turns: Number of turns with a target.
-        mean_off: Mean distance from the target, in words.
+        mean_off: Mean distance from the target, in words, estimated if a language has none here.
         far_off: Share of the turns beyond the tolerance, 0 to 1.
         asked_again: Share of the turns with more than one attempt, 0 to 1.
     """

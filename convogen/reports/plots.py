@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from convogen.reports.groundedness import JudgeSummary
-from convogen.reports.report import Report, ReportedCorpus
+from convogen.reports.report import Report
 
 __all__ = ["plots"]
 
@@ -121,10 +121,12 @@ def _mtld(report: Report) -> str | None:
 
 
 def _words(report: Report) -> str | None:
-    units = {name: _unit(found) for name, found in report.sources.items()}
-    unit = "words" if "words" in units.values() else "characters"
-    sources = {name: found for name, found in report.sources.items() if units[name] == unit}
     figure, axes = _figure()
+    units = {found.text.length_unit for found in report.sources.values()}
+    unit = "words" if "words" in units else "characters"
+    sources = {
+        name: found for name, found in report.sources.items() if found.text.length_unit == unit
+    }
     longest = 1
     for name, found in sources.items():
         counts = found.text.turn_length_counts
@@ -146,10 +148,6 @@ def _words(report: Report) -> str | None:
     axes.set_ylabel("% of turns")
     _legend(axes, len(sources))
     return _svg(figure)
-
-
-def _unit(found: ReportedCorpus) -> str:
-    return found.text.unit.get("turn_length", "words")
 
 
 def _cumulative(shares: Sequence[float]) -> list[float]:

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from convogen.costs.ledger_costs import Spending, spending
-from convogen.metrics.languages import StatedLanguage, StatedLanguages
+from convogen.metrics.languages import MEASURED, StatedLanguage, StatedLanguages
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation, Experience
 from convogen.reports.acceptance import acceptance_of
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import waiting
+from convogen.text.identify import language_of
+from convogen.text.segmentation import count_words
 
 __all__ = ["PlanCounts", "RunSummary", "summarise"]
 
@@ -49,8 +51,8 @@ class RunSummary:
             not, `repaired` were repaired.
         experiences_asked_again: Replies of the generator that were not taken, by fault.
         plan: What the experiences' plans came to; None if the method makes none.
-        turns: Turns of the accepted conversations, and their `words`; None if the words of a turn
-            cannot be counted.
+        turns: Turns of the accepted conversations, and their `words`; None if a language has no
+            words here.
         stated_languages: How much of the first conversations is in the language they state, by tag.
         ended: Conversations by how they ended.
         reasks: Replies that were not taken, by fault.
@@ -154,9 +156,8 @@ class _Talk:
         self.turns += len(turns)
         language = language_of(conversation)
         for turn in turns:
-            counted = count_words(turn.text, language)
-            if self.words is not None:
-                self.words = None if counted is None else self.words + counted
+            count = count_words(turn.text, language)
+            self.words = None if count is None or self.words is None else self.words + count
         if self.conversations <= MEASURED:
             self.languages.add(conversation)
         self.participants += len(participants)

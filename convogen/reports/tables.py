@@ -245,15 +245,17 @@ def _turn_checks(report: Report) -> Table:
     return Table("Turn checks", note, ["Kind", *columns], rows)
 
 
-_DISTANCES = {"turn_length": "turn lengths, words", "turn_count": "turn counts"}
-"""Field of `Distance` -> what it is called."""
+def _lengths(corpus: ReportedCorpus) -> dict[str, str]:
+    """Return what the fields of the distance from a corpus are called."""
+    unit = corpus.text.length_unit
+    return {"turn_length": f"turn lengths, {unit}", "turn_count": "turn counts"}
 
 
 def _distances(report: Report) -> Table:
     runs = report.runs
     rows: list[Row] = []
     for name in report.against:
-        for key, what in _lengths(report.against[name]):
+        for key, what in _lengths(report.against[name]).items():
             cells = [number_cell(_apart(run, name, key)) for run in runs.values()]
             rows.append(Row("ours", f"{name}: {what}", cells))
     note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
@@ -267,7 +269,7 @@ def _changes(report: Report) -> Table:
         return Table("Before and after", "", [], [])
     rows: list[Row] = []
     for name in report.against:
-        for key, what in _lengths(report.against[name]):
+        for key, what in _lengths(report.against[name]).items():
             before = _apart(runs[base], name, key)
             for one in (run for run in runs if run != base):
                 after = _apart(runs[one], name, key)
@@ -278,12 +280,6 @@ def _changes(report: Report) -> Table:
                 rows.append(Row("ours", f"{one} from {name}: {what}", cells))
     note = f"The distances of {base} above, and those of the other runs."
     return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
-
-
-def _lengths(corpus: ReportedCorpus) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return the distances from a corpus, with what they are called."""
-    unit = corpus.text.unit.get("turn_length", "words")
-    return ("turn_length", f"turn lengths, {unit}"), ("turn_count", "turn counts")
 
 
 def _apart(run: ReportedRun, corpus: str, key: str) -> float | None:

@@ -90,7 +90,7 @@ def identify(texts: Iterable[str]) -> str | None:
     if script in ("zh", "ja"):
         return script
     first = _by_words(sample[:FEW_CHARS]) if len(sample) > 2 * FEW_CHARS else None
-    return first or _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
+    return first or _by_words(sample) or _by_lingua(sample, script) or _likeliest(sample, script)
 
 
 class _Said(Protocol):
@@ -143,6 +143,26 @@ def _script(text: str) -> str | None:
 
 def _by_words(text: str) -> str | None:
     """Return the language whose frequent words a text has; None if no language stands out."""
+    scores, total = _scores(text)
+    if not scores:
+        return None
+    best = max(scores, key=scores.__getitem__)
+    following = max((score for language, score in scores.items() if language != best), default=0.0)
+    least = max(LEAST_WEIGHT, LEAST_SHARE * total, LEAST_LEAD * following)
+    return best if scores[best] >= least else None
+
+
+def _likeliest(text: str, script: str) -> str | None:
+    """Return the language of a script that several have, though none stands out; None for Latin."""
+    default = _SCRIPTS.get(script)
+    if default is None:
+        return None
+    scores = {default: 0.0} | _scores(text)[0]
+    return max(scores, key=lambda language: (scores[language], language == default))
+
+
+def _scores(text: str) -> tuple[dict[str, float], int]:
+    """Return what a text's frequent words weigh by language, and how many words it has."""
     pattern = _LATIN_WORD if text.isascii() else _WORD
     counts = Counter(pattern.findall(text.lower()))
     scores: dict[str, float] = {}
@@ -150,12 +170,7 @@ def _by_words(text: str) -> str | None:
     for word, count in counts.items():
         for language in (languages := known.get(word, ())):
             scores[language] = scores.get(language, 0.0) + count / len(languages)
-    if not scores:
-        return None
-    best = max(scores, key=scores.__getitem__)
-    following = max((score for language, score in scores.items() if language != best), default=0.0)
-    least = max(LEAST_WEIGHT, LEAST_SHARE * counts.total(), LEAST_LEAD * following)
-    return best if scores[best] >= least else None
+    return scores, counts.total()
 
 
 @cache

@@ -238,10 +238,28 @@ def test_a_changed_row_is_told_in_one_line(row: str, tmp_path: Path) -> None:
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4))
 def test_any_text_comes_back(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("texts")
-    (folder / "conversations.jsonl").write_bytes(spoken(0, *texts).to_line())
+    english = spoken(0, *texts).model_copy(update={"language": "en"})
+    (folder / "conversations.jsonl").write_bytes(english.to_line())
     found = Run(folder)
     assert found.to_pandas("turns")["text"].tolist() == texts
     assert found.to_pandas()["n_words"].tolist() == [sum(len(text.split()) for text in texts)]
+
+
+@pytest.mark.parametrize(
+    ("language", "texts", "counts"),
+    [("zh", ["我想借书，好吗？", "好"], [5, 1]), ("lo", ["ພາສາລາວ", "ດີ"], [None, None])],
+)
+def test_words_are_those_of_the_language_or_missing(
+    language: str, texts: list[str], counts: list[int | None], tmp_path: Path
+) -> None:
+    conversation = spoken(0, *texts).model_copy(update={"language": language})
+    (tmp_path / "conversations.jsonl").write_bytes(conversation.to_line())
+    found = Run(tmp_path)
+    turns, conversations = found.to_pandas("turns"), found.to_pandas()
+    known = [count for count in counts if count is not None]
+    assert turns["n_words"].astype(object).where(turns["n_words"].notna(), None).tolist() == counts
+    assert conversations["n_words"].isna().tolist() == [not known]
+    assert conversations["n_words"].sum() == sum(known)
 
 
 def test_more_rows_than_a_block(tmp_path: Path) -> None:
