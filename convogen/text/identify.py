@@ -27,6 +27,9 @@ LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
 """What function words must weigh to decide: at all, per word of the text, and over the next
 language's. A word that n languages have weighs 1/n."""
 
+LINGUA_WORDS = 8
+"""Words from which lingua is asked: of `Mmm. Bye!` it says that it is Tswana."""
+
 _SCRIPTS = {
     "Hangul": "ko",
     "Thai": "th",
@@ -164,7 +167,7 @@ def _function_words() -> Mapping[str, tuple[str, ...]]:
 
 def _by_lingua(text: str, script: str) -> str | None:
     """Return what lingua says of a text; None if it is not installed or not sure."""
-    detector = _lingua(script)
+    detector = _lingua(script) if len(_WORD.findall(text)) >= LINGUA_WORDS else None
     found: Any = detector.detect_language_of(text) if detector else None
     return str(found.iso_code_639_1.name).lower() if found else None
 

@@ -161,7 +161,6 @@ class Language(_Group):
     """The patterns and wordings of one language, as its file has them."""
 
     language: str
-    name: str = ""
     pieces: dict[str, _Pattern] = {}
     directions: _Directions = _Directions()
     titles: _Words = frozenset()
@@ -303,7 +302,7 @@ def load_language(language: str) -> Language:
     Raises:
         SourceError: The file is invalid.
     """
-    return _load(primary(language))
+    return _load(unspaced_language(language) or primary(language))
 
 
 @lru_cache

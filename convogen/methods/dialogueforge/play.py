@@ -21,6 +21,7 @@ from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
 from convogen.text.budgets import about_words, tokens_of
 from convogen.text.identify import identify
+from convogen.text.language_tags import ENGLISH
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
 from convogen.text.utterances import length_fault, nearest_sentences, repeats, whole_sentences
@@ -169,6 +170,7 @@ class _Dialogue:
                 break
             self.turns.append(turn.model_copy(update={"origin": "starter"}))
         self._window = ContextWindow(task.session)
+        self._language = task.language or ENGLISH
         self._ended: str | None = None
         self.stands = False
         """Whether a model gave no answer after the inquirer's own words had had one: it is kept."""
@@ -257,7 +259,7 @@ class _Dialogue:
             text = answer.text[: end.start()] if end else answer.text
             theirs = tuple(turn.text for turn in self.turns if turn.speaker != speaker)
             scene = Scene(INQUIRER, _RESPONDER_NAMES, theirs)
-            said = read_typed(text, scene, cut_off=cut_off)
+            said = read_typed(text, scene, cut_off=cut_off, language=self._language)
         whole = whole_sentences(said.text) if cut_off else said.text
         if whole != said.text:
             fault = None if said.fault == "cut_off" else said.fault
@@ -278,7 +280,7 @@ class _Dialogue:
         if repeats(said.text, own):
             return "repetition"
         grounds = [self._about, *(turn.text for turn in self.turns)]
-        if speaker == INQUIRER and deviates(said.text, grounds):
+        if speaker == INQUIRER and deviates(said.text, grounds, language=self._language):
             return "topic_deviation"
         return None if target is None or over else length_fault(said.text, target)
 

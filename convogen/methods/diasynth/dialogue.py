@@ -19,9 +19,10 @@ from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
 from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named
-from convogen.text.turn_checks import Scene, complaint, read_utterance
+from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import repeats
 
 __all__ = ["Asked", "Writer", "Written"]
@@ -105,7 +106,7 @@ class Writer:
         copied = [text for example in examples for _, text in example.turns]
 
         def parse(draft: StructuredReply, answer: SessionReply) -> Written:
-            return _written(draft, answer, names, asked, copied)
+            return _written(draft, answer, asked, copied, session.language or ENGLISH)
 
         model = _draft_model(names, asked, self._reasoning, opening)
         written, reasks = await ask_draft(
@@ -145,17 +146,19 @@ def _draft_model(
 def _written(
     draft: StructuredReply,
     answer: SessionReply,
-    names: Sequence[str],
     asked: Asked,
     shown: Sequence[str],
+    language: str,
 ) -> Written:
     """The dialogue of a draft; raises `UnusableReply` where it is none."""
+    names = [person.name for person in asked.people]
     data = draft.model_dump(by_alias=True)
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
     turns: list[Turn] = []
     for line in lines:
-        turn = _turn(line, names, answer, opening, [turn.text for turn in turns])
+        speaker, said = _spoken(line, names, [turn.text for turn in turns], language)
+        turn = _turn(speaker, said, answer, opening)
         turns += [turn] if turn.text else []
     kept = _until_repetition(turns)
     repairs = [f"cut from {len(turns)} turns: one is said again"] if len(kept) < len(turns) else []
@@ -172,14 +175,10 @@ def _written(
     return Written(Settled.of(data), kept, ended, repairs, answer, n_turns=n_turns)
 
 
-def _turn(
-    line: Mapping[str, str],
-    names: Sequence[str],
-    answer: SessionReply,
-    opening: bool,
-    earlier: Sequence[str],
-) -> Turn:
-    """Return a line as a turn; raises `UnusableReply` if it is not what one of the people says.
+def _spoken(
+    line: Mapping[str, str], names: Sequence[str], earlier: Sequence[str], language: str
+) -> tuple[str, Utterance]:
+    """Return who says a line, and what; raises `UnusableReply` if none of the people says it.
 
     An echo is for `_until_repetition`: it ends the dialogue.
     """
@@ -189,10 +188,14 @@ def _turn(
             f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}"
         )
     others = tuple(name for name in names if name != speaker)
-    said = read_utterance(line["text"], Scene(speaker, others, earlier))
+    said = read_utterance(line["text"], Scene(speaker, others, earlier), language=language)
     if said.fault not in (None, "echo", "empty_reply"):
         objection = f"turns: of {speaker}'s, {line['text'][:80]!r}: {complaint(said.fault)}"
         raise UnusableReply(objection.removesuffix("."), kind=said.fault)
+    return speaker, said
+
+
+def _turn(speaker: str, said: Utterance, answer: SessionReply, opening: bool) -> Turn:
     return Turn(
         speaker=speaker,
         text="" if said.fault == "empty_reply" else " ".join(said.text.split()),
