@@ -105,7 +105,7 @@ def _report(found: Statistics, corpus: Corpus, apart: Distance | None) -> dict[s
         "format": corpus.format.name,
         "bad_rows": {"count": bad.count, "first": [str(row) for row in bad.first]},
         "left_out": dict(corpus.reading.left_out),
-        "warnings": [*corpus.warnings(), *_without_words(corpus.source, found)],
+        "warnings": [*corpus.warnings(), *_not_measured(corpus.source, found)],
     }
     return report | ({"distance": asdict(apart)} if apart else {})
 
@@ -122,17 +122,18 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
     for table in (*more_tables(ours, human), *metric_tables(ours | human)):
         console.print(table)
     for name, found in (ours | human).items():
-        for line in _without_words(name, found):
+        for line in _not_measured(name, found):
             console.print(styled(line))
     for name, found in ours.items():
         if found.repetition:
             console.print(repetition_table(name, found))
 
 
-def _without_words(name: str, found: Statistics) -> list[str]:
-    from convogen.metrics.labels import lines_without_words
+def _not_measured(name: str, found: Statistics) -> list[str]:
+    from convogen.metrics.labels import lines_not_checked, lines_without_words
 
     lines = lines_without_words(found.without_words, found.conversations)
+    lines += lines_not_checked(found.not_checked)
     return [f"{name}: {line}" for line in lines]
 
 

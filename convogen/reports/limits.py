@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convogen.metrics.labels import lines_without_words
+from convogen.metrics.labels import lines_not_checked, lines_without_words
 from convogen.reports.languages import judging_limit
 from convogen.reports.matching import baseline_limits
 
@@ -47,6 +47,7 @@ def limits_of_run(run: dict[str, Any]) -> list[str]:
     `groundedness`."""
     n = run["conversations"]
     said = lines_without_words(run["text"].get("without_words", {}), n)
+    said += lines_not_checked(run["text"].get("not_checked", {}))
     if n < FEW:
         said.append(
             f"only {n} conversation{'s' if n != 1 else ''}. The intervals are wide and, with so "
