@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convogen.text.language import CHECKS
+from convogen.text.checks import CHECKS
 from convogen.text.language_tags import language_name
 from convogen.text.segmentation import missing_extra
 

@@ -10,6 +10,7 @@ from convogen.errors import ModelFault
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH, same_language
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.utterances import whole_sentences
@@ -52,7 +53,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
             objection = 'Begin with "You".'
         elif about_words(found) > MOST_WORDS:
             objection = f"Say it in at most {MOST_WORDS} words."
-        elif deviates(found, said, least=1):
+        elif same_language(session.language or ENGLISH, ENGLISH) and deviates(found, said, least=1):
             objection = "Name what the messages are about."
         else:
             return Summary(found, answer.model)
