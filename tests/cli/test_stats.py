@@ -55,8 +55,9 @@ def test_json_is_one_object_with_the_measures(file: Path) -> None:
 
 def test_checks_that_a_language_lacks_are_named_and_have_no_number(tmp_path: Path) -> None:
     path = tmp_path / "hu.jsonl"
-    turns = [{"speaker": name, "text": "Viszlát, Bo!"} for name in ("Ana", "Bo", "Ana")]
-    path.write_text(json.dumps({"language": "hu", "turns": turns}) + "\n", encoding="utf-8")
+    texts = ["Szia, hogy vagy ma reggel?", "Jól vagyok, de most már mennem kell.", "Viszlát!"]
+    turns = [{"speaker": name, "text": text} for name, text in zip("ABA", texts, strict=True)]
+    path.write_text(json.dumps({"turns": turns}) + "\n", encoding="utf-8")
     found = json.loads(invoke(path, "--json").stdout)
     assert found["group_chat"]["farewell_loop_rate"] is None
     assert found["group_chat"]["addressed"] is None
