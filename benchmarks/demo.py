@@ -14,11 +14,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from scipy.stats import bootstrap
-
 from benchmarks.quality import repeated_turns
 from convogen import Conversation, Experiment, Run, run
+from convogen.reports.intervals import ratio_interval
 
 __all__ = ["main"]
 
@@ -31,17 +29,12 @@ def repeating(conversation: Conversation) -> tuple[int, int]:
 
 def interval(pairs: Sequence[tuple[int, int]]) -> str:
     """A share of sums, and its 95% interval over what was summed."""
-    parts, wholes = np.array(pairs, dtype=float).T
-
-    def share(part: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
-        return part.sum(axis) / np.maximum(whole.sum(axis), 1)
-
-    value = parts.sum() / max(wholes.sum(), 1)
-    if len(pairs) < 3 or not parts.any():
-        return f"{value:.1%}"
-    found = bootstrap((parts, wholes), share, paired=True, rng=0, method="percentile")
-    low, high = found.confidence_interval
-    return f"{value:.1%} [{low:.1%}, {high:.1%}]"
+    found = ratio_interval(*zip(*pairs, strict=True)) if pairs else None
+    if found is None:
+        return "–"
+    if found.low is None or found.high is None or found.low == found.high:
+        return f"{found.value:.1%}"
+    return f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
 
 
 def measured(runs: Sequence[Run]) -> str:

@@ -21,7 +21,7 @@ __all__ = ["command"]
 
 @click.command("agreement")
 @click.argument("sources", metavar="[JUDGE[,DIALOGUES]=]FILE...", nargs=-1, required=True)
-@click.option("--protocol", required=True, type=click.Choice(["unieval", "gteval"]))
+@click.option("--protocol", required=True, type=click.Choice(["unieval", "gteval", "scores"]))
 @click.option(
     "--own",
     multiple=True,
@@ -43,12 +43,18 @@ def command(
     humans: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Compare judges by their verdicts: FILES as `convogen verdicts` reads them, or judged folders.
+    """Compare judges by their verdicts or scores.
+
+    Verdicts: FILES as `convogen verdicts` reads them, or judged folders.
 
     Cohen's kappa of each two judges of the same dialogues, Fleiss' kappa and Krippendorff's alpha
     of all; by how many points a judge favours its own model's dialogues over others', beside the
     other judges; whether the place decides where the order of two dialogues was drawn. Labels by
     people are JSON lines with `choice` and `row` (from 1) or `conversation`.
+
+    Scores (`--protocol scores`): FILES as RUN/scores/geval.jsonl, or JSON lines of people with
+    `conversation`, `value` and `aspect`. Krippendorff's alpha of each aspect: ordinal if all values
+    are whole numbers, as Likert ratings are, else interval. Alpha of verdicts is nominal.
 
     A path JUDGE/uni_eval/DIALOGUES.jsonl says which judge and dialogues; else name them before it.
     """
@@ -60,6 +66,9 @@ def command(
         self_preference,
     )
 
+    if protocol == "scores":
+        _compare_scores(sources, own, humans, as_json)
+        return
     known = cast("Protocol", protocol)
     judged = [read_judgement(each, known) for each in sources]
     mine: dict[str, str] = {}
@@ -86,6 +95,31 @@ def command(
         )
 
     _print(terminal(), found)
+
+
+def _compare_scores(
+    sources: Sequence[str], own: Sequence[str], humans: Sequence[str], as_json: bool
+) -> None:
+    from convogen.reports.score_agreement import read_scores, score_agreements
+
+    if own or humans:
+        raise click.UsageError(
+            "--own and --human are of verdicts; scores of people are one more FILE to compare"
+        )
+    groups = score_agreements([read_scores(each) for each in sources])
+    if as_json:
+        say_json({"protocol": "scores", "agreement": groups}, indent=2)
+        return
+    if not groups:
+        raise click.UsageError("nothing to compare: give two files of scores of the same dialogues")
+    for group in groups:
+        of = f" on {group['dialogues']}" if group["dialogues"] else ""
+        title = f"Krippendorff's alpha{of}: {', '.join(group['judges'])}"
+        table = _table(title, "aspect", "level", "dialogues")
+        for row in group["aspects"]:
+            names = [row["aspect"] or "–", row["level"], f"{row['n']}"]
+            _row(table, names, row["krippendorff_alpha"])
+        terminal().print(table)
 
 
 def _print(console: Console, found: Mapping[str, Any]) -> None:

@@ -61,8 +61,11 @@ def command(
     """Rank runs (or files of dialogues) by whose person writes more as a human being would.
 
     A judge is shown two dialogues on the same seed, in an order that is drawn, and names one or
-    says tie. Every two sources are compared; the ranking is Bradley-Terry on Elo's scale, with 95%
-    intervals over seeds. Run again it goes on; with one more source, only its pairs are judged.
+    says tie. Every two sources are compared; the ranking is Bradley-Terry on Elo's scale, a tie
+    half a win for each, with 95% intervals over seeds. Half a tie between every two sources is
+    added, so that one that never loses is rated too.
+
+    Run again it goes on; with one more source, only its pairs are judged.
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena
@@ -120,8 +123,8 @@ def _print(found: Mapping[str, Any]) -> None:
     console = terminal()
     table = headed("Ranking", ["who"], ["Elo", "95%", "games", "won"])
     for row in found["ratings"]:
-        won = "–" if row["won"] is None else f"{row['won']:.0%}"
-        table.add_row(row["name"], f"{row['elo']:.0f}", ends(row, 0), f"{row['games']}", won)
+        elo, won = f"{row['elo']:.0f}", f"{row['won']:.0%}"
+        table.add_row(row["name"], elo, ends(row, 0), f"{row['games']}", won)
     shown = found["first_shown"]
     if shown["value"] is not None:
         table.caption = f"the one shown first is named {shown['value']:.0%} ({ends(shown, 2)})"

@@ -28,6 +28,7 @@ COMMANDS = {
     "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
     "evaluate": "Measure runs, and have a judge score how grounded they are.",
+    "realism": "Tell generated conversations from human ones, and say what gives them away.",
     "study": "Study role plays over seeds, beside the published tables of LLM Roleplay.",
     "downstream": "Train models on a run's dialogues, evaluate them on held-out ones.",
     "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",

@@ -1,8 +1,8 @@
 """What fine-tuning on synthetic data brings, and how much of in-domain data's worth it has.
 
 DiaSynth, section 5.2, equations 1 and 2. A cell is the mean of a metric of a model over the
-held-out dialogues. Intervals are percentile bootstraps over these dialogues, the same resample in
-all cells.
+held-out dialogues. Intervals are bootstraps over these dialogues, as in `reports.intervals`, with
+the same resamples in all cells.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.papers.diasynth.downstream_gains import coverage, percentage_improvement
-from convogen.reports.intervals import LEVEL, RESAMPLES, Interval
+from convogen.reports.intervals import Interval, bootstrap_ends
 
 __all__ = [
     "ARMS",
@@ -29,30 +29,27 @@ __all__ = [
 ARMS = ("base", "synthetic", "in_domain", "both")
 """What a model was fine-tuned on; `base` on nothing."""
 
-_SEED = 20_241
-
 Numbers = NDArray[np.float64]
+Statistic = Callable[[Numbers], Numbers]
+"""A number per resample, from how often each held-out dialogue is in it; shape (…, dialogues)."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A number of `n` dialogues, and what it is in every resample of them.
+    """A number of `n` of the `total` held-out dialogues, and how it comes out for a resample.
 
     Of a mean also the `scores` of all dialogues, None where one has none.
     """
 
     value: float
-    draws: Numbers
+    statistic: Statistic
     n: int
+    total: int
     scores: tuple[float | None, ...] | None = None
 
     def shown(self) -> dict[str, Any]:
-        """As an `Interval`'s fields; no interval for fewer than two dialogues."""
-        if self.n < 2 or not np.isfinite(self.draws).all():
-            return asdict(Interval(self.value, None, None, self.n))
-        tail = 50 * (1 - LEVEL)
-        low, high = np.percentile(self.draws, [tail, 100 - tail])
-        return asdict(Interval(self.value, float(low), float(high), self.n))
+        """Return an `Interval`'s fields; no interval for fewer than two dialogues."""
+        return _shown([self])[0]
 
 
 Cells = Mapping[str, Mapping[str, Drawn | None]]
@@ -65,10 +62,13 @@ def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
     there = ~np.isnan(numbers)
     if not there.any():
         return None
-    counts = _counts(len(numbers))
-    sums, weights = counts @ np.where(there, numbers, 0.0), counts @ there.astype(float)
-    drawn = np.divide(sums, weights, out=np.full(len(counts), np.nan), where=weights > 0)
-    return Drawn(float(numbers[there].mean()), drawn, int(there.sum()), tuple(values))
+    known, scored = np.where(there, numbers, 0.0), there.astype(float)
+
+    def mean(counts: Numbers) -> Numbers:
+        return (counts @ known) / (counts @ scored)
+
+    value, n = float(numbers[there].mean()), int(there.sum())
+    return Drawn(value, mean, n, len(numbers), tuple(values))
 
 
 def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
@@ -77,19 +77,15 @@ def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
     rows = np.array(known)
     true = np.asarray(np.array(labels)[:, None] == rows, float)
     said = np.asarray(np.array(predicted)[:, None] == rows, float)
-    counts = np.concatenate([np.ones((1, len(labels))), _counts(len(labels))])
-    both, either = counts @ (true * said), counts @ (true + said)
-    f1 = np.divide(2 * both, either, out=np.zeros(both.shape), where=either > 0)
-    means = f1.sum(axis=1) / (either > 0).sum(axis=1)
-    return Drawn(float(means[0]), means[1:], len(labels))
+    right, given = true * said, true + said
 
+    def macro_f1(counts: Numbers) -> Numbers:
+        both, either = counts @ right, counts @ given
+        f1 = np.divide(2 * both, either, out=np.zeros(both.shape), where=either > 0)
+        return f1.sum(axis=-1) / (either > 0).sum(axis=-1)
 
-def _counts(n: int) -> Numbers:
-    """How often each of n dialogues is in each resample; shape (resamples, n)."""
-    drawn = np.random.default_rng(_SEED).integers(0, n, (RESAMPLES, n))
-    counts = np.zeros((RESAMPLES, n))
-    np.add.at(counts, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
-    return counts
+    n = len(labels)
+    return Drawn(float(macro_f1(np.ones(n))), macro_f1, n, n)
 
 
 def results(cells: Cells) -> dict[str, Any]:
@@ -100,23 +96,60 @@ def results(cells: Cells) -> dict[str, Any]:
     """
     others = [arm for arm in cells if arm != "base"]
     ours = [arm for arm in others if arm != "in_domain"]
-    return {
-        "arms": {
-            arm: {metric: one.shown() if one else None for metric, one in row.items()}
-            for arm, row in cells.items()
-        },
+    found: dict[str, dict[str, Mapping[str, Drawn | None] | None]] = {
+        "arms": {**cells},
         "improvement": {
             arm: _compared(cells[arm], cells.get("base"), percentage_improvement) for arm in others
         },
         "coverage": {arm: _compared(cells[arm], cells.get("in_domain"), coverage) for arm in ours},
     }
+    rows = [row for part in found.values() for row in part.values() if row]
+    numbers = [one for row in rows for one in row.values() if one]
+    shown = iter(_shown(numbers))
+    return {
+        name: {
+            arm: row and {metric: next(shown) if one else None for metric, one in row.items()}
+            for arm, row in part.items()
+        }
+        for name, part in found.items()
+    }
+
+
+def _shown(numbers: Sequence[Drawn]) -> list[dict[str, Any]]:
+    """Return numbers of the same dialogues with their intervals, of one bootstrap."""
+    total = numbers[0].total if numbers else 0
+    ends = np.full((2, len(numbers)), np.nan)
+    if numbers and total > 1:
+
+        def statistics(rows: NDArray[np.int64], axis: int = -1) -> Numbers:
+            counts = _counts(np.moveaxis(rows, axis, -1), total)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.array([one.statistic(counts) for one in numbers])
+
+        ends = np.array(bootstrap_ends((np.arange(total),), statistics))
+    return [
+        asdict(
+            Interval(one.value, float(low), float(high), one.n)
+            if one.n > 1 and not np.isnan(low + high)
+            else Interval(one.value, None, None, one.n)
+        )
+        for one, low, high in zip(numbers, *ends, strict=True)
+    ]
+
+
+def _counts(rows: NDArray[np.int64], total: int) -> Numbers:
+    """Return how often each of `total` dialogues is among the rows of the last axis."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    cells = flat + total * np.arange(len(flat))[:, None]
+    counts = np.bincount(cells.ravel(), minlength=total * len(flat))
+    return counts.reshape(*rows.shape[:-1], total).astype(float)
 
 
 def _compared(
     row: Mapping[str, Drawn | None],
     base: Mapping[str, Drawn | None] | None,
     formula: Callable[[Any, Any], Any],
-) -> dict[str, Any] | None:
+) -> dict[str, Drawn | None] | None:
     """A formula of every metric and its base, and the average over them.
 
     Each over the dialogues that have both scores.
@@ -128,12 +161,19 @@ def _compared(
         one, other = _in_common(one, base.get(metric))
         found[metric] = None
         if one is not None and other is not None and other.value:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                draws = formula(one.draws, other.draws)
-            value = float(formula(one.value, other.value))
-            found[metric] = Drawn(value, draws, min(one.n, other.n))
+            found[metric] = _combined(formula, one, other)
     found["average"] = _average([*found.values()])
-    return {metric: one.shown() if one else None for metric, one in found.items()}
+    return found
+
+
+def _combined(formula: Callable[..., Any], *cells: Drawn) -> Drawn:
+    """Return a formula of cells, in each resample that of their numbers there."""
+
+    def statistic(counts: Numbers) -> Numbers:
+        return formula(*(cell.statistic(counts) for cell in cells))
+
+    value = float(formula(*(cell.value for cell in cells)))
+    return Drawn(value, statistic, min(cell.n for cell in cells), cells[0].total)
 
 
 def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Drawn | None]:
@@ -155,5 +195,8 @@ def _average(cells: Sequence[Drawn | None]) -> Drawn | None:
     known = [one for one in cells if one is not None]
     if not known or len(known) < len(cells):
         return None
-    value = sum(one.value for one in known) / len(known)
-    return Drawn(value, np.mean([one.draws for one in known], axis=0), min(one.n for one in known))
+    return _combined(_mean, *known)
+
+
+def _mean(*numbers: Any) -> Any:
+    return sum(numbers) / len(numbers)

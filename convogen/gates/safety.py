@@ -24,6 +24,7 @@ from convogen.errors import SourceError
 from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.inputs.text_file import read_text
 from convogen.models.traffic.session import Session
+from convogen.text.segmentation import unspaced_script
 
 __all__ = ["Safety", "WordList", "plain_words"]
 
@@ -68,24 +69,36 @@ class Safety(Gate):
 
 
 class WordList:
-    """The entries of files: words, beginnings of words, and words in a row."""
+    """The entries of files: words, beginnings of words, and words in a row.
+
+    An entry in a script without spaces between words matches wherever it stands.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
         self.entries: dict[str, str] = {}
+        self._anywhere: dict[str, str] = {}
         for path in paths:
             lines = _lines(path)
             if not lines:
                 raise SourceError(f"gates: safety: {path}: has no entry, and would reject nothing")
             for line in lines:
+                if unspaced_script(line) is not None:
+                    self._anywhere.setdefault(line.removesuffix("*").casefold(), line)
+                    continue
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
                     raise SourceError(f"{path}: the entry {line!r} has no letter or digit")
                 self.entries.setdefault(words + "*" * line.endswith("*"), line)
+        self.entries |= self._anywhere
         self._longest = max((entry.count(" ") + 1 for entry in self.entries), default=0)
         self._beginnings = {len(entry) - 1 for entry in self.entries if entry.endswith("*")}
 
     def find(self, text: str) -> str | None:
         """The first entry that stands in a text, as its file has it; None where there is none."""
+        folded = text.casefold()
+        for entry, line in self._anywhere.items():
+            if entry in folded:
+                return line
         for words in _readings(text):
             for start in range(len(words)):
                 for end in range(start + 1, min(start + self._longest, len(words)) + 1):

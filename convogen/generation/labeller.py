@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+import regex
+
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
 from convogen.models.base import Message, Sampling, printable
@@ -24,6 +26,7 @@ from convogen.text.budgets import about_words, tokens_of
 from convogen.text.identify import identify
 from convogen.text.language_tags import primary_subtag
 from convogen.text.lengths import lacks_end
+from convogen.text.segmentation import unspaced_language, words
 from convogen.text.tidying import without_label
 from convogen.text.utterances import repeats, whole_sentences
 
@@ -47,7 +50,7 @@ STOPWORDS = frozenset(
 )
 
 _CAPITALISED_NOUNS = ("de", "lb")
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = regex.compile(r"[\p{L}\p{M}]{4,}")
 _PLACEHOLDER = re.compile(r"#\w+#")
 _NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
 
@@ -71,7 +74,7 @@ class SummaryRules:
         known = list(islice(pairs, LEARNED_FROM))
         language = identify(summary for _, summary in known)
         lengths = sorted(about_words(summary, language) for _, summary in known)
-        shares = sorted(content_share(summary, dialogue) for dialogue, summary in known)
+        shares = sorted(content_share(summary, dialogue, language) for dialogue, summary in known)
         cut = len(known) // 100
         return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
 
@@ -89,20 +92,21 @@ class SummaryRules:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
         if unknown := unknown_names(summary, dialogue, self.language):
             return f"{unknown[0][:60]!r} is not in the conversation"
-        share = content_share(summary, dialogue)
+        share = content_share(summary, dialogue, self.language)
         if share < self.grounded:
             return f"too little of it is in the conversation ({share:.2f} of its words)"
         return None
 
 
-def content_share(summary: str, dialogue: str) -> float:
+def content_share(summary: str, dialogue: str, language: str | None = None) -> float:
     """The share of a summary's content words that the dialogue has too, 0 to 1; 1 without any.
 
     A content word has four letters or more and is no function word; forms of one word (the same
-    first five letters) count as the same.
+    first five letters) count as the same. In scripts without spaces between words it has two
+    characters or more, and there are none without a segmenter.
     """
-    stems = {word[:STEM] for word in _words(dialogue)}
-    mine = [word for word in _words(summary) if word not in STOPWORDS]
+    stems = {word[:STEM] for word in _words(dialogue, language)}
+    mine = [word for word in _words(summary, language) if word not in STOPWORDS]
     return sum(word[:STEM] in stems for word in mine) / len(mine) if mine else 1.0
 
 
@@ -122,8 +126,10 @@ def unknown_names(summary: str, dialogue: str, language: str | None = None) -> l
     return unknown
 
 
-def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+def _words(text: str, language: str | None) -> list[str]:
+    if unspaced_language(language) is None:
+        return [word.casefold() for word in _WORD.findall(text)]
+    return [word.casefold() for word in words(text, language) or () if len(word) > 1]
 
 
 class Labeller:
@@ -160,10 +166,10 @@ class Labeller:
             if fault is None and repeats(summary, [summary for _, summary in examples]):
                 fault = "it is the summary of an example"
             if fault is None:
+                share = content_share(summary, dialogue, rules.language)
                 check = (
                     f"{rules.low} to {rules.high} words; its names are in the conversation; "
-                    f"{content_share(summary, dialogue):.2f} of its content words are, at least "
-                    f"{rules.grounded:.2f}"
+                    f"{share:.2f} of its content words are, at least {rules.grounded:.2f}"
                 )
                 return _label(summary, check, answer, complaints)
             complaints.append(fault)

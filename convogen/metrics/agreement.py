@@ -1,21 +1,31 @@
-"""How far raters agree beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha, all nominal.
+"""How far raters agree beyond chance: Cohen's and Fleiss' kappa, Krippendorff's alpha.
 
-Ratings are whole numbers from 0, one a unit in the last axis; -1 stands for none given. Axes before
-it are resamples: each statistic is taken over the last one, so that a bootstrap is one call.
-Undefined where nothing varies (everybody always says the same): nan.
+Ratings are integers from 0, codes of categories, one per unit in the last axis; -1 stands for none
+given. Kappa is nominal; axes before the last are resamples, so that a bootstrap of it is one call.
+Alpha is `evalica`'s and takes one sample, of codes or of floats (nan: none given); its `Level` is
+that of the scale:
+
+- `nominal` for choices, which are the same or not;
+- `ordinal` for Likert ratings: two differ by how many of the ratings given lie between them;
+- `interval` for numbers whose differences mean something, such as means of ratings or scores
+  weighted by probabilities: two differ by the square of their difference.
+
+Undefined if nothing varies (everybody always says the same): nan.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["agreement_share", "cohen_kappa", "fleiss_kappa", "krippendorff_alpha"]
+__all__ = ["Level", "agreement_share", "cohen_kappa", "fleiss_kappa", "krippendorff_alpha"]
 
 Ratings = NDArray[Any]
 Numbers = NDArray[np.float64]
+Level = Literal["nominal", "ordinal", "interval"]
 
 
 def agreement_share(first: Ratings, second: Ratings, axis: int = -1) -> Numbers:
@@ -49,22 +59,22 @@ def fleiss_kappa(*raters: Ratings, axis: int = -1) -> Numbers:
     return _over(_over(agreed, n * m * (m - 1)) - by_chance, 1 - by_chance)
 
 
-def krippendorff_alpha(*raters: Ratings, axis: int = -1) -> Numbers:
-    """Krippendorff's alpha of two or more raters (2011), units rated by fewer than two left out."""
-    votes = _votes(raters)
-    given = np.sum(votes, axis=0)
-    pairable = given >= 2
-    weight = pairable / np.maximum(given - 1, 1)
-    values = (given * pairable).sum(axis=axis)
-    agreed: Any = 0.0
-    expected: Any = 0.0
-    for of in votes:
-        agreed = agreed + (of * (of - 1) * weight).sum(axis=axis)
-        total = (of * pairable).sum(axis=axis)
-        expected = expected + total * (total - 1.0)
-    disagreement = 1 - _over(agreed, values)
-    by_chance = 1 - _over(expected, values * (values - 1.0))
-    return 1 - _over(disagreement, by_chance)
+def krippendorff_alpha(*raters: Ratings, level: Level = "nominal") -> float:
+    """Return Krippendorff's alpha of two or more raters (Krippendorff, 2011).
+
+    Units rated by fewer than two are left out.
+    """
+    evalica: Any = import_module("evalica")
+    pandas: Any = import_module("pandas")
+    ratings = np.array([np.where(_given(one), one, np.nan) for one in raters], float)
+    if not (np.isfinite(ratings).sum(axis=0) > 1).any():
+        return np.nan
+    found = evalica.alpha(pandas.DataFrame(ratings), level)
+    return found.alpha if found.expected > 0 else np.nan
+
+
+def _given(ratings: Ratings) -> NDArray[np.bool_]:
+    return ratings >= 0 if np.issubdtype(ratings.dtype, np.integer) else ~np.isnan(ratings)
 
 
 def _votes(raters: tuple[Ratings, ...]) -> list[Any]:

@@ -175,7 +175,8 @@ class CorpusTally:
     def _add_words(
         self, utterances: Sequence[str], text: str, rendering: Rendering, language: str | None
     ) -> None:
-        cut = [words(utterance, language) for utterance in utterances]
+        spoken = at_white_space(text, language)
+        cut = [text.split() if spoken else words(text, language) for text in utterances]
         known = [found for found in cut if found is not None]
         if len(known) < len(cut):
             self._add_characters(utterances, language)
@@ -183,7 +184,6 @@ class CorpusTally:
         labels = ["user"] if rendering == "paper" else []
         self.words.append(sum(len(labels) + len(found) for found in known))
         self.utterance_words.update(map(len, known))
-        spoken = at_white_space(text, language)
         found = lexical(text) if spoken else lexical_of([w for u in known for w in (*labels, *u)])
         self.mtld.append(found.mtld)
         self.ttr.append(found.ttr)

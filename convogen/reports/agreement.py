@@ -35,6 +35,7 @@ __all__ = [
     "JudgeVerdicts",
     "agreements",
     "calibrations",
+    "judge_and_dialogues",
     "position_biases",
     "read_judgement",
     "self_preference",
@@ -85,12 +86,13 @@ def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
     if len(told) > 2:
         raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
     verdicts = load_verdicts(file, protocol)
-    judge, dialogues = _named(file)
+    judge, dialogues = judge_and_dialogues(file)
     judge = told[0] if told and told[0] else judge
     return JudgeVerdicts(judge, told[1] if len(told) == 2 else dialogues, verdicts, file)
 
 
-def _named(file: Path) -> tuple[str, str]:
+def judge_and_dialogues(file: Path) -> tuple[str, str]:
+    """Return who judged what, from the manifest of scores or from the path of the file."""
     manifest = scores_manifest(file)
     if manifest is not None:
         source: Any = manifest.get("source") or str(file.parent.parent)
@@ -132,7 +134,7 @@ def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -
         "judges": [one.judge for one in judged],
         "pairs": pairs,
         "fleiss_kappa": _told(fleiss_kappa, *columns),
-        "krippendorff_alpha": _told(krippendorff_alpha, *columns),
+        "krippendorff_alpha": _told(krippendorff_alpha, *columns, vectorized=False),
     }
 
 
@@ -146,8 +148,10 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
         raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
 
 
-def _told(statistic: Callable[..., Any], *columns: NDArray[np.int64]) -> dict[str, Any] | None:
-    found = statistic_interval(statistic, *columns)
+def _told(
+    statistic: Callable[..., Any], *columns: NDArray[np.int64], vectorized: bool = True
+) -> dict[str, Any] | None:
+    found = statistic_interval(statistic, *columns, vectorized=vectorized)
     return asdict(found) if found else None
 
 

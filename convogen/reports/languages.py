@@ -34,7 +34,7 @@ def card_languages(text: Mapping[str, Any]) -> list[str]:
 
     What a conversation states is not what it is found to be in.
     """
-    counts = Counter(text["languages"])
+    counts: Counter[str] = Counter(text["languages"])
     for tag, stated in text["stated_languages"].items():
         if _mostly_as_stated(stated):
             continue

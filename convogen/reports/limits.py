@@ -28,7 +28,7 @@ def limits(numbers: dict[str, Any]) -> list[str]:
         if corpus["bad_rows"]:
             said.append(f"{name}: {corpus['bad_rows']} rows could not be read and are left out.")
     said.append(
-        "The intervals are percentile bootstraps over the conversations of one run: they say "
+        "The intervals are BCa bootstraps over the conversations of one run: they say "
         "nothing of how another run of the same experiment would come out."
     )
     said.append(

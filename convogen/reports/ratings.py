@@ -1,23 +1,28 @@
 """Models ranked by pairwise verdicts: Bradley-Terry strengths with bootstrap intervals.
 
-A tie is half a win for each (Bradley and Terry, 1952; fitted as Hunter, 2004, section 2). Strengths
-are told on Elo's scale: 400 points are odds of ten to one, 1,000 is the mean of the field.
+The model is that of Bradley and Terry (1952), fitted by `evalica` with Newman's iteration (2023). A
+tie is half a win for each. Half a tie between every two players is added as a prior (pseudo-games;
+Whelan, 2017), so that a player who wins or loses every game has a finite strength. Strengths are
+given on Elo's scale: 400 points are odds of ten to one, 1,000 is the mean of the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convogen.errors import SourceError
+from convogen.reports.intervals import bootstrap_ends
+
 __all__ = ["Game", "bradley_terry", "ratings"]
 
-_RESAMPLES = 1_000
-_SEED = 20_231
 _PRIOR = 0.5
-_ROUNDS = 10_000
+_TOLERANCE = 1e-9
+_ITERATIONS = 100_000
 
 Numbers = NDArray[np.float64]
 Game = tuple[int, int, float]
@@ -25,55 +30,72 @@ Game = tuple[int, int, float]
 
 
 def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[dict[str, Any]]:
-    """Elo of each player with its 95% interval, the strongest first; `games` are by seed.
+    """Return the Elo of each player with its 95% interval, the strongest first.
 
-    Seeds are resampled, all games on one together. Half a tie of every two players is added, so
-    that who wins every game is not infinitely strong.
+    Args:
+        names: The players.
+        games: By seed. Seeds are resampled, all games on one together; a single seed has no
+            interval.
+
+    Raises:
+        SourceError: players that never met, not even through others, have no common scale.
     """
-    k = len(names)
-    wins = np.zeros((len(games), k, k))
+    wins = np.zeros((len(games), len(names), len(names)))
     for at, of in enumerate(games.values()):
         for i, j, points in of:
             wins[at, i, j] += points
             wins[at, j, i] += 1 - points
-    prior = _PRIOR / 2 * (1 - np.eye(k))
-    rng = np.random.default_rng(_SEED)
-    counts = rng.multinomial(len(wins), np.full(len(wins), 1 / len(wins)), _RESAMPLES)
-    drawn = np.einsum("bs,sij->bij", counts, wins, optimize=True)
-    value = _elo(bradley_terry(wins.sum(axis=0) + prior))
-    ends = np.percentile(_elo(bradley_terry(drawn + prior)), (2.5, 97.5), axis=0)
-    played = wins.sum(axis=(0, 2)) + wins.sum(axis=(0, 1))
+    _check_linked(names, wins.sum(axis=0))
+    prior = _PRIOR / 2 * (1 - np.eye(len(names)))
+
+    def elo(seeds: NDArray[np.int64]) -> Numbers:
+        return 1000 + 400 * np.log10(bradley_terry(wins[seeds].sum(axis=0) + prior))
+
+    seeds = np.arange(len(wins))
+    value = elo(seeds)
+    low = high = np.full(len(names), np.nan)
+    if len(wins) > 1:
+        low, high = bootstrap_ends((seeds,), elo, vectorized=False)
+    played = (wins + np.swapaxes(wins, 1, 2)).sum(axis=(0, 2))
     rows = [
         {
             "name": name,
             "elo": float(value[at]),
-            "low": float(ends[0, at]),
-            "high": float(ends[1, at]),
+            "low": None if np.isnan(low[at]) else float(low[at]),
+            "high": None if np.isnan(high[at]) else float(high[at]),
             "games": round(float(played[at])),
-            "won": float(wins[:, at].sum() / played[at]) if played[at] else None,
+            "won": float(wins[:, at].sum() / played[at]),
         }
         for at, name in enumerate(names)
     ]
     return sorted(rows, key=lambda row: -row["elo"])
 
 
+def _check_linked(names: Sequence[str], wins: Numbers) -> None:
+    graph: Any = import_module("scipy.sparse.csgraph")
+    n, group = graph.connected_components(wins + wins.T, directed=False)
+    if n > 1:
+        pairs = list(zip(group.tolist(), names, strict=True))
+        groups = ([name for at, name in pairs if at == number] for number in range(n))
+        apart = " | ".join(", ".join(of) for of in groups)
+        raise SourceError(f"no verdict links {apart}: what never met cannot be ranked together")
+
+
 def bradley_terry(wins: Numbers) -> Numbers:
-    """Strengths, their geometric mean 1, from `wins[..., i, j]`, how often i beat j.
+    """Return strengths, their geometric mean 1, from `wins[i, j]`, how often i beat j.
 
-    Finite where no group of players has won all or none of its games against the rest.
+    Every player must have won and lost something against the rest, and so must every group of them.
     """
-    games = wins + np.swapaxes(wins, -1, -2)
-    won = wins.sum(axis=-1)
-    strengths = np.ones(won.shape)
-    for _ in range(_ROUNDS):
-        pairs = strengths[..., :, None] + strengths[..., None, :]
-        new = won / (games / pairs).sum(axis=-1)
-        new /= np.exp(np.log(new).mean(axis=-1, keepdims=True))
-        if np.abs(np.log(new / strengths)).max() < 1e-9:
-            return new
-        strengths = new
-    return strengths
-
-
-def _elo(strengths: Numbers) -> Numbers:
-    return 1000 + 400 * np.log10(strengths)
+    evalica: Any = import_module("evalica")
+    pandas: Any = import_module("pandas")
+    first, second = np.nonzero(wins)
+    found = evalica.bradley_terry(
+        first.tolist(),
+        second.tolist(),
+        [evalica.Winner.X] * len(first),
+        index=pandas.RangeIndex(len(wins)),
+        weights=wins[first, second].tolist(),
+        tolerance=_TOLERANCE,
+        limit=_ITERATIONS,
+    )
+    return found.scores.sort_index().to_numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -17,8 +18,11 @@ from convogen.text.segmentation import primary, unspaced_language
 
 __all__ = ["identify", "language_of"]
 
-MOST_CHARS = 1_000
-"""Characters of a conversation that are read."""
+MOST_CHARS, FEW_CHARS = 1_000, 400
+"""Characters of a conversation that are read; most are told by the first few of them."""
+
+LEAST_CHARS = 40
+"""Characters that lingua is asked about at least: its trigrams tell nothing of a word or two."""
 
 LEAST_KANA = 0.05
 """Share of kana among Han and kana from which a text is Japanese."""
@@ -26,9 +30,6 @@ LEAST_KANA = 0.05
 LEAST_WEIGHT, LEAST_SHARE, LEAST_LEAD = 1.5, 0.1, 1.5
 """What function words must weigh to decide: at all, per word of the text, and over the next
 language's. A word that n languages have weighs 1/n."""
-
-LINGUA_WORDS = 8
-"""Words from which lingua is asked: of `Mmm. Bye!` it says that it is Tswana."""
 
 _SCRIPTS = {
     "Hangul": "ko",
@@ -65,6 +66,7 @@ _LETTERS = {
 }
 _NOT_LATIN = regex.compile(r"[^\P{L}\p{Latin}]")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
+_LATIN_WORD = re.compile(r"[a-z]+")
 
 
 def identify(texts: Iterable[str]) -> str | None:
@@ -87,7 +89,8 @@ def identify(texts: Iterable[str]) -> str | None:
         return _SCRIPTS[script]
     if script in ("zh", "ja"):
         return script
-    return _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
+    first = _by_words(sample[:FEW_CHARS]) if len(sample) > 2 * FEW_CHARS else None
+    return first or _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
 
 
 class _Said(Protocol):
@@ -140,7 +143,8 @@ def _script(text: str) -> str | None:
 
 def _by_words(text: str) -> str | None:
     """Return the language whose frequent words a text has; None if no language stands out."""
-    counts = Counter(_WORD.findall(text.lower()))
+    pattern = _LATIN_WORD if text.isascii() else _WORD
+    counts = Counter(pattern.findall(text.lower()))
     scores: dict[str, float] = {}
     known = _function_words()
     for word, count in counts.items():
@@ -167,7 +171,9 @@ def _function_words() -> Mapping[str, tuple[str, ...]]:
 
 def _by_lingua(text: str, script: str) -> str | None:
     """Return what lingua says of a text; None if it is not installed or not sure."""
-    detector = _lingua(script) if len(_WORD.findall(text)) >= LINGUA_WORDS else None
+    if len(text) < LEAST_CHARS:
+        return None
+    detector = _lingua(script)
     found: Any = detector.detect_language_of(text) if detector else None
     return str(found.iso_code_639_1.name).lower() if found else None
 

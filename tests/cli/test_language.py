@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import convogen
+from command_line import convogen, python_process
 from endpoint_server import Asked, Bytes, EndpointServer, converse, say
 
 from convogen import load_run
@@ -105,6 +105,24 @@ def test_what_is_no_language_costs_one_line(endpoint: EndpointServer) -> None:
     assert "'' is no language tag" in wrong.complaint
     assert not endpoint.asked
     assert not Path("run").exists()
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    """German is told from other languages by lingua; Japanese by its script."""
+    program = "import sys; sys.modules['lingua'] = None; from convogen.cli.main import main; main()"
+    common = ("GPIS-s", "--model", "scripted", "--n", 1, "--out", "run", "--language")
+    lacking = python_process("-c", program, "run", *common, "de")
+    assert lacking.status == 2
+    assert "German is told from other languages by lingua" in lacking.complaint
+    assert "pip install 'convogen[lingua]'" in lacking.complaint
+    assert "--set 'gates=[]'" in lacking.complaint
+    assert not Path("run").exists()
+    without = python_process("-c", program, "run", *common, "de", "--set", "gates=[]")
+    assert without.status == 0, without.err
+    by_script = python_process(
+        "-c", program, "run", *common, "ja", "--fresh", "--set", "max_rejected=0"
+    )
+    assert "rejected 1 conversations" in by_script.err
 
 
 def test_several_languages_are_named_by_commas(endpoint: EndpointServer) -> None:

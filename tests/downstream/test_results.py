@@ -55,6 +55,17 @@ def test_an_interval_holds_the_value_and_narrows_with_the_number_of_dialogues() 
     assert widths[1] < widths[0] / 3
 
 
+def test_no_interval_if_a_resample_has_nothing_to_compare_with() -> None:
+    half = [0.0] * 5 + [1.0] * 5
+    cells = {"base": {"A": drawn_mean([0.0] * 9 + [1.0])}, "synthetic": {"A": drawn_mean(half)}}
+    found = results(cells)
+    assert found["arms"]["base"]["A"]["low"] is not None
+    gained = found["improvement"]["synthetic"]["A"]
+    assert gained == pytest.approx({"value": 400, "low": None, "high": None, "n": 10})
+    single = results({"base": {"A": drawn_mean([0.5])}})
+    assert single["arms"]["base"]["A"] == {"value": 0.5, "low": None, "high": None, "n": 1}
+
+
 def test_nothing_is_compared_with_what_is_missing_or_zero() -> None:
     zero = {"base": {"A": drawn_mean([0.0, 0.0])}, "synthetic": {"A": drawn_mean([0.5, 0.5])}}
     found = results(zero)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from convogen.metrics.agreement import (
+    Level,
     agreement_share,
     cohen_kappa,
     fleiss_kappa,
@@ -25,7 +26,7 @@ FLEISS = """
 KRIPPENDORFF = """
 1 2 3 3 2 1 4 1 2 . . ./1 2 3 3 2 2 4 1 2 5 . 3/. 3 3 3 2 3 4 2 2 5 1 ./1 2 3 3 2 4 4 1 2 5 1 .
 """
-"""Four observers, twelve units, some not rated (Krippendorff, 2011, section C); alpha is 0.743."""
+"""Four observers, twelve units, some not rated (Krippendorff, 2011, sections C and D)."""
 
 
 def test_cohen_by_hand() -> None:
@@ -41,12 +42,30 @@ def test_fleiss_published() -> None:
     assert fleiss_kappa(*np.array(rows).T) == pytest.approx(0.210, abs=5e-4)
 
 
-def test_krippendorff_published() -> None:
+@pytest.mark.parametrize(
+    ("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)]
+)
+def test_krippendorff_published(level: Level, alpha: float) -> None:
     rows = [
         [-1 if cell == "." else int(cell) for cell in row.split()]
         for row in KRIPPENDORFF.strip().split("/")
     ]
-    assert krippendorff_alpha(*np.array(rows)) == pytest.approx(0.743, abs=5e-4)
+    assert krippendorff_alpha(*np.array(rows), level=level) == pytest.approx(alpha, abs=5e-4)
+
+
+def test_the_level_decides_what_a_near_miss_counts() -> None:
+    first = np.array([1, 2, 3, 4, 5, 5, 1])
+    near, far = np.where(first < 5, first + 1, 4), np.where(first < 3, 5, 1)
+    for level in ("ordinal", "interval"):
+        assert krippendorff_alpha(first, near, level=level) > 0.6
+        assert krippendorff_alpha(first, far, level=level) < -0.5
+    assert krippendorff_alpha(first, near) < 0
+    # Only the order counts on an ordinal scale; on an interval scale the distances do.
+    stretched = [np.array([0, 1, 2, 3, 4, 50])[ratings] for ratings in (first, near)]
+    ordinal = krippendorff_alpha(first, near, level="ordinal")
+    assert krippendorff_alpha(*stretched, level="ordinal") == pytest.approx(ordinal)
+    interval = krippendorff_alpha(first, near, level="interval")
+    assert krippendorff_alpha(*stretched, level="interval") != pytest.approx(interval)
 
 
 @settings(deadline=None, max_examples=50)
@@ -63,9 +82,8 @@ def test_names_and_order_of_the_raters_do_not_matter(ratings: np.ndarray) -> Non
 def test_resamples_are_taken_one_by_one() -> None:
     rng = np.random.default_rng(3)
     ratings = rng.integers(-1, 3, (3, 5, 40))
-    for statistic in (fleiss_kappa, krippendorff_alpha):
-        together = statistic(*ratings)
-        assert together == pytest.approx([float(statistic(*ratings[:, at])) for at in range(5)])
+    together = fleiss_kappa(*ratings)
+    assert together == pytest.approx([float(fleiss_kappa(*ratings[:, at])) for at in range(5)])
     pair = cohen_kappa(ratings[0], ratings[1])
     assert pair == pytest.approx([float(cohen_kappa(*ratings[:2, at])) for at in range(5)])
 
@@ -74,3 +92,11 @@ def test_nothing_rated_by_two_is_undefined() -> None:
     first, second = np.array([0, -1, 1]), np.array([-1, 0, -1])
     for statistic in (agreement_share, cohen_kappa, fleiss_kappa, krippendorff_alpha):
         assert math.isnan(statistic(first, second))
+
+
+def test_where_nothing_varies_agreement_is_undefined() -> None:
+    always = np.ones(5, int)
+    for statistic in (cohen_kappa, fleiss_kappa, krippendorff_alpha):
+        assert math.isnan(statistic(always, always))
+    for level in ("ordinal", "interval"):
+        assert math.isnan(krippendorff_alpha(always, always, level=level))

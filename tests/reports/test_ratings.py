@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convogen.errors import SourceError
 from convogen.reports.ratings import Game, bradley_terry, ratings
 
 LEAGUE = """
@@ -38,3 +39,37 @@ def test_who_always_wins_is_finite_and_ties_are_even() -> None:
     assert np.isfinite([row[key] for row in found.values() for key in ("elo", "low", "high")]).all()
     assert found["a"]["elo"] > found["b"]["elo"]
     assert found["b"]["elo"] == pytest.approx(found["c"]["elo"], abs=25)
+
+
+@pytest.mark.parametrize("n", [1, 10, 1_000])
+def test_who_never_loses_is_rated_by_the_prior(n: int) -> None:
+    games: dict[str, list[Game]] = {f"s{at}": [(0, 1, 1.0)] for at in range(n)}
+    first, second = ratings(["a", "b"], games)
+    assert first["elo"] - second["elo"] == pytest.approx(400 * np.log10((n + 0.25) / 0.25))
+    # Every resample is the same, and one seed alone has no interval.
+    ends = (first["low"], first["high"])
+    assert ends == ((None, None) if n == 1 else pytest.approx((first["elo"],) * 2))
+
+
+def test_seeds_are_drawn_whole_and_the_same_each_time() -> None:
+    rng = np.random.default_rng(5)
+    games: dict[str, list[Game]] = {
+        f"s{at}": [(i, j, float(rng.choice([0, 0.5, 1]))) for i in range(3) for j in range(i)]
+        for at in range(30)
+    }
+    found = ratings(["a", "b", "c"], games)
+    assert found == ratings(["a", "b", "c"], games)
+    # Each game counted twice on its seed has the intervals of fewer seeds, not of more games.
+    doubled = ratings(["a", "b", "c"], {seed: [*of, *of] for seed, of in games.items()})
+    for one, other in zip(found, doubled, strict=True):
+        width = other["high"] - other["low"]
+        assert width == pytest.approx(one["high"] - one["low"], rel=0.05)
+
+
+def test_players_that_never_met_are_not_ranked() -> None:
+    names = ["a", "b", "c", "d", "e"]
+    games: dict[str, list[Game]] = {"s": [(0, 1, 1.0), (2, 3, 0.5)], "t": [(3, 2, 0.0)]}
+    with pytest.raises(SourceError, match=r"^no verdict links a, b \| c, d \| e: .* together$"):
+        ratings(names, games)
+    joined = ratings(names, {**games, "u": [(1, 2, 0.0), (4, 0, 0.5)]})
+    assert len(joined) == 5

@@ -25,6 +25,7 @@ from convogen.generation.structured_output import (
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Record
+from convogen.text.budgets import about_words
 from convogen.text.lengths import Words
 from convogen.text.rouge import rouge_l
 
@@ -199,7 +200,7 @@ def _entries(
 
 def _subtopic(entry: str) -> str | None:
     text = re.sub(r"^\d+[.)]\s+", "", " ".join(entry.split())).strip(" .,\"'“”-*•")
-    named = any(letter.isalpha() for letter in text) and len(text.split()) <= MOST_WORDS
+    named = any(letter.isalpha() for letter in text) and about_words(text) <= MOST_WORDS
     return text if named else None
 
 
@@ -209,7 +210,7 @@ def _persona(entry: dict[str, str]) -> Persona | None:
         name = name_of_a_person(entry["name"])
     except ValueError:
         return None
-    told = len(name.split()) <= MOST_NAMES and len(about.split()) >= LEAST_ABOUT
+    told = len(name.split()) <= MOST_NAMES and about_words(about) >= LEAST_ABOUT
     return Persona(name=name, text=about) if told else None
 
 

@@ -1,0 +1,152 @@
+"""`convogen realism`: how far generated conversations are from human ones, and what tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.terminal import say_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.realism import Realism, Telltale, Turns
+
+__all__ = ["command"]
+
+FAMILY_NAMES = {
+    "surface": "length and punctuation",
+    "lexical": "choice of words",
+    "turn_taking": "turn-taking",
+    "tfidf": "words (TF-IDF)",
+    "all": "all of these",
+}
+MOST_TELLTALES = 12
+LEAST_EFFECT = 0.1
+MOST_CHARS = 200
+
+
+@click.command("realism")
+@click.argument("files", metavar="RUN|CORPUS...", nargs=-1, required=True)
+@click.option("--against", metavar="CORPUS", required=True, help="The human corpus.")
+@click.option(
+    "--turns",
+    type=click.Choice(["all", "opener", "others"]),
+    default="all",
+    show_default=True,
+    help="Whose turns: everybody's, those of who speaks first, or those of the others.",
+)
+@click.option("--skip", type=WholeNumber(0), default=0, help="Leave out the first N turns, a seed.")
+@click.option("--first", type=WholeNumber(1), help="Compare the first N turns only.")
+@click.option(
+    "--permutations",
+    type=WholeNumber(0, 9_999),
+    default=199,
+    show_default=True,
+    help="Permuted labels for the p-values; 0 leaves them out.",
+)
+@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of all draws.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    files: tuple[str, ...],
+    against: str,
+    turns: Turns,
+    skip: int,
+    first: int | None,
+    permutations: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Tell generated conversations from human ones by a classifier, and say what gives them away.
+
+    No model is called. Each RUN or CORPUS is compared with the human corpus by itself; at most
+    1,500 conversations of each are drawn.
+
+    \b
+    convogen realism runs/my-run --against valid.csv
+    convogen realism generated.jsonl --against seeds.jsonl --turns opener --skip 1 --first 6
+    """
+    from convogen.corpora import open_corpus
+    from convogen.realism import compare, sample
+
+    human = sample(open_corpus(against), against, turns=turns, skip=skip, first=first, seed=seed)
+    found: dict[str, Realism] = {}
+    for name in files:
+        generated = sample(open_corpus(name), name, turns=turns, skip=skip, first=first, seed=seed)
+        found[name] = compare(generated, human, turns=turns, permutations=permutations, seed=seed)
+    if as_json:
+        from dataclasses import asdict
+
+        corpora = [{"source": name, **asdict(realism)} for name, realism in found.items()]
+        say_json({"against": against, "corpora": corpora})
+        return
+    for name, realism in found.items():
+        _print(name, against, realism)
+
+
+def _print(name: str, against: str, realism: Realism) -> None:
+    console = terminal()
+    console.print(_separations(name, against, realism))
+    for change in realism.normalisations:
+        console.print(
+            styled(
+                f"{change.name}: {change.measure} {change.generated:.1%} here, {change.human:.1%} "
+                f"in the human corpus; both {change.change}"
+            ),
+            style="dim",
+        )
+    shown = [one for one in realism.telltales if abs(one.effect) >= LEAST_EFFECT]
+    if shown:
+        console.print("\nWhat gives it away, the largest difference first:")
+    for one in shown[:MOST_TELLTALES]:
+        console.print(styled(f"  {_sentence(one)}"))
+    for sign, label in ((1, "Words it has more often"), (-1, "Words it has less often")):
+        words = [word for word in realism.words if word.z * sign > 0]
+        if words:
+            listed = "; ".join(f"{w.word} {w.generated:.0%} ({w.human:.0%})" for w in words)
+            console.print(styled(f"\n{label}, share of conversations (people's):\n  {listed}"))
+    if realism.examples:
+        console.print("\nTurns that tell most:")
+    for example in realism.examples:
+        text = " ".join(example.text.split())
+        cut = text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
+        console.print(styled(f"  {example.conversation}: {cut}"))
+
+
+def _separations(name: str, against: str, realism: Realism) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=styled(f"{name} beside {against}"),
+        caption=f"{realism.generated:,} generated and {realism.human:,} human conversations in "
+        f"{realism.groups:,} groups, never separated. Area under the curve of a cross-fitted "
+        "classifier: 0.5 at chance, 1 if every conversation can be told. Halves: random halves of "
+        "the human corpus told from each other.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("Told apart by")
+    for label in ("AUC", "95% interval", "p", "human halves"):
+        table.add_column(label, justify="right")
+    for family, one in realism.separations.items():
+        control = realism.controls.get(family)
+        table.add_row(
+            FAMILY_NAMES.get(family, family),
+            f"{one.auc:.3f}",
+            f"{one.low:.3f} to {one.high:.3f}",
+            "-" if one.p is None else f"{one.p:.3f}",
+            f"{control.auc:.3f} ({control.low:.2f} to {control.high:.2f})" if control else "-",
+        )
+    return table
+
+
+def _sentence(one: Telltale) -> str:
+    """Return a feature and both means, such as "turns that end …: 71%, people's 24%"."""
+    if one.unit == "share":
+        values = f"{one.generated:.1%}, people's {one.human:.1%}"
+    else:
+        values = f"{one.generated:.2f}, people's {one.human:.2f}"
+    return f"{one.about}: {values} (effect {one.effect:+.2f})"

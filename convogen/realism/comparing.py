@@ -1,0 +1,122 @@
+"""A generated corpus compared with a human one: how far apart they are, and what tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.realism.features import FAMILIES, FEATURES, Feature, measure
+from convogen.realism.kernels import NamedFeatures, TfIdf, WordLists, word_lists
+from convogen.realism.normalising import Normalisation, normalised
+from convogen.realism.samples import Dialogue, Turns, grouped
+from convogen.realism.telltales import (
+    TellingTurn,
+    TellingWord,
+    Telltale,
+    telling_turns,
+    telling_words,
+    telltales,
+)
+from convogen.realism.two_sample import Control, KernelSource, Separation, control, separations
+
+__all__ = ["HALVES", "PERMUTATIONS", "Realism", "compare"]
+
+PERMUTATIONS = 199
+HALVES = 50
+MOST_WORDS = 10
+MOST_TURNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Realism:
+    """How far a generated corpus is from a human one.
+
+    Attributes:
+        generated: Number of generated conversations compared.
+        human: Number of human ones.
+        groups: Number of groups that are never separated.
+        turns: Whose turns were compared.
+        normalisations: Differences of typography that were removed first.
+        separations: By family, and by `all` of them.
+        controls: The same test between halves of the human corpus.
+        telltales: Features, the largest effect first.
+        words: Words of either corpus, those of the generated one first.
+        examples: Turns that tell most.
+    """
+
+    generated: int
+    human: int
+    groups: int
+    turns: Turns
+    normalisations: list[Normalisation]
+    separations: dict[str, Separation]
+    controls: dict[str, Control]
+    telltales: list[Telltale]
+    words: list[TellingWord]
+    examples: list[TellingTurn]
+
+
+def compare(
+    generated: Sequence[Dialogue],
+    human: Sequence[Dialogue],
+    *,
+    turns: Turns = "all",
+    permutations: int = PERMUTATIONS,
+    halves: int = HALVES,
+    seed: int = 0,
+) -> Realism:
+    """Compare two samples by `convogen.realism.samples.sample`; needs the extra `realism`.
+
+    Args:
+        generated: Conversations of a model.
+        human: Conversations of people.
+        turns: Whose turns the samples have; turn-taking is compared only if it is `all`.
+        permutations: Permuted labels for the p-values; 0 leaves them out.
+        halves: Random halves of the human corpus in the control.
+        seed: Of everything random.
+
+    Raises:
+        UserError: There are fewer than five groups.
+    """
+    ours, theirs, changes = normalised(generated, human)
+    features = [one for one in FEATURES if turns == "all" or one.family != "turn_taking"]
+    both = [*ours, *theirs]
+    values = measure(both, features)
+    words = word_lists(both)
+    labels = [True] * len(ours) + [False] * len(theirs)
+    groups = grouped(both)
+    n = len(ours)
+    return Realism(
+        generated=n,
+        human=len(theirs),
+        groups=len(set(groups)),
+        turns=turns,
+        normalisations=changes,
+        separations=separations(
+            _families(values, words, features),
+            labels,
+            groups,
+            permutations=permutations,
+            seed=seed,
+        ),
+        controls=control(
+            _families(values[n:], words[n:], features), grouped(theirs), halves=halves, seed=seed
+        ),
+        telltales=telltales(features, values[:n], values[n:]),
+        words=telling_words(words[:n], words[n:], MOST_WORDS),
+        examples=telling_turns(both, words, labels, groups, seed=seed, most=MOST_TURNS),
+    )
+
+
+def _families(
+    values: NDArray[np.float64], words: Sequence[WordLists], features: Sequence[Feature]
+) -> dict[str, KernelSource]:
+    families: dict[str, KernelSource] = {}
+    for name in FAMILIES:
+        columns = [at for at, feature in enumerate(features) if feature.family == name]
+        if columns and not (named := NamedFeatures(values[:, columns])).empty:
+            families[name] = named
+    return families | {"tfidf": TfIdf(words)}

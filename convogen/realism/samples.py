@@ -1,0 +1,134 @@
+"""Which conversations are compared, by which of their turns, and which belong together."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from convogen.errors import SourceError
+from convogen.records import Conversation, Turn
+
+__all__ = ["FEWEST", "MOST", "Dialogue", "Turns", "grouped", "sample"]
+
+Turns = Literal["all", "opener", "others"]
+"""Whose turns are compared: everybody's, those of who speaks first, or those of all others."""
+
+FEWEST = 30
+"""Conversations of each side below which no comparison is made."""
+
+MOST = 1_500
+"""Conversations of each side that are compared at most; more are sampled."""
+
+_OPENING_CHARS = 20
+"""An opening shorter than this is a greeting that unrelated conversations share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """A conversation as it is compared.
+
+    Attributes:
+        id: Its id in its corpus.
+        turns: Speaker and text of each compared turn.
+        keys: What it shares with conversations that it must not be separated from.
+        language: Its BCP 47 tag, if it states one.
+    """
+
+    id: str
+    turns: tuple[tuple[str, str], ...]
+    keys: frozenset[str]
+    language: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for _, text in self.turns]
+
+    def with_texts(self, texts: Iterable[str]) -> Dialogue:
+        """Return the same dialogue with other wordings of its turns."""
+        speakers = (speaker for speaker, _ in self.turns)
+        return replace(self, turns=tuple(zip(speakers, texts, strict=True)))
+
+
+def sample(
+    conversations: Iterable[Conversation],
+    name: str,
+    *,
+    turns: Turns = "all",
+    skip: int = 0,
+    first: int | None = None,
+    seed: int = 0,
+) -> list[Dialogue]:
+    """Return the dialogues of a corpus that are compared, `MOST` at most, in the corpus' order.
+
+    Args:
+        conversations: The corpus.
+        name: What error messages call it.
+        turns: Whose turns are compared.
+        skip: Turns at the beginning of each conversation that are left out, such as a seed.
+        first: Turns after which a conversation is cut, counted before anything is left out.
+        seed: Of the sample that is drawn if there are more than `MOST`.
+
+    Raises:
+        SourceError: Fewer than `FEWEST` conversations have a turn that can be compared.
+    """
+    draw = random.Random(seed)
+    kept: list[tuple[int, Dialogue]] = []
+    count = 0
+    for conversation in conversations:
+        dialogue = _dialogue(conversation, turns, skip, first)
+        if dialogue is None:
+            continue
+        if len(kept) < MOST:
+            kept.append((count, dialogue))
+        elif (slot := draw.randrange(count + 1)) < MOST:
+            kept[slot] = (count, dialogue)
+        count += 1
+    if len(kept) < FEWEST:
+        raise SourceError(
+            f"{name}: {len(kept)} conversations to compare; a comparison needs at least {FEWEST} "
+            "on each side"
+        )
+    return [dialogue for _, dialogue in sorted(kept, key=lambda one: one[0])]
+
+
+def _dialogue(
+    conversation: Conversation, turns: Turns, skip: int, first: int | None
+) -> Dialogue | None:
+    spoken = [turn for turn in conversation.turns[:first] if turn.text.strip()]
+    chosen = [turn for turn in spoken[skip:] if _is_chosen(turn, spoken[0].speaker, turns)]
+    if not chosen:
+        return None
+    keys = {f"id {conversation.id}"}
+    opening = " ".join(spoken[0].text.split())
+    if len(opening) >= _OPENING_CHARS:
+        keys.add(f"opening {opening}")
+    if conversation.experience:
+        keys.add(f"experience {conversation.experience}")
+    if isinstance(source := conversation.context.get("seed"), str | int):
+        keys.add(f"seed {source}")
+    said = tuple((turn.speaker, turn.text) for turn in chosen)
+    return Dialogue(conversation.id, said, frozenset(keys), conversation.language)
+
+
+def _is_chosen(turn: Turn, opener: str, turns: Turns) -> bool:
+    return turns == "all" or (turn.speaker == opener) == (turns == "opener")
+
+
+def grouped(dialogues: Sequence[Dialogue]) -> list[int]:
+    """Return a group number per dialogue: the same for those that share a key, if indirectly."""
+    parents = list(range(len(dialogues)))
+
+    def root(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = parents[parents[index]]
+            index = parents[index]
+        return index
+
+    owners: dict[str, int] = {}
+    for index, dialogue in enumerate(dialogues):
+        for key in dialogue.keys:
+            parents[root(index)] = root(owners.setdefault(key, index))
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(root(index), len(numbers)) for index in range(len(dialogues))]

@@ -1,0 +1,171 @@
+"""What gives generated conversations away: features, words and turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.realism.features import Family, Feature
+from convogen.realism.kernels import TfIdf, WordLists, terms
+from convogen.realism.learning import learner
+from convogen.realism.samples import Dialogue
+from convogen.realism.two_sample import ALPHA, folds
+
+__all__ = ["TellingTurn", "TellingWord", "Telltale", "telling_turns", "telling_words", "telltales"]
+
+PRIOR = 0.5
+"""Conversations with and without a word that each corpus is given beyond its own."""
+
+LEAST_SHARE = 0.05
+"""Share of conversations of either side that must have a word for it to be shown."""
+
+LEAST_WORDS = 5
+"""Words that a turn must have to be shown as an example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telltale:
+    """A feature in which the corpora differ.
+
+    Attributes:
+        name: The feature's key.
+        family: Its family.
+        about: What it is.
+        unit: `share` or what it counts.
+        generated: Mean over generated conversations.
+        human: Mean over human ones.
+        effect: Cliff's delta, -1 to 1; above 0 if generated conversations have more.
+    """
+
+    name: str
+    family: Family
+    about: str
+    unit: str
+    generated: float
+    human: float
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class TellingWord:
+    """A word, or two successive ones, that one corpus has more often.
+
+    Attributes:
+        word: In lower case.
+        generated: Share of generated conversations that have it.
+        human: Share of human ones.
+        z: Log-odds ratio over its standard error; above 0 if generated conversations have more.
+    """
+
+    word: str
+    generated: float
+    human: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class TellingTurn:
+    """A generated turn whose words a classifier of other conversations finds least human.
+
+    Attributes:
+        conversation: Id of its conversation.
+        text: What was said, as it was compared.
+        score: Its part in the classifier's score; only its order has a meaning.
+    """
+
+    conversation: str
+    text: str
+    score: float
+
+
+def telltales(
+    features: Sequence[Feature], generated: NDArray[np.float64], human: NDArray[np.float64]
+) -> list[Telltale]:
+    """Return all features that vary, the largest effect first."""
+    stats: Any = import_module("scipy.stats")
+    ranks = np.asarray(stats.rankdata(np.vstack([generated, human]), axis=0), dtype=float)
+    n, m = len(generated), len(human)
+    areas = (ranks[:n].sum(axis=0) - n * (n + 1) / 2) / (n * m)
+    rows = [
+        Telltale(
+            feature.name,
+            feature.family,
+            feature.about,
+            feature.unit,
+            float(generated[:, column].mean()),
+            float(human[:, column].mean()),
+            float(2 * areas[column] - 1),
+        )
+        for column, feature in enumerate(features)
+        if np.ptp(np.concatenate([generated[:, column], human[:, column]])) > 0
+    ]
+    return sorted(rows, key=lambda row: (-abs(row.effect), row.name))
+
+
+def telling_words(
+    generated: Sequence[WordLists], human: Sequence[WordLists], most: int
+) -> list[TellingWord]:
+    """Return the words that differ most, `most` of each direction, by log-odds of conversations."""
+    both = [*generated, *human]
+    vectorizer = learner("feature_extraction.text").CountVectorizer(
+        analyzer=terms, binary=True, min_df=LEAST_SHARE / 2
+    )
+    try:
+        counts = vectorizer.fit_transform(both)
+    except ValueError:  # no word is frequent enough
+        return []
+    n, m = len(generated), len(human)
+    ours = np.asarray(counts[:n].sum(axis=0)).ravel()
+    theirs = np.asarray(counts[n:].sum(axis=0)).ravel()
+    with_ours, without_ours = ours + PRIOR, n - ours + PRIOR
+    with_theirs, without_theirs = theirs + PRIOR, m - theirs + PRIOR
+    odds = np.log(with_ours / without_ours) - np.log(with_theirs / without_theirs)
+    error = np.sqrt(1 / with_ours + 1 / without_ours + 1 / with_theirs + 1 / without_theirs)
+    z = odds / error
+    names = vectorizer.get_feature_names_out()
+    shown = np.flatnonzero(np.maximum(ours / n, theirs / m) >= LEAST_SHARE)
+    ordered = sorted(shown, key=lambda at: (-z[at], names[at]))
+    chosen = [at for at in ordered[:most] if z[at] > 0]
+    chosen += [at for at in reversed(ordered[-most:]) if z[at] < 0]
+    return [
+        TellingWord(str(names[at]), float(ours[at] / n), float(theirs[at] / m), float(z[at]))
+        for at in chosen
+    ]
+
+
+def telling_turns(
+    dialogues: Sequence[Dialogue],
+    conversations: Sequence[WordLists],
+    labels: Sequence[bool],
+    groups: Sequence[int],
+    *,
+    seed: int,
+    most: int,
+) -> list[TellingTurn]:
+    """Return generated turns by how little human their words are, one of each conversation."""
+    family = TfIdf(conversations)
+    targets = np.where(labels, 1.0, -1.0)
+    found: list[TellingTurn] = []
+    for train, test in folds(groups, seed):
+        vectorizer, fitted, _ = family.vectors(train, test)
+        ridge = learner("linear_model").Ridge(alpha=ALPHA, solver="sparse_cg", random_state=0)
+        ridge.fit(fitted, targets[train])
+        for row in map(int, test):
+            if not labels[row]:
+                continue
+            turns = [
+                (text, words)
+                for text, words in zip(dialogues[row].texts, conversations[row], strict=True)
+                if len(words) >= LEAST_WORDS
+            ]
+            if not turns:
+                continue
+            scores = vectorizer.transform([[words] for _, words in turns]) @ ridge.coef_
+            best = int(np.argmax(scores))
+            found.append(TellingTurn(dialogues[row].id, turns[best][0], float(scores[best])))
+    return sorted(found, key=lambda turn: (-turn.score, turn.conversation))[:most]

@@ -1,0 +1,267 @@
+"""The test: cross-fitted ridge classifiers, permuted labels, a human-half control, an interval.
+
+Each family of features is a linear kernel; the classifier is ridge regression on labels of -1 and
+1 (scikit-learn's `KernelRidge`), which solves for the true labels and all permuted ones at once.
+Folds keep groups whole and do not depend on labels, so that permuting labels is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.errors import UserError
+from convogen.realism.learning import learner
+
+__all__ = [
+    "Control",
+    "FoldKernels",
+    "KernelSource",
+    "Separation",
+    "control",
+    "cross_fitted",
+    "folds",
+    "separations",
+]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+FOLDS = 5
+ALPHA = 0.3
+"""The ridge penalty, of kernels whose diagonal has a mean of 1."""
+
+RESAMPLES = 999
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How well a classifier tells generated conversations from human ones.
+
+    Attributes:
+        auc: Area under the ROC curve, 0.5 at chance.
+        low: Lower end of its 95% interval, over groups, given the classifiers.
+        high: Upper end.
+        p: Probability of an area as large if the corpora did not differ; None without permutations.
+    """
+
+    auc: float
+    low: float
+    high: float
+    p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The same test between random halves of the human corpus.
+
+    Attributes:
+        auc: Mean area under the curve over the halves.
+        low: 2.5th percentile.
+        high: 97.5th percentile.
+        halves: How many times the corpus was halved.
+    """
+
+    auc: float
+    low: float
+    high: float
+    halves: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoldKernels:
+    """Linear kernels of a fold: shapes (train, train) and (test, train)."""
+
+    train: Floats
+    test: Floats
+
+
+class KernelSource(Protocol):
+    """A family of features, fitted on the training part of a fold."""
+
+    def kernels(self, train: Ints, test: Ints) -> FoldKernels: ...
+
+
+def folds(groups: Sequence[int], seed: int) -> list[tuple[Ints, Ints]]:
+    """Return indices of training and test for each fold; no group is on both sides.
+
+    Raises:
+        UserError: There are fewer groups than folds.
+    """
+    if (count := len(set(groups))) < FOLDS:
+        raise UserError(
+            f"realism: the conversations are {count} groups that share an opening, an experience "
+            f"or a seed; the test needs at least {FOLDS}"
+        )
+    splitter = learner("model_selection").GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(groups)), groups=groups))
+
+
+def separations(
+    families: Mapping[str, KernelSource],
+    labels: Sequence[bool],
+    groups: Sequence[int],
+    *,
+    permutations: int,
+    seed: int,
+) -> dict[str, Separation]:
+    """Return how far the classes are apart by each family and by `all` of them together.
+
+    Args:
+        families: The features, by name.
+        labels: True for generated conversations.
+        groups: The group of each conversation.
+        permutations: How often labels are permuted for the p-value; 0 leaves it out.
+        seed: Of folds, permutations and resamples.
+    """
+    truth = np.asarray(labels, dtype=bool)
+    numbers = np.asarray(groups, dtype=np.intp)
+    rng = np.random.default_rng(seed)
+    columns = [truth, *(_permuted(truth, numbers, rng) for _ in range(permutations))]
+    classes = np.stack(columns, axis=1)
+    scores = cross_fitted(families, classes, folds(groups, seed))
+    result: dict[str, Separation] = {}
+    for name, values in scores.items():
+        areas = _areas(values, classes)
+        low, high = _interval(values[:, 0], truth, numbers, seed)
+        p = float((1 + (areas[1:] >= areas[0]).sum()) / len(areas)) if permutations else None
+        result[name] = Separation(float(areas[0]), low, high, p)
+    return result
+
+
+def control(
+    families: Mapping[str, KernelSource], groups: Sequence[int], *, halves: int, seed: int
+) -> dict[str, Control]:
+    """Return how far random halves of one corpus are apart; no group is in both halves."""
+    numbers = np.asarray(groups, dtype=np.intp)
+    rng = np.random.default_rng(seed)
+    unique = np.unique(numbers)
+    classes = np.stack(
+        [np.isin(numbers, rng.permutation(unique)[: len(unique) // 2]) for _ in range(halves)],
+        axis=1,
+    )
+    result: dict[str, Control] = {}
+    for name, values in cross_fitted(families, classes, folds(groups, seed)).items():
+        areas = _areas(values, classes)
+        low, high = np.quantile(areas, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        result[name] = Control(float(areas.mean()), float(low), float(high), halves)
+    return result
+
+
+def cross_fitted(
+    families: Mapping[str, KernelSource],
+    classes: NDArray[np.bool_],
+    parts: Sequence[tuple[Ints, Ints]],
+) -> dict[str, Floats]:
+    """Return each conversation's score by classifiers that have not seen its group.
+
+    Args:
+        families: The features, by name.
+        classes: Labels, of shape (conversations, labellings).
+        parts: Training and test indices by fold.
+
+    Returns:
+        Scores of the same shape by family, and by `all` families if there are several.
+    """
+    targets = np.where(classes, 1.0, -1.0)
+    names = [*families, "all"] if len(families) > 1 else list(families)
+    scores = {name: np.zeros(targets.shape) for name in names}
+    for train, test in parts:
+        wanted = targets[train] - targets[train].mean(axis=0)
+        for name, kernels in _with_sum(families, train, test):
+            scores[name][test] = _predicted(kernels, wanted)
+    return scores
+
+
+def _with_sum(
+    families: Mapping[str, KernelSource], train: Ints, test: Ints
+) -> Iterator[tuple[str, FoldKernels]]:
+    total: FoldKernels | None = None
+    for name, source in families.items():
+        kernels = _scaled(source.kernels(train, test))
+        yield name, kernels
+        if total is None:
+            total = kernels
+        else:
+            total = FoldKernels(total.train + kernels.train, total.test + kernels.test)
+    if total is not None and len(families) > 1:
+        yield "all", _scaled(total)
+
+
+def _scaled(kernels: FoldKernels) -> FoldKernels:
+    """Return centred kernels whose training diagonal has a mean of 1."""
+    centerer = learner("preprocessing").KernelCenterer().fit(kernels.train)
+    train, test = centerer.transform(kernels.train), centerer.transform(kernels.test)
+    size = float(np.diag(train).mean()) or 1.0
+    return FoldKernels(train / size, test / size)
+
+
+def _predicted(kernels: FoldKernels, targets: Floats) -> Floats:
+    ridge = learner("kernel_ridge").KernelRidge(alpha=ALPHA, kernel="precomputed")
+    return np.asarray(ridge.fit(kernels.train, targets).predict(kernels.test), dtype=float)
+
+
+def _permuted(
+    labels: NDArray[np.bool_], groups: Ints, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Permute labels within groups that have both, and over whole groups that have one."""
+    permuted = labels.copy()
+    sizes = np.bincount(groups)
+    generated = np.bincount(groups, weights=labels).astype(np.intp)
+    mixed = (generated > 0) & (generated < sizes)
+    for group in np.flatnonzero(mixed):
+        members = np.flatnonzero(groups == group)
+        permuted[members] = rng.permutation(labels[members])
+    pure = np.flatnonzero(~mixed & (sizes > 0))
+    dealt = np.zeros(len(sizes), dtype=bool)
+    dealt[pure] = rng.permutation(generated[pure] > 0)
+    of_pure = ~mixed[groups]
+    permuted[of_pure] = dealt[groups[of_pure]]
+    return permuted
+
+
+def _areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
+    """Return the area under the curve of each column."""
+    stats: Any = import_module("scipy.stats")
+    ranks = np.asarray(stats.rankdata(scores, axis=0), dtype=float)
+    positives = classes.sum(axis=0)
+    negatives = len(classes) - positives
+    above = (ranks * classes).sum(axis=0) - positives * (positives + 1) / 2
+    return above / np.maximum(1, positives * negatives)
+
+
+def _interval(
+    scores: Floats, truth: NDArray[np.bool_], groups: Ints, seed: int
+) -> tuple[float, float]:
+    """Return the percentile interval of the area, with groups resampled."""
+    order = np.argsort(scores, kind="stable")
+    positive, group = truth[order], groups[order]
+    count = int(groups.max()) + 1
+
+    def area(drawn: NDArray[np.intp], axis: int = -1) -> Floats:
+        rows = np.moveaxis(np.atleast_2d(drawn), axis, -1)
+        weights = np.stack([np.bincount(row, minlength=count) for row in rows])[:, group]
+        wins = weights * positive
+        losses = weights * ~positive
+        beaten = np.cumsum(losses, axis=1) - losses
+        pairs = wins.sum(axis=1) * losses.sum(axis=1)
+        return (wins * beaten).sum(axis=1) / np.maximum(1, pairs)
+
+    stats: Any = import_module("scipy.stats")
+    result = stats.bootstrap(
+        (np.arange(count),),
+        area,
+        vectorized=True,
+        batch=100,
+        n_resamples=RESAMPLES,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)

@@ -1,0 +1,136 @@
+"""Judges and people compared by their scores on a scale: Krippendorff's alpha, aspect by aspect.
+
+Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: those of our
+judges, or what people rated. The level of measurement is ordinal if all values of an aspect are
+whole numbers, as Likert ratings are, and interval if some are not, as scores weighted by
+probabilities are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from convogen.errors import SourceError
+from convogen.inputs.text_file import read_text
+from convogen.metrics.agreement import Level, krippendorff_alpha
+from convogen.reports.agreement import judge_and_dialogues
+from convogen.reports.intervals import statistic_interval
+
+__all__ = ["JudgeScores", "read_scores", "score_agreements"]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeScores:
+    """What one judge or person scored on one set of dialogues: by aspect, by conversation."""
+
+    judge: str
+    dialogues: str
+    scores: Mapping[str, Mapping[str, float]]
+    path: Path
+
+
+def read_scores(text: str) -> JudgeScores:
+    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is none given.
+
+    Raises:
+        SourceError: the file cannot be read, a line is no score or contradicts another, or there
+            is none.
+    """
+    label, sign, rest = text.partition("=")
+    named = [] if not sign or Path(text).exists() else [part.strip() for part in label.split(",")]
+    if len(named) > 2:
+        raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
+    path = Path(rest if named else text)
+    judge, dialogues = judge_and_dialogues(path)
+    judge = named[0] if named and named[0] else judge
+    return JudgeScores(judge, named[1] if len(named) == 2 else dialogues, _scores(path), path)
+
+
+def _scores(path: Path) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        aspect, conversation, value = _score(line, f"{path} line {number}")
+        if value is None:
+            continue
+        of = found.setdefault(aspect, {})
+        if of.setdefault(conversation, value) != value:
+            raise SourceError(
+                f"{path} line {number}: contradicts an earlier score of {conversation!r}; keep the "
+                "right one"
+            )
+    if not found:
+        raise SourceError(f"{path}: holds no score; each line is an object with a `value`")
+    return found
+
+
+def _score(line: str, where: str) -> tuple[str, str, float | None]:
+    try:
+        row: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+    aspect, conversation = fields.get("aspect", ""), fields.get("conversation")
+    value = fields.get("value", "")
+    number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    if not (number and isinstance(aspect, str) and isinstance(conversation, str)):
+        raise SourceError(
+            f"{where}: no score: an object with `conversation`, `value` (a number) and, if there "
+            "are several, `aspect`"
+        )
+    try:
+        value = None if value is None else float(value)
+    except OverflowError:
+        value = math.inf
+    if value is not None and not math.isfinite(value):
+        raise SourceError(f"{where}: `value` must be a finite number")
+    return aspect, conversation, value
+
+
+def score_agreements(judged: Sequence[JudgeScores]) -> list[dict[str, Any]]:
+    """Return the agreement of those who scored the same set of dialogues, a set at a time.
+
+    Raises:
+        SourceError: files said to be of one set have no scored conversation in common.
+    """
+    sets: dict[str, list[JudgeScores]] = {}
+    for one in judged:
+        sets.setdefault(one.dialogues, []).append(one)
+    return [_agreement(name, of) for name, of in sets.items() if len(of) > 1]
+
+
+def _agreement(name: str, judged: Sequence[JudgeScores]) -> dict[str, Any]:
+    aspects = list(dict.fromkeys(aspect for one in judged for aspect in one.scores))
+    found = [_alpha(aspect, [one.scores.get(aspect, {}) for one in judged]) for aspect in aspects]
+    if not any(row["n"] for row in found):
+        where = ", ".join(str(one.path) for one in judged)
+        raise SourceError(
+            f"{where}: no scored conversation in common; name sets apart: JUDGE,DIALOGUES=FILE"
+        )
+    return {"dialogues": name, "judges": [one.judge for one in judged], "aspects": found}
+
+
+def _alpha(aspect: str, scores: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Return alpha of one aspect; `n` counts the conversations that two or more scored."""
+    units = dict.fromkeys(unit for of in scores for unit in of)
+    pairable = [unit for unit in units if sum(unit in of for of in scores) > 1]
+    columns = [np.array([of.get(unit, np.nan) for unit in pairable]) for of in scores]
+    whole = all(value.is_integer() for of in scores for value in of.values())
+    level: Level = "ordinal" if whole else "interval"
+    alpha = partial(krippendorff_alpha, level=level)
+    interval = statistic_interval(alpha, *columns, vectorized=False) if pairable else None
+    return {
+        "aspect": aspect,
+        "n": len(pairable),
+        "level": level,
+        "krippendorff_alpha": asdict(interval) if interval else None,
+    }
