@@ -48,7 +48,7 @@ def _listing() -> dict[str, dict[str, str]]:
     from convogen.experiment.experiment import Experiment, shipped_experiments
     from convogen.personas import shipped_hubs
     from convogen.plugins import registry
-    from convogen.text.language import checked_languages
+    from convogen.text.checks import checked_languages
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     registered = {
@@ -73,7 +73,7 @@ def _listing() -> dict[str, dict[str, str]]:
 
 def _checks(tag: str) -> str:
     """Return a language's name, and which of the checks of turns are not done in it."""
-    from convogen.text.language import CHECKS, unchecked
+    from convogen.text.checks import CHECKS, unchecked
     from convogen.text.language_tags import language_label
 
     missing = ", ".join(CHECKS[check] for check in unchecked(tag))

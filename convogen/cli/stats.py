@@ -136,7 +136,7 @@ class _Measured:
             corpus.format.name,
             _BadRows(bad.count, [str(row) for row in bad.first]),
             dict(corpus.reading.left_out),
-            [*corpus.warnings(), *_without_words(corpus.source, found)],
+            [*corpus.warnings(), *_not_measured(corpus.source, found)],
             apart,
         )
 
@@ -159,17 +159,18 @@ def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], ren
     for table in (*more_tables(ours, human), *metric_tables(ours | human)):
         console.print(table)
     for name, found in (ours | human).items():
-        for line in _without_words(name, found):
+        for line in _not_measured(name, found):
             console.print(styled(line))
     for name, found in ours.items():
         if found.repetition:
             console.print(repetition_table(name, found))
 
 
-def _without_words(name: str, found: Statistics) -> list[str]:
-    from convogen.metrics.labels import lines_without_words
+def _not_measured(name: str, found: Statistics) -> list[str]:
+    from convogen.metrics.labels import lines_not_checked, lines_without_words
 
-    return [f"{name}: {line}" for line in lines_without_words(found)]
+    lines = lines_without_words(found) + lines_not_checked(found.not_checked)
+    return [f"{name}: {line}" for line in lines]
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:

@@ -31,6 +31,7 @@ from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named, tidy_name
 from convogen.text.turn_checks import ECHO_WORDS, Scene, complaint, read_utterance
@@ -91,7 +92,7 @@ class ExperienceGenerator:
         def parse(draft: Any, answer: SessionReply) -> Experience:
             personas = _invented(draft)
             _refuse_names([persona.name for persona in personas], shots)
-            return _experience(draft, personas, answer, shots)
+            return _experience(draft, personas, answer, shots, session.language)
 
         model = _draft_model(n, _starter_length(starter_words))
         return await self._ask(session, messages, model, parse, starter_words)
@@ -114,7 +115,7 @@ class ExperienceGenerator:
 
         def parse(draft: Any, answer: SessionReply) -> Experience:
             _refuse_names(getattr(draft, "names", []), shots)
-            return _experience(draft, _named(people, draft), answer, shots)
+            return _experience(draft, _named(people, draft), answer, shots, session.language)
 
         model = _encounter_model(unnamed, _starter_length(starter_words))
         return await self._ask(session, messages, model, parse, starter_words)
@@ -208,13 +209,19 @@ def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
 
 
 def _experience(
-    draft: Any, personas: list[Persona], answer: SessionReply, shots: Sequence[Experience]
+    draft: Any,
+    personas: list[Persona],
+    answer: SessionReply,
+    shots: Sequence[Experience],
+    language: str | None,
 ) -> Experience:
     """Return the experience of a draft; raises `UnusableReply` if it cannot be played.
 
     People who were invented together are acquainted; of given people the draft says so.
     """
-    starter, repairs = _starter(draft.starter, [persona.name for persona in personas], shots)
+    starter, repairs = _starter(
+        draft.starter, [persona.name for persona in personas], shots, language
+    )
     experience = Experience(
         id="",
         personas=personas,
@@ -233,7 +240,7 @@ def _experience(
 
 
 def _starter(
-    draft: Any, names: Sequence[str], shots: Sequence[Experience]
+    draft: Any, names: Sequence[str], shots: Sequence[Experience], language: str | None
 ) -> tuple[Starter, list[str]]:
     """Return the starter of a draft, and what was corrected in it.
 
@@ -242,7 +249,7 @@ def _starter(
     """
     speaker, repairs = _starter_speaker(draft.speaker, names)
     others = tuple(name for name in names if name != speaker)
-    utterance = read_utterance(draft.text, Scene(speaker, others))
+    utterance = read_utterance(draft.text, Scene(speaker, others), language=language or ENGLISH)
     copied = about_words(utterance.text) >= ECHO_WORDS and repeats(
         utterance.text, [shot.starter.text for shot in shots]
     )

@@ -21,6 +21,7 @@ from convogen.models.traffic.context_window import Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.records import Persona, Turn
 from convogen.text.budgets import about_words, tokens_of
+from convogen.text.language_tags import ENGLISH
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import (
     is_farewell_loop,
@@ -76,6 +77,7 @@ class PersonaAgent(BaseChatAgent):
             chat.prompts.agent, chat.experience, persona, chat.rules.max_words, private
         )
         asked = f"{self._system}\n{chat.opening}"
+        self._language = chat.experience.language or ENGLISH
         self._unsaid = word_runs(instructions(asked, sayable(chat.experience, persona)))
 
     @property
@@ -186,7 +188,9 @@ class PersonaAgent(BaseChatAgent):
             earlier=tuple(turn.text for turn in chat.turns),
             unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
         )
-        utterance = read_utterance(answer.text, scene, cut_off=answer.cut_off)
+        utterance = read_utterance(
+            answer.text, scene, cut_off=answer.cut_off, language=self._language
+        )
         if answer.reply.thought:
             utterance = replace(utterance, tidied=("thinking", *utterance.tidied))
         kept = _kept(utterance)
@@ -208,7 +212,7 @@ class PersonaAgent(BaseChatAgent):
         chat.turns.append(turn)
         chat.selection = None
         chat.on_turn()
-        if is_farewell_loop([turn.text for turn in chat.turns]):
+        if is_farewell_loop([turn.text for turn in chat.turns], self._language):
             chat.ended = "farewell"
 
     def _messages(self, note: str | None, turns: Sequence[Turn]) -> list[Message]:

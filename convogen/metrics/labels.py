@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from convogen.text.checks import CHECKS
+from convogen.text.language_tags import language_name
 from convogen.text.segmentation import missing_extra
 
 if TYPE_CHECKING:
     from convogen.metrics.statistics import Statistics
 
-__all__ = ["GROUP_CHAT", "MEASURES", "TURN_CHECKS", "character_lengths", "lines_without_words"]
+__all__ = [
+    "GROUP_CHAT",
+    "MEASURES",
+    "TURN_CHECKS",
+    "character_lengths",
+    "lines_not_checked",
+    "lines_without_words",
+]
 
 MEASURES = {
     "Type-token ratio, mean": "ttr_mean",
@@ -55,6 +65,18 @@ def lines_without_words(found: Statistics) -> list[str]:
             f"(language {language}: {why})."
         )
     return lines
+
+
+def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each language in which some checks are not done.
+
+    `not_checked` is `Statistics.not_checked`.
+    """
+    return [
+        f"Not checked in {'an unknown language' if tag == 'und' else language_name(tag)}: "
+        f"{', '.join(CHECKS.get(check, check) for check in checks)}."
+        for tag, checks in not_checked.items()
+    ]
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:

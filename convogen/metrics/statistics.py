@@ -23,7 +23,7 @@ from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
 from convogen.metrics.tally import CorpusTally, Openings, SampledText
 from convogen.metrics.turn_checks import CheckCounts
-from convogen.text.language import unchecked
+from convogen.text.checks import unchecked
 from convogen.text.segmentation import unspaced_language
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from convogen.metrics.languages import MEASURED, StatedLanguages
 from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation
+from convogen.text.checks import CHECKS, checked_as
 from convogen.text.identify import language_of
-from convogen.text.language import CHECKS, checked_as, load_language
+from convogen.text.language import load_language
 from convogen.text.segmentation import at_white_space, length, words
 
 if TYPE_CHECKING:

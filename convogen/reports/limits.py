@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convogen.metrics import Statistics
-from convogen.metrics.labels import lines_without_words
+from convogen.metrics.labels import lines_not_checked, lines_without_words
 from convogen.reports.acceptance import Acceptance
 from convogen.reports.groundedness import JudgeSummary
 from convogen.reports.languages import judging_limit
@@ -79,7 +79,7 @@ def limits_of_run(
         groundedness: What the judge geval said, None if it did not judge the run.
         judged: What each judge said; geval may be among them.
     """
-    said = lines_without_words(text)
+    said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:
         said.append(
             f"only {conversations} conversation{'s' if conversations != 1 else ''}. The intervals "

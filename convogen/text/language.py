@@ -1,13 +1,12 @@
 """What the checks know about a language: one YAML file per language, compiled once.
 
 A language may lack any group of patterns, or have no file at all: then a check that needs them is
-not done in it, and nothing counts as found. Which ones those are is in `checks`.
+not done in it, and nothing counts as found. Which ones are done is in `Language.checks`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,27 +19,10 @@ from convogen.inputs.yaml12 import read_yaml
 from convogen.text.segmentation import primary, unspaced_language
 
 __all__ = [
-    "CHECKS",
     "Language",
     "Rules",
-    "checked_as",
-    "checked_languages",
     "load_language",
-    "unchecked",
 ]
-
-CHECKS = {
-    "refusal": "refusals",
-    "assistant_offer": "role breaks and offers of an assistant",
-    "note": "notes on the task",
-    "stage_direction": "stage directions",
-    "third_person": "narration",
-    "farewell": "farewells",
-    "courtesies": "thanks and courtesies",
-    "addressing": "calls by name",
-    "topic": "topic deviation",
-}
-"""The checks that depend on the language, and what each finds; all others are done in any."""
 
 _PIECE = re.compile(r"@(\w+)@")
 
@@ -57,9 +39,6 @@ _BUILT_IN = {
 }
 """Pieces for all languages: where a clause begins; where a sentence ends that is no question, with
 a name before it; a character within a sentence; labels of nobody in the scene."""
-
-_TELLING_WORDS = 60
-"""Words from which a text has those that are frequent in its language."""
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -161,7 +140,6 @@ class Language(_Group):
     """The patterns and wordings of one language, as its file has them."""
 
     language: str
-    name: str = ""
     pieces: dict[str, _Pattern] = {}
     directions: _Directions = _Directions()
     titles: _Words = frozenset()
@@ -209,7 +187,7 @@ class Language(_Group):
 
     @cached_property
     def checks(self) -> frozenset[str]:
-        """Return the `CHECKS` that can be done in this language."""
+        """Return which of `convogen.text.checks.CHECKS` can be done in this language."""
         has: dict[str, object] = {
             "refusal": self.rules.refusal,
             "assistant_offer": self.rules.assistant_offer,
@@ -260,40 +238,6 @@ class Language(_Group):
         return Rules(compiled, triggers)
 
 
-def checked_languages() -> list[str]:
-    """Return the languages that have a file of patterns, English first."""
-    return sorted(
-        (path.stem for path in LANGUAGES.glob("*.yaml")), key=lambda tag: (tag != "en", tag)
-    )
-
-
-def checked_as(language: str | None, texts: Iterable[str]) -> str:
-    """Return the language by whose patterns texts are checked.
-
-    Args:
-        language: The primary subtag of their language; None if it is unknown.
-        texts: The turns of a conversation.
-
-    Returns:
-        English if the language is unknown because there are few words to tell it by; `und`, in
-        which nothing is checked, if it is unknown in spite of many.
-    """
-    if language is not None:
-        return language
-    n = 0
-    for text in texts:
-        n += len(text.split())
-        if n >= _TELLING_WORDS:
-            return "und"
-    return "en"
-
-
-def unchecked(language: str) -> list[str]:
-    """Return the `CHECKS` that are not done in a language, in their order."""
-    done = load_language(language).checks
-    return [name for name in CHECKS if name not in done]
-
-
 def load_language(language: str) -> Language:
     """Return what is known about a language: nothing if it has no file.
 
@@ -303,14 +247,14 @@ def load_language(language: str) -> Language:
     Raises:
         SourceError: The file is invalid.
     """
-    return _load(primary(language))
+    return _load(unspaced_language(language) or primary(language))
 
 
 @lru_cache
 def _load(language: str) -> Language:
-    if language not in checked_languages():
-        return Language(language=language)
     path = LANGUAGES / f"{language}.yaml"
+    if path.name not in {known.name for known in LANGUAGES.glob("*.yaml")}:
+        return Language(language=language)
     data = cast("object", read_yaml(path))
     try:
         loaded = Language.model_validate(data)

@@ -11,7 +11,8 @@ import yaml
 
 from convogen.methods.roleplay.thanks import is_thanks
 from convogen.metrics.groupchat import addressees
-from convogen.text.language import CHECKS, checked_languages, load_language
+from convogen.text.checks import CHECKS, checked_languages
+from convogen.text.language import load_language
 from convogen.text.turn_checks import Scene, read_typed, read_utterance
 from convogen.text.utterances import is_farewell
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.corpora import open_corpus
-from convogen.text.language import CHECKS, unchecked
+from convogen.text.checks import CHECKS, unchecked
 from convogen.text.reasoning import without_thinking
 from convogen.text.tidying import TIDIED
 from convogen.text.turn_checks import (

@@ -21,6 +21,7 @@ from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
 from convogen.text.budgets import about_words, tokens_of
 from convogen.text.identify import identify
+from convogen.text.language_tags import ENGLISH
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
 from convogen.text.utterances import length_fault, nearest_sentences, repeats, whole_sentences
@@ -174,6 +175,7 @@ class _Dialogue:
                 break
             self.turns.append(turn.model_copy(update={"origin": "starter"}))
         self._window = ContextWindow(task.session)
+        self._language = task.language or ENGLISH
         self._ended: str | None = None
         self.stands = False
         """Whether a model failed after the inquirer's own words were answered; the dialogue is kept
@@ -270,7 +272,7 @@ class _Dialogue:
             text = answer.text[: end.start()] if end else answer.text
             theirs = tuple(turn.text for turn in self.turns if turn.speaker != speaker)
             scene = Scene(INQUIRER, _RESPONDER_NAMES, theirs)
-            utterance = read_typed(text, scene, cut_off=cut_off)
+            utterance = read_typed(text, scene, cut_off=cut_off, language=self._language)
         whole = whole_sentences(utterance.text) if cut_off else utterance.text
         if whole != utterance.text:
             fault = None if utterance.fault == "cut_off" else utterance.fault
@@ -293,7 +295,7 @@ class _Dialogue:
         if repeats(utterance.text, own):
             return "repetition"
         grounds = [self._about, *(turn.text for turn in self.turns)]
-        if speaker == INQUIRER and deviates(utterance.text, grounds):
+        if speaker == INQUIRER and deviates(utterance.text, grounds, language=self._language):
             return "topic_deviation"
         return None if target is None or over else length_fault(utterance.text, target)
 

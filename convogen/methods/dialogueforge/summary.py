@@ -12,6 +12,7 @@ from convogen.models.traffic.context_window import ContextWindow
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH, same_language
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.utterances import whole_sentences
@@ -55,6 +56,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
     shown = [text[:SHOWN_CHARS] for text in texts]
     window = ContextWindow(session)
     objection, summary = None, ""
+    in_english = same_language(session.language or ENGLISH, ENGLISH)
     for _ in range(1 + reasks):
 
         def messages(left_out: int, complaint: str | None = objection) -> list[Message]:
@@ -67,7 +69,7 @@ async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -
             objection = 'Begin with "You".'
         elif about_words(summary) > MOST_WORDS:
             objection = f"Say it in at most {MOST_WORDS} words."
-        elif deviates(summary, texts, least=1):
+        elif in_english and deviates(summary, texts, least=1):
             objection = "Name what the messages are about."
         else:
             return Summary(summary, answer.model, fitted.left_out)

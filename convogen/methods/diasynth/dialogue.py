@@ -19,9 +19,10 @@ from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
 from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named
-from convogen.text.turn_checks import Scene, complaint, read_utterance
+from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import repeats
 
 __all__ = ["Asked", "Writer", "Written"]
@@ -108,7 +109,7 @@ class Writer:
         copied = [text for example in examples for _, text in example.turns]
 
         def parse(draft: StructuredReply, answer: SessionReply) -> Written:
-            return _written(draft, answer, names, asked, copied)
+            return _written(draft, answer, asked, copied, session.language or ENGLISH)
 
         model = _draft_model(names, asked, self._reasoning, opening)
         written, reasks = await ask_draft(
@@ -155,17 +156,19 @@ def _draft_model(
 def _written(
     draft: StructuredReply,
     answer: SessionReply,
-    names: Sequence[str],
     asked: Asked,
     shown: Sequence[str],
+    language: str,
 ) -> Written:
     """Return the dialogue of a draft; raises `UnusableReply` if it is invalid."""
+    names = [person.name for person in asked.people]
     data = draft.model_dump(by_alias=True)
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
     turns: list[Turn] = []
     for line in lines:
-        turn = _turn(line, names, answer, opening, [turn.text for turn in turns])
+        speaker, said = _spoken(line, names, [turn.text for turn in turns], language)
+        turn = _turn(speaker, said, answer, opening)
         turns += [turn] if turn.text else []
     kept = _until_repetition(turns)
     repairs = [f"cut from {len(turns)} turns: one is said again"] if len(kept) < len(turns) else []
@@ -184,14 +187,10 @@ def _written(
     )
 
 
-def _turn(
-    line: Mapping[str, str],
-    names: Sequence[str],
-    answer: SessionReply,
-    opening: bool,
-    earlier: Sequence[str],
-) -> Turn:
-    """Return a line as a turn; raises `UnusableReply` if nobody present could say it.
+def _spoken(
+    line: Mapping[str, str], names: Sequence[str], earlier: Sequence[str], language: str
+) -> tuple[str, Utterance]:
+    """Return who says a line, and what; raises `UnusableReply` if none of the people says it.
 
     Echoes are left to `_until_repetition`, which ends the dialogue there.
     """
@@ -201,10 +200,14 @@ def _turn(
             f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}"
         )
     others = tuple(name for name in names if name != speaker)
-    utterance = read_utterance(line["text"], Scene(speaker, others, earlier))
+    utterance = read_utterance(line["text"], Scene(speaker, others, earlier), language=language)
     if utterance.fault not in (None, "echo", "empty_reply"):
         objection = f"turns: of {speaker}'s, {line['text'][:80]!r}: {complaint(utterance.fault)}"
         raise UnusableReply(objection.removesuffix("."), kind=utterance.fault)
+    return speaker, utterance
+
+
+def _turn(speaker: str, utterance: Utterance, answer: SessionReply, opening: bool) -> Turn:
     return Turn(
         speaker=speaker,
         text="" if utterance.fault == "empty_reply" else " ".join(utterance.text.split()),

@@ -144,25 +144,27 @@ def _place_of(token: str) -> re.Pattern[str]:
     return re.compile(f"{before}(?P<token>{re.escape(token)})")
 
 
-def misses_stop(output: str, token: str) -> bool:
+def misses_stop(output: str, token: str, language: str = "en") -> bool:
     """Return whether an inquirer only gives thanks, or says it is done, without the stop token."""
     said = extract_prompt(output) or output
     if stops(output, token) or "?" in said:
         return False
-    return is_thanks(said) or says_done(said)
+    return is_thanks(said, language) or says_done(said, language)
 
 
-def thanks_without_end(utterances: Sequence[str]) -> bool:
+def thanks_without_end(utterances: Sequence[str], language: str = "en") -> bool:
     """Return whether the last prompts and responses, in alternation, are nothing but thanks."""
     last = utterances[-2 * THANKING_TURNS :]
-    return len(last) == 2 * THANKING_TURNS and all(is_thanks(text) for text in last)
+    return len(last) == 2 * THANKING_TURNS and all(is_thanks(text, language) for text in last)
 
 
-def faults_of_prompt(output: str, token: str, asks: Family, answers: Family) -> list[str]:
+def faults_of_prompt(
+    output: str, token: str, asks: Family, answers: Family, language: str = "en"
+) -> list[str]:
     """Return the names of all failures in an inquirer's output, in the order of `FAILURES`.
 
     `asks` is the inquirer's family, `answers` the responder's. An output that stops the dialogue
-    needs no prompt.
+    needs no prompt. The language decides what counts as thanks.
     """
     tokens = special_tokens(asks, answers)
     own, n_texts = before_reply(output, tokens), len(quoted_spans(output))
@@ -171,6 +173,6 @@ def faults_of_prompt(output: str, token: str, asks: Family, answers: Family) -> 
         "several_prompts": n_texts > 1,
         "incoherent_inquirer": is_incoherent(output, asks.max_n, asks.r),
         "self_reply": self_reply_at(output, tokens) is not None,
-        "stop_missed": misses_stop(own, token),
+        "stop_missed": misses_stop(own, token, language),
     }
     return [name for name, failed in faults.items() if failed]

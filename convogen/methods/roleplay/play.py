@@ -32,6 +32,7 @@ from convogen.models.traffic.context_window import ContextWindow, Fitted
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.storage.run_folder import Outcome
+from convogen.text.language_tags import ENGLISH
 from convogen.text.turn_checks import read_answer
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class _Dialogue:
         self.counts: Counter[str] = Counter()
         self.refused: list[str] = []
         self._window = ContextWindow(task.session)
+        self._language = task.language or ENGLISH
 
     async def converse(self) -> str:
         """Play algorithm 1 and return why it ended. Raises `ModelFault` if no output is usable."""
@@ -105,7 +107,7 @@ class _Dialogue:
                 return "goal"
             await self._response()
             self.task.count("turns")
-            if thanks_without_end([one.text for one in self.turns]):
+            if thanks_without_end([one.text for one in self.turns], self._language):
                 self.counts["thanking"] += 1
                 return "thanking"
         return "max_turns"
@@ -138,7 +140,7 @@ class _Dialogue:
             fitted = await self._ask("inquirer", reasks)
             said, begun = read_answer(fitted.answer.text), bool(self.turns)
             output = said.text
-            faults = faults_of_prompt(output, stop, asks, answers)
+            faults = faults_of_prompt(output, stop, asks, answers, self._language)
             if begun and stops(before_reply(output, self._tokens), stop):
                 self.counts.update(name for name in faults if name not in _OF_GOING_ON)
                 return False
