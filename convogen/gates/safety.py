@@ -36,6 +36,7 @@ _LOOK_ALIKE = str.maketrans(
 """Letters that look like Latin ones but stand for other sounds."""
 
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
+_SIGNED_WORD = re.compile(r"[a-z0-9@$!|]*[a-z][a-z0-9@$!|]*")
 _DIGITS = str.maketrans("0134578", "oieastb")
 
 
@@ -99,12 +100,16 @@ class WordList:
 def plain_words(text: str) -> list[str]:
     """A text's words in lower-case ASCII, signs and digits that stand for letters read as them.
 
-    A number stays a number: only a word with a letter in it has digits for letters.
+    A number stays a number: only a word with a letter in it has digits and signs for letters.
     """
     plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
-    plain = re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), plain)
+    plain = _SIGNED_WORD.sub(_without_signs, plain)
     words = re.findall(r"[a-z0-9]+", plain)
     return [word.translate(_DIGITS) if re.search("[a-z]", word) else word for word in words]
+
+
+def _without_signs(word: re.Match[str]) -> str:
+    return re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), word[0])
 
 
 def _readings(text: str) -> list[list[str]]:
