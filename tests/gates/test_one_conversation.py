@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sessions import scripted_session
 
 from convogen.errors import ExperimentError
 from convogen.gates import Gate, GateLine
@@ -17,12 +18,7 @@ from convogen.gates.min_turns import MinTurns
 from convogen.gates.near_duplicate import NearDuplicate
 from convogen.gates.rule import Rule
 from convogen.gates.safety import Safety
-from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
-from convogen.models.progress import RunProgress
-from convogen.models.spec import ModelSpec
-from convogen.models.traffic.journal import Journal
-from convogen.models.traffic.router import Role, Traffic
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome, Run
 
@@ -36,16 +32,11 @@ def talk(texts: Sequence[str], task: int = 0) -> Conversation:
 
 def decided(folder: Path, gates: Sequence[Gate], texts: Sequence[str], said: Said = "") -> Outcome:
     """The outcome of a conversation of these texts after the gates, `said` by all models."""
-    model = ScriptedModel((lambda _: said) if isinstance(said, str) else said)
-    roles = {
-        role: Role(ModelSpec(name="scripted"), drawn)
-        for gate in gates
-        for role, drawn in gate.roles.items()
-    }
+    roles = {role: drawn for gate in gates for role, drawn in gate.roles.items()}
+    script = (lambda _: said) if isinstance(said, str) else said
 
     async def check() -> Outcome:
-        traffic = Traffic(roles, 4, RunProgress(), lambda _: model)
-        session = traffic.session(0, 0, Journal(folder / "journal.jsonl"))
+        session = scripted_session(folder, roles, script)
         line = GateLine(gates, Run(folder))
         line.restore()
         return line.decide(await line.check(Outcome(conversation=talk(texts, 7)), session))
