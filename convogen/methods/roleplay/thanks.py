@@ -22,7 +22,8 @@ _LEAD = (
     r"many)\b[\s,]*)*"
 )
 _THANKS = (
-    r"(?:(?:i |we )?(?:really |truly |just |(?:want(?:ed)?|would like|['’]d like) to )*"
+    r"(?:(?:(?:i|we)(?: |(?=['’])))?"
+    r"(?:really |truly |just |(?:want(?:ed)?|would like|['’]d like) to )*"
     r"(?:thank you|thanks)\b(?! to (?!you\b))|much appreciated|(?:i|we) (?:really )?appreciate\b|"
     rf"{_YOURE} (?:\w+ )?welcome\b|{_YOURE} (?:\w+ ){{0,3}}life ?saver|"
     r"(?:it['’]?s |it was )?my pleasure|no problem\b|no worries\b|any ?time\b|"
@@ -68,8 +69,8 @@ _THANKS_OR_LEAVES = re.compile(f"{_LEAD}(?:{_THANKS}|{_LEAVE})", re.IGNORECASE)
 _GOES_WITH_THANKS = re.compile(f"{_LEAD}{_AND_MORE}", re.IGNORECASE)
 _SAYS_DONE = re.compile(f"{_LEAD}{_DONE}", re.IGNORECASE)
 _ASKS_ON = re.compile(
-    r"\b(?:but|next|instead|also|could you|can you|tell me|show me|"
-    r"please (?!feel|don|do not|let me)|now (?!i\b|we\b|have\b|know\b))",
+    r"\b(?:but|(?<!until )(?<!see you )(?<!see ya )next|instead|also|could you|can you|"
+    r"tell me|show me|please (?!feel|don|do not|let me)|now (?!i\b|we\b|have\b|know\b))",
     re.IGNORECASE,
 )
 _SENTENCES = re.compile(r"[.!…]+(?=\W|\Z)|\n")
