@@ -10,6 +10,7 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
+import downstream_data
 import pytest
 from checkpoints import encoder
 from command_line import convogen
@@ -540,4 +541,11 @@ def test_dialogsum_itself_gives_examples(tmp_path: Path) -> None:
     source = SHARED / "dialogsum" / "dialogsum.dev.jsonl"
     experiment = small(tmp_path, examples=str(source), n=1)
     assert len(experiment.method.example_list) > 450
+    assert len(list(played(experiment, tmp_path / "run").conversations())) == 1
+
+
+def test_rows_as_dialogsum_has_them_give_examples(tmp_path: Path) -> None:
+    source = downstream_data.write(tmp_path / "dialogsum.jsonl", 9)
+    experiment = small(tmp_path, examples=str(source), n=1)
+    assert len(experiment.method.example_list) == 9
     assert len(list(played(experiment, tmp_path / "run").conversations())) == 1
