@@ -163,6 +163,40 @@ def test_minhash_finds_what_all_pairs_find() -> None:
     assert (alone.method, alone.copies) == ("all pairs", 0)
 
 
+@pytest.mark.parametrize(("threshold", "copies"), [(0.88, 2), (0.9, 2), (0.901, 0)])
+def test_a_similarity_of_exactly_the_threshold_is_a_near_copy(
+    threshold: float, copies: int
+) -> None:
+    """9 of 10 letters are the same, in order: 2 × 9 / (10 + 10)."""
+    texts = ["aaaaaaaaab", "aaaaaaaaac", "nothing of it"]
+    found = repetition(texts, threshold)
+    assert found is not None
+    assert found.copies == copies
+
+
+def test_copies_are_found_among_more_texts_than_are_compared_at_once() -> None:
+    texts = [
+        f"{at:04} " + "".join(random.Random(at).choices("abcdefgh", k=40)) for at in range(600)
+    ]
+    texts[255], texts[256], texts[599] = "the first of two x", "a lonely one", "the first of two y"
+    found = repetition(texts)
+    assert found is not None
+    assert (found.method, found.copies, found.different) == ("all pairs", 2, 600)
+
+
+def test_the_five_commonest_texts_are_shown_as_first_written() -> None:
+    texts = [text for at in range(7) for text in [f"No {at}!" + "?" * 90] * (8 - at)]
+    found = repetition(["no 0", *texts, "once only"], 1.0)
+    assert found is not None
+    assert list(found.most.items()) == [
+        ("no 0", 9),
+        *((f"No {at}!" + "?" * 75, 8 - at) for at in range(1, 5)),
+    ]
+    twice = repetition(["so", "so", "once"], 1.0)
+    assert twice is not None
+    assert twice.most == {"so": 2}
+
+
 def test_one_template_many_times_is_all_near_copies() -> None:
     texts = [
         f"Welcome to the yearly harvest festival of village number {at}" for at in range(4_000)
