@@ -38,3 +38,23 @@ def test_who_always_wins_is_finite_and_ties_are_even() -> None:
     assert np.isfinite([row[key] for row in found.values() for key in ("elo", "low", "high")]).all()
     assert found["a"]["elo"] > found["b"]["elo"]
     assert found["b"]["elo"] == pytest.approx(found["c"]["elo"], abs=25)
+
+
+def test_games_are_counted_and_points_shared_by_hand() -> None:
+    """a beats b twice and ties with c once; d has not played."""
+    games: dict[str, list[Game]] = {"s0": [(0, 1, 1.0), (0, 2, 0.5)], "s1": [(1, 0, 0.0)]}
+    found = {row["name"]: row for row in ratings(["a", "b", "c", "d"], games)}
+    assert {name: row["games"] for name, row in found.items()} == {"a": 3, "b": 2, "c": 1, "d": 0}
+    assert {name: row["won"] for name, row in found.items()} == {
+        "a": pytest.approx(2.5 / 3), "b": 0, "c": 0.5, "d": None,
+    }  # fmt: skip
+    assert [*found] == sorted(found, key=lambda name: -found[name]["elo"])
+    assert sum(row["elo"] for row in found.values()) == pytest.approx(4000)
+
+
+def test_ten_times_the_odds_are_400_points() -> None:
+    """20 wins and 2 losses: odds of 10; three whose odds multiply are 400 apart each."""
+    found = bradley_terry(np.array([[0.0, 20.0], [2.0, 0.0]]))
+    assert found == pytest.approx([10**0.5, 10**-0.5])
+    chain = np.array([[0.0, 10.0, 100.0], [1.0, 0.0, 10.0], [1.0, 1.0, 0.0]])
+    assert bradley_terry(chain) == pytest.approx([10, 1, 0.1])
