@@ -88,6 +88,45 @@ def test_the_rules_are_those_that_nearly_all_summaries_of_the_source_keep() -> N
     assert sum(rules.complaint(summary, dialogue) is None for dialogue, summary in pairs) >= 98
 
 
+@pytest.mark.parametrize(
+    ("n", "low", "high"), [(1, 1, 1), (99, 1, 99), (100, 2, 99), (299, 3, 297), (300, 4, 297)]
+)
+def test_of_the_lengths_a_hundredth_is_cut_off_at_either_end(n: int, low: int, high: int) -> None:
+    rules = SummaryRules.learn(("", "ab " * words) for words in range(1, n + 1))
+    assert (rules.low, rules.high) == (low, high)
+
+
+@pytest.mark.parametrize(("n", "grounded"), [(19, 0.0), (20, 0.5), (39, 0.5)])
+def test_nineteen_of_twenty_summaries_reach_the_share(n: int, grounded: float) -> None:
+    """One has nothing of its dialogue, the next half of it, all others everything."""
+    pairs = [("", "kettle"), ("kettle", "kettle window")] + [("kettle", "kettle")] * (n - 2)
+    assert SummaryRules.learn(pairs).grounded == grounded
+
+
+def test_lengths_and_shares_at_the_limit_are_right() -> None:
+    rules = SummaryRules(2, 4, 0.5)
+    assert rules.complaint("kettle window", "a kettle") is None
+    assert rules.complaint("a kettle window so", "a kettle") is None
+    assert rules.complaint("kettle", "a kettle") == "it has 1 words, 2 to 4 are wanted"
+    assert rules.complaint("a b c d e", "") == "it has 5 words, 2 to 4 are wanted"
+    assert rules.complaint("kettle window harbour", "a kettle") == (
+        "too little of it is in the conversation (0.33 of its words)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("summary", "dialogue", "share"),
+    [
+        ("kettles boiled", "the kettle boiler", 1.0),  # the same first five letters
+        ("boil", "boils", 0.0),
+        ("tea was with them", "", 1.0),  # no word of four letters that is no function word
+        ("kettle, KETTLE, window, lamp2", "Kettle!", 0.5),
+    ],
+)
+def test_the_share_of_content_words(summary: str, dialogue: str, share: float) -> None:
+    assert content_share(summary, dialogue) == share
+
+
 def test_forms_of_a_word_and_the_start_of_a_sentence_are_no_invention() -> None:
     assert content_share("Repairing the printers", DIALOGUE) == 1.0
     assert content_share("", DIALOGUE) == 1.0
