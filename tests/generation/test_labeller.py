@@ -207,3 +207,54 @@ def test_the_options_hold_the_planned_one_at_any_place() -> None:
     assert all(len(set(options)) == 8 and "7" in options for options in drawn)
     assert len({options.index("7") for options in drawn}) == 8
     assert shuffled("a", ["a"], 8, random.Random(0)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "reply", "finish_reason", "kind", "said"),
+    [
+        ("summary", "No.", "stop", "summary_refused", "it has 1 words, 5 to 12 are wanted"),
+        ("choice", '{"label": "x"}', "stop", "label_invalid", "act: it is none of the labels"),
+        ("choice", '{"label": ', "length", "label_invalid", "act: it was cut off before its end"),
+        ("choice", '{"label": 3}', "stop", "label_invalid", "act: it is none of the labels"),
+        ("emotions", '{"1": "joy", "2": "x"}', "stop", "emotions_invalid", "utterance 2 has none"),
+        ("emotions", '{"1": "', "length", "emotions_invalid", "it was cut off before its end"),
+    ],
+)  # fmt: skip
+def test_after_the_last_reask_it_is_a_fault_with_the_last_reply(
+    ask: str, reply: str, finish_reason: str, kind: str, said: str, tmp_path: Path
+) -> None:
+    """Two reasks are three replies; a fourth one is never asked for."""
+    asks: dict[str, Callable[[Labeller, Session], Awaitable[Label]]] = {
+        "summary": lambda one, session: one.summarise(session, DIALOGUE, RULES, []),
+        "choice": lambda one, session: one.choose(session, DIALOGUE, "act", "ask", ["ask", "tell"]),
+        "emotions": lambda one, session: one.emotions(session, ["A: x", "B: y"], ["joy"], []),
+    }
+    with pytest.raises(ModelFault) as fault:
+        labelled(tmp_path, ["?", "?", reply], asks[ask], finish_reason)
+    assert fault.value.kind == kind
+    assert said in str(fault.value)
+    assert fault.value.evidence == reply
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        GOOD,
+        f"Summary: {GOOD}",
+        f"**SUMMARY** :  {GOOD}",
+        "  Ben will repair\nthe broken library printer.\n\nDone?",
+    ],
+)
+def test_what_stands_around_a_summary_goes(reply: str, tmp_path: Path) -> None:
+    label, asked = labelled(
+        tmp_path,
+        [reply],
+        lambda labeller, session: labeller.summarise(session, DIALOGUE, RULES, []),
+    )
+    assert (label.value, label.reasks) == (GOOD, [])
+    assert label.check == (
+        "5 to 12 words; its names are in the conversation; 1.00 of its content words are, at least "
+        "0.60"
+    )
+    assert asked[0].sampling.max_tokens == 2 * 12 + 8
+    assert (label.model, label.request) == ("scripted", asked[0].hash)
