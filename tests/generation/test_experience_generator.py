@@ -254,6 +254,17 @@ def test_a_prompt_that_does_not_ask_for_it_leaves_it_open(tmp_path: Path) -> Non
     assert asyncio.run(go()).acquainted is None
 
 
+def test_an_experience_tells_who_wrote_it_and_what_that_took(tmp_path: Path) -> None:
+    """Of the reply that was taken alone: the one before had a name of a shot."""
+    taken = named(SHOTS[0].personas[0].name, "Zoltan Quist")
+    twice, _ = generated(tmp_path / "twice", "experience", invent, taken)
+    assert (twice.model, twice.reasks) == ("scripted", ["name_of_a_shot"])
+    assert twice.usage is not None
+    assert twice.usage.completion_tokens > 0
+    whole = [persona.card for persona in twice.personas]
+    assert None not in whole
+
+
 def test_people_who_are_invented_together_are_acquainted(tmp_path: Path) -> None:
     experience, [asked] = generated(tmp_path, "experience", invent)
     assert experience.acquainted is True
