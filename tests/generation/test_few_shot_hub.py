@@ -347,6 +347,22 @@ def test_the_newest_of_seeds_and_members_in_their_order(
     assert finished(scenario()) == [ids.get(name, name) for name in shown]
 
 
+def test_a_hub_is_restored_to_the_middle_of_a_round() -> None:
+    """Task 1 gave nothing and task 3 a near-copy; task 4 is the next of the only lane."""
+    rows = {task: new(task) for task in (0, 2)}
+
+    async def scenario() -> tuple[list[str], list[str], bool | None]:
+        h = hub(policy="newest", lanes=1, shots=3, recall=lambda task: rows[task])
+        h.restore(4, iter(rows.values()))
+        within = [shot.id for shot in await h.shots(4)]
+        again = await h.admit(4, new(4, like=2), [])
+        await h.skip(5)
+        return within, [shot.id for shot in await h.shots(6)], again.admitted
+
+    shown = [SEEDS[-1].id, "e0", "e2"]
+    assert finished(scenario()) == (shown, shown, False)
+
+
 def test_a_round_shows_nothing_of_itself_whenever_it_is_asked() -> None:
     async def scenario() -> list[list[str]]:
         h = hub(policy="newest", lanes=1, shots=2)

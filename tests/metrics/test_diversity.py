@@ -84,6 +84,22 @@ def test_diversity_as_in_diasynth_is_of_the_first_200_scripts_whatever_the_batch
     assert whole.rouge_l_nearest == rouge_l_nearest(scripts) == pytest.approx(5 / 6)
 
 
+def test_a_corpus_has_the_diversity_of_its_texts_where_they_are_compared() -> None:
+    texts = ["we met at the old mill", "we met at the new mill", "seven ships left port early"]
+    talks = [Conversation(id=f"{at}", turns=[Turn(speaker="a", text=text)]) for at, text in
+             enumerate(texts)]  # fmt: skip
+    found = statistics_of(tally_of(talks), "text")
+    assert found.rouge_l == pytest.approx(rouge_l_mean(texts))
+    assert found.rouge_l == pytest.approx((5 / 6 + 0 + 0) / 3)
+    assert found.self_bleu == pytest.approx(self_bleu(texts))
+    assert (found.compared, found.nearest_of) == (3, 3)
+    assert (found.distinct_1, found.distinct_exact) == (12 / 17, True)
+    assert found.distinct_2 == 11 / 14
+    apart = statistics_of(tally_of(talks), "text", compare=False)
+    assert (apart.rouge_l, apart.self_bleu, apart.rouge_l_nearest) == (None, None, None)
+    assert (apart.compared, apart.nearest_of) == (0, 0)
+
+
 def test_self_bleu_tells_copies_from_different_texts() -> None:
     same = self_bleu(["we met at the old mill by the river"] * 3)
     other = self_bleu(["we met at the mill", "nobody knows what rain is", "seven ships left port"])
