@@ -115,6 +115,17 @@ def test_what_one_role_has_more_of_where_another_has_less_is_certain_in_total(
     assert found.total["prompt_tokens"] == approx(200, 500, 500, 500)
 
 
+def test_the_total_has_no_cost_where_one_role_has_no_price(tmp_path: Path) -> None:
+    others: Calls = [(0, "narrator", 30), (2, "narrator", 30)]
+    found = forecast(written(tmp_path, [0, 2, 3, 4], [*AGENT, *others]), 10)
+    assert "cost_usd" in found.roles["agent", "m"]
+    assert "cost_usd" not in found.roles["narrator", "m"]
+    assert list(found.total) == [
+        *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "seconds"),
+    ]
+    assert found.total["prompt_tokens"].so_far == 160
+
+
 def test_what_came_after_the_last_conversation_is_spent_or_part_of_the_next(
     tmp_path: Path,
 ) -> None:

@@ -133,6 +133,19 @@ def test_the_models_of_the_command_line_go_over_the_manifest_but_not_over_a_pric
     assert (price(million), whose) == (3.0, "own")
 
 
+@pytest.mark.parametrize(
+    ("base_url", "whose"), [(OPENAI, "list"), ("http://127.0.0.1/v1", "assumed")]
+)
+def test_an_endpoint_of_the_command_line_has_its_list_price(
+    base_url: str, whose: str, tmp_path: Path
+) -> None:
+    spec = ModelSpec(name="gpt-4o", base_url=base_url)
+    prices = Prices(run(tmp_path, {"agent": {"name": "tiny"}}), {"agent": spec})
+    price, found = prices.of("agent", "gpt-4o")
+    assert price is not None
+    assert (found, price(Usage(prompt_tokens=10)) > 0) == (whose, True)
+
+
 def test_a_chatbot_of_the_command_line_has_no_list_price(tmp_path: Path) -> None:
     bot = Http(url="http://127.0.0.1/ask", body={"q": "{{ message }}"}, answer="a")
     spec = ModelSpec(name="gpt-4o", http=bot)
