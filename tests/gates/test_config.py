@@ -14,7 +14,7 @@ from convogen.gates.guard import Guard
 from convogen.plugins import registry
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def validator() -> Draft202012Validator:
     definitions: dict[str, Any] = {}
     entry = gates_schema(definitions)

@@ -252,6 +252,7 @@ def test_a_similarity_of_exactly_the_limit_is_a_near_copy(near_copy: float, admi
 def test_the_similarity_is_kept_to_four_digits_and_that_of_nothing_is_0() -> None:
     """2 × 2 / (3 + 3) = 0.66667."""
     assert finished(hub().admit(0, told("aac"), [told("aab")])).similarity == 0.6667
+    assert similarity(told("ab cd"), told("ce AB")) == 0.8  # 2 × 4 / (5 + 5), the blank counts
     alone = finished(hub().admit(0, told("qqqq"), []))
     assert (alone.admitted, alone.similarity) == (True, 0)
 
