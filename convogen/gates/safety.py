@@ -37,6 +37,7 @@ _LOOK_ALIKE = str.maketrans(
 """Letters that look like Latin ones but have other sounds."""
 
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
+_SIGNED_WORD = re.compile(r"[a-z0-9@$!|]*[a-z][a-z0-9@$!|]*")
 _DIGITS = str.maketrans("0134578", "oieastb")
 
 
@@ -116,9 +117,13 @@ def plain_words(text: str) -> list[str]:
     Numbers are kept: only in a word with a letter do digits stand for letters.
     """
     plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
-    plain = re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), plain)
+    plain = _SIGNED_WORD.sub(_without_signs, plain)
     words = re.findall(r"[a-z0-9]+", plain)
     return [word.translate(_DIGITS) if re.search("[a-z]", word) else word for word in words]
+
+
+def _without_signs(word: re.Match[str]) -> str:
+    return re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), word[0])
 
 
 def _readings(text: str) -> list[list[str]]:

@@ -209,6 +209,17 @@ class TestSummarization:
         assert wrong.status == 2
         assert "of other dialogues" in wrong.err.splitlines()[-1]
 
+    def test_what_is_not_held_out_of_a_file_is_in_domain(
+        self, folder: Path, t5: Path, endpoint: EndpointServer, tmp_path: Path
+    ) -> None:
+        endpoint.script = helpful
+        split = downstream_data.write(tmp_path / "split.jsonl", 16)
+        options = ("--in-domain", split, "--n-held-out", "12")
+        ended = summarise(folder, split, t5, endpoint, *options)
+        assert ended.status == 0, ended.err
+        assert "12 held-out dialogues of split.jsonl" in ended.out
+        assert "coverage of in-domain data" in " ".join(ended.out.split())
+
     @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
     def test_on_the_development_split_of_dialogsum(
         self, folder: Path, t5: Path, endpoint: EndpointServer

@@ -10,6 +10,7 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
+import downstream_data
 import pytest
 from checkpoints import encoder
 from command_line import convogen
@@ -563,3 +564,10 @@ def test_one_more_is_asked_for_in_the_singular() -> None:
         )[-1]
         assert told in asked.content
         assert ("No two are alike" in asked.content) == (n > 1)
+
+
+def test_rows_as_dialogsum_has_them_give_examples(tmp_path: Path) -> None:
+    source = downstream_data.write(tmp_path / "dialogsum.jsonl", 9)
+    experiment = small(tmp_path, examples=str(source), n=1)
+    assert len(experiment.method.example_list) == 9
+    assert len(list(played(experiment, tmp_path / "run").conversations())) == 1

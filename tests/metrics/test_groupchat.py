@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,45 @@ def test_self_repetitions_are_the_same_speakers() -> None:
 def test_longest_farewell() -> None:
     assert longest_farewell(["Hi", "Bye!", "Goodbye", "See you", "One more thing", "Bye"]) == 3
     assert longest_farewell(["Hi"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("Well Bo.", True),
+        ("  Bo  ", True),
+        ('He said: "Bo", twice', True),
+        ("tea (Bo) tea", True),
+        ("OKAY Bo – yes", True),
+        ("Bo2, come", False),
+        ("2Bo, come", False),
+        ("Bo\u2026", True),
+        ("Bob, come. Come, Bo", True),
+        ("Bob, come", False),
+        ("tell Bo, please", False),
+        ("Bo's, no", False),
+    ],
+)
+def test_a_call_stands_between_breaks(text: str, called: bool) -> None:
+    assert addressees(text, ["Bo"]) == ["Bo"] * called
+
+
+def test_only_the_beginning_of_a_turn_and_the_first_fifty_people_are_looked_at() -> None:
+    at_the_end = "x" * 1_996 + ". Bo"
+    assert addressing(["Ana", "Bo"], [at_the_end, "Yes."], ["Ana", "Bo"]) == (1, 1, 1)
+    assert addressing(["Ana", "Bo"], ["x" + at_the_end, "Yes."], ["Ana", "Bo"]) == (0, 0, 0)
+    people = [f"N{at} Lee" for at in range(51)]
+    for at, heard in ((49, 1), (50, 0)):
+        spoken = addressing(["N0 Lee", people[at]], [f"{people[at]}, come.", "Yes."], people)
+        assert spoken == (heard, heard, heard)
+
+
+def test_a_repetition_is_of_one_of_the_fifty_turns_before() -> None:
+    line = "I would love to see that old mill again"
+    letters = [Random(at).choices("bcdfghjklmnp", k=40) for at in range(50)]
+    others = [" ".join("".join(of[at : at + 8]) for at in range(0, 40, 8)) for of in letters]
+    assert self_repetitions(["a"] * 51, [line, *others[:49], line]) == 1
+    assert self_repetitions(["a"] * 52, [line, *others, line]) == 0
 
 
 def test_hostile_text_does_not_hang() -> None:

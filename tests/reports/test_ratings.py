@@ -73,3 +73,23 @@ def test_players_that_never_met_are_not_ranked() -> None:
         ratings(names, games)
     joined = ratings(names, {**games, "u": [(1, 2, 0.0), (4, 0, 0.5)]})
     assert len(joined) == 5
+
+
+def test_games_are_counted_and_points_shared_by_hand() -> None:
+    """a beats b twice and ties with c once; d has not played."""
+    games: dict[str, list[Game]] = {"s0": [(0, 1, 1.0), (0, 2, 0.5)], "s1": [(1, 0, 0.0)]}
+    found = {row.name: row for row in ratings(["a", "b", "c", "d"], games)}
+    assert {name: row.games for name, row in found.items()} == {"a": 3, "b": 2, "c": 1, "d": 0}
+    assert {name: row.won for name, row in found.items()} == {
+        "a": pytest.approx(2.5 / 3), "b": 0, "c": 0.5, "d": None,
+    }  # fmt: skip
+    assert [*found] == sorted(found, key=lambda name: -found[name].elo)
+    assert sum(row.elo for row in found.values()) == pytest.approx(4000)
+
+
+def test_ten_times_the_odds_are_400_points() -> None:
+    """20 wins and 2 losses: odds of 10; three whose odds multiply are 400 apart each."""
+    found = bradley_terry(np.array([[0.0, 20.0], [2.0, 0.0]]))
+    assert found == pytest.approx([10**0.5, 10**-0.5])
+    chain = np.array([[0.0, 10.0, 100.0], [1.0, 0.0, 10.0], [1.0, 1.0, 0.0]])
+    assert bradley_terry(chain) == pytest.approx([10, 1, 0.1])

@@ -67,6 +67,36 @@ def test_the_published_rates_and_the_gain_come_out(tmp_path: Path) -> None:
     assert chart.read_bytes().startswith(PNG)
 
 
+def test_files_of_the_published_counts_are_told_as_published(tmp_path: Path) -> None:
+    """145, 231 and 372 of 413; of the accused ones every sixth for its first utterance."""
+
+    def judged(name: str, passed: int) -> Path:
+        rows = [{"choice": "No", "index": "None"}] * passed
+        rows += [{"choice": "Yes", "index": at % 6 + 1} for at in range(413 - passed)]
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    ended = convogen(
+        "verdicts",
+        f"Llama-3.2-3B,OASST1,6={judged('base', 145)}",
+        f"Llama-3.2-3B (FT),OASST1,6={judged('tuned', 231)}",
+        f"real,OASST1={judged('real', 372)}",
+        *("--protocol", "unieval", "--table", "--json", "--chart", tmp_path / "chart.png"),
+    )
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    rates = [(round(row["rate"], 2), row["published"]) for row in found["cells"]]
+    assert rates == [(35.11, 35.11), (55.93, 55.93), (90.07, 90.07)]
+    assert {row["differs"] for row in found["cells"]} == {None}
+    alarms = [(row["false_alarms"], round(row["false_alarm_rate"], 2)) for row in found["cells"]]
+    assert alarms == [(45, 10.90), (31, 7.51), (7, 1.69)]
+    [gain] = found["finetuning"]
+    assert (round(gain["gain"], 2), gain["published"]) == (20.82, 20.82)
+    assert 0 < gain["low"] < gain["gain"] < gain["high"]
+    assert (tmp_path / "chart.png").read_bytes().startswith(PNG)
+
+
 def test_a_run_says_what_it_is_of_and_is_compared_by_seed(tmp_path: Path) -> None:
     short = run_folder(tmp_path / "a", "++++-++++?", {"inquirer": {"name": "tiny"}}, 6)
     long = run_folder(tmp_path / "b", "++++------", {"default": "big", "inquirer": "tiny"}, 12)
