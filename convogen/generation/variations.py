@@ -60,7 +60,8 @@ def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
         entries = variations()[part]
         deck, place = divmod(position, len(entries))
         dealt.append(random.Random(f"{seed}/{part}/{deck}").sample(entries, len(entries))[place])
-    return Variation(*dealt, topic)
+    tie, place, mood = dealt
+    return Variation(tie, place, mood, topic)
 
 
 @lru_cache(maxsize=1)

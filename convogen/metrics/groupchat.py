@@ -5,11 +5,13 @@ All functions are pure and take speakers and utterances of equal length, turn by
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from math import log
 from typing import NamedTuple
 
+from convogen.text.language import Language, load_language
 from convogen.text.utterances import FAREWELL_TURNS, is_farewell, repeats
 
 __all__ = [
@@ -23,10 +25,8 @@ __all__ = [
     "self_repetitions",
 ]
 
-_BREAKS = ',.!?;:—–-…\n"“”()'
-_CALLS = frozenset(
-    ("hey", "hi", "hello", "oh", "thanks", "you", "well", "so", "and", "but", "yes", "no", "okay")
-)
+_BREAKS = ',.!?;:—–-…\n"“”()¡¿«»„，。！？、；：～「」『』（）।،؛؟'
+_CLAUSE_START = re.compile(f"[{re.escape(_BREAKS)}]")
 _LOOK_BACK = 50
 _CLIP = 2_000
 _NAMES = 50
@@ -66,38 +66,63 @@ class Addressing(NamedTuple):
     later: int
 
 
-def addressees(text: str, names: Sequence[str]) -> list[str]:
+def addressees(text: str, names: Sequence[str], language: str = "en") -> list[str]:
     """Who of `names` is called in `text`: by the full or, where it is one person's, the first name.
 
     A name is a call where it stands between breaks (the ends of the text, punctuation, a word such
-    as `hey` before it): "Ana, look" and "look, Ana!", not "Ana looked".
+    as `hey` before it): "Ana, look" and "look, Ana!", not "Ana looked". An honorific may be joined
+    to it, as in `田中さん`. In a language without such words nobody is called.
     """
+    lang = load_language(language)
+    if "addressing" not in lang.checks:
+        return []
     first = Counter(name.split()[0] for name in names if name.split())
     called: list[str] = []
     for name in names:
         short = name.split()[0] if name.split() else name
         forms = [name, short] if first[short] == 1 else [name]
-        if any(_called(text, form) for form in dict.fromkeys(forms) if form):
+        if any(_called(text, form, lang) for form in dict.fromkeys(forms) if form):
             called.append(name)
     return called
 
 
-def _called(text: str, form: str) -> bool:
+def _called(text: str, form: str, lang: Language) -> bool:
     at = text.find(form)
     while at >= 0:
-        before, after = text[:at], text[at + len(form) : at + len(form) + 4]
-        whole = not (before[-1:].isalnum() or after[:1].isalnum())
-        lead = before.rstrip(" ")
-        opens = not lead or lead[-1] in _BREAKS or lead.split()[-1].casefold() in _CALLS
-        rest = after.lstrip(" ")
-        if whole and opens and (not rest or rest[0] in _BREAKS):
+        before, after = text[:at], _without_suffix(text[at + len(form) :], lang)
+        whole = not (after[:1].isalnum() or (lang.spaced and before[-1:].isalnum()))
+        rest = after.lstrip(" ")[:1]
+        if whole and (not rest or rest in _BREAKS) and _opens(before, lang):
+            return True
+        if whole and not lang.addressing.vocatives.isdisjoint(before.split()[-1:]):
             return True
         at = text.find(form, at + 1)
     return False
 
 
+def _opens(before: str, lang: Language) -> bool:
+    """Return whether a name that follows stands at the beginning of a clause, or is called."""
+    lead = before.rstrip(" ")
+    if not lead or lead[-1] in _BREAKS:
+        return True
+    clause = lead.split()[-1] if lang.spaced else _CLAUSE_START.split(lead)[-1].strip()
+    return clause.casefold() in lang.addressing.calls
+
+
+def _without_suffix(after: str, lang: Language) -> str:
+    """Return what follows a name, without an honorific such as `さん`."""
+    bare = after.lstrip(" ")
+    for suffix in lang.addressing.suffixes:
+        if bare.startswith(suffix):
+            return bare[len(suffix) :]
+    return after
+
+
 def addressing(
-    speakers: Sequence[str], utterances: Sequence[str], participants: Sequence[str]
+    speakers: Sequence[str],
+    utterances: Sequence[str],
+    participants: Sequence[str],
+    language: str = "en",
 ) -> Addressing:
     """Whether those who are called by name answer.
 
@@ -106,7 +131,7 @@ def addressing(
     addressed = next_turn = later = 0
     for at, text in enumerate(utterances[:-1]):
         others = [name for name in participants[:_NAMES] if name != speakers[at]]
-        called = addressees(text[:_CLIP], others)
+        called = addressees(text[:_CLIP], others, language)
         if called:
             addressed += 1
             next_turn += speakers[at + 1] in called
@@ -128,10 +153,10 @@ def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
     return found
 
 
-def longest_farewell(utterances: Sequence[str]) -> int:
+def longest_farewell(utterances: Sequence[str], language: str = "en") -> int:
     """The longest run of turns that are all farewells, in turns."""
     longest = run = 0
     for text in utterances:
-        run = run + 1 if is_farewell(text) else 0
+        run = run + 1 if is_farewell(text, language) else 0
         longest = max(longest, run)
     return longest

@@ -39,9 +39,8 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
     parts = {tuple(part) for part in _parts(core, lang)}
     spelt = {re.escape(text) for part in parts for text in (" ".join(part), _plain(" ".join(part)))}
     if titles:
-        spelt |= {
-            f"{lang.article} {re.escape(form)}" for form in (titles[-1], _spelt(titles[-1], lang))
-        }
+        title_forms = (titles[-1], _spelt(titles[-1], lang))
+        spelt |= {f"{lang.article} {re.escape(form)}".strip() for form in title_forms}
     names = "|".join(sorted(spelt - {""}, key=len, reverse=True)).replace("'", "['’]")
     own = _forms(speaker, lang)
     return Cast(
@@ -54,7 +53,7 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
 
 def called(name: str, lang: Language) -> str:
     """Return a name as written, in the form in which it is compared: `Dr. Ngozi` is `ngozi`."""
-    words = _plain(name).split()
+    words = _plain(_without_suffix(name, lang)).split()
     titles, core = _split(words, lang)
     if len(core) == 1 and not titles and _bare(core[0]) in lang.titles:
         return _spelt(core[0], lang)
@@ -96,6 +95,15 @@ def _plain(name: str) -> str:
 
 def _bare(word: str) -> str:
     return word.casefold().strip(".,")
+
+
+def _without_suffix(name: str, lang: Language) -> str:
+    """Return a name without an honorific that is joined to it, such as `さん`."""
+    bare = _EDGES.sub("", name)
+    for suffix in lang.addressing.suffixes:
+        if bare.endswith(suffix) and len(bare) > len(suffix):
+            return bare.removesuffix(suffix)
+    return name
 
 
 def _spelt(title: str, lang: Language) -> str:

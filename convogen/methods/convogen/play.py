@@ -1,4 +1,5 @@
-"""ConvoGen at work: a task's experience is invented from shots, then played as a group chat."""
+"""The play of ConvoGen: a task's experience is generated from shots, then played as a group
+chat."""
 
 from __future__ import annotations
 
@@ -65,7 +66,7 @@ class ConvoGenPlay(Play):
     async def play(self, task: Task) -> Outcome:
         try:
             return await self._play(task)
-        except BaseException:  # this ends the run, and later tasks of the lane wait for this one
+        except BaseException:  # the run ends, and later tasks of the lane wait for this one
             self._hub.stop()
             raise
 
@@ -84,12 +85,12 @@ class ConvoGenPlay(Play):
             return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
-        """The shape the task's conversation is to have; None where nothing is matched."""
+        """Return the target shape of the task's conversation; None if nothing is matched."""
         shapes = self._method.shapes
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 
     async def _invent(self, task: Task, shape: Shape | None) -> Experience:
-        shots = await self._hub.shots(task.number)
+        shots = await self._hub.shots(task.number, task.language)
         words = shape.turn_words[0] if shape else None
         session, variation = task.session, self._variation(task)
         if self._casting is None:
@@ -101,7 +102,12 @@ class ConvoGenPlay(Play):
         else:
             people = self._casting.group(task.number)
             experience = await self._generator.match(session, people, shots, words, variation)
-        own = {"id": f"e-{task.id}", "task": task.number, "shots": [shot.id for shot in shots]}
+        own = {
+            "id": f"e-{task.id}",
+            "task": task.number,
+            "shots": [shot.id for shot in shots],
+            "language": task.language,
+        }
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
 
     def _variation(self, task: Task) -> Variation:
@@ -111,7 +117,9 @@ class ConvoGenPlay(Play):
         place, per_round = self._hub.place(task.number), self._method.per_round
         position = place.round * per_round + place.index
         return deal_variation(
-            f"{self._seed}/variation/{place.lane}", position, self._hub.topic(task.number)
+            f"{self._seed}/variation/{place.lane}",
+            position,
+            self._hub.topic(task.number, task.language),
         )
 
     async def _converse(
@@ -124,10 +132,19 @@ class ConvoGenPlay(Play):
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
         played = await play_group_chat(
-            experience, rules, self._prompts, task.session, lambda: task.count("turns")
+            experience,
+            rules,
+            prompts=self._prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
         )
         self._method.refuse_broken(played.turns, rules.max_turns, played.ended)
         usage = task.session.usage - before
         return task.conversation(
-            self._method.name, experience, played.turns, played.ended, usage, refused=played.refused
+            self._method.name,
+            experience,
+            turns=played.turns,
+            ended=played.ended,
+            usage=usage,
+            refused=played.refused,
         )
