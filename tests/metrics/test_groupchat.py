@@ -108,6 +108,7 @@ def test_longest_farewell() -> None:
         ("Bob, come. Come, Bo", True),
         ("Bob, come", False),
         ("tell Bo, please", False),
+        ("MAX Bo, come", False),
         ("Bo's, no", False),
     ],
 )

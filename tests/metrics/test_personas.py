@@ -36,3 +36,11 @@ def test_cards_and_names_are_measured_as_well(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     found = measure_hub(open_hub(str(path)))
     assert (found.personas, found.named, found.near_copies) == (2, 1, 0)
+
+
+def test_texts_without_a_word_have_no_copies(tmp_path: Path) -> None:
+    path = tmp_path / "hub.jsonl"
+    path.write_text('{"persona": "!!!"}\n{"persona": "!!!"}\n')
+    found = measure_hub(open_hub(str(path)))
+    assert (found.near_copies, found.near_copies_by, found.exact_duplicates) == (0, "all pairs", 1)
+    assert (found.distinct_1, found.distinct_2) == (None, None)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.corpora import open_corpus
-from convogen.errors import SourceError
+from convogen.errors import SourceError, UserError
 from convogen.metrics import distance, measure, statistics_of
 from convogen.metrics.statistics import Statistics
 from convogen.metrics.tally import CorpusTally, Sample, tally_of
@@ -234,6 +234,11 @@ def test_two_processes_give_the_result_of_one(corpus: Path) -> None:
     assert measure(one, workers=1).as_dict() == measure(two, workers=2).as_dict()
     assert one.bad_rows == two.bad_rows
     assert one.bad_rows.count == 1
+
+
+def test_a_rendering_that_there_is_not_is_told_with_those_there_are(corpus: Path) -> None:
+    with pytest.raises(UserError, match="no rendering 'prose'; there are: text, paper"):
+        measure(open_corpus(corpus), "prose")  # type: ignore[arg-type]
 
 
 def test_strict_reaches_through_the_processes(corpus: Path) -> None:

@@ -44,8 +44,11 @@ def copied(hundred: Path, tmp_path: Path) -> Callable[..., Path]:
     return copy
 
 
-def said(tmp_path: Path, *folders: Path, against: Path | None = None) -> list[str]:
+def said(
+    tmp_path: Path, *folders: Path, against: Path | None = None, baseline: Path | None = None
+) -> list[str]:
     others = ["--against", against] if against else []
+    others += ["--baseline", baseline] if baseline else []
     ended = convogen("report", *folders, *others, "--out", tmp_path / "report", "--json")
     assert ended.status == 0, ended.err
     return json.loads(ended.out)["limits"]
@@ -123,6 +126,21 @@ def test_rows_of_a_corpus_that_cannot_be_read_are_counted(
     ]
     corpus.write_text('["Tea?", "Yes."]\n')
     assert "could not be read" not in " ".join(said(tmp_path, copied("b"), against=corpus))
+
+
+def test_what_differs_from_the_baseline_besides_the_matching_is_named(
+    copied: Callable[..., Path], tmp_path: Path
+) -> None:
+    base = copied("base")
+    essence = json.loads((base / "manifest.json").read_text())["experiment"]
+    sources = {**essence["sources"], "match": "cc"}
+    matched = copied("matched", experiment={**essence, "max_turns": 9, "sources": sources})
+    other = copied("other", experiment={**essence, "shots": 5, "prompts": {"agent": "x"}})
+    texts = said(tmp_path, matched, other, baseline=base)
+    assert [text for text in texts if "baseline" in text] == [
+        "other: differs from the baseline base in more than the matching (shots, prompts); not all "
+        "of a change is due to it."
+    ]
 
 
 def test_who_was_not_judged_is_told(copied: Callable[..., Path], tmp_path: Path) -> None:

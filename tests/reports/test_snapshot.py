@@ -172,7 +172,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     write(human, [])
     human.write_text('["Tea?", "Yes, please do.", "Here."]\n["No.", "Well then."]\n')
     out = folder / "report"
-    ended = convogen("report", fixed, iterative, "--against", human, "--out", out)
+    compared = ("--against", human, "--baseline", fixed)
+    ended = convogen("report", fixed, iterative, *compared, "--out", out)
     assert ended.status == 0, ended.err
     return (out / "report.md").read_text("utf-8").replace(str(folder), "/runs")
 
