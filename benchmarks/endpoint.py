@@ -283,7 +283,7 @@ def reply_to(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
             "any",
             messages,
             Sampling.model_construct(seed=body.get("seed")),
-            _schema(body, last),
+            schema=_schema(body, last),
             choices=tuple(re.findall(r"'([^']+)'", names)) if offered else (),
         )
     )

@@ -96,11 +96,19 @@ async def chat(experience: Experience, model: ChatModel, turns: int) -> int:
         for name in ("agent", "selector")
     }
     traffic = Traffic(roles, 1, RunProgress(), lambda _: model)
-    rules = ChatRules(turns, "auto", False, method.max_words, method.reasks)
+    rules = ChatRules(
+        turns,
+        speaker_selection="auto",
+        allow_repeats=False,
+        max_words=method.max_words,
+        reasks=method.reasks,
+    )
     with tempfile.TemporaryDirectory() as folder:
         session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))
         loaded = ChatPrompts.of(experiment.prompts)
-        played = await play_group_chat(experience, rules, loaded, session, lambda: None)
+        played = await play_group_chat(
+            experience, rules, prompts=loaded, session=session, on_turn=lambda: None
+        )
     await traffic.close()
     return len(played.turns)
 

@@ -91,7 +91,13 @@ async def _played(
         for name in ("agent", "selector")
     }
     traffic = Traffic(roles, IN_FLIGHT, RunProgress(), lambda _: recorded)
-    rules = ChatRules(replies + 1, "round_robin", False, method.max_words, method.reasks)
+    rules = ChatRules(
+        replies + 1,
+        speaker_selection="round_robin",
+        allow_repeats=False,
+        max_words=method.max_words,
+        reasks=method.reasks,
+    )
 
     def on_turn() -> None:
         recorded.n_turns += 1
@@ -99,7 +105,9 @@ async def _played(
     with tempfile.TemporaryDirectory() as folder:
         session = traffic.session(0, 1, Journal(Path(folder) / "journal.jsonl"))
         prompts = ChatPrompts.of(experiment.prompts)
-        played = await play_group_chat(experience, rules, prompts, session, on_turn)
+        played = await play_group_chat(
+            experience, rules, prompts=prompts, session=session, on_turn=on_turn
+        )
     return {
         "experience": experience.id,
         "participants": [persona.name for persona in experience.personas],

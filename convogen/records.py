@@ -178,6 +178,7 @@ class Selection(Record):
     repair: str | None = None
     request: str | None = None
     usage: Usage | None = None
+    left_out: int | None = None
 
 
 class Turn(Record):
@@ -191,9 +192,9 @@ class Turn(Record):
     is the fault of an utterance that was taken because no better one came. Where several replies
     were asked for at once, `candidates` has the fault of each, empty where it has none. `faults`
     are those of the output it was taken from, by methods that count them. `addressee` is whom its
-    speaker said it is for, a name or `all`; None if nobody was asked. To fit the context of
-    the model, its reply had at most `capped_at` tokens, and the oldest `left_out` exchanges were
-    not shown; None if nothing was given up.
+    speaker said it is for, a name or `all`; None if nobody was asked. To fit the context of the
+    model, its reply had at most `capped_at` tokens, and the oldest `left_out` exchanges (in a group
+    chat: turns) were not shown; None if nothing was given up.
     """
 
     speaker: str

@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["as_json", "visible"]
+__all__ = ["as_json", "isolated", "visible"]
 
 _HIDDEN = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -22,10 +22,23 @@ _HIDDEN = re.compile(
 of surrogate pairs."""
 
 
+_RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff]")
+"""Letters of the scripts that are written from right to left."""
+
+
 def visible(text: object) -> str:
     """A text whose only control character is the newline: others are escapes, tabs spaces."""
     plain = str(text).replace("\r\n", "\n").replace("\t", "    ")
     return _HIDDEN.sub(lambda one: ascii(one[0])[1:-1], plain)
+
+
+def isolated(text: str) -> str:
+    """A visible text that may stand beside others on a line, whatever its writing direction.
+
+    One that has letters written from right to left is put between isolates (UAX #9), so that it
+    reorders nothing around it; any other is left as it is.
+    """
+    return f"\u2068{text}\u2069" if _RIGHT_TO_LEFT.search(text) else text
 
 
 def as_json(value: Any, indent: int | None = None) -> str:

@@ -107,7 +107,7 @@ def converse(asked: Asked) -> Bytes:
     people = re.search(r"Invent one experience with exactly (\d+) people", messages[-1].content)
     schema = draft_schema(int(people[1])) if people else None
     sampling = Sampling(seed=asked.body.get("seed"))
-    return say(improvise(Request("any", "any", messages, sampling, schema)))
+    return say(improvise(Request("any", "any", messages, sampling, schema=schema)))
 
 
 class EndpointServer:

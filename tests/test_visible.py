@@ -59,7 +59,19 @@ def test_no_control_character_is_printed(text: str) -> None:
         console = terminal()
         console.print(text)
         console.print(styled((text, "bold"), text), style="dim")
-    assert not CONTROL.search(out.getvalue() + err.getvalue())
+    assert not CONTROL.search(_without_isolates(out.getvalue()) + err.getvalue())
+
+
+def _without_isolates(printed: str) -> str:
+    """What is printed without the isolates that are ours: in pairs, one text in each."""
+    return re.sub("\u2068([^\u2066-\u2069]*)\u2069", r"\1", printed)
+
+
+def test_text_from_right_to_left_is_isolated_and_no_other() -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        terminal().print(styled("Anna: ", ("שלום\u2069", "bold"), " (1)"))
+    assert out.getvalue() == "Anna: \u2068שלום\\u2069\u2069 (1)\n"
 
 
 @given(ANY)

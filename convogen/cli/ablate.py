@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from time import monotonic
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from convogen.experiment.experiment import Experiment
     from convogen.models.traffic.budget import Limits
+    from convogen.reports.ablation import Comparison
+    from convogen.storage.run_folder import Run
 
 __all__ = ["command"]
 
@@ -72,31 +75,49 @@ def command(
     goes to ablation.json there as well; `convogen evaluate` on the folders, then the same command
     again, adds a judge's scores. A budget or a deadline is that of all cells together.
     """
-    from convogen.cli.run import load_with, play, read_settings
-    from convogen.engine.run_budget import remaining_limits
-    from convogen.errors import ExperimentError
+    from convogen.cli.run import load_with, read_settings
     from convogen.jsonl import is_json_of, refuse_foreign, write_ours
     from convogen.reports.ablation import compare
-    from convogen.storage.run_folder import load_run
     from convogen.storage.task_log import refuse_strewing
 
     given = {"n": n, "seed": seed, "concurrency": concurrency}
     common = read_settings(settings) | {k: v for k, v in given.items() if v is not None}
-    grid = _grid(varied)
     cells: dict[str, Experiment] = {}
-    for name, keys in grid.items():
+    for name, keys in _grid(varied).items():
         own = {**common, "name": _folder(name), **keys}
         cells[name] = load_with(experiment, own, models, base_urls, prices)
-    fingerprints = {cell.fingerprint: name for name, cell in cells.items()}
-    for name, cell in cells.items():
-        if (other := fingerprints[cell.fingerprint]) != name:
-            raise ExperimentError(f"--vary: {name} and {other} are the same; vary something else")
-    wanted = min(cell.n for cell in cells.values())
+    _refuse_alike(cells)
     ours = is_json_of({"cells", "differences"})
     refuse_foreign(out / "ablation.json", ours)
     names = {"ablation.json", *(cell.name for cell in cells.values())}
     refuse_strewing(out, lambda path: path.name in names)
-    runs: dict[str, Any] = {}
+    runs = _play(cells, out, limits)
+    found = compare(runs, min(cell.n for cell in cells.values()))
+    text = json.dumps(asdict(found), indent=1, ensure_ascii=False)
+    write_ours(out / "ablation.json", text + "\n", ours)
+    if as_json:
+        say_json(asdict(found), indent=1)
+    else:
+        _print(found)
+
+
+def _refuse_alike(cells: Mapping[str, Experiment]) -> None:
+    """Raise `ExperimentError` if two cells are the same experiment."""
+    from convogen.errors import ExperimentError
+
+    fingerprints = {cell.fingerprint: name for name, cell in cells.items()}
+    for name, cell in cells.items():
+        if (other := fingerprints[cell.fingerprint]) != name:
+            raise ExperimentError(f"--vary: {name} and {other} are the same; vary something else")
+
+
+def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[str, Run]:
+    """Run the cells one after the other, within limits that they share."""
+    from convogen.cli.run import play
+    from convogen.engine.run_budget import remaining_limits
+    from convogen.storage.run_folder import load_run
+
+    runs: dict[str, Run] = {}
     began = monotonic()
     for at, (name, cell) in enumerate(cells.items(), 1):
         say(f"cell {at} of {len(cells)}: {name}", err=True)
@@ -104,13 +125,7 @@ def command(
         begun = [load_run(one) for one in others if (one / "manifest.json").exists()]
         rest = remaining_limits(limits, begun, monotonic() - began)
         runs[name] = play(cell, out / cell.name, False, rest)
-    found = compare(runs, wanted)
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    write_ours(out / "ablation.json", text + "\n", ours)
-    if as_json:
-        say_json(found, indent=1)
-    else:
-        _print(found)
+    return runs
 
 
 def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -166,13 +181,13 @@ def _folder(name: str) -> str:
     return f"{plain[:50].strip('-.')}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(found: Comparison) -> None:
 
     console = terminal()
-    for at, name in enumerate(found["cells"], 1):
+    for at, name in enumerate(found.cells, 1):
         console.print(styled(f"cell {at}: {name}"))
     console.print(_means(found))
-    if found["differences"]:
+    if found.differences:
         console.print(_differences(found))
     else:
         console.print("One cell: nothing is compared; --vary a key over more values", style="dim")
@@ -184,45 +199,46 @@ def _label(metric: str) -> str:
     return METRICS.get(metric, metric)
 
 
-def _means(found: Mapping[str, Any]) -> Table:
+def _means(found: Comparison) -> Table:
     """A metric a row, a cell a column."""
     from rich.table import Table
 
-    from convogen.cli.stats import number_text
+    from convogen.reports.cells import number_text
 
-    cells: list[dict[str, Any]] = list(found["cells"].values())
-    table = Table(title=f"Means of {found['n']} conversations a cell", title_justify="left")
+    cells = list(found.cells.values())
+    table = Table(title=f"Means of {found.n} conversations a cell", title_justify="left")
     table.add_column("Metric")
     for at in range(1, len(cells) + 1):
         table.add_column(f"{at}", justify="right", no_wrap=True)
-    for metric in cells[0]["means"]:
-        means = (cell["means"][metric] for cell in cells)
-        table.add_row(_label(metric), *(number_text(one and one["value"], 3) for one in means))
+    for metric in cells[0].means:
+        means = [cell.means[metric] for cell in cells]
+        values = (one.value if one else None for one in means)
+        table.add_row(_label(metric), *(number_text(value, 3) for value in values))
     return table
 
 
-def _differences(found: Mapping[str, Any]) -> Table:
+def _differences(found: Comparison) -> Table:
     from rich.table import Table
 
-    from convogen.cli.stats import number_text
+    from convogen.reports.cells import number_text
 
-    numbers = {name: at for at, name in enumerate(found["cells"], 1)}
+    numbers = {name: at for at, name in enumerate(found.cells, 1)}
     table = Table(title="Differences to cell 1", title_justify="left")
     table.add_column("Cell", justify="right")
     table.add_column("Metric")
     for name in ("Difference", "95% interval", "Cliff's δ", "p, Holm"):
         table.add_column(name, justify="right", no_wrap=True)
-    last = found["baseline"]
-    for one in found["differences"]:
-        if one["cell"] != last:
+    last = found.baseline
+    for one in found.differences:
+        if one.cell != last:
             table.add_section()
-        ends = "-" if one["low"] is None else f"{one['low']:.3f} – {one['high']:.3f}"
-        values = (f"{one['difference']:+.3f}", ends, f"{one['cliffs_delta']:+.2f}")
-        shown = "" if one["cell"] == last else f"{numbers[one['cell']]}"
-        table.add_row(shown, _label(one["metric"]), *values, number_text(one["p_holm"], 3))
-        last = one["cell"]
+        ends = "–" if one.low is None else f"{one.low:.3f} – {one.high:.3f}"
+        values = (f"{one.difference:+.3f}", ends, f"{one.cliffs_delta:+.2f}")
+        shown = "" if one.cell == last else f"{numbers[one.cell]}"
+        table.add_row(shown, _label(one.metric), *values, number_text(one.p_holm, 3))
+        last = one.cell
     table.caption = (
         "Intervals: bootstrap over conversations. p: Mann-Whitney U, corrected by "
-        f"{found['correction']}."
+        f"{found.correction}."
     )
     return table

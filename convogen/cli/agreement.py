@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.judges.verdict_files import Protocol
+    from convogen.reports.agreement import Agreement, Calibration, JudgePosition, SelfPreference
+    from convogen.reports.cells import Bounded
 
 __all__ = ["command"]
 
@@ -79,17 +82,17 @@ def command(
         if judge in mine:
             raise click.UsageError(f"--own {pair}: {judge} has {mine[judge]} already")
         mine[judge] = dialogues
-    found: dict[str, Any] = {
-        "protocol": protocol,
-        "agreement": agreements(judged, known),
-        "self_preference": self_preference(judged, mine),
-        "position_bias": position_biases(judged),
-        "calibration": calibrations(judged, humans, known),
-    }
+    found = _Compared(
+        protocol,
+        agreements(judged, known),
+        self_preference(judged, mine),
+        position_biases(judged),
+        calibrations(judged, humans, known),
+    )
     if as_json:
-        say_json(found, indent=2)
+        say_json(asdict(found), indent=2)
         return
-    if not any(found[key] for key in found if key != "protocol"):
+    if not (found.agreement or found.self_preference or found.position_bias or found.calibration):
         raise click.UsageError(
             "nothing to compare: give two judges of the same dialogues, --own or --human"
         )
@@ -108,50 +111,61 @@ def _compare_scores(
         )
     groups = score_agreements([read_scores(each) for each in sources])
     if as_json:
-        say_json({"protocol": "scores", "agreement": groups}, indent=2)
+        say_json({"protocol": "scores", "agreement": [asdict(group) for group in groups]}, indent=2)
         return
     if not groups:
         raise click.UsageError("nothing to compare: give two files of scores of the same dialogues")
     for group in groups:
-        of = f" on {group['dialogues']}" if group["dialogues"] else ""
-        title = f"Krippendorff's alpha{of}: {', '.join(group['judges'])}"
+        of = f" on {group.dialogues}" if group.dialogues else ""
+        title = f"Krippendorff's alpha{of}: {', '.join(group.judges)}"
         table = _table(title, "aspect", "level", "dialogues")
-        for row in group["aspects"]:
-            names = [row["aspect"] or "–", row["level"], f"{row['n']}"]
-            _row(table, names, row["krippendorff_alpha"])
+        for row in group.aspects:
+            names = [row.aspect or "–", row.level, f"{row.n}"]
+            _row(table, names, row.krippendorff_alpha)
         terminal().print(table)
 
 
-def _print(console: Console, found: Mapping[str, Any]) -> None:
-    for group in found["agreement"]:
-        of = f" on {group['dialogues']}" if group["dialogues"] else ""
-        table = _table(f"Agreement{of}, {group['n']} dialogues", "measure", "judges")
-        for pair in group["pairs"]:
-            names = " and ".join(pair["judges"])
-            _row(table, ["said the same", names], pair["share"])
-            _row(table, ["Cohen's kappa", names], pair["cohen_kappa"])
-        _row(table, ["Fleiss' kappa", "all"], group["fleiss_kappa"])
-        _row(table, ["Krippendorff's alpha", "all"], group["krippendorff_alpha"])
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Judges compared: what `--json` prints."""
+
+    protocol: str
+    agreement: list[Agreement]
+    self_preference: list[SelfPreference]
+    position_bias: list[JudgePosition]
+    calibration: list[Calibration]
+
+
+def _print(console: Console, found: _Compared) -> None:
+    for group in found.agreement:
+        of = f" on {group.dialogues}" if group.dialogues else ""
+        table = _table(f"Agreement{of}, {group.n} dialogues", "measure", "judges")
+        for pair in group.pairs:
+            names = " and ".join(pair.judges)
+            _row(table, ["said the same", names], pair.share)
+            _row(table, ["Cohen's kappa", names], pair.cohen_kappa)
+        _row(table, ["Fleiss' kappa", "all"], group.fleiss_kappa)
+        _row(table, ["Krippendorff's alpha", "all"], group.krippendorff_alpha)
         console.print(table)
-    if found["self_preference"]:
+    if found.self_preference:
         table = _table("Own model's dialogues favoured, points", "judge", "own", "beside")
-        for one in found["self_preference"]:
-            peers = ", ".join(one["compared_with"]) or "nobody"
-            _row(table, [one["judge"], one["own"], peers], one["points"], 2)
+        for one in found.self_preference:
+            peers = ", ".join(one.compared_with) or "nobody"
+            _row(table, [one.judge, one.own, peers], one.points, 2)
         console.print(table)
-    if found["position_bias"]:
+    if found.position_bias:
         table = _table("Place", "judge", "dialogues", "measure")
-        for one in found["position_bias"]:
-            _row(table, [one["judge"], one["dialogues"], "first one named, share"], one["first"])
-            _row(table, [one["judge"], one["dialogues"], "shown first, points"], one["gap"], 2)
+        for one in found.position_bias:
+            _row(table, [one.judge, one.dialogues, "first one named, share"], one.first)
+            _row(table, [one.judge, one.dialogues, "shown first, points"], one.gap, 2)
         console.print(table)
-    if found["calibration"]:
+    if found.calibration:
         table = _table("Pass rate put right, %", "judge", "dialogues", "how")
-        for one in found["calibration"]:
-            names = [one["judge"], one["dialogues"]]
-            _row(table, [*names, f"as judged, n={one['n']}"], one["rate"], 2)
-            _row(table, [*names, f"Rogan-Gladen, {one['labels']} labels"], one["rogan_gladen"], 2)
-            _row(table, [*names, "prediction-powered"], one["prediction_powered"], 2)
+        for one in found.calibration:
+            names = [one.judge, one.dialogues]
+            _row(table, [*names, f"as judged, n={one.n}"], one.rate, 2)
+            _row(table, [*names, f"Rogan-Gladen, {one.labels} labels"], one.rogan_gladen, 2)
+            _row(table, [*names, "prediction-powered"], one.prediction_powered, 2)
         console.print(table)
 
 
@@ -166,13 +180,11 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _row(
-    table: Table, names: Sequence[str], found: Mapping[str, Any] | None, digits: int = 3
-) -> None:
+def _row(table: Table, names: Sequence[str], found: Bounded | None, digits: int = 3) -> None:
 
     value = ends = "–"
-    if found is not None and found["value"] is not None:
-        value = f"{found['value']:.{digits}f}"
-        if found["low"] is not None:
-            ends = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
+    if found is not None and found.value is not None:
+        value = f"{found.value:.{digits}f}"
+        if found.low is not None:
+            ends = f"{found.low:.{digits}f} to {found.high:.{digits}f}"
     table.add_row(*(styled(name) for name in names), value, ends)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +24,11 @@ from convogen.cli._shared.options import (
 from convogen.cli._shared.terminal import say_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.papers.dialogueforge.arena_ranking import MatchResult, Standings
+    from convogen.reports.ratings import Rating
+    from convogen.reports.verdicts import Share
     from convogen.storage.run_folder import Run
 
 __all__ = ["command"]
@@ -77,7 +83,7 @@ def command(
     if len(distinct) < 2:
         raise click.UsageError("give two sources or more to compare")
     refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
-    opened = ((_open(source, out), short_name(source, dict(distinct))) for source in distinct)
+    opened = ((_open(source, out), short_name(source, distinct)) for source in distinct)
     # In whichever order they are named, two sources meet in the same folder.
     field = sorted(opened, key=lambda one: str(one[0].manifest.get("fingerprint")))
     runs, names = [run for run, _ in field], [name for _, name in field]
@@ -90,7 +96,7 @@ def command(
     )
     found = standings(names, [Match(i, j, pair) for i, j, pair, _ in pairs])
     if as_json:
-        say_json(found, indent=2)
+        say_json(asdict(found), indent=2)
     else:
         _print(found)
 
@@ -104,34 +110,35 @@ def _open(source: str, out: Path) -> Run:
     return CorpusFolder(source, out)
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(found: Standings) -> None:
+    console = terminal()
+    table = _table("Ranking", ["who"], ["Elo", "95%", "games", "won"])
+    for row in found.ratings:
+        numbers = (f"{row.elo:.0f}", _ends(row, 0), f"{row.games}", f"{row.won:.0%}")
+        table.add_row(row.name, *numbers)
+    shown = found.first_shown
+    if shown.value is not None:
+        table.caption = f"the one shown first is named {shown.value:.0%} ({_ends(shown, 2)})"
+    console.print(table)
+    table = _table("Matches", ["first", "second"], ["won", "lost", "tied", "none", "points", "95%"])
+    for row in found.matches:
+        counts = (f"{count}" for count in (row.wins, row.losses, row.ties, row.missing))
+        points = "–" if row.won is None else f"{row.won:.2f}"
+        table.add_row(*(styled(name) for name in row.players), *counts, points, _ends(row, 2))
+    console.print(table)
+
+
+def _ends(row: Rating | MatchResult | Share, digits: int) -> str:
+    """Return the ends of a 95% interval as text."""
+    return "–" if row.low is None else f"{row.low:.{digits}f} to {row.high:.{digits}f}"
+
+
+def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
     from rich.table import Table
 
-    def ends(row: Mapping[str, Any], digits: int) -> str:
-        if row["low"] is None:
-            return "–"
-        return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
-
-    def headed(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
-        table = Table(title=title, title_justify="left", pad_edge=False)
-        for name in names:
-            table.add_column(name, overflow="fold")
-        for number in numbers:
-            table.add_column(number, justify="right", no_wrap=True)
-        return table
-
-    console = terminal()
-    table = headed("Ranking", ["who"], ["Elo", "95%", "games", "won"])
-    for row in found["ratings"]:
-        elo, won = f"{row['elo']:.0f}", f"{row['won']:.0%}"
-        table.add_row(row["name"], elo, ends(row, 0), f"{row['games']}", won)
-    shown = found["first_shown"]
-    if shown["value"] is not None:
-        table.caption = f"the one shown first is named {shown['value']:.0%} ({ends(shown, 2)})"
-    console.print(table)
-    table = headed("Matches", ["first", "second"], ["won", "lost", "tied", "none", "points", "95%"])
-    for row in found["matches"]:
-        counts = (f"{row[key]}" for key in ("wins", "losses", "ties", "missing"))
-        points = "–" if row["won"] is None else f"{row['won']:.2f}"
-        table.add_row(*(styled(name) for name in row["players"]), *counts, points, ends(row, 2))
-    console.print(table)
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table

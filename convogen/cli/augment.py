@@ -13,6 +13,7 @@ from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
     OutPath,
     base_url_option,
+    language_option,
     model_option,
     models_from,
     price_option,
@@ -64,6 +65,7 @@ KINDS = ("summary", "topic", "intent", "emotion")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the experiment."
 )
+@language_option
 @click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
 @click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
 @limit_options

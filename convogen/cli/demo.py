@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -60,7 +60,7 @@ def command(
     from convogen.models.traffic.budget import Limits
     from convogen.records import Conversation, Experience
 
-    given: dict[str, Any] = {"n": n, "seed": seed}
+    given: dict[str, int | None] = {"n": n, "seed": seed}
     folder = out or Path("runs/demo")
     if not (offline or models or base_urls) and (found := better_model(offers, yes)):
         offer, path = found

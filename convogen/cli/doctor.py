@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -44,6 +45,74 @@ THINKS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Whether a model answers, and whether it thinks; `thinking` says what follows from that."""
+
+    reachable: bool
+    says: str
+    system_role: bool
+    thinks: bool
+    thinking: str | None
+    first_answer_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """Whether a model keeps to a JSON schema, else why not, and how an endpoint is asked to."""
+
+    json_schema: bool
+    json_fault: str | None
+    json_mode: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Whether a model gives log-probabilities, and of how many alternatives."""
+
+    log_probabilities: bool
+    log_probabilities_fault: str | None = None
+    alternatives: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LongPrompt:
+    """Whether an endpoint reads a long prompt whole, and how many tokens it counts."""
+
+    long_prompt: bool
+    long_prompt_tokens: int | None = None
+    long_prompt_fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How many tokens a model writes per second."""
+
+    tokens_a_second: float
+    speed_fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a model answered; `long_prompt` is None if it was not asked, since it is no endpoint."""
+
+    model: str
+    kind: str
+    greeting: Greeting
+    structured: Structured
+    judged: Judged
+    long_prompt: LongPrompt | None
+    speed: Speed
+
+    def as_dict(self) -> dict[str, bool | str | float]:
+        """Return what is known, the answers one after the other."""
+        parts = (self.greeting, self.structured, self.judged, self.long_prompt, self.speed)
+        found: dict[str, Any] = {"model": self.model, "kind": self.kind}
+        for part in parts:
+            found |= asdict(part) if part is not None else {}
+        return {name: value for name, value in found.items() if value is not None}
+
+
 @click.command("doctor")
 @model_option
 @base_url_option
@@ -61,7 +130,7 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
     print_faults()
     chosen = models_from({}, models, base_urls, []).get("default", "embedded")
     named = {"name": chosen} if isinstance(chosen, str) else chosen
-    report = asyncio.run(examine(validated(ModelSpec, named, "doctor")))
+    report = asyncio.run(examine(validated(ModelSpec, named, "doctor"))).as_dict()
     if as_json:
         say_json(report, indent=2)
         return
@@ -70,7 +139,7 @@ def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) 
         say(f"{key.replace('_', ' '):28} {shown}")
 
 
-async def examine(spec: ModelSpec) -> dict[str, Any]:
+async def examine(spec: ModelSpec) -> Diagnosis:
     """Return what a model answers, by what was asked.
 
     Raises what the model raises if not even the first call is answered.
@@ -83,12 +152,15 @@ async def examine(spec: ModelSpec) -> dict[str, Any]:
     model = open_model(spec)
     calls = _Calls(model, spec)
     try:
-        report = {"model": spec.identity, "kind": spec.kind, **await calls.hello()}
-        report |= await calls.structured()
-        report |= await calls.judged()
-        if spec.kind == "endpoint":
-            report |= await calls.long_prompt()
-        return report | await calls.speed()
+        return Diagnosis(
+            model=spec.identity,
+            kind=spec.kind,
+            greeting=await calls.hello(),
+            structured=await calls.structured(),
+            judged=await calls.judged(),
+            long_prompt=await calls.long_prompt() if spec.kind == "endpoint" else None,
+            speed=await calls.speed(),
+        )
     except Transient as fault:
         advice = f"; {no_completion_from(spec)}" if fault.kind == "unreadable" else ""
         raise EndpointDown(f"model {spec.name}: {fault}{advice}") from fault
@@ -122,73 +194,76 @@ class _Calls:
         except (ModelFault, ModelConfigError, Transient) as fault:
             return f"{fault}"
 
-    async def hello(self) -> dict[str, Any]:
+    async def hello(self) -> Greeting:
         started = time.perf_counter()
         reply = await self._ask("Say hello in one short sentence.")
         seconds = time.perf_counter() - started
-        thinks = reply.thought or (reply.cut_off and not reply.text.strip())
+        thinks = bool(reply.thought or (reply.cut_off and not reply.text.strip()))
         dialect = getattr(self._model, "dialect", None)
-        return {
-            "reachable": True,
-            "says": reply.text.strip()[:200],
-            "system_role": getattr(dialect, "takes_system", True),
-            "thinks": thinks,
-            **({"thinking": THINKS.format(reply.usage.completion_tokens)} if thinks else {}),
-            "first_answer_s": round(seconds, 3),
-        }
+        return Greeting(
+            reachable=True,
+            says=reply.text.strip()[:200],
+            system_role=getattr(dialect, "takes_system", True),
+            thinks=thinks,
+            thinking=THINKS.format(reply.usage.completion_tokens) if thinks else None,
+            first_answer_s=round(seconds, 3),
+        )
 
-    async def structured(self) -> dict[str, Any]:
-        from pydantic import ValidationError
-
-        from convogen.generation.structured_output import find_json, schema_of
-        from convogen.inputs.keys import first_fault
+    async def structured(self) -> Structured:
+        from convogen.generation.structured_output import schema_of
 
         model = _cast_model()
         asked = "Invent two people, each with a name and a trait, and a colour, as JSON."
         reply = await self._try(asked, schema=schema_of(model))
         dialect = getattr(self._model, "dialect", None)
-        mode = {"json_mode": dialect.json_mode} if dialect is not None else {}
-        if isinstance(reply, str):
-            return {"json_schema": False, "json_fault": reply, **mode}
-        found = find_json(reply.text, model.model_fields)
-        try:
-            model.model_validate(found or {})
-        except ValidationError as error:
-            cut = " (it was cut off)" if reply.cut_off else ""
-            said = "no JSON object" if found is None else first_fault(error)
-            return {"json_schema": False, "json_fault": f"{said}{cut}", **mode}
-        return {"json_schema": True, **mode}
+        fault = reply if isinstance(reply, str) else _json_fault(reply, model)
+        return Structured(fault is None, fault, dialect.json_mode if dialect is not None else None)
 
-    async def judged(self) -> dict[str, Any]:
+    async def judged(self) -> Judged:
         reply = await self._try("Answer with one digit: 1+1=", top_logprobs=TOP_LOGPROBS)
         if isinstance(reply, str):
-            return {"log_probabilities": False, "log_probabilities_fault": reply}
+            return Judged(False, reply)
         if not (reply.logprobs and reply.logprobs[0].top):
-            return {"log_probabilities": False}
-        return {"log_probabilities": True, "alternatives": len(reply.logprobs[0].top)}
+            return Judged(False)
+        return Judged(True, alternatives=len(reply.logprobs[0].top))
 
-    async def long_prompt(self) -> dict[str, Any]:
+    async def long_prompt(self) -> LongPrompt:
         story = " ".join(FILLER.format(n) for n in range(1, FILLERS + 1))
         text = f"{story}\n\nWhich word were you told to remember at the very beginning?"
         reply = await self._try(text, system=f"Remember the word {WORD}. {SYSTEM}")
         if isinstance(reply, str):
-            return {"long_prompt": False, "long_prompt_fault": reply}
-        tokens, known = reply.usage.prompt_tokens, WORD in reply.text.casefold()
-        cut = 0 < tokens < len(text) / MOST_CHARS_A_TOKEN
-        report: dict[str, Any] = {"long_prompt": known and not cut, "long_prompt_tokens": tokens}
-        if cut:
-            report["long_prompt_fault"] = CUT.format(len(text), tokens)
-        elif not known:
-            report["long_prompt_fault"] = "the model does not remember its beginning"
-        return report
+            return LongPrompt(False, long_prompt_fault=reply)
+        tokens = reply.usage.prompt_tokens
+        if 0 < tokens < len(text) / MOST_CHARS_A_TOKEN:
+            return LongPrompt(False, tokens, CUT.format(len(text), tokens))
+        if WORD not in reply.text.casefold():
+            return LongPrompt(False, tokens, "the model does not remember its beginning")
+        return LongPrompt(True, tokens)
 
-    async def speed(self) -> dict[str, Any]:
+    async def speed(self) -> Speed:
         started = time.perf_counter()
         reply = await self._try("Tell me about the sea.", max_tokens=SHORT_ROOM)
         seconds = max(time.perf_counter() - started, 1e-6)
         if isinstance(reply, str):
-            return {"tokens_a_second": 0.0, "speed_fault": reply}
-        return {"tokens_a_second": round(reply.usage.completion_tokens / seconds, 1)}
+            return Speed(0.0, reply)
+        return Speed(round(reply.usage.completion_tokens / seconds, 1))
+
+
+def _json_fault(reply: ModelReply, model: type[StructuredReply]) -> str | None:
+    """Return what is wrong with a reply that should be an object of a model; None if nothing is."""
+    from pydantic import ValidationError
+
+    from convogen.generation.structured_output import find_json
+    from convogen.inputs.keys import first_fault
+
+    found = find_json(reply.text, model.model_fields)
+    try:
+        model.model_validate(found or {})
+    except ValidationError as error:
+        cut = " (it was cut off)" if reply.cut_off else ""
+        said = "no JSON object" if found is None else first_fault(error)
+        return f"{said}{cut}"
+    return None
 
 
 def _cast_model() -> type[StructuredReply]:

@@ -23,6 +23,12 @@ PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07
 """What the text of the DiaSynth paper says, in percent."""
 
 PAPER_CELLS = 24
+AS_PUBLISHED = {
+    "QAGS": "BERTScore of the answers to 3 questions",
+    "BERTScore": "bert-base-uncased@9",
+}
+"""How the paper's authors measure, by measure."""
+
 ARMS = {"base": "as it is", "synthetic": "synthetic", "in_domain": "in-domain"}
 
 
@@ -32,8 +38,8 @@ ARMS = {"base": "as it is", "synthetic": "synthetic", "in_domain": "in-domain"}
 def command(results: tuple[Path, ...], as_json: bool) -> None:
     """Pool RESULTS of `summarization`: files, or run folders with all of theirs.
 
-    A cell is one checkpoint, held-out set and measure; improvement and coverage are means over the
-    cells, as in the text of the DiaSynth paper.
+    A cell is one run, checkpoint, held-out set and measure; improvement and coverage are means over
+    the cells, as in the text of the DiaSynth paper. A file named twice is read once.
     """
     from convogen.downstream.pooled import pool, read_results
 
@@ -48,6 +54,8 @@ def command(results: tuple[Path, ...], as_json: bool) -> None:
 def _table(results: Sequence[Result], pooled: Pooled) -> Table:
     from rich.table import Table
 
+    from convogen.reports.cells import number_text
+
     table = Table(title="Summarization, pooled", title_justify="left")
     measures = dict.fromkeys(m for one in results for row in one.arms.values() for m in row)
     for column in ("Run, checkpoint, held out", "Trained on", *measures):
@@ -56,7 +64,7 @@ def _table(results: Sequence[Result], pooled: Pooled) -> Table:
         label = styled(f"{one.run}, {one.checkpoint}, {one.held_out}")
         for arm, name in ARMS.items():
             if row := one.arms.get(arm):
-                table.add_row(label, name, *(_number(row.get(m), ".4f") for m in measures))
+                table.add_row(label, name, *(number_text(row.get(m), 4) for m in measures))
                 label = styled("")
         table.add_section()
     table.caption = styled(_caption(results, pooled))
@@ -64,19 +72,18 @@ def _table(results: Sequence[Result], pooled: Pooled) -> Table:
 
 
 def _caption(results: Sequence[Result], pooled: Pooled) -> str:
+    from convogen.reports.cells import number_text
+
     said = (
-        f"Synthetic data improves by {_number(pooled.improvement)}% over {pooled.cells} cells "
-        f"({_number(pooled.improvement_without_qags)}% without QAGS) and covers "
-        f"{_number(pooled.coverage)}% of in-domain data over {pooled.covered} "
-        f"({_number(pooled.coverage_without_qags)}% without QAGS). The paper says "
+        f"Synthetic data improves by {number_text(pooled.improvement)}% over {pooled.cells} cells "
+        f"({number_text(pooled.improvement_without_qags)}% without QAGS) and covers "
+        f"{number_text(pooled.coverage)}% of in-domain data over {pooled.covered} "
+        f"({number_text(pooled.coverage_without_qags)}% without QAGS). The paper says "
         f"{PAPER['improvement']}%, {PAPER['coverage']}% and {PAPER['coverage_without_qags']}% over "
         f"{PAPER_CELLS} cells of four checkpoints, two held-out sets and three measures; its "
         "improvement does not come out of its own tables (`downstream published`)."
     )
-    if not all(one.as_published for one in results):
-        said += " QAGS here is not measured as there (BERTScore of the answers to 3 questions)."
+    for measure, theirs in AS_PUBLISHED.items():
+        if any(measure in one.differs for one in results):
+            said += f" {measure} here is not measured as there ({theirs})."
     return said
-
-
-def _number(value: float | None, form: str = ".2f") -> str:
-    return "–" if value is None else format(value, form)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
     from convogen.reports import Measured
+    from convogen.reports.evaluation import EvaluatedRun, Evaluation
+    from convogen.reports.groundedness import JudgeSummary
     from convogen.storage.run_folder import Run
 
 __all__ = ["command", "open_run"]
@@ -73,49 +75,59 @@ def command(
     scores/<judge>.jsonl. The same command again goes on with judging that was stopped; no answered
     call is paid for twice. With --out a SOURCE may be any conversation data.
     """
-    from convogen.cli.run import read_settings
-    from convogen.cli.stats import print_metric_faults
-    from convogen.engine.judge_runner import open_judge
-    from convogen.judges.verdict_files import PROTOCOLS
-    from convogen.metrics import available_cores
-    from convogen.reports import judge_summary, measure_source, scores_by_judge, write_statistics
-    from convogen.reports.matching import matched_corpora
-    from convogen.reports.verdicts import told_apart
-
-    judges = (models, base_urls, prices, concurrency, n, fresh, real, settings)
-    if judge_name is None and any(judges):
+    asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
+    if judge_name is None and any(asked):
         raise click.UsageError(
             "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set are a "
             "judge's; add --judge geval"
         )
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
-        judge = open_judge(judge_name, read_settings(settings))
-        model = spec_from("judge", models, base_urls, prices)
+        judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
+        model = spec_from("judge", models, base_urls, prices)
         judge_runs(judged, judge, model, n, concurrency, fresh)
+    ours, human = _measure(runs, against)
+    found = _evaluated(runs, ours, human, judge_name)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        _print(ours, human, found.runs)
+
+
+def _measure(
+    runs: Mapping[str, Run], against: Sequence[str]
+) -> tuple[dict[str, Measured], dict[str, Measured]]:
+    """Measure runs and the corpora beside them, those that they were matched to among them."""
+    from convogen.cli.stats import print_metric_faults
+    from convogen.metrics import available_cores
+    from convogen.reports import measure_source
+    from convogen.reports.matching import matched_corpora
+
     cores = available_cores()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
     human = {name: measure_source(name, cores) for name in beside}
     ours = {name: measure_source(name, cores) for name in runs}
     print_metric_faults(found.text for found in (*ours.values(), *human.values()))
-    reports: list[dict[str, Any]] = []
+    return ours, human
+
+
+def _evaluated(
+    runs: Mapping[str, Run],
+    ours: Mapping[str, Measured],
+    human: Mapping[str, Measured],
+    judge: str | None,
+) -> Evaluation:
+    """Write the statistics of each run into its folder, and return them with its scores."""
+    from convogen.reports import write_statistics
+    from convogen.reports.evaluation import Evaluation, evaluated
+
+    found: dict[str, EvaluatedRun] = {}
     for name, run in runs.items():
-        statistics = ours[name].as_dict(human)
+        statistics = ours[name].beside(human)
         write_statistics(run.folder, statistics)
-        scoring = judge_name if judge_name and judge_name not in PROTOCOLS else "geval"
-        told = {
-            "groundedness": judge_summary(run, scoring),
-            "judged": scores_by_judge(run),
-            "verdicts": told_apart(run),
-        }
-        first = next(run.conversations(), None)
-        reports.append({**statistics, "method": first.method if first else None, **told})
-    if as_json:
-        beside = {name: found.as_dict({}) for name, found in human.items()}
-        say_json({"runs": reports, "against": beside})
-    else:
-        _print(ours, human, reports)
+        found[name] = evaluated(run, statistics, judge)
+    return Evaluation(found, {name: one.beside({}) for name, one in human.items()})
 
 
 def open_run(folder: str) -> Run:
@@ -144,6 +156,13 @@ def _open(source: str, out: Path | None) -> Run:
     return corpus
 
 
+def _judge(name: str, settings: tuple[str, ...]) -> Judge:
+    from convogen.cli.run import read_settings
+    from convogen.engine.judge_runner import open_judge
+
+    return open_judge(name, read_settings(settings))
+
+
 def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | None:
     """The real dialogues that a judge needs; None where it needs none."""
     from convogen.corpora.seeds import seed_dialogues
@@ -166,60 +185,86 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
 
 
 def _print(
-    ours: Mapping[str, Measured], human: Mapping[str, Measured], reports: Sequence[dict[str, Any]]
+    ours: Mapping[str, Measured],
+    human: Mapping[str, Measured],
+    reports: Mapping[str, EvaluatedRun],
 ) -> None:
+    from convogen.cli.stats import short_name
 
-    from convogen.cli._shared.diasynth_tables import diasynth_tables
+    named = {short_name(name, ours): found for name, found in ours.items()}
+    others = {short_name(name, human): found for name, found in human.items()}
+    runs = dict(zip(named, reports.values(), strict=True))
+    console = terminal()
+    for table in (*_statistics_tables(named, others), *_judges_tables(named, runs)):
+        console.print(table)
+    if _unjudged(runs):
+        console.print("No judge's scores yet (tables IV and VI): --judge geval", style="dim")
+
+
+def _statistics_tables(
+    named: Mapping[str, Measured], others: Mapping[str, Measured]
+) -> Iterator[Table]:
+    """Yield what is measured of runs, and of the corpora beside them."""
     from convogen.cli.stats import (
         checks_tables,
         metric_tables,
         more_tables,
         paper_table,
         repetition_table,
-        short_name,
     )
-    from convogen.cli.verdicts import verdict_table
 
-    named = {short_name(name, dict(ours)): found for name, found in ours.items()}
-    others = {short_name(name, dict(human)): found for name, found in human.items()}
-    console = terminal()
-    paper = {name: found.paper for name, found in (named | others).items()}
-    console.print(paper_table(paper, "paper"))
+    yield paper_table({name: found.paper for name, found in {**named, **others}.items()}, "paper")
     texts = {name: found.text for name, found in named.items()}
-    human_texts = {name: found.text for name, found in others.items()}
-    metrics = metric_tables(texts | human_texts)
-    for table in (*more_tables(texts, human_texts), *checks_tables(texts), *metrics):
-        console.print(table)
+    human = {name: found.text for name, found in others.items()}
+    yield from more_tables(texts, human)
+    yield from checks_tables(texts)
+    yield from metric_tables(texts | human)
     for name, found in texts.items():
         if found.repetition:
-            console.print(repetition_table(name, found))
-    for name, report in zip(named, reports, strict=True):
-        for found in report["judged"].values():
-            console.print(_judge_table(name, found))
-    judged = {name: r["judged"] for name, r in zip(named, reports, strict=True)}
-    geval = {name: found["geval"] for name, found in judged.items() if "geval" in found}
-    unjudged = not any(judged.values()) and not any(report["verdicts"] for report in reports)
-    groups = any(report["method"] == "convogen" for report in reports)
+            yield repetition_table(name, found)
+
+
+def _judges_tables(
+    named: Mapping[str, Measured], runs: Mapping[str, EvaluatedRun]
+) -> Iterator[Table]:
+    """Yield what judges said, beside the published numbers."""
+    from convogen.cli._shared.diasynth_tables import diasynth_tables
+    from convogen.cli.verdicts import verdict_table
+    from convogen.judges.verdict_files import PROTOCOLS
+
+    for name, run in runs.items():
+        for found in run.judged.values():
+            yield _judge_table(name, found)
+    geval = {name: run.judged["geval"] for name, run in runs.items() if "geval" in run.judged}
+    groups = any(run.method == "convogen" for run in runs.values())
     for number in ("IV", "VI"):
-        of = {name: found for name, found in geval.items() if found["table"] == number}
-        if of or (unjudged and groups):
-            console.print(_published_table(number, of or dict.fromkeys(named)))
-    for table in diasynth_tables(named, dict(zip(named, reports, strict=True))):
-        console.print(table)
-    for protocol in ("unieval", "gteval"):
-        of = {n: r["verdicts"] for n, r in zip(named, reports, strict=True)}
-        if rows := {name: found[protocol] for name, found in of.items() if protocol in found}:
-            console.print(verdict_table(protocol, list(rows.items())))
-    if unjudged:
-        console.print("No judge's scores yet (tables IV and VI): --judge geval", style="dim")
+        of = {name: found for name, found in geval.items() if found.table == number}
+        if of or (_unjudged(runs) and groups):
+            yield _published_table(number, of or dict.fromkeys(named))
+    yield from diasynth_tables(
+        {name: named[name] for name, run in runs.items() if run.method == "diasynth"},
+        {name: run.judged for name, run in runs.items()},
+        [name for name, run in runs.items() if run.mode == "groupchat"],
+    )
+    for protocol in PROTOCOLS:
+        said = {name: run.verdicts.get(protocol) for name, run in runs.items()}
+        if rows := [
+            (name, one.counted, one.position_bias) for name, one in said.items() if one is not None
+        ]:
+            yield verdict_table(protocol, rows)
 
 
-def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -> Table:
+def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
+    return not any(run.judged or run.verdicts for run in runs.values())
+
+
+def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
     """Table IV or VI: ours above, empty where not judged, the published rows below."""
     from rich.table import Table
 
-    from convogen.cli.stats import number_text, published_text
+    from convogen.cli.stats import published_text
     from convogen.published import published
+    from convogen.reports.cells import number_text
 
     known = published("convogen")[number]
     title = f"Groundedness, 1 to 5 (table {number})"
@@ -230,40 +275,42 @@ def _published_table(number: str, judged: Mapping[str, dict[str, Any] | None]) -
     for name, found in judged.items():
         means: list[float | None] = [None] * len(known.columns)
         if found is not None:
-            means = [*(row["value"] for row in found["aspects"].values()), found["average"]]
+            means = [*(row.value for row in found.aspects.values()), found.average]
         table.add_row(styled(name), *map(number_text, means), style="bold")
     table.add_section()
     for name, row in known.rows.items():
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
-    table.caption = (
-        "* published, judged by GPT-4o mini with the authors' prompts; ours are others, which say "
-        f"what each score stands for. {', '.join(about)}"
+    judges = dict.fromkeys(found.model for found in judged.values() if found)
+    ours = f"ours, judged by {', '.join(judges)}," if judges else "ours"
+    table.caption = styled(
+        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} have other prompts, "
+        f"which say what each score stands for. {', '.join(about)}"
     )
     return table
 
 
-def _judge_table(name: str, found: dict[str, Any]) -> Table:
+def _judge_table(name: str, found: JudgeSummary) -> Table:
     from rich.table import Table
 
-    from convogen.cli.stats import number_text
+    from convogen.reports.cells import number_text
 
-    what = "Groundedness" if found["judge"] == "geval" else found["judge"]
-    scale = ", {} to {}".format(*found["scale"]) if found["scale"] else ""
-    title = f"{what} of {name}{scale}, judged by {found['model']}"
+    what = "Groundedness" if found.judge == "geval" else found.judge
+    scale = ", {} to {}".format(*found.scale) if found.scale else ""
+    title = f"{what} of {name}{scale}, judged by {found.model}"
     table = Table(title=styled(title), title_justify="left")
     table.add_column("Aspect")
     for label in ("Mean", "95% interval", "Scores", "None"):
         table.add_column(label, justify="right", no_wrap=True)
-    for aspect, row in found["aspects"].items():
-        interval = f"{number_text(row['low'])} – {number_text(row['high'])}"
-        cells = (number_text(row["value"]), interval, f"{row['n']}", f"{row['missing']}")
+    for aspect, row in found.aspects.items():
+        interval = f"{number_text(row.low)} – {number_text(row.high)}"
+        cells = (number_text(row.value), interval, f"{row.n}", f"{row.missing}")
         table.add_row(styled(aspect), *cells)
     table.add_section()
-    table.add_row("average", number_text(found["average"]), "", "", "", style="bold")
-    cost = found["cost"]
-    price = "unknown" if cost["cost_usd"] is None else f"${cost['cost_usd']:.2f}"
-    tokens = cost["prompt_tokens"] + cost["completion_tokens"]
-    how = ", ".join(f"{n} by {method}" for method, n in found["methods"].items()) or "none"
-    table.caption = f"Scores: {how}. {cost['calls']:,} calls, {tokens:,} tokens, cost {price}"
+    table.add_row("average", number_text(found.average), "", "", "", style="bold")
+    cost = found.cost
+    price = "unknown" if cost.cost_usd is None else f"${cost.cost_usd:.2f}"
+    tokens = cost.prompt_tokens + cost.completion_tokens
+    how = ", ".join(f"{n} by {method}" for method, n in found.methods.items()) or "none"
+    table.caption = f"Scores: {how}. {cost.calls:,} calls, {tokens:,} tokens, cost {price}"
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -107,34 +107,14 @@ def command(
     format_: str,
     out: Path,
     settings: tuple[str, ...],
-    splits: str,
-    seed: int,
-    joins: str,
-    perspective: str | None,
-    merge: bool | None,
-    system: bool | None,
-    loss_mask: str | None,
-    csv_safe: bool | None,
-    judge: str | None,
-    margin: float | None,
-    aspect: str | None,
-    alternatives: tuple[str, ...],
     partial: bool,
-    overwrite: bool,
     push_to_hub: str | None,
     private: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
-    from convogen.cli.run import read_settings
-    from convogen.exports import (
-        ExportPlan,
-        check_name,
-        export_run,
-        open_exporter,
-        parse_splits,
-        push,
-    )
+    from convogen.exports import check_name, export_run, push
     from convogen.metrics import available_cores
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun
@@ -143,20 +123,7 @@ def command(
         raise click.UsageError("--private is about --push-to-hub")
     if push_to_hub:
         check_name(push_to_hub)
-    given = {
-        "perspective": perspective,
-        "merge": merge,
-        "system": system,
-        "loss_mask": loss_mask,
-        "csv_safe": csv_safe,
-        "judge": judge,
-        "margin": margin,
-        "aspect": aspect,
-    }
-    options = {key: value for key, value in given.items() if value is not None}
-    exporter = open_exporter(format_, {**options, **read_settings(settings)})
-    wanted = [name.strip() for name in joins.split(",") if name.strip()]
-    plan = ExportPlan(exporter, parse_splits(splits), wanted, seed, overwrite, alternatives)
+    plan = _plan(format_, settings, **given)
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)
@@ -167,6 +134,37 @@ def command(
         _print(exported, plan)
     if push_to_hub:
         say(push(out, push_to_hub, private), err=as_json)
+
+
+def _plan(
+    format_: str,
+    settings: tuple[str, ...],
+    *,
+    splits: str,
+    seed: int,
+    joins: str,
+    overwrite: bool,
+    alternatives: tuple[str, ...],
+    **options: Any,
+) -> ExportPlan:
+    """The plan of the command line; `options` are the exporter's keys with an option of their own.
+
+    An option that is not given is left out, so that an exporter without it takes no offence.
+    """
+    from convogen.cli.run import read_settings
+    from convogen.exports import ExportPlan, open_exporter, parse_splits
+
+    own = {key: value for key, value in options.items() if value is not None}
+    exporter = open_exporter(format_, {**own, **read_settings(settings)})
+    wanted = [name.strip() for name in joins.split(",") if name.strip()]
+    return ExportPlan(
+        exporter,
+        splits=parse_splits(splits),
+        joins=wanted,
+        seed=seed,
+        overwrite=overwrite,
+        alternatives=alternatives,
+    )
 
 
 def _print(exported: Exported, plan: ExportPlan) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -16,13 +18,13 @@ __all__ = ["command"]
 @click.option("--plugins", "of_plugins", is_flag=True, help="List what packages add, and faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(of_plugins: bool, as_json: bool) -> None:
-    """List experiments, methods, judges, gates, exporters, metrics, hubs and models."""
+    """List experiments, methods, judges, gates, exporters, metrics, hubs, languages and models."""
     from convogen.cli._shared.plugins import plugin_rows, print_faults, print_rows
 
     if of_plugins:
         rows = plugin_rows()
         if as_json:
-            say_json(rows, indent=2)
+            say_json([asdict(row) for row in rows], indent=2)
         else:
             print_rows(rows)
         return
@@ -46,15 +48,17 @@ def _listing() -> dict[str, dict[str, str]]:
     from convogen.experiment.experiment import Experiment, shipped_experiments
     from convogen.personas import shipped_hubs
     from convogen.plugins import registry
+    from convogen.text.checks import checked_languages
 
     experiments = {name: Experiment.load(name).common.about for name in shipped_experiments()}
     registered = {
         kind: {name: _about(registry.load(kind, name)) for name in registry.names(kind)}
         for kind in registry.KINDS
     }
-    hubs = {"experiences": f"{_files('experiences', '*.yaml')} example experiences"}
+    hubs = {"experiences": _examples()}
     for name, path in shipped_hubs().items():
         hubs[name] = f"{len(path.read_text('utf-8').splitlines())} personas, written for convogen"
+    languages = {tag: _checks(tag) for tag in checked_languages()}
     models = {name: str(path) for name, path in embedded_models().items()}
     models["scripted"] = "canned words for tests and dry runs, no language model"
     models["any other name"] = "an OpenAI-compatible endpoint: OPENAI_API_KEY, or --base-url"
@@ -62,14 +66,30 @@ def _listing() -> dict[str, dict[str, str]]:
         "experiments": experiments,
         **registered,
         "hubs": hubs,
+        "languages": languages,
         "models": models,
     }
 
 
-def _files(folder: str, pattern: str) -> int:
-    from convogen.resources import shipped
+def _checks(tag: str) -> str:
+    """Return a language's name, and which of the checks of turns are not done in it."""
+    from convogen.text.checks import CHECKS, unchecked
+    from convogen.text.language_tags import language_label
 
-    return len(list(shipped(folder).glob(pattern)))
+    missing = ", ".join(CHECKS[check] for check in unchecked(tag))
+    done = f"turns are not checked for {missing}" if missing else "all checks of turns"
+    return f"{language_label(tag)}: {done}"
+
+
+def _examples() -> str:
+    """Return how many example experiences there are, and in which languages."""
+    from convogen.generation.example_experiences import load_experiences
+    from convogen.text.language_tags import ENGLISH, language_name
+
+    found = load_experiences()
+    counts = Counter(language_name(one.language or ENGLISH) for one in found)
+    listed = ", ".join(f"{n} in {name}" for name, n in counts.most_common())
+    return f"{len(found)} example experiences: {listed}"
 
 
 def _about(cls: type[Any]) -> str:

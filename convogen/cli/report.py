@@ -47,17 +47,17 @@ def command(
     from convogen.reports.tables import metric_faults
 
     distinct = dict.fromkeys((baseline, *folders) if baseline else folders)
-    runs = {short_name(name, dict(distinct)): open_run(name) for name in distinct}
+    runs = {short_name(name, distinct): open_run(name) for name in distinct}
     others = dict.fromkeys([*against, *matched_corpora(runs.values())])
-    human = {short_name(name, dict(others) | dict(distinct)): name for name in others}
+    human = {short_name(name, {**others, **distinct}): name for name in others}
     human = {f"{name} (corpus)" if name in runs else name: of for name, of in human.items()}
-    first = short_name(baseline, dict(distinct)) if baseline else None
-    numbers = gather(runs, human, available_cores(), first)
-    for line in metric_faults(numbers):
+    first = short_name(baseline, distinct) if baseline else None
+    report = gather(runs, human, available_cores(), first)
+    for line in metric_faults(report):
         say(line, err=True)
-    paths = write_report(numbers, runs, out)
+    paths = write_report(report, runs, out)
     if as_json:
-        say_json(numbers)
+        say_json(report.as_dict())
         return
     for path in paths:
         say(path)

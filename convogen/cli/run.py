@@ -16,6 +16,7 @@ from convogen.cli._shared.options import (
     again,
     base_url_option,
     kept_roles,
+    language_option,
     model_option,
     models_from,
     price_option,
@@ -51,6 +52,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 @click.option(
     "--match", metavar="CORPUS", help="Give conversations the shapes of those of a corpus."
 )
+@language_option
 @click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
 @click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
 @limit_options
@@ -72,6 +74,7 @@ def command(
     prices: tuple[str, ...],
     settings: tuple[str, ...],
     match: str | None,
+    language: str | list[str] | None,
     concurrency: int | None,
     seed: int | None,
     limits: Limits,
@@ -93,7 +96,8 @@ def command(
     if not dry_run and (pilot or as_json):
         raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
     overrides = read_settings(settings)
-    given = {"n": n, "seed": seed, "concurrency": concurrency, "match": match}
+    given: dict[str, Any] = {"n": n, "seed": seed, "concurrency": concurrency}
+    given |= {"match": match, "language": language}
     overrides |= {key: value for key, value in given.items() if value is not None}
     loaded = load_with(experiment, overrides, models, base_urls, prices)
     folder = out or Path("runs") / loaded.name

@@ -25,6 +25,7 @@ __all__ = ["command"]
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
     """Show a RUN folder: what is in it, what was rejected or failed and why, tokens, cost."""
     from convogen.cli._shared import display
+    from convogen.reports.summary import summarise
     from convogen.storage.run_folder import load_run
     from convogen.storage.waiting import PartialRun
 
@@ -38,7 +39,7 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
             display.print_conversation(found, _experience_of(run, found))
         return
     if as_json:
-        say_json(display.summarise(run), indent=2)
+        say_json(summarise(run).as_dict(), indent=2)
         return
     if sample:
         for first in islice(run.conversations(), 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,20 +17,24 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from convogen.corpora import Corpus
-    from convogen.metrics import Rendering, Statistics
+    from convogen.metrics import Distance, Estimate, Rendering, Statistics
     from convogen.published import Cell
 
 __all__ = [
     "command",
     "metric_tables",
     "more_tables",
-    "number_text",
     "paper_table",
     "print_metric_faults",
     "published_text",
     "repetition_table",
     "short_name",
 ]
+
+_LABELS = {
+    "paper": "Speaker labels count as words, by the rule that gives the published numbers.",
+    "text": "Published numbers count speaker labels as words, ours do not: --render paper does.",
+}
 
 
 @click.command("stats")
@@ -78,7 +83,7 @@ def command(
     human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
     if as_json:
-        reports = [_report(found, corpus, human) for found, corpus in measured.values()]
+        reports = [_Measured.of(*one, human).as_dict() for one in measured.values()]
         whole = dict(reports[0])
         if len(reports) > 1:
             whole["corpora"] = reports
@@ -96,47 +101,98 @@ def _measure(
     from convogen.corpora import open_corpus
     from convogen.metrics import measure
 
-    corpus = open_corpus(name, format_, strict)
+    corpus = open_corpus(name, format_, strict=strict)
     return measure(corpus, **how), corpus
 
 
-def _report(found: Statistics, corpus: Corpus, human: Statistics | None) -> dict[str, Any]:
-    from dataclasses import asdict
+@dataclass(frozen=True, slots=True)
+class _BadRows:
+    """How many rows could not be read, and the first of them in words."""
 
-    from convogen.metrics import distance, share_differences
+    count: int
+    first: list[str]
 
-    bad = corpus.bad_rows
-    report = {
-        "source": corpus.source,
-        **found.as_dict(),
-        "format": corpus.format.name,
-        "bad_rows": {"count": bad.count, "first": [str(row) for row in bad.first]},
-        "left_out": dict(corpus.reading.left_out),
-        "warnings": corpus.warnings(),
-    }
-    if human and (apart := distance(found, human)):
-        report["distance"] = asdict(apart)
-    if human and human.interaction and found.interaction:
-        differences = share_differences(found.interaction, human.interaction)
-        report["friction_differences"] = {name: asdict(one) for name, one in differences.items()}
-    return report
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A source measured: what `--json` prints, its statistics among the other keys.
+
+    Attributes:
+        source: Its path or name.
+        format: The format it was read in.
+        left_out: What was read and is not measured, by kind.
+        distance: How far it is from the corpus beside it, if there is one.
+        friction_differences: By how much more of its turns have each behaviour than of that corpus,
+            if the interaction of both was measured.
+    """
+
+    source: str
+    statistics: Statistics
+    format: str
+    bad_rows: _BadRows
+    left_out: dict[str, int]
+    warnings: list[str]
+    distance: Distance | None
+    friction_differences: dict[str, Estimate] | None
+
+    @classmethod
+    def of(cls, found: Statistics, corpus: Corpus, human: Statistics | None) -> _Measured:
+        from convogen.metrics import distance, share_differences
+
+        bad = corpus.bad_rows
+        differences = None
+        if human and human.interaction and found.interaction:
+            differences = share_differences(found.interaction, human.interaction)
+        return cls(
+            corpus.source,
+            found,
+            corpus.format.name,
+            _BadRows(bad.count, [str(row) for row in bad.first]),
+            dict(corpus.reading.left_out),
+            [*corpus.warnings(), *_not_measured(corpus.source, found)],
+            distance(found, human) if human else None,
+            differences,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            **self.statistics.as_dict(),
+            "format": self.format,
+            "bad_rows": asdict(self.bad_rows),
+            "left_out": self.left_out,
+            "warnings": self.warnings,
+            **({"distance": asdict(self.distance)} if self.distance else {}),
+            **self._differences(),
+        }
+
+    def _differences(self) -> dict[str, Any]:
+        if self.friction_differences is None:
+            return {}
+        one_by_one = self.friction_differences.items()
+        return {"friction_differences": {name: asdict(one) for name, one in one_by_one}}
 
 
 def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
 
     console = terminal()
     console.print(paper_table(ours | human, render))
-    if render != "paper":
-        console.print(
-            "Published numbers count labels as words: --render paper measures as they do.\n",
-            style="dim",
-        )
     tables = (*more_tables(ours, human), *interaction_tables(ours, human))
     for table in (*tables, *metric_tables(ours | human)):
         console.print(table)
+    for name, found in (ours | human).items():
+        for line in _not_measured(name, found):
+            console.print(styled(line))
     for name, found in ours.items():
         if found.repetition:
             console.print(repetition_table(name, found))
+
+
+def _not_measured(name: str, found: Statistics) -> list[str]:
+    from convogen.metrics.labels import lines_not_checked, lines_without_words
+
+    lines = lines_without_words(found) + lines_not_checked(found.not_checked)
+    return [f"{name}: {line}" for line in lines]
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
@@ -144,6 +200,7 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
     from rich.table import Table
 
     from convogen.published import published
+    from convogen.reports.cells import number_text
 
     table = Table(title=f"Rendering: {render}", title_justify="left")
     table.add_column("Data set", overflow="fold")
@@ -166,6 +223,10 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
         printed = [*row.values(), *tables["V"].rows[name].values()]
         cells = (f"{sizes[name]['n_conversations']}", *map(published_text, printed))
         table.add_row(f"{name}, published", *cells, style="dim")
+    table.caption = (
+        "nW words and nT turns per conversation, nW/T words per turn; MTLD: mean and standard "
+        f"deviation over conversations. {_LABELS[render]}"
+    )
     return table
 
 
@@ -182,7 +243,9 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     from rich.table import Table
 
     from convogen.metrics import distance
-    from convogen.metrics.labels import GROUP_CHAT, MEASURES
+    from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths
+    from convogen.reports.cells import number_text
+    from convogen.text.language_tags import language_name
 
     table = Table(title="Diversity and group chat", title_justify="left")
     table.add_column("Measure")
@@ -190,6 +253,13 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
         table.add_column(styled(name), justify="right", overflow="fold")
     for label, key in MEASURES.items():
         table.add_row(label, *(number_text(getattr(found, key), 3) for found in columns.values()))
+    lengths = [character_lengths(found) for found in columns.values()]
+    for label in dict.fromkeys(label for found in lengths for label in found):
+        table.add_row(label, *(number_text(found.get(label)) for found in lengths))
+    for tag in dict.fromkeys(tag for found in columns.values() for tag in found.stated_languages):
+        stated = (found.stated_languages.get(tag) for found in columns.values())
+        shares = (number_text(one.share if one else None, 3) for one in stated)
+        table.add_row(f"Turns in {language_name(tag)} / turns of five words or more", *shares)
     table.add_section()
     for label, key in GROUP_CHAT.items():
         chats = (getattr(found.group_chat, key) for found in columns.values())
@@ -197,7 +267,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
     for name, other in human.items():
         table.add_section()
         apart = [distance(found, other) for found in columns.values()]
-        for label, key in (("turn lengths, words", "turn_length"), ("turn counts", "turn_count")):
+        unit = other.length_unit
+        for label, key in ((f"turn lengths, {unit}", "turn_length"), ("turn counts", "turn_count")):
             values = (getattr(one, key) if one else None for one in apart)
             table.add_row(
                 f"Distance from {name}: {label}",
@@ -217,7 +288,9 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     for name in columns:
         table.add_column(styled(name), justify="right", overflow="fold")
     for key, label in TURN_CHECKS.items():
-        counts = [found.turn_checks[key] for found in columns.values()]
+        counts: list[dict[str, int]] = [
+            getattr(found.turn_checks, key) for found in columns.values()
+        ]
         for kind in dict.fromkeys(kind for found in counts for kind in found):
             table.add_row(f"{label}: {kind}", *(f"{found.get(kind, 0)}" for found in counts))
     if table.rows:
@@ -227,6 +300,8 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
     """Yield a table of what installed metrics say, unless there are none."""
     from rich.table import Table
+
+    from convogen.reports.cells import number_text
 
     table = Table(title="Installed metrics", title_justify="left")
     table.add_column("Metric")
@@ -261,17 +336,13 @@ def repetition_table(name: str, found: Statistics) -> Table:
     return table
 
 
-def number_text(value: float | int | None, digits: int = 2) -> str:
-    if value is None:
-        return "-"
-    return f"{value}" if isinstance(value, int) else f"{value:.{digits}f}"
-
-
 def published_text(cell: Cell) -> str:
+    from convogen.reports.cells import number_text
+
     return number_text(cell) if isinstance(cell, int | float) else f"{cell}"
 
 
-def short_name(name: str | None, others: dict[str, Any]) -> str:
+def short_name(name: str | None, others: Iterable[str]) -> str:
     """The last part of a path, where it tells the sources apart."""
     from pathlib import Path
 

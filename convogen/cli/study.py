@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from convogen.published import Cell
 
 __all__ = ["command"]
+
+_LENGTHS = (
+    "Our lengths are those of the dialogues that were kept; tokens are as the endpoint counts "
+    "them, those of a prompt over the whole output around it. The paper names no tokenizer."
+)
+"""How our lengths are measured, for every table that has published ones beside them."""
 
 
 @click.command("study")
@@ -67,32 +73,77 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     _print(found, arithmetic)
 
 
-def _report(one: Condition) -> dict[str, Any]:
+class _MeasureReport(TypedDict):
+    """A `Measure` as JSON."""
+
+    mean: float | None
+    std: float | None
+    spread: float | None
+
+
+class _ConditionReport(TypedDict):
+    """A condition as JSON; lists have an entry per run.
+
+    Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
+    """
+
+    name: str
+    told: str
+    runs: list[str]
+    seeds: list[int]
+    dialogues: list[int]
+    complete: list[bool]
+    failures: list[dict[str, int]]
+    lengths: dict[str, _MeasureReport]
+    rates: dict[str, _MeasureReport]
+    per_dialogue: dict[str, _MeasureReport]
+    per_turn: dict[str, _MeasureReport]
+    counts: dict[str, _MeasureReport]
+    diversity: dict[str, _MeasureReport]
+
+
+class _OverallReport(TypedDict):
+    """Conditions, by index, that differ in their inquirers, as JSON."""
+
+    conditions: tuple[int, ...]
+    inquirers: int
+    lengths: dict[str, _MeasureReport]
+
+
+def _report(one: Condition) -> _ConditionReport:
     from convogen.papers.roleplay.study import DIVERSITY, LENGTHS, RATES
 
     outputs = ("inquirer_outputs", "responder_outputs", "dialogues", "regenerated")
-    return {
-        "name": one.name,
-        "told": one.told,
-        "runs": [f"{each.run.folder}" for each in one.runs],
-        "seeds": [each.seed for each in one.runs],
-        "dialogues": [each.counts["dialogues"] for each in one.runs],
-        "complete": [each.run.manifest.get("complete") is True for each in one.runs],
-        "failures": [dict(each.failures) for each in one.runs],
-        "lengths": {name: one.length(name)._asdict() for name in LENGTHS},
-        "rates": {name: one.rate(name)._asdict() for name in RATES},
-        "per_dialogue": {name: one.per_dialogue(name)._asdict() for name in RATES},
-        "per_turn": {name: one.per_turn(name)._asdict() for name in RATES},
-        "counts": {name: one.count(name)._asdict() for name in (*RATES, *outputs)},
-        "diversity": {name: one.diversity(name)._asdict() for name in DIVERSITY},
-    }
+    return _ConditionReport(
+        name=one.name,
+        told=one.told,
+        runs=[f"{each.run.folder}" for each in one.runs],
+        seeds=[each.seed for each in one.runs],
+        dialogues=[each.counts["dialogues"] for each in one.runs],
+        complete=[each.run.manifest.get("complete") is True for each in one.runs],
+        failures=[dict(each.failures) for each in one.runs],
+        lengths=_measures(LENGTHS, one.length),
+        rates=_measures(RATES, one.rate),
+        per_dialogue=_measures(RATES, one.per_dialogue),
+        per_turn=_measures(RATES, one.per_turn),
+        counts=_measures((*RATES, *outputs), one.count),
+        diversity=_measures(DIVERSITY, one.diversity),
+    )
 
 
-def _overall(one: Overall) -> dict[str, Any]:
+def _overall(one: Overall) -> _OverallReport:
+    return _OverallReport(
+        conditions=one.conditions,
+        inquirers=one.inquirers,
+        lengths=_measures(one.lengths, one.lengths.__getitem__),
+    )
+
+
+def _measures(names: Iterable[str], measure: Callable[[str], Measure]) -> dict[str, _MeasureReport]:
+    found = {name: measure(name) for name in names}
     return {
-        "conditions": one.conditions,
-        "inquirers": one.inquirers,
-        "lengths": {name: measure._asdict() for name, measure in one.lengths.items()},
+        name: _MeasureReport(mean=one.mean, std=one.std, spread=one.spread)
+        for name, one in found.items()
     }
 
 
@@ -135,7 +186,8 @@ def _rates(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 1: lengths, and failures in percent of outputs",
         "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
-        "Thanks without end, broken off, not saved: percent of the dialogues begun.",
+        "Thanks without end, broken off, not saved: percent of the dialogues begun. What the paper "
+        f"does not print, rules of ours count.\n{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label in LENGTHS.items():
@@ -151,11 +203,14 @@ def _rates(found: Sequence[Condition]) -> Table:
 def _counts(found: Sequence[Condition]) -> Table:
     from convogen.papers.roleplay.study import RATES
     from convogen.published import published
+    from convogen.reports.cells import number_text
 
     rows = published("roleplay")["7"].rows
     table = _table(
         "Table 7: lengths, and failures with the number of outputs",
-        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
+        "Ours are means over seeds, of as many dialogues as each has; the paper's over three. "
+        f"{_LENGTHS}",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
     )
     for name, label, of, scale in (
@@ -166,9 +221,9 @@ def _counts(found: Sequence[Condition]) -> Table:
         table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
     table.add_section()
     for name, (label, of) in RATES.items():
-        ours = [f"{_text(one.count(name))} of {_number(one.count(of).mean)}" for one in found]
+        ours = [f"{_text(one.count(name))} of {number_text(one.count(of).mean)}" for one in found]
         printed = [
-            f"{_cell(row, name)} of {row[of]:.2f}" if name in row else "-" for row in rows.values()
+            f"{_cell(row, name)} of {row[of]:,.2f}" if name in row else "–" for row in rows.values()
         ]
         table.add_row(label, *ours, *printed)
     return table
@@ -191,7 +246,7 @@ def _places(found: Sequence[Condition]) -> Table:
             cell
             for one in found
             for cell in (
-                "-" if of_dialogue else _text(one.per_turn(name), 100),
+                "–" if of_dialogue else _text(one.per_turn(name), 100),
                 _text(one.rate(name) if of_dialogue else one.per_dialogue(name), 100),
             )
         ]
@@ -218,7 +273,7 @@ def _told_apart(found: Sequence[Condition]) -> Table | None:
             MEASURES[one.measure],
             f"{one.pairs}",
             f"{one.difference:+.3f}",
-            "-" if one.share is None else f"{one.share:.0%}",
+            "–" if one.share is None else f"{one.share:.0%}",
             f"{one.p:.3f}" if one.p >= 0.001 else "<0.001",
         )
     return table
@@ -231,7 +286,8 @@ def _diversity(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 2: the user's language by what is told of a persona",
         "Ours: over the prompts of a dialogue; mean over dialogues, deviation over seeds. The "
-        "paper does not say over which text it computes its own, and gives variances.",
+        "paper does not say over which text it computes its own, gives variances, and has Mixtral "
+        "as the inquirer.",
         ["Told", *DIVERSITY.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -250,7 +306,8 @@ def _lengths(found: Sequence[Condition]) -> Table:
     table = _table(
         "Table 4: beside other data sets",
         "In parentheses: deviation within a seed; over inquirers and in the paper's own row, that "
-        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).",
+        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).\n"
+        f"{_LENGTHS}",
         ["", *LENGTHS.values()],
     )
     for nth, one in enumerate(found, 1):
@@ -268,38 +325,44 @@ def _lengths(found: Sequence[Condition]) -> Table:
 def _data_sets(found: Sequence[Condition]) -> Table:
     from convogen.published import published
 
-    columns = ("dialogues", "style", "topics", "persona")
+    columns = ("type", "dialogues", "style", "topics", "persona")
     table = _table(
         "Table 9: beside more data sets",
-        "The published rows are as printed. Ours: all dialogues of all seeds.",
-        ["", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[1:]],
+        "The published rows are as printed, but for the type, which is that of table 4: which rows "
+        "the three groups of table 9 span is not known. Ours: all dialogues of all seeds. "
+        f"{_LENGTHS}",
+        ["", "type", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[2:]],
     )
     for nth, one in enumerate(found, 1):
         lengths = [_text(one.length(name), spread=True) for name in ("turns", "prompt_tokens")]
         count = sum(len(run.lengths["turns"]) for run in one.runs)
         persona = "no" if one.told == "none" else "yes"
-        table.add_row(f"({nth})", f"{count}", *lengths, "human-chatbot", "goals", persona)
+        table.add_row(
+            f"({nth})", "synthetic", f"{count}", *lengths, "human-chatbot", "goals", persona
+        )
     table.add_section()
     for name, row in published("roleplay")["9"].rows.items():
         lengths = [_cell(row, key) for key in ("turns", "prompt_tokens")]
-        about = [f"{row[key]}" for key in columns]
-        table.add_row(f"{name}, published", about[0], *lengths, *about[1:])
+        about = ["-" if row[key] is None else f"{row[key]}" for key in columns]
+        table.add_row(f"{name}, published", *about[:2], *lengths, *about[2:])
     return table
 
 
 def _figure(found: Sequence[Condition]) -> Table:
     from convogen.papers.roleplay.chart import MEASURES, normalized, ours, theirs
+    from convogen.reports.cells import number_text
 
     mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
     table = _table(
         "Figure 8: each measure divided by the largest of its group",
         "The groups are our conditions and the inquirers of table 1. Smaller is better, except for "
-        "turns. --chart FILE draws it. The paper does not say how it normalizes.",
+        "turns. --chart FILE draws it. Dividing by the largest is ours: the paper does not say how "
+        "it normalizes.",
         ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
     )
     for name, label in MEASURES.items():
         cells = (row[name] for row in (*mine.values(), *printed.values()))
-        table.add_row(label, *map(_number, cells))
+        table.add_row(label, *map(number_text, cells))
     return table
 
 
@@ -335,20 +398,19 @@ def _told(arithmetic: Sequence[Check]) -> str:
 
 def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int = 2) -> str:
     """Return a mean with its deviation in parentheses."""
-    if found.mean is None:
-        return "-"
+    from convogen.reports.cells import number_text
+
     std = found.spread if spread else found.std
-    shown = f"{found.mean * scale:.{digits}f}"
-    return shown if std is None else f"{shown} ({std * scale:.{digits}f})"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    shown = number_text(None if found.mean is None else found.mean * scale, digits)
+    return shown if std is None else f"{shown} ({number_text(std * scale, digits)})"
 
 
 def _cell(row: dict[str, Cell], name: str, deviation: str = "_std", digits: int = 2) -> str:
     """Return a published number with what is printed in parentheses."""
+    from convogen.reports.cells import number_text
+
     value, std = row.get(name), row.get(f"{name}{deviation}")
     if not isinstance(value, float):
-        return "-"
-    return f"{value:.{digits}f}" + (f" ({std:.{digits}f})" if isinstance(std, float) else "")
+        return "–"
+    shown = number_text(value, digits)
+    return f"{shown} ({number_text(std, digits)})" if isinstance(std, float) else shown

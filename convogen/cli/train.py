@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convogen.cli._shared.console import terminal
+from convogen.cli._shared.limits import budget_options
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath, again, base_url_option, model_option, spec_from
+from convogen.cli._shared.options import (
+    OutPath,
+    again,
+    base_url_option,
+    model_option,
+    price_option,
+    spec_from,
+)
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
+    from convogen.models.spec import ModelSpec
+    from convogen.models.traffic.budget import Limits
+    from convogen.training.manifest import SourceCounts, TrainingManifest
     from convogen.training.tuning import Progress, TrainingPlan
 
 __all__ = ["command"]
@@ -76,6 +87,8 @@ __all__ = ["command"]
 @click.option("--held-out-format", help="The format of the other [default: guessed].")
 @model_option
 @base_url_option
+@price_option
+@budget_options
 @click.option(
     "--no-summaries",
     is_flag=True,
@@ -90,6 +103,8 @@ def command(
     fresh: bool,
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
+    prices: tuple[str, ...],
+    limits: Limits,
     no_summaries: bool,
     **given: Any,
 ) -> None:
@@ -99,20 +114,26 @@ def command(
     chatbot; with --learn agents a run, a file of scenes, or conversations with personas. No
     dialogue of the other corpus is trained on: those with the same id or the same first utterance
     are left out. Where a dialogue brings no task_summary, --model (the role summarizer) writes what
-    the person wants, into task-summaries beside --out. The same command again goes on from the
+    the person wants, into task-summaries beside --out; --budget-usd and --budget-tokens bound what
+    that may cost. The same command again goes on from the
     last checkpoint, or writes what is missing.
     """
+    from convogen.models.traffic.budget import NO_LIMITS
     from convogen.training.tuning import check_plan, fine_tune
 
     plan = _plan(train, held_out, **given)
-    if plan.scenes and (models or base_urls or no_summaries):
-        raise click.UsageError("--model, --base-url and --no-summaries are for --learn inquirer")
+    if plan.scenes and (models or base_urls or prices or no_summaries or limits != NO_LIMITS):
+        raise click.UsageError(
+            "--model, --base-url, --price, --budget-usd, --budget-tokens and --no-summaries "
+            "are for --learn inquirer"
+        )
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(train).stem)
     folder = out or Path("runs") / f"train-{stem}"[:80]
     check_plan(plan, folder)
     try:
         if not (plan.scenes or no_summaries):
-            plan = _with_tasks(plan, folder.parent / "task-summaries", models, base_urls)
+            spec = spec_from("summarizer", models, base_urls, prices)
+            plan = _with_tasks(plan, folder.parent / "task-summaries", spec, limits)
         with _shown() as progress:
             manifest = fine_tune(plan, folder, fresh, progress)
     except KeyboardInterrupt:
@@ -166,9 +187,7 @@ def _plan(
     )
 
 
-def _with_tasks(
-    plan: TrainingPlan, folder: Path, models: tuple[str, ...], base_urls: tuple[str, ...]
-) -> TrainingPlan:
+def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limits) -> TrainingPlan:
     """The plan with the tasks of the dialogues that bring none, asked for where they are not."""
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
@@ -176,7 +195,6 @@ def _with_tasks(
 
     if not (seeds := without_task(plan)):
         return plan
-    spec = spec_from("summarizer", models, base_urls)
     say(
         f"{len(seeds):,} dialogues bring no task_summary: {spec.identity} writes what the person "
         "wants (--model NAME for another model, --no-summaries to learn without)",
@@ -186,7 +204,7 @@ def _with_tasks(
     with _shown() as progress:
         tally.on_line = lambda line: say(line, err=True)
         progress("task summaries", 0, len(seeds))
-        tasks = write_tasks(seeds, spec, folder, tally)
+        tasks = write_tasks(seeds, spec, folder, tally=tally, limits=limits)
     if calls := tally.counts["calls"]:
         say(f"{calls:,} calls, {tally.counts['tokens']:,} tokens, kept in {folder}", err=True)
     return replace(plan, tasks=tasks)
@@ -195,7 +213,7 @@ def _with_tasks(
 @contextmanager
 def _shown() -> Generator[Progress]:
     """A bar for each stage; where there is no terminal, its name."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     console = terminal(stderr=True)
@@ -203,7 +221,7 @@ def _shown() -> Generator[Progress]:
     with Bars(
         *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
     ) as bar:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
@@ -215,17 +233,12 @@ def _shown() -> Generator[Progress]:
         yield show
 
 
-def _print(manifest: dict[str, Any], folder: Path) -> None:
+def _print(manifest: TrainingManifest, folder: Path) -> None:
     from convogen.training.tuning import ADAPTER
 
     data, found = manifest["data"], manifest["perplexity"]
     for name, part in (("trained on", data["train"]), ("held out", data["held_out"])):
-        say(
-            f"{name}: {part['dialogues']:,} dialogues, {part['samples']:,} samples, "
-            f"{part['tokens']:,} tokens, "
-            f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
-            f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
-        )
+        say(f"{name}: {_counts(part)}")
         if untold := part.get("without_task"):
             say(f"{name}: {untold:,} dialogues without a task")
     if data["shared_left_out"]:
@@ -237,3 +250,11 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
             whole = path.suffix == ".gguf" and path.name != ADAPTER
             use = f"; use it with --model {path}" if whole else ""
             say(f"{path}{use}")
+
+
+def _counts(part: SourceCounts) -> str:
+    return (
+        f"{part['dialogues']:,} dialogues, {part['samples']:,} samples, {part['tokens']:,} tokens, "
+        f"{part['targets']:,} of them targets; {part['truncated']:,} truncated "
+        f"({part['cut_targets']:,} targets lost), {part['without_target']:,} without a target"
+    )

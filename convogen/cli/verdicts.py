@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import click
 
@@ -17,7 +17,9 @@ from convogen.cli._shared.terminal import say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from convogen.judges.verdict_files import Protocol
+    from convogen.judges.verdict_files import Protocol, Verdicts
+    from convogen.papers.dialogueforge.pass_rates import Compared, LengthChange, Rate, TuningGain
+    from convogen.reports.verdicts import PositionBias
 
 __all__ = ["command", "verdict_table"]
 
@@ -76,7 +78,7 @@ def command(
 
             draw(compared, chart)
         if as_json:
-            say_json(compared, indent=2)
+            say_json(compared.as_dict(), indent=2)
         elif table:
             _print_compared(compared)
         return
@@ -85,32 +87,37 @@ def command(
         say_json([asdict(each) for each in found], indent=2)
         return
 
-    rows = [(each.name, asdict(each)) for each in found]
-    terminal().print(verdict_table(protocol, rows))
+    terminal().print(verdict_table(known, [(each.name, each, None) for each in found]))
 
 
-def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
-    """Rates and counts, each after its name."""
+def verdict_table(
+    protocol: Protocol, rows: Sequence[tuple[str, Verdicts, PositionBias | None]]
+) -> Table:
+    """Return a table of rates and counts, and of what the place of a dialogue decides.
+
+    Args:
+        protocol: Whose verdicts they are.
+        rows: Each a name, its verdicts and, if the order was drawn, the bias of place.
+    """
     from rich.table import Table
 
     about = {"unieval": "taken for a person's", "gteval": "indistinguishable from real ones"}
     title = f"{protocol}: % {about[protocol]}"
     table = Table(title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Verdicts", overflow="fold", min_width=15)
-    counts = list(rows[0][1]["counts"])
+    counts = list(rows[0][1].counts)
     for column in ("n", "rate", "95%"):
         table.add_column(column, justify="right", no_wrap=True)
-    accused = any(found.get("false_alarms") is not None for _, found in rows)
+    accused = any(found.false_alarms is not None for _, found, _ in rows)
     for column in (*counts, "none", *(["1st accused"] if accused else [])):
         table.add_column(_SHORT.get(column, column), justify="right", no_wrap=True)
-    for name, found in rows:
-        numbers = [f"{count}" for count in (*found["counts"].values(), found["missing"])]
+    for name, found, _ in rows:
+        numbers = [f"{count}" for count in (*found.counts.values(), found.missing)]
         if accused:
             numbers.append(_alarms(found))
-        bounds = f"{found['low']:.1f} to {found['high']:.1f}"
-        table.add_row(styled(name), f"{found['n']}", f"{found['rate']:.2f}", bounds, *numbers)
-    biased = [(name, found["position_bias"]) for name, found in rows if found.get("position_bias")]
-    notes = [_bias_text(name, bias) for name, bias in biased]
+        bounds = f"{found.low:.1f} to {found.high:.1f}"
+        table.add_row(styled(name), f"{found.n}", f"{found.rate:.2f}", bounds, *numbers)
+    notes = [_bias_text(name, bias) for name, _, bias in rows if bias is not None]
     if accused:
         notes.append(f"1st accused: {_FALSE_ALARM}")
     if notes:
@@ -118,73 +125,99 @@ def verdict_table(protocol: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) 
     return table
 
 
-def _alarms(row: Mapping[str, Any]) -> str:
-    """How many dialogues are accused for their real first utterance, and their percentage."""
-    if row.get("false_alarms") is None:
+def _alarms(row: Verdicts | Rate) -> str:
+    """Return how many dialogues are accused for their real first utterance, and their share."""
+    if row.false_alarms is None:
         return ""
-    return f"{row['false_alarms']} ({row['false_alarm_rate']:.1f}%)"
+    return f"{row.false_alarms} ({row.false_alarm_rate:.1f}%)"
 
 
-def _bias_text(name: str, bias: Mapping[str, Any]) -> str:
-    first, gap = bias["first"], bias["gap"]
-    if first["value"] is None:
+def _bias_text(name: str, bias: PositionBias) -> str:
+    first, gap = bias.first, bias.gap
+    if first.value is None or gap is None:
         return f"{name}: no place was named"
-    ends = f"{first['low']:.0%} to {first['high']:.0%}"
+    ends = f"{first.low:.0%} to {first.high:.0%}"
     return (
-        f"{name}: names the one shown first {first['value']:.0%} of the time ({ends}), "
-        f"shown first {gap['value']:+.2f} points"
+        f"{name}: names the one shown first {first.value:.0%} of the time ({ends}), "
+        f"shown first {gap.value:+.2f} points"
     )
 
 
-def _print_compared(compared: Mapping[str, Any]) -> None:
+class _Line(NamedTuple):
+    """A line of a table: its labels, our number, what it is a line of, false alarms as text."""
+
+    labels: tuple[str | int | None, ...]
+    number: str
+    row: Rate | LengthChange | TuningGain
+    alarms: str = ""
+
+
+def _print_compared(compared: Compared) -> None:
     console = terminal()
-    for title, key, columns, value in (
-        ("Pass rate, %", "cells", ("model", "data", "utterances"), "rate"),
-        ("Change with length, points", "degradation", ("model", "data", "from", "to"), "change"),
-        ("Gain by fine-tuning, points", "finetuning", ("model", "data", "utterances"), "gain"),
+    for title, columns, lines in (
+        (
+            "Pass rate, %",
+            ("model", "data", "utterances", "n", "rate"),
+            [
+                _Line((row.model, row.data, row.utterances), f"{row.rate:.2f}", row, _alarms(row))
+                for row in compared.cells
+            ],
+        ),
+        (
+            "Change with length, points",
+            ("model", "data", "from", "to", "n", "change"),
+            [
+                _Line((row.model, row.data, row.before, row.after), f"{row.change:+.2f}", row)
+                for row in compared.degradation
+            ],
+        ),
+        (
+            "Gain by fine-tuning, points",
+            ("model", "data", "utterances", "n", "gain"),
+            [
+                _Line((row.model, row.data, row.utterances), f"{row.gain:+.2f}", row)
+                for row in compared.finetuning
+            ],
+        ),
     ):
-        if rows := compared[key]:
-            title = f"{compared['protocol']}: {title}"
-            console.print(_compared_table(title, rows, columns, value))
+        if lines:
+            console.print(_compared_table(f"{compared.protocol}: {title}", columns, lines))
 
 
-def _compared_table(
-    title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], value: str
-) -> Table:
+def _compared_table(title: str, columns: Sequence[str], lines: Sequence[_Line]) -> Table:
     """Ours beside the published numbers, those marked that are not of the same measure."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", pad_edge=False)
-    accused = any(row.get("false_alarms") is not None for row in rows)
-    more = ["1st accused"] if accused else []
-    for column in (*columns, "n", value, "95%", "published", *more):
+    more = ["1st accused"] if any(line.alarms for line in lines) else []
+    for column in (*columns, "95%", "published", *more):
         left = column in ("model", "data")
         table.add_column(column, justify="left" if left else "right", no_wrap=not left)
-    sign = "" if value == "rate" else "+"
-    for row in rows:
-        cells = (styled("–" if row[name] is None else f"{row[name]}") for name in columns)
-        ends = "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
-        ours = (f"{row['n']}", f"{row[value]:{sign}.2f}", ends)
-        table.add_row(*cells, *ours, _published(row), *([_alarms(row)] if accused else []))
-    notes = _differences(rows) + ([f"1st accused: {_FALSE_ALARM}"] if accused else [])
+    for line in lines:
+        row = line.row
+        cells = (styled("–" if label is None else f"{label}") for label in line.labels)
+        ends = "" if row.low is None else f"{row.low:.2f} to {row.high:.2f}"
+        numbers = (f"{row.n}", line.number, ends, _published(row))
+        table.add_row(*cells, *numbers, *([line.alarms] if more else []))
+    notes = _differences([line.row for line in lines])
+    notes += [f"1st accused: {_FALSE_ALARM}"] if more else []
     table.caption = "; ".join(notes) or None
     return table
 
 
-def _published(row: Mapping[str, Any]) -> str:
-    """A published number, with a mark for each difference in how the judge was asked."""
-    if row["published"] is None:
+def _published(row: Rate | LengthChange | TuningGain) -> str:
+    """Return a published number, with a mark for each difference in how the judge was asked."""
+    if row.published is None:
         return ""
-    differs = row["differs"]
-    marks = _UNKNOWN if differs is None else "".join(_MARKS[name] for name in differs)
-    return f"{row['published']:.2f} {marks}".rstrip()
+    marks = _UNKNOWN if row.differs is None else "".join(_MARKS[name] for name in row.differs)
+    return f"{row.published:.2f} {marks}".rstrip()
 
 
-def _differences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the marks of published numbers mean."""
+def _differences(rows: Sequence[Rate | LengthChange | TuningGain]) -> list[str]:
+    """Return what the marks of published numbers mean."""
     from convogen.papers.dialogueforge.as_published import DIFFERENCES
 
-    beside = [row["differs"] for row in rows if row["published"] is not None]
+    beside = [row.differs for row in rows if row.published is not None]
     found = [name for name in DIFFERENCES if any(name in differs for differs in beside if differs)]
     unknown = ["how the judge of this file was asked is not known"] if None in beside else []
     notes = [f"{_MARKS[name]}: {DIFFERENCES[name]}" for name in found]

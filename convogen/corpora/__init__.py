@@ -1,4 +1,4 @@
-"""Conversation data of any origin, read into one shape: `convogen.records.Conversation`.
+"""Readers of conversation data of any origin, as `convogen.records.Conversation`.
 
 >>> corpus = open_corpus("valid.json")
 >>> sum(len(conversation.turns) for conversation in corpus)
@@ -8,8 +8,8 @@
 
 A source is a file (packed by gzip, bzip2, xz or Zstandard, or not), a run folder, or
 `hf:OWNER/NAME[@CONFIG][:SPLIT]` for a data set of the Hugging Face hub. Reading is streamed: memory
-does not grow with the corpus but by 8 bytes a conversation, by which doubles are found. What the
-text says is never evaluated, and rows, turns and groups are bounded (`convogen.corpora.rows`).
+grows by only 8 bytes per conversation, to find duplicates. Text is never evaluated, and rows, turns
+and groups are bounded (`convogen.corpora.rows`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reader is: it recognises the rows of a format and makes conversations of them.
+"""The base class of readers, which recognise the rows of a format and convert them.
 
 A package adds one with an entry point in the group `convogen.readers`; it is tried after the
 built-in readers, or used at once if `--format` names it.
@@ -17,13 +17,12 @@ __all__ = ["KeyedReader", "Reader"]
 
 
 class Reader(ABC):
-    """Makes conversations of the rows of one format.
+    """Converts the rows of one format into conversations.
 
     Readers are picklable, and do not change while they read: other processes convert rows with
-    them. `notes`, which `prepare` may set, is what a user should know of how a source is read, a
-    line each. `licence` is the terms under which a data set was published that only this reader can
-    read. `former` has names under which `--format` found these rows before. With `parts` no
-    conversation goes beyond a part of its source (`Row.part`).
+    them. `notes`, which `prepare` may set, tells users how a source is read, one line each.
+    `licence` is the licence of the data set that only this reader reads. `former` has earlier names
+    of the format. With `parts`, no conversation extends beyond a part of its source (`Row.part`).
     """
 
     name: ClassVar[str]
@@ -42,14 +41,14 @@ class Reader(ABC):
         """
 
     def share(self, rows: Sequence[Row]) -> float:
-        """Return how many of a source's first rows are of this format, 0 to 1.
+        """Return the share of a source's first rows that are of this format, 0 to 1.
 
-        The first reader of more than half is taken, or else the one of most.
+        The first reader above one half is taken, otherwise the one with the largest share.
         """
         return sum(self.fits(row.value) for row in rows) / len(rows) if rows else 0.0
 
     def prepare(self, rows: Sequence[Row]) -> None:  # noqa: B027 - most have nothing to learn
-        """Learn from a source's first rows, before it is read, what single rows do not tell."""
+        """Learn from a source's first rows what single rows do not show."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
         """Return whether a conversation begins with `value`, the row after `previous`."""
@@ -62,24 +61,24 @@ class Reader(ABC):
 
         Args:
             rows: the rows between two breaks, their values decoded.
-            fallback: the id of a conversation that has none of its own.
+            fallback: the id of a conversation without one.
 
         Raises:
-            RowError: the rows are not of this format; `line` names the row if not the first.
+            RowError: if the rows are not of this format; `line` names the row if not the first.
         """
 
     @property
     def groups(self) -> bool:
-        """Whether a conversation may have several rows."""
+        """Whether a conversation may span several rows."""
         return type(self).breaks is not Reader.breaks
 
 
 class KeyedReader(Reader):
-    """A reader whose rows say which conversation they belong to, and need not stand together."""
+    """A reader whose rows name their conversation and need not be adjacent."""
 
     @abstractmethod
     def key(self, value: Any) -> str | None:
-        """Return which conversation a row belongs to; None if the row does not say."""
+        """Return the id of the conversation a row belongs to; None if it has none."""
 
     def breaks(self, previous: Any, value: Any) -> bool:
         return self.key(previous) != self.key(value)

@@ -1,4 +1,4 @@
-"""Cells of CSV that a spreadsheet would take for a formula, and texts made of them again.
+"""Protection of CSV cells against being evaluated as spreadsheet formulas, and its reversal.
 
 A text that begins with `=`, `+`, `-`, `@` (or their full-width forms), a tab or a line break is
 written with an apostrophe before it (OWASP, CSV injection); so is one that begins with apostrophes
@@ -14,24 +14,24 @@ from typing import Any
 __all__ = ["CSV_SAFE", "protected", "restored", "restored_row"]
 
 CSV_SAFE = "csv_safe"
-"""The column that says of a CSV file that its texts are protected."""
+"""The column that marks a CSV file whose texts are protected."""
 
 _RISKY = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 _PROTECTED = re.compile(rf"'{_RISKY.pattern}")
 
 
 def protected(text: str) -> str:
-    """The text as a cell that no spreadsheet evaluates."""
+    """Return the text as a cell that no spreadsheet evaluates."""
     return f"'{text}" if _RISKY.match(text) else text
 
 
 def restored(cell: str) -> str:
-    """The text that `protected` made a cell of."""
+    """Return the original text of a cell made by `protected`."""
     return cell[1:] if _PROTECTED.match(cell) else cell
 
 
 def restored_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without the protection of its texts and column names, if it has `CSV_SAFE`."""
+    """Return a row with its texts and column names restored if it has `CSV_SAFE`."""
     if not row.get(CSV_SAFE):
         return dict(row)
     return {

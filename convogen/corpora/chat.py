@@ -42,13 +42,13 @@ _ORIGINS = ("starter", "agent", "script")
 
 
 class OwnRecords(Reader):
-    """Conversations as runs and exports have them."""
+    """Conversations in the format of runs and exports."""
 
     name: ClassVar[str] = "convogen"
     about: ClassVar[str] = "a run folder, or its conversations.jsonl"
 
     def fits(self, value: Any) -> bool:
-        """Return whether a record is one of ours, and has something that only ours have."""
+        """Return whether a record is ours, judged by fields that only ours have."""
         if not has(value, id=str, turns=list) or not set(value) <= set(Conversation.model_fields):
             return False
         ours = isinstance(value.get("method"), str) or type(value.get("task")) is int
@@ -62,7 +62,7 @@ class OwnRecords(Reader):
         return True
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """The record itself, nothing lost."""
+        """Return the record itself, without loss."""
         del fallback
         try:
             record = Conversation.model_validate(rows[0].value)
@@ -74,13 +74,13 @@ class OwnRecords(Reader):
 
 
 class MessageLists(Reader):
-    """A list of messages a row, under a key of its own."""
+    """One list of messages per row, under its own key."""
 
     columns: ClassVar[tuple[str, ...]]
-    """Keys of the list, plain; of those in `sure` it is taken whatever is in it."""
+    """Plain keys of the list; those in `sure` are taken whatever they contain."""
     sure: ClassVar[tuple[str, ...]] = ()
     used: ClassVar[tuple[str, ...]] = ()
-    """Keys that only repeat what the list says."""
+    """Keys that only repeat the content of the list."""
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, dict) and self.column(cast("dict[str, Any]", value)) is not None
@@ -95,8 +95,8 @@ class MessageLists(Reader):
                 return key
         return None
 
-    def _sure(self, key: str, found: Sequence[Any]) -> bool:
-        return plain_key(key) in self.sure and not texts(found)
+    def _sure(self, key: str, items: Sequence[Any]) -> bool:
+        return plain_key(key) in self.sure and not texts(items)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
         row = as_dict(rows[0].value, "the row")
@@ -154,7 +154,7 @@ class Turns(MessageLists):
 
 
 class Messages(MessageLists):
-    """Messages as the OpenAI API has them."""
+    """Messages in the format of the OpenAI API."""
 
     name: ClassVar[str] = "messages"
     about: ClassVar[str] = 'OpenAI chat: {"messages": [{"role", "content"}]}; Discord, Telegram'
@@ -163,19 +163,19 @@ class Messages(MessageLists):
 
 
 class ShareGPT(MessageLists):
-    """Conversations as ShareGPT has them."""
+    """Conversations in ShareGPT's format."""
 
     name: ClassVar[str] = "sharegpt"
     about: ClassVar[str] = 'ShareGPT: {"conversations": [{"from", "value"}]}'
     columns: ClassVar[tuple[str, ...]] = ("conversations",)
     sure: ClassVar[tuple[str, ...]] = ("conversations",)
 
-    def _sure(self, key: str, found: Sequence[Any]) -> bool:
-        return super()._sure(key, found) and not (found and _holds_lists(found[0]))
+    def _sure(self, key: str, items: Sequence[Any]) -> bool:
+        return super()._sure(key, items) and not (items and _holds_lists(items[0]))
 
 
 class Lmsys(MessageLists):
-    """Conversations as LMSYS-Chat-1M and WildChat have them."""
+    """Conversations in the format of LMSYS-Chat-1M and WildChat."""
 
     name: ClassVar[str] = "lmsys"
     about: ClassVar[str] = 'LMSYS-Chat-1M, WildChat: {"conversation": [{"role", "content"}]}'
@@ -186,7 +186,7 @@ class Lmsys(MessageLists):
 
 
 def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
-    """Return a row's id, and the key it is under: empty if it is the fallback."""
+    """Return a row's id and its key, which is empty for the fallback."""
     plain = plain_keys(row)
     for name in _IDS:
         key = plain.get(name)
@@ -196,7 +196,7 @@ def name_of(row: Mapping[str, Any], fallback: str) -> tuple[str, str]:
 
 
 def _holds_lists(value: Any) -> bool:
-    """Whether an object holds a list of messages itself."""
+    """Return whether an object contains a list of messages."""
     return isinstance(value, dict) and any(
         are_messages(item) for item in cast("dict[str, Any]", value).values()
     )

@@ -1,7 +1,7 @@
-"""The shapes of conversations: how many turns they have, how many words each turn, and who says it.
+"""The shapes of conversations: the number of turns, and the words and speaker of each.
 
-A shape drawn is that of one whole conversation of the corpus, so that what belongs together (long
-openings and short replies, many turns and few words) stays together.
+Each drawn shape is that of one whole conversation of the corpus, so that correlations are kept
+(long openings with short replies, many turns with few words).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from convogen.records import Conversation
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
 
 __all__ = ["Shape", "Shapes"]
 
@@ -24,8 +26,8 @@ MOST = 65_535
 class Shape:
     """A conversation without its text: for each turn its words (1 or more) and its speaker.
 
-    Words are separated by white space. Speakers are numbered from 0 in the order in which they
-    first speak.
+    Words are those of the conversation's language, estimated if there is no rule for it. Speakers
+    are numbered from 0 in the order in which they first speak.
     """
 
     turn_words: tuple[int, ...]
@@ -38,7 +40,7 @@ class Shape:
 
 
 class Shapes:
-    """The shapes of a corpus, to draw from; four bytes a turn are held of it.
+    """The shapes of a corpus, to draw from; they take four bytes per turn.
 
     `hash` identifies them all and their order.
     """
@@ -57,28 +59,30 @@ class Shapes:
 
     @classmethod
     def from_corpus(cls, conversations: Iterable[Conversation]) -> Shapes:
-        """The shapes of all conversations that have a turn, in their order."""
+        """Return the shapes of all conversations that have a turn, in their order."""
         return cls(_shape(one) for one in conversations if one.turns)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def __getitem__(self, at: int) -> Shape:
-        if not 0 <= at < len(self):
-            raise IndexError(f"shape {at} of {len(self)}")
-        turns = slice(self._ends[at], self._ends[at + 1])
+    def __getitem__(self, index: int) -> Shape:
+        if not 0 <= index < len(self):
+            raise IndexError(f"shape {index} of {len(self)}")
+        turns = slice(self._ends[index], self._ends[index + 1])
         return Shape(tuple(self._words[turns]), tuple(self._speakers[turns]))
 
     def draw(self, rng: random.Random) -> Shape:
-        """One of them, each as likely as another; raises `IndexError` where there is none."""
+        """Return one of them, uniformly at random; raises `IndexError` if there is none."""
         return self[rng.randrange(len(self))] if len(self) else self[0]
 
 
 def _shape(conversation: Conversation) -> Shape:
     numbers: dict[str, int] = {}
+    language = language_of(conversation)
+    counts = (about_words(turn.text, language) for turn in conversation.turns)
     for turn in conversation.turns:
         numbers.setdefault(turn.speaker, min(len(numbers), MOST))
     return Shape(
-        tuple(min(max(1, len(turn.text.split())), MOST) for turn in conversation.turns),
+        tuple(min(max(1, count), MOST) for count in counts),
         tuple(numbers[turn.speaker] for turn in conversation.turns),
     )

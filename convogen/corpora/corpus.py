@@ -37,7 +37,7 @@ _ITEM_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Groups of rows, each one conversation or more, not yet converted; picklable and small.
+    """Groups of unconverted rows, each with one or more conversations; picklable and small.
 
     `reader` converts them, `start` is the number of groups before these.
     """
@@ -48,19 +48,19 @@ class Batch:
     groups: list[list[Row]]
 
     def read(self) -> tuple[list[Conversation], Findings]:
-        """The conversations of this batch, and the rows that gave none."""
+        """Return the conversations of this batch, and the findings about its rows."""
         good: list[Conversation] = []
-        found = Findings()
+        findings = Findings()
         stem = Path(self.source).name.split(".")[0] or "row"
-        with counting() as found.left_out:
+        with counting() as findings.left_out:
             for number, group in enumerate(self.groups, self.start + 1):
                 try:
                     rows = [Row(row.line, decode(row.value), row.part) for row in group]
                     good.extend(_made(self.reader, self.reader.convert(rows, f"{stem}-{number}")))
                 except (RowError, ValidationError) as error:
-                    found.bad.append(self._bad(number, group[0].line, error))
-        found.look(good)
-        return good, found
+                    findings.bad.append(self._bad(number, group[0].line, error))
+        findings.look(good)
+        return good, findings
 
     def _bad(self, number: int, line: int, error: RowError | ValidationError) -> BadRow:
         if isinstance(error, RowError):
@@ -68,30 +68,30 @@ class Batch:
         return BadRow(self.source, line, number, first_fault(error))
 
 
-def _made(reader: Reader, found: Any) -> list[Conversation]:
-    """What a reader made; raises `PluginError` if that is no list of conversations."""
-    items = cast("list[Any]", found if isinstance(found, list) else [None])
+def _made(reader: Reader, made: Any) -> list[Conversation]:
+    """Return a reader's result; raises `PluginError` if it is not a list of conversations."""
+    items = cast("list[Any]", made if isinstance(made, list) else [None])
     if not all(isinstance(one, Conversation) for one in items):
         with registry.blaming("readers", reader.name):
-            kinds = "a list of others" if isinstance(found, list) else type(found).__name__
+            kinds = "a list of others" if isinstance(made, list) else type(made).__name__
             raise TypeError(f"convert() must return a list of conversations (found {kinds})")
     return items
 
 
 @dataclass
 class Corpus:
-    """Conversations of one source. Iterate over it as often as you like; each pass reads anew.
+    """Conversations of one source. It can be iterated repeatedly; each pass reads the source again.
 
-    `reading` tells what the latest pass came upon. With `strict`, the first bad row raises
-    `SourceError` instead. A whole pass that finds no conversation raises it too; what a pass left
-    out, and what is implausible, is logged once as warnings.
+    `reading` has the findings of the latest pass. With `strict`, the first bad row raises
+    `SourceError` instead. So does a whole pass without a conversation. Rows left out, and anything
+    implausible, are logged once as warnings.
     """
 
     opened: Source
     format: Reader
     strict: bool = False
     reading: Reading = field(default_factory=Reading)
-    _told: bool = False
+    _warned: bool = False
 
     @property
     def source(self) -> str:
@@ -100,24 +100,24 @@ class Corpus:
 
     @property
     def bad_rows(self) -> BadRows:
-        """The rows that the latest pass left out."""
+        """The rows left out by the latest pass."""
         return self.reading.bad_rows
 
     def rows(self) -> Iterator[Row]:
-        """The rows as they are, a reading of their own."""
+        """Return the raw rows, reading the source again."""
         return self.opened.rows()
 
     def batches(self, size: int = 256) -> Iterator[Batch]:
-        """The rows in batches of `size` groups, for conversion here or in another process.
+        """Yield the rows in batches of `size` groups, for conversion here or in another process.
 
-        A batch ends earlier where it grows beyond about 8 MB, so that long rows stay few in memory.
-        The caller hands what `Batch.read` came upon to `note`, and calls `finish` after the last.
+        A batch ends earlier if it grows beyond about 8 MB, so that long rows stay few in memory.
+        The caller passes the findings of `Batch.read` to `note`, and calls `finish` after the last.
         """
         self.reading = Reading()
         start = 0
         batch: list[list[Row]] = []
         weight = 0
-        for group in groups_of(self.rows, self.format, self.opened.local):
+        for group in groups_of(self.rows, self.format, local=self.opened.local):
             batch.append(group)
             weight += sum(_weight(row.value) for row in group)
             if len(batch) >= size or weight > _BATCH_BYTES:
@@ -127,33 +127,33 @@ class Corpus:
         if batch:
             yield Batch(self.source, self.format, start, batch)
 
-    def note(self, found: Findings) -> None:
-        """Count what a batch came upon; raises `SourceError` for a bad row of a strict corpus."""
-        if found.bad and self.strict:
+    def note(self, findings: Findings) -> None:
+        """Add the findings of a batch; raises `SourceError` for a bad row of a strict corpus."""
+        if findings.bad and self.strict:
             raise SourceError(
-                f"{found.bad[0]}; every row must be of the format '{self.format.name}': mend the"
+                f"{findings.bad[0]}; every row must be of the format '{self.format.name}': mend the"
                 " row, or read without strict to leave bad rows out"
             )
-        self.reading.add(found)
+        self.reading.add(findings)
 
     def finish(self) -> None:
         """End a whole pass: raise `SourceError` if nothing was read, log the warnings once."""
         if not self.reading.conversations:
             raise SourceError(self._nothing())
-        if self._told:
+        if self._warned:
             return
-        self._told = True
+        self._warned = True
         for line in self.warnings():
             _LOG.warning("%s", line)
 
     def warnings(self) -> list[str]:
-        """What a user should know of the latest pass, a line each."""
+        """Return what a user should know about the latest pass, one line each."""
         notes = (*self.format.notes, *self.reading.warnings())
-        said = [f"{self.source}: {line}" for line in notes]
+        lines = [f"{self.source}: {line}" for line in notes]
         if self.bad_rows.count:
             at = len(self.format.notes) + 1
-            said[at:at] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
-        return [*self.opened.notes, *said]
+            lines[at:at] = [f"  {row}" for row in self.bad_rows.first[:_SHOWN_BAD_ROWS]]
+        return [*self.opened.notes, *lines]
 
     def _nothing(self) -> str:
         bad = self.bad_rows
@@ -174,7 +174,7 @@ class Corpus:
 
 
 def _weight(value: Any) -> int:
-    """About how many bytes a row takes; a guess where it is decoded already."""
+    """Return the approximate size of a row in bytes; a guess if it is decoded already."""
     if isinstance(value, bytes | str):
         return len(value)
     fields = cast("dict[str, Any]", value).values() if isinstance(value, dict) else [value]
@@ -185,15 +185,15 @@ def _weight(value: Any) -> int:
     )
 
 
-def open_corpus(source: str | Path, format: str | None = None, strict: bool = False) -> Corpus:  # noqa: A002
-    """Open a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`; nothing is read but its head.
+def open_corpus(source: str | Path, format: str | None = None, *, strict: bool = False) -> Corpus:  # noqa: A002
+    """Open a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`; only its head is read.
 
-    Raises `SourceError` where the source is missing or empty, `format` is unknown, or no format
+    Raises `SourceError` if the source is missing or empty, `format` is unknown, or no format
     fits.
     """
     if format is not None and not readers(format):
         if registry.known("readers", format):
-            registry.load("readers", format)  # raises what is wrong with a plugin
+            registry.load("readers", format)  # raises the error of a broken plugin
         names = ", ".join(reader.name for reader in readers())
         raise SourceError(f"format '{format}' is unknown; known are {names}")
     strict = strict or _checked(str(source))
@@ -206,7 +206,8 @@ def open_corpus(source: str | Path, format: str | None = None, strict: bool = Fa
 
 
 def _heads(opened: Source) -> tuple[list[Row], str | None]:
-    """The first rows that can be decoded, and what is wrong with the first row if it cannot."""
+    """Return the first rows that can be decoded, and what is wrong with the first row if it
+    cannot."""
     heads: list[Row] = []
     fault: str | None = None
     number = 0
@@ -219,7 +220,7 @@ def _heads(opened: Source) -> tuple[list[Row], str | None]:
 
 
 def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | None) -> str:
-    """Why no reader takes a source: the first row's fault, or what it holds instead."""
+    """Return why no reader accepts a source: the first row's fault, or its keys."""
     notes = f" ({'; '.join(opened.notes)})" if opened.notes else ""
     if fault is not None:
         return f"{opened.name}: {fault}{notes}"
@@ -247,7 +248,7 @@ def _unknown(opened: Source, heads: list[Row], fault: str | None, name: str | No
 
 
 def _checked(name: str) -> bool:
-    """Whether a source is a run, of which no row may be bad; its files have to agree."""
+    """Return whether a source is a run, whose files must agree and have no bad rows."""
     if name.startswith("hf:") or not (Path(name) / "manifest.json").is_file():
         return False
     load_run(name)

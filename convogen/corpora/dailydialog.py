@@ -1,4 +1,4 @@
-"""DailyDialog's labels, which its release keeps in files beside the text, a line a dialogue.
+"""DailyDialog's labels, which its release keeps in files next to the text, one line per dialogue.
 
 `dialogues_text.txt` has `dialogues_act.txt`, `dialogues_emotion.txt` and `dialogues_topic.txt`;
 the split `dialogues_train.txt` has `dialogues_act_train.txt` and `dialogues_emotion_train.txt`.
@@ -19,24 +19,24 @@ _TEXT = re.compile(r"dialogues_(text|train|validation|test)\.txt(\.gz)?")
 
 
 def label_files(path: Path) -> dict[str, Path]:
-    """The files of labels that lie beside a file of DailyDialog's text, by what they label."""
+    """Return the label files next to a DailyDialog text file, by the kind of label."""
     match = _TEXT.fullmatch(path.name)
     if match is None:
         return {}
     split = "" if match[1] == "text" else f"_{match[1]}"
-    found = {
+    files = {
         kind: path.with_name(f"dialogues_{kind}{split}.txt{match[2] or ''}")
         for kind in ("act", "emotion", "topic")
     }
-    return {kind: file for kind, file in found.items() if file.is_file()}
+    return {kind: file for kind, file in files.items() if file.is_file()}
 
 
 def labelled_rows(path: Path) -> Iterator[Row]:
-    """The lines of the text with their labels, in the shape of DailyDialog's rows.
+    """Yield the lines of the text with their labels, in the form of DailyDialog's rows.
 
-    Acts and emotions are lists of numbers, one an utterance, the topic is a number; they are those
-    of the same line. A label that is missing or no number is left out. A line that has no utterance
-    stays as it is.
+    Acts and emotions are lists of numbers, one per utterance, and the topic is a number, all from
+    the same line. Missing labels and those that are not numbers are left out. Lines without an
+    utterance are unchanged.
     """
     labels = {kind: _by_line(file) for kind, file in label_files(path).items()}
     for line, value, part in read_rows(path, container_of(path)):
@@ -52,7 +52,7 @@ def labelled_rows(path: Path) -> Iterator[Row]:
 
 
 def _by_line(path: Path) -> Callable[[int], list[int]]:
-    """What gives the numbers in a line of a file, asked for lines in their order."""
+    """Return a function for the numbers in a line of a file; lines must be requested in order."""
     rows = read_rows(path, container_of(path))
     ahead: list[Row] = []
 

@@ -1,7 +1,7 @@
-"""A whole JSON document that is one object: which rows are in it?
+"""Finds the rows in a JSON document that is a single object.
 
-It is a conversation, or conversations by their ids, by the names of splits, below a key beside
-others that say what the file is, or in columns.
+It may be a conversation, or conversations by id, by split, under one key among metadata, or in
+columns.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _DEPTH = 4
 
 
 def document_rows(document: Any) -> Iterator[Any]:
-    """Yield the values of the rows in a document; the document itself if nothing else is in it."""
-    found = False
+    """Yield the rows of a document; the document itself if it contains no others."""
+    rows = False
     for value in _rows(document, _DEPTH):
-        found = True
+        rows = True
         yield value
-    if not found:
+    if not rows:
         yield document
 
 
@@ -55,7 +55,7 @@ def _recognised(value: Any) -> bool:
 
 
 def _elements(items: list[Any]) -> Iterator[Any]:
-    """The rows in a list: the list itself if it is one."""
+    """Yield the rows in a list; the list itself if it is a row."""
     if all(isinstance(item, str) for item in items):
         yield items
     elif any(isinstance(item, dict | list) for item in items):
@@ -69,7 +69,7 @@ def _texts(value: Any) -> bool:
 
 
 def _columns(members: Mapping[str, Any]) -> list[Any] | None:
-    """The rows of a table that is written column by column, as pandas and others do."""
+    """Return the rows of a table stored by columns, as pandas and others write it."""
     names = list(members)
     values: list[Any] = list(members.values())
     rows: list[Any] = []

@@ -1,4 +1,4 @@
-"""Which of the registered readers reads a source: told by its first rows."""
+"""Chooses the registered reader of a source by its first rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def readers(name: str | None = None) -> list[Reader]:
-    """Return all readers in the order they are tried, or those that a format's name stands for."""
+    """Return all readers in the order they are tried, or those of a format's name."""
     found = [kind() for kind in _kinds()]
     return [reader for reader in found if name in (None, reader.name, *reader.former)]
 
@@ -29,9 +29,9 @@ def _kinds() -> tuple[type[Reader], ...]:
 
 
 def recognise(values: Sequence[Any], name: str | None = None) -> Reader | None:
-    """Return the reader, of those with this name, for rows with these values, or None.
+    """Return the reader with this name that fits the rows' values, or None.
 
-    It is the first that more than half of them fit, or else the one that most fit.
+    It is the first that fits more than half of them, otherwise the one that fits most.
     """
     return reader_for([Row(line, value) for line, value in enumerate(values, 1)], name)
 
@@ -59,5 +59,5 @@ def reader_for(rows: Sequence[Row], name: str | None = None) -> Reader | None:
 
 @cache
 def _tell(line: str) -> None:
-    """Say once what is wrong with a plugin that was not asked for."""
+    """Log once what is wrong with a plugin that was not requested."""
     _LOG.warning("%s", line)

@@ -1,4 +1,4 @@
-"""Rows into groups, each the rows of one conversation, streamed."""
+"""Groups rows by conversation, streamed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAX_GROUP = 10_000
 
 
 def groups_of(
-    rows: Callable[[], Iterator[Row]], reader: Reader, local: bool
+    rows: Callable[[], Iterator[Row]], reader: Reader, *, local: bool
 ) -> Iterator[list[Row]]:
     """Yield the rows of a source in groups, in the order in which conversations begin.
 
-    Rows of a conversation that do not stand together are put together in a temporary file. Whether
-    there are any is found by a first reading that keeps 8 bytes a conversation; where reading is
-    dear (`local` is false) all rows go there.
+    Rows of a conversation that are not adjacent are collected in a temporary file. Whether there
+    are any is found by a first pass that keeps 8 bytes per conversation; if reading is expensive
+    (`local` is false), all rows go there.
     """
     if not reader.groups:
         for row in rows():
@@ -78,7 +78,7 @@ def _key(reader: KeyedReader, row: Row) -> str:
 
 
 def _stand_apart(rows: Iterator[Row], reader: KeyedReader) -> bool:
-    """Whether a conversation goes on after another one began."""
+    """Return whether a conversation continues after another one began."""
     seen: set[int] = set()
     latest = ""
     for row in _decoded(rows):
@@ -96,7 +96,7 @@ def _stand_apart(rows: Iterator[Row], reader: KeyedReader) -> bool:
 
 
 def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row]]:
-    with closing(sqlite3.connect("")) as file:  # a temporary file, gone when closed
+    with closing(sqlite3.connect("")) as file:  # a temporary file, deleted when closed
         file.execute("create table keys (place integer primary key, key text unique)")
         file.execute("create table rows (place integer, line integer, part integer, value text)")
         for row in _decoded(rows):
@@ -124,5 +124,5 @@ def _put_together(rows: Iterator[Row], reader: KeyedReader) -> Iterator[list[Row
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has not, as text; bytes, which no reader takes, as nothing."""
+    """Return a value that JSON lacks as text, and bytes, which no reader accepts, as None."""
     return None if isinstance(value, bytes) else str(value)

@@ -19,13 +19,12 @@ _PART = r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"(?:{_PART}/)?{_PART}", re.ASCII)
 
 
-def hub_rows(source: str, streaming: bool = True) -> Iterator[Row]:
-    """The rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`, every split in turn where none is named.
+def hub_rows(source: str, *, streaming: bool = True) -> Iterator[Row]:
+    """Yield the rows of `hf:OWNER/NAME[@CONFIG][:SPLIT]`, every split in turn if none is named.
 
-    With `streaming=False` the data is downloaded first, and from then on read from the cache of
-    `datasets`, without a network too. NAME may also be a local folder of data files. Only data is
-    read: `datasets` runs no code of a data set. Raises `SourceError` where the name is malformed or
-    the data cannot be had.
+    With `streaming=False` the data is downloaded first, and then read from the cache of `datasets`,
+    even offline. NAME may also be a local folder of data files. Only data is read: `datasets` runs
+    no code of a data set. Raises `SourceError` if the name is malformed or the data is unavailable.
     """
     match = _NAME.fullmatch(source)
     if match is None:

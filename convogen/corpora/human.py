@@ -1,4 +1,5 @@
-"""Readers of human corpora that name no speakers, in the shapes their authors released them in.
+"""Readers of human corpora without speaker names, in the forms in which their authors released
+them.
 
 PERSONA-CHAT (Zhang et al., 2018), DailyDialog (Li et al., 2017) and MultiWOZ (Budzianowski et al.,
 2018).
@@ -33,7 +34,7 @@ _PERSONAS = {"your persona: ": "user2", "partner's persona: ": "user1"}
 
 
 class PersonaChat(Reader):
-    """PERSONA-CHAT in JSON, its dialogues as they are or as histories."""
+    """PERSONA-CHAT in JSON, with plain dialogues or histories."""
 
     name: ClassVar[str] = "personachat"
     about: ClassVar[str] = "PERSONA-CHAT in JSON"
@@ -128,13 +129,13 @@ def _personachat_history(rows: Sequence[Row], fallback: str) -> list[Conversatio
 
 
 def _parlai_number(value: Any) -> int:
-    """The number a line of ParlAI text begins with; it starts again at 1 with an episode."""
+    """Return the number at the beginning of a line of ParlAI text; 1 starts an episode."""
     match = _PARLAI.fullmatch(value) if isinstance(value, str) else None
     return int(match[1]) if match else 0
 
 
 def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """An episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
+    """Return an episode of ParlAI text: numbered lines of personas, then of `text⇥reply⇥…`."""
     personas: dict[str, list[str]] = {}
     texts: list[str] = []
     for line, value, _ in rows:
@@ -155,7 +156,8 @@ def _parlai_rows(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """A line of DailyDialog: utterances, `__eou__` after each; its labels, if after a tab."""
+    """Return a line of DailyDialog: utterances, `__eou__` after each; its labels, if after a
+    tab."""
     said, *cells = text_of(rows[0].value, "the row").split("\t")
     texts = [text.strip() for text in said.split("__eou__")]
     if len(texts) < 2:
@@ -165,24 +167,25 @@ def _dailydialog_line(rows: Sequence[Row], fallback: str) -> list[Conversation]:
 
 
 def _cells(cells: Sequence[str], n_turns: int) -> dict[str, Any]:
-    """XDailyDialog's labels: a number is the topic, the first list the acts, the next the emotions.
+    """Return XDailyDialog's labels: a number is the topic, the first list the acts, the next the
+    emotions.
 
     Cells that are neither are kept as they are.
     """
-    found: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
     lists = iter(("act", "emotion"))
-    for at, cell in enumerate(cells, 1):
+    for index, cell in enumerate(cells, 1):
         words = cell.split()
         numbers = [int(word) for word in words if word.isascii() and word.isdigit()]
         if not words:
             continue
         if len(numbers) < len(words) or len(numbers) not in (1, n_turns):
-            found[f"label{at}"] = cell
-        elif len(numbers) == 1 and "topic" not in found and at == 1:
-            found["topic"] = numbers[0]
+            labels[f"label{index}"] = cell
+        elif len(numbers) == 1 and "topic" not in labels and index == 1:
+            labels["topic"] = numbers[0]
         else:
-            found[next(lists, f"label{at}")] = numbers
-    return found
+            labels[next(lists, f"label{index}")] = numbers
+    return labels
 
 
 def _dailydialog_row(rows: Sequence[Row], fallback: str) -> list[Conversation]:

@@ -1,4 +1,4 @@
-"""JSON into rows, streamed: lines of it, arrays, objects of arrays, values one after the other."""
+"""Streams rows from JSON: lines, arrays, objects of arrays, concatenated values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["json_lines", "json_values", "lines"]
 _READ = 2**20
 
 Documents = Callable[[Any], Iterator[Any]]
-"""Makes rows' values of an object that is a whole document."""
+"""Returns the rows of an object that is a whole document."""
 
 
 def lines(file: IO[bytes]) -> Iterator[Row]:
-    """Yield lines as bytes; of one longer than `MAX_ROW_BYTES` nothing is kept."""
+    """Yield lines as bytes, without the content of those longer than `MAX_ROW_BYTES`."""
     number = 0
     while piece := file.readline(MAX_ROW_BYTES + 1):
         number += 1
@@ -31,34 +31,34 @@ def lines(file: IO[bytes]) -> Iterator[Row]:
 
 
 def json_lines(file: IO[bytes]) -> Generator[Row]:
-    """Yield the lines that hold anything, not decoded."""
+    """Yield the non-blank lines, undecoded."""
     yield from (row for row in lines(file) if isinstance(row.value, Broken) or row.value.strip())
 
 
 class _Text:
-    """A window on a stream of JSON text that knows its line."""
+    """A window on a stream of JSON text that tracks its line."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self.buffer = ""
-        self.at = 0
+        self.position = 0
         self.line = 1
 
     def more(self, size: int = _READ) -> bool:
         piece = self._file.read(size)
-        self.buffer = self.buffer[self.at :] + self._decoder.decode(piece, not piece)
-        self.at = 0
+        self.buffer = self.buffer[self.position :] + self._decoder.decode(piece, not piece)
+        self.position = 0
         return bool(piece)
 
     def advance(self, to: int) -> None:
-        self.line += self.buffer.count("\n", self.at, to)
-        self.at = to
+        self.line += self.buffer.count("\n", self.position, to)
+        self.position = to
 
     def peek(self) -> str:
-        """Return the next character that is no white space; empty at the end."""
+        """Return the next non-blank character; empty at the end."""
         while True:
-            rest = self.at
+            rest = self.position
             while rest < len(self.buffer) and self.buffer[rest] in " \t\r\n\x1e":
                 rest += 1
             self.advance(rest)
@@ -68,10 +68,10 @@ class _Text:
                 return ""
 
     def skip(self, expected: str) -> bool:
-        """Go past a character if it is the next one."""
+        """Skip a character if it is the next one; return whether it was."""
         if self.peek() != expected:
             return False
-        self.advance(self.at + 1)
+        self.advance(self.position + 1)
         return True
 
     def value(self) -> Any:
@@ -80,11 +80,11 @@ class _Text:
         size = _READ
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self.buffer, self.at)
+                value, end = json.JSONDecoder().raw_decode(self.buffer, self.position)
             except RecursionError:
                 raise RowError("JSON nested too deeply") from None
             except ValueError as error:
-                if len(self.buffer) - self.at > MAX_ROW_BYTES:
+                if len(self.buffer) - self.position > MAX_ROW_BYTES:
                     raise RowError(
                         f"longer than the {MAX_ROW_BYTES} bytes a row may have, or not "
                         f"JSON: {_reason(error)}"
@@ -94,11 +94,11 @@ class _Text:
                 size *= 2
                 continue
             if isinstance(value, int | float) and end == len(self.buffer) and self.more():
-                continue  # a number may go on
-            escapes = self.buffer.find("\\u", self.at, end) >= 0
+                continue  # a number may continue
+            escapes = self.buffer.find("\\u", self.position, end) >= 0
             self.advance(end)
             try:
-                return checked_text(value, escapes)
+                return checked_text(value, escapes=escapes)
             except RowError as error:
                 return Broken(str(error))
 
@@ -110,8 +110,8 @@ def _reason(error: ValueError) -> str:
 def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
     """Yield the elements of arrays, and what `documents` makes of objects, one at a time.
 
-    An array of texts is one row. An object that is too large to be held gives the elements of its
-    arrays, and its objects with their keys as `id`.
+    An array of texts is one row. An object too large to hold yields the elements of its arrays, and
+    its objects with their keys as `id`.
     """
     text = _Text(file)
     part = 0
@@ -135,7 +135,7 @@ def json_values(file: IO[bytes], documents: Documents) -> Generator[Row]:
 
 
 def _members(text: _Text, part: int) -> Iterator[Row]:
-    text.advance(text.at + 1)
+    text.advance(text.position + 1)
     while text.peek() == '"':
         key = text.value()
         if not text.skip(":"):
@@ -153,9 +153,9 @@ def _members(text: _Text, part: int) -> Iterator[Row]:
 
 
 def _elements(text: _Text, part: int) -> Iterator[Row]:
-    """The elements of an array; an array of texts is one row itself."""
+    """Yield the elements of an array; an array of texts is one row itself."""
     line = text.line
-    text.advance(text.at + 1)
+    text.advance(text.position + 1)
     if text.peek() == '"':
         yield Row(line, _texts(text), part)
         return
@@ -166,7 +166,7 @@ def _elements(text: _Text, part: int) -> Iterator[Row]:
         yield Row(line, text.value(), part)
         if not text.skip(",") and text.peek() != "]":
             raise RowError("',' or ']' expected")
-    text.advance(text.at + 1)
+    text.advance(text.position + 1)
 
 
 def _texts(text: _Text) -> Any:
@@ -179,5 +179,5 @@ def _texts(text: _Text) -> Any:
             raise RowError(f"longer than the {MAX_ROW_BYTES} bytes a row may have")
         if not text.skip(",") and text.peek() != "]":
             raise RowError("',' or ']' expected")
-    text.advance(text.at + 1)
+    text.advance(text.position + 1)
     return items

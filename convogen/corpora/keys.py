@@ -1,6 +1,6 @@
-"""What the keys of messages are called, and lists of messages in whatever way they are written.
+"""Names of messages' keys, and lists of messages in all notations.
 
-A message has a key for who speaks and one for the text; `SPEAKERS` and `TEXTS` have their names,
+A message has a key for the speaker and one for the text; `SPEAKERS` and `TEXTS` have their names,
 the likeliest first. Names are compared without case and punctuation (`plain_key`).
 """
 
@@ -35,26 +35,26 @@ PAIRS = (
     ("human", "bot"), ("question", "answer"), ("prompt", "response"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"),
 )  # fmt: skip
-"""Keys of what a person and a chatbot said where one object holds both."""
+"""Keys of what a person and a chatbot said if one object holds both."""
 
 _MAX_LITERAL = 200_000
-"""The longest text that is read as Python's notation: its tree takes a hundred times the memory."""
+"""The longest text parsed as Python notation: its tree takes a hundred times the memory."""
 
 
 @lru_cache(4096)
 def plain_key(key: str) -> str:
-    """Return a key in small letters and digits alone."""
+    """Return a key reduced to lower-case letters and digits."""
     return "".join(filter(str.isalnum, key.casefold()))
 
 
 def plain_keys(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return a row's keys by their plain form; of two that are alike the first."""
+    """Return a row's keys by their plain form; of two alike, the first."""
     return {plain_key(str(key)): key for key in reversed(list(row))}
 
 
 @lru_cache(1024)
 def keys_of(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return which of a message's keys may hold the speaker, and which the text."""
+    """Return the keys of a message that may hold the speaker, and those that may hold the text."""
     plain = {plain_key(key): key for key in reversed(keys)}
     return (
         tuple(plain[name] for name in SPEAKERS if name in plain),
@@ -72,7 +72,7 @@ def pair_of(keys: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def are_messages(value: Any) -> bool:
-    """Return whether a list holds messages, which name a speaker and have a text."""
+    """Return whether a list holds messages, with a speaker and a text."""
     if not isinstance(value, list) or not value:
         return False
     return all(_is_message(item) for item in cast("list[Any]", value)[:20])
@@ -83,17 +83,17 @@ def _is_message(item: Any) -> bool:
         return False
     message = cast("dict[Any, Any]", item)
     keys = tuple(str(key) for key in message)
-    speakers, said = keys_of(keys)
+    speakers, texts = keys_of(keys)
     pair = pair_of(keys)
     if pair is not None and all(isinstance(message.get(key), str) for key in pair):
         return True
-    if len(keys) == 1 and not said and keys[0] not in SPEAKERS:
+    if len(keys) == 1 and not texts and keys[0] not in SPEAKERS:
         return isinstance(next(iter(message.values())), str)
-    return any(key not in said for key in speakers) and bool(said)
+    return any(key not in texts for key in speakers) and bool(texts)
 
 
 def listed(value: Any) -> list[Any] | None:
-    """Return a list that a column holds: itself, written as JSON or Python, or field by field.
+    """Return the list in a column: as a list, as JSON or Python text, or by fields.
 
     `{"speaker": ["A", "B"], "text": ["x", "y"]}` is a list of two objects.
     """

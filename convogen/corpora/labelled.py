@@ -31,17 +31,17 @@ KINDS: dict[Kind, tuple[str, ...]] = {
 }
 """The kinds of labels, and where readers put each: in `Conversation.context`, the likeliest first.
 
-An emotion is a list, one a turn; the others are of the conversation.
+Emotions are a list, one per turn; the others belong to the conversation.
 """
 
 MAX_DIALOGUES = 20_000
-"""As many of a source's usable dialogues are held and drawn from."""
+"""The most usable dialogues of a source that are held and drawn from."""
 
 MAX_SPEAKERS = 12
 MAX_CHOICE_CHARS = 120
 
 LICENCES = {"dialogsum": "CC-BY-NC-SA-4.0", "meld": "GPL-3.0"}
-"""Under which terms the authors of a format's data set published it."""
+"""The licences under which the authors of a format published their data."""
 
 CODES = {
     ("dailydialog", "topic"): (
@@ -54,7 +54,7 @@ CODES = {
         "no emotion, anger, disgust, fear, happiness, sadness, surprise",
     ),
 }
-"""What the numbers mean that a format has for labels: the first, and all in their order."""
+"""The meaning of a format's numeric labels: the first number, and all names in order."""
 
 _ROLE = re.compile(
     r"\W*(?:person|user|speaker|human|gpt|chatgpt|assistant|bot|model|agent|customer|client"
@@ -65,11 +65,11 @@ _ROLE = re.compile(
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """The usable dialogues of a data set: two or more speakers and turns, all labels there.
+    """The usable dialogues of a data set: two or more speakers and turns, with all labels.
 
-    `columns` has for each kind of label the key of `Conversation.context`; `texts` the labels as
-    they are shown to a model, with the values they stand for. `shapes[i]` is that of
-    `dialogues[i]`. With `roles` its speakers are roles (`user`, `#Person1#`), not names.
+    `columns` maps each kind of label to its key in `Conversation.context`; `texts` maps the labels
+    shown to a model to their values. `shapes[i]` belongs to `dialogues[i]`. With `roles`, the
+    speakers are roles (`user`, `#Person1#`), not names.
     """
 
     name: str
@@ -81,15 +81,15 @@ class LabelledSource:
     roles: bool
     hash: str
 
-    def labels(self, kind: Kind, at: int) -> list[str]:
-        """A dialogue's labels of a kind as texts: one, or one a turn."""
-        values = _values(self.dialogues[at], self.columns[kind])
+    def labels(self, kind: Kind, index: int) -> list[str]:
+        """Return a dialogue's labels of a kind as texts: one, or one per turn."""
+        values = _values(self.dialogues[index], self.columns[kind])
         if kind == "summary":
             return [str(value) for value in values]
         return [self._shown[kind, value] for value in values]
 
     def members(self, kind: Kind, label: str) -> list[int]:
-        """The dialogues that have a label."""
+        """Return the indices of the dialogues with a label."""
         return self._members[kind, label]
 
     @cached_property
@@ -110,27 +110,29 @@ class LabelledSource:
                     known[kind, label].append(at)
         return known
 
-    def speakers(self, at: int) -> list[str]:
-        """Who speaks in a dialogue, in the order they first do."""
-        return list(dict.fromkeys(turn.speaker for turn in self.dialogues[at].turns))
+    def speakers(self, index: int) -> list[str]:
+        """Return the speakers of a dialogue in order of first appearance."""
+        return list(dict.fromkeys(turn.speaker for turn in self.dialogues[index].turns))
 
-    def roles_of(self, at: int, turns: Sequence[Turn]) -> dict[str, dict[str, str]]:
-        """`{"speakers": {role: name}}` of new turns, after a dialogue's roles; empty for names."""
+    def roles_of(self, index: int, turns: Sequence[Turn]) -> dict[str, dict[str, str]]:
+        """Return `{"speakers": {role: name}}` for new turns with a dialogue's roles; empty for
+        names."""
         if not self.roles:
             return {}
         names = dict.fromkeys(turn.speaker for turn in turns)
-        return {"speakers": dict(zip(self.speakers(at), names, strict=False))}
+        return {"speakers": dict(zip(self.speakers(index), names, strict=False))}
 
-    def system_of(self, at: int) -> dict[str, str]:
-        """`{"system": …}` if a dialogue has a system message: one of its shape has the same."""
-        system = self.dialogues[at].context.get("system")
+    def system_of(self, index: int) -> dict[str, str]:
+        """Return `{"system": …}` if a dialogue has a system message, which new ones of its shape
+        share."""
+        system = self.dialogues[index].context.get("system")
         return {"system": system} if isinstance(system, str) else {}
 
-    def as_source(self, one: Conversation) -> Conversation:
-        """A generated conversation as one of the source: its roles, labels in its columns."""
-        system = one.context.get("system")
+    def as_source(self, conversation: Conversation) -> Conversation:
+        """Return a generated conversation in the form of the source, with its roles and columns."""
+        system = conversation.context.get("system")
         context: dict[str, Any] = {"system": system} if isinstance(system, str) else {}
-        for kind, label in (one.labelled or {}).items():
+        for kind, label in (conversation.labelled or {}).items():
             value = label.value
             kinds = self.texts.get(cast("Kind", kind))
             if kinds is not None:
@@ -138,49 +140,56 @@ class LabelledSource:
                 found = [kinds[text][0] for text in (cast("list[str]", value) if many else [value])]
                 value = found if many else found[0]
             context[self.columns[cast("Kind", kind)]] = value
-        heard = in_roles(one)
+        heard = in_roles(conversation)
         turns = [Turn(speaker=turn.speaker, text=turn.text) for turn in heard.turns]
         people = list(dict.fromkeys(turn.speaker for turn in turns))
-        return Conversation(id=one.id, participants=people, context=context, turns=turns)
+        return Conversation(id=conversation.id, participants=people, context=context, turns=turns)
 
     def examples(self, rng: random.Random, n: int, likely: Sequence[int], base: int) -> list[int]:
-        """`n` dialogues to show, of those `likely` where there are enough, but the base.
+        """Return the indices of `n` dialogues to show, other than the base, from `likely` if it has
+        enough.
 
-        The shorter of twice as many drawn: an example is in many prompts.
+        They are the shorter half of those drawn, since an example is in many prompts.
         """
-        pool = [at for at in likely if at != base]
+        pool = [index for index in likely if index != base]
         if len(pool) < n:
-            pool = [at for at in range(len(self.dialogues)) if at != base] or [base]
+            pool = [index for index in range(len(self.dialogues)) if index != base] or [base]
         drawn = rng.sample(pool, min(2 * n, len(pool)))
-        return sorted(drawn, key=lambda at: len(script(self.dialogues[at])))[:n]
+        return sorted(drawn, key=lambda index: len(script(self.dialogues[index])))[:n]
 
 
-def in_roles(one: Conversation) -> Conversation:
-    """A generated conversation with its speakers' roles, where it has them, for their names."""
-    roles = {name: role for role, name in one.context.get("speakers", {}).items()}
-    turns = [t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)}) for t in one.turns]
-    return one.model_copy(update={"turns": turns})
+def in_roles(conversation: Conversation) -> Conversation:
+    """Return a generated conversation with roles, if it has them, in place of names."""
+    roles = {name: role for role, name in conversation.context.get("speakers", {}).items()}
+    turns = [
+        t.model_copy(update={"speaker": roles.get(t.speaker, t.speaker)})
+        for t in conversation.turns
+    ]
+    return conversation.model_copy(update={"turns": turns})
 
 
 def script(conversation: Conversation) -> str:
-    """A conversation as a script, a turn a line."""
+    """Return a conversation as a script, one turn per line."""
     return transcript(conversation.turns)
 
 
 def open_labelled(
     source: str,
+    *,
     format: str | None,  # noqa: A002 - the command line's word
     kinds: Sequence[Kind],
     columns: dict[Kind, str],
     max_turns: int,
     licence: str | None,
 ) -> LabelledSource:
-    """Read a source; `kinds` empty stands for all that it has, `columns` says where labels are.
+    """Read a source; empty `kinds` means all it has, `columns` names the columns of labels.
 
-    Raises `SourceError` where it cannot be read, has not the labels, or no usable dialogue.
+    Raises `SourceError` if it cannot be read or lacks the labels or usable dialogues.
     """
     corpus = open_corpus(source, format)
-    read = list(islice((one for one in corpus if _usable(one, max_turns)), MAX_DIALOGUES))
+    read = list(
+        islice((dialogue for dialogue in corpus if _usable(dialogue, max_turns)), MAX_DIALOGUES)
+    )
     chosen = _columns(read, kinds, columns)
     for kind in dict.fromkeys((*kinds, *columns)):
         if kind not in chosen:
@@ -188,46 +197,53 @@ def open_labelled(
                 raise SourceError(
                     f"--field {kind}={columns[kind]}: no {kind} is asked for; --label {kind} does"
                 )
-            there = ", ".join(dict.fromkeys(key for one in read for key in one.context))
+            there = ", ".join(dict.fromkeys(key for dialogue in read for key in dialogue.context))
             raise SourceError(
                 f"{source}: no {kind} in {columns.get(kind, 'it')!s:.60} that can be used; its "
                 f"labels are: {there or 'none'}; say which holds it with --field {kind}=COLUMN"
             )
-    found = [one for one in read if all(_fits(one, kind, key) for kind, key in chosen.items())]
-    if len(found) < 2:
+    dialogues = [
+        dialogue
+        for dialogue in read
+        if all(_fits(dialogue, kind, key) for kind, key in chosen.items())
+    ]
+    if len(dialogues) < 2:
         raise SourceError(
-            f"{source}: {len(found)} dialogues of 2 to {max_turns} turns with 2 to {MAX_SPEAKERS} "
-            f"speakers and all labels ({', '.join(chosen) or 'none'}); at least 2 are needed"
+            f"{source}: {len(dialogues)} dialogues of 2 to {max_turns} turns with 2 to "
+            f"{MAX_SPEAKERS} speakers and all labels ({', '.join(chosen) or 'none'}); at least 2 "
+            "are needed"
         )
     digest = hashlib.blake2b(digest_size=8)
-    for one in found:
-        digest.update(one.to_line())
+    for dialogue in dialogues:
+        digest.update(dialogue.to_line())
     return LabelledSource(
         name=source if source.startswith("hf:") else Path(source).name,
         licence=licence or LICENCES.get(corpus.format.name),
-        dialogues=found,
+        dialogues=dialogues,
         columns=chosen,
         texts={
-            kind: _texts(found, corpus.format.name, kind, key)
+            kind: _texts(dialogues, corpus.format.name, kind, key)
             for kind, key in chosen.items()
             if kind != "summary"
         },
-        shapes=Shapes.from_corpus(found),
-        roles=all(_ROLE.fullmatch(turn.speaker) for one in found for turn in one.turns),
+        shapes=Shapes.from_corpus(dialogues),
+        roles=all(
+            _ROLE.fullmatch(turn.speaker) for dialogue in dialogues for turn in dialogue.turns
+        ),
         hash=digest.hexdigest(),
     )
 
 
-def _usable(one: Conversation, max_turns: int) -> bool:
-    speakers = {turn.speaker for turn in one.turns}
-    said = all(turn.text.strip() for turn in one.turns)
-    return 2 <= len(one.turns) <= max_turns and 2 <= len(speakers) <= MAX_SPEAKERS and said
+def _usable(dialogue: Conversation, max_turns: int) -> bool:
+    speakers = {turn.speaker for turn in dialogue.turns}
+    said = all(turn.text.strip() for turn in dialogue.turns)
+    return 2 <= len(dialogue.turns) <= max_turns and 2 <= len(speakers) <= MAX_SPEAKERS and said
 
 
 def _columns(
     dialogues: Sequence[Conversation], kinds: Sequence[Kind], given: dict[Kind, str]
 ) -> dict[Kind, str]:
-    """Where the labels are: the first place of each kind that a dialogue fits."""
+    """Return the columns of the labels: for each kind the first one that fits a dialogue."""
     chosen: dict[Kind, str] = {}
     for kind in KINDS:
         if kinds and kind not in kinds:
@@ -239,12 +255,12 @@ def _columns(
     return chosen
 
 
-def _fits(one: Conversation, kind: Kind, key: str) -> bool:
-    """Whether a dialogue has a label of a kind under a key."""
-    value = one.context.get(key)
+def _fits(dialogue: Conversation, kind: Kind, key: str) -> bool:
+    """Return whether a dialogue has a label of a kind under a key."""
+    value = dialogue.context.get(key)
     if kind == "emotion":
         items = cast("list[Any]", value) if isinstance(value, list) else []
-        return len(items) == len(one.turns) and all(_choice(item) for item in items)
+        return len(items) == len(dialogue.turns) and all(_choice(item) for item in items)
     if kind == "summary":
         return isinstance(value, str) and bool(value.strip())
     return _choice(value)
@@ -256,15 +272,15 @@ def _choice(value: Any) -> bool:
     return isinstance(value, int) or 0 < len(value.strip()) <= MAX_CHOICE_CHARS
 
 
-def _values(one: Conversation, key: str) -> list[Any]:
-    value = one.context[key]
+def _values(dialogue: Conversation, key: str) -> list[Any]:
+    value = dialogue.context[key]
     return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 def _texts(
     dialogues: Sequence[Conversation], form: str, kind: Kind, key: str
 ) -> dict[str, list[Any]]:
-    """Text -> the values it stands for, of all labels of a kind, the frequent ones first."""
+    """Return all labels of a kind, most frequent first, each text with its values."""
     first, names = CODES.get((form, kind), (0, ""))
     coded = dict(enumerate(names.split(", "), first)) if names else {}
     counts = Counter(value for one in dialogues for value in _values(one, key))

@@ -1,4 +1,4 @@
-"""Lists of messages, whatever their keys are called: who said what, and what nobody said."""
+"""Reads lists of messages under any keys: turns, system messages, tool calls and notices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convogen.text.speakers import agent_keys
 __all__ = ["Messages", "read_messages"]
 
 NAMES = ("nickname", "displayname", "realname", "globalname", "name", "username", "role", "id")
-"""Keys of an object that stands for a speaker."""
+"""Keys of an object that represents a speaker."""
 
 SYSTEM = frozenset(("system", "developer"))
 TOOLS = frozenset(
@@ -32,7 +32,7 @@ _CHAT_ROLES = SYSTEM | TOOLS | {
     "user", "assistant", "human", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "prompter",
     "agent", "customer", "client",
 }  # fmt: skip
-"""Values of `role` that say who speaks; any other may be what a group's members have in common."""
+"""Values of `role` that identify a speaker; others may be shared by members of a group."""
 _TOOL_PARTS = TOOLS | {"tooluse"}
 _CALLS = ("tool_calls", "function_call")
 _ROLE_KEYS = frozenset(("role", "from"))
@@ -53,7 +53,7 @@ _WRITTEN = frozenset(("Default", "Reply", "ChatInputCommand", "0", "19"))
 
 @dataclass
 class Messages:
-    """What a list of messages holds: the turns, the system's words, and counts of the rest."""
+    """The content of a list of messages: turns, system message, and counts of the rest."""
 
     turns: list[Turn] = default(default_factory=list[Turn])
     system: list[str] = default(default_factory=list[str])
@@ -61,53 +61,53 @@ class Messages:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """`{"system": …}` if there was a system message."""
+        """Return `{"system": …}` if there was a system message."""
         return {"system": "\n".join(self.system)} if self.system else {}
 
 
 def read_messages(items: Sequence[Any], what: str = "message") -> Messages:
     """Read messages into turns.
 
-    A system message is no turn but a label; what tools were asked and answered, and notices, are
-    counted. So is a message without text, unless it is all that its speaker has to say there: then
-    it is an empty turn. The parts of a content are joined if they are text.
+    A system message becomes a label, not a turn; tool calls, their results and notices are only
+    counted. So is a message without text, unless its speaker has no other: then it is an empty
+    turn. Text parts of a content are joined.
 
     Args:
-        items: the messages; objects that hold a question and its answer are two.
-        what: how an error calls one of them.
+        items: the messages; an object with a question and its answer counts as two. what: the word
+            for a message in errors.
 
     Raises:
-        RowError: an item is no message.
+        RowError: if an item is not a message.
     """
-    found = Messages()
+    messages = Messages()
     names = _profiles(items)
     spoken = _system_speaks(items)
     for number, item in enumerate(items, 1):
         where = f"{what} {number}"
         if _is_notice(as_dict(item, where)):
-            found.left_out["notice"] += 1
+            messages.left_out["notice"] += 1
             continue
         for role_key, role, message, content in _messages(item, where):
             kind = "" if role_key is None else _kind(role_key, role, message, content, spoken)
             if kind == "system":
-                found.system.append(content or "")
+                messages.system.append(content or "")
             elif kind:
-                found.left_out[kind] += 1
+                messages.left_out[kind] += 1
             else:
                 chat = plain_key(role_key or "") in _ROLE_KEYS
                 speaker, text = _named(message.get("name") if chat else None, content or "")
-                found.turns.append(Turn(speaker=speaker or names.get(role, role), text=text))
-    keep = _kept(found.turns)
-    found.left_out["empty"] += keep.count(False)
-    found.turns = [turn for turn, kept in zip(found.turns, keep, strict=True) if kept]
-    found.left_out = +found.left_out
-    return found
+                messages.turns.append(Turn(speaker=speaker or names.get(role, role), text=text))
+    keep = _kept(messages.turns)
+    messages.left_out["empty"] += keep.count(False)
+    messages.turns = [turn for turn, kept in zip(messages.turns, keep, strict=True) if kept]
+    messages.left_out = +messages.left_out
+    return messages
 
 
 def _kept(turns: Sequence[Turn]) -> list[bool]:
-    """Which turns stay: all in which something is said, and one where a speaker says nothing.
+    """Return which turns are kept: those with text, and one per speaker who never has any.
 
-    None stays if nobody says anything.
+    None is kept if nobody says anything.
     """
     keep: list[bool] = []
     if not any(turn.text.strip() for turn in turns):
@@ -121,21 +121,22 @@ def _kept(turns: Sequence[Turn]) -> list[bool]:
 def _messages(
     item: dict[str, Any], where: str
 ) -> Iterator[tuple[str | None, str, dict[str, Any], str | None]]:
-    """The messages in an item, one or a pair: the speaker's key, the speaker, itself, its text."""
+    """Yield the one or two messages in an item: the speaker's key, the speaker, the message, its
+    text."""
     keys = tuple(str(key) for key in item)
-    speakers, said = keys_of(keys)
-    speakers = tuple(key for key in speakers if key not in said)
+    speakers, text = keys_of(keys)
+    speakers = tuple(key for key in speakers if key not in text)
     pair = pair_of(keys)
-    if pair is not None and not (speakers and said):
+    if pair is not None and not (speakers and text):
         for role, key in zip(("user", "assistant"), pair, strict=True):
             yield None, role, {}, _content(item[key], f"{key!r} of {where}")
-    elif len(keys) == 1 and not said and keys[0] not in SPEAKERS:
+    elif len(keys) == 1 and not text and keys[0] not in SPEAKERS:
         yield keys[0], keys[0], {}, _content(item[keys[0]], f"{keys[0]!r} of {where}")
     else:
         role_key = _who(item, speakers)
-        text_key = next((key for key in said if item[key] is not None), "")
+        text_key = next((key for key in text if item[key] is not None), "")
         role = _speaker(item.get(role_key), f"{(role_key or 'speaker')!r} of {where}")
-        if not said:
+        if not text:
             keys_found = ", ".join(map(repr, keys[:8]))
             raise RowError(f"no text in {where}; its keys are {keys_found}")
         content = _content(item.get(text_key), f"{text_key!r} of {where}")
@@ -143,7 +144,8 @@ def _messages(
 
 
 def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
-    """The key of who speaks, the likeliest first; a `role` such as `member` yields to a person."""
+    """Return the likeliest key of the speaker; a `role` such as `member` yields to a person's
+    name."""
     named = [key for key in speakers if item[key] is not None]
     first = next(iter(named), "")
     if plain_key(first) == "role" and plain_key(str(item[first])) not in _CHAT_ROLES:
@@ -155,7 +157,7 @@ def _who(item: Mapping[str, Any], speakers: Sequence[str]) -> str:
 def _kind(
     role_key: str, role: str, message: Mapping[str, Any], content: str | None, system: bool
 ) -> str:
-    """What a message is if it is no speech: `system`, `tool` or `notice`; else empty."""
+    """Return the kind of a message that is not speech: `system`, `tool` or `notice`; else empty."""
     plain = plain_key(role)
     chat = plain_key(role_key) in _ROLE_KEYS or plain_key(role_key) == plain
     if chat and plain in SYSTEM and not system:
@@ -167,7 +169,7 @@ def _kind(
 
 
 def _is_notice(message: Mapping[str, Any]) -> bool:
-    """Whether a messenger wrote a message, not a person: somebody joined, a topic was set."""
+    """Return whether a message is a notice of the messenger: somebody joined, a topic was set."""
     subtype, kind = message.get("subtype"), message.get("type")
     if isinstance(subtype, str) and subtype not in _SPOKEN and "ts" in message:
         return True
@@ -176,7 +178,7 @@ def _is_notice(message: Mapping[str, Any]) -> bool:
 
 
 def _asks_tools(message: Mapping[str, Any]) -> bool:
-    """Whether a message has a part that is asked of a tool, or answered by one."""
+    """Return whether a message has a tool call or a tool result."""
     parts: Any = message.get("content")
     return isinstance(parts, list) and any(
         plain_key(str(field(part, "type"))) in _TOOL_PARTS for part in cast("list[Any]", parts)
@@ -184,7 +186,7 @@ def _asks_tools(message: Mapping[str, Any]) -> bool:
 
 
 def _system_speaks(items: Sequence[Any]) -> bool:
-    """Whether `system` is one of two who talk, as in task-oriented dialogues."""
+    """Return whether `system` is one of two speakers, as in task-oriented dialogues."""
     roles: list[str] = []
     for item in items:
         role: Any = cast("dict[str, Any]", item).get("role") if isinstance(item, dict) else None
@@ -209,9 +211,9 @@ def _speaker(value: Any, what: str) -> str:
 
 
 def _named(name: Any, content: str) -> tuple[str | None, str]:
-    """Who said a message, and what: a label `Name: ` in the text that `name` repeats is not said.
+    """Return the speaker and text of a message, without a label `Name: ` that repeats `name`.
 
-    There the label is the speaker; `name` may be an identifier made of it.
+    The label is then the speaker; `name` may be an identifier derived from it.
     """
     if not isinstance(name, str) or not name:
         return None, content
@@ -220,7 +222,8 @@ def _named(name: Any, content: str) -> tuple[str | None, str]:
 
 
 def _content(value: Any, what: str) -> str | None:
-    """A message's text; None without one. Parts among which there are bare texts are one line."""
+    """Return a message's text; None without one. Parts with bare strings among them form one
+    line."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -239,7 +242,7 @@ def _content(value: Any, what: str) -> str | None:
 
 
 def _profiles(items: Sequence[Any]) -> dict[str, str]:
-    """Who is behind the ids of Slack's members, as far as their messages tell."""
+    """Return the names behind the ids of Slack's members, as far as the messages give them."""
     names: dict[str, str] = {}
     for item in items:
         profile = (

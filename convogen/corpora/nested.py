@@ -1,4 +1,4 @@
-"""A reader of rows that hold several conversations: episodes of scenes, lists of dialogues."""
+"""Reader of rows with several conversations: episodes of scenes, lists of dialogues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEPTH = 3
 
 
 class Nested(Reader):
-    """Conversations in a list, each of a format that is known; EmoryNLP's episodes."""
+    """Lists of conversations of known formats; EmoryNLP's episodes."""
 
     name: ClassVar[str] = "nested"
     about: ClassVar[str] = (
@@ -44,7 +44,7 @@ class Nested(Reader):
         if not items:
             raise RowError(f"no list of conversations; the keys are {', '.join(map(repr, row))}")
         shared = labels(row, (key for key, value in row.items() if isinstance(value, list | dict)))
-        found: list[Conversation] = []
+        conversations: list[Conversation] = []
         fault: RowError | None = None
         unreadable = 0
         for number, item in enumerate(items, 1):
@@ -57,11 +57,13 @@ class Nested(Reader):
                 fault = fault or error
                 unreadable += 1
                 continue
-            found += [one.model_copy(update={"context": shared | one.context}) for one in ones]
-        if not found:
+            conversations += [
+                one.model_copy(update={"context": shared | one.context}) for one in ones
+            ]
+        if not conversations:
             raise fault or RowError("no conversations")
         leave_out({"unreadable": unreadable})
-        return found
+        return conversations
 
 
 def _items(value: Any) -> list[Any]:

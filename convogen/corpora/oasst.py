@@ -1,4 +1,4 @@
-"""Readers of OASST1, whose trees hold a conversation a thread, and of the Chatbot Arena's votes."""
+"""Readers of OASST1, whose trees have one conversation per thread, and of Chatbot Arena votes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLAT = ("message_tree_id", "message_id", "parent_id", "role", "text")
 
 
 class ArenaVotes(Reader):
-    """Two conversations and a vote a row."""
+    """Rows of two conversations and a vote."""
 
     name: ClassVar[str] = "arena"
     about: ClassVar[str] = "Chatbot Arena: two conversations and a vote a row"
@@ -40,7 +40,8 @@ class ArenaVotes(Reader):
         return has(value, conversation_a=list, conversation_b=list)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """A row of `chatbot_arena_conversations`: two conversations on one prompt, and a vote.
+        """Return the two conversations of a row of `chatbot_arena_conversations`, on one prompt,
+        with the vote.
 
         Each gets its own model as the label `model`, and `side` (`a` or `b`) to read `winner` by.
         """
@@ -62,7 +63,7 @@ class ArenaVotes(Reader):
 
 
 class Oasst1(KeyedReader):
-    """The release of OASST1: a tree a row, or a message a row, in any order."""
+    """The release of OASST1: one tree or one message per row, in any order."""
 
     name: ClassVar[str] = "oasst1"
     about: ClassVar[str] = "OASST1: trees, or messages"
@@ -79,10 +80,10 @@ class Oasst1(KeyedReader):
         return super().breaks(previous, value) or has(value, prompt=dict)
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """A conversation for every thread from prompt to leaf.
+        """Return a conversation for every thread from prompt to leaf.
 
         A message without text was deleted: threads end before it, and are left out if another
-        thread goes that way.
+        thread contains them.
         """
         if has(rows[0].value, prompt=dict):
             row = as_dict(rows[0].value, "the row")
@@ -91,7 +92,7 @@ class Oasst1(KeyedReader):
 
 
 class SeedRows(Lmsys):
-    """Threads of OASST1, a row each, with the ids of their messages."""
+    """Threads of OASST1, one per row, with the ids of their messages."""
 
     name: ClassVar[str] = "seeds"
     about: ClassVar[str] = "threads of OASST1 with the ids of their messages"
@@ -102,7 +103,8 @@ class SeedRows(Lmsys):
 
 
 def _threads(root: dict[str, Any], shared: dict[str, Any], fallback: str) -> Iterator[Conversation]:
-    """Depth first, replies in the order given; iterative, for trees may be of any depth."""
+    """Yield threads depth first, with replies in order; iteratively, as trees may have any
+    depth."""
     number = 0
     stack: list[list[dict[str, Any]]] = [[root]]
     while stack:
@@ -125,7 +127,7 @@ def _reply(value: Any) -> dict[str, Any]:
 
 
 def _language(thread: Sequence[dict[str, Any]]) -> str | None:
-    """What a thread is written in; `mixed` where its messages are of several languages."""
+    """Return the language of a thread; `mixed` if there are several."""
     said = {lang for message in thread if isinstance(lang := message.get("lang"), str)}
     return "mixed" if len(said) > 1 else next(iter(said), None)
 
@@ -138,7 +140,7 @@ def _oasst_turn(message: dict[str, Any]) -> Turn:
 
 
 def _from_messages(rows: Sequence[Row], fallback: str) -> list[Conversation]:
-    """The flat shape of the release: a message a row, each with the id of what it replies to."""
+    """Return the conversations of the flat release: one message per row, with its parent's id."""
     nodes: dict[str, dict[str, Any]] = {}
     for _, value, _ in rows:
         message: dict[str, Any] = {**as_dict(value, "the row"), "replies": []}

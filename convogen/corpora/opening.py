@@ -1,4 +1,4 @@
-"""Files as streams of UTF-8, whatever they are packed and encoded in: told by their first bytes."""
+"""Opens files as UTF-8 streams, detecting compression and encoding by their first bytes."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ _IN_A_WORD = re.compile(rb"(?:(?<=[A-Za-z])[\x80-\xff])|(?:[\x80-\xff](?=[A-Za-z
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{3}")
 _REPLACED = "\ufffd"
 _FEW = 2
-"""Bytes that are no UTF-8 in a text that is otherwise ASCII, and still only spoil their rows."""
+"""Invalid UTF-8 bytes in otherwise ASCII text up to which only their rows count as bad."""
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a file's bytes, unpacked if they begin as gzip, bzip2, xz or Zstandard do.
+    """Open a file's bytes, decompressing gzip, bzip2, xz and Zstandard.
 
-    Raises `SourceError` for a file of a kind that is known and not read.
+    Raises `SourceError` for known but unsupported kinds of files.
     """
     with path.open("rb") as file:
         head = file.read(64)
@@ -82,14 +82,14 @@ def opened(path: Path, encoding: str) -> IO[bytes]:
 
 
 def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
-    """Return a text's encoding, and what there is to say about it.
+    """Return a text's encoding, and a note about it, if any.
 
-    UTF-16 and UTF-32 are told by their mark, or by the NULs of their ASCII characters; Windows-1252
-    by single bytes within words that no UTF-8 has. Single bytes that are no UTF-8 in a text that is
-    otherwise leave it UTF-8: they spoil their rows.
+    UTF-16 and UTF-32 are recognised by their mark or by the NULs of ASCII characters; Windows-1252
+    by bytes within words that are invalid in UTF-8. A few invalid bytes in otherwise valid UTF-8
+    only make their rows bad.
 
     Raises:
-        SourceError: the text is in none of these.
+        SourceError: if the text is in none of these.
     """
     for mark, name in _BOMS:
         if head.startswith(mark):
@@ -115,7 +115,7 @@ def encoding_of(path: Path, head: bytes) -> tuple[str, str | None]:
 
 
 def _wide(head: bytes) -> str | None:
-    """Return the encoding of a text whose every other byte is often NUL."""
+    """Return the encoding of a text in which every other byte is often NUL."""
     pairs = len(head) // 2
     even, odd = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
     few, many = pairs * 0.02, pairs * 0.2
@@ -140,7 +140,8 @@ class _Recoded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer; 0 at the end. Raises `UnicodeDecodeError` for what is not encoded so."""
+        """Fill the buffer and return the count, 0 at the end; raises `UnicodeDecodeError` for
+        invalid text."""
         piece = b"-"
         while not self._rest and piece:
             piece = self._file.read(_READ)

@@ -1,4 +1,4 @@
-"""Rows: what containers give and readers take.
+"""Rows, which containers yield and readers convert.
 
 A row is a line (or record) number, counted from 1, and a value: `bytes` for a line of JSON not yet
 decoded, `str` for a line of text, else what the container holds. `Broken` stands for a row that
@@ -18,7 +18,7 @@ MAX_ROW_BYTES = 16 * 2**20
 
 
 class RowError(Exception):
-    """A row cannot be read as a conversation; `line` where it is not the first of its group."""
+    """A row cannot be read as a conversation; `line` if it is not the first of its group."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class RowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """In place of a row that its container could not give."""
+    """Stands for a row that its container could not read."""
 
     message: str
 
@@ -35,8 +35,8 @@ class Broken:
 class Row(NamedTuple):
     """One record of a source.
 
-    `part` counts what a source is put together from: the arrays of a JSON file, the pieces between
-    repeated headers of a CSV file, the paragraphs of a text. No conversation is in two parts.
+    `part` counts the parts of a source: the arrays of a JSON file, the pieces between repeated
+    headers of a CSV file, the paragraphs of a text. No conversation is in two parts.
     """
 
     line: int
@@ -45,13 +45,13 @@ class Row(NamedTuple):
 
 
 def decode(value: Any) -> Any:
-    """Return a row's value as Python data. Raise `RowError` if it is no JSON, or `Broken`."""
+    """Return a row's value as Python data; raises `RowError` for invalid JSON or `Broken`."""
     if isinstance(value, Broken):
         raise RowError(value.message)
     if not isinstance(value, bytes):
         return value
     try:
-        return checked_text(json.loads(value.decode()), b"\\u" in value)
+        return checked_text(json.loads(value.decode()), escapes=b"\\u" in value)
     except RecursionError:
         raise RowError("JSON nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -61,14 +61,14 @@ def decode(value: Any) -> Any:
 
 
 def _control(error: ValueError) -> str:
-    """Which character it is that JSON wants escaped."""
+    """Describe the character that JSON requires to be escaped."""
     if not isinstance(error, json.JSONDecodeError) or "control character" not in error.msg:
         return ""
     return f": U+{ord(error.doc[error.pos]):04X}, which has to be escaped"
 
 
-def checked_text(value: Any, escapes: bool) -> Any:
-    """Return `value`; raise `RowError` if an escape in its JSON made text that is no Unicode."""
+def checked_text(value: Any, *, escapes: bool) -> Any:
+    """Return `value`; raises `RowError` if an escape in its JSON is not valid Unicode."""
     if escapes:
         try:
             json.dumps(value, ensure_ascii=False).encode()

@@ -1,6 +1,6 @@
-r"""Scripts: lines `Speaker: text`. Which colons follow a speaker is told by all lines together.
+r"""Scripts: lines `Speaker: text`. All lines together show which colons follow a speaker.
 
-A line ends with `\n` or `\r\n`; other characters that Unicode calls line ends are text.
+A line ends with `\n` or `\r\n`; other Unicode line separators are text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROLES = frozenset(
     "user assistant human bot agent customer client system speaker interviewer interviewee host "
     "guest me you ai gpt model narrator doctor patient a b m w f".split()
 )
-"""Labels that are speakers though they are written in small letters."""
+"""Labels that are speakers even in lower case."""
 
 _LINE = re.compile(r"\s*(?P<who>[^\s:：][^:：\n]{0,79}?)(?P<colon>[:：])(?P<text>.*)", re.DOTALL)
 _STARRED = re.compile(
@@ -29,9 +29,9 @@ _STARRED = re.compile(
     r"\s*(?P<text>.*?)[*\s]*",
     re.DOTALL,
 )
-"""A line whose speaker, or all of it, is set in bold or italics."""
+"""A line that is, or whose speaker is, in bold or italics."""
 _RULE = re.compile(r"[\s*_=~-]+")
-"""A line across, which says nothing."""
+"""A horizontal rule."""
 _MAX_WORDS = 6
 _NO_NAME = re.compile(r"[-–—•*>\"'“”‘’(/\\=+]|\d+[.)]\s|https?$|www\.", re.IGNORECASE)
 _FACE = re.compile(r"[)(\]DPpO/|*3](?:\s|$)|[-'][)(DP]")
@@ -48,7 +48,8 @@ class Line:
 
 
 def candidate(line: str) -> Line | None:
-    """Return a line's parts if what is before its first colon can be a speaker's name."""
+    """Return a line's parts if the text before its first colon can be a speaker's name; else
+    None."""
     starred = _STARRED.fullmatch(line)
     match = starred or _LINE.fullmatch(line)
     if match is None:
@@ -65,25 +66,25 @@ def candidate(line: str) -> Line | None:
 
 
 def script_turns(text: str) -> list[Turn]:
-    """Return the turns of a script, a `Speaker: text` a line; a line without a speaker goes on.
+    """Return the turns of a script; a line without a speaker continues the turn.
 
-    A name is a speaker's if it is written as the first one is, or comes more than once.
+    A name counts as a speaker's if it is formatted as the first one, or occurs more than once.
 
     Raises:
-        RowError: the first line names no speaker.
+        RowError: if the first line names no speaker.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines = ["" if _RULE.fullmatch(line) else line for line in lines]
-    found = [candidate(line) for line in lines]
+    candidates = [candidate(line) for line in lines]
     first = next((at for at, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return []
-    opening = found[first]
+    opening = candidates[first]
     if opening is None:
         raise RowError(f"no 'Speaker: text' in the first line {lines[first].strip()[:60]!r}")
-    counts = Counter(line.who for line in found if line is not None)
+    counts = Counter(line.who for line in candidates if line is not None)
     turns: list[tuple[str, list[str]]] = []
-    for line, parts in zip(lines[first:], found[first:], strict=True):
+    for line, parts in zip(lines[first:], candidates[first:], strict=True):
         if parts is not None and _speaks(parts, opening, counts):
             turns.append((parts.who, [parts.text]))
         else:
@@ -99,11 +100,11 @@ def _speaks(line: Line, opening: Line, counts: Counter[str]) -> bool:
     return counts[who] > 1 or not small or who.casefold() in ROLES
 
 
-def labelled_texts(said: Sequence[Any]) -> list[Turn]:
+def labelled_texts(texts: Sequence[Any]) -> list[Turn]:
     """Return turns of texts that each begin with their speaker; none if one does not."""
-    found = [candidate(text) if isinstance(text, str) else None for text in said]
+    found = [candidate(text) if isinstance(text, str) else None for text in texts]
     lines = [line for line in found if line is not None and line.spaced]
     speakers = {line.who for line in lines}
-    if not lines or len(lines) < len(said) or (len(speakers) == len(lines) > 2):
+    if not lines or len(lines) < len(texts) or (len(speakers) == len(lines) > 2):
         return []
     return [Turn(speaker=line.who, text=line.text) for line in lines]

@@ -82,7 +82,7 @@ class SyntheticPersonaChat(Scripts):
 
 
 def _is_script(text: str) -> bool:
-    """Whether the first line of a text names a speaker, and another line does."""
+    """Return whether the first line of a text names a speaker, and another line does."""
     lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
     found = [candidate(line) for line in lines[:50]]
     return bool(found) and found[0] is not None and sum(one is not None for one in found) > 1

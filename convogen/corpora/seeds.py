@@ -1,8 +1,8 @@
 """Real dialogues of a person and a chatbot as seeds of simulated ones.
 
 A seed is a dialogue's first utterance with the central task of the whole (DialogueForge, sections
-3.1.1 and 3.2.1). What a source holds is cleaned first, by the rules in `RULES`; how many dialogues
-each of them dropped is counted.
+3.1.1 and 3.2.1). A source is cleaned first by the rules in `RULES`, and the dialogues that each
+drops are counted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Run
+from convogen.text.identify import identify
+from convogen.text.language_tags import ENGLISH, language_name, language_tag, same_language
 
 __all__ = [
     "INQUIRER",
@@ -34,11 +36,12 @@ __all__ = [
 ]
 
 INQUIRER, RESPONDER = "user", "assistant"
-"""Who speaks: the person, or the model in that person's place, and the chatbot."""
+"""The speakers: the user, real or simulated, and the chatbot."""
 
 RULES = {
     "unreadable": "a row that is not of the source's format",
     "not_english": "the source says it is in another language",
+    "other_language": "it is in another language than the one asked for",
     "not_two_parties": "anything but a person and a chatbot who take turns, the person first",
     "too_short": "fewer utterances than are asked for",
     "empty_opening": "nothing in the first utterance",
@@ -49,7 +52,7 @@ RULES = {
 """The rules of cleaning, in the order they are applied."""
 
 MAX_SEEDS = 20_000
-"""As many seeds of a source are held, the first ones."""
+"""The most seeds of a source that are held: its first ones."""
 
 MAX_OPENING_CHARS = 8_000
 MAX_TASK_CHARS = 4_000
@@ -57,17 +60,17 @@ MAX_TASK_CHARS = 4_000
 _PERSON = {"user", "human", "prompter"}
 _CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
 _UNNAMED = {"user1", "user2"}
-"""Who speaks where a source has utterances alone."""
+"""The speakers if a source has utterances only."""
 
 _ENGLISH = {"en", "eng", "english"}
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A real dialogue; `task` is its summary in the second person, None where it is to be inferred.
+    """A real dialogue; `task` is its summary in the second person, None if it is to be inferred.
 
-    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is that of the dialogue: of a
-    thread of OASST1 the last message's, of Chatbot Arena the question's.
+    The turns alternate between `INQUIRER` and `RESPONDER`. `id` is that of the dialogue: for an
+    OASST1 thread its last message's, for Chatbot Arena the question's.
     """
 
     id: str
@@ -77,9 +80,9 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """The seeds of a source in its order; `dropped` has what each rule took, of those it saw.
+    """The seeds of a source in its order; `dropped` has the number that each rule dropped.
 
-    `licence` is the one under which its authors published it, None where that is not known.
+    `licence` is the licence of its authors; None if it is unknown.
     """
 
     name: str
@@ -90,7 +93,7 @@ class Seeds:
 
     @property
     def about(self) -> str:
-        """What was kept and dropped, in one line."""
+        """The numbers kept and dropped, in one line."""
         kept = len(self.seeds)
         counts = ", ".join(f"{rule} {n:,}" for rule, n in self.dropped.items()) or "none"
         return (
@@ -102,34 +105,41 @@ def open_seeds(
     source: str,
     format: str | None,  # noqa: A002 - the command line's word
     min_utterances: int,
+    language: str | None = None,
 ) -> Seeds:
     """Read and clean a source: a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    Raises `SourceError` where it cannot be read or nothing is left of it.
+    With a `language` (BCP 47) the seeds are the dialogues in it, as the source says or by their
+    words; without, those that the source does not say to be in another language than English.
+
+    Raises `SourceError` if it cannot be read or nothing is left of it.
     """
     corpus = open_corpus(source, format)
     dropped: Counter[str] = Counter()
-    seeds = tuple(islice(_unique(_longest(corpus, min_utterances, dropped), dropped), MAX_SEEDS))
+    seeds = tuple(
+        islice(_unique(_longest(corpus, min_utterances, dropped, language), dropped), MAX_SEEDS)
+    )
     dropped["unreadable"] = corpus.bad_rows.count
     counts = {rule: dropped[rule] for rule in RULES if dropped[rule]}
     digest = hashlib.blake2b(digest_size=8)
     for seed in seeds:
         digest.update(_content(seed).encode())
     name = source if source.startswith("hf:") else Path(source).name
-    found = Seeds(name, corpus.format.licence, seeds, counts, digest.hexdigest())
+    kept_seeds = Seeds(name, corpus.format.licence, seeds, counts, digest.hexdigest())
     if not seeds:
         raise SourceError(
-            f"{source}: no seed in it ({found.about}); a seed is a dialogue of at least "
+            f"{source}: no seed in it ({kept_seeds.about}); a seed is a dialogue of at least "
             f"{min_utterances} utterances between a person and a chatbot"
+            f"{f', in {language_name(language)}' if language else ''}"
         )
-    return found
+    return kept_seeds
 
 
 def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
-    """The real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
+    """Return the real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
 
-    `source` says where the seeds are now, where they are no longer where the run read them.
-    Raises `SourceError` where the run has no seeds, or others than these.
+    `source` says where the seeds are now, if they have moved since the run read them. Raises
+    `SourceError` if the run has no seeds, or others than these.
     """
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
@@ -143,7 +153,9 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
             f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances "
             "must be a number, and seeds_format a name; restore it"
         )
-    seeds = open_seeds(source or keys["seeds"], form, fewest)
+    language = keys.get("language")
+    wanted = language if isinstance(language, str) else None
+    seeds = open_seeds(source or keys["seeds"], form, fewest, wanted)
     known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
     if seeds.hash != known:
         raise SourceError(
@@ -154,13 +166,16 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
 
 
 def _longest(
-    dialogues: Iterable[Conversation], min_utterances: int, dropped: Counter[str]
+    dialogues: Iterable[Conversation],
+    min_utterances: int,
+    dropped: Counter[str],
+    wanted: str | None,
 ) -> Iterator[Seed]:
-    """Of each group the first of the longest dialogues that no other rule drops."""
+    """Return for each group the first of the longest dialogues that no other rule drops."""
     for _, group in groupby(dialogues, _group):
         fit: list[Seed] = []
         for one in group:
-            rule, turns = _cleaned(one, min_utterances)
+            rule, turns = _cleaned(one, min_utterances, wanted)
             if rule is None:
                 fit.append(Seed(seed_id(one), _task(one), turns))
             else:
@@ -170,25 +185,46 @@ def _longest(
             yield max(fit, key=lambda seed: len(seed.turns))
 
 
+def _foreign(one: Conversation, wanted: str | None) -> str | None:
+    """The rule that drops a dialogue for its language; None where none does."""
+    stated = one.language or one.context.get("lang") or one.context.get("language")
+    if not isinstance(stated, str):
+        stated = ""
+    if wanted is None:
+        return "not_english" if stated and stated.casefold() not in _ENGLISH else None
+    found = ENGLISH if stated.casefold() in _ENGLISH else _tag(stated)
+    found = found or identify(turn.text for turn in one.turns)
+    return None if found and same_language(found, wanted) else "other_language"
+
+
+def _tag(stated: str) -> str | None:
+    """What a source calls a language as a tag; None if it is none, such as `mixed`."""
+    try:
+        return language_tag(stated)
+    except ValueError:
+        return None
+
+
 def _unique(seeds: Iterable[Seed], dropped: Counter[str]) -> Iterator[Seed]:
     ids: set[str] = set()
-    said: set[str] = set()
+    openings: set[str] = set()
     for seed in seeds:
         text = "\n".join(turn.text for turn in seed.turns)
-        if seed.id in ids or text in said:
+        if seed.id in ids or text in openings:
             dropped["duplicate"] += 1
             continue
         ids.add(seed.id)
-        said.add(text)
+        openings.add(text)
         yield seed
 
 
-def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[Turn, ...]]:
-    """The rule that drops a dialogue, None where none does, and its turns."""
-    language = one.context.get("lang") or one.context.get("language")
-    if isinstance(language, str) and language.casefold() not in _ENGLISH:
-        return "not_english", ()
-    turns = _two_parties(one.turns)
+def _cleaned(
+    conversation: Conversation, min_utterances: int, wanted: str | None
+) -> tuple[str | None, tuple[Turn, ...]]:
+    """Return the rule that drops a dialogue, None if none does, and its turns."""
+    if (rule := _foreign(conversation, wanted)) is not None:
+        return rule, ()
+    turns = _two_parties(conversation.turns)
     if turns is None:
         return "not_two_parties", ()
     if len(turns) < min_utterances:
@@ -199,10 +235,10 @@ def _cleaned(one: Conversation, min_utterances: int) -> tuple[str | None, tuple[
 
 
 def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
-    """The turns under the names of the two parties; None where there are not just those.
+    """Return the turns under the names of the two parties; None if there are others.
 
-    One of them at least has to be called what persons or chatbots are called, if they are called
-    anything: Ada and Bo talking to each other are no person and a chatbot.
+    If there are names, at least one must be typical of users or chatbots: Ada and Bo talking to
+    each other are not a user and a chatbot.
     """
     speakers = [turn.speaker for turn in turns]
     person, chatbot = (speakers * 2)[:2]
@@ -218,28 +254,28 @@ def _two_parties(turns: list[Turn]) -> tuple[Turn, ...] | None:
     )
 
 
-def _group(one: Conversation) -> str:
-    """What the threads of a tree, and the two sides of a vote, have in common."""
-    tree = one.context.get("message_tree_id")
-    return tree if isinstance(tree, str) else seed_id(one)
+def _group(conversation: Conversation) -> str:
+    """Return the group of a dialogue: its tree of threads, or the two sides of its vote."""
+    tree = conversation.context.get("message_tree_id")
+    return tree if isinstance(tree, str) else seed_id(conversation)
 
 
 def opening(turns: Sequence[Turn]) -> str:
-    """A dialogue's first utterance to compare by: in small letters, white space as one blank."""
+    """Return a dialogue's first utterance for comparison: in lower case, single-spaced."""
     return " ".join(turns[0].text.casefold().split()) if turns else ""
 
 
-def seed_id(one: Conversation) -> str:
-    """The id of the seed that a dialogue is: its own, its last message's, or its vote's."""
-    messages = one.context.get("conversation_id")
+def seed_id(conversation: Conversation) -> str:
+    """Return the seed id of a dialogue: its own, its last message's, or its vote's."""
+    messages = conversation.context.get("conversation_id")
     if isinstance(messages, list) and messages and messages[-1]:
         return str(cast("list[Any]", messages)[-1])
-    side = one.context.get("side")
-    return one.id.removesuffix(f"-{side}") if side in ("a", "b") else one.id
+    side = conversation.context.get("side")
+    return conversation.id.removesuffix(f"-{side}") if side in ("a", "b") else conversation.id
 
 
-def _task(one: Conversation) -> str | None:
-    summary = one.context.get("task_summary")
+def _task(conversation: Conversation) -> str | None:
+    summary = conversation.context.get("task_summary")
     if not isinstance(summary, str) or not 0 < len(summary.strip()) <= MAX_TASK_CHARS:
         return None
     return " ".join(summary.split())

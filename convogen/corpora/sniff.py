@@ -1,4 +1,4 @@
-"""Which container a file is, told by its first bytes; its name only helps where they do not."""
+"""Detects the container of a file by its first bytes, and by its name if they do not suffice."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _COLUMNS = frozenset(
     "conversationid convid dialogueid dialogid messages conversations uttid utteranceid prompt "
     "response persona name summary topic emotion instruction output context".split()
 )
-"""Columns by which a first line is a header where no file name says so; two are needed."""
+"""Column names of which two make a first line a header, without a telling file name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """How a file holds its rows. `notes` is what a user should know of how it is read."""
+    """How a file stores its rows; `notes` tell the user how it is read."""
 
     kind: Kind
     encoding: str = "utf-8"
@@ -55,7 +55,8 @@ class Container:
 
 
 def container_of(path: Path) -> Container:
-    """Return what a file is; raise `SourceError` for one empty, unreadable or of a foreign kind."""
+    """Return the container of a file; raises `SourceError` if it is empty, unreadable or
+    unsupported."""
     try:
         with unpacked(path) as file:
             raw = file.read(_HEAD)
@@ -81,7 +82,7 @@ def container_of(path: Path) -> Container:
 def read_rows(path: Path, container: Container) -> Iterator[Row]:
     """Yield the rows of a file.
 
-    A file that ends too early, or is not in its encoding to the end, gives a `Broken` row there.
+    A file that is truncated or has invalid text yields a `Broken` row there.
     """
     if container.kind == "parquet":
         yield from parquet_rows(path)
@@ -121,7 +122,8 @@ def _kind(path: Path, text: str) -> tuple[Kind, str]:
 
 
 def _is_json(text: str) -> bool:
-    """Not the time stamp or the name in brackets that a line of a transcript begins with."""
+    """Return whether a text is JSON, rather than a line that begins with a bracketed time or
+    name."""
     rest = text[1:].lstrip()[:1]
     return rest in '{["]}' or (text[0] == "[" and text.rstrip().endswith("]"))
 
@@ -153,7 +155,8 @@ def _json(text: str, suffix: str) -> Kind:
 
 
 def _unfinished(text: str, line: str, second: str, error: ValueError) -> Kind:
-    """What a file is whose first line is no JSON: broken there, or its values have more lines."""
+    """Return the kind of a file whose first line is not JSON: a broken row, or values of several
+    lines."""
     if line[:1] not in ("{", "["):
         return "jsonl"
     if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":

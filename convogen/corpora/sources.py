@@ -1,4 +1,4 @@
-"""What a corpus may be opened from: a file, a folder of a run and others, the hub."""
+"""Sources of corpora: files, folders of runs and others, the hub."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from convogen.errors import SourceError
 __all__ = ["Source", "file_of", "open_source"]
 
 _IN_FOLDERS = ("conversations.jsonl", "utterances.jsonl")
-"""The file of a folder that holds its rows: a run's, ConvoKit's."""
+"""The file with the rows of a folder: a run's, ConvoKit's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where rows come from. `local` rows are cheap to read twice."""
+    """A source of rows; `local` ones are cheap to read twice."""
 
     name: str
     rows: Callable[[], Iterator[Row]]
@@ -31,7 +31,7 @@ class Source:
 
 
 def open_source(name: str) -> Source:
-    """Return a source; raise `SourceError` if it is not there, empty or of a foreign kind."""
+    """Return a source; raises `SourceError` if it is missing, empty or unsupported."""
     if name.startswith("hf:"):
         return Source(name, lambda: hub_rows(name), local=False)
     if _is_saved(Path(name)):
@@ -44,18 +44,18 @@ def open_source(name: str) -> Source:
 
 
 def file_of(name: str) -> Path:
-    """Return the file that stands for a path; raise `SourceError` if there is none."""
+    """Return the data file of a path; raises `SourceError` if there is none."""
     path = Path(name)
     if path.is_dir():
-        found = [path / file for file in _IN_FOLDERS if (path / file).is_file()]
-        if not found:
+        files = [path / file for file in _IN_FOLDERS if (path / file).is_file()]
+        if not files:
             inside = next((file for file in sorted(path.glob("data/*")) if file.is_file()), None)
             example = f" in it, such as {inside}" if inside is not None else ""
             raise SourceError(
                 f"{name}: a folder without {' or '.join(_IN_FOLDERS)}; give a run folder, or a "
                 f"file{example}"
             )
-        return found[0]
+        return files[0]
     if not path.is_file():
         raise SourceError(
             f"{name}: no such file; give a file, a run folder, or hf:OWNER/NAME for a data set of"
@@ -69,7 +69,7 @@ def _is_saved(path: Path) -> bool:
 
 
 def _saved_rows(path: Path) -> Iterator[Row]:
-    """The rows of a data set that `datasets` saved to disk, every split in turn."""
+    """Yield the rows of a data set that `datasets` saved to disk, every split in turn."""
     datasets: Any = import_module("datasets")
     try:
         found: Any = datasets.load_from_disk(str(path))

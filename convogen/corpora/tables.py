@@ -1,4 +1,4 @@
-"""Tables into rows, streamed: CSV with any delimiter, EmpatheticDialogues' own, Parquet."""
+"""Streams rows from tables: CSV with any delimiter, EmpatheticDialogues' format, Parquet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DELIMITERS = (",", "\t", ";", "|")
 
 
 _SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
-"""The line by which Excel is told the delimiter, before the header."""
+"""Excel's line with the delimiter, before the header."""
 
 
 def header_of(text: str) -> str:
@@ -41,18 +41,18 @@ def header_of(text: str) -> str:
 
 
 def _is_spaced(header: str, delimiter: str) -> bool:
-    """Whether a blank follows each delimiter of a header."""
+    """Return whether a blank follows each delimiter of a header."""
     fields = header.split(delimiter)[1:]
     return delimiter != "\t" and bool(fields) and all(field[:1] == " " for field in fields)
 
 
 def delimiter_of(header: str) -> str:
-    """Return what the fields of a header are parted by: the delimiter that makes most of them."""
+    """Return the delimiter of a header: the one that gives the most fields."""
     return max(DELIMITERS, key=lambda delimiter: len(fields_of(header, delimiter) or ()))
 
 
 def fields_of(line: str, delimiter: str = ",") -> list[str] | None:
-    """Return the fields of a line of CSV; None if its quotes are not those of CSV."""
+    """Return the fields of a line of CSV; None if its quoting is invalid."""
     csv.field_size_limit(MAX_ROW_BYTES)
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True))
@@ -65,10 +65,10 @@ def fields_of(line: str, delimiter: str = ",") -> list[str] | None:
 def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
     """Yield the rows as dicts by the header; `line` is the line a row ends on.
 
-    What `convogen.corpora.cells` protected is restored. A header that comes again begins another
-    part. A row with more fields than the header is broken: what was in which column cannot be told.
-    So is a row that is not UTF-8; those after it are read. Blanks after delimiters are no text if
-    the header has them too.
+    Cells protected by `convogen.corpora.cells` are restored. A repeated header begins another part.
+    A row with more fields than the header is broken, as its columns are ambiguous. So is a row that
+    is not UTF-8; those after it are read. Blanks after delimiters are ignored if the header has
+    them too.
     """
     csv.field_size_limit(MAX_ROW_BYTES)
     text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
@@ -105,7 +105,7 @@ def csv_rows(file: IO[bytes], delimiter: str = ",") -> Generator[Row]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names of columns; the second of two that are alike is numbered, as `text.2`."""
+    """Return distinct column names; duplicates are numbered, as `text.2`."""
     return [
         f"{name}.{count}" if (count := names[: at + 1].count(name)) > 1 and name else name
         for at, name in enumerate(names)
@@ -113,7 +113,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _not_utf8(fields: Sequence[str]) -> Broken | None:
-    """What is wrong with a row that holds bytes which are no UTF-8."""
+    """Return a broken row if a field is not valid UTF-8; else None."""
     found = (code for field in fields if not field.isascii() for code in map(ord, field))
     byte = next((code - 0xDC00 for code in found if 0xDC80 <= code <= 0xDCFF), None)
     return None if byte is None else Broken(f"not UTF-8: byte 0x{byte:02x}")
@@ -136,7 +136,7 @@ def _record(header: Sequence[str], fields: list[str]) -> Any:
 
 
 def text_lines(file: IO[bytes]) -> Generator[Row]:
-    r"""Yield the lines that hold anything as text, without their ends, `\n` or `\r\n`.
+    r"""Yield the non-blank lines as text, without their ends, `\n` or `\r\n`.
 
     A blank line begins another part.
     """
@@ -160,7 +160,7 @@ def text_lines(file: IO[bytes]) -> Generator[Row]:
 def comma_rows(file: IO[bytes]) -> Generator[Row]:
     """Yield the rows of EmpatheticDialogues, whose release has no quotes and commas as `_comma_`.
 
-    Copies that were written by other programs have quotes: each line says which it is.
+    Copies written by other programs have quotes; the kind is detected per line.
     """
     header: list[str] | None = None
     part = 0
@@ -176,9 +176,9 @@ def comma_rows(file: IO[bytes]) -> Generator[Row]:
 
 
 def _empathetic(header: Sequence[str], line: str) -> Any:
-    """A record: split at each comma, by CSV's quotes, or by the numbers that must be in it.
+    """Return a record: split at each comma, by CSV's quotes, or by the numbers that must be in it.
 
-    Where neither fits, a field that is all digits between `prompt` and `utterance` tells them
+    If neither fits, a field that is all digits between `prompt` and `utterance` tells them
     apart, if there is but one.
     """
     width = len(header)
@@ -204,7 +204,7 @@ def _empathetic(header: Sequence[str], line: str) -> Any:
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a Parquet file; what is wrong with it is the last one."""
+    """Yield the rows of a Parquet file; a fault is yielded as the last one."""
     parquet: Any = import_module("pyarrow.parquet")
     number = 0
     try:

@@ -1,4 +1,4 @@
-"""Readers of lists of texts, whose speakers are beside them, before the texts, or take turns."""
+"""Readers of lists of texts, with speakers in a parallel list, before the texts, or alternating."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Plain", "TextLists"]
 
 
 class TextLists(Reader):
-    """A list of texts under a key, and a list of their speakers, or none."""
+    """A list of texts under a key, with or without a list of their speakers."""
 
     name: ClassVar[str] = "texts"
     about: ClassVar[str] = '{"dialogue": ["…"], "speakers": ["…"]}: SODA, MediaSum, and others'
@@ -73,7 +73,7 @@ class TextLists(Reader):
 
 
 class Plain(Reader):
-    """Lists of strings: two who take turns, if no string says who speaks."""
+    """Lists of strings: two speakers alternate unless the strings name them."""
 
     name: ClassVar[str] = "plain"
     about: ClassVar[str] = "lists of strings"
@@ -83,7 +83,7 @@ class Plain(Reader):
 
     @staticmethod
     def _is_dream(value: Any) -> bool:
-        """Whether a row is one of DREAM: a list of labelled texts, one of questions, an id."""
+        """Return whether a row is from DREAM: a list of labelled texts, one of questions, an id."""
         parts = cast("list[Any]", value) if isinstance(value, list) else []
         return len(parts) == 3 and texts(parts[0]) and isinstance(parts[2], str)
 

@@ -1,4 +1,4 @@
-"""Readers of rows that models are trained on: preferences, and prompts with their answers."""
+"""Readers of training data: preferences, and prompts with answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAIRS = (
 
 
 class Preferences(Reader):
-    """Two answers to one prompt, one of them chosen: its conversation is read."""
+    """Two answers to one prompt; the conversation with the chosen one is read."""
 
     name: ClassVar[str] = "preferences"
     about: ClassVar[str] = "chosen and rejected, with a prompt or not; the chosen one is read"
@@ -39,12 +39,13 @@ class Preferences(Reader):
         )
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """The prompt and the chosen answer; what was rejected is a label, the last turn of it."""
+        """Return the prompt with the chosen answer; the last turn of the rejected one is a
+        label."""
         row = as_dict(rows[0].value, "the row")
         name, id_key = name_of(row, fallback)
-        before, context, left_out = _said(row.get("prompt"), "user", "'prompt'")
-        turns, more, others = _said(row.get("chosen"), "assistant", "'chosen'")
-        rejected, _, _ = _said(row.get("rejected"), "assistant", "'rejected'")
+        before, context, left_out = _column_turns(row.get("prompt"), "user", "'prompt'")
+        turns, more, others = _column_turns(row.get("chosen"), "assistant", "'chosen'")
+        rejected, _, _ = _column_turns(row.get("rejected"), "assistant", "'rejected'")
         if turns[: len(before)] != before:
             turns = [*before, *turns]
         context |= more | labels(row, ("prompt", "chosen", "rejected", id_key))
@@ -85,15 +86,15 @@ class Instructions(Reader):
                 asked = f"{asked}\n{extra}".strip()
                 used.append(more)
         earlier = _history(row.get("history"))
-        before, context, left_out = _said(asked, "user", f"{pair[0]!r}")
-        after, more_context, others = _said(answer, "assistant", f"{pair[1]!r}")
+        before, context, left_out = _column_turns(asked, "user", f"{pair[0]!r}")
+        after, more_context, others = _column_turns(answer, "assistant", f"{pair[1]!r}")
         context |= more_context | labels(row, used)
         turns = [*earlier, *before, *after]
         return [conversation(name, turns, context, left_out=left_out + others)]
 
 
 def _history(value: Any) -> list[Turn]:
-    """Earlier questions and answers, as `[["…", "…"], …]`."""
+    """Return earlier questions and answers, given as `[["…", "…"], …]`."""
     turns: list[Turn] = []
     for number, pair in enumerate(as_list(value or [], "'history'"), 1):
         texts = as_list(pair, f"round {number} of 'history'")
@@ -102,8 +103,11 @@ def _history(value: Any) -> list[Turn]:
     return turns
 
 
-def _said(value: Any, speaker: str, what: str) -> tuple[list[Turn], dict[str, Any], Counter[str]]:
-    """What a column holds: messages, a transcript of `Human:` and `Assistant:`, or one text."""
+def _column_turns(
+    value: Any, speaker: str, what: str
+) -> tuple[list[Turn], dict[str, Any], Counter[str]]:
+    """Return the turns in a column: messages, a transcript of `Human:` and `Assistant:`, or one
+    text."""
     if value is None:
         return [], {}, Counter()
     found = listed(value)

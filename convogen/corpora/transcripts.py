@@ -1,4 +1,4 @@
-"""Readers of text files in which people talk: scripts, meetings, chats as WhatsApp exports them."""
+"""Readers of text files with conversations: scripts, meetings, WhatsApp exports."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _VOICE = re.compile(r"<v(?:\.\S+)? ([^>]{1,80})>(.*?)(?:</v>)?$", re.DOTALL)
 _NICK = re.compile(r"<[@+ ]?([^<>\s/][^<>/]{0,30})>\s+(\S.*)", re.DOTALL)
 """A line of IRC."""
 _HEADING = re.compile(rf"\s*([^\W\d][^:\n]{{0,58}}?)\s+[\[(]?{_TIME}[\])]?\s*")
-"""A line of its own that says who speaks from when on, as in Zoom's and Otter's transcripts."""
+"""A separate line with speaker and time, as in Zoom's and Otter's transcripts."""
 _FRAME = re.compile(rf"WEBVTT.*|NOTE\b.*|\d+|{_TIME}\s*-->.*")
-"""What WebVTT and SubRip put around what is said."""
+"""The lines that WebVTT and SubRip put around the text."""
 
 _MOST, _SOME = 0.6, 0.2
-"""Shares of the lines that name a speaker in a script: of any names, of names that come again."""
+"""The least shares of lines with a speaker in a script: any names, and repeated names."""
 
 _DAY = r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?:[\s\u202f]?[AaPp]\.?\s?[Mm]\.?)?"
@@ -41,7 +41,8 @@ _NUMBERED = re.compile(r"(\d{1,6})[ \t.)]+([^\t]{1,60})\t([^\t]+)")
 
 
 class Transcript(Reader):
-    """A script: `Speaker: text` a line, with time stamps or not; WebVTT and SubRip."""
+    """A script with one `Speaker: text` per line, with or without time stamps; WebVTT and
+    SubRip."""
 
     name: ClassVar[str] = "script"
     about: ClassVar[str] = "text, 'Speaker: text' a line, with time stamps or not"
@@ -50,7 +51,7 @@ class Transcript(Reader):
         return isinstance(value, str) and candidate(_bare(value)) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        """0 for prose: a script names its speakers in most lines, or again and again."""
+        """Return 0 for prose: a script names its speakers in most lines, or repeatedly."""
         lines = [_bare(row.value) for row in rows if _is_line(row.value)]
         found = [candidate(line) for line in lines]
         if not found or found[0] is None:
@@ -64,7 +65,7 @@ class Transcript(Reader):
         return share if script else 0.0
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Blank lines part conversations only if they stand between those, not between turns."""
+        """Let blank lines separate conversations only if they are not between turns."""
         starts: dict[int, bool] = {}
         speakers: Counter[int] = Counter()
         for row in rows:
@@ -92,7 +93,7 @@ def _frame(line: Any) -> bool:
 
 
 def _bare(line: str) -> str:
-    """A line without its time stamp, its speaker in front."""
+    """Return a line without its time stamp, beginning with its speaker."""
     line = line.removeprefix("\ufeff")
     stamp = _STAMP.match(line)
     nick = _NICK.fullmatch(line[stamp.end() if stamp else 0 :].strip())
@@ -122,7 +123,7 @@ class WhatsApp(Reader):
         return False
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Turns of people; notices and media that were left out are counted."""
+        """Return the turns of people, counting notices and omitted media."""
         turns: list[tuple[str, list[str]]] = []
         left_out: Counter[str] = Counter()
         goes_on = False
@@ -159,7 +160,7 @@ class Numbered(Reader):
         return isinstance(value, str) and _NUMBERED.fullmatch(value) is not None
 
     def share(self, rows: Sequence[Row]) -> float:
-        """0 unless what is before the tab is a name: one word or two, that comes again."""
+        """Return 0 unless the text before the tab is a repeated name of one or two words."""
         found = [_NUMBERED.fullmatch(row.value) for row in rows if isinstance(row.value, str)]
         names = [match[2].strip() for match in found if match is not None]
         short = all(len(name.split()) < 3 and name[-1] not in ".!?" for name in names if name)

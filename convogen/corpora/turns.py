@@ -1,4 +1,4 @@
-"""Parts shared by all formats: values of the expected kind, labels, and records out of turns."""
+"""Shared parts of all formats: typed values, labels, and records from turns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MAX_LABEL_DEPTH = 8
 
 @contextlib.contextmanager
 def counting() -> Generator[Counter[str]]:
-    """Count what readers leave out inside the block, messages that are no speech, by kind."""
+    """Count the messages left out inside the block because they are not speech, by kind."""
     counts = Counter[str]()
     token = _left_out.set(counts)
     try:
@@ -51,14 +51,14 @@ def counting() -> Generator[Counter[str]]:
 
 
 def leave_out(counts: Mapping[str, int]) -> None:
-    """Add to what `counting` counts."""
+    """Add to the counts of `counting`."""
     total = _left_out.get()
     if total is not None:
         total.update({kind: count for kind, count in counts.items() if count})
 
 
 def field(value: Any, key: str) -> Any:
-    """Return what a row has under a key; None if it is no object."""
+    """Return a row's value under a key; None if it is not an object."""
     return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
 
 
@@ -72,7 +72,7 @@ def has(value: Any, *keys: str, **types: type) -> bool:
 
 
 def texts(value: Any) -> bool:
-    """Return whether `value` is a list of texts, one at least."""
+    """Return whether `value` is a non-empty list of texts."""
     if not isinstance(value, list):
         return False
     items = cast("list[Any]", value)
@@ -80,7 +80,7 @@ def texts(value: Any) -> bool:
 
 
 def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
-    """Return the id that a row has under `key`, text or number, or else `fallback`."""
+    """Return the id under `key`, a text or number, or else `fallback`."""
     value = row.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -88,36 +88,36 @@ def row_id(row: Mapping[str, Any], key: str, fallback: str) -> str:
 
 
 def as_list(value: Any, what: str) -> list[Any]:
-    """`value` where it is a list; `RowError` names `what` where it is not."""
+    """Return `value` if it is a list; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, list):
         raise RowError(f"{what} is {type(value).__name__}, a list is expected")
     return cast("list[Any]", value)
 
 
 def as_dict(value: Any, what: str) -> dict[str, Any]:
-    """`value` where it is an object; `RowError` names `what` where it is not."""
+    """Return `value` if it is an object; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, dict):
         raise RowError(f"{what} is {type(value).__name__}, an object is expected")
     return cast("dict[str, Any]", value)
 
 
 def text_of(value: Any, what: str) -> str:
-    """`value` where it is a string; `RowError` names `what` where it is not."""
+    """Return `value` if it is a string; otherwise raise a `RowError` that names `what`."""
     if not isinstance(value, str):
         raise RowError(f"{what} is {type(value).__name__}, a string is expected")
     return value
 
 
-def alternating(said: Iterable[Any], speakers: Sequence[str] = ("user1", "user2")) -> list[Turn]:
-    """Turns of two speakers who take turns, where a corpus names nobody."""
+def alternating(texts: Iterable[Any], speakers: Sequence[str] = ("user1", "user2")) -> list[Turn]:
+    """Return alternating turns of two speakers, for a corpus without names."""
     return [
         Turn(speaker=speakers[index % 2], text=text_of(text, f"utterance {index + 1}"))
-        for index, text in enumerate(said)
+        for index, text in enumerate(texts)
     ]
 
 
 def labels(row: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:
-    """What a row holds besides its turns, as plain JSON values; None and bytes are left out."""
+    """Return the other columns of a row as plain JSON values, without None and bytes."""
     skip = set(used)
     plain = {str(key): _plain(value) for key, value in row.items() if key not in skip}
     return {key: value for key, value in plain.items() if value is not None}
@@ -147,12 +147,12 @@ def conversation(
     participants: Sequence[str] | None = None,
     left_out: Counter[str] | None = None,
 ) -> Conversation:
-    """Return a record of these turns, and count what was left out (`counting`).
+    """Return a record of these turns, with what was left out counted (`counting`).
 
     Participants are the speakers in the order they first spoke, after those named.
 
     Raises:
-        RowError: no turn, more than `MAX_TURNS`, or one without a speaker.
+        RowError: if there is no turn, more than `MAX_TURNS`, or one without a speaker.
     """
     if not turns:
         counts = ", ".join(f"{count} {kind}" for kind, count in (left_out or {}).items())

@@ -1,7 +1,7 @@
-"""Readers of rows that are an utterance each: of any columns, EmpatheticDialogues, MELD.
+"""Readers of rows with one utterance each: any columns, EmpatheticDialogues, MELD.
 
-Rows of one conversation need not stand together; where they are numbered, the numbers say their
-order, and where the numbers begin again, another conversation does.
+Rows of one conversation need not be adjacent; if they are numbered, the numbers give the order, and
+where they restart, another conversation begins.
 """
 
 from __future__ import annotations
@@ -42,29 +42,30 @@ _SHOWN_COLUMNS = 5
 _OF_ONE = frozenset(
     ("id", "type", "ts", "timestamp", "reply-to", "reply_to", "vectors", "user_profile")
 )
-"""Columns that say something of an utterance alone."""
+"""Columns about a single utterance."""
 
 
 class _Columns(NamedTuple):
-    """What the columns of a table are; None if there is none such."""
+    """The columns of a table by purpose; None if missing."""
 
     conversation: str | None
     number: str | None
     speakers: tuple[str, ...]
-    said: tuple[str, ...]
+    texts: tuple[str, ...]
 
 
 @lru_cache(256)
 def _columns(keys: tuple[str, ...], ids: bool | None = None) -> _Columns:
-    """What columns with these names are; `ids` says whether `id` is a conversation's."""
+    """Return the purpose of columns with these names; `ids` says whether `id` is a
+    conversation's."""
     plain = {plain_key(key): key for key in reversed(keys)}
     number = next((plain[name] for name in _NUMBERS if name in plain), None)
     key = next((plain[name] for name in _CONVERSATIONS if name in plain), None)
-    speakers, said = keys_of(keys)
+    speakers, texts = keys_of(keys)
     if key is None and (number is not None if ids is None else ids):
         key = plain.get("id")
-    speakers = tuple(one for one in speakers if one not in said)
-    return _Columns(key, number, speakers, said)
+    speakers = tuple(key for key in speakers if key not in texts)
+    return _Columns(key, number, speakers, texts)
 
 
 def _of(value: Any, ids: bool | None = None) -> _Columns | None:
@@ -74,12 +75,13 @@ def _of(value: Any, ids: bool | None = None) -> _Columns | None:
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether a cell is empty, as those below a merged one are; NaN is."""
+    """Return whether a cell is empty, as those below a merged one; NaN counts as empty."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 class Utterances(KeyedReader):
-    """A turn a row, of the columns conversation_id (or id), turn, speaker, text, and their like."""
+    """One turn per row, with the columns conversation_id (or id), turn, speaker, text or
+    similar."""
 
     name: ClassVar[str] = "utterances"
     about: ClassVar[str] = "an utterance a row: id, turn, speaker, text; ConvoKit, Slack"
@@ -89,7 +91,7 @@ class Utterances(KeyedReader):
     _blank: str | None = None
 
     def prepare(self, rows: Sequence[Row]) -> None:
-        """Learn whose `id` is, a conversation's or an utterance's, and what may be one instead."""
+        """Learn whether `id` belongs to conversations or utterances, and what may replace it."""
         values = [cast("dict[str, Any]", row.value) for row in rows if self.fits(row.value)]
         columns = self._columns(values[0]) if values else None
         if columns is None:
@@ -110,9 +112,9 @@ class Utterances(KeyedReader):
 
     def fits(self, value: Any) -> bool:
         columns = self._columns(value)
-        if columns is None or not columns.speakers or not columns.said:
+        if columns is None or not columns.speakers or not columns.texts:
             return False
-        text: Any = next((value[key] for key in columns.said if value[key] is not None), None)
+        text: Any = next((value[key] for key in columns.texts if value[key] is not None), None)
         if not isinstance(text, str | None) and not isinstance(value.get("type"), str):
             return False
         named = [key for key in columns.speakers if plain_key(key) != "name"]
@@ -138,11 +140,11 @@ class Utterances(KeyedReader):
 
     def _conversation(self, rows: Sequence[Row], columns: _Columns, name: str) -> Conversation:
         values = [as_dict(row.value, "the row") for row in rows]
-        found = read_messages(values, "row")
+        runs = read_messages(values, "row")
         listing: Any = values[0].get("participants")
         people = listed(listing) if isinstance(listing, str) and listing else listing
         names = cast("list[str]", people) if texts(people) else []
-        used = {columns.conversation, columns.number, *columns.speakers, *columns.said}
+        used = {columns.conversation, columns.number, *columns.speakers, *columns.texts}
         used |= {"participants"} if names or not listing else set()
         used |= _OF_ONE - {columns.conversation}
         context = {
@@ -150,7 +152,7 @@ class Utterances(KeyedReader):
             for key, value in labels(values[0], (key for key in used if key)).items()
             if all(row.get(key) == values[0][key] for row in values)
         }
-        return conversation(name, found.turns, found.labels | context, names, found.left_out)
+        return conversation(name, runs.turns, runs.labels | context, names, runs.left_out)
 
 
 def _plain_ids(row: Mapping[str, Any]) -> list[str]:
@@ -158,10 +160,10 @@ def _plain_ids(row: Mapping[str, Any]) -> list[str]:
 
 
 def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | None:
-    """Whether `id` says which conversation rows are of; None if it has to be told by the columns.
+    """Return whether `id` identifies conversations; None if the columns must decide.
 
-    Ids that come again are a conversation's. Ids of which each comes once, while the turns are
-    counted on, are an utterance's.
+    Repeated ids belong to conversations. Unique ids with continuing turn numbers belong to
+    utterances.
     """
     key = next(iter(_plain_ids(values[0])), None)
     ids = [str(value.get(key)) for value in values if key and not _is_blank(value.get(key))]
@@ -172,8 +174,8 @@ def _repeats(values: Sequence[Mapping[str, Any]], columns: _Columns) -> bool | N
 
 
 def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[str, ...]:
-    """A note if a column that is not used might say which conversation a row is of."""
-    used = {*columns.speakers, *columns.said, *_OF_ONE}
+    """Return a note if an unused column might identify conversations."""
+    used = {*columns.speakers, *columns.texts, *_OF_ONE}
     likely: list[str] = []
     for name in (key for key in values[0] if key not in used):
         found = [value.get(name) for value in values if not _is_blank(value.get(name))]
@@ -190,26 +192,26 @@ def _all_one(values: Sequence[Mapping[str, Any]], columns: _Columns) -> tuple[st
 
 
 def numbered_runs(rows: Sequence[Row], column: str | None) -> list[list[Row]]:
-    """Return the rows of a group in the order of their numbers, one list a conversation.
+    """Return the rows of a group in the order of their numbers, one list per conversation.
 
-    There is more than one if the numbers begin again.
+    There are several if the numbers restart.
 
     Raises:
-        RowError: a number is there twice, and does not begin the numbers again.
+        RowError: if a number is repeated without restarting.
     """
     numbers = [_number(field(row.value, column)) for row in rows] if column else []
-    found = [number for number in numbers if number is not None]
-    if not rows or len(found) < len(rows):
+    numbered = [number for number in numbers if number is not None]
+    if not rows or len(numbered) < len(rows):
         return [list(rows)]
-    if len(set(found)) == len(found):
-        order = sorted(range(len(rows)), key=lambda at: found[at])
+    if len(set(numbered)) == len(numbered):
+        order = sorted(range(len(rows)), key=lambda at: numbered[at])
         return [[rows[at] for at in order]]
     runs: list[list[Row]] = []
-    for row, number, before in zip(rows, found, [None, *found], strict=False):
-        if number == min(found):
+    for row, number, before in zip(rows, numbered, [None, *numbered], strict=False):
+        if number == min(numbered):
             runs.append([])
         elif before is None or number <= before:
-            twice = found.index(number)
+            twice = numbered.index(number)
             raise RowError(
                 f"{column!r} is {field(row.value, column or '')!r} twice in one conversation, "
                 f"first in line {rows[twice].line}",
@@ -230,7 +232,7 @@ def _number(value: Any) -> float | None:
 
 
 class EmpatheticDialogues(KeyedReader):
-    """EmpatheticDialogues, an utterance a row."""
+    """EmpatheticDialogues, one utterance per row."""
 
     name: ClassVar[str] = "empatheticdialogues"
     about: ClassVar[str] = "EmpatheticDialogues, an utterance a row"
@@ -242,7 +244,7 @@ class EmpatheticDialogues(KeyedReader):
         return _text(field(value, "conv_id"))
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Turns with `_comma_` put back."""
+        """Return the turns with `_comma_` replaced."""
         name = self.key(rows[0].value) or fallback
         return [_empathetic(run, name) for run in numbered_runs(rows, "utterance_idx")]
 
@@ -265,7 +267,7 @@ def _empathetic(rows: Sequence[Row], name: str) -> Conversation:
 
 
 class Meld(KeyedReader):
-    """MELD, an utterance a row."""
+    """MELD, one utterance per row."""
 
     name: ClassVar[str] = "meld"
     about: ClassVar[str] = "MELD, an utterance a row"
@@ -277,7 +279,7 @@ class Meld(KeyedReader):
         return _text(field(value, "Dialogue_ID"))
 
     def convert(self, rows: Sequence[Row], fallback: str) -> list[Conversation]:
-        """Turns; emotions and sentiments are lists, one a turn."""
+        """Return the turns; emotions and sentiments are lists with one entry per turn."""
         name = f"{fallback.rpartition('-')[0]}-{self.key(rows[0].value)}"
         return [_meld(run, name) for run in numbered_runs(rows, "Utterance_ID")]
 

@@ -1,6 +1,7 @@
-"""Conversations written as their source is: its file type, its columns, what its reader reads.
+"""Writes conversations in the format of their source: file type, columns, and values its reader
+reads.
 
-What a conversation has no value for is left empty: null in JSON and Parquet, nothing in CSV.
+Missing values are null in JSON and Parquet, and empty in CSV.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ COUNTER = "Sr No."
 
 @dataclass(frozen=True)
 class Layout:
-    """How a source is written: its columns in their order, its container, a function to rows.
+    """The format of a source: its columns in order, its container, and a function to rows.
 
-    Without columns a row is written as it is. `messages` says which column holds messages, and
-    under which keys they have their speaker and text. `sentiments` is what MELD's emotions imply,
-    where they always do; `separator` is between the lines of a script.
+    Without columns, rows are written unchanged. `messages` names the column of messages and their
+    keys for speaker and text. `sentiments` maps MELD's emotions to the sentiments they always
+    imply; `separator` joins the lines of a script.
     """
 
     source: Path
@@ -69,9 +70,9 @@ class Layout:
         return name if Path(name).suffix else name + suffix
 
     def write(self, conversations: Iterable[Conversation], path: Path) -> list[str]:
-        """Write them to a file; the columns that are empty in all rows come back.
+        """Write conversations to a file; return the columns that are empty in all rows.
 
-        Labels are taken from `Conversation.context` under the names that readers give them.
+        Labels are taken from `Conversation.context` under the readers' names.
         """
         rows: list[Any] = []
         for number, one in enumerate(conversations):
@@ -88,7 +89,7 @@ class Layout:
 
 
 def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
-    """The layout of a source; raises `SourceError` where its format cannot be written."""
+    """Return the layout of a source; raises `SourceError` if its format cannot be written."""
     corpus = open_corpus(source, format)
     next(iter(corpus))
     rows = list(_values(corpus))
@@ -98,8 +99,8 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     writer = _writer(corpus.format.name, columns, messages)
     if corpus.format.name == "convogen":
         columns = ()
-    path, found = _place(source)
-    container = found.kind
+    path, reader = _place(source)
+    container = reader.kind
     if writer is None or container not in SUFFIXES:
         raise SourceError(
             f"{source}: format '{corpus.format.name}' of this kind can be read but not written; "
@@ -113,14 +114,14 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
         columns=columns,
         rows=writer,
         messages=messages or Layout.messages,
-        delimiter=found.delimiter,
+        delimiter=reader.delimiter,
         separator="\r\n" if carriage else "\n",
         sentiments=_implied(objects) if corpus.format.name == "meld" else None,
     )
 
 
 def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str, str] | None:
-    """The column of messages and their keys; None if they are not in a list, or not all alike."""
+    """Return the column of messages and their keys; None if they are not lists or differ."""
     reader = corpus.format
     if not isinstance(reader, MessageLists):
         return None
@@ -137,7 +138,7 @@ def _messages(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> tuple[str, str,
 
 
 def _place(source: str) -> tuple[Path, Container]:
-    """The file that stands for a source, and its container; a hub's data set becomes JSONL."""
+    """Return the data file of a source and its container; a hub's data set becomes JSONL."""
     if source.startswith("hf:"):
         name = "".join(c if c.isalnum() or c in ".-_" else "-" for c in source[3:])
         return Path(f"{name}.jsonl"), Container("jsonl")
@@ -156,7 +157,7 @@ def _values(corpus: Corpus) -> Iterable[Any]:
 def _writer(
     name: str, columns: Sequence[str], messages: tuple[str, str, str] | None
 ) -> Callable[[Layout, int, Conversation], list[Any]] | None:
-    """What writes a format; None where nothing does."""
+    """Return the function that writes a format; None if there is none."""
     if name in ("turns", "messages", "sharegpt", "lmsys", "seeds"):
         return _message_rows if messages is not None else None
     if name in ("personachat", "dailydialog"):
@@ -170,55 +171,61 @@ def _writer(
     }.get(name)
 
 
-def _own_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+def _own_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
     del layout, number
-    return [one.model_dump(mode="json", exclude_none=True)]
+    return [conversation.model_dump(mode="json", exclude_none=True)]
 
 
-def _message_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
-    """A row; a system message is where the source has it, in a column or first in the list."""
+def _message_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
+    """Return a row; a system message goes where the source has it, in a column or first in the
+    list."""
     del number
     column, speaker, text = layout.messages
-    context = dict(one.context)
-    messages = [{speaker: turn.speaker, text: turn.text} for turn in one.turns]
+    context = dict(conversation.context)
+    messages = [{speaker: turn.speaker, text: turn.text} for turn in conversation.turns]
     chat = plain_key(speaker) in ("role", "from")
     if chat and isinstance(context.get("system"), str) and "system" not in layout.columns:
         messages.insert(0, {speaker: "system", text: context.pop("system")})
     inner = {key: value for key, value in context.items() if key not in layout.columns}
-    ids = {"id": one.id, "conversation_id": one.id, "dialogue_id": one.id, "dialog_id": one.id}
-    people = {"participants": one.participants, "context": inner or None}
+    ids = {
+        "id": conversation.id,
+        "conversation_id": conversation.id,
+        "dialogue_id": conversation.id,
+        "dialog_id": conversation.id,
+    }
+    people = {"participants": conversation.participants, "context": inner or None}
     return [{**people, **ids, **context, column: messages}]
 
 
-def _text_list_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+def _text_list_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
     del number
     column = next(key for key in TEXTS if key in layout.columns)
-    return [{**one.context, column: [turn.text for turn in one.turns]}]
+    return [{**conversation.context, column: [turn.text for turn in conversation.turns]}]
 
 
-def _plain_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
+def _plain_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
     del layout, number
-    return [[turn.text for turn in one.turns]]
+    return [[turn.text for turn in conversation.turns]]
 
 
-def _script_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
-    """A line a turn: white space becomes one space, a colon in a name goes."""
+def _script_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
+    """Return one line per turn, with white space collapsed and colons removed from names."""
     del number
-    lines = [f"{_name(turn.speaker)}: {' '.join(turn.text.split())}" for turn in one.turns]
-    ids = {"fname": one.id} if "fname" in layout.columns else {"id": one.id}
-    return [{**one.context, **ids, "dialogue": layout.separator.join(lines)}]
+    lines = [f"{_name(turn.speaker)}: {' '.join(turn.text.split())}" for turn in conversation.turns]
+    ids = {"fname": conversation.id} if "fname" in layout.columns else {"id": conversation.id}
+    return [{**conversation.context, **ids, "dialogue": layout.separator.join(lines)}]
 
 
 def _name(speaker: str) -> str:
     return " ".join(speaker.replace(":", " ").split())
 
 
-def _meld_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
-    emotions = one.context.get("emotions", [])
+def _meld_rows(layout: Layout, number: int, conversation: Conversation) -> list[Any]:
+    emotions = conversation.context.get("emotions", [])
     implied = layout.sentiments or {}
     rows: list[Any] = []
-    for at, turn in enumerate(one.turns):
-        emotion = emotions[at] if at < len(emotions) else None
+    for index, turn in enumerate(conversation.turns):
+        emotion = emotions[index] if index < len(emotions) else None
         rows.append(
             {
                 "Utterance": turn.text,
@@ -226,14 +233,14 @@ def _meld_rows(layout: Layout, number: int, one: Conversation) -> list[Any]:
                 "Emotion": emotion,
                 "Sentiment": implied.get(str(emotion)),
                 "Dialogue_ID": number,
-                "Utterance_ID": at,
+                "Utterance_ID": index,
             }
         )
     return rows
 
 
 def _implied(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Emotion -> the one sentiment it always comes with in these rows."""
+    """Return the sentiment that each emotion always has in these rows."""
     seen: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.get("Emotion") and row.get("Sentiment"):

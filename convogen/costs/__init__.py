@@ -1,1 +1,1 @@
-"""What a run has cost, and what it will take."""
+"""The cost of a run so far, and the forecast for the rest."""

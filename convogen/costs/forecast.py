@@ -1,11 +1,11 @@
-"""What a whole run will take, from the conversations it already holds.
+"""Forecast of the cost of a whole run from its first conversations.
 
 The unit is what was spent between one accepted conversation and the next, so that the calls of
 tasks that failed or were rejected are in the unit of the conversation made in their place. The sum
 of m further units has the prediction interval m x ± t s √(m + m²/k), with mean x and standard
 deviation s of the k units seen and t of k - 1 degrees of freedom (Hahn and Meeker, Statistical
-Intervals, 1991, section 4.7, for a sum). What the units seen do not show is not in it: a fault that
-is rarer than one in k, prompts that grow over the run.
+Intervals, 1991, section 4.7, for a sum). It does not cover what the k units do not show: faults
+rarer than one in k, and prompts that grow over the run.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ COUNTS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "secon
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What is expected of a whole run, `so_far` of it spent, and the 95% prediction interval
-    (None with fewer than two conversations to go by)."""
+    """The expected amount for a whole run, of which `so_far` is spent, with its 95% prediction
+    interval (None with fewer than two conversations)."""
 
     so_far: float
     expected: float
@@ -39,11 +39,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A run of `n` conversations as its first `seen` let expect it.
+    """The forecast for a run of `n` conversations from its first `seen`.
 
     `roles` has for each (role, model), and `total` over all roles, the ranges of calls,
     prompt_tokens, cached_tokens, completion_tokens, seconds (of all calls added up) and cost_usd,
-    which is missing where a price is not known.
+    which is missing if a price is not known.
     """
 
     n: int
@@ -53,7 +53,7 @@ class Forecast:
 
 
 def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
-    """Forecast a run of `n` conversations; the judges' calls are no part of it."""
+    """Forecast a run of `n` conversations, without the calls of judges."""
     accepted = [c.task or 0 for c in run.conversations()]
     others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
     committed = len(accepted) + others
@@ -69,34 +69,37 @@ def forecast(run: Run, n: int, prices: Prices | None = None) -> Forecast:
         price, _ = prices.of(*key)
         if price is not None:
             amounts["cost_usd"] = price(usage_of(row))
-        spent[key].add(bisect_left(accepted, row["task"]), row["task"] < committed, amounts)
+        spent[key].add(
+            bisect_left(accepted, row["task"]), amounts, committed=row["task"] < committed
+        )
     known = all(prices.of(*key)[0] for key in spent)
-    counted = (*COUNTS, "cost_usd") if known else COUNTS
+    amount_names = (*COUNTS, "cost_usd") if known else COUNTS
     return Forecast(
         n,
         len(accepted),
         {key: units.ranges(n) for key, units in sorted(spent.items())},
-        _sum(spent.values(), len(accepted)).ranges(n, counted),
+        _sum(spent.values(), len(accepted)).ranges(n, amount_names),
     )
 
 
 class _Units:
-    """Amounts by unit; those after the last accepted conversation, failed or only begun, apart."""
+    """Amounts by unit, apart from those after the last accepted conversation (failed or only
+    begun)."""
 
     def __init__(self, seen: int) -> None:
         self.units: list[dict[str, float]] = [{} for _ in range(seen)]
         self.failed: dict[str, float] = {}
         self.begun: dict[str, float] = {}
 
-    def add(self, at: int, committed: bool, amounts: Mapping[str, float]) -> None:
-        """Add to unit `at`."""
+    def add(self, index: int, amounts: Mapping[str, float], *, committed: bool) -> None:
+        """Add amounts to the unit at `index`, beyond the last one to what failed or was begun."""
         after = self.failed if committed else self.begun
-        unit = self.units[at] if at < len(self.units) else after
+        unit = self.units[index] if index < len(self.units) else after
         for name, amount in amounts.items():
             unit[name] = unit.get(name, 0) + amount
 
     def ranges(self, n: int, names: Iterable[str] | None = None) -> dict[str, Range]:
-        """The range of each amount over a run of `n` conversations."""
+        """Return the range of each amount over a run of `n` conversations."""
         every = [*self.units, self.failed, self.begun]
         return {
             name: _range(
@@ -113,15 +116,15 @@ class _Units:
 def _sum(roles: Iterable[_Units], seen: int) -> _Units:
     total = _Units(seen)
     for role in roles:
-        for at, unit in enumerate(role.units):
-            total.add(at, True, unit)
-        total.add(seen, True, role.failed)
-        total.add(seen, False, role.begun)
+        for index, unit in enumerate(role.units):
+            total.add(index, unit, committed=True)
+        total.add(seen, role.failed, committed=True)
+        total.add(seen, role.begun, committed=False)
     return total
 
 
 def _range(units: list[float], failed: float, begun: float, missing: int) -> Range:
-    """`begun` is a part of what is missing; tasks that `failed` are not."""
+    """Return the range of a sum; `begun` is part of the missing units, `failed` is not."""
     so_far, seen = sum(units) + failed, len(units)
     rest = missing * mean(units) if units else 0.0
     expected = so_far + max(rest, begun)

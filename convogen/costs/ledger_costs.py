@@ -1,12 +1,13 @@
-"""What a run has cost: its ledger by role and model, priced call by call.
+"""The cost of a run: its ledger by role and model, priced call by call.
 
-Attempts that may have been billed for nothing (`lost_…`, at their estimate) are kept apart.
+Attempts that may have been billed without an answer (`lost_…`, at their estimate) are kept apart.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,26 +19,57 @@ from convogen.records import Usage
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["JUDGE", "Prices", "spending", "total_usd", "usage_of"]
+__all__ = ["JUDGE", "Prices", "Spending", "spending", "total_usd", "usage_of"]
 
 JUDGE = "judge"
-"""The role of a judge's calls, which are no part of what a run itself cost."""
+"""The role of a judge's calls, which do not count towards the run's own cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the calls of a role to a model took: numbers of calls and tokens, seconds, US dollars.
+
+    Attributes:
+        price: Whose price it is: own, list (that of the endpoint's provider), assumed (that of the
+            model's maker, of an endpoint whose prices are not published) or local; None if none is
+            known.
+        attempts: Those of answered calls.
+        seconds: Those of all calls added up.
+        lost_attempts: Attempts that may have been billed for nothing, with their tokens and cost.
+        cost_usd: None if the price is not known, as is `lost_usd`.
+    """
+
+    role: str
+    model: str
+    price: str | None
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    attempts: int
+    seconds: float
+    lost_attempts: int
+    lost_prompt_tokens: int
+    lost_completion_tokens: int
+    cost_usd: float | None
+    lost_usd: float | None
+
 
 COUNTED = ("attempts", "seconds", "lost_attempts", "lost_prompt_tokens", "lost_completion_tokens")
 
 
 class Prices:
-    """What the calls in a run's ledger cost: by its models' own prices, else by list price.
+    """Prices of the calls in a run's ledger: the models' own prices, otherwise list prices.
 
-    `models` goes over what the run's manifest says of its roles, but for a price of one's own
-    where it has none.
+    `models` takes precedence over the roles in the run's manifest, except over their own prices if
+    it has none.
     """
 
     def __init__(self, run: Run, models: Mapping[str, ModelSpec] | None = None) -> None:
         self._folder = run.folder
-        self._found: dict[tuple[str, str], tuple[Pricer | None, str]] = {}
-        told: dict[str, Any] = run.manifest.get("models") or {}
-        for role, described in told.items():
+        self._pricers: dict[tuple[str, str], tuple[Pricer | None, str]] = {}
+        described_roles: dict[str, Any] = run.manifest.get("models") or {}
+        for role, described in described_roles.items():
             self._take(role, described)
         for name in run.judges():
             if judge := scores_manifest(run.folder / "scores" / f"{name}.jsonl"):
@@ -45,13 +77,16 @@ class Prices:
         for role, spec in (models or {}).items():
             if (
                 spec.price is None
-                and self._found.get((role, spec.identity), (None, ""))[1] == "own"
+                and self._pricers.get((role, spec.identity), (None, ""))[1] == "own"
             ):
                 continue
             if spec.kind == "endpoint" and not spec.price:
-                self._found[role, spec.identity] = _by_list(listed_for(spec))
+                self._pricers[role, spec.identity] = _by_list(listed_for(spec))
             else:
-                self._found[role, spec.identity] = (pricer(spec), "own" if spec.price else "local")
+                self._pricers[role, spec.identity] = (
+                    pricer(spec),
+                    "own" if spec.price else "local",
+                )
 
     def _own(self, price: Any) -> Pricer:
         try:
@@ -62,20 +97,20 @@ class Prices:
     def _take(self, role: str, described: Mapping[str, Any]) -> None:
         name, own = str(described.get("name")), described.get("price")
         if own:
-            found = (self._own(own), "own")
+            price = (self._own(own), "own")
         elif described.get("kind") in ("embedded", "scripted", "transformers"):
-            found = (pricer(ModelSpec(name="embedded")), "local")
+            price = (pricer(ModelSpec(name="embedded")), "local")
         else:
-            found = _by_list(_listed(described, name))
-        self._found[role, name] = found
+            price = _by_list(_listed(described, name))
+        self._pricers[role, name] = price
 
     def of(self, role: str, model: str) -> tuple[Pricer | None, str]:
-        """What a role's calls cost (None where not known), and whose price it is."""
-        return self._found.get((role, model)) or _by_list(listed(model, None))
+        """Return the pricer of a role's calls (None if unknown) and the source of the price."""
+        return self._pricers.get((role, model)) or _by_list(listed(model, None))
 
 
 def _listed(described: Mapping[str, Any], name: str) -> Listed | None:
-    """The list price of a model that a manifest describes, if it has one."""
+    """Return the list price of a model described in a manifest; None if it has none."""
     if described.get("kind") == "http":
         return None
     url = described.get("base_url")
@@ -88,14 +123,13 @@ def _by_list(price: Listed | None) -> tuple[Pricer | None, str]:
     return price.usd, "assumed" if price.assumed else "list"
 
 
-def spending(
-    run: Run, prices: Prices | None = None, judge: str | None = None
-) -> list[dict[str, Any]]:
-    """The ledger by role and model, the judges' last; a cost that is not known is None.
+def spending(run: Run, prices: Prices | None = None, judge: str | None = None) -> list[Spending]:
+    """Return the ledger by role and model, the judges' last.
 
-    Where a `judge` is named, only of its calls. `attempts` are those of answered calls; `price`
-    says whose it is: own, list (that of the endpoint's provider), assumed (that of the model's
-    maker, of an endpoint whose prices are not published) or local.
+    Args:
+        run: The run whose ledger is read.
+        prices: What calls cost; those of the run if not given.
+        judge: Count only the calls of this judge.
     """
     prices = prices or Prices(run)
     totals: dict[tuple[str, str], Counter[str]] = {}
@@ -111,23 +145,33 @@ def spending(
         if price:
             cost[0] += price(usage)
             cost[1] += price(lost)
-    rows: list[dict[str, Any]] = []
+    rows: list[Spending] = []
     for key in sorted(totals, key=lambda key: (key[0] == JUDGE, key)):
         price, whose = prices.of(*key)
         cost, lost = usd[key] if price else (None, None)
-        named = {"role": key[0], "model": key[1], "price": whose if price else None}
-        rows.append({**named, **totals[key], "cost_usd": cost, "lost_usd": lost})
+        named = (*key, whose if price else None)
+        rows.append(Spending(*named, **totals[key], cost_usd=cost, lost_usd=lost))
     return rows
 
 
 def usage_of(row: Mapping[str, Any], prefix: str = "") -> Usage:
-    """The tokens of a ledger row; with `lost_`, those that may have been billed for nothing."""
+    """Return the tokens of a ledger row; with the prefix `lost_`, those that may have been billed
+    without an answer."""
     return Usage(**{name: row.get(prefix + name, 0) for name in Usage.model_fields})
 
 
-def total_usd(rows: Iterable[Mapping[str, Any]], lost: bool = False) -> float | None:
-    """The sum of some rows of `spending`; None where a price is not known."""
-    costs = [row["cost_usd"] for row in rows]
-    if None in costs:
-        return None
-    return sum(costs) + (sum(row["lost_usd"] for row in rows) if lost else 0.0)
+def total_usd(rows: Iterable[Spending], *, lost: bool = False) -> float | None:
+    """Return the cost of some rows of `spending` in US dollars; None if a price is not known.
+
+    Args:
+        rows: What is added up.
+        lost: Whether to add what may have been billed for nothing.
+    """
+    costs: list[float] = []
+    losses: list[float] = []
+    for row in rows:
+        if row.cost_usd is None or row.lost_usd is None:
+            return None
+        costs.append(row.cost_usd)
+        losses.append(row.lost_usd)
+    return sum(costs) + (sum(losses) if lost else 0.0)

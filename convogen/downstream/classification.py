@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from convogen.downstream.data import (
     Example,
@@ -24,12 +24,12 @@ from convogen.downstream.data import (
     unseen,
 )
 from convogen.downstream.leaks import not_shown
-from convogen.downstream.results import Drawn, drawn_macro_f1, drawn_mean, results
+from convogen.downstream.results import Drawn, Row, drawn_macro_f1, drawn_mean, results
 from convogen.errors import ModelConfigError, SourceError
 from convogen.records import Conversation
 from convogen.storage.run_folder import load_run
 
-__all__ = ["Classification", "classification"]
+__all__ = ["Classification", "ClassificationResult", "classification"]
 
 MAX_WORDS = 50_000
 MAX_ITERATIONS = 1_000
@@ -51,13 +51,41 @@ class Classification:
     n_held_out: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledHeldOut:
+    """The held-out dialogues: their files, how many there are, and how many labels they have."""
+
+    source: str
+    dialogues: int
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationResult:
+    """Accuracy and macro-F1 (0 to 1) by what a classifier was trained on; see `Compared`.
+
+    Attributes:
+        label: The column that is classified.
+        trained_on: Number of dialogues, by arm.
+        unknown: Share of the held-out dialogues whose label an arm never saw, 0 to 1.
+    """
+
+    task: Literal["classification"]
+    run: str
+    label: str
+    held_out: LabelledHeldOut
+    trained_on: dict[str, int]
+    unknown: dict[str, float]
+    arms: dict[str, Row]
+    improvement: dict[str, Row | None]
+    coverage: dict[str, Row | None]
+
+
 def classification(
     task: Classification, say: Callable[[str], None] = lambda line: None
-) -> dict[str, Any]:
-    """Train and evaluate; returns accuracy and macro-F1 by arm, and coverage, with intervals.
+) -> ClassificationResult:
+    """Train and evaluate a classifier on each arm; `say` is told of held-out dialogues left out.
 
-    `unknown` has the share of the held-out dialogues whose label an arm never saw. `say` is told of
-    held-out dialogues that are left out.
     Raises `SourceError` where data is missing, `ModelConfigError` without scikit-learn.
     """
     run = load_run(task.run)
@@ -85,19 +113,18 @@ def classification(
                 "--label, or data with the same values"
             )
     cells = {arm: _evaluated(examples, held_out, task.seed) for arm, examples in arms.items()}
-    return {
-        "task": "classification",
-        "run": str(task.run),
-        "label": task.label,
-        "held_out": {
-            "source": names_of(task.held_out),
-            "dialogues": len(held_out),
-            "labels": len({one.target for one in held_out}),
-        },
-        "trained_on": {arm: len(examples) for arm, examples in arms.items()},
-        "unknown": unknown,
-        **results(cells),
-    }
+    found, labels = results(cells), {one.target for one in held_out}
+    return ClassificationResult(
+        task="classification",
+        run=str(task.run),
+        label=task.label,
+        held_out=LabelledHeldOut(names_of(task.held_out), len(held_out), len(labels)),
+        trained_on={arm: len(examples) for arm, examples in arms.items()},
+        unknown=unknown,
+        arms=found.arms,
+        improvement=found.improvement,
+        coverage=found.coverage,
+    )
 
 
 def _label(one: Conversation, name: str) -> str:

@@ -1,13 +1,13 @@
 """Results of several runs, checkpoints and held-out sets, pooled over their cells.
 
-So the DiaSynth paper sums up its tables 6 and 7 (section 5.2): a cell is one checkpoint, held-out
-set and measure, and improvement and coverage are means over the cells.
+So the DiaSynth paper sums up its tables 6 and 7 (section 5.2): a cell is one run, checkpoint,
+held-out set and measure, and improvement and coverage are means over the cells.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,9 @@ from convogen.papers.diasynth.downstream_gains import coverage, percentage_impro
 
 __all__ = ["Pooled", "Result", "pool", "read_results"]
 
-QAGS = "QAGS"
+QAGS, BERTSCORE = "QAGS", "BERTScore"
+BERTSCORE_AS_PUBLISHED = "bert-base-uncased@9"
+"""What DiaSynth's authors compute BERTScore with; the layer is their library's choice for it."""
 
 Scores = dict[str, float | None]
 """By measure."""
@@ -27,17 +29,18 @@ Scores = dict[str, float | None]
 class Result:
     """What one `downstream summarization` came to: the means by arm and measure.
 
-    `as_published` tells whether its QAGS is measured as the paper's is, if there is one.
+    `differs` names those of its measures that are not measured as the paper's are.
     """
 
+    folder: str
     run: str
     checkpoint: str
     held_out: str
     arms: dict[str, Scores]
-    as_published: bool
+    differs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
     """Means over the cells, in percent; None where there is no cell.
 
@@ -55,9 +58,22 @@ class Pooled:
 def read_results(sources: Sequence[Path]) -> list[Result]:
     """Read files that `downstream summarization` wrote, or all of the run folders among `sources`.
 
-    Raises `SourceError` where one is no such file, or a folder has none.
+    A file that is named twice, by itself or in its folder, is read once. Raises `SourceError` if
+    one is no such file, a folder has none, or two files have results of the same cells.
     """
-    return [_result(path) for source in sources for path in _files(source)]
+    files = {path.resolve(): path for source in sources for path in _files(source)}
+    found: dict[tuple[str, str, str], Path] = {}
+    results: list[Result] = []
+    for path in files.values():
+        result = _result(path)
+        cells = (result.folder, result.checkpoint, result.held_out)
+        if other := found.get(cells):
+            raise SourceError(
+                f"{path}: has the same run, checkpoint and held-out set as {other}; leave one out"
+            )
+        found[cells] = path
+        results.append(result)
+    return results
 
 
 def _files(source: Path) -> list[Path]:
@@ -80,13 +96,13 @@ def _result(path: Path) -> Result:
         arms = {
             arm: {m: _value(one) for m, one in row.items()} for arm, row in data["arms"].items()
         }
-        by = data.get("qags_by"), data.get("questions")
         return Result(
+            folder=str(data["run"]),
             run=Path(str(data["run"])).name,
             checkpoint=str(data["training"]["checkpoint"]),
             held_out=str(data["held_out"]["source"]),
             arms=arms,
-            as_published=by == ("bertscore", 3) or not any(QAGS in row for row in arms.values()),
+            differs=tuple(_differing(data, {m for row in arms.values() for m in row})),
         )
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
@@ -94,6 +110,14 @@ def _result(path: Path) -> Result:
         raise SourceError(
             f"{path}: no results of `convogen downstream summarization` ({error!r:.100})"
         ) from error
+
+
+def _differing(data: Mapping[str, Any], measures: set[str]) -> Iterator[str]:
+    """Yield the measures that are not measured as in the paper."""
+    if QAGS in measures and (data.get("qags_by"), data.get("questions")) != ("bertscore", 3):
+        yield QAGS
+    if BERTSCORE in measures and data.get("bertscore") != BERTSCORE_AS_PUBLISHED:
+        yield BERTSCORE
 
 
 def _value(cell: Any) -> float | None:
@@ -107,12 +131,12 @@ def pool(results: Sequence[Result], arm: str = "synthetic") -> Pooled:
     gains = [(measure, percentage_improvement(ours, base)) for measure, ours, base in improved]
     shares = [(measure, coverage(ours, other)) for measure, ours, other in covered]
     return Pooled(
-        len(gains),
-        len(shares),
-        _mean(gains),
-        _mean([one for one in gains if one[0] != QAGS]),
-        _mean(shares),
-        _mean([one for one in shares if one[0] != QAGS]),
+        cells=len(gains),
+        covered=len(shares),
+        improvement=_mean(gains),
+        improvement_without_qags=_mean([one for one in gains if one[0] != QAGS]),
+        coverage=_mean(shares),
+        coverage_without_qags=_mean([one for one in shares if one[0] != QAGS]),
     )
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import regex
+
 from convogen.engine.item_runner import Asking, role_of
 from convogen.errors import ModelFault
 from convogen.experiment.fingerprint import fingerprint_of
@@ -25,6 +27,8 @@ from convogen.models.spec import ModelSpec
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt, load_prompt
 from convogen.text.lengths import Words, cut_texts, trimmed
+from convogen.text.rouge import tokens
+from convogen.text.segmentation import unspaced_script
 
 __all__ = [
     "ANSWERER",
@@ -46,7 +50,7 @@ UNSAID = "not said"
 QUESTION, ANSWER = Words(20), Words(8)
 """How long a question and an answer should be."""
 
-_PUNCTUATION = re.compile(r"[^\w\s]")
+_PUNCTUATION = regex.compile(r"[^\p{L}\p{M}\p{N}_\s]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 
 
@@ -125,7 +129,10 @@ def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
 
 
 def answer_f1(given: str, wanted: str) -> float:
-    """F1 of the words of two answers, 0 to 1; 1 where both have none."""
+    """F1 of the words of two answers, 0 to 1; 1 where both have none.
+
+    In scripts without spaces between words it is that of the characters.
+    """
     ours, theirs = _words(given), _words(wanted)
     if not (ours and theirs):
         return float(ours == theirs)
@@ -176,6 +183,8 @@ def _said(answer: str) -> bool:
 
 def _words(text: str) -> Counter[str]:
     plain = _PUNCTUATION.sub(" ", text.casefold())
+    if (language := unspaced_script(plain)) is not None:
+        return Counter(tokens(plain, language))
     return Counter(_ARTICLE.sub(" ", plain).split())
 
 

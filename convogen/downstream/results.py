@@ -8,7 +8,7 @@ the same resamples in all cells.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from convogen.reports.intervals import Interval, bootstrap_ends
 __all__ = [
     "ARMS",
     "Cells",
+    "Compared",
     "Drawn",
+    "Row",
     "drawn_macro_f1",
     "drawn_mean",
     "results",
@@ -47,13 +49,33 @@ class Drawn:
     total: int
     scores: tuple[float | None, ...] | None = None
 
-    def shown(self) -> dict[str, Any]:
-        """Return an `Interval`'s fields; no interval for fewer than two dialogues."""
-        return _shown([self])[0]
+    def interval(self) -> Interval:
+        """Return the number with its interval; it has none for fewer than two dialogues."""
+        return _intervals([self])[0]
 
 
 Cells = Mapping[str, Mapping[str, Drawn | None]]
 """By arm and metric, all of the same held-out dialogues in the same order."""
+
+
+Row = dict[str, Interval | None]
+"""By metric; None if there is no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What models came to by what they were fine-tuned on.
+
+    Attributes:
+        arms: The cells.
+        improvement: Over the model as it is, in percent, with the `average` over the metrics; None
+            if that was not evaluated.
+        coverage: Of in-domain data, in percent, likewise.
+    """
+
+    arms: dict[str, Row]
+    improvement: dict[str, Row | None]
+    coverage: dict[str, Row | None]
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
@@ -88,34 +110,32 @@ def drawn_macro_f1(labels: Sequence[str], predicted: Sequence[str]) -> Drawn:
     return Drawn(float(macro_f1(np.ones(n))), macro_f1, n, n)
 
 
-def results(cells: Cells) -> dict[str, Any]:
-    """The cells, improvement over `base` and coverage of `in_domain`, by arm.
+def results(cells: Cells) -> Compared:
+    """Return the cells, improvement over `base` and coverage of `in_domain`, by arm.
 
-    Each a value with its 95% interval, comparisons in percent with an `average` over the metrics.
-    None where an arm is missing or its mean is 0.
+    A comparison is None if an arm is missing or its mean is 0.
     """
     others = [arm for arm in cells if arm != "base"]
     ours = [arm for arm in others if arm != "in_domain"]
-    found: dict[str, dict[str, Mapping[str, Drawn | None] | None]] = {
-        "arms": {**cells},
-        "improvement": {
-            arm: _compared(cells[arm], cells.get("base"), percentage_improvement) for arm in others
-        },
-        "coverage": {arm: _compared(cells[arm], cells.get("in_domain"), coverage) for arm in ours},
+    improvement = {
+        arm: _compared(cells[arm], cells.get("base"), percentage_improvement) for arm in others
     }
-    rows = [row for part in found.values() for row in part.values() if row]
-    numbers = [one for row in rows for one in row.values() if one]
-    shown = iter(_shown(numbers))
-    return {
-        name: {
-            arm: row and {metric: next(shown) if one else None for metric, one in row.items()}
-            for arm, row in part.items()
-        }
-        for name, part in found.items()
-    }
+    in_domain = {arm: _compared(cells[arm], cells.get("in_domain"), coverage) for arm in ours}
+    rows = [*cells.values(), *improvement.values(), *in_domain.values()]
+    numbers = [number for row in rows if row for number in row.values() if number]
+    intervals = iter(_intervals(numbers))
+
+    def row_of(row: Mapping[str, Drawn | None]) -> Row:
+        return {metric: next(intervals) if number else None for metric, number in row.items()}
+
+    return Compared(
+        {arm: row_of(row) for arm, row in cells.items()},
+        {arm: row_of(row) if row else None for arm, row in improvement.items()},
+        {arm: row_of(row) if row else None for arm, row in in_domain.items()},
+    )
 
 
-def _shown(numbers: Sequence[Drawn]) -> list[dict[str, Any]]:
+def _intervals(numbers: Sequence[Drawn]) -> list[Interval]:
     """Return numbers of the same dialogues with their intervals, of one bootstrap."""
     total = numbers[0].total if numbers else 0
     ends = np.full((2, len(numbers)), np.nan)
@@ -128,11 +148,9 @@ def _shown(numbers: Sequence[Drawn]) -> list[dict[str, Any]]:
 
         ends = np.array(bootstrap_ends((np.arange(total),), statistics))
     return [
-        asdict(
-            Interval(one.value, float(low), float(high), one.n)
-            if one.n > 1 and not np.isnan(low + high)
-            else Interval(one.value, None, None, one.n)
-        )
+        Interval(one.value, float(low), float(high), one.n)
+        if one.n > 1 and not np.isnan(low + high)
+        else Interval(one.value, None, None, one.n)
         for one, low, high in zip(numbers, *ends, strict=True)
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from convogen.corpora.labelled import in_roles, script
@@ -23,7 +23,7 @@ from convogen.models.traffic.session import Session
 from convogen.prompts import load_prompt
 from convogen.records import Conversation
 
-__all__ = ["ROLE", "summaries_of"]
+__all__ = ["ROLE", "SummaryCounts", "summaries_of"]
 
 ROLE = "summarizer"
 REASKS = 2
@@ -38,58 +38,76 @@ ENOUGH = 100
 """Summaries of in-domain data from which the rules are learned."""
 
 
+@dataclass(frozen=True, slots=True)
+class SummaryCounts:
+    """How many dialogues have a summary that can be used, and how many do not."""
+
+    summaries: int
+    refused: int
+
+
 def summaries_of(
     conversations: Sequence[Conversation],
     spec: ModelSpec,
     asking: Asking,
     in_domain: Sequence[Example] = (),
-) -> tuple[list[str], dict[str, int]]:
-    """A summary of each conversation, empty where none could be used, and why not, counted.
+) -> tuple[list[str], SummaryCounts]:
+    """Return a summary of each conversation, empty if none could be used, and the counts.
 
-    The rules a summary must keep to are learned from in-domain data where there is enough, and two
+    The rules a summary must keep to are learned from in-domain data if there is enough, and two
     in-domain dialogues are shown with their summaries, as in the code of DiaSynth's authors. Raises
-    `RunFolderError` where what was kept is of other conversations.
+    `RunFolderError` if what was kept is of other conversations.
     """
-    pairs = [(one.dialogue, one.target) for one in in_domain]
-    rules = SummaryRules.learn(pairs) if len(pairs) >= ENOUGH else DEFAULT_RULES
-    shown = _shown(pairs)
     known = [_known(one) for one in conversations]
     missing = [at for at, summary in enumerate(known) if not summary]
+    if missing:
+        pairs = [(one.dialogue, one.target) for one in in_domain]
+        written = _written([conversations[at] for at in missing], spec, asking, pairs)
+        for at, summary in zip(missing, written, strict=True):
+            known[at] = summary
+    refused = sum(not summary for summary in known)
+    return known, SummaryCounts(len(known) - refused, refused)
+
+
+def _written(
+    conversations: Sequence[Conversation],
+    spec: ModelSpec,
+    asking: Asking,
+    pairs: Sequence[tuple[str, str]],
+) -> list[str]:
+    """Ask for the summaries that were not asked for before; `pairs` are in-domain ones."""
+    rules = SummaryRules.learn(pairs) if len(pairs) >= ENOUGH else DEFAULT_RULES
+    shown = _shown(pairs)
     prompt = load_prompt("augment/summary")
     labeller = Labeller({"summary": prompt}, REASKS, ROLE)
-    scripts = {at: script(in_roles(conversations[at])) for at in missing}
+    scripts = [script(in_roles(one)) for one in conversations]
 
     async def ask(number: int, session: Session) -> dict[str, Any]:
-        at = missing[number]
-        about = {"conversation": conversations[at].id}
+        about = {"conversation": conversations[number].id}
         try:
-            label = await labeller.summarise(session, scripts[at], rules, shown)
+            label = await labeller.summarise(session, scripts[number], rules, shown)
         except ModelFault as fault:
             return {**about, "summary": "", "fault": fault.kind, "detail": str(fault)[:200]}
         return {**about, "summary": label.value, "check": label.check}
 
-    if missing:
-        essence: dict[str, Any] = {
-            "prompt": prompt.hash,
-            "rules": asdict(rules),
-            "reasks": REASKS,
-            # Of a run made longer, the first dialogues are the same: so are their rows.
-            "first": fingerprint_of(scripts[missing[0]]),
-        }
-        if shown:
-            essence["shown"] = fingerprint_of(shown)
-        role = role_of(spec, Sampling(temperature=0.3))
-        rows = asking.rows("summaries", {ROLE: role}, essence, len(missing), ask)
-        for at, row in zip(missing, rows, strict=True):
-            if row["conversation"] != conversations[at].id:
-                raise RunFolderError(
-                    f"{asking.folder}: the summaries kept in it are of other dialogues "
-                    f"({row['conversation']} in place of {conversations[at].id}); move its "
-                    "summaries-… aside"
-                )
-            known[at] = row["summary"]
-    refused = sum(not summary for summary in known)
-    return known, {"summaries": len(known) - refused, "refused": refused}
+    essence: dict[str, Any] = {
+        "prompt": prompt.hash,
+        "rules": asdict(rules),
+        "reasks": REASKS,
+        # Of a run made longer, the first dialogues are the same: so are their rows.
+        "first": fingerprint_of(scripts[0]),
+    }
+    if shown:
+        essence["shown"] = fingerprint_of(shown)
+    role = role_of(spec, Sampling(temperature=0.3))
+    rows = asking.rows("summaries", {ROLE: role}, essence, len(scripts), ask)
+    for conversation, row in zip(conversations, rows, strict=True):
+        if row["conversation"] != conversation.id:
+            raise RunFolderError(
+                f"{asking.folder}: the summaries kept in it are of other dialogues "
+                f"({row['conversation']} in place of {conversation.id}); move its summaries-… aside"
+            )
+    return [row["summary"] for row in rows]
 
 
 def _shown(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -28,10 +28,10 @@ from convogen.downstream.data import (
 )
 from convogen.downstream.leaks import not_shown
 from convogen.downstream.qags import ANSWERER, QUESTIONER, Questions, ask_questions, qags
-from convogen.downstream.results import Drawn, drawn_mean, results
+from convogen.downstream.results import Drawn, Row, drawn_mean, results
 from convogen.downstream.scoring import BertScore, check_encoder, rouge_l_scores
 from convogen.downstream.seq2seq import Training, check_seq2seq, summarise_with
-from convogen.downstream.summaries import ROLE, summaries_of
+from convogen.downstream.summaries import ROLE, SummaryCounts, summaries_of
 from convogen.engine.item_runner import Asking
 from convogen.errors import ModelConfigError, SourceError
 from convogen.experiment.fingerprint import fingerprint_of
@@ -39,7 +39,7 @@ from convogen.jsonl import make_folder, parse_row, write_whole
 from convogen.models.spec import EMBEDDED, ModelSpec
 from convogen.storage.run_folder import load_run
 
-__all__ = ["ROLES", "Summarization", "summarization"]
+__all__ = ["ROLES", "Summarization", "SummarizationResult", "summarization"]
 
 ROLES = (ROLE, QUESTIONER, ANSWERER)
 
@@ -71,10 +71,47 @@ class Summarization:
         return self.models.get(role) or self.models.get("default") or ModelSpec(name=EMBEDDED)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The held-out dialogues: their files, and how many there are."""
+
+    source: str
+    dialogues: int
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizationResult:
+    """Mean scores (0 to 1) by what a model was fine-tuned on; see `Compared`.
+
+    Attributes:
+        training: The keys of `Training`.
+        seeds: Seeds of the fine-tuning, over which scores are means.
+        trained_on: Number of dialogues by arm, an entry per seed.
+        summaries: How many of the generated dialogues have a summary, and how many do not.
+        bertscore: BERTScore's encoder; None if it is not measured.
+        questions: Questions per dialogue for QAGS; 0 if it is not measured.
+        qags_by: How QAGS compares answers; None if it is not measured.
+    """
+
+    task: Literal["summarization"]
+    run: str
+    training: dict[str, Any]
+    seeds: list[int]
+    held_out: HeldOut
+    trained_on: dict[str, list[int]]
+    summaries: SummaryCounts
+    bertscore: str | None
+    questions: int
+    qags_by: Literal["f1", "bertscore"] | None
+    arms: dict[str, Row]
+    improvement: dict[str, Row | None]
+    coverage: dict[str, Row | None]
+
+
 def summarization(
     task: Summarization, asking: Asking, say: Callable[[str], None] = lambda line: None
-) -> dict[str, Any]:
-    """Fine-tune and evaluate; returns means, improvement and coverage with what they are of.
+) -> SummarizationResult:
+    """Fine-tune and evaluate a model on each arm.
 
     `say` is told of each step. Raises `SourceError` where data is missing, `ModelConfigError` where
     a model is, `RunStopped` where asking ended early.
@@ -92,24 +129,29 @@ def summarization(
     texts, counts = summaries_of(conversations, task.model(ROLE), asking, in_domain)
     synthetic = unseen(examples_of(conversations, texts), held_out)
     if not synthetic:
-        raise SourceError(f"{task.run}: no dialogue with a summary that can be used: {counts}")
-    say(f"{counts['summaries']} summaries of them, {counts['refused']} refused")
+        raise SourceError(
+            f"{task.run}: no dialogue with a summary that can be used ({counts.refused} of "
+            f"{len(conversations)} refused)"
+        )
+    say(f"{counts.summaries} summaries of them, {counts.refused} refused")
     arms = _arms(synthetic, in_domain, task.seeds)
     written = _written(task, arms, held_out, asking.folder, say)
-    scores = _scores(task, written, held_out, asking, say)
-    return {
-        "task": "summarization",
-        "run": str(task.run),
-        "training": task.training.model_dump() | {"checkpoint": task.training.name},
-        "seeds": list(task.seeds),
-        "held_out": {"source": names_of(task.held_out), "dialogues": len(held_out)},
-        "trained_on": {arm: [len(part) for part in parts] for arm, parts in arms.items()},
-        "summaries": counts,
-        "bertscore": task.bertscore,
-        "questions": task.questions,
-        "qags_by": task.qags_by if task.questions else None,
-        **results(scores),
-    }
+    found = results(_scores(task, written, held_out, asking, say))
+    return SummarizationResult(
+        task="summarization",
+        run=str(task.run),
+        training=task.training.model_dump() | {"checkpoint": task.training.name},
+        seeds=list(task.seeds),
+        held_out=HeldOut(names_of(task.held_out), len(held_out)),
+        trained_on={arm: [len(part) for part in parts] for arm, parts in arms.items()},
+        summaries=counts,
+        bertscore=task.bertscore,
+        questions=task.questions,
+        qags_by=task.qags_by if task.questions else None,
+        arms=found.arms,
+        improvement=found.improvement,
+        coverage=found.coverage,
+    )
 
 
 def _check(task: Summarization) -> None:
@@ -152,12 +194,22 @@ def _written(
         written[arm] = []
         for seed, examples in zip(seeds, parts, strict=False):
             say(f"{arm}, seed {seed}: {len(examples)} dialogues to learn from")
-            written[arm].append(_kept(task.training, examples, dialogues, seed, folder, arm))
+            written[arm].append(
+                _kept(
+                    task.training,
+                    examples=examples,
+                    dialogues=dialogues,
+                    seed=seed,
+                    folder=folder,
+                    arm=arm,
+                )
+            )
     return written
 
 
 def _kept(
     training: Training,
+    *,
     examples: Sequence[Example],
     dialogues: Sequence[str],
     seed: int,

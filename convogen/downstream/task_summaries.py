@@ -22,6 +22,7 @@ from convogen.models.base import ChatModel
 from convogen.models.opening import open_model
 from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_ROOM, ModelSpec
+from convogen.models.traffic.budget import NO_LIMITS, Limits
 from convogen.models.traffic.router import Role
 from convogen.models.traffic.session import Session
 from convogen.prompts import load_prompt
@@ -36,8 +37,10 @@ def write_tasks(
     seeds: Sequence[Seed],
     spec: ModelSpec,
     folder: Path,
+    *,
     tally: RunProgress | None = None,
     opener: Callable[[ModelSpec], ChatModel] = open_model,
+    limits: Limits = NO_LIMITS,
 ) -> dict[str, str]:
     """Return the task of each dialogue, by its id; one of which no summary came is left out.
 
@@ -47,6 +50,7 @@ def write_tasks(
         folder: Where the answers are kept: none is paid for twice.
         tally: Counts what is done.
         opener: Opens the model.
+        limits: What may be spent on those that are missing.
 
     Raises `RunFolderError` if the folder cannot be written, `RunStopped` if asking ended early: the
     same call goes on from there.
@@ -62,10 +66,11 @@ def write_tasks(
             found = await summarize(session, prompt, seed, REASKS)
         except ModelFault as fault:
             return {**row, "fault": fault.kind}
-        return {**row, "task": found.task, "model": found.model}
+        cut = {"left_out": found.left_out} if found.left_out else {}
+        return {**row, "task": found.task, "model": found.model, **cut}
 
     if missing:
-        asking = Asking(folder, 8 if spec.kind == "embedded" else 64, tally, opener)
+        asking = Asking(folder, 8 if spec.kind == "embedded" else 64, tally, opener, limits)
         essence = {
             "step": "task_summary",
             "prompt": prompt.hash,

@@ -1,1 +1,2 @@
-"""What plays tasks and commits them in order: runs, judging, replays, and other questions."""
+"""Execution: tasks are played concurrently and committed in order, for runs, judging, replays and
+item lists."""

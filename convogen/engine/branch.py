@@ -1,7 +1,7 @@
-"""One conversation of a run played again with other replies from a turn on.
+"""Play one conversation of a run again, with new replies from a given turn on.
 
-Its experience and the turns before come from the record, so what differs is what the models asked
-now do with the same beginning. Whether they are others or the run's own, they get other seeds.
+Its experience and the turns before come from the record, so the only difference is what the models
+do with the same beginning. They get new seeds, even if they are the run's own models.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import Any
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.replay import recorded_run
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import describe, name_task, now, open_roles
+from convogen.engine.task_setup import (
+    describe,
+    name_task,
+    now,
+    open_roles,
+    play_task,
+    writing_language,
+)
 from convogen.errors import ExperimentError, RunStopped
 from convogen.experiment.experiment import Experiment
 from convogen.experiment.fingerprint import fingerprint_of
@@ -41,14 +48,15 @@ def replay_conversation(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
-    """Play a conversation of a run again, its replies new from turn `from_turn` on (1: the first).
+    """Play a conversation of a run again, with new replies from turn `from_turn` on (1 is the
+    first).
 
-    `models` maps roles to models as in an experiment; where None the run's own are asked. The
-    result is a run folder of one conversation, or one failure, in `out` (default: beside the run,
-    named after the conversation and the turn); called again it goes on where it was stopped.
-    Raises `SourceError` where the run has no such conversation, `ExperimentError` where that has
-    no such turn, and `RunStopped` where a model fails or the turns before are no longer as
-    recorded.
+    `models` maps roles to models as in an experiment; if None, the run's own models are called. The
+    result is a run folder with one conversation, or one failure, in `out` (default: next to the
+    run, named after the conversation and the turn). A second call resumes an interrupted one.
+    Raises `SourceError` if the run has no such conversation, `ExperimentError` if the conversation
+    has no such turn, and `RunStopped` if a model fails or the earlier turns no longer match the
+    record.
     """
     run = recorded_run(folder)
     file = run.folder / "experiment.yaml"
@@ -60,7 +68,7 @@ def replay_conversation(
 
 
 class _Branch:
-    """A conversation, the turn from which it is new, and the experiments of then and now."""
+    """A conversation, its first new turn, and the old and the new experiment."""
 
     def __init__(
         self, run: Run, old: Conversation, from_turn: int, then: Experiment, new: Experiment
@@ -81,7 +89,9 @@ class _Branch:
         self._source = str(run.manifest.get("fingerprint"))
         origin = {"fingerprint": self._source, "conversation": old.id, "from_turn": from_turn}
         self._fingerprint = fingerprint_of([origin, new.fingerprint_inputs["roles"]])
-        spelt = re.sub(r"[^\w.-]+", "-", old.id)[:80]  # an id may hold what no name of a folder may
+        spelt = re.sub(r"[^\w.-]+", "-", old.id)[
+            :80
+        ]  # an id may hold characters that a folder name may not
         self.name = f"{run.folder.resolve().name}.{spelt}.turn-{from_turn}.{self._fingerprint[:6]}"
         self._manifest = describe(new) | {
             "fingerprint": self._fingerprint,
@@ -91,7 +101,7 @@ class _Branch:
     async def play(
         self, target: Path, tally: RunProgress, open_model: Callable[[ModelSpec], ChatModel]
     ) -> Run:
-        """Play it into a folder, or finish what was begun there."""
+        """Play the branch into a folder, or resume one that was begun there."""
         then = Traffic(open_roles(self._then), 1, tally, lambda _: NoModel())
         live = Traffic(open_roles(self._new), self._new.concurrency, tally, open_model)
         store: RunStore | None = None
@@ -113,7 +123,7 @@ class _Branch:
     async def _converse(self, store: RunStore, then: Traffic, live: Traffic) -> None:
         number = self._old.task or 0
         journal = RecordedJournal(store.journal(0).path, self._run.calls(number))
-        told = 0
+        n_played = 0
 
         def go_live() -> None:
             journal.live = True
@@ -121,22 +131,24 @@ class _Branch:
             session.seed = name_task(self._fingerprint, number)[1]
 
         def count(what: str) -> None:
-            """After the last of what is kept, the next call is the first new one."""
-            nonlocal told
+            """Switch to live calls after the last turn that is kept."""
+            nonlocal n_played
             live.tally.add(what)
-            told += what == "turns"
-            if told == self._kept and what in ("turns", "experiences"):
+            n_played += what == "turns"
+            if n_played == self._kept and what in ("turns", "experiences"):
                 go_live()
 
         seeds = int(self._source, 16), self._then.common.seed
         play = self._then.method.start(RunInputs(*seeds, self._then.prompts, self._run))
         play.restore(number)
         name, seed = name_task(self._source, number)
-        session = then.session(number, seed, journal, f"{store.manifest.get('started_at', '')}")
+        begun = f"{store.manifest.get('started_at', '')}"
+        writing = writing_language(self._then.method, seed)
+        session = then.session(number, seed, journal, begun, writing)
         if not self._kept and self._old.experience is None:
             go_live()
         try:
-            outcome = await play.play(Task(number, name, seed, session, count))
+            outcome = await play_task(play, Task(number, name, seed, session, count))
         except NotRecorded as fault:
             raise RunStopped(
                 f"{self._run.folder}: conversation {self._old.id}: {fault}; what made it has "
@@ -147,7 +159,7 @@ class _Branch:
         log_outcome(0, outcome)
 
     def _renamed(self, outcome: Outcome) -> Outcome:
-        """The records as those of a run of their own."""
+        """Return the records renumbered as those of a separate run."""
 
         def own(record: Any, **update: Any) -> Any:
             return record and record.model_copy(update={"task": 0, **update})

@@ -1,8 +1,8 @@
-"""Configurations that cannot work are stopped early: before they have cost much, and with a cure.
+"""Early stop of configurations that cannot work, with a suggested remedy.
 
-Few tasks are under way until one has succeeded, and while one after the other fails. The start ends
-where the first of them fail, or later many in a row: an endpoint may well change in the middle of a
-run. What the models answered last tells which key to change.
+Few tasks are in flight until one has succeeded. The run stops if all of the first tasks fail, or
+later if many fail in a row, since an endpoint may change in the middle of a run. The models' last
+answers show which key to change.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from convogen.text.objects import is_blank_loop
 __all__ = ["FIRST", "FirstTasks", "SetKey", "Way", "cure"]
 
 FIRST = 10
-"""Tasks that fail in one way, none having succeeded, after which it is no chance."""
+"""Failures of one kind, before any success, after which the run stops."""
 
 ANYHOW = 30
-"""The same for tasks that fail in several ways."""
+"""The same for failures of several kinds."""
 
 IN_A_ROW = 50
-"""Tasks in a row that fail in one way, after one has succeeded, from which it is no chance."""
+"""Consecutive failures of one kind, after a first success, after which the run stops."""
 
 SHOWN = 200
 THINKING_TOKENS = 4000
-"""Room that a model which thinks before it speaks should have, at least."""
+"""The least `max_tokens` to suggest for a reasoning model."""
 
 SetKey = Callable[[str, str, object], str]
-"""How a role's sampling is changed: (role, parameter, value) -> what to add to the command."""
+"""Turns (role, parameter, value) into what to add to the command line to change a role's
+sampling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a task failed: where, of what kind, and in which words."""
+    """How a task failed: the stage, the kind of fault, and its text."""
 
     stage: str
     kind: str
@@ -46,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """How a task failed, and what it was answered last."""
+    """How a task failed, and the last answer it received."""
 
     way: Way
     last: dict[str, Any] | None
@@ -57,23 +58,24 @@ class _Failed:
 
 
 class FirstTasks:
-    """What the tasks of one start came to: all until the first that succeeds, then those in a row.
+    """Tracks failures within one start: all of them until the first success, then consecutive ones.
 
     Args:
-        under_way: Tasks under way at most until one succeeds, one less for each that failed.
-        of: What they are called: tasks, scores.
-        set_key: How a role's sampling is changed.
-        afterwards: How to go on.
-        unanswered: How many suffice where the endpoint answered others, and nothing to them.
-        anyhow: How many suffice if they fail in several ways.
-        unheard: The roles that were asked and have not said a word yet: not every task asks each,
-            so that tasks may succeed beside it.
+        under_way: Upper bound of tasks in flight until one succeeds, minus one per failure.
+        of: What the tasks are called in messages: tasks, scores.
+        set_key: Says how to change a role's sampling.
+        afterwards: How to resume, for the message.
+        unanswered: Failures that suffice if the endpoint answered other calls but none of theirs.
+        anyhow: Failures that suffice if they are of several kinds.
+        unheard: The roles that were called and have not answered yet; as not every task calls every
+            role, tasks may succeed without them.
     """
 
     def __init__(
         self,
         under_way: int,
         of: str,
+        *,
         set_key: SetKey,
         afterwards: str,
         unanswered: int = FIRST,
@@ -81,10 +83,10 @@ class FirstTasks:
         unheard: Collection[str] = (),
     ) -> None:
         self.hopeful = False
-        """Whether a task came to something."""
+        """Whether a task has succeeded."""
 
         self.all_may_fail = False
-        """Whether the user says so: then nothing is stopped."""
+        """Whether the user allows all tasks to fail; the run is then never stopped."""
 
         self._under_way = under_way
         self._of = of
@@ -99,7 +101,7 @@ class FirstTasks:
 
     @property
     def most(self) -> int | None:
-        """How many may be under way; None: as many as one likes."""
+        """How many tasks may be in flight; None if unbounded."""
         if self.all_may_fail:
             return None
         if self.hopeful:
@@ -108,13 +110,14 @@ class FirstTasks:
         return max(1, self._under_way - len(self._failed))
 
     def succeeded(self) -> None:
-        """A task came to something: what failed before it says no more."""
+        """Register a success and forget the failures before it."""
         self.hopeful = True
         self._failed.clear()
         self._attempts = 0
 
     def failed(self, way: Way, journal: Journal) -> None:
-        """A task failed; raises `Hopeless` where enough of them have, and none succeeded since."""
+        """Register a failure; raise `Hopeless` if enough tasks have failed without a success
+        since."""
         if self.all_may_fail:
             return
         answers = list(journal.answers())
@@ -129,7 +132,7 @@ class FirstTasks:
             alike = [each for each in self._failed if each.of == commonest]
             which = f"the {'last' if self.hopeful else 'first'} {len(self._failed)} {self._of}"
             several = f"in several ways, {n} in" if n < len(self._failed) else "in one way,"
-            raise Hopeless(self._told(f"{which} all failed {several}", alike))
+            raise Hopeless(self._explain(f"{which} all failed {several}", alike))
         if last is not None and last["role"] in self._unheard:
             mute = self._mute[last["role"]]
             mute.append(failed)
@@ -137,7 +140,7 @@ class FirstTasks:
                 which = (
                     f"{FIRST} {self._of} failed for the {last['role']}, which has answered none,"
                 )
-                raise Hopeless(self._told(which, mute))
+                raise Hopeless(self._explain(which, mute))
 
     def _is_enough(self, in_one_way: int, kind: str) -> bool:
         failed = len(self._failed)
@@ -145,28 +148,29 @@ class FirstTasks:
             return in_one_way == failed >= IN_A_ROW
         if in_one_way >= (self._unanswered if kind == "endpoint_fault" else FIRST):
             return True
-        # Calls that the endpoint fails at are tried often, so that it is their number that counts.
+        # Calls that the endpoint fails are retried often, so their number counts.
         return failed >= self._anyhow or (
             in_one_way < failed >= self._unanswered and self._attempts >= 3 * self._anyhow
         )
 
-    def _told(self, what: str, alike: Sequence[_Failed]) -> str:
+    def _explain(self, what: str, alike: Sequence[_Failed]) -> str:
         stage, kind = alike[-1].of
         text = " ".join(alike[-1].way.text.split())[:SHOWN].removesuffix(".")
-        told = text if text.startswith(kind) else f"{kind}: {text}"
+        reason = text if text.startswith(kind) else f"{kind}: {text}"
         last = [each.last for each in alike if each.last is not None]
-        return f"{what} {stage}: {told}; {cure(last, self._set_key)}; {self._afterwards}"
+        return f"{what} {stage}: {reason}; {cure(last, self._set_key)}; {self._afterwards}"
 
 
 def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
-    """What to change, from the last answer to each of the tasks that failed (`Journal.answers`)."""
+    """Return what to change, derived from the last answer to each failed task
+    (`Journal.answers`)."""
     roles = {answer["role"] for answer in last}
     if len(roles) != 1:
         return "`convogen doctor` tells what the model can do"
     [role] = roles
     if all("fault" in answer for answer in last):
         return _cure_fault(last[-1]["fault"])
-    said = [f"{answer.get('text', '')}".strip() for answer in last]
+    texts = [f"{answer.get('text', '')}".strip() for answer in last]
     ended = {f"{answer.get('finish_reason', '')}" for answer in last}
     if all(is_blank_loop(f"{answer.get('text', '')}") for answer in last):
         return f"more room for the {role} would not help: --set models.default.json_mode=text"
@@ -176,10 +180,10 @@ def cure(last: Sequence[dict[str, Any]], set_key: SetKey) -> str:
             "whole reply's: name another model, or see `convogen doctor`"
         )
     if ended == {"length"}:
-        return _cure_length(role, last, set_key, silent=not any(said))
-    if not any(said):
+        return _cure_length(role, last, set_key, silent=not any(texts))
+    if not any(texts):
         return f"every reply of the {role} is empty: name another model, or see `convogen doctor`"
-    return f"the {role} says such as {' '.join(said[-1].split())[:SHOWN]!r}: name another model"
+    return f"the {role} says such as {' '.join(texts[-1].split())[:SHOWN]!r}: name another model"
 
 
 def _cure_length(
@@ -194,8 +198,8 @@ def _cure_length(
 
 
 def _cure_fault(fault: dict[str, Any]) -> str:
-    said = f"{fault.get('message', '')}"
-    if "no answer within" in said:
+    message = f"{fault.get('message', '')}"
+    if "no answer within" in message:
         return "give it more time: --set models.default.timeout_s=600"
     if fault.get("kind") == "context_length":
         return "serve the model with a longer context, or name another"

@@ -1,10 +1,11 @@
-"""Questions to models outside a run, kept so that no answered call is paid for twice.
+"""Model calls over a list of items outside a run, stored so that no answered call is paid for
+twice.
 
-    <name>-<fingerprint>/rows.jsonl      one row an item, in order
-    <name>-<fingerprint>/manifest.json   what was asked of which models
-    <name>-<fingerprint>/ledger.jsonl calls.jsonl journal/   as in a run folder
+    <name>-<fingerprint>/rows.jsonl      one row per item, in order
+    <name>-<fingerprint>/manifest.json   the inputs and the models <name>-<fingerprint>/ledger.jsonl
+    calls.jsonl journal/   as in a run folder
 
-Another model, prompt or set of items is another fingerprint, and so another folder.
+A different model, prompt or set of items has a different fingerprint, and so its own folder.
 """
 
 from __future__ import annotations
@@ -12,55 +13,73 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
+from convogen.engine.run_budget import charge_calls, describe_asking_stop, role_prices
+from convogen.errors import BudgetReached
 from convogen.experiment.fingerprint import fingerprint_of
 from convogen.jsonl import parse_row, write_whole
 from convogen.models.base import ChatModel, Sampling
 from convogen.models.opening import open_model
+from convogen.models.prices import Pricer
 from convogen.models.progress import RunProgress
 from convogen.models.spec import EMBEDDED_SAMPLING, ModelSpec
+from convogen.models.traffic.admission import AdmissionQueue
+from convogen.models.traffic.budget import NO_LIMITS, Budget, Limits
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.router import Role, Traffic
 from convogen.models.traffic.session import Session
+from convogen.storage.run_folder import Run
 from convogen.storage.task_log import TaskLog, claim, lock
 
 __all__ = ["Asking", "role_of"]
 
 Ask = Callable[[int, Session], Coroutine[Any, Any, dict[str, Any]]]
-"""One item's row, from its number and a session of model calls."""
+"""Returns one item's row, given its number and a session of model calls."""
 
 
 def role_of(spec: ModelSpec, sampling: Sampling) -> Role:
-    """A role's model, with what suits it where the sampling leaves it open."""
+    """Return a role: the model and its sampling, completed by the model's defaults."""
     suits = EMBEDDED_SAMPLING["judge"] if spec.is_shipped else Sampling()
     return Role(spec, sampling.with_defaults(suits))
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Items asked about one by one, concurrently, their rows written in order.
+    """Runs one model call per item concurrently and writes the rows in order.
 
-    `folder` holds the folders of all askings; `concurrency` bounds the calls in flight at one
-    endpoint; `tally` counts what is done.
+    `folder` is the parent of the result folders; `concurrency` bounds the in-flight calls per
+    endpoint; `tally` counts progress. `limits` bounds what all calls of this object may cost,
+    including what their folders have cost before.
     """
 
     folder: Path
     concurrency: int = 8
     tally: RunProgress | None = None
     open_model: Callable[[ModelSpec], ChatModel] = open_model
+    limits: Limits = NO_LIMITS
+    _prices: dict[str, Pricer] = field(init=False, default_factory=dict[str, Pricer])
+    _charged: set[Path] = field(init=False, default_factory=set[Path])
+
+    @cached_property
+    def _budget(self) -> Budget:
+        return Budget(self.limits, self._prices)
 
     def rows(
         self, name: str, roles: Mapping[str, Role], essence: Mapping[str, Any], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
-        """The rows of `n` items, those that are missing asked for.
+        """Return the rows of `n` items; missing ones are computed.
 
-        `essence` says what is asked besides the models. Raises `RunFolderError` where the folder
-        cannot be written, `RunStopped` where asking ended early: it goes on from there.
+        `essence` is what the fingerprint covers besides the models. Raises `RunFolderError` if the
+        folder cannot be written, `ModelConfigError` if a budget needs an unknown price,
+        `RunStopped` if asking ended early; calling again resumes it.
         """
+        models = {role: one.spec for role, one in roles.items()}
+        self._prices.update(role_prices(models, self.limits))
         whole = {
             **essence,
             "models": {
@@ -71,6 +90,12 @@ class Asking:
         mark = fingerprint_of(whole)
         return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
+    def _charge(self, folder: Path) -> None:
+        """Count what a folder has cost before this object asked anything in it."""
+        if folder not in self._charged:
+            self._charged.add(folder)
+            charge_calls(self._budget, Run(folder).ledger(), self._prices)
+
     async def _rows(
         self, folder: Path, whole: Mapping[str, Any], roles: Mapping[str, Role], n: int, ask: Ask
     ) -> list[dict[str, Any]]:
@@ -80,13 +105,18 @@ class Asking:
         try:
             log = TaskLog(folder, [], [path], key="item")
             done = log.recover(complete=False).committed
+            self._charge(folder)
             if done < n:
                 write_whole(folder / "manifest.json", json.dumps(whole, ensure_ascii=False) + "\n")
-                traffic = Traffic(roles, self.concurrency, tally, self.open_model)
+                gate = AdmissionQueue(self._budget)
+                traffic = Traffic(roles, self.concurrency, tally, self.open_model, gate)
                 try:
                     await _Asked(log, path, traffic, folder.name, ask).run(
                         done, n, WINDOW * self.concurrency
                     )
+                except BudgetReached as reached:
+                    done = path.read_bytes().count(b"\n")
+                    raise describe_asking_stop(reached, done, n, folder) from None
                 finally:
                     await traffic.close()
                     log.sync()
@@ -99,7 +129,7 @@ class Asking:
 
 
 class _Asked:
-    """One start of an asking."""
+    """One start of the runner."""
 
     def __init__(self, log: TaskLog, path: Path, traffic: Traffic, mark: str, ask: Ask) -> None:
         self._log = log

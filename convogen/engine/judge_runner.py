@@ -1,8 +1,8 @@
 """Judging a run: each conversation and aspect is scored once, concurrently, committed in order.
 
-The plan goes through the run's conversations in their order and through the aspects of each. The
-scores are the same at any concurrency; stopped and started again, no answered call is asked twice;
-judged again after the run was made longer, only the new conversations are scored.
+The plan covers the run's conversations in order, and the aspects of each. Scores are the same at
+any concurrency. A resumed start repeats no answered call, and after a run was extended only its new
+conversations are scored.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ from convogen.version import __version__
 __all__ = ["count_scores", "is_given", "judge_run", "judge_run_async", "open_judge"]
 
 UNTRIED, UNANSWERED = 4, 4
-"""Scores under way at most until there is one; scores to which an endpoint that answers others gave
-no answer, after which there will be none."""
+"""Upper bound of scores in flight until the first one; scores left unanswered by an endpoint that
+answers other calls, after which judging stops."""
 
 LOG = logging.getLogger("convogen.judging")
 SCORE_FORMAT = 1
-"""Raised when the same judge gives other scores than it did."""
+"""Incremented when the same judge produces different scores than before."""
 
 
 def open_judge(name: str, parameters: Mapping[str, Any]) -> Judge:
-    """A judge by its name; raises `ExperimentError` for one, or a parameter, that is not known."""
+    """Return a judge by name; raises `ExperimentError` for an unknown judge or parameter."""
     kind: type[Judge] = registry.load("judges", name)
     try:
         return kind.model_validate(parameters)
@@ -68,28 +68,27 @@ def judge_run(
     judge: Judge | str,
     spec: ModelSpec | str,
     *,
-    beside: ReferenceDialogues | None = None,
+    references: ReferenceDialogues | None = None,
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
-    """Score the first `n` conversations of a run (all where None), or go on where it stopped.
+    """Score the first `n` conversations of a run (all if None), or resume.
 
-    `run` is a run's folder, or a `CorpusFolder`; `judge` and `spec` may be names, of a judge as it
-    is by default and of a model. `beside` has the dialogues to compare them with, for a judge that
-    needs them. `concurrency` bounds the calls in flight at one endpoint (default 64, for an
-    embedded model 8); `fresh` moves earlier scores of this judge aside; `tally` counts what is
-    done. Raises `RunFolderError` where the folder is no run or holds another judge's scores,
-    `SourceError` where a conversation lacks what the judge needs, `RunStopped` where judging ended
-    early.
+    `run` is a run's folder, or a `CorpusFolder`; `judge` and `spec` may be names: of a judge with
+    its default parameters, and of a model. `references` holds the dialogues to compare with, for a
+    judge that needs them. `concurrency` bounds the in-flight calls per endpoint (default 64, for an
+    embedded model 8); `fresh` moves earlier scores of this judge aside; `tally` counts progress.
+    Raises `RunFolderError` if the folder is not a run or holds another judge's scores,
+    `SourceError` if a conversation lacks what the judge needs, `RunStopped` if judging ended early.
     """
     arguments = judge_run_async(
         run,
         judge,
         spec,
-        beside=beside,
+        references=references,
         n=n,
         concurrency=concurrency,
         fresh=fresh,
@@ -104,7 +103,7 @@ async def judge_run_async(
     judge: Judge | str,
     spec: ModelSpec | str,
     *,
-    beside: ReferenceDialogues | None = None,
+    references: ReferenceDialogues | None = None,
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
@@ -116,14 +115,14 @@ async def judge_run_async(
     judge = open_judge(judge, {}) if isinstance(judge, str) else judge
     spec = ModelSpec(name=spec) if isinstance(spec, str) else spec
     judge = judge.suited(spec)
-    total = count_scores(run, judge, n, beside)
+    total = count_scores(run, judge, n, references)
     if fresh:
         move_scores_aside(run.folder, judge.name)
     tally = tally or RunProgress()
     in_flight = concurrency or (8 if spec.kind == "embedded" else 64)
     embedded = EMBEDDED_SAMPLING[ROLE] if spec.is_shipped else Sampling()
     role = Role(spec, embedded.with_defaults(judge.sampling))
-    manifest = _manifest(judge, role, _data(run, judge, beside))
+    manifest = _manifest(judge, role, _data(run, judge, references))
     if isinstance(run, CorpusFolder):
         manifest["source"] = run.source
     traffic = Traffic({ROLE: role}, in_flight, tally, open_model or judge.open_model)
@@ -132,11 +131,18 @@ async def judge_run_async(
         await judge.check(traffic)
         store = ScoreStore.open(run.folder, judge.name, manifest)
         traffic.provenance.earlier(last_calls(store.path.with_suffix("") / "ledger.jsonl"))
-        with _observed(store, judge.name, spec, total):
-            places = _plan(run, judge, None, beside)
-            judging = _Judging(run, judge, store, traffic, manifest["fingerprint"], places)
-            if total == count_scores(run, judge, 1, beside):
-                judging.first.hopeful = True  # one conversation may well be at fault itself
+        with _observe_judging(store, judge.name, spec, total):
+            places = _plan(run, judge, None, references)
+            judging = _Judging(
+                run=run,
+                judge=judge,
+                store=store,
+                traffic=traffic,
+                fingerprint=manifest["fingerprint"],
+                places=places,
+            )
+            if total == count_scores(run, judge, 1, references):
+                judging.first.hopeful = True  # a single conversation may itself be the cause
             await judging.run(total, WINDOW * in_flight)
     finally:
         await traffic.close()
@@ -146,13 +152,13 @@ async def judge_run_async(
 
 
 def count_scores(
-    run: Run, judge: Judge, n: int | None = None, beside: ReferenceDialogues | None = None
+    run: Run, judge: Judge, n: int | None = None, references: ReferenceDialogues | None = None
 ) -> int:
-    """How many scores the first `n` conversations get.
+    """Return how many scores the first `n` conversations get.
 
-    Raises `SourceError` where one has no experience, or nothing beside it, to be judged by.
+    Raises `SourceError` if one lacks the experience or the reference dialogue that the judge needs.
     """
-    return sum(1 for _ in _plan(run, judge, n, beside))
+    return sum(1 for _ in _plan(run, judge, n, references))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +172,11 @@ class _ScoreTask:
 
 
 def _plan(
-    run: Run, judge: Judge, n: int | None, beside: ReferenceDialogues | None
+    run: Run, judge: Judge, n: int | None, references: ReferenceDialogues | None
 ) -> Iterator[_ScoreTask]:
-    """All scores in order. The experiences are read along, not held: both files are in order."""
-    if judge.needs == "reference" and beside is None:
+    """Yield all score tasks in order. Experiences are streamed, not held: both files are in
+    order."""
+    if judge.needs == "reference" and references is None:
         raise SourceError(
             f"judge {judge.name} compares each conversation with a real one; name the corpus of "
             "the real ones (--real)"
@@ -189,7 +196,9 @@ def _plan(
                 f"{run.folder}: conversation {conversation.id} has no experience in this run to be "
                 f"judged by; judge {judge.name} scores runs whose conversations have one"
             )
-        other = beside.of(conversation, place) if beside and judge.needs == "reference" else ()
+        other = (
+            references.of(conversation, place) if references and judge.needs == "reference" else ()
+        )
         for aspect in judge.aspects(experience):
             yield _ScoreTask(JudgeInput(conversation, experience, other), aspect)
 
@@ -205,6 +214,7 @@ class _Judging:
 
     def __init__(
         self,
+        *,
         run: Run,
         judge: Judge,
         store: ScoreStore,
@@ -219,7 +229,14 @@ class _Judging:
         self._fingerprint = fingerprint
         self._places = places
         set_key, afterwards = partial(_setting, judge), "--fresh judges anew"
-        self.first = FirstTasks(UNTRIED, "scores", set_key, afterwards, UNANSWERED, FIRST)
+        self.first = FirstTasks(
+            UNTRIED,
+            "scores",
+            set_key=set_key,
+            afterwards=afterwards,
+            unanswered=UNANSWERED,
+            anyhow=FIRST,
+        )
 
     async def run(self, total: int, window: int) -> None:
         """Score until `total` scores are committed."""
@@ -242,7 +259,7 @@ class _Judging:
             await line.stop()
 
     def _skip_committed(self) -> None:
-        """Pass over what is scored; it must be of these conversations."""
+        """Skip the scored conversations; they must match the run's."""
         for score in self._run.scores(self._judge.name):
             place = next(self._places, None)
             if is_given(score):
@@ -269,18 +286,18 @@ class _Judging:
 
 
 def is_given(score: Score) -> bool:
-    """Whether a judge came to a score, or to a choice."""
+    """Return whether a judge gave a score or a choice."""
     return score.value is not None or score.choice is not None
 
 
 def _way(score: Score) -> Way:
-    """How a score came to be missing; its reason begins with the kind of fault."""
+    """Return why a score is missing; its reason begins with the kind of fault."""
     reason = score.reason or "no score"
     return Way("score", reason.partition(":")[0][:80], reason)
 
 
 def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
-    """What to add to `evaluate`: the judge's own keys hold how its steps are drawn."""
+    """Return the options of `evaluate` that set a parameter of the judge's sampling keys."""
     steps = [
         name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
     ]
@@ -290,7 +307,7 @@ def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
 
 
 @contextmanager
-def _observed(store: ScoreStore, judge: str, spec: ModelSpec, total: int) -> Generator[None]:
+def _observe_judging(store: ScoreStore, judge: str, spec: ModelSpec, total: int) -> Generator[None]:
     """Log and trace one start of a judge."""
     facts = {"judge": judge, "model": spec.identity, "total": total}
     with run_log(store.path.with_suffix("") / "log.jsonl"), span("evaluate", **facts):
@@ -305,21 +322,24 @@ def _observed(store: ScoreStore, judge: str, spec: ModelSpec, total: int) -> Gen
 
 
 def _log_score(task: int, score: Score) -> None:
-    """Log a score: always where there is none, else for those who debug."""
+    """Log a score: at info level if it is missing, otherwise at debug level."""
     facts = {"task": task, "conversation": score.conversation, "aspect": score.aspect}
     if score.value is None:
         LOG.info("no score", extra={**facts, "reason": score.reason})
     LOG.debug("commit", extra=facts)
 
 
-def _data(run: Run, judge: Judge, beside: ReferenceDialogues | None) -> dict[str, str]:
-    """What is judged, as far as no run folder keeps it as it is."""
+def _data(run: Run, judge: Judge, references: ReferenceDialogues | None) -> dict[str, str]:
+    """Return digests of the judged data that is not kept in a run folder."""
     data = {"dialogues": run.digest} if isinstance(run, CorpusFolder) else {}
-    return data | ({"beside": beside.digest} if beside and judge.needs == "reference" else {})
+    return data | (
+        {"beside": references.digest} if references and judge.needs == "reference" else {}
+    )
 
 
 def _manifest(judge: Judge, role: Role, data: dict[str, str]) -> dict[str, Any]:
-    """What judges, and its fingerprint of 16 hexadecimal digits; no key, no password."""
+    """Return the judge's manifest with its fingerprint of 16 hexadecimal digits, without
+    secrets."""
     essence = {
         "format": SCORE_FORMAT,
         "model": role.spec.identity,

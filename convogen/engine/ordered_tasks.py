@@ -1,4 +1,4 @@
-"""Numbered tasks played at once, their results handed out in order; stopped by a signal."""
+"""Numbered tasks that run concurrently and yield their results in order; a signal stops them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from convogen.errors import LoopRunning
 __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 
 WINDOW = 4
-"""Tasks under way for each call that may be in flight; bounds memory, hides slow tasks."""
+"""Tasks in flight per call that may be in flight; bounds memory, hides slow tasks."""
 
 GRACE_S = 1.0
-"""Seconds that tasks get to end when a run is interrupted."""
+"""Seconds that tasks have to finish when a run is interrupted."""
 
 ANSWERS_S = 5.0
-"""Seconds that calls in flight get to be answered, and kept, when another task ends the run."""
+"""Seconds to wait for in-flight calls, so that their answers are kept, when another task ends the
+run."""
 
 COLLECTOR = 10_000, 20, 100
-"""Thresholds of the garbage collector (gc.set_threshold) while tasks are played: with hundreds of
-chats under way a full collection halts all of them for half a second, and finds next to nothing."""
+"""Thresholds of the garbage collector (gc.set_threshold) while tasks run: with hundreds of chats in
+flight, a full collection pauses all of them for half a second and frees almost nothing."""
 
 T = TypeVar("T")
 
 
 class OrderedTaskRunner(Generic[T]):
-    """Plays tasks from number `first` on; a task that raises ends the whole at once."""
+    """Runs tasks from number `first` on; a task that raises ends all of them at once."""
 
     def __init__(self, play: Callable[[int], Coroutine[Any, Any, T]], first: int) -> None:
         self._play = play
@@ -40,10 +41,10 @@ class OrderedTaskRunner(Generic[T]):
         self._ended = asyncio.Event()
 
     async def next(self, wanted: int | Callable[[], int]) -> T:
-        """The result of the next task, with up to `wanted` tasks (at least one) under way.
+        """Return the result of the next task, with up to `wanted` tasks (at least one) in flight.
 
-        A callable is asked again whenever a task has ended. Raises what any task under way raised,
-        wherever it stands in the order.
+        A callable is evaluated again whenever a task has ended. Raises what any task in flight
+        raised, whatever its position in the order.
         """
         if self._broken is None:
             self._broken = asyncio.get_running_loop().create_future()
@@ -72,8 +73,8 @@ class OrderedTaskRunner(Generic[T]):
             self._broken.set_exception(task.exception() or AssertionError)
 
     async def stop(self) -> None:
-        """End what is still under way, within the grace period; where a task broke, once what is
-        on its way to the others has had time to come."""
+        """Stop the tasks in flight within the grace period; after a task raised, wait for the
+        answers that are on their way to the others."""
         tasks = list(self._under_way.values())
         if tasks and self._broken is not None and self._broken.done():
             await asyncio.wait(tasks, timeout=ANSWERS_S)
@@ -86,17 +87,17 @@ class OrderedTaskRunner(Generic[T]):
 
 
 def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
-    """Run a coroutine in an event loop of its own; SIGTERM stops it as Ctrl-C does.
+    """Run a coroutine in its own event loop; SIGTERM stops it as Ctrl-C does.
 
-    A process in the background may have SIGINT ignored, so SIGTERM does not go by way of it.
+    A background process may ignore SIGINT, so SIGTERM is not translated into it.
 
     Args:
         work: The coroutine.
-        awaitable: What a caller that has an event loop can await instead, if there is such a thing.
+        awaitable: The function that a caller with an event loop can await instead, if there is one.
 
     Raises:
-        KeyboardInterrupt: It was stopped.
-        LoopRunning: The caller has an event loop, as a notebook does.
+        KeyboardInterrupt: If it was stopped.
+        LoopRunning: If the caller has an event loop, as a notebook does.
     """
     if _in_a_loop():
         work.close()

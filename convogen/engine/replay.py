@@ -1,8 +1,8 @@
-"""A run played again from its recorded calls alone: is the data set the same bytes?
+"""Replay of a run from its recorded calls alone: is the data set the same to the byte?
 
-Tasks are played one after the other, each with the id and the seeds that the recorded run gave it,
-whatever the experiment's files say now: so a change of a prompt shows as the first call that
-differs, and nothing depends on the order in which tasks once ran.
+Tasks are played sequentially, each with the id and the seeds of the recorded run, whatever the
+experiment's files say now. A changed prompt shows as the first call that differs, and nothing
+depends on the order in which tasks originally ran.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from typing import Any
 
 from convogen.engine.ordered_tasks import run_until_complete
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import describe, name_task, now, open_roles
+from convogen.engine.task_setup import (
+    describe,
+    name_task,
+    now,
+    open_roles,
+    play_task,
+    writing_language,
+)
 from convogen.errors import RunFolderError
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -37,7 +44,8 @@ DATA = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "rejected.
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where a replay first differs from its run: the task, the id of its record, and what."""
+    """Where a replay first differs from its run: the task, the id of its record, and the
+    difference."""
 
     task: int
     record: str
@@ -46,10 +54,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay found: `difference` is None where the data set is the same bytes.
+    """The result of a replay; `difference` is None if the data set is the same to the byte.
 
-    `n_calls` were answered from the record. `changed` names what makes the data and is another
-    than it was, in words; None where nothing is.
+    `n_calls` calls were answered from the record. `changed` describes what has changed in the
+    inputs that determine the data; None if nothing has.
     """
 
     n_conversations: int
@@ -63,11 +71,11 @@ class Replayed:
 def replay_run(
     folder: str | Path, out: str | Path | None = None, *, tally: RunProgress | None = None
 ) -> Replayed:
-    """Play a run's committed tasks again from their recorded calls; no model is asked.
+    """Play a run's committed tasks again from their recorded calls; no model is called.
 
-    What comes out is compared row by row, up to the first difference. It is kept as a run folder
-    in `out`, which must be new, or nowhere. Raises `RunFolderError` where the run has no recorded
-    calls.
+    The result is compared row by row, up to the first difference. It is kept as a run folder in
+    `out`, which must be new, or discarded if `out` is None. Raises `RunFolderError` if the run has
+    no recorded calls.
     """
     run = recorded_run(folder)
     with ExitStack() as stack:
@@ -79,7 +87,7 @@ def replay_run(
 
 
 def recorded_run(folder: str | Path) -> Run:
-    """A run with recorded calls; raises `RunFolderError` where it has none of its own."""
+    """Open a run with recorded calls; raises `RunFolderError` if it has none of its own."""
     run = load_run(folder)
     origin = run.manifest.get("replay_of")
     if isinstance(origin, dict) and "conversation" in origin:
@@ -113,8 +121,14 @@ async def _replay(run: Run, target: Path, tally: RunProgress) -> Replayed:
         store.note({"complete": whole and source.get("complete") is True, "ended_at": now()})
     finally:
         store.close()
-    counts = store.n_conversations, store.n_failures, store.n_rejected
-    return Replayed(*counts, replay.n_calls, replay.difference, changed)
+    return Replayed(
+        n_conversations=store.n_conversations,
+        n_failures=store.n_failures,
+        n_rejected=store.n_rejected,
+        n_calls=replay.n_calls,
+        difference=replay.difference,
+        changed=changed,
+    )
 
 
 class _Replay:
@@ -131,21 +145,24 @@ class _Replay:
         self._traffic = Traffic(open_roles(experiment), 1, tally, lambda _: NoModel())
         seeds = int(fingerprint, 16), experiment.common.seed
         inputs = RunInputs(*seeds, experiment.prompts, Run(store.folder))
-        self._play = experiment.method.start(inputs)
+        self._method = experiment.method
+        self._play = self._method.start(inputs)
         self._gates = GateLine(experiment.gates, inputs.run)
         self._rows = {name: _Rows(run.folder / name) for name in DATA}
         self.difference: Difference | None = None
         self.n_calls = 0
 
     async def task(self, number: int) -> None:
-        """Play a task, commit and compare it; one that differs in a call is not committed."""
+        """Play, commit and compare a task; one that differs in a call is not committed."""
         calls = self._run.calls(number)
         recorded = {name: rows.of(number) for name, rows in self._rows.items()}
         journal = RecordedJournal(self._store.journal(number).path, calls)
         name, seed = name_task(self._fingerprint, number)
-        session = self._traffic.session(number, seed, journal)
+        writing = writing_language(self._method, seed)
+        session = self._traffic.session(number, seed, journal, writing=writing)
         try:
-            outcome = await self._play.play(Task(number, name, seed, session, self._tally.add))
+            task = Task(number, name, seed, session, self._tally.add)
+            outcome = await play_task(self._play, task)
             outcome = self._gates.decide(await self._gates.check(outcome, session))
         except NotRecorded as fault:
             self.difference = Difference(number, _id(recorded), str(fault))
@@ -161,7 +178,7 @@ class _Replay:
 
 
 class _Rows:
-    """The rows of a file in the order of the tasks, at most one a task."""
+    """The rows of a file in task order, at most one per task."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -176,7 +193,7 @@ class _Rows:
                     yield parse_row(where, line, "task")["task"], line
 
     def of(self, task: int) -> bytes | None:
-        """A task's row; to be asked for in the order of the tasks."""
+        """Return a task's row; tasks must be requested in order."""
         if self._next is None or self._next[0] != task:
             return None
         line = self._next[1]
@@ -190,7 +207,7 @@ def _id(recorded: Mapping[str, bytes | None]) -> str:
 
 
 def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> str | None:
-    """Which call is not the one of the record, in words."""
+    """Describe the first call that differs from the record; None if none does."""
     keys = [call["key"] for call in recorded]
     for nth, (old, new) in enumerate(zip_longest(keys, asked), 1):
         if old != new:
@@ -202,7 +219,7 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
 
 
 def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str | None:
-    """Which keys of which record are not those of the record, in words; its calls are."""
+    """Describe the keys of the records that differ although the calls agree; None if none do."""
     found = (outcome.experience, outcome.conversation, outcome.failure, outcome.rejected)
     for (name, then), record in zip(recorded.items(), found, strict=True):
         line = None if record is None else record.to_line()

@@ -1,31 +1,39 @@
-"""A run's budget: what its calls cost, what its folder has cost before, and how it ended."""
+"""A run's budget: the price of its calls, earlier spending, and the message when it is
+exhausted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from convogen.costs.ledger_costs import spending, total_usd
+from convogen.costs.ledger_costs import Spending, spending, total_usd, usage_of
 from convogen.errors import BudgetReached, ModelConfigError
-from convogen.experiment.experiment import Experiment
 from convogen.models.prices import Pricer, pricer
+from convogen.models.spec import ModelSpec
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.storage.run_folder import Run, RunStore
 
-__all__ = ["charge_earlier_spending", "describe_budget_stop", "remaining_limits", "role_prices"]
+__all__ = [
+    "charge_calls",
+    "charge_earlier_spending",
+    "describe_asking_stop",
+    "describe_budget_stop",
+    "remaining_limits",
+    "role_prices",
+]
 
 
-def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
-    """What the roles' calls cost, where a budget asks; else no call is priced while a run goes on.
+def role_prices(models: Mapping[str, ModelSpec], limits: Limits) -> dict[str, Pricer]:
+    """Return the roles' prices if a limit needs them; otherwise calls are not priced during a run.
 
-    Raises `ModelConfigError` where the budget needs a price that is not known.
+    Raises `ModelConfigError` if the budget needs an unknown price.
     """
     if limits.usd is None:
         return {}
     prices: dict[str, Pricer] = {}
     unknown: set[str] = set()
-    for role in experiment.roles:
-        spec = experiment.model(role)
+    for role, spec in models.items():
         by_model = {one.identity: pricer(one) for one in (spec, *spec.fallback)}
         unknown |= {name for name, price in by_model.items() if price is None}
         known = [price for price in by_model.values() if price is not None]
@@ -41,17 +49,28 @@ def role_prices(experiment: Experiment, limits: Limits) -> dict[str, Pricer]:
 
 
 def _dearest(prices: Sequence[Pricer]) -> Pricer:
-    """The price of a call that any of several models may answer: at most that."""
+    """Return an upper bound on the price of a call that any of several models may answer."""
     return prices[0] if len(prices) == 1 else lambda usage: max(price(usage) for price in prices)
 
 
 def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
-    """What the folder has cost before counts; raises `ModelConfigError` where that is unknown."""
+    """Charge what the folder has cost before; raises `ModelConfigError` if that is unknown."""
     budget.spent_usd, budget.spent_tokens = _spent(budget.limits, store)
 
 
+def charge_calls(
+    budget: Budget, ledger: Iterable[Mapping[str, Any]], prices: Mapping[str, Pricer]
+) -> None:
+    """Count the calls of a ledger as spent: lost ones too, at their most."""
+    for row in ledger:
+        usage = usage_of(row) + usage_of(row, "lost_")
+        budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
+        if price := prices.get(row["role"]):
+            budget.spent_usd += price(usage)
+
+
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """What a run may take of limits that it shares with other runs, after so many seconds."""
+    """Return what is left for a run of limits that it shares with other runs, after `elapsed_s`."""
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
     return Limits(
@@ -62,13 +81,14 @@ def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) ->
 
 
 def _spent(limits: Limits, run: Run) -> tuple[float, int]:
-    """US dollars and tokens that a folder has cost, as far as limits ask; at most, where lost."""
+    """Return the US dollars and tokens a folder has cost, as far as the limits need them; lost
+    attempts count at their maximum."""
     if limits.usd is None and limits.tokens is None:
         return 0.0, 0
     rows = spending(run)
     usd = total_usd(rows, lost=True)
     if usd is None and limits.usd is not None:
-        unknown = ", ".join(sorted({row["model"] for row in rows if row["cost_usd"] is None}))
+        unknown = ", ".join(sorted({row.model for row in rows if row.cost_usd is None}))
         raise ModelConfigError(
             f"{run.folder}: a budget in USD covers the whole folder, and the price of {unknown}, "
             "which judged here, is not known; run evaluate again with --price, or use "
@@ -77,22 +97,34 @@ def _spent(limits: Limits, run: Run) -> tuple[float, int]:
     return usd or 0.0, _tokens(rows)
 
 
-def _tokens(rows: Iterable[Mapping[str, Any]]) -> int:
-    kinds = ("prompt_tokens", "completion_tokens")
-    return sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+def _tokens(rows: Sequence[Spending]) -> int:
+    own = sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    return own + sum(row.lost_prompt_tokens + row.lost_completion_tokens for row in rows)
 
 
 def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> BudgetReached:
-    """The end of a run in one line: why, what is done, what was spent, how to go on."""
+    """Return the end of a run in one line: the reason, what is done, what was spent, how to
+    resume."""
     rows = spending(store)
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
-    lost = any(row["lost_attempts"] for row in rows)
+    lost = any(row.lost_attempts for row in rows)
     cut = ", calls cut off counted at their most" if lost else ""
-    more = "later" if reached.option == "--deadline" else "larger"
     return BudgetReached(
         f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{_tokens(rows):,} tokens, {cost}{cut}; all answers are kept; to go on: the same command "
-        f"with a {more} {reached.option}",
+        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_go_on(reached)}",
         reached.option,
     )
+
+
+def describe_asking_stop(reached: BudgetReached, done: int, n: int, folder: Path) -> BudgetReached:
+    """Return the end of an asking in one line: why, what is done, how to go on."""
+    return BudgetReached(
+        f"{reached}; done: {done} of {n} items in {folder}; {_how_to_go_on(reached)}",
+        reached.option,
+    )
+
+
+def _how_to_go_on(reached: BudgetReached) -> str:
+    more = "later" if reached.option == "--deadline" else "larger"
+    return f"all answers are kept; to go on: the same command with a {more} {reached.option}"

@@ -1,11 +1,11 @@
 """Running an experiment: tasks are played concurrently and committed in the order of the plan.
 
-As many tasks are under way as conversations are still missing, up to a window; each that fails or
-is rejected by a gate makes room for one more, so a run ends with exactly n conversations, or at its
-limit of failures or rejections. Under a budget no more are under way than the rest of it will pay,
-so that it buys finished conversations. Where a method's tasks come to an end none makes room for
-another: n of them are played, each once.
-No task is started that might not be needed, and the dataset is the same at any concurrency.
+As many tasks are in flight as conversations are missing, up to a window. A task that fails or is
+rejected by a gate is replaced, so a run ends with exactly n conversations, or at its limit of
+failures or rejections. Under a budget, new tasks start only while the remaining budget covers them,
+so that it pays for finished conversations. If a method has a finite plan, nothing is replaced: n
+tasks are played, each once. No task is started that might not be needed, and the dataset is the
+same at any concurrency.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from convogen.engine.hopeless import FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
 from convogen.engine.run_budget import charge_earlier_spending, describe_budget_stop, role_prices
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import describe, name_task, now, open_roles
+from convogen.engine.task_setup import (
+    describe,
+    name_task,
+    now,
+    open_roles,
+    play_task,
+    writing_language,
+)
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
@@ -41,13 +48,13 @@ from convogen.storage.waiting import drop, forget, keep
 __all__ = ["OnConversation", "run", "run_async"]
 
 PRICED = 2
-"""Tasks that must have ended before their cost tells how many more a budget will pay."""
+"""Tasks that must have ended before their cost predicts how many more the budget covers."""
 
 UNPRICED = 8
-"""Tasks under way at most until then, where there is a budget."""
+"""Upper bound of tasks in flight until then, under a budget."""
 
 UNTRIED = 16
-"""Tasks under way at most until one has succeeded."""
+"""Upper bound of tasks in flight until one has succeeded."""
 
 OnConversation = Callable[[Conversation, Experience | None], None]
 
@@ -63,15 +70,15 @@ def run(
     on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
-    """Run an experiment into a folder (default `runs/<name>`), or finish a run begun there.
+    """Run an experiment into a folder (default `runs/<name>`), or resume a run begun there.
 
-    `experiment` may be a shipped one's name or a YAML file, as it is by default.
-    `fresh` moves an earlier run in the folder aside first. `limits` bounds what the whole folder
-    may cost, and when this start ends. With `pilot` no more than that many of the n conversations
-    are played. `tally` counts what is done while it is done, `on_conversation` hears of each
-    conversation and of the experience it came of. `open_model` makes the model of a spec. Raises
-    `UserError` for what can be mended beforehand and `RunStopped` where the run ended early; in
-    either case what was answered is kept, and calling again goes on from there.
+    `experiment` may be the name of a shipped one or the path of a YAML file. `fresh` moves an
+    earlier run in the folder aside first. `limits` bounds what the whole folder may cost, and when
+    this start ends. With `pilot` no more than that many of the n conversations are played. `tally`
+    counts progress, and `on_conversation` is called with each conversation and its experience.
+    `open_model` creates the model of a spec. Raises `UserError` for mistakes that can be corrected
+    beforehand, and `RunStopped` if the run ended early; in either case all answers are kept, and
+    calling again resumes the run.
     """
     arguments = run_async(
         experiment,
@@ -103,10 +110,12 @@ async def run_async(
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
+    experiment.check_languages()
     fingerprint = experiment.fingerprint
     tally = tally or RunProgress()
     limits = limits or Limits()
-    gate = AdmissionQueue(Budget(limits, role_prices(experiment, limits)))
+    models = {role: experiment.model(role) for role in experiment.roles}
+    gate = AdmissionQueue(Budget(limits, role_prices(models, limits)))
     traffic = Traffic(open_roles(experiment), experiment.concurrency, tally, open_model, gate)
     store: RunStore | None = None
     try:
@@ -127,7 +136,14 @@ async def run_async(
         wanted = experiment.n if pilot is None else min(pilot, experiment.n)
         with observe_run(experiment, store):
             async with gate.until_deadline():
-                engine = _Engine(experiment, store, traffic, tally, gate.budget, on_conversation)
+                engine = _Engine(
+                    experiment,
+                    store,
+                    traffic=traffic,
+                    tally=tally,
+                    budget=gate.budget,
+                    on_conversation=on_conversation,
+                )
                 await engine.run(wanted)
         if _done(experiment, store) >= experiment.n or _exhausted(experiment, store):
             store.note({"complete": True, "ended_at": now()})
@@ -154,6 +170,7 @@ class _Engine:
         self,
         experiment: Experiment,
         store: RunStore,
+        *,
         traffic: Traffic,
         tally: RunProgress,
         budget: Budget,
@@ -171,14 +188,16 @@ class _Engine:
         self._kept: set[int] = set()
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
         afterwards = _afterwards(experiment, store)
-        self._first = FirstTasks(UNTRIED, "tasks", _setting, afterwards, unheard=traffic.unheard)
+        self._first = FirstTasks(
+            UNTRIED, "tasks", set_key=_setting, afterwards=afterwards, unheard=traffic.unheard
+        )
         self._first.hopeful = store.n_conversations + store.n_rejected > 0
         self._first.all_may_fail = _may_all_fail(experiment)
 
     async def run(self, n: int) -> None:
         """Play until n conversations are committed, or all tasks of the plan.
 
-        Raises `RunStopped` where that cannot be.
+        Raises `RunStopped` if that is impossible.
         """
         store, experiment = self._store, self._experiment
         if _done(experiment, store) >= n or _exhausted(experiment, store):
@@ -190,8 +209,8 @@ class _Engine:
         try:
             while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
                 self._check_limits()
-                # Never more under way than the conversations that are still missing.
-                missing = min(n - done, self._left)
+                # Never more in flight than the conversations that are missing.
+                missing = min(n - done, self._n_remaining)
                 played = await line.next(lambda most=missing: min(most, self._most))
                 task = store.committed
                 self._commit(task, played)
@@ -201,7 +220,7 @@ class _Engine:
 
     @property
     def _most(self) -> int:
-        """How many tasks may be under way: up to the window, fewer where a limit is set."""
+        """How many tasks may be in flight: the window, or fewer if a limit is set."""
         limits, store = self._budget.limits, self._store
         most = min(self._window, self._first.most or self._window)
         if limits.deadline_s is not None:
@@ -213,8 +232,8 @@ class _Engine:
         return max(1, int(min(most, self._budget.affords(store.committed))))
 
     @property
-    def _left(self) -> int:
-        """How many tasks of the plan are not committed; the window where it has no end."""
+    def _n_remaining(self) -> int:
+        """The tasks of the plan that are not committed; the window if the plan is unbounded."""
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
@@ -229,10 +248,11 @@ class _Engine:
     async def _play(self, play: Play, number: int) -> _Played:
         journal = self._store.journal(number)
         name, seed = name_task(self._experiment.fingerprint, number)
-        session = self._traffic.session(number, seed, journal, self._begun)
+        writing = writing_language(self._experiment.method, seed)
+        session = self._traffic.session(number, seed, journal, self._begun, writing)
         task = Task(number, name, seed, session, self._tally.add)
         with span("task", task=number):
-            outcome = await self._gates.check(await play.play(task), session)
+            outcome = await self._gates.check(await play_task(play, task), session)
             if self._way(outcome) is None:
                 self._first.hopeful = True
             if number > self._store.committed:
@@ -257,7 +277,8 @@ class _Engine:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:
-        """How a task failed; None where it did not. A model that judges nothing fails too."""
+        """Return how a task failed; None if it did not. A gate's model that gives no verdict counts
+        as failed."""
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)
         rejected = outcome.rejected
@@ -290,7 +311,8 @@ def _setting(role: str, parameter: str, value: object) -> str:
 
 
 def _may_all_fail(experiment: Experiment) -> bool:
-    """Whether the user says so, or the plan is so short that all of it is under way at once."""
+    """Return whether all tasks may fail: the user allows it, or the whole plan is in flight at
+    once."""
     limit, tasks = experiment.common.max_failures, experiment.method.task_count()
     return (limit or 0) >= experiment.n or (tasks or UNTRIED + 1) <= UNTRIED
 
@@ -311,9 +333,9 @@ def _exhausted(experiment: Experiment, store: RunStore) -> bool:
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Rename a run folder to one with the time behind its name; returns the new one.
+    """Rename a run folder by appending the time to its name; return the new path.
 
-    Raises `RunFolderError` where it is the folder of something else.
+    Raises `RunFolderError` if the folder is not a run.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -322,5 +344,5 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def earlier_models(folder: Path) -> Any:
-    """What the manifest of an earlier start says of the models; None where there is none."""
+    """Return the models in the manifest of an earlier start; None if there is none."""
     return Run(folder).manifest.get("models") if (folder / "manifest.json").exists() else None

@@ -1,4 +1,4 @@
-"""What tasks and manifests begin with: names and seeds, models by role, how data was made."""
+"""Setup of tasks and manifests: ids and seeds, models by role, provenance."""
 
 from __future__ import annotations
 
@@ -6,35 +6,67 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from convogen.experiment.experiment import Experiment
+from convogen.methods.base import Method, Play, Task
 from convogen.models.backends.account import place_of
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.router import Role
+from convogen.models.traffic.writing import WritingLanguage
+from convogen.storage.run_folder import Outcome
 from convogen.version import __version__
 
-__all__ = ["describe", "name_task", "now", "open_roles"]
+__all__ = ["describe", "name_task", "now", "open_roles", "play_task", "writing_language"]
 
-PACKAGES = ("aiohttp", "autogen-agentchat", "openai", "pydantic", "xllamacpp")
+PACKAGES = (
+    "aiohttp",
+    "autogen-agentchat",
+    "lingua-language-detector",
+    "openai",
+    "pydantic",
+    "xllamacpp",
+)
 
 
 def name_task(fingerprint: str, number: int) -> tuple[str, int]:
-    """A task's id, 16 hexadecimal digits, and its seed: from the run's fingerprint alone."""
+    """Return a task's id (16 hexadecimal digits) and seed, derived from the run's fingerprint
+    alone."""
     digest = hashlib.blake2b(f"{fingerprint}/{number}".encode(), digest_size=8).digest()
     return digest.hex(), int.from_bytes(digest)
 
 
 def open_roles(experiment: Experiment) -> dict[str, Role]:
-    """An experiment's models and sampling by role."""
+    """Return an experiment's models and sampling by role."""
     return {
         role: Role(experiment.model(role), experiment.sampling(role)) for role in experiment.roles
     }
 
 
+def writing_language(method: Method, seed: int) -> WritingLanguage | None:
+    """Return the language of the task with a seed, and who writes in it; None if none is asked."""
+    tag = method.draw_language(seed)
+    if tag is None:
+        return None
+    return WritingLanguage(tag, frozenset(method.roles) - method.roles_in_english)
+
+
+async def play_task(play: Play, task: Task) -> Outcome:
+    """Play a task; its records state the language that was asked for, if one was."""
+    outcome, stated = await play.play(task), {"language": task.language}
+    if task.language is None:
+        return outcome
+    return replace(
+        outcome,
+        experience=outcome.experience and outcome.experience.model_copy(update=stated),
+        conversation=outcome.conversation and outcome.conversation.model_copy(update=stated),
+    )
+
+
 def describe(experiment: Experiment) -> dict[str, Any]:
-    """What is needed to know how a dataset was made; no key, no password."""
+    """Return the provenance of a data set for the manifest, without secrets."""
     packages = {"convogen": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -64,5 +96,6 @@ def _described(spec: ModelSpec) -> Mapping[str, Any]:
 
 
 def now() -> str:
-    """The time of day in UTC, to the millisecond: two runs do not begin at the same one."""
+    """Return the current time in UTC, to the millisecond, so that two runs do not share a start
+    time."""
     return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -49,6 +49,7 @@ from convogen.plugins import registry
 from convogen.prompts import Prompt
 from convogen.resources import EXPERIMENTS, FOR_EMBEDDED
 from convogen.storage.run_folder import DATA_FORMAT
+from convogen.text.language_tags import ENGLISH, language_name, same_language
 
 __all__ = ["Common", "Experiment", "shipped_experiments"]
 
@@ -96,7 +97,7 @@ class Common(Keys):
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
         description="what a finished conversation must pass before it counts, in this order; "
-        "near_duplicate comes last",
+        "near_duplicate comes last; default: none, with a `language` the gate language",
     )
     max_rejected: int | None = Field(
         default=None,
@@ -132,12 +133,14 @@ class Experiment:
         self.method = validated(method, rest, origin, extra=tuple(Common.model_fields))
         self.gates: list[Gate] = [
             validated(gate_class(entry), parameters(entry), f"{origin}: gates[{nth}]")
-            for nth, entry in enumerate(self.common.gates)
+            for nth, entry in enumerate(self._gate_entries)
         ]
         for nth, gate in enumerate(self.gates):
             bounds = self.method.most_turns(), self.method.has_experiences
             if why := gate.never_passed(bounds[0], experiences=bounds[1]):
                 raise ExperimentError(f"{origin}: gates[{nth}]: {gate.name}: {why}")
+        if self.method.language is not None:
+            self._check_gates()
         for key in ("models", "sampling"):
             allowed = [*self.roles, *(["default"] if key == "models" else [])]
             refuse_unknown(getattr(self.common, key), allowed, f"{origin}: {key}")
@@ -165,6 +168,33 @@ class Experiment:
         for key, value in overrides.items():
             _set(merged, key, value)
         return cls(merged, origin)
+
+    @property
+    def _gate_entries(self) -> list[dict[str, Any]]:
+        """The gates as they are written; the gate language if one is asked for, and no gate is."""
+        unsaid = "gates" not in self.common.model_fields_set
+        return [{"gate": "language"}] if unsaid and self.method.language else self.common.gates
+
+    def check_languages(self) -> None:
+        """Raise `ExperimentError` if the gates or the models cannot do with its languages.
+
+        Opens the sources of a method whose languages are theirs.
+        """
+        self._check_gates()
+        foreign = [tag for tag in self.method.languages() if not same_language(tag, ENGLISH)]
+        writing = [role for role in self.method.roles if role not in self.method.roles_in_english]
+        roles = [role for role in writing if self.model(role).is_shipped]
+        if foreign and roles:
+            raise ExperimentError(
+                f"{self.origin}: language: {foreign[0]}: the embedded model ({', '.join(roles)}) "
+                f"knows English alone, no {language_name(foreign[0])}; name another with --model "
+                "or --base-url, or write in English: --set language=en"
+            )
+
+    def _check_gates(self) -> None:
+        for nth, gate in enumerate(self.gates):
+            if why := gate.cannot_check(self.method.languages()):
+                raise ExperimentError(f"{self.origin}: gates[{nth}]: {gate.name}: {why}")
 
     @property
     def name(self) -> str:
@@ -301,14 +331,15 @@ class Experiment:
             common["sampling"] = {
                 role: one.model_dump(mode="json", exclude_unset=True) for role, one in drawn.items()
             }
-        method = self.method.model_dump(mode="json")
+        unsaid = set[str]() if self.method.language else {"language"}
+        method = self.method.model_dump(mode="json", exclude=unsaid)
         for key in self.method.path_fields:
             if method[key] and self.method.is_path(key, method[key]):
                 method[key] = str(Path(method[key]).resolve())
         if own := self.common.prompts:
             common["prompts"] = {step: str(Path(path).resolve()) for step, path in own.items()}
-        if gates := self.common.gates:
-            common["gates"] = [place_gate(entry, Path.cwd()) for entry in gates]
+        if self.common.gates or (self.method.language and self._gate_entries == []):
+            common["gates"] = [place_gate(entry, Path.cwd()) for entry in self.common.gates]
         return dump_yaml({**common, **method})
 
 

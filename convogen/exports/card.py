@@ -22,13 +22,16 @@ from convogen.exports.base import LABEL, Column, Item, without_folders
 from convogen.exports.containers import arrow_schema
 from convogen.exports.licences import GENERATED
 from convogen.metrics import Statistics, measure
-from convogen.metrics.labels import GROUP_CHAT, MEASURES
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, character_lengths, lines_without_words
 from convogen.redaction import masked
 from convogen.reports import judge_summary
+from convogen.reports.acceptance import acceptance_of
 from convogen.reports.cells import number_text
+from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.languages import card_languages, said_languages
 from convogen.reports.limits import limits_of_run
 from convogen.reports.markdown import escaped
-from convogen.reports.numbers import accepted
+from convogen.reports.report import Made
 from convogen.storage.run_folder import Run
 from convogen.storage.waiting import readable
 from convogen.version import __version__
@@ -59,7 +62,7 @@ class CardFacts:
 
     manifest: Mapping[str, Any]
     statistics: Statistics
-    judged: Mapping[str, Any] | None
+    judged: JudgeSummary | None
     failures: Counter[str]
     limits: list[str]
 
@@ -72,15 +75,16 @@ class CardFacts:
             statistics = measure(_First(corpus, conversations), "text", workers)
         judged = judge_summary(run)
         failures = Counter(f"{failure.stage}: {failure.kind}" for failure in run.failures())
-        made = {"complete": manifest.get("complete"), "models": manifest.get("models")}
-        known: dict[str, Any] = {
-            "conversations": conversations,
-            "failures": failures.total(),
-            **accepted(run, conversations),
-            "made": made,
-            "groundedness": judged,
-        }
-        return cls(manifest, statistics, judged, failures, limits_of_run(known))
+        limits = limits_of_run(
+            conversations=conversations,
+            failures=failures.total(),
+            accepted=acceptance_of(run, conversations),
+            made=Made.of(manifest),
+            text=statistics,
+            groundedness=judged,
+        )
+        limits = [*lines_without_words(statistics), *limits]
+        return cls(manifest, statistics, judged, failures, limits)
 
 
 @dataclass
@@ -98,19 +102,38 @@ class _First:
             yield replace(batch, groups=batch.groups[:left])
             left -= len(batch.groups)
 
-    def note(self, found: Any) -> None:
-        self.corpus.note(found)
+    def note(self, findings: Any) -> None:
+        self.corpus.note(findings)
 
     def finish(self) -> None:
         """Nothing: not all of the corpus was read."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """A role and its model, as the card shows them."""
+
+    role: str
+    model: str
+    kind: str
+    sampling: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """A conversation as the card shows it: speakers and texts, clipped, and `left_out` turns."""
+
+    situation: str
+    turns: list[tuple[str, str]]
+    left_out: int
+
+
 def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
     """The card as Markdown, front matter included."""
     manifest = facts.manifest
-    essence: dict[str, Any] = manifest.get("experiment", {})
+    essence: Mapping[str, Any] = manifest.get("experiment", {})
     matter = yaml.safe_dump(
-        _front_matter(manifest, plan, exported), sort_keys=False, allow_unicode=True
+        _front_matter(facts, plan, exported), sort_keys=False, allow_unicode=True
     )
     body = (
         _environment()
@@ -127,6 +150,7 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
             parameters=_parameters(essence),
             prompts=essence.get("prompts", {}),
             sources=essence.get("sources", {}),
+            languages=said_languages(facts.statistics),
             statistics=_statistics(facts.statistics),
             copies=facts.statistics.repetition,
             judged=facts.judged,
@@ -141,13 +165,14 @@ def card_text(facts: CardFacts, plan: ExportPlan, exported: Exported) -> str:
     return f"---\n{matter}---\n{body}"
 
 
-def _front_matter(
-    manifest: Mapping[str, Any], plan: ExportPlan, exported: Exported
-) -> dict[str, Any]:
+def _front_matter(facts: CardFacts, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
     """What the hub and `load_dataset` read of a card."""
+    manifest = facts.manifest
     exporter, total = plan.exporter, exported.conversations.total()
+    languages = card_languages(facts.statistics)
     matter: dict[str, Any] = {
         "pretty_name": f"{manifest.get('name', 'unnamed')}, made with convogen",
+        **({"language": languages} if languages else {}),
         "task_categories": ["text-generation"],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
@@ -184,16 +209,16 @@ def _features(columns: Mapping[str, Column]) -> dict[str, Any]:
     return {"dataset_info": data.to_dict()["dataset_info"]}
 
 
-def _roles(manifest: Mapping[str, Any], essence: Mapping[str, Any]) -> list[dict[str, str]]:
-    models: dict[str, dict[str, Any]] = manifest.get("models", {})
-    drawn: dict[str, dict[str, Any]] = essence.get("roles", {})
+def _roles(manifest: Mapping[str, Any], essence: Mapping[str, Any]) -> list[_Role]:
+    models: Mapping[str, Mapping[str, Any]] = manifest.get("models", {})
+    drawn: Mapping[str, Mapping[str, Any]] = essence.get("roles", {})
     return [
-        {
-            "role": role,
-            "model": without_folders(str(spec.get("name"))),
-            "kind": str(spec.get("kind")),
-            "sampling": _listed(drawn.get(role, {}).get("sampling", {})),
-        }
+        _Role(
+            role=role,
+            model=without_folders(str(spec.get("name"))),
+            kind=str(spec.get("kind")),
+            sampling=_listed(drawn.get(role, {}).get("sampling", {})),
+        )
         for role, spec in models.items()
     ]
 
@@ -206,21 +231,23 @@ def _parameters(essence: Mapping[str, Any]) -> dict[str, str]:
 def _statistics(found: Statistics) -> dict[str, str]:
     shown = {label: number_text(getattr(found, key)) for label, key in _BASIC.items()}
     shown |= {label: number_text(getattr(found, key), 3) for label, key in MEASURES.items()}
+    lengths = character_lengths(found)
+    shown |= {label: number_text(value) for label, value in lengths.items()}
     for name, metric in found.metrics.items():
         shown[f"{name}, {metric.unit}" if metric.unit else name] = number_text(metric.value, 3)
     chat = found.group_chat
     return shown | {label: number_text(getattr(chat, key), 3) for label, key in GROUP_CHAT.items()}
 
 
-def _example(item: Item | None) -> dict[str, Any] | None:
+def _example(item: Item | None) -> _Example | None:
     if item is None:
         return None
     turns = item.conversation.turns
-    return {
-        "situation": _clipped(str(item.conversation.context.get("situation") or "")),
-        "turns": [(_clipped(turn.speaker), _clipped(turn.text)) for turn in turns[:_TURNS]],
-        "left_out": max(0, len(turns) - _TURNS),
-    }
+    return _Example(
+        situation=_clipped(str(item.conversation.context.get("situation") or "")),
+        turns=[(_clipped(turn.speaker), _clipped(turn.text)) for turn in turns[:_TURNS]],
+        left_out=max(0, len(turns) - _TURNS),
+    )
 
 
 def _clipped(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class ExportPlan:
     """
 
     exporter: Exporter
+    _: KW_ONLY
     splits: Mapping[str, float] = field(default_factory=lambda: dict(WHOLE))
     joins: Sequence[str] = ()
     seed: int = 0
@@ -112,7 +113,15 @@ def export_run(
     with staged(out, plan.overwrite) as folder:
         exported = Exported(out, columns, alternatives=alternatives)
         with registry.blaming("exporters", exporter.name):
-            _write(run, contents, labels, kinds, plan, folder, exported)
+            _write(
+                run,
+                contents,
+                labels=labels,
+                kinds=kinds,
+                plan=plan,
+                folder=folder,
+                exported=exported,
+            )
         for source in [*(alternatives.runs if alternatives else ()), run]:
             sources = source.manifest.get("experiment", {}).get("sources", {})
             exported.licences.add_dialogues(sources, exported.conversations.total())
@@ -134,6 +143,7 @@ def _check(plan: ExportPlan) -> None:
 def _write(
     run: Run,
     contents: Contents,
+    *,
     labels: Mapping[str, str],
     kinds: Mapping[str, Column],
     plan: ExportPlan,

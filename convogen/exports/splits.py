@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from convogen.errors import SourceError
 from convogen.exports.base import Item
+from convogen.text.near_duplicates import sorted_words
 
 __all__ = ["WHOLE", "parse_splits", "split_of"]
 
@@ -63,9 +64,8 @@ def _key(item: Item) -> str:
         people = [text for persona in known.personas for text in (persona.name, persona.text or "")]
         cards = [persona.card.model_dump_json() for persona in known.personas if persona.card]
         parts = [*people, *cards, known.relations, known.situation, known.topic, known.starter.text]
-        words = sorted(re.findall(r"\w+", " ".join(parts).casefold()))
-        if words:
-            return " ".join(words)
+        if words := sorted_words(" ".join(parts)):
+            return words
     if "seed" in item.conversation.context:
-        return " ".join(sorted(re.findall(r"\w+", item.conversation.turns[0].text.casefold())))
+        return sorted_words(item.conversation.turns[0].text)
     return item.conversation.experience or item.conversation.id

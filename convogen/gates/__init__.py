@@ -1,4 +1,4 @@
-"""Gates: what a finished conversation has to pass before it counts. A gate, a file."""
+"""Gates: checks that a finished conversation must pass to be accepted, one file per gate."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""What a gate is.
+"""The base classes of gates.
 
-A `Gate` is a frozen pydantic model whose fields are its parameters. It looks at one finished
-conversation, asks models where it has to, and says why the conversation is rejected, or nothing.
-An `OrderedGate` looks at the accepted conversations before it as well, in the order of the plan.
+A `Gate` is a frozen pydantic model whose fields are its parameters. It checks one finished
+conversation, with model calls if needed, and returns why the conversation is rejected, or None. An
+`OrderedGate` also sees the conversations accepted before it, in the order of the plan.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ __all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Rejection"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A finished conversation, and the experience it grew out of where there is one."""
+    """A finished conversation with its experience, if it has one."""
 
     conversation: Conversation
     experience: Experience | None
@@ -46,17 +46,16 @@ class Gate(Keys, ABC):
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}
-    """The roles whose models it asks, with how their replies are drawn by default."""
+    """The roles whose models it calls, with their default sampling."""
 
     path_fields: ClassVar[tuple[str, ...]] = ()
-    """Fields that name a file. Not where it lies but what is in it changes the data: `sources`
-    hashes that."""
+    """Fields that name a file. Its content, not its path, changes the data; `sources` hashes it."""
 
     prompt_names: ClassVar[tuple[str, ...]] = ()
     """The steps that have a prompt: `gates/prompts/<gate>-<step>.md`, see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """The gate whose prompt a step takes, where that is another."""
+    """Maps a step to the gate whose prompt it uses, if that is another gate."""
 
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
@@ -66,7 +65,7 @@ class Gate(Keys, ABC):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
         return prompts_of(type(self), "gates/{name}-{step}", self.own_prompts)
 
     def prompt_hashes(self) -> dict[str, Any]:
@@ -75,53 +74,62 @@ class Gate(Keys, ABC):
         return {"prompts": hashes} if hashes else {}
 
     def sources(self) -> dict[str, str]:
-        """What the gate reads besides prompts (files, code), by name, hashed by content.
+        """Return the content hashes of what the gate reads besides prompts (files, code), by name.
 
-        Raises `UserError` where it cannot be read.
+        Raises `UserError` if it cannot be read.
         """
         return {}
 
     @property
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """What changes which conversations are accepted."""
+        """What determines which conversations are accepted."""
         parameters = self.model_dump(mode="json", exclude=set(self.path_fields))
         return {"gate": self.name, **parameters, **self.prompt_hashes(), **self.sources()}
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
-        """Why no conversation of a method can pass, before any is made; None where one may.
+        """Return why no conversation of a method can pass, before any is made; None if one may.
 
-        `most_turns` is how many turns one has at most, if anything bounds it; `experiences` says
-        whether they have one to be judged by.
+        `most_turns` is the upper bound of turns, if there is one; `experiences` says whether the
+        conversations have an experience.
+        """
+        return None
+
+    def cannot_check(self, languages: Sequence[str]) -> str | None:
+        """Return why conversations in the languages of an experiment cannot be checked, or None.
+
+        `languages` are BCP 47 tags, none if the experiment asks for none.
         """
         return None
 
     @abstractmethod
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        """Why a conversation is rejected; None where it passes.
+        """Return why a conversation is rejected; None if it passes.
 
-        What a model gets wrong is a reason too: only `RunStopped` and `UserError` may leave it.
+        A model's mistake is a reason too: only `RunStopped` and `UserError` may be raised.
         """
 
 
 class Filter(ABC):
-    """An ordered gate at work in one run."""
+    """The state of an ordered gate in one run."""
 
     @abstractmethod
     def check(self, conversation: Conversation) -> Rejection | None:
-        """Why a conversation is rejected, given all that were added; None where it passes."""
+        """Return why a conversation is rejected, given all conversations added; None if it
+        passes."""
 
     @abstractmethod
     def add(self, conversation: Conversation) -> None:
-        """A conversation was accepted and its row is in the run folder."""
+        """Add an accepted conversation whose row is in the run folder."""
 
 
 class OrderedGate(Gate):
     """A gate that decides when a conversation is committed, after all other gates."""
 
     async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
-        """Nothing yet: the filter decides."""
+        """Return None: the filter decides at commit."""
         return None
 
     @abstractmethod
     def start(self, run: Run) -> Filter:
-        """Begin a run; `run` is its folder, read only. What it holds is added afterwards."""
+        """Return the filter of a run; `run` is its folder, read only. Its conversations are added
+        afterwards."""

@@ -14,7 +14,7 @@ __all__ = ["gate_class", "gates_schema", "parameters", "place_gate"]
 
 
 def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
-    """The class of an entry; raises `ExperimentError` naming those that exist."""
+    """Return the class of an entry; raises `ExperimentError` naming those that exist."""
     if "gate" not in entry:
         alone = str(next(iter(entry), ""))
         name, key = "NAME", "KEY"
@@ -31,14 +31,14 @@ def gate_class(entry: Mapping[str, Any]) -> type[Gate]:
 
 
 def parameters(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What an entry holds besides the gate's name."""
+    """Return an entry's parameters, without the gate's name."""
     return {key: value for key, value in entry.items() if key != "gate"}
 
 
 def place_gate(entry: Any, folder: Path) -> Any:
-    """An entry with its paths taken from a folder, where they are not absolute.
+    """Return an entry with its relative paths resolved against a folder.
 
-    What is no entry is left as it is: reading it says what is wrong.
+    Anything else is returned unchanged; reading it reports the fault.
     """
     if not isinstance(entry, dict):
         return entry
@@ -57,7 +57,7 @@ def place_gate(entry: Any, folder: Path) -> Any:
 
 
 def gates_schema(definitions: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of an entry; what it refers to is put into `definitions`."""
+    """Return the JSON Schema of an entry; its references are added to `definitions`."""
     alone: list[str] = []
     alternatives: list[dict[str, Any]] = []
     for name in registry.names("gates"):

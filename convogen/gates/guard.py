@@ -1,8 +1,9 @@
-"""A guard model calls a turn unsafe: the reply format of Llama Guard (Inan et al., 2023).
+"""Rejects conversations that a guard model calls unsafe, in Llama Guard's reply format (Inan et
+al., 2023).
 
 The model reads the whole conversation and answers `safe`, or `unsafe` and on the next line the
-codes of the categories. A reply that is neither, also when asked for again, rejects the
-conversation: what was not cleared is not accepted.
+codes of the categories. If the reply is neither, even after retries, the conversation is rejected:
+only cleared ones are accepted.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ CATEGORIES = {
     "S12": "Sexual content",
     "S13": "Elections",
 }
-"""Codes and what they stand for, as Llama Guard 3 has them (taxonomy of MLCommons)."""
+"""Category codes and their names in Llama Guard 3 (MLCommons taxonomy)."""
 
 _MARK = re.compile(r"<\s*/?\s*(?:BEGIN|END)\b[^>\n]{0,40}>", re.IGNORECASE)
 _CODES = re.compile(r"\s*[A-Za-z]{1,4}\d{1,3}(?:\s*,\s*[A-Za-z]{1,4}\d{1,3}){0,40}\s*")
@@ -61,7 +62,7 @@ class Guard(Gate):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The one prompt."""
+        """The single prompt."""
         own = {"verdict": self.prompt} if self.prompt else {}
         return prompts_of(type(self), "gates/{name}-{step}", {**own, **self.own_prompts})
 
@@ -83,14 +84,14 @@ class Guard(Gate):
         return Rejection(f"neither safe nor unsafe: {' '.join(text.split())[:200]!r}")
 
     def _named(self, codes: str) -> str:
-        """The categories' names, a code itself where it is none of them."""
+        """Return the categories' names; an unknown code stands for itself."""
         return ", ".join(self.categories.get(code, code) for code in codes.split(","))
 
 
 def read_verdict(reply: str) -> str | None:
-    """`""` for safe; for unsafe the codes, or `no category named`; else None.
+    """Return `""` for safe; for unsafe the codes, or `no category named`; otherwise None.
 
-    The first line that holds anything is the verdict, the codes stand on the next one.
+    The first non-blank line is the verdict, the next one has the codes.
     """
     lines = [line.strip() for line in reply[:2000].splitlines() if line.strip()]
     verdict = lines[0].casefold().strip(".!\"'`*") if lines else ""

@@ -1,4 +1,4 @@
-"""A judge's score is too low: the mean over the aspects asked for, or none at all."""
+"""Rejects conversations whose mean score over the chosen aspects is too low or missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convogen.prompts import Prompt
 __all__ = ["ROLE", "JudgeGate"]
 
 ROLE = "gate_judge"
-"""Its own role: the calls are part of the run, those of `evaluate` are not."""
+"""A separate role: these calls are part of the run, those of `evaluate` are not."""
 
 
 class JudgeGate(Gate):
@@ -49,7 +49,7 @@ class JudgeGate(Gate):
 
     @cached_property
     def judging(self) -> Judge:
-        """The judge with its own parameters, asking under the gate's role."""
+        """The judge with its own parameters, calling models under the gate's role."""
         judge: Judge = registry.load("judges", self.judge)(role=ROLE, own_prompts=self.own_prompts)
         return judge
 

@@ -1,4 +1,4 @@
-"""Too short: fewer turns than a conversation is to have."""
+"""Rejects conversations with fewer turns than required."""
 
 from __future__ import annotations
 

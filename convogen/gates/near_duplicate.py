@@ -1,11 +1,11 @@
-"""Nearly the same words as an earlier accepted conversation.
+"""Rejects conversations with nearly the same words as an earlier accepted one.
 
 Two conversations are compared by the words of all their turns, sorted (token-sort similarity, 0 to
-1), so that neither case nor punctuation nor the order of turns makes a difference; who speaks is
-left out. MinHash over character 4-grams (Broder, 1997) proposes the few earlier conversations that
-are compared, with the recall that `NearCopyIndex` states.
+1), so that case, punctuation and the order of turns do not matter; speakers are left out. MinHash
+over character 4-grams (Broder, 1997) proposes the few earlier conversations that are compared, with
+the recall that `NearCopyIndex` states.
 
-Of each accepted conversation 72 bytes are held; the texts are read from the run folder again.
+72 bytes are held per accepted conversation; texts are read again from the run folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CLIP = 8_000
 """Characters of a conversation that are compared."""
 
 _COMPARED = 20
-"""Earlier conversations that each is compared with, at most."""
+"""The most earlier conversations that each is compared with."""
 
 
 class NearDuplicate(OrderedGate):
@@ -60,7 +60,7 @@ class _Earlier(Filter):
         for task in self._index.candidates(words, _COMPARED):
             row = next(rows_of_task(self._path, task))
             other = _words([turn["text"] for turn in row["turns"]])
-            needed = 100 * max(best, self._threshold)  # what is below it is given up early
+            needed = 100 * max(best, self._threshold)  # lower scores are abandoned early
             similarity = fuzz.ratio(words, other, score_cutoff=needed - 1e-6) / 100
             if similarity > best:
                 best, like = similarity, row["id"]

@@ -1,4 +1,4 @@
-"""The gates of an experiment, one after the other: the first that rejects decides."""
+"""The gates of an experiment in sequence: the first that rejects decides."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LONGEST_REASON = 1000
 
 
 class GateLine:
-    """The gates of one run at work.
+    """The state of the gates of one run.
 
-    `check` belongs to a task, at any concurrency; `decide` and `accepted` to its commit.
+    `check` runs within a task, at any concurrency; `decide` and `committed` at its commit.
     """
 
     def __init__(self, gates: Sequence[Gate], run: Run) -> None:
@@ -28,13 +28,13 @@ class GateLine:
         self._filters = [(g.name, g.start(run)) for g in gates if isinstance(g, OrderedGate)]
 
     def restore(self) -> None:
-        """Take up the accepted conversations of an earlier start, read one by one."""
+        """Restore the accepted conversations of an earlier start, read one by one."""
         if self._filters:
             for conversation in self._run.conversations():
                 self._add(conversation)
 
     async def check(self, outcome: Outcome, session: Session) -> Outcome:
-        """The outcome of a task, rejected where a gate says so."""
+        """Return the outcome of a task, as rejected if a gate rejects it."""
         if outcome.conversation is None:
             return outcome
         candidate = Candidate(outcome.conversation, outcome.experience)
@@ -44,7 +44,7 @@ class GateLine:
         return outcome
 
     def decide(self, outcome: Outcome) -> Outcome:
-        """The outcome as it is to be committed, given all that is committed before it."""
+        """Return the outcome to commit, given everything committed before it."""
         if outcome.conversation is None:
             return outcome
         for name, one in self._filters:
@@ -53,7 +53,7 @@ class GateLine:
         return outcome
 
     def committed(self, outcome: Outcome) -> None:
-        """An outcome is in the run folder."""
+        """Add an outcome that is in the run folder."""
         if outcome.conversation is not None:
             self._add(outcome.conversation)
 

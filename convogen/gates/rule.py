@@ -1,8 +1,7 @@
-"""A rule of one's own: a function in a module that Python can import.
+"""A user-defined rule: a function in an importable module.
 
-It is called with the conversation, and with its experience where it takes two arguments, and
-returns why the conversation is rejected, or None. It must answer the same for the same
-conversation, or a run started again is not the run it was.
+It is called with the conversation, and with its experience if it takes two arguments, and returns
+why the conversation is rejected, or None. It must be deterministic, or a resumed run would differ.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ class Rule(Gate):
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        """The function; raises `ExperimentError` where there is none of that name."""
+        """The function; raises `ExperimentError` if it does not exist."""
         module, _, name = self.rule.partition(":")
         try:
-            found = getattr(import_module(module), name)
+            value = getattr(import_module(module), name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             raise ExperimentError(
-                f"gates: rule {self.rule}: {_said(error)}; it must be package.module:function of a "
-                "package that is installed, or of a folder named in PYTHONPATH"
+                f"gates: rule {self.rule}: {_described(error)}; it must be package.module:function "
+                "of a package that is installed, or of a folder named in PYTHONPATH"
             ) from error
-        if not callable(found):
+        if not callable(value):
             raise ExperimentError(f"gates: rule {self.rule}: is no function")
-        return found
+        return value
 
     @cached_property
     def _arguments(self) -> int:
@@ -60,7 +59,7 @@ class Rule(Gate):
         return min(sum(one.kind in places for one in parameters), 2)
 
     def sources(self) -> dict[str, str]:
-        """The module's source, hashed: another rule under the same name is another experiment."""
+        """Return the hash of the module's source: a changed rule is a different experiment."""
         try:
             text = inspect.getsource(inspect.getmodule(self.function) or self.function)
         except (OSError, TypeError, ValueError, SyntaxError):
@@ -71,16 +70,16 @@ class Rule(Gate):
         given = (candidate.conversation, candidate.experience)[: self._arguments]
         where = f"gates: rule {self.rule}: conversation {candidate.conversation.id}"
         try:
-            found = self.function(*given)
+            reason = self.function(*given)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise ExperimentError(f"{where}: raised {_said(error)}") from error
-        if found is not None and not isinstance(found, str):
-            kind = type(found).__name__
+            raise ExperimentError(f"{where}: raised {_described(error)}") from error
+        if reason is not None and not isinstance(reason, str):
+            kind = type(reason).__name__
             raise ExperimentError(f"{where}: must return a reason (text) or None (found {kind})")
-        return None if found is None else Rejection(found)
+        return None if reason is None else Rejection(reason)
 
 
-def _said(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

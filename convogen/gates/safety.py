@@ -1,9 +1,9 @@
 """A word list, offline: an entry in any turn of any speaker rejects the conversation.
 
-Text and entries are brought to the same form: letters of all scripts and look-alikes to ASCII, case
-and accents away, digits and signs that stand for letters read as them (`sh1t`, `$hit`), letters
-drawn out (`fuuuck`) and letters apart (`f.u.c.k`) brought together. Entries match whole words;
-one that ends in `*` matches what begins with it, one of several words matches them in a row.
+Text and entries are normalised: letters of all scripts and look-alikes to ASCII, without case and
+accents, with digits and signs that stand for letters replaced (`sh1t`, `$hit`), and with stretched
+(`fuuuck`) and spaced (`f.u.c.k`) letters joined. Entries match whole words; one that ends in `*`
+matches what begins with it, one of several words matches them in a row.
 
 A list knows words, not meanings: it misses what is said without them and rejects what quotes them.
 """
@@ -24,6 +24,7 @@ from convogen.errors import SourceError
 from convogen.gates.base import Candidate, Gate, Rejection
 from convogen.inputs.text_file import read_text
 from convogen.models.traffic.session import Session
+from convogen.text.segmentation import unspaced_script
 
 __all__ = ["Safety", "WordList", "plain_words"]
 
@@ -33,9 +34,10 @@ _LOOK_ALIKE = str.maketrans(
     "асеорхукмтнвіїјѕԁһԛԝαοερντυικѵ",
     "aceopxykmthbiijsdhqwaoepvtuikv",
 )
-"""Letters that look like Latin ones but stand for other sounds."""
+"""Letters that look like Latin ones but have other sounds."""
 
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i"})
+_SIGNED_WORD = re.compile(r"[a-z0-9@$!|]*[a-z][a-z0-9@$!|]*")
 _DIGITS = str.maketrans("0134578", "oieastb")
 
 
@@ -52,7 +54,7 @@ class Safety(Gate):
 
     @cached_property
     def word_list(self) -> WordList:
-        """The entries; raises `SourceError` where a file cannot be read."""
+        """The entries; raises `SourceError` if a file cannot be read."""
         paths = [SHIPPED] if self.shipped else []
         return WordList([*paths, *([Path(self.words)] if self.words else [])])
 
@@ -68,24 +70,36 @@ class Safety(Gate):
 
 
 class WordList:
-    """The entries of files: words, beginnings of words, and words in a row."""
+    """The entries of files: words, beginnings of words, and words in a row.
+
+    An entry in a script without spaces between words matches wherever it stands.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
         self.entries: dict[str, str] = {}
+        self._anywhere: dict[str, str] = {}
         for path in paths:
             lines = _lines(path)
             if not lines:
                 raise SourceError(f"gates: safety: {path}: has no entry, and would reject nothing")
             for line in lines:
+                if unspaced_script(line) is not None:
+                    self._anywhere.setdefault(line.removesuffix("*").casefold(), line)
+                    continue
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
                     raise SourceError(f"{path}: the entry {line!r} has no letter or digit")
                 self.entries.setdefault(words + "*" * line.endswith("*"), line)
+        self.entries |= self._anywhere
         self._longest = max((entry.count(" ") + 1 for entry in self.entries), default=0)
         self._beginnings = {len(entry) - 1 for entry in self.entries if entry.endswith("*")}
 
     def find(self, text: str) -> str | None:
-        """The first entry that stands in a text, as its file has it; None where there is none."""
+        """Return the first entry found in a text, as written in its file; None if there is none."""
+        folded = text.casefold()
+        for entry, line in self._anywhere.items():
+            if entry in folded:
+                return line
         for words in _readings(text):
             for start in range(len(words)):
                 for end in range(start + 1, min(start + self._longest, len(words)) + 1):
@@ -97,20 +111,25 @@ class WordList:
 
 
 def plain_words(text: str) -> list[str]:
-    """A text's words in lower-case ASCII, signs and digits that stand for letters read as them.
+    """Return a text's words in lower-case ASCII, with signs and digits that stand for letters
+    replaced.
 
-    A number stays a number: only a word with a letter in it has digits for letters.
+    Numbers are kept: only in a word with a letter do digits stand for letters.
     """
     plain = anyascii(text.casefold().translate(_LOOK_ALIKE)).casefold()
-    plain = re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), plain)
+    plain = _SIGNED_WORD.sub(_without_signs, plain)
     words = re.findall(r"[a-z0-9]+", plain)
     return [word.translate(_DIGITS) if re.search("[a-z]", word) else word for word in words]
 
 
-def _readings(text: str) -> list[list[str]]:
-    """The words as they stand, then with letters apart brought together and drawn out ones cut.
+def _without_signs(word: re.Match[str]) -> str:
+    return re.sub(r"[@$!|](?=[a-z0-9])", lambda sign: sign[0].translate(_SIGNS), word[0])
 
-    Three and more of a letter may stand for one or for two of it.
+
+def _readings(text: str) -> list[list[str]]:
+    """Return the words unchanged, then with spaced letters joined and stretched ones shortened.
+
+    Three or more of a letter may stand for one or two of it.
     """
     words = plain_words(text)
     joined = list(_joined(words))
@@ -120,7 +139,7 @@ def _readings(text: str) -> list[list[str]]:
 
 
 def _joined(words: list[str]) -> Iterator[str]:
-    """Three and more letters in a row, each a word of its own, as one word."""
+    """Yield words, joining runs of three or more single letters into one word."""
     row: list[str] = []
     for word in [*words, ""]:
         if len(word) == 1:

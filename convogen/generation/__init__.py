@@ -1,1 +1,1 @@
-"""What models are asked for before anybody talks, or after: experiences, labels, JSON."""
+"""Generation before and after a chat: experiences, labels, structured output."""

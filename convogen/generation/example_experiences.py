@@ -18,6 +18,7 @@ from convogen.inputs.validation import explain
 from convogen.inputs.yaml12 import read_mapping
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
 from convogen.resources import shipped
+from convogen.text.language_tags import ENGLISH, language_and_script, language_tag
 from convogen.text.speakers import one_line, tidy_name
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "description",
     "encounter_text",
     "free_text",
+    "in_languages",
     "know_each_other",
     "load_experiences",
     "memories",
@@ -34,14 +36,15 @@ __all__ = [
     "shot_text",
 ]
 
-KEYS = ("personas", "relations", "situation", "topic", "starter", "acquainted")
+KEYS = ("language", "personas", "relations", "situation", "topic", "starter", "acquainted")
 """What a file holds; the other fields of an `Experience` say how one was generated."""
 
 
 def load_experiences(folder: Path | None = None) -> list[Experience]:
-    """The experiences of a folder of YAML files (or of one file), in the order of their names.
+    """Return the experiences of a folder of YAML files (or of one file), in the order of their
+    names.
 
-    Raises `SourceError` naming the file and key where one is malformed or there is none.
+    Raises `SourceError` naming the file and key if one is malformed or there is none.
     """
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
@@ -58,6 +61,8 @@ def _load(path: Path) -> Experience:
             raise SourceError(f"{path}: personas must be a list of people (found {listed!r})"[:400])
         entries = cast("list[Any]", listed)
         personas = [_persona(entry, path, place) for place, entry in enumerate(entries, 1)]
+        if isinstance(tag := mapping.get("language"), str):
+            mapping["language"] = _tag(tag, path)
         experience = Experience.model_validate({"id": path.stem, "personas": personas, **mapping})
     except ValidationError as error:
         raise SourceError(f"{path}: {explain(error, Experience, KEYS)}") from error
@@ -67,6 +72,22 @@ def _load(path: Path) -> Experience:
     if complaint := check_experience(experience):
         raise SourceError(f"{path}: {complaint}")
     return experience
+
+
+def _tag(given: str, path: Path) -> str:
+    try:
+        return language_tag(given)
+    except ValueError as error:
+        raise SourceError(f"{path}: language: {error}") from error
+
+
+def in_languages(experiences: Sequence[Experience], tags: Sequence[str]) -> list[Experience]:
+    """Return the experiences in languages, of which none means English.
+
+    One that states no language counts as English.
+    """
+    wanted = {language_and_script(tag) for tag in tags or (ENGLISH,)}
+    return [one for one in experiences if language_and_script(one.language) in wanted]
 
 
 def _persona(entry: Any, path: Path, place: int) -> Persona:
@@ -86,7 +107,7 @@ def _persona(entry: Any, path: Path, place: int) -> Persona:
 
 
 def check_experience(experience: Experience) -> str | None:
-    """What is wrong with an experience as a group, in words; None where nothing is."""
+    """Return what is wrong with an experience as a group, in words; None if nothing is."""
     names = Counter(tidy_name(persona.name).casefold() for persona in experience.personas)
     twice = [name for name, n in names.items() if n > 1]
     if len(experience.personas) < 2:
@@ -102,7 +123,7 @@ def check_experience(experience: Experience) -> str | None:
 
 
 def card_text(persona: Persona | Profile) -> str:
-    """A persona for a prompt: one line a field of the card, or the hub's free text."""
+    """Return a persona for a prompt: one line a field of the card, or the hub's free text."""
     if persona.card is None:
         return persona.text or ""
     return "\n".join(f"- {line}" for line in _lines(persona.card).values())
@@ -165,8 +186,8 @@ def shot_text(experience: Experience) -> str:
     )
 
 
-def person_line(persona: Persona | Profile, named: bool) -> str:
-    """A persona in one line: as the generator is given people, without the name or with it.
+def person_line(persona: Persona | Profile, *, named: bool) -> str:
+    """Return a persona in one line: as the generator is given people, without the name or with it.
 
     A card without its name stands for free text, and is as short: work, hobbies, what is new.
     """
@@ -180,7 +201,7 @@ def person_line(persona: Persona | Profile, named: bool) -> str:
     return f"{persona.name}: {line}" if named else line
 
 
-def encounter_text(experience: Experience, named: bool) -> str:
+def encounter_text(experience: Experience, *, named: bool) -> str:
     """Return an experience as the JSON object that is asked for if the people are given."""
     answer: dict[str, Any] = {}
     if not named:

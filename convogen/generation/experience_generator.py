@@ -30,6 +30,8 @@ from convogen.models.base import Message
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Experience, Persona, PersonaCard, Profile, Starter
+from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named, tidy_name
 from convogen.text.turn_checks import ECHO_WORDS, Scene, complaint, read_utterance
@@ -48,9 +50,9 @@ WORDS = {
 
 
 class ExperienceGenerator:
-    """Invents experiences: with `invent` all of it, with `match` all but the people.
+    """Generates experiences: `invent` creates all of it, `match` all but the people.
 
-    `prompt` is that of the one or the other; `reasks` bounds how often one is asked for again.
+    `prompt` belongs to the one used; `reasks` bounds the retries per experience.
     """
 
     def __init__(self, prompt: Prompt, reasks: int) -> None:
@@ -90,7 +92,7 @@ class ExperienceGenerator:
         def parse(draft: Any, answer: SessionReply) -> Experience:
             personas = _invented(draft)
             _refuse_names([persona.name for persona in personas], shots)
-            return _experience(draft, personas, answer, shots)
+            return _experience(draft, personas, answer, shots, session.language)
 
         model = _draft_model(n, _starter_length(starter_words))
         return await self._ask(session, messages, model, parse, starter_words)
@@ -105,7 +107,7 @@ class ExperienceGenerator:
     ) -> Experience:
         """Return an experience of given people; those without a name get one that no shot has.
 
-        All else about them stays as it is given. Of a variation only the place and the mood are
+        Everything else about them is unchanged. Of a variation only the place and the mood are
         suggested. Raises `ModelFault` as `invent`.
         """
         messages = encounter_messages(self._prompt, people, shots, starter_words, variation)
@@ -113,7 +115,7 @@ class ExperienceGenerator:
 
         def parse(draft: Any, answer: SessionReply) -> Experience:
             _refuse_names(getattr(draft, "names", []), shots)
-            return _experience(draft, _named(people, draft), answer, shots)
+            return _experience(draft, _named(people, draft), answer, shots, session.language)
 
         model = _encounter_model(unnamed, _starter_length(starter_words))
         return await self._ask(session, messages, model, parse, starter_words)
@@ -128,7 +130,13 @@ class ExperienceGenerator:
     ) -> Experience:
         """Ask until `parse` makes an experience of a reply; its starter is fitted to the words."""
         experience, reasks = await ask_draft(
-            session, "generator", messages, model, parse, self._reasks, "experience_invalid"
+            session,
+            "generator",
+            messages,
+            model=model,
+            parse=parse,
+            reasks=self._reasks,
+            kind="experience_invalid",
         )
         return _fitted(experience.model_copy(update={"reasks": reasks}), starter_words)
 
@@ -140,7 +148,7 @@ def encounter_messages(
     starter_words: int | None = None,
     variation: Variation | None = None,
 ) -> list[Message]:
-    """Return what the generator is asked with where the people are given."""
+    """Return what the generator is asked with if the people are given."""
     unnamed = _unnamed(people)
     shown = [
         {
@@ -169,7 +177,7 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
     text = starter.text if words is None else nearest_sentences(starter.text, words)
     if text == starter.text:
         return experience
-    repairs = [*experience.repairs, f"starter cut from {len(starter.text.split())} words"]
+    repairs = [*experience.repairs, f"starter cut from {about_words(starter.text)} words"]
     starter = starter.model_copy(update={"text": text})
     return experience.model_copy(update={"starter": starter, "repairs": repairs})
 
@@ -177,7 +185,7 @@ def _fitted(experience: Experience, words: int | None) -> Experience:
 def _refuse_names(names: Sequence[str], shots: Sequence[Experience]) -> None:
     """Raise `UnusableReply` if an invented name, or its first name, is that of somebody in a shot.
 
-    The model is not shown what it wrote: who took over a name would take over more.
+    The model is not shown its reply: having copied a name, it would copy more.
     """
     shown = {tidy_name(persona.name).casefold() for shot in shots for persona in shot.personas}
     taken = shown | {first_name(name) for name in shown}
@@ -195,19 +203,25 @@ def _invented(draft: Any) -> list[Persona]:
 
 
 def _named(people: Sequence[Profile], draft: Any) -> list[Persona]:
-    """Return the given people, those without a name under the draft's."""
+    """Return the given people, with the draft's names for those without one."""
     names: Iterator[str] = iter(getattr(draft, "names", []))
     return [person.named(person.name or next(names)) for person in people]
 
 
 def _experience(
-    draft: Any, personas: list[Persona], answer: SessionReply, shots: Sequence[Experience]
+    draft: Any,
+    personas: list[Persona],
+    answer: SessionReply,
+    shots: Sequence[Experience],
+    language: str | None,
 ) -> Experience:
     """Return the experience of a draft; raises `UnusableReply` if it cannot be played.
 
     People who were invented together are acquainted; of given people the draft says so.
     """
-    starter, repairs = _starter(draft.starter, [persona.name for persona in personas], shots)
+    starter, repairs = _starter(
+        draft.starter, [persona.name for persona in personas], shots, language
+    )
     experience = Experience(
         id="",
         personas=personas,
@@ -226,38 +240,39 @@ def _experience(
 
 
 def _starter(
-    draft: Any, names: Sequence[str], shots: Sequence[Experience]
+    draft: Any, names: Sequence[str], shots: Sequence[Experience], language: str | None
 ) -> tuple[Starter, list[str]]:
     """Return the starter of a draft, and what was corrected in it.
 
     Raises:
-        UnusableReply: Of kind `starter_` and the fault, if it is nothing that one of them says.
+        UnusableReply: Of kind `starter_` and the fault, if nobody could say it.
     """
     speaker, repairs = _starter_speaker(draft.speaker, names)
     others = tuple(name for name in names if name != speaker)
-    said = read_utterance(draft.text, Scene(speaker, others))
-    copied = len(said.text.split()) >= ECHO_WORDS and repeats(
-        said.text, [shot.starter.text for shot in shots]
+    utterance = read_utterance(draft.text, Scene(speaker, others), language=language or ENGLISH)
+    copied = about_words(utterance.text) >= ECHO_WORDS and repeats(
+        utterance.text, [shot.starter.text for shot in shots]
     )
-    fault = said.fault or ("echo" if copied else None)
+    fault = utterance.fault or ("echo" if copied else None)
     if fault == "empty_reply":
         raise UnusableReply("starter.text: it holds no words that are spoken", kind="starter_empty")
     if fault is not None:
         objection = f"starter.text: {complaint(fault).removesuffix('.')}"
         raise UnusableReply(objection, kind=f"starter_{fault}", afresh=fault == "echo")
-    repairs += [f"starter: {kind} removed" for kind in said.tidied]
-    return Starter(speaker=speaker, text=said.text), repairs
+    repairs += [f"starter: {kind} removed" for kind in utterance.tidied]
+    return Starter(speaker=speaker, text=utterance.text), repairs
 
 
-def _starter_speaker(said: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """Return whom the starter belongs to: the persona named, else the first, with a note."""
-    if (speaker := person_named(said, names)) is not None:
+def _starter_speaker(named: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the starter's speaker: the persona named, otherwise the first one, with a note."""
+    if (speaker := person_named(named, names)) is not None:
         return speaker, []
-    return names[0], [f"starter.speaker {said[:80]!r} is nobody here: given to {names[0]!r}"]
+    return names[0], [f"starter.speaker {named[:80]!r} is nobody here: given to {names[0]!r}"]
 
 
 def _starter_length(words: int | None) -> Words:
-    """Return how long a starter may be: half as long again as is asked for, if anything is."""
+    """Return how long a starter may be: one and a half times the requested length, if there is
+    one."""
     usual = WORDS["starter"]
     return usual if words is None else Words(max(usual.most, words + words // 2))
 

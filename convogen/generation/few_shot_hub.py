@@ -4,9 +4,11 @@ A lane is one lineage. Within it rounds are sequential: all prompts of a round g
 drawn from what the earlier rounds left. Source: ConvoGen, sections II-C-1 and III (eight
 experiences per round from the same shot).
 
+A draw sees the seeds and the members of the task's language alone.
+
 Within a lane tasks report in the order of the plan: an experience is compared with the seeds, the
 members and the earlier experiences of its own round before it may enter. So neither the hub nor a
-record ever depends on which call came back first.
+record depends on the order in which calls return.
 
 Per member the hub holds 80 bytes: the number of its task and a MinHash signature. The experience
 itself is held only until it is committed; after that it is read from the run folder.
@@ -23,12 +25,14 @@ from typing import Literal
 
 from rapidfuzz import fuzz
 
+from convogen.generation.coverage import Coverage, Target
 from convogen.records import Experience
+from convogen.text.language_tags import language_and_script
 from convogen.text.near_duplicates import NearCopyIndex
 
 __all__ = ["FewShotHub", "RoundSlot", "similarity"]
 
-Policy = Literal["uniform", "newest"]
+Policy = Literal["uniform", "newest", "coverage"]
 
 _COMPARED = 3
 """Candidates among the seeds, and among the members, that an experience is compared with."""
@@ -46,10 +50,10 @@ class RoundSlot:
 class FewShotHub:
     """The hub of one run.
 
-    `iterative` says where shots come from: True, from the lane's hub by `policy` (`uniform`, or the
-    `newest` of it); False, one draw of seeds for the whole run; `rotate`, the seeds in turn, others
-    in each round. Only with True does anything enter the hub. Round 0 of lane 0 has the same shots
-    in all three cases.
+    `iterative` says where shots come from: True, from the lane's hub by `policy` (`uniform`, the
+    `newest` of it, or `coverage`: for each task from what the lane lacks, see `Coverage`); False,
+    one draw of seeds for the whole run; `rotate`, the seeds in turn, others in each round. Only
+    with True does anything enter the hub. Round 0 of lane 0 has the same shots in all three cases.
 
     An experience whose similarity to a shot, a seed or a member of its lane is `near_copy` or more
     does not enter. `recall` returns the committed experience of a task.
@@ -67,17 +71,18 @@ class FewShotHub:
         policy: Policy,
         near_copy: float,
         recall: Callable[[int], Experience],
+        clusters: int = 8,
     ) -> None:
         self._seeds = list(seeds)
         self._seed = seed
         self._iterative = iterative
         self._per_round = per_round
-        self._n_shots = min(shots, len(self._seeds))
         self._shots = shots
         self._policy = policy
         self._near_copy = near_copy
         self._recall = recall
-        self._lanes = [_Lane(per_round, near_copy) for _ in range(lanes)]
+        self._clusters = clusters
+        self._lanes = [_Lane(per_round, near_copy, self._coverage(at)) for at in range(lanes)]
         self._uncommitted: dict[int, Experience] = {}
         self._seed_index = NearCopyIndex(near_copy)
         for at, own in enumerate(self._seeds):
@@ -88,18 +93,33 @@ class FewShotHub:
         lanes, in_round = len(self._lanes), task // self._per_round
         return RoundSlot(in_round % lanes, in_round // lanes, task % self._per_round)
 
-    async def shots(self, task: int) -> list[Experience]:
-        """Return the shots for a task's prompt, once all earlier rounds of its lane reported."""
-        place = self.place(task)
+    async def shots(self, task: int, language: str | None = None) -> list[Experience]:
+        """Return the shots for a task's prompt, once all earlier rounds of its lane reported.
+
+        All are of the task's `language`, a BCP 47 tag (None: English); none if there are none.
+        """
+        place, wanted = self.place(task), language_and_script(language)
+        seeds = [seed for seed in self._seeds if language_and_script(seed.language) == wanted]
         if self._iterative == "rotate":
-            return self._in_turn(place.lane, place.round)
+            return self._in_turn(seeds, place.lane, place.round)
         if not self._iterative:
-            return self._in_turn(0, 0)
+            return self._in_turn(seeds, 0, 0)
         lane = self._lanes[place.lane]
         await lane.turn(place.round * self._per_round)
-        if lane.drawn is None:
-            lane.drawn = self._draw(lane, place)
-        return lane.drawn
+        if target := lane.target(wanted, place.index):
+            return self._of_cluster(place, target)
+        if wanted not in lane.drawn:
+            lane.drawn[wanted] = self._draw(seeds, *lane.members(wanted), place)
+        return lane.drawn[wanted]
+
+    def topic(self, task: int, language: str | None = None) -> str:
+        """Return what a task's topic is wanted near and far from, once it has its shots.
+
+        Empty without `coverage`, and while a lane has too few experiences.
+        """
+        place = self.place(task)
+        target = self._lanes[place.lane].target(language_and_script(language), place.index)
+        return target.topic if target else ""
 
     async def admit(
         self, task: int, experience: Experience, shots: Sequence[Experience]
@@ -120,41 +140,41 @@ class FewShotHub:
         update = {"admitted": admitted, "similarity": round(nearest, 4)}
         experience = experience.model_copy(update=update)
         if admitted is not None:
-            if admitted:
+            if admitted or self._policy == "coverage":
                 self._uncommitted[task] = experience
-            lane.report(task, words if admitted else None)
+            lane.report(task, experience, words if admitted else None)
         return experience
 
     async def skip(self, task: int) -> None:
         """Report that a task has no experience; waits as `admit` does."""
         lane = await self._turn(task)
         if self._iterative is True:
-            lane.report(task, None)
+            lane.report(task, None, None)
 
     def committed(self, task: int) -> None:
         """Note that a task's rows are on disk: from now on its experience is read from there."""
         self._uncommitted.pop(task, None)
 
-    def restore(self, committed: int, admitted: Iterable[Experience]) -> None:
+    def restore(self, committed: int, experiences: Iterable[Experience]) -> None:
         """Restore what the first `committed` tasks reported.
 
-        `admitted` has the committed experiences that entered the hub, in the order of the plan; it
-        is read once, and none of them is kept.
+        `experiences` has those that are committed, in the order of the plan; it is read once, and
+        none of them is kept.
         """
         if self._iterative is not True:
             return
-        members = iter(admitted)
-        member = next(members, None)
+        reported = iter(experiences)
+        experience = next(reported, None)
         for task in range(committed):
             lane = self._lanes[self.place(task).lane]
-            if member is not None and member.task == task:
-                lane.report(task, _words(member))
-                member = next(members, None)
+            if experience is not None and experience.task == task:
+                lane.report(task, experience, _words(experience) if experience.admitted else None)
+                experience = next(reported, None)
             else:
-                lane.report(task, None)
+                lane.report(task, None, None)
 
     def stop(self) -> None:
-        """Cancel whoever waits for a turn: a task broke, so the run ends and no turn will come."""
+        """Cancel everyone waiting for a turn: a task raised, so the run ends."""
         for lane in self._lanes:
             lane.stop()
 
@@ -166,12 +186,13 @@ class FewShotHub:
             await lane.turn(place.round * self._per_round + place.index)
         return lane
 
-    def _draw(self, lane: _Lane, place: RoundSlot) -> list[Experience]:
-        """Return the shots of a round from the lane's hub: the seeds, then the members."""
+    def _draw(
+        self, seeds: Sequence[Experience], members: Sequence[int], n_shown: int, place: RoundSlot
+    ) -> list[Experience]:
+        """Return the shots of a round from the hub: the seeds, then the first `n_shown` members."""
         if place.round == 0:
-            return self._in_turn(place.lane, 0)
-        seeds = self._seeds
-        hub = range(len(seeds) + lane.shown)
+            return self._in_turn(seeds, place.lane, 0)
+        hub = range(len(seeds) + n_shown)
         n = min(self._shots, len(hub))
         if self._policy == "newest":
             chosen = list(hub[len(hub) - n :])
@@ -179,29 +200,49 @@ class FewShotHub:
             draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}")
             chosen = draws.sample(hub, n)
         return [
-            seeds[at] if at < len(seeds) else self._member(lane.members[at - len(seeds)])
+            seeds[at] if at < len(seeds) else self._member(members[at - len(seeds)])
             for at in chosen
         ]
 
-    def _in_turn(self, lane: int, number: int) -> list[Experience]:
+    def _coverage(self, lane: int) -> dict[str, Coverage] | None:
+        """Return what a lane's hub starts from, by language; None unless shots are by coverage."""
+        if self._policy != "coverage" or self._iterative is not True:
+            return None
+        by_language: dict[str, list[Experience]] = {}
+        for seed in self._seeds:
+            by_language.setdefault(language_and_script(seed.language), []).append(seed)
+        return {
+            written: Coverage(seeds, self._clusters, f"{self._seed}/coverage/{lane}/{written}")
+            for written, seeds in by_language.items()
+        }
+
+    def _of_cluster(self, place: RoundSlot, target: Target) -> list[Experience]:
+        """Return the shots of a task from the cluster in which its experience is wanted."""
+        draws = random.Random(f"{self._seed}/hub/{place.lane}/{place.round}/{place.index}")
+        chosen = draws.sample(target.members, min(self._shots, len(target.members)))
+        return [self._member(at) if isinstance(at, int) else at for at in chosen]
+
+    def _in_turn(self, seeds: Sequence[Experience], lane: int, number: int) -> list[Experience]:
         """Return the shots of a round if the seeds are shown in turn.
 
         They go round a shuffled circle; after as many rounds as there are seeds each was shown
         equally often, and the circle is shuffled again. Consecutive rounds never have the same
         shots unless all seeds are shown at once.
         """
-        n, size = self._n_shots, len(self._seeds)
-        again, at = divmod(number, size)
-        if size <= 2 * n:  # too few for another order that surely begins with other shots
-            again = 0
-        order = self._shuffled(lane, again)
-        if again and set(order[:n]) == set(self._shuffled(lane, again - 1)[-n:]):
+        size = len(seeds)
+        if not size:
+            return []
+        n = min(self._shots, size)
+        cycle, position = divmod(number, size)
+        if size <= 2 * n:  # too few to guarantee different shots in a new order
+            cycle = 0
+        order = self._shuffled(size, lane, cycle)
+        if cycle and set(order[:n]) == set(self._shuffled(size, lane, cycle - 1)[-n:]):
             order[0], order[n] = order[n], order[0]
-        return [self._seeds[order[(at * n + nth) % size]] for nth in range(n)]
+        return [seeds[order[(position * n + nth) % size]] for nth in range(n)]
 
-    def _shuffled(self, lane: int, again: int) -> list[int]:
-        size = len(self._seeds)
-        return random.Random(f"{self._seed}/seeds/{lane}/{again}").sample(range(size), size)
+    def _shuffled(self, size: int, lane: int, cycle: int) -> list[int]:
+        return random.Random(f"{self._seed}/seeds/{lane}/{cycle}").sample(range(size), size)
 
     def _member(self, task: int) -> Experience:
         return self._uncommitted.get(task) or self._recall(task)
@@ -210,16 +251,19 @@ class FewShotHub:
 class _Lane:
     """One lineage: the tasks whose experiences entered, and how many of its tasks have reported.
 
-    `shown` members were there when the current round began; its prompts show none but these.
-    `drawn` has the current round's shots, None until they are drawn.
+    `drawn` has the current round's shots by language, once they are drawn; `coverage` what its
+    experiences are about, by language, None if shots are drawn otherwise.
     """
 
-    def __init__(self, per_round: int, near_copy: float) -> None:
+    def __init__(
+        self, per_round: int, near_copy: float, coverage: dict[str, Coverage] | None
+    ) -> None:
         self._per_round = per_round
-        self.members = array("Q")
+        self._coverage = coverage
+        self._members: dict[str, array[int]] = {}
+        self._n_shown: dict[str, int] = {}
         self.index = NearCopyIndex(near_copy)
-        self.shown = 0
-        self.drawn: list[Experience] | None = None
+        self.drawn: dict[str, list[Experience]] = {}
         self._reported = 0
         self._turns: dict[int, asyncio.Event] = {}
         self._stopped = False
@@ -231,14 +275,33 @@ class _Lane:
         if self._reported < position:
             raise asyncio.CancelledError
 
-    def report(self, task: int, words: str | None) -> None:
-        """Note what the next task of the lane gave: the words of a member, or None."""
-        if words is not None:
-            self.members.append(task)
-            self.index.add(task, words)
+    def members(self, written: str) -> tuple[Sequence[int], int]:
+        """Return the tasks of the members of a language, and how many of them may be shown.
+
+        Those may that were there when the current round began.
+        """
+        return self._members.get(written, ()), self._n_shown.get(written, 0)
+
+    def target(self, written: str, index: int) -> Target | None:
+        """Return where a task of the current round is wanted; None without clusters."""
+        coverage = (self._coverage or {}).get(written)
+        return coverage.target(index, self._per_round) if coverage else None
+
+    def report(self, task: int, experience: Experience | None, words: str | None) -> None:
+        """Note what the next task of the lane gave: an experience and a member's words, or None."""
+        if experience is not None:
+            written = language_and_script(experience.language)
+            if words is not None:
+                self._members.setdefault(written, array("Q")).append(task)
+                self.index.add(task, words)
+            if self._coverage is not None and written in self._coverage:
+                self._coverage[written].add(task, experience)
         self._reported += 1
         if self._reported % self._per_round == 0:
-            self.shown, self.drawn = len(self.members), None
+            for coverage in (self._coverage or {}).values():
+                coverage.next_round()
+            self._n_shown = {tag: len(members) for tag, members in self._members.items()}
+            self.drawn = {}
         if turn := self._turns.pop(self._reported, None):
             turn.set()
 
@@ -248,12 +311,12 @@ class _Lane:
             turn.set()
 
 
-def similarity(one: Experience, other: Experience) -> float:
+def similarity(experience: Experience, other: Experience) -> float:
     """Return how close two experiences are, 0 to 1: the token-sort ratio of their words.
 
     Names do not count, nor does the free text of personas: that was given, not invented.
     """
-    return _alike(_words(one), _words(other))
+    return _alike(_words(experience), _words(other))
 
 
 def _alike(words: str, others: str) -> float:

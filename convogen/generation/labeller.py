@@ -1,7 +1,7 @@
-"""The labeller: gives a conversation its labels and checks them against the conversation.
+"""The labeller: assigns labels to a conversation and checks them against it.
 
-It never sees the label that the conversation was planned for. What it gets wrong is asked for
-again, boundedly, and is a `ModelFault` where that does not help.
+It never sees the label that the conversation was planned for. A wrong reply is retried, boundedly,
+and then raises a `ModelFault`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ import json
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
+
+import regex
 
 from convogen.errors import ModelFault
 from convogen.generation.structured_output import find_json
 from convogen.models.base import Message, Sampling, printable
+from convogen.models.traffic.context_window import ask_whole
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Label
+from convogen.text.budgets import about_words, tokens_of
+from convogen.text.identify import identify
+from convogen.text.language_tags import primary_subtag
 from convogen.text.lengths import lacks_end
+from convogen.text.segmentation import unspaced_language, words
 from convogen.text.tidying import without_label
 from convogen.text.utterances import repeats, whole_sentences
 
@@ -43,60 +50,80 @@ STOPWORDS = frozenset(
     """.split()
 )
 
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_CAPITALISED_NOUNS = ("de", "lb")
+_WORD = regex.compile(r"[\p{L}\p{M}]{4,}")
 _PLACEHOLDER = re.compile(r"#\w+#")
 _NAME = re.compile(r"(?<=[\w,;:’'\"] )[\"“‘'(]?([^\W\d_][\w’'-]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRules:
-    """What a summary must be: its words, and the least share of its content words in the dialogue.
+    """Requirements on a summary: its length in words and its minimal share of content words from
+    the dialogue.
 
-    Learned from the source's own: the lengths between which 98 of 100 lie, the share that 95 of 100
-    reach.
+    Learned from the source's summaries: the range that covers 98% of the lengths, and the share
+    that 95% reach. Words are those of the summaries' language,
+    its primary BCP 47 subtag if it is known.
     """
 
     low: int
     high: int
     grounded: float
+    language: str | None = None
 
     @classmethod
     def learn(cls, pairs: Iterable[tuple[str, str]]) -> SummaryRules:
-        """From pairs of dialogue and summary, one at least."""
+        """Return the rules learned from pairs of dialogue and summary, at least one."""
         known = list(islice(pairs, LEARNED_FROM))
-        lengths = sorted(len(summary.split()) for _, summary in known)
-        shares = sorted(content_share(summary, dialogue) for dialogue, summary in known)
+        language = identify(summary for _, summary in known)
+        lengths = sorted(about_words(summary, language) for _, summary in known)
+        shares = sorted(content_share(summary, dialogue, language) for dialogue, summary in known)
         cut = len(known) // 100
-        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20])
+        return cls(lengths[cut], lengths[-1 - cut], shares[len(shares) // 20], language)
+
+    def translated(self, language: str) -> SummaryRules:
+        """The rules for summaries in another language, where nothing is known of its words' share.
+
+        `language` is a BCP 47 tag.
+        """
+        return replace(self, grounded=0.0, language=primary_subtag(language))
 
     def complaint(self, summary: str, dialogue: str) -> str | None:
-        """What is wrong with a summary, in words; None where nothing is."""
-        n = len(summary.split())
+        """Return what is wrong with a summary, in words; None if nothing is."""
+        n = about_words(summary, self.language)
         if not self.low <= n <= self.high:
             return f"it has {n} words, {self.low} to {self.high} are wanted"
-        if unknown := unknown_names(summary, dialogue):
+        if unknown := unknown_names(summary, dialogue, self.language):
             return f"{unknown[0][:60]!r} is not in the conversation"
-        share = content_share(summary, dialogue)
+        share = content_share(summary, dialogue, self.language)
         if share < self.grounded:
             return f"too little of it is in the conversation ({share:.2f} of its words)"
         return None
 
 
-def content_share(summary: str, dialogue: str) -> float:
-    """The share of a summary's content words that the dialogue has too, 0 to 1; 1 without any.
+def content_share(summary: str, dialogue: str, language: str | None = None) -> float:
+    """Return the share of a summary's content words that the dialogue has too, 0 to 1; 1 without
+    any.
 
     A content word has four letters or more and is no function word; forms of one word (the same
-    first five letters) count as the same.
+    first five letters) count as the same. In scripts without spaces between words it has two
+    characters or more, and there are none without a segmenter.
     """
-    stems = {word[:STEM] for word in _words(dialogue)}
-    mine = [word for word in _words(summary) if word not in STOPWORDS]
+    stems = {word[:STEM] for word in _words(dialogue, language)}
+    mine = [word for word in _words(summary, language) if word not in STOPWORDS]
     return sum(word[:STEM] in stems for word in mine) / len(mine) if mine else 1.0
 
 
-def unknown_names(summary: str, dialogue: str) -> list[str]:
-    """Names in a summary, capitalised within a sentence or `#Name#`, that the dialogue has not."""
+def unknown_names(summary: str, dialogue: str, language: str | None = None) -> list[str]:
+    """Return the names in a summary, capitalised within a sentence or `#Name#`, that are not in the
+    dialogue.
+
+    In a language that capitalises all nouns only the latter are known for names.
+    """
     there = set(re.findall(r"\w+", dialogue.casefold()))
     unknown = [mark for mark in _PLACEHOLDER.findall(summary) if mark not in dialogue]
+    if language in _CAPITALISED_NOUNS:
+        return unknown
     for name in _NAME.findall(_PLACEHOLDER.sub("they", summary)):
         parts = re.findall(r"\w+", name.casefold())
         if name[0].isupper() and parts[0] != "i" and parts[0] not in there:
@@ -104,12 +131,14 @@ def unknown_names(summary: str, dialogue: str) -> list[str]:
     return unknown
 
 
-def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+def _words(text: str, language: str | None) -> list[str]:
+    if unspaced_language(language) is None:
+        return [word.casefold() for word in _WORD.findall(text)]
+    return [word.casefold() for word in words(text, language) or () if len(word) > 1]
 
 
 class Labeller:
-    """Gives labels by the prompts `summary`, `choice` and `emotions`, asking under a role."""
+    """Assigns labels with the prompts `summary`, `choice` and `emotions`, under a role."""
 
     def __init__(self, prompts: Mapping[str, Prompt], reasks: int, role: str = "labeller") -> None:
         self._prompts = prompts
@@ -123,7 +152,7 @@ class Labeller:
         rules: SummaryRules,
         examples: Sequence[tuple[str, str]],
     ) -> Label:
-        """A summary of a script that keeps to the rules and copies no example.
+        """Return a summary of a script that meets the rules and copies no example.
 
         Raises `ModelFault` of kind `summary_refused`.
         """
@@ -133,8 +162,9 @@ class Labeller:
         )
         complaints, summary = list[str](), ""
         for _ in range(1 + self._reasks):
-            room = Sampling(max_tokens=2 * rules.high + 8)
-            answer = await session.ask(self._role, _asking(prompt, complaints), sampling=room)
+            room = Sampling(max_tokens=tokens_of(rules.high, rules.language) + 8)
+            asking = _asking(prompt, complaints)
+            answer = await ask_whole(session, self._role, asking, sampling=room)
             summary = _summary(answer)
             fault = rules.complaint(summary, dialogue)
             if _is_cut(answer, summary):
@@ -142,10 +172,10 @@ class Labeller:
             if fault is None and repeats(summary, [summary for _, summary in examples]):
                 fault = "it is the summary of an example"
             if fault is None:
+                share = content_share(summary, dialogue, rules.language)
                 check = (
                     f"{rules.low} to {rules.high} words; its names are in the conversation; "
-                    f"{content_share(summary, dialogue):.2f} of its content words are, at least "
-                    f"{rules.grounded:.2f}"
+                    f"{share:.2f} of its content words are, at least {rules.grounded:.2f}"
                 )
                 return _label(summary, check, answer, complaints)
             complaints.append(fault)
@@ -154,15 +184,15 @@ class Labeller:
     async def choose(
         self, session: Session, dialogue: str, what: str, planned: str, options: Sequence[str]
     ) -> Label:
-        """The one of `options` that fits a script best, chosen without knowing the planned one.
+        """Return the option that fits a script best, chosen without knowing the planned one.
 
-        Raises `ModelFault` of kind `label_invalid` where no reply is one of them.
+        Raises `ModelFault` of kind `label_invalid` if no reply is one of them.
         """
         schema = _object({"label": options})
         prompt = self._prompts["choice"].partial(dialogue=dialogue, what=what, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask(self._role, prompt.render(), schema=schema)
+            answer = await ask_whole(session, self._role, prompt.render(), schema=schema)
             reply = answer.text
             chosen = _option((find_json(reply, ["label"]) or {}).get("label"), options)
             if chosen is not None:
@@ -180,7 +210,7 @@ class Labeller:
         options: Sequence[str],
         examples: Sequence[tuple[Sequence[str], Sequence[str]]],
     ) -> Label:
-        """One of `options` for each line of a script, all of them in one reply.
+        """Return one of `options` for each line of a script, all from a single reply.
 
         Raises `ModelFault` of kind `emotions_invalid`.
         """
@@ -188,18 +218,19 @@ class Labeller:
             {"lines": said, "answer": json.dumps(_numbered(labels), ensure_ascii=False)}
             for said, labels in examples
         ]
-        schema = _object({str(at + 1): options for at in range(len(lines))})
+        schema = _object({str(index + 1): options for index in range(len(lines))})
         prompt = self._prompts["emotions"].partial(examples=shown, lines=lines, options=options)
         complaints, reply = list[str](), ""
         for _ in range(1 + self._reasks):
-            answer = await session.ask(self._role, _asking(prompt, complaints), schema=schema)
+            asking = _asking(prompt, complaints)
+            answer = await ask_whole(session, self._role, asking, schema=schema)
             reply = answer.text
             data = find_json(reply, schema["properties"]) or {}
-            found = [_option(data.get(str(at + 1)), options) for at in range(len(lines))]
-            if None not in found:
+            chosen = [_option(data.get(str(index + 1)), options) for index in range(len(lines))]
+            if None not in chosen:
                 check = f"each one of {len(options)}, chosen with the whole conversation in view"
-                return _label(found, check, answer, complaints)
-            fault = f"utterance {found.index(None) + 1} has none of the emotions"
+                return _label(chosen, check, answer, complaints)
+            fault = f"utterance {chosen.index(None) + 1} has none of the emotions"
             complaints.append(_CUT_OFF if answer.cut_off else fault)
         raise ModelFault("emotions_invalid", complaints[-1], reply)
 
@@ -208,7 +239,7 @@ _CUT_OFF = "it was cut off before its end"
 
 
 def shuffled(planned: str, others: Sequence[str], n: int, rng: random.Random) -> list[str]:
-    """Up to `n` options in random order: the planned label and others, drawn."""
+    """Return up to `n` options in random order: the planned label and randomly drawn others."""
     rest = [other for other in others if other != planned]
     options = [planned, *rng.sample(rest, min(n - 1, len(rest)))]
     rng.shuffle(options)
@@ -220,7 +251,7 @@ def _asking(prompt: Prompt, complaints: Sequence[str]) -> list[Message]:
 
 
 def _summary(answer: SessionReply) -> str:
-    """The first paragraph of a reply, without what models put around it."""
+    """Return the first paragraph of a reply, without what models put around it."""
     text = printable(answer.text).strip()
     text = re.sub(r"\A\W*summary\W*:\s*", "", text, flags=re.IGNORECASE)
     text = " ".join(text.split("\n\n")[0].split())
@@ -234,12 +265,12 @@ def _is_cut(answer: SessionReply, summary: str) -> bool:
     return answer.cut_off and only_paragraph and lacks_end(summary)
 
 
-def _option(said: Any, options: Sequence[str]) -> str | None:
-    """The option that a reply names, white space and case aside."""
-    if not isinstance(said, str):
+def _option(reply: Any, options: Sequence[str]) -> str | None:
+    """Return the option that a reply names, ignoring white space and case."""
+    if not isinstance(reply, str):
         return None
-    folded = " ".join(said.split()).casefold()
-    named = [option for option in options if option == said] or [
+    folded = " ".join(reply.split()).casefold()
+    named = [option for option in options if option == reply] or [
         option for option in options if option.casefold() == folded
     ]
     return named[0] if named else None
@@ -250,7 +281,7 @@ def _numbered(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _object(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The JSON Schema of an object whose fields are each one of some texts."""
+    """Return the JSON Schema of an object whose fields are enumerations of texts."""
     return {
         "type": "object",
         "properties": {

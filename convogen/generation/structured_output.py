@@ -1,8 +1,8 @@
-"""Drafts: JSON objects that a model is asked for, read, validated and asked for again.
+"""Structured output: JSON objects requested from a model, parsed, validated and retried.
 
-Structured output if the endpoint has it; in any case a reply is parsed and validated, and asked for
-again with the complaint shown to the model. A text that stops at its schema's bound was cut off,
-and is asked for again too.
+The endpoint's structured output is used if it has one. Every reply is parsed and validated, and
+retried with the complaint shown to the model. A text that stops at its schema's bound was cut off
+and is retried too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from convogen.errors import ModelFault
 from convogen.models.base import Message, printable
+from convogen.models.traffic.context_window import ContextWindow
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.text.lengths import BoundedText, cut_texts
 from convogen.text.objects import NoObject, find_object, is_blank_loop
@@ -35,18 +36,18 @@ __all__ = [
 ]
 
 _SHOWN_CHARS = 12_000
-"""How much of a reply that was refused the model is shown again."""
+"""Characters of a refused reply that the model is shown again."""
 
 _CUT_OFF = "it was cut off before its end; keep each text to the words asked for"
 
 BLANK_LOOP = "blank_loop"
-"""The fault of a reply that ends in white space, written until there was no more room."""
+"""The fault of a reply that ends in white space up to its token limit."""
 
 MOST_BLANK_LOOPS = 2
-"""Such replies after which a model is not asked again: each of them costs as much as can be."""
+"""Such replies after which a model is not retried, as each of them costs the maximum."""
 
 _COMPLAINTS = 3
-"""Texts that were cut off which one complaint names."""
+"""Truncated texts that one complaint names."""
 
 _MOST_NAME = 80
 """Characters of a name."""
@@ -56,9 +57,10 @@ D = TypeVar("D", bound="StructuredReply")
 
 
 class StructuredReply(BaseModel):
-    """What a model writes: surplus keys, white space around texts and control characters go.
+    """Base of models' replies: extra keys, surrounding white space and control characters are
+    dropped.
 
-    A reply has none of the latter, but the strings of its JSON may spell them as escapes.
+    Raw replies have no control characters, but their JSON strings may contain escaped ones.
     """
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
@@ -72,11 +74,11 @@ class StructuredReply(BaseModel):
 
 
 class UnusableReply(Exception):
-    """What is wrong with a draft, in words for the model.
+    """A fault of a draft, worded for the model.
 
     Attributes:
         kind: The fault in a word or two, for the record.
-        afresh: The model is asked again without being shown what it wrote.
+        afresh: Whether the retry hides the refused reply from the model.
     """
 
     def __init__(self, complaint: str, *, kind: str = "invalid", afresh: bool = False) -> None:
@@ -89,24 +91,33 @@ async def ask_draft(
     session: Session,
     role: str,
     messages: Sequence[Message],
+    *,
     model: type[D],
     parse: Callable[[D, SessionReply], T],
     reasks: int,
     kind: str,
 ) -> tuple[T, list[str]]:
-    """Ask until `parse` makes something of a draft; it raises `UnusableReply` if it cannot.
+    """Ask until `parse` accepts a draft; it raises `UnusableReply` to reject one.
+
+    If the model's context is too short, the reply gets less room, then the refused draft is not
+    shown again.
 
     Returns:
-        What `parse` made, and the kinds of fault of the replies before, in their order.
+        The result of `parse`, and the fault kinds of the refused replies in order.
 
     Raises:
         ModelFault: Of `kind`, if none of 1 + `reasks` replies could be used; of kind `blank_loop`
             as soon as two of them were white space up to their limit.
     """
+    window = ContextWindow(session)
     asking, complaint, kinds = list(messages), "", list[str]()
     answer: SessionReply | None = None
     for _ in range(1 + reasks):
-        answer = await session.ask(role, asking, schema=schema_of(model))
+        shorter = [asking, list(messages)] if len(asking) > len(messages) else [asking]
+        fitted = await window.ask(
+            role, shorter.__getitem__, len(shorter) - 1, schema=schema_of(model)
+        )
+        answer = fitted.answer
         try:
             return parse(read_draft(answer, model), answer), kinds
         except UnusableReply as fault:
@@ -163,7 +174,8 @@ def read_object(answer: SessionReply, keys: Collection[str]) -> dict[str, Any]:
     """Return the JSON object in a reply that should have these keys.
 
     Raises:
-        UnusableReply: There is none; of kind `cut_off` or `blank_loop` if its length is why.
+        UnusableReply: If there is none; of kind `cut_off` or `blank_loop` if the reply hit its
+            length limit.
     """
     try:
         return find_object(answer.text, keys)
@@ -204,7 +216,7 @@ def name_of_a_person(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a draft; every object closed and complete."""
+    """Return the JSON Schema of a draft, with every object closed and all keys required."""
     schema = model.model_json_schema()
     for node in [schema, *schema.get("$defs", {}).values()]:
         node["additionalProperties"] = False

@@ -14,22 +14,28 @@ from pathlib import Path
 
 from convogen.inputs.yaml12 import read_yaml
 
-__all__ = ["Variation", "draw_variation", "variations", "variations_hash"]
+__all__ = ["Variation", "deal_variation", "draw_variation", "variations", "variations_hash"]
 
 _FILE = Path(__file__).with_name("variations.yaml")
+_PARTS = ("ties", "places", "moods")
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What one experience is to be like, if it fits: each a phrase for the prompt."""
+    """What one experience is to be like, if it fits: each a phrase for the prompt.
+
+    `topic` says what its topic is near and far from; empty if that does not matter.
+    """
 
     tie: str
     place: str
     mood: str
+    topic: str = ""
 
     def scene(self) -> str:
-        """Return the place and the mood, for people who are given."""
-        return f"{self.place}; the mood is {self.mood}"
+        """Return the place, the mood and the topic, for people who are given."""
+        scene = f"{self.place}; the mood is {self.mood}"
+        return f"{scene}; the topic is {self.topic}" if self.topic else scene
 
     def __str__(self) -> str:
         return f"{self.tie}, {self.scene()}"
@@ -38,7 +44,24 @@ class Variation:
 def draw_variation(rng: random.Random) -> Variation:
     """Return a variation, each part drawn on its own."""
     listed = variations()
-    return Variation(*(rng.choice(listed[part]) for part in ("ties", "places", "moods")))
+    return Variation(*(rng.choice(listed[part]) for part in _PARTS))
+
+
+def deal_variation(seed: str, position: int, topic: str = "") -> Variation:
+    """Return the variation of a position, each part dealt from a deck that is shuffled anew.
+
+    Args:
+        seed: Of the decks.
+        position: From 0; positions that follow each other have each entry of a part equally often.
+        topic: What the topic is near and far from.
+    """
+    dealt: list[str] = []
+    for part in _PARTS:
+        entries = variations()[part]
+        deck, place = divmod(position, len(entries))
+        dealt.append(random.Random(f"{seed}/{part}/{deck}").sample(entries, len(entries))[place])
+    tie, place, mood = dealt
+    return Variation(tie, place, mood, topic)
 
 
 @lru_cache(maxsize=1)

@@ -1,10 +1,11 @@
-"""An agent that is a persona: it says one utterance when its turn comes."""
+"""An agent that plays a persona and says one utterance per turn."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.agents import BaseChatAgent
@@ -17,8 +18,11 @@ from convogen.generation.example_experiences import description
 from convogen.groupchat.addressed import addressed_schema, split_addressee
 from convogen.groupchat.messages import agent_messages, identity, instructions, sayable
 from convogen.models.base import Message, ModelReply, Sampling
+from convogen.models.traffic.context_window import Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.records import Persona, Turn
+from convogen.text.budgets import about_words, tokens_of
+from convogen.text.language_tags import ENGLISH
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import (
     is_farewell_loop,
@@ -39,7 +43,7 @@ ADDRESS_TOKENS = 40
 """Room for the addressee and the marks of the object that it comes in."""
 
 MOST_TIMES = 2
-"""A short reply may have this many times the words of the guideline."""
+"""Reply length, as a multiple of the guideline, above which it counts as too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class _Attempt:
     words: int | None = None
     off: int = 0
     likelihood: float = 0.0
-    taken: tuple[SessionReply, Utterance] | None = None
+    taken: tuple[Fitted, Utterance] | None = None
     to: str | None = None
 
     def rank(self) -> tuple[int, float]:
@@ -80,6 +84,7 @@ class PersonaAgent(BaseChatAgent):
             chat.prompts.agent, chat.experience, persona, chat.rules.max_words, private
         )
         asked = f"{self._system}\n{chat.opening}"
+        self._language = chat.experience.language or ENGLISH
         self._unsaid = word_runs(instructions(asked, sayable(chat.experience, persona)))
 
     @property
@@ -109,7 +114,7 @@ class PersonaAgent(BaseChatAgent):
         note: str | None = None
         for _ in range(1 + chat.rules.reasks):
             candidates = await self._candidates(target, note)
-            checked += [one.fault or "" for one in candidates]
+            checked += [attempt.fault or "" for attempt in candidates]
             attempts.append(min(candidates, key=_Attempt.rank))
             fault, words = attempts[-1].fault, attempts[-1].words
             if fault is None:
@@ -118,27 +123,30 @@ class PersonaAgent(BaseChatAgent):
             note = complaint(fault, words=words or 0, target=most)
         best = min(attempts, key=_Attempt.rank)
         if best.taken is None:
-            chat.refused = [one.fault or "" for one in attempts]
+            chat.refused = [attempt.fault or "" for attempt in attempts]
             chat.ended = chat.refused[-1]
             return ""
-        answer, said = best.taken
+        fitted, utterance = best.taken
+        answer = fitted.answer
         turn = Turn(
             speaker=self.display,
-            text=said.text,
+            text=utterance.text,
             origin="agent",
             model=answer.model,
             request=answer.request,
             usage=answer.usage,
             selection=chat.selection,
-            reasks=[one.fault for one in attempts if one.fault and one is not best],
-            tidied=list(said.tidied),
+            reasks=[attempt.fault for attempt in attempts if attempt.fault and attempt is not best],
+            tidied=list(utterance.tidied),
             target_words=target,
             lapse=best.fault if best.fault in _OF_LENGTH else None,
             candidates=checked if chat.rules.candidates > 1 else [],
+            capped_at=fitted.capped_at,
+            left_out=fitted.left_out,
             addressee=best.to,
         )
         self._take(turn)
-        return said.text
+        return utterance.text
 
     async def _candidates(self, target: int | None, note: str | None) -> list[_Attempt]:
         """Request as many replies as the rules say, all at once, and check each of them.
@@ -150,8 +158,8 @@ class PersonaAgent(BaseChatAgent):
         more: dict[str, Any] = {"top_logprobs": 1} if n > 1 else {}
         if self._chat.rules.addressees:
             more["schema"] = addressed_schema(self._others)
-        asked = self._messages(note)
-        replies = await self._chat.ask_several(n, "agent", asked, **more, **self._room(target))
+        chat = partial(self._messages, note)
+        replies = await self._chat.ask_several(n, "agent", chat, **more, **self._room(target))
         faults = [one for one in replies if isinstance(one, ModelFault)]
         if len(faults) == len(replies):
             for fault in faults:
@@ -160,32 +168,33 @@ class PersonaAgent(BaseChatAgent):
         return [self._attempt(reply, target, note) for reply in replies]
 
     def _attempt(
-        self, reply: SessionReply | ModelFault, target: int | None, note: str | None
+        self, reply: Fitted | ModelFault, target: int | None, note: str | None
     ) -> _Attempt:
         if isinstance(reply, ModelFault):
             return _Attempt(reply.kind)
         reply, to = self._addressed(reply)
-        said = self._read(reply, target, note)
-        words = len(said.text.split())
+        said = self._read(reply.answer, target, note)
+        words = about_words(said.text, self._chat.experience.language)
         fault = said.fault or self._length_fault(said.text, target)
         kept = _kept(said)
         taken = None if kept is None else (reply, kept)
         off = abs(words - (target or 0))
-        return _Attempt(fault, words, off, _likelihood(reply.reply), taken, to)
+        return _Attempt(fault, words, off, _likelihood(reply.answer.reply), taken, to)
 
-    def _addressed(self, reply: SessionReply) -> tuple[SessionReply, str | None]:
+    def _addressed(self, reply: Fitted) -> tuple[Fitted, str | None]:
         """Return a reply with the utterance alone as its text, and whom it is said to."""
         if not self._chat.rules.addressees:
             return reply, None
-        text, to = split_addressee(reply.text, self._others)
-        return replace(reply, text=text), to
+        text, to = split_addressee(reply.answer.text, self._others)
+        return reply._replace(answer=replace(reply.answer, text=text)), to
 
     def _room(self, target: int | None) -> dict[str, Sampling]:
         """Return room for twice the words of a turn, unless the role's sampling sets its own."""
         given = self._chat.session.traffic.role("agent").sampling.max_tokens
         if target is None or given is not None:
             return {}
-        room = 4 * target + 24 + (ADDRESS_TOKENS if self._chat.rules.addressees else 0)
+        room = 2 * tokens_of(target, self._chat.experience.language) + 24
+        room += ADDRESS_TOKENS if self._chat.rules.addressees else 0
         return {"sampling": Sampling(max_tokens=room)}
 
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
@@ -197,30 +206,34 @@ class PersonaAgent(BaseChatAgent):
             earlier=tuple(turn.text for turn in chat.turns),
             unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
         )
-        said = read_utterance(answer.text, scene, cut_off=answer.cut_off)
+        utterance = read_utterance(
+            answer.text, scene, cut_off=answer.cut_off, language=self._language
+        )
         if answer.reply.thought:
-            said = replace(said, tidied=("thinking", *said.tidied))
-        kept = _kept(said)
+            utterance = replace(utterance, tidied=("thinking", *utterance.tidied))
+        kept = _kept(utterance)
         if target is None or kept is None:
-            return said
-        return Utterance(nearest_sentences(kept.text, target), said.tidied)
+            return utterance
+        whole = nearest_sentences(kept.text, target, chat.experience.language)
+        return Utterance(whole, utterance.tidied)
 
     def _length_fault(self, text: str, target: int | None) -> str | None:
         """Return `too_long` or `too_short` if a text is far from what was asked for."""
+        language = self._chat.experience.language
         if target is not None:
-            return length_fault(text, target)
+            return length_fault(text, target, language)
         most = self._chat.rules.max_words
-        return "too_long" if most and len(text.split()) > MOST_TIMES * most else None
+        return "too_long" if most and about_words(text, language) > MOST_TIMES * most else None
 
     def _take(self, turn: Turn) -> None:
         chat = self._chat
         chat.turns.append(turn)
         chat.selection = None
         chat.on_turn()
-        if is_farewell_loop([turn.text for turn in chat.turns]):
+        if is_farewell_loop([turn.text for turn in chat.turns], self._language):
             chat.ended = "farewell"
 
-    def _messages(self, note: str | None) -> list[Message]:
+    def _messages(self, note: str | None, turns: Sequence[Turn]) -> list[Message]:
         chat = self._chat
         at_end = chat.prompts.turn.render(
             name=self.display,
@@ -231,22 +244,22 @@ class PersonaAgent(BaseChatAgent):
         if chat.rules.addressees and chat.prompts.addressed is not None:
             ask = chat.prompts.addressed.render(name=self.display, others=self._others)
             at_end = f"{at_end}\n{ask[0].content}".strip()
-        return agent_messages(self._system, chat.opening, chat.turns, self.display, at_end)
+        return agent_messages(self._system, chat.opening, turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Nothing to forget: a chat is played once."""
 
 
 def _likelihood(reply: ModelReply) -> float:
-    """Return the mean log-probability of a reply's tokens; 0 where the endpoint tells none."""
+    """Return the mean log-probability of a reply's tokens; 0 if the endpoint reports none."""
     if not reply.logprobs:
         return 0.0
     return sum(token.logprob for token in reply.logprobs) / len(reply.logprobs)
 
 
-def _kept(said: Utterance) -> Utterance | None:
-    """Return what can be taken of a reply: all of it, or its whole sentences if it was cut off."""
-    if said.fault != "cut_off":
-        return said if said.fault is None else None
-    whole = whole_sentences(said.text)
-    return None if whole == said.text else Utterance(whole, (*said.tidied, "cut_off"))
+def _kept(utterance: Utterance) -> Utterance | None:
+    """Return the usable part of a reply: all of it, or its whole sentences if it was cut off."""
+    if utterance.fault != "cut_off":
+        return utterance if utterance.fault is None else None
+    whole = whole_sentences(utterance.text)
+    return None if whole == utterance.text else Utterance(whole, (*utterance.tidied, "cut_off"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
@@ -19,7 +19,8 @@ from convogen.groupchat.agent import PersonaAgent
 from convogen.groupchat.runtime import UntracedRuntime
 from convogen.groupchat.selector import Ended, Selector
 from convogen.models.base import Message
-from convogen.models.traffic.session import Session, SessionReply
+from convogen.models.traffic.context_window import ContextWindow, Fitted
+from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt
 from convogen.records import Experience, Selection, Turn
 from convogen.text.speakers import agent_keys
@@ -29,6 +30,8 @@ __all__ = ["Chat", "ChatPrompts", "ChatRules", "Played", "play_group_chat"]
 LONGEST = 600
 """Characters that the manager is shown of a person's description."""
 
+Shown = Callable[[Sequence[Turn]], Sequence[Message]]
+
 SpeakerSelection = Literal["auto", "round_robin"]
 
 
@@ -36,14 +39,15 @@ SpeakerSelection = Literal["auto", "round_robin"]
 class ChatRules:
     """How a chat is held.
 
-    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None
-    for chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the
-    words each turn should have, the starter first; None if no length is requested. Of so many
-    `candidates` that are asked for at once one is taken. With `addressees` an agent says whom each
-    utterance is for.
+    `max_turns` counts the starter. `max_words` is the guideline on the length of a reply, None for
+    chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the words
+    each turn should have, the starter first; None if no length is requested. `candidates` is the
+    number of replies requested at once, of which one is taken. With `addressees` an agent says
+    whom each utterance is for.
     """
 
     max_turns: int
+    _: KW_ONLY
     speaker_selection: SpeakerSelection
     allow_repeats: bool
     max_words: int | None
@@ -89,6 +93,7 @@ class Played:
 async def play_group_chat(
     experience: Experience,
     rules: ChatRules,
+    *,
     prompts: ChatPrompts,
     session: Session,
     on_turn: Callable[[], None],
@@ -99,9 +104,11 @@ async def play_group_chat(
     `private` has, by name, what a person alone knows besides their memories.
 
     Raises what `Session.ask` raises; a `ModelFault` only if fewer than half of the turns stand, or
-    no selector is there, otherwise it is why the chat ended.
+    the selector never answered; otherwise it is recorded as the chat's end.
     """
-    chat = Chat(experience, rules, prompts, session, on_turn, private)
+    chat = Chat(
+        experience, rules, prompts=prompts, session=session, on_turn=on_turn, private=private
+    )
     if rules.max_turns < 2:
         return Played(chat.turns, "max_turns", [])
     opening = TextMessage(content=chat.opening, source="user")
@@ -109,7 +116,7 @@ async def play_group_chat(
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
-        chat.stop()  # AutoGen cancelled in the middle leaves tasks behind: let it end by itself
+        chat.stop()  # Cancelling AutoGen midway leaks tasks: let it end by itself
         await running
         raise
     stands = 2 * len(chat.turns) >= rules.max_turns and not chat.undirected
@@ -142,6 +149,7 @@ class Chat:
 
     experience: Experience
     rules: ChatRules
+    _: KW_ONLY
     prompts: ChatPrompts
     session: Session
     on_turn: Callable[[], None]
@@ -161,6 +169,7 @@ class Chat:
         self.turns = [opening.model_copy(update={"target_words": self.target_words})]
         self.names = agent_keys([persona.name for persona in self.experience.personas])
         self.keys = {name: key for key, name in self.names.items()}
+        self._window = ContextWindow(self.session)
 
     @property
     def over(self) -> bool:
@@ -171,24 +180,29 @@ class Chat:
         """Words that the next turn should have; None if no length is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
 
-    async def ask(self, role: str, messages: Sequence[Message], **more: Any) -> SessionReply:
-        """Ask a model; `stop` ends the wait."""
-        (answer,) = await self.ask_several(1, role, messages, **more)
+    async def ask(self, role: str, chat: Shown, **options: Any) -> Fitted:
+        """Ask a model; `stop` ends the wait. Raises `ModelFault`."""
+        (answer,) = await self.ask_several(1, role, chat, **options)
         if isinstance(answer, ModelFault):
             raise answer
         return answer
 
     async def ask_several(
-        self, n: int, role: str, messages: Sequence[Message], **more: Any
-    ) -> list[SessionReply | ModelFault]:
-        """Ask a model for `n` replies at once; a fault stands where one was not answered."""
-        asks = (self.session.ask(role, messages, **more) for _ in range(n))
-        self.asking = asyncio.gather(*asks, return_exceptions=True)
-        found = await self.asking
-        for one in found:
-            if isinstance(one, BaseException) and not isinstance(one, ModelFault):
-                raise one
-        return cast("list[SessionReply | ModelFault]", found)
+        self, n: int, role: str, chat: Shown, **options: Any
+    ) -> list[Fitted | ModelFault]:
+        """Ask a model for `n` replies at once; an unanswered one is returned as its fault.
+
+        `chat` returns the messages for the turns to show: all of them, or as many of the last as
+        fit into the model's context, at least one.
+        """
+        turns = self.turns
+
+        def shown(left_out: int) -> Sequence[Message]:
+            return chat(turns[left_out:])
+
+        asking = self._window.ask_several(n, role, shown, len(turns) - 1, **options)
+        self.asking = asyncio.ensure_future(asking)
+        return await self.asking
 
     def stop(self) -> None:
         """Bring the chat to its end now."""
@@ -213,7 +227,7 @@ class Chat:
         ]
 
     def candidates(self) -> list[str]:
-        """The keys of those who may speak next."""
+        """Return the keys of those who may speak next."""
         last = self.turns[-1].speaker
         keys = [k for k, n in self.names.items() if self.rules.allow_repeats or n != last]
         return keys or list(self.names)
@@ -236,8 +250,8 @@ class Chat:
             model_client=Selector(self),
             termination_condition=end,
             max_turns=cap,
-            selector_prompt="",  # the selector words its own
-            allow_repeated_speaker=True,  # our candidates say who may: AutoGen forgets the starter
+            selector_prompt="",  # the selector has its own prompt
+            allow_repeated_speaker=True,  # our candidates decide: AutoGen does not know the starter
             candidate_func=lambda _: self.candidates(),
             max_selector_attempts=1,
         )

@@ -1,4 +1,4 @@
-"""What an agent and the manager are asked with.
+"""The requests of agents and of the manager.
 
 An agent's request is a chat in which it is the assistant: its own system message, the user proxy's
 opening, then the turns, its own as the assistant's and those of others as the user's with the
@@ -55,9 +55,10 @@ def identity(
     )[0].content
 
 
-def instructions(text: str, said: Iterable[str]) -> list[str]:
-    """Return the lines of a request's text that nobody says out loud: all but what is `said`."""
-    marks = "|".join(re.escape(one) for one in said if len(one.split()) >= SAYABLE_WORDS)
+def instructions(text: str, spoken: Iterable[str]) -> list[str]:
+    """Return the lines of a request's text that nobody says out loud: all except the `spoken`
+    texts."""
+    marks = "|".join(re.escape(phrase) for phrase in spoken if len(phrase.split()) >= SAYABLE_WORDS)
     pieces = re.split(marks, text) if marks else [text]
     return [line for piece in pieces for line in piece.splitlines() if line.strip()]
 

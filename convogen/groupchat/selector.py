@@ -19,8 +19,9 @@ from autogen_core.models import (
 from pydantic import BaseModel
 
 from convogen.errors import ModelFault
+from convogen.models.base import Message
 from convogen.models.traffic.session import SessionReply
-from convogen.records import Selection
+from convogen.records import Selection, Turn
 from convogen.text.speakers import longest_silent, resolve_speaker, silence
 from convogen.text.transcript import transcript
 
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Selector"]
 
 OF_THE_TEXT = ("content_filter", "refusal")
-"""Faults that say something of what the chat is about, nothing of the model."""
+"""Faults caused by the content of the chat, not by the model."""
 
 MOST_SILENT = 3
-"""Replies without a word, none with one before, after which there is no selector."""
+"""Empty replies, without any other before, after which the selector counts as missing."""
 
 
 class Selector(ChatCompletionClient):
@@ -74,15 +75,20 @@ class Selector(ChatCompletionClient):
         chat = self._chat
         names = {key: chat.names[key] for key in candidates}
         spoke = [turn.speaker for turn in chat.turns]
-        prompt = chat.prompts.selector.render(
-            people=chat.people,
-            opening=chat.opening,
-            transcript=transcript(chat.turns),
-            candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
-        )
+
+        def prompt(turns: Sequence[Turn]) -> list[Message]:
+            return chat.prompts.selector.render(
+                people=chat.people,
+                opening=chat.opening,
+                transcript=transcript(turns),
+                candidates=[{"name": n, "silent": silence(n, spoke)} for n in names.values()],
+            )
+
         answer: SessionReply | None = None
+        left_out: int | None = None
         try:
-            answer = await chat.ask("selector", prompt, choices=list(names.values()))
+            fitted = await chat.ask("selector", prompt, choices=list(names.values()))
+            answer, left_out = fitted.answer, fitted.left_out
         except ModelFault as fault:
             if not self._heard and fault.kind not in OF_THE_TEXT:
                 chat.undirected = True
@@ -101,17 +107,18 @@ class Selector(ChatCompletionClient):
             repair=repair,
             request=answer and answer.request,
             usage=answer and answer.usage,
+            left_out=left_out,
         )
         return key
 
-    def _listen(self, said: str) -> None:
-        """Take note of a reply; raises `ModelFault` where the model is seen to say nothing."""
-        self._heard |= bool(said.strip())
+    def _listen(self, reply: str) -> None:
+        """Register a reply; raises `ModelFault` if the model keeps replying with nothing."""
+        self._heard |= bool(reply.strip())
         self._silent += 1
         if not self._heard and self._silent >= MOST_SILENT:
             self._chat.undirected = True
-            said = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
-            raise ModelFault("selector_silent", said)
+            message = f"the selector chose nobody: its first {MOST_SILENT} replies are empty"
+            raise ModelFault("selector_silent", message)
 
     def create_stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[str | CreateResult, None]:
         raise NotImplementedError("the selector does not stream")

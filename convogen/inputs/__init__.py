@@ -1,1 +1,1 @@
-"""What users write, read in one way: YAML, text files, keys and what is wrong with them."""
+"""Reading of user input: YAML, text files, and validation with one-line errors."""

@@ -1,4 +1,4 @@
-"""What users write: keys that are known, numbers that are finite and are no booleans."""
+"""The base model of user input: known keys only, finite numbers, no booleans as numbers."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _WORDS = {
     "invalid_key": "a key must be a text; a number or true is one in quotes",
     "json_invalid": "is no JSON: {error}",
 }
-"""What is wrong, by pydantic's name for it; its own words are about Python."""
+"""Error texts by pydantic's error type, whose own texts speak of Python."""
 
 
 class Keys(BaseModel):
-    """Base of all that is read of a user's file or options: frozen, unknown keys refused.
+    """Base of all models of users' files and options: frozen, unknown keys are refused.
 
-    `true` is 1 to Python, and so to pydantic: here it is none, where no boolean is meant. A whole
-    number has 64 bits at most, as in YAML: what is written into a run folder is read from it again.
+    Python, and so pydantic, takes `true` for 1; here it is refused unless the field is a boolean.
+    Integers have at most 64 bits, as in YAML, so that a run folder can be read back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -68,7 +68,7 @@ class Keys(BaseModel):
 
 
 def words(detail: Any) -> str:
-    """What is wrong with a value, of one of pydantic's errors."""
+    """Return the description of one of pydantic's errors."""
     if (form := _WORDS.get(detail["type"])) is not None:
         said = form.format(**detail.get("ctx", {}))
         return said.replace("True, False", "true, false")
@@ -76,19 +76,19 @@ def words(detail: Any) -> str:
 
 
 def place(detail: Any) -> str:
-    """Where it is, dotted; empty where it is the whole."""
+    """Return the dotted path of an error; empty for the top level."""
     return ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function-"))
 
 
 def first_fault(error: ValidationError, before: str = "") -> str:
-    """The first fault in one line: the key, below `before`, and what is wrong with it."""
+    """Return the first fault in one line: the key, below `before`, and what is wrong with it."""
     detail = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(part for part in (before, place(detail)) if part)
     return f"{where}: {words(detail)}" if where else words(detail)
 
 
 def no_boolean(value: Any) -> Any:
-    """The value; raises `ValueError` where it, or one in it, is true or false."""
+    """Return the value; raises `ValueError` if it is or contains a boolean."""
     inside: Any = cast("Any", value).values() if isinstance(value, dict) else value
     if isinstance(value, bool):
         raise ValueError("must not be true or false")
@@ -100,7 +100,7 @@ def no_boolean(value: Any) -> Any:
 
 @lru_cache(maxsize=512, typed=True)
 def _takes_booleans(kind: Any) -> bool:
-    """Whether a boolean may be in a value of a type, or in a model in it, which sees to it."""
+    """Return whether a type may contain booleans, or a model that checks them itself."""
     if kind is bool or kind is Any or isinstance(kind, bool):
         return True
     if isinstance(kind, type) and issubclass(kind, BaseModel):

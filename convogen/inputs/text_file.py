@@ -1,6 +1,6 @@
-"""A user's text files: only what is a file is opened, and no more of it read than fits.
+"""Reading of users' text files: only regular files are opened, up to a size limit.
 
-A named pipe would be waited for without end, and a device such as `/dev/zero` fills the memory.
+A named pipe could block forever, and a device such as `/dev/zero` would fill the memory.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from convogen.errors import SourceError, UserError
 __all__ = ["LARGEST_BYTES", "open_file", "read_text"]
 
 LARGEST_BYTES = 16 << 20
-"""Size of the largest file that is read as a whole."""
+"""The largest file that is read as a whole."""
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file to read it; raises `OSError` for what is none, be it a folder, pipe or device."""
+    """Open a file for reading; raises `OSError` for anything else, such as a folder, pipe or
+    device."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         mode = os.fstat(descriptor).st_mode
@@ -34,7 +35,7 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def read_text(path: Path, where: object = None, raising: type[UserError] = SourceError) -> str:
-    """The text of a file in UTF-8, or in UTF-16 with its mark.
+    """Return the text of a file in UTF-8, or in UTF-16 with its mark.
 
     Raises `raising` in one line that begins with `where`, the path if it is not given.
     """

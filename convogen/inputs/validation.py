@@ -1,4 +1,4 @@
-"""What an experiment's keys may be, said in one line where one is wrong."""
+"""Validation of keys, with one-line errors that say what is allowed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["explain", "refuse_unknown", "validated"]
 
 
 SECRETIVE = frozenset({"api_key_env", "headers", "http"})
-"""Keys whose values no message quotes: people put secrets there."""
+"""Keys whose values are never quoted in messages: they may contain secrets."""
 
 
 def validated(
@@ -27,7 +27,7 @@ def validated(
 ) -> Any:
     """Return the model of a mapping; raises `raising` in one line that begins with `origin`.
 
-    `extra` are keys that may stand beside the model's own.
+    `extra` are keys allowed in addition to the model's own.
     """
     try:
         return model.model_validate(data)
@@ -45,7 +45,7 @@ def explain(
         error: Raised by the model, or by one whose keys stand among its own.
         model: The model.
         allowed: The keys that users may write at its top level.
-        before: Where the model is, dotted; empty if it is the whole.
+        before: The dotted path of the model; empty for the top level.
     """
     detail = error.errors(include_url=False)[0]
     key = ".".join(part for part in (before, place(detail)) if part)
@@ -62,12 +62,12 @@ def explain(
         field = owner.model_fields.get(str(detail["loc"][-1])) if owner else None
         return f"{message}: {field.description}" if field and field.description else message
     if not SECRETIVE.isdisjoint(detail["loc"]) or _may_hold_a_key(key, detail["input"]):
-        return message  # what was found there may be a key
+        return message  # the value may be a key
     return f"{message} (found {masked(str(detail['input']))[:80]!r})"
 
 
 def _owner(kind: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
-    """Return the model at a place below a type, through mappings, lists and unions."""
+    """Return the model at a path below a type, through mappings, lists and unions."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         if not loc:
             return kind
@@ -79,11 +79,11 @@ def _owner(kind: Any, loc: Sequence[int | str]) -> type[BaseModel] | None:
     return next((owner for one in inside if (owner := _owner(one, loc))), None)
 
 
-def _may_hold_a_key(place: str, found: Any) -> bool:
-    """Whether what stands at a place may be an endpoint's key, put there by mistake."""
-    if place.endswith("api_key_env") or ("models" in place and isinstance(found, dict | list)):
+def _may_hold_a_key(place: str, value: Any) -> bool:
+    """Return whether a value may be an endpoint's key, put there by mistake."""
+    if place.endswith("api_key_env") or ("models" in place and isinstance(value, dict | list)):
         return True
-    return ("url" in place or "replicas" in place) and "://" not in str(found)
+    return ("url" in place or "replicas" in place) and "://" not in str(value)
 
 
 def refuse_unknown(given: Mapping[str, Any], allowed: Any, where: str) -> None:

@@ -1,4 +1,4 @@
-"""YAML, read and written in one way: the core schema of YAML 1.2, bounded, without surprises.
+"""Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
 PyYAML by itself has YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is no text; it takes the
 last of two equal keys, and follows aliases and brackets to any size. What is read here has texts,
@@ -25,10 +25,10 @@ from convogen.inputs.text_file import LARGEST_BYTES, read_text
 __all__ = ["dump_yaml", "parse_yaml", "read_mapping", "read_yaml"]
 
 DEEPEST = 64
-"""Most lists and mappings that stand in one another."""
+"""The deepest nesting of lists and mappings."""
 
 LONGEST_NUMBER = 40
-"""Characters of a whole number: more have more than 64 bits, or zeros in front of them."""
+"""Characters of an integer: longer ones exceed 64 bits or have leading zeros."""
 
 _CORE = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -41,7 +41,7 @@ _CORE = {
     ),
     "merge": (r"<<", "<"),
 }
-"""Tag -> what an unquoted text of that tag looks like, and the characters it may begin with."""
+"""Tag -> pattern of an unquoted scalar of that tag, and its possible first characters."""
 
 _TAG = "tag:yaml.org,2002:"
 _LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
@@ -49,12 +49,13 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten tim
 
 
 def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
-    """The content of a file; raises `raising` in one line that names the file and the line."""
+    """Return the content of a file; raises `raising` in one line that names the file and the
+    line."""
     return parse_yaml(read_text(path, path, raising), f"{path}: cannot be read", raising)
 
 
 def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str, Any]:
-    """The keys of a file that is a mapping; raises `raising` for anything else."""
+    """Return the keys of a file that is a mapping; raises `raising` for anything else."""
     data = read_yaml(path, raising)
     if not isinstance(data, dict):
         raise raising(f"{path}: must be a mapping of keys (KEY: VALUE), not {_kind(data)}")
@@ -62,7 +63,7 @@ def read_mapping(path: Path, raising: type[UserError] = SourceError) -> dict[str
 
 
 def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = SourceError) -> Any:
-    """The content of a text; raises `raising` in one line that begins with `where`."""
+    """Return the content of a YAML text; raises `raising` in one line that begins with `where`."""
     try:
         _check_bounds(text)
         loader = _Loader(text)
@@ -77,12 +78,13 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
 
 
 def dump_yaml(data: Any) -> str:
-    """A tree as YAML that reads the same here and in YAML 1.1; keys keep their order."""
+    """Return a tree as YAML that reads the same here and in YAML 1.1; keys keep their order."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _check_bounds(text: str) -> None:
-    """Follow the events of a text: to compose one too deep would end the process, in C."""
+    """Check the nesting by parsing events only: composing a text that is too deep crashes the C
+    parser."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
     total = 0
@@ -116,14 +118,16 @@ def _kind(data: Any) -> str:
 
 
 def _complaint(error: yaml.YAMLError, text: str) -> str:
-    """What is wrong, after the line."""
+    """Return the line and what is wrong in it."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         problem = str(error.problem)
         if problem.startswith("but "):
             problem = f"{error.context} {problem}"
         elif error.context and error.context_mark:
             problem += f" ({error.context} that begins in line {error.context_mark.line + 1})"
-        line = min(error.problem_mark.line, text.count("\n")) + 1  # it may be the one after the end
+        line = (
+            min(error.problem_mark.line, text.count("\n")) + 1
+        )  # the mark may be after the last line
         return f"line {line}: {problem}"
     position, reason = getattr(error, "position", None), getattr(error, "reason", error)
     if position is None:

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from convogen.interaction.patterns import Patterns, load_patterns
+from convogen.interaction.patterns import Patterns
 from convogen.interaction.utterances import Utterance, read
-from convogen.interaction.vocatives import Named, named_in, names_of
+from convogen.interaction.vocatives import named_in, names_of
 
 __all__ = ["Address", "Evidence", "addresses"]
 
@@ -63,6 +63,7 @@ def addresses(
     *,
     stated: Sequence[str | None] = (),
     patterns: Patterns | None = None,
+    language: str = "en",
 ) -> list[Address]:
     """Return the address of each turn.
 
@@ -73,10 +74,11 @@ def addresses(
         stated: Each turn's addressee if its author said so, else None; empty if nobody did.
         patterns: Those of the conversation's language; if None, names, questions and order alone
             decide.
+        language: The BCP 47 tag of the language in which people are called by name.
     """
     people = tuple(dict.fromkeys([*participants, *speakers]))
     said = [read(text) for text in texts]
-    return infer(speakers, said, people, stated=stated, patterns=patterns)
+    return infer(speakers, said, people, stated=stated, patterns=patterns, language=language)
 
 
 def infer(
@@ -86,9 +88,10 @@ def infer(
     *,
     stated: Sequence[str | None] = (),
     patterns: Patterns | None = None,
+    language: str = "en",
 ) -> list[Address]:
     """Return the address of each turn, as `addresses` does, of turns that have been read."""
-    inference = _Inference(speakers, said, people, patterns)
+    inference = _Inference(speakers, said, people, patterns, language)
     for index in range(len(speakers)):
         told = stated[index] if index < len(stated) else None
         inference.found.append(inference.address(index, told))
@@ -104,13 +107,14 @@ class _Inference:
         said: Sequence[Utterance],
         people: tuple[str, ...],
         patterns: Patterns | None,
+        language: str,
     ) -> None:
         self.speakers = speakers
         self.said = said
         self.people = people
         self.patterns = patterns
         self.found: list[Address] = []
-        self.vocatives = patterns or load_patterns("en")
+        self.language = language
         self.replied: list[set[str]] = []
         self.content = [
             frozenset(word for word in one.words if len(word) >= _LEAST_LETTERS) for one in said
@@ -119,11 +123,7 @@ class _Inference:
     def address(self, index: int, stated: str | None) -> Address:
         speaker = self.speakers[index]
         others = tuple(name for name in self.people if name != speaker)
-        named = (
-            named_in(self.said[index], names_of(others), self.vocatives)
-            if self.vocatives
-            else Named()
-        )
+        named = named_in(self.said[index], names_of(others, self.language))
         reply = self._reply(index, named.called)
         self.replied.append(set())
         if reply is not None:

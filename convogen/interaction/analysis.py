@@ -10,10 +10,11 @@ from convogen.interaction.addressing import Address, infer
 from convogen.interaction.coherence import Coherence, coherence
 from convogen.interaction.friction import friction
 from convogen.interaction.graph import Graph, gini_of, graph_of, speaker_entropy
-from convogen.interaction.patterns import BEHAVIOURS, Behaviour, Patterns, patterns_of
+from convogen.interaction.patterns import BEHAVIOURS, Behaviour, load_patterns
 from convogen.interaction.utterances import CLIP, Utterance, read
-from convogen.text.identify import function_words
-from convogen.text.segmentation import unspaced_language, words
+from convogen.text.checks import checked_as
+from convogen.text.identify import frequent_words, identify
+from convogen.text.segmentation import primary, unspaced_language, words
 
 __all__ = ["MEASURES", "Interaction", "analyse"]
 
@@ -118,24 +119,24 @@ def analyse(
     """
     speakers, texts = tuple(speakers[:MOST_TURNS]), list(texts[:MOST_TURNS])
     people = tuple(dict.fromkeys([*participants, *speakers]))
-    patterns = patterns_of(texts, language)
+    code = primary(language) if language else identify(texts)
+    patterns = load_patterns(code) if code else None
     said = [read(text) for text in texts]
-    found = infer(speakers, said, people, stated=stated, patterns=patterns)
+    called_as = checked_as(code, texts)
+    found = infer(speakers, said, people, stated=stated, patterns=patterns, language=called_as)
     return Interaction(
         people,
         speakers,
         found,
         friction(speakers, said, found, patterns) if patterns else None,
         patterns.language if patterns else None,
-        _content(said, language, patterns),
+        _content(said, code),
     )
 
 
-def _content(
-    said: Sequence[Utterance], language: str | None, patterns: Patterns | None
-) -> list[Sequence[str]]:
+def _content(said: Sequence[Utterance], language: str | None) -> list[Sequence[str]]:
     """Return the words of each turn, without function words; none in a script without segmenter."""
     if language is not None and unspaced_language(language):
         return [[word.lower() for word in words(one.text[:CLIP], language) or ()] for one in said]
-    known = function_words(patterns.language if patterns else language)
+    known = frequent_words(language)
     return [[word for word in one.tokens if word.partition("'")[0] not in known] for one in said]

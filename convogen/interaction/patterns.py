@@ -1,4 +1,4 @@
-"""How people of a language address one another, and by which words friction is told."""
+"""How people of a language address a group, and by which words friction is told."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_yaml
 from convogen.interaction.utterances import Utterance
-from convogen.text.identify import identify
-from convogen.text.segmentation import primary
 
 __all__ = [
     "BEHAVIOURS",
@@ -21,7 +19,6 @@ __all__ = [
     "Behaviour",
     "Patterns",
     "load_patterns",
-    "patterns_of",
 ]
 
 Behaviour = Literal[
@@ -103,8 +100,6 @@ class Patterns(BaseModel):
 
     Attributes:
         language: Its code.
-        calls: Words that may stand before a name that is called.
-        joins: Words between names that are called together.
         everyone: Tells that a turn is for everybody.
         two: Tells that a turn is for two people.
         suggests: Tells that a turn proposes something to the group.
@@ -117,8 +112,6 @@ class Patterns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     language: str
-    calls: _Words
-    joins: _Words
     everyone: Rule
     two: Rule
     suggests: Rule
@@ -151,14 +144,3 @@ def load_patterns(language: str) -> Patterns | None:
         return Patterns.model_validate(cast("object", read_yaml(path)))
     except (ValidationError, re.error) as error:
         raise SourceError(f"{path}: {error}") from error
-
-
-def patterns_of(texts: list[str], language: str | None) -> Patterns | None:
-    """Return the patterns of a conversation's language; None if it has none or is unknown.
-
-    Args:
-        texts: Its turns, by which the language is identified if it is not stated.
-        language: Its BCP 47 tag, if it states one.
-    """
-    code = primary(language) if language else identify(texts)
-    return load_patterns(code) if code else None

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from convogen.interaction.patterns import Patterns, load_patterns
 from convogen.interaction.utterances import Utterance, read
-from convogen.text.language import load_language
-from convogen.text.names import called, name_forms
+from convogen.text.language import Language, load_language
+from convogen.text.names import called, name_forms, without_suffix
 
 __all__ = ["MOST_NAMES", "Named", "Names", "called_in", "named_in", "names_of"]
 
 MOST_NAMES = 50
 """People of a conversation who may be called by name."""
 
-_BREAKS = re.compile(r"[,.!?;:—–…\n\"“”()]+|\s-+\s|\.{2,}")
+_BREAKS = re.compile(r"[,.!?;:—–…\n\"“”()¡¿«»„，。！？、；：～「」『』（）।،؛؟]+|\s-+\s")
 _MENTION = re.compile(r"@(\w[\w.-]*)")
 _ENDING = re.compile(r"['’](?:s|ll|d|re|ve)?\Z")
+_NEVER = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The people of a conversation by what they may be called, and the words of these forms."""
+    """The people of a conversation by what they may be called.
 
+    Attributes:
+        whole: Whose full name each text is, in lower case.
+        forms: Whom each form means, as `text.names.called` gives it.
+        words: The words of these forms.
+        lang: The language in which they are called.
+    """
+
+    whole: Mapping[str, str]
     forms: Mapping[str, str]
     words: frozenset[str]
+    lang: Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +49,51 @@ class Named:
 
 
 @lru_cache(maxsize=1024)
-def names_of(people: tuple[str, ...]) -> Names:
-    """Return whom each form means; a form that several people share means none of them."""
-    owners = {name: name_forms(name) for name in people[:MOST_NAMES]}
-    counts = Counter(form for forms in owners.values() for form in forms)
-    forms = {form: name for name, own in owners.items() for form in own if counts[form] == 1}
-    return Names(forms, frozenset(part for form in forms for part in form.split()))
-
-
-def called_in(text: str, others: tuple[str, ...]) -> tuple[str, ...]:
-    """Return who of a speaker's others is called by name in an English turn."""
-    names, patterns = names_of(others), load_patterns("en")
-    lowered = text.lower()
-    if patterns is None or not any(word in lowered for word in names.words):
-        return ()
-    return named_in(read(text), names, patterns).called
-
-
-def named_in(said: Utterance, names: Names, patterns: Patterns) -> Named:
-    """Return who is named in a turn.
-
-    A name is a call if it stands between breaks (the ends of the text, punctuation, words such as
-    `hey` before it) or after `@`: "Ana, look" and "look, Ana!", not "Ana looked". In a list such
-    as "I like Ana, Bo and Cy" nobody is called.
+def names_of(people: tuple[str, ...], language: str = "en") -> Names:
+    """Return whom each form means; a form that several people share means none of them.
 
     Args:
-        said: The turn.
-        names: Those of everybody but its speaker.
-        patterns: Those of its language.
+        people: Their names, of which the first 50 count.
+        language: The BCP 47 tag of the language in which they are called.
     """
+    owners = {name: name_forms(name, language) for name in people[:MOST_NAMES]}
+    counts = Counter(form for forms in owners.values() for form in forms)
+    forms = {form: name for name, own in owners.items() for form in own if counts[form] == 1}
+    return Names(
+        {name.casefold(): name for name in owners if name},
+        forms,
+        frozenset(part for own in owners.values() for form in own for part in form.split()),
+        load_language(language),
+    )
+
+
+def called_in(text: str, names: Sequence[str], language: str = "en") -> tuple[str, ...]:
+    """Return who of `names` is called in a turn; nobody in a language without such patterns.
+
+    Args:
+        text: The turn, of which the first 2,000 characters count.
+        names: The people who may be called: everybody but its speaker.
+        language: The BCP 47 tag of its language.
+    """
+    people = names_of(tuple(names), language)
+    if text.isascii():  # most turns name nobody, and need not be read
+        lowered = text.lower()
+        if not any(word in lowered for word in people.words):
+            return ()
+    return named_in(read(text), people).called
+
+
+def named_in(said: Utterance, names: Names) -> Named:
+    """Return who is named in a turn; nobody in a language without patterns for it.
+
+    A name is a call if it stands between breaks (the ends of the text, punctuation, words such as
+    `hey` before it), after `@` or after a vocative particle: "Ana, look" and "look, Ana!", not "Ana
+    looked". An honorific may be joined to it, as in `田中さん`. In a list such as "I like Ana, Bo
+    and Cy" nobody is called.
+    """
+    lang = names.lang
+    if "addressing" not in lang.checks:
+        return Named()
     if names.words.isdisjoint(said.words) and said.text.isascii() and "_" not in said.text:
         return Named()
     found = [
@@ -77,17 +102,18 @@ def named_in(said: Utterance, names: Names, patterns: Patterns) -> Named:
         if (name := _owner(mention, names)) is not None
     ]
     spoken_of = set[str]()
-    parts = [part.split() for part in _BREAKS.split(_undotted(said.text))]
+    parts = [part.split() for part in _BREAKS.split(_undotted(said.text, lang))]
     listed = False
     for index, words in enumerate(parts):
         if not words:
             continue
-        people, rest = _people(words, names, patterns)
+        people, rest = _people(words, names)
         following = parts[index + 1] if index + 1 < len(parts) else []
-        goes_on = len(following) > 2 and following[0].lower() in patterns.joins
+        goes_on = len(following) > 2 and following[0].lower() in lang.addressing.joins
         if people and not rest and not listed and not (goes_on and _owner(following[1], names)):
             found += people
             continue
+        found += _after_particle(words, names)
         mentioned = [*people, *_mentions(rest, names)]
         spoken_of.update(mentioned)
         listed = bool(mentioned) and (not rest or _owner(rest[-1], names) is not None)
@@ -95,32 +121,76 @@ def named_in(said: Utterance, names: Names, patterns: Patterns) -> Named:
     return Named(unique, frozenset(spoken_of.difference(unique)))
 
 
-def _people(
-    words: Sequence[str], names: Names, patterns: Patterns
-) -> tuple[list[str], Sequence[str]]:
+def _people(words: Sequence[str], names: Names) -> tuple[list[str], Sequence[str]]:
     """Return the people that a part of a sentence consists of, and the words beyond them."""
-    start = 0
-    while start < len(words) and words[start].lower().strip("'’*_") in patterns.calls:
-        start += 1
-    whole = _owner(" ".join(words[start:]), names)
-    if whole is not None:
-        return [whole], ()
+    for start in _starts(words, names.lang):
+        whole = _owner(" ".join(start), names)
+        if whole is not None:
+            return [whole], ()
+        people, end = _row(start, names)
+        if people and end >= len(start):
+            return people, ()
+    return [], words
+
+
+def _starts(words: Sequence[str], lang: Language) -> Iterator[Sequence[str]]:
+    """Yield what a part of a sentence has after all words that call somebody, if it has more.
+
+    Without spaces between words, it is cut wherever a name may begin: after words that call
+    somebody, and at words that join names.
+    """
+    calls = lang.addressing.calls | lang.addressing.vocatives
+    if lang.spaced:
+        start = 0
+        while start < len(words) and words[start].casefold().strip("'’*_") in calls:
+            start += 1
+        yield words[start:]
+        return
+    text = " ".join(words)
+    yield _cut(text, lang)
+    for call in sorted(calls, key=len, reverse=True):
+        if text.startswith(call) and len(text) > len(call):
+            yield _cut(text.removeprefix(call).strip(), lang)
+
+
+def _cut(text: str, lang: Language) -> Sequence[str]:
+    """Return a text without spaces in parts: names, and the words that may join them."""
+    return [part for part in _joins(lang.language).split(text) if part.strip()]
+
+
+@cache
+def _joins(language: str) -> re.Pattern[str]:
+    joins = load_language(language).addressing.joins
+    return re.compile(f"({'|'.join(sorted(joins, key=len, reverse=True))})") if joins else _NEVER
+
+
+def _row(words: Sequence[str], names: Names) -> tuple[list[str], int]:
+    """Return the people that words begin with, joined or not, and where the next word is."""
     people: list[str] = []
-    at = start
+    at = 0
     while at < len(words):
-        size = next(
-            (n for n in (3, 2, 1) if _owner(" ".join(words[at : at + n]), names) is not None), 0
-        )
-        if not size:
+        named = ((n, _owner(" ".join(words[at : at + n]), names)) for n in (3, 2, 1))
+        size, name = next(((n, name) for n, name in named if name is not None), (0, None))
+        if name is None:
             break
-        people.append(str(_owner(" ".join(words[at : at + size]), names)))
+        people.append(name)
         at += size
-        if at < len(words) and words[at].lower() in patterns.joins:
+        if at < len(words) and words[at].lower() in names.lang.addressing.joins:
             at += 1
-    return (people, ()) if at >= len(words) and people else ([], words)
+    return people, at
+
+
+def _after_particle(words: Sequence[str], names: Names) -> list[str]:
+    """Return whom a vocative particle calls, whatever follows the name."""
+    particles = names.lang.addressing.vocatives
+    starts = (at + 1 for at, word in enumerate(words) if word in particles)
+    return [name for start in starts for name in _row(words[start:], names)[0]]
 
 
 def _mentions(words: Sequence[str], names: Names) -> list[str]:
+    if not names.lang.spaced:
+        text = " ".join(words).casefold()
+        return [name for whole, name in names.whole.items() if whole in text]
     return [
         name
         for word in words
@@ -135,21 +205,27 @@ def _bare(word: str) -> str:
 
 
 def _owner(words: str, names: Names) -> str | None:
-    """Return whose name some words are; a name that is also a word only if it has a capital."""
-    lang = load_language("en")
+    """Return whose name some words are.
+
+    A name that is also a word is one only if it has a capital; in a script without spaces, only a
+    name as it is spelt.
+    """
+    lang = names.lang
+    bare = without_suffix(words, lang).strip().casefold()
     form = called(words, lang)
-    name = names.forms.get(form)
+    name = names.whole.get(words.casefold()) or names.whole.get(bare) or names.forms.get(form)
     if name is None or (form in lang.common_names and words.islower() and not name.islower()):
         return None
-    return name
+    homophone = not lang.spaced and not bare.isascii() and bare not in name.casefold()
+    return None if homophone else name
 
 
-@lru_cache(maxsize=1)
-def _titles() -> re.Pattern[str]:
-    titles = "|".join(sorted(load_language("en").titles, key=len, reverse=True))
-    return re.compile(rf"\b({titles})\.(?=\s)", re.IGNORECASE)
+@cache
+def _titles(language: str) -> re.Pattern[str]:
+    titles = sorted(load_language(language).titles, key=len, reverse=True)
+    return re.compile(rf"\b({'|'.join(titles)})\.(?=\s)", re.IGNORECASE) if titles else _NEVER
 
 
-def _undotted(text: str) -> str:
+def _undotted(text: str, lang: Language) -> str:
     """Return a text without the full stops of titles, which end no sentence."""
-    return _titles().sub(r"\1", text) if "." in text else text
+    return _titles(lang.language).sub(r"\1", text) if "." in text else text

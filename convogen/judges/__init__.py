@@ -1,4 +1,4 @@
-"""Judges: language models that score conversations. A protocol, a file."""
+"""Judges: language models that score conversations, one file per protocol."""
 
 from __future__ import annotations
 

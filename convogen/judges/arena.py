@@ -1,7 +1,8 @@
-"""Arena: two generated dialogues on one seed; whose person is rather a person?
+"""Arena: which of two generated dialogues on one seed has the more human-like user?
 
-`A` is the judged dialogue and `B` the one beside it, in whichever order they were shown; the value
-is what `A` wins: 1, 0, or 0.5 for a tie. After the pairwise arenas of BotChat and Chatbot Arena.
+`A` is the judged dialogue and `B` the other one, in whichever order they were shown; the value is 1
+if `A` wins, 0 if it loses and 0.5 for a tie. After the pairwise arenas of BotChat and Chatbot
+Arena.
 """
 
 from __future__ import annotations

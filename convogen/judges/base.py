@@ -1,8 +1,8 @@
-"""What a judge is.
+"""The base class of judges.
 
-A `Judge` is a frozen pydantic model whose fields are its parameters. It says which aspects of a
-conversation it scores, and scores one of them in a session of model calls. When and in which order
-that happens, and what a crash leaves, is `convogen.engine.judge_runner`'s.
+A `Judge` is a frozen pydantic model whose fields are its parameters. It declares which aspects of a
+conversation it scores, and scores one aspect in a session of model calls. Scheduling, order and
+crash recovery belong to `convogen.engine.judge_runner`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from convogen.records import Conversation, Experience, Score, Turn
 __all__ = ["ROLE", "Judge", "JudgeInput", "excerpt", "fault_reason"]
 
 ROLE = "judge"
-"""The role of a judge's model, in the ledger too."""
+"""The role of a judge's model, also in the ledger."""
 
 _EXCERPT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeInput:
-    """A conversation with the experience it grew out of, or the dialogue to compare it with.
+    """A conversation with its experience, or with the dialogue to compare it with.
 
-    `beside` has the turns of the other dialogue on the same seed; empty where there is none.
+    `reference` has the turns of the other dialogue on the same seed; empty if there is none.
     """
 
     conversation: Conversation
     experience: Experience | None = None
-    beside: tuple[Turn, ...] = ()
+    reference: tuple[Turn, ...] = ()
 
 
 class Judge(Keys, ABC):
@@ -53,13 +53,13 @@ class Judge(Keys, ABC):
     """The steps that have a prompt: `judges/prompts/<judge>-<step>.md`, see `prompts`."""
 
     prompt_owners: ClassVar[dict[str, str]] = {}
-    """The judge whose prompt a step takes, where that is another."""
+    """Maps a step to the judge whose prompt it uses, if that is another judge."""
 
     sampling: ClassVar[Sampling]
-    """How replies are drawn where the model's own settings and the steps' leave it open."""
+    """The default sampling, below the model's own settings and those of the steps."""
 
     needs: ClassVar[Literal["experience", "reference"] | None] = None
-    """What of `JudgeInput` it cannot do without, besides the conversation."""
+    """The field of `JudgeInput` that it requires besides the conversation."""
 
     role: str = Field(default=ROLE, exclude=True, description="the role its calls are made under")
     own_prompts: Mapping[str, str] = Field(
@@ -68,50 +68,51 @@ class Judge(Keys, ABC):
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if a user's prompt file is invalid."""
         return prompts_of(type(self), "judges/{name}-{step}", self.own_prompts)
 
     @cached_property
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """What changes the scores, besides the model: the parameters and the prompts' hashes."""
+        """What determines the scores besides the model: the parameters and the prompts' hashes."""
         parameters = self.model_dump(mode="json", exclude={"own_prompts"}, exclude_none=True)
         hashes = {step: prompt.hash for step, prompt in self.prompts.items()}
         return {"judge": self.name, **parameters, "prompts": hashes}
 
     def suited(self, spec: ModelSpec) -> Self:
-        """This judge with what its parameters leave to the model that is asked."""
+        """Return this judge with the parameters that depend on the model filled in."""
         del spec
         return self
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """The model that is asked; raises `ModelConfigError` where it cannot be used."""
+        """Return the model to call; raises `ModelConfigError` if it cannot be used."""
         return open_model(spec)
 
     async def check(self, traffic: Traffic) -> None:
-        """Before the first score: raises `ModelConfigError` where the model cannot do what it must.
+        """Check the model before the first score; raises `ModelConfigError` if it lacks a
+        capability.
 
-        By default nothing is asked.
+        By default no call is made.
         """
 
     @abstractmethod
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:
-        """What is scored of a conversation on this experience, in order."""
+        """Return the aspects scored for a conversation on this experience, in order."""
 
     def all_aspects(self) -> tuple[str, ...]:
-        """What is scored of any conversation at all."""
+        """Return all aspects that this judge may score."""
         return self.aspects(None)
 
     @property
     def highest(self) -> float | None:
-        """The highest score it gives; None where nothing bounds it."""
+        """The highest possible score; None if unbounded."""
         return None
 
     @abstractmethod
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
-        """Score one aspect; what the model gets wrong is a score of None with the reason.
+        """Score one aspect; a model's mistake gives a score of None with the reason.
 
-        Only `RunStopped` and `UserError` may leave it: they stop the judging, and the score is
-        taken up again by the next start.
+        Only `RunStopped` and `UserError` may be raised: they stop judging, and the next start
+        retries the score.
         """
 
 

@@ -1,22 +1,22 @@
-"""FED: qualities of a dialogue by what would be said next (Mehri and Eskenazi, 2020, section 4).
+"""FED: qualities of a dialogue by likely follow-ups (Mehri and Eskenazi, 2020, section 4).
 
-For each quality a few short follow-ups that a listener would say if the dialogue had it, and a few
-if it had not. The score is how likely the ones are to a dialogue model less how likely the others
-are: mean log-probability a token, mean over the follow-ups.
+Each quality has a few short follow-ups that a listener would say if the dialogue had it, and a few
+if it had not. The score is the difference of their likelihoods under a dialogue model: mean
+log-probability per token, averaged over the follow-ups.
 
 With `over: follow_up` the mean is over the follow-up's own tokens, given the dialogue. The code
 that the authors released takes it over the dialogue and the follow-up together, and so do the
 numbers of table 3 of the DiaSynth paper: that is `over: dialogue`. There, six of the ten qualities
 have unfavourable follow-ups only, so that they score the dialogue's own cross-entropy (in table 3,
-near 0.95) and the other four what the follow-ups change in it (near 0.01): the two kinds cannot be
-compared, nor averaged, and only with `over: dialogue` do ours stand beside table 3.
+near 0.95) and the other four what the follow-ups change in it (near 0.01): the two kinds can be
+neither compared nor averaged, and only `over: dialogue` is comparable with table 3.
 
 The code of DiaSynth's authors also leaves the speakers' names before the utterances and puts the
-other speaker's before the follow-up (where speakers are roles, as in DialogSum). That is `speakers:
+other speaker's before the follow-up (if speakers are roles, as in DialogSum). That is `speakers:
 true`, for all names.
 
-The qualities are theirs, the wording of the follow-ups is ours; numbers by other wordings are other
-numbers. The published ones can be given as `follow_ups`.
+The qualities are theirs, the wording of the follow-ups is ours; numbers with different wordings are
+not comparable. The published follow-ups can be given as `follow_ups`.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ __all__ = ["FOLLOW_UPS", "Fed", "FollowUps"]
 
 LINES = "\n"
 END_OF_TEXT = "<|endoftext|>"
-"""What stands between utterances in what DialoGPT was trained on."""
+"""The separator of utterances in DialoGPT's training data."""
 
 
 class FollowUps(BaseModel):
-    """What is said next where a dialogue has a quality, and where it has not."""
+    """The follow-ups that suggest that a dialogue has a quality, and those that it lacks it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ FOLLOW_UPS = {
         negative=("You never ask me anything.", "You do not seem to care."),
     ),
 }
-"""The ten qualities of whole dialogues, favourable follow-ups where the authors have some."""
+"""The ten qualities of whole dialogues, favourable follow-ups if the authors have some."""
 
 
 class Fed(Judge):
@@ -105,7 +105,7 @@ class Fed(Judge):
     )
 
     def suited(self, spec: ModelSpec) -> Self:
-        """With the separator that the model was trained with."""
+        """Return the judge with the separator that the model was trained with."""
         if self.separator is not None:
             return self
         known = END_OF_TEXT if "dialogpt" in spec.name.casefold() else LINES
@@ -122,25 +122,28 @@ class Fed(Judge):
 
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
-        said = self.follow_ups[aspect]
+        follow_ups = self.follow_ups[aspect]
         before, label = self._dialogue(judged.conversation)
-        texts = tuple(f"{label}{text}" for text in (*said.positive, *said.negative))
+        texts = tuple(f"{label}{text}" for text in (*follow_ups.positive, *follow_ups.negative))
         try:
             asked = [Message("user", before)]
             answer = await session.ask(self.role, asked, continuations=texts)
-            found = read_likelihoods(answer.text, len(texts))
+            likelihoods = read_likelihoods(answer.text, len(texts))
         except ModelFault as fault:
             return empty.model_copy(update={"reason": fault_reason(fault)})
-        means = [self._mean(found, one) for one in found.continuations]
-        n = len(said.positive)
+        means = [self._mean(likelihoods, one) for one in likelihoods.continuations]
+        n = len(follow_ups.positive)
         value = _average(means[:n]) - _average(means[n:])
         return empty.model_copy(update={"value": value, "method": "logprobs"})
 
-    def _mean(self, found: Likelihoods, one: Likelihood) -> float:
-        return (one if self.over == "follow_up" else found.prefix + one).per_token
+    def _mean(self, likelihoods: Likelihoods, continuation: Likelihood) -> float:
+        return (
+            continuation if self.over == "follow_up" else likelihoods.prefix + continuation
+        ).per_token
 
     def _dialogue(self, conversation: Conversation) -> tuple[str, str]:
-        """The utterances, each ended by the separator, and the label of what is said next."""
+        """Return the utterances, each ended by the separator, and the label of what is said
+        next."""
         separator = self.separator or LINES
         lines = [" ".join(turn.text.split()) for turn in conversation.turns]
         label = ""

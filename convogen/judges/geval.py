@@ -1,14 +1,14 @@
 """G-Eval: how well a conversation is grounded in its experience (ConvoGen, section IV-D).
 
-For each conversation and aspect a session of two dependent questions: (1) why is the conversation
-grounded in this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is
-the sum of k times p(k), p being the probabilities of the score tokens at the place of the score,
-scaled to sum to 1 over them. (The paper speaks of log-probabilities as the weights; G-Eval, which
-it follows, has probabilities.) Nine aspects where personas are cards (table IV), four where they
-are free text, sampled or reused (table VI).
+Each conversation and aspect takes two dependent questions: (1) why is the conversation grounded in
+this aspect; (2) with the explanation in the context, a score from 1 to 5. The score is the sum of k
+times p(k), where p is the probability of the score token at the position of the score, normalised
+over the scale. (The paper speaks of log-probabilities as the weights; G-Eval, which it follows, has
+probabilities.) Nine aspects if personas are cards (table IV), four if they are free text, sampled
+or reused (table VI).
 
 Both questions are asked at temperature 0 and 1: the score's at 1, since some endpoints give the
-probabilities after the temperature. Where there are none, the same question is asked `samples`
+probabilities after the temperature. Without log-probabilities, the question is asked `samples`
 times and the mean is marked as such.
 """
 
@@ -22,7 +22,7 @@ from pydantic import Field, field_validator
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.judges.base import Judge, JudgeInput, excerpt, fault_reason
-from convogen.judges.score_reading import Found, Scale, Weighed, find_score, mean_score, weigh
+from convogen.judges.score_reading import Scale, ScoreMatch, Weighed, find_score, mean_score, weigh
 from convogen.models.base import Message, Sampling
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.records import Experience, Score
@@ -32,7 +32,7 @@ from convogen.text.transcript import transcript
 __all__ = ["GEval", "ScaleJudge", "experience_text"]
 
 TOP_LOGPROBS = 20
-"""Alternatives asked for at each token: the most that endpoints give."""
+"""Alternatives requested per token: the most that endpoints return."""
 
 GENERATED = {
     "topic": "the topic of the experience",
@@ -45,7 +45,7 @@ GENERATED = {
     "relations": "the relations between the people",
     "overall": "the experience as a whole",
 }
-"""Q1 to Q9 of table IV: an aspect, and what the questions call it."""
+"""Q1 to Q9 of table IV: each aspect and its wording in the questions."""
 
 SAMPLED = {
     "topic": GENERATED["topic"],
@@ -76,30 +76,32 @@ class ScaleJudge(Judge):
     def highest(self) -> float:
         return float(self.scale[1])
 
-    async def weighed_score(self, session: Session, asked: Sequence[Message], told: Score) -> Score:
-        """Ask for the score: once where there are log-probabilities, else `samples` times.
+    async def weighed_score(
+        self, session: Session, asked: Sequence[Message], partial: Score
+    ) -> Score:
+        """Ask for the score: once if there are log-probabilities, else `samples` times.
 
-        `told` is the score as far as it is known.
+        `partial` is the score with the fields that are known already.
         """
         first = await self._ask_score(session, asked)
-        found = find_score(first.text, self.scale)
+        match = find_score(first.text, self.scale)
         if first.reply.logprobs:
-            weighed = weigh(first.reply, found, self.scale) if found else None
-            if found is None:
-                return told.model_copy(update={"reason": self._no_score(first.text)})
+            weighed = weigh(first.reply, match, self.scale) if match else None
+            if match is None:
+                return partial.model_copy(update={"reason": self._no_score(first.text)})
             if weighed is not None:
-                return _scored(told, weighed, "logprobs")
+                return _scored(partial, weighed, "logprobs")
         answers = [first]
         while len(answers) < self.samples:
             answers.append(await self._ask_score(session, asked))
-        return self._average(answers, told)
+        return self._average(answers, partial)
 
-    def _average(self, answers: Sequence[SessionReply], told: Score) -> Score:
+    def _average(self, answers: Sequence[SessionReply], partial: Score) -> Score:
         read = [find_score(answer.text, self.scale) for answer in answers]
-        scores = [one.score for one in read if isinstance(one, Found)]
+        scores = [match.score for match in read if isinstance(match, ScoreMatch)]
         if not scores:
-            return told.model_copy(update={"reason": self._no_score(answers[0].text)})
-        scored = _scored(told, mean_score(scores, self.scale), "samples")
+            return partial.model_copy(update={"reason": self._no_score(answers[0].text)})
+        scored = _scored(partial, mean_score(scores, self.scale), "samples")
         if len(scores) == len(answers):
             return scored
         left_out = f"{len(answers) - len(scores)} of {len(answers)} replies named no score"
@@ -136,7 +138,7 @@ class GEval(ScaleJudge):
     explaining: Sampling = Sampling(temperature=0.0)
 
     def questions(self, experience: Experience | None) -> dict[str, str]:
-        """The questions by aspect that suit the experience's personas."""
+        """Return the questions by aspect that apply to the experience's kind of personas."""
         cards = experience is not None and all(one.card for one in experience.personas)
         return self.questions_generated if cards else self.questions_sampled
 
@@ -168,20 +170,20 @@ class GEval(ScaleJudge):
                 Message("assistant", explanation),
                 *self.prompts["score"].render(aspect=question, low=low, high=high),
             ]
-            told = empty.model_copy(update={"explanation": explanation})
-            return await self.weighed_score(session, asked, told)
+            partial = empty.model_copy(update={"explanation": explanation})
+            return await self.weighed_score(session, asked, partial)
         except ModelFault as fault:
             return empty.model_copy(update={"reason": fault_reason(fault)})
 
 
-def _scored(told: Score, weighed: Weighed, method: str) -> Score:
+def _scored(partial: Score, weighed: Weighed, method: str) -> Score:
     mass = weighed.mass if method == "logprobs" else None
     update = {"value": weighed.value, "method": method, "distribution": weighed.shares}
-    return told.model_copy(update={**update, "mass": mass})
+    return partial.model_copy(update={**update, "mass": mass})
 
 
 def experience_text(experience: Experience) -> str:
-    """An experience as a judge reads it."""
+    """Return an experience as a judge reads it."""
     people = "\n\n".join(f"{person.name}\n{card_text(person)}" for person in experience.personas)
     return (
         f"Topic: {experience.topic}\nSituation: {experience.situation}\n"

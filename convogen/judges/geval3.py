@@ -1,8 +1,8 @@
 """G-Eval as DiaSynth asks it: four qualities of any dialogue, from 1 to 3 (section 5.1, table 5).
 
-One call for each quality, with the dialogue alone and a scale whose scores are described; the score
-is the sum of k times p(k), p being the probabilities of the score tokens, scaled to sum to 1. So it
-is in the authors' code, where groundedness is factual accuracy; the wording is ours.
+One call per quality, with the dialogue alone and a scale whose scores are described; the score is
+the sum of k times p(k), where p is the normalised probability of the score token. So it is in the
+authors' code, where groundedness is factual accuracy; the wording is ours.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Engagingness: would one want to read on, or join in?
 Naturalness: does it sound like people talking to each other?
 1: stiff or mechanical
 2: mostly natural, with phrases that nobody would say
-3: it could have been said by two people, word for word""",
+3: people could have said all of it, word for word""",
     "coherence": """\
 Coherence: does it hang together, and can one follow it?
 1: confused; one loses track
@@ -43,7 +43,7 @@ Groundedness: is what is said about the world accurate?
 2: mostly accurate, with a small error or a claim that nothing supports
 3: accurate, and its claims have support""",
 }
-"""The columns of table 5: what each is, and what its scores stand for."""
+"""The columns of table 5: each quality and the meaning of its scores."""
 
 
 class GEval3(ScaleJudge):

@@ -1,10 +1,10 @@
-"""GPTScore: how probable a model holds it that a dialogue has a quality.
+"""GPTScore: the probability a model assigns to a dialogue having a quality.
 
 Fu et al., 2024, whose score is the probability of a text; for a dialogue's qualities, as in table 4
-of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of
-Yes at the first token that is an answer, not scaled to what Yes and No have together (that is
-`mass`). Where an endpoint has no log-probabilities, or none of alternatives, it is the share of Yes
-among `samples` replies.
+of the DiaSynth paper, the text is the answer Yes to a question. The value is the probability of Yes
+at the first token that is an answer, not normalised by the total of Yes and No (that is `mass`). If
+an endpoint has no log-probabilities, or none of alternatives, it is the share of Yes among
+`samples` replies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ __all__ = ["QUESTIONS", "GPTScore"]
 TOP_LOGPROBS = 20
 ANSWERS = ("Yes", "No")
 CERTAIN = 0.99
-"""Where No has less than this and nothing else is told of, the probability of Yes is not known."""
+"""If No is less probable than this and is the only token reported, the probability of Yes is
+unknown."""
 
 QUESTIONS = {
     "coherence": "Do all turns of this conversation belong together?",
@@ -93,20 +94,20 @@ class GPTScore(Judge):
 
 
 def _answer(text: str) -> str | None:
-    """Yes or No, where a text begins with it, white space, marks and case aside."""
+    """Return Yes or No if a text begins with it, ignoring white space, punctuation and case."""
     word = _WORD.search(text)
     return word[0].capitalize() if word and word[0].capitalize() in ANSWERS else None
 
 
 def _weigh(reply: ModelReply) -> dict[str, object] | None:
-    """The probability of Yes where the reply has its first word; None where it is not known."""
+    """Return the probability of Yes at the first word of a reply; None if it is unknown."""
     word = _WORD.search(reply.text)
     token = token_at(reply, word.start()) if word else None
     if word is None or token is None or not token.top:
         return None
-    said = _answer(word[0])
-    # A tokenizer may spell an answer in pieces: then its first piece stands for it.
-    in_pieces = said is not None and len(_letters(token.token)) < len(word[0])
+    reply_answer = _answer(word[0])
+    # A tokenizer may split an answer into pieces: then its first piece stands for it.
+    in_pieces = reply_answer is not None and len(_letters(token.token)) < len(word[0])
     alternatives = dict([(token.token, token.logprob), *token.top])
     shares: dict[str, float] = dict.fromkeys(ANSWERS, 0.0)
     for text, logprob in alternatives.items():
@@ -114,7 +115,7 @@ def _weigh(reply: ModelReply) -> dict[str, object] | None:
         if answer and not isnan(logprob):
             shares[answer] += exp(min(logprob, 0.0))
     mass = sum(shares.values())
-    alone = len(alternatives) == 1 and said == "No" and mass < CERTAIN
+    alone = len(alternatives) == 1 and reply_answer == "No" and mass < CERTAIN
     if mass <= 0 or alone:
         return None
     return {
@@ -131,7 +132,7 @@ def _letters(text: str) -> str:
 
 
 def _begun(text: str) -> str | None:
-    """The answer that a piece of a word begins."""
+    """Return the answer that begins with a piece of a word."""
     letters = _letters(text).capitalize()
     return next((one for one in ANSWERS if letters and one.startswith(letters)), None)
 
@@ -142,14 +143,14 @@ def _average(answers: Sequence[str]) -> dict[str, object]:
     if not answered:
         return {"reason": _no_answer(answers[0])}
     shares = {answer: counts[answer] / answered for answer in ANSWERS}
-    found: dict[str, object] = {
+    fields: dict[str, object] = {
         "value": shares["Yes"],
         "method": "samples",
         "distribution": shares,
     }
     if answered < len(answers):
-        found["reason"] = f"{len(answers) - answered} of {len(answers)} replies were no answer"
-    return found
+        fields["reason"] = f"{len(answers) - answered} of {len(answers)} replies were no answer"
+    return fields
 
 
 def _no_answer(text: str) -> str:

@@ -1,8 +1,8 @@
-"""What judges of human likeness share: dialogues as they read them, and verdicts out of replies.
+"""Shared parts of the judges of human likeness: rendering dialogues and parsing verdicts.
 
-The utterances of a person and a chatbot are numbered, a line each, so that nothing said in one can
-pass for another; where their authors began a new line there is a mark. Of the two only the person's
-are in question; where no speaker is a chatbot, everybody's are.
+Utterances are numbered, one per line, so that none can imitate another; a mark stands for a line
+break within one. Between a person and a chatbot only the person's utterances are judged; without a
+chatbot, everybody's are.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ __all__ = [
 ]
 
 CHATBOTS = frozenset({"assistant", "bot", "gpt", "chatgpt", "model", "chatbot"})
-"""Speakers who are known to be machines, in small letters."""
+"""Speakers known to be machines, in lower case."""
 
 REASON = Words(60)
 """How long a reason should be."""
 
 LINE_BREAK = " ⏎ "
-"""Stands for a line break of an utterance; the prompts say so."""
+"""Stands for a line break within an utterance, as the prompts explain."""
 
 _SHORTER = 4
 _SHORTEST = 100
@@ -57,7 +57,7 @@ _PLACE = re.compile(r"(?:utterance )?[\[(#]?(\d{1,9})(?:\.0+)?[\])]?", re.ASCII 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A reply that is a verdict."""
+    """A parsed verdict."""
 
     choice: str
     index: int | None
@@ -70,10 +70,10 @@ class TuringJudge(Judge):
     sampling: ClassVar[Sampling] = Sampling()
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
     choices: ClassVar[tuple[str, ...]]
-    """What there is to choose from."""
+    """The allowed choices."""
 
     aspect: ClassVar[str]
-    """The one thing scored: 1 where it holds, 0 where not."""
+    """The single aspect scored: 1 if it holds, otherwise 0."""
 
     asking: Sampling = Sampling(temperature=0.0, max_tokens=400)
     reasks: int = Field(default=1, ge=0, le=10, description="how often a bad reply is asked again")
@@ -98,37 +98,37 @@ class TuringJudge(Judge):
 
     @abstractmethod
     def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
-        """The question, no utterance longer than `longest` characters."""
+        """Return the question, with utterances cut to `longest` characters."""
 
     @abstractmethod
     def scored(self, judged: JudgeInput, verdict: Choice) -> dict[str, Any]:
-        """The fields of the score that follow from a verdict."""
+        """Return the fields of the score that follow from a verdict."""
 
     def indices(self, judged: JudgeInput) -> list[int]:
-        """The utterances that a choice may rest on; none where the protocol asks for none."""
+        """Return the utterances that a choice may name; empty if the protocol names none."""
         del judged
         return []
 
     async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
         empty = Score(conversation=judged.conversation.id, judge=self.name, aspect=aspect)
-        longest, told = self.utterance_chars, {}
+        longest, fields = self.utterance_chars, {}
         for _ in range(_SHORTER):
             try:
                 read = await self._ask(session, self.shown(judged, longest), self.indices(judged))
             except ModelFault as fault:
-                told = {"reason": fault_reason(fault)}
+                fields = {"reason": fault_reason(fault)}
                 if fault.kind != "context_length" or longest == _SHORTEST:
                     break
                 longest = max(_SHORTEST, longest // 4)
                 continue
             if isinstance(read, str):
-                told = {"reason": read}
+                fields = {"reason": read}
                 break
-            told = {**self.scored(judged, read), "explanation": read.reason or None}
+            fields = {**self.scored(judged, read), "explanation": read.reason or None}
             if longest < self.utterance_chars:
-                told["reason"] = f"utterances shown up to {longest} characters"
+                fields["reason"] = f"utterances shown up to {longest} characters"
             break
-        return empty.model_copy(update=told)
+        return empty.model_copy(update=fields)
 
     async def _ask(
         self, session: Session, asked: list[Message], indices: Sequence[int]
@@ -166,11 +166,11 @@ class Paired(TuringJudge):
     needs: ClassVar[Literal["experience", "reference"] | None] = "reference"
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
-        """Where the judged dialogue is shown."""
+        """Return the position at which the judged dialogue is shown."""
         raise NotImplementedError
 
     def shown(self, judged: JudgeInput, longest: int) -> list[Message]:
-        both = [judged.beside, judged.conversation.turns]
+        both = [judged.reference, judged.conversation.turns]
         if self.place(judged) == 1:
             both.reverse()
         first, second = (numbered(turns, longest) for turns in both)
@@ -180,15 +180,15 @@ class Paired(TuringJudge):
 
 
 def drawn_place(seed: int, conversation: str) -> Literal[1, 2]:
-    """Where a conversation is shown: as good as by lot, but whoever judges."""
+    """Return the position of a conversation: pseudo-random, but the same for every judge."""
     digest = hashlib.blake2b(f"{seed}/{conversation}".encode(), digest_size=1).digest()
     return 1 if digest[0] % 2 else 2
 
 
 def numbered(turns: Sequence[Turn], longest: int) -> str:
-    """A dialogue as judges read it: its utterances numbered from 1, a line each.
+    """Return a dialogue as judges read it: its utterances numbered from 1, one per line.
 
-    Line breaks within an utterance are told by `LINE_BREAK`.
+    Line breaks within an utterance become `LINE_BREAK`.
     """
     lines = zip(_labels(turns), turns, strict=True)
     return "\n".join(
@@ -198,7 +198,7 @@ def numbered(turns: Sequence[Turn], longest: int) -> str:
 
 
 def in_question(turns: Sequence[Turn]) -> list[int]:
-    """The numbers of the utterances that are said to be a person's."""
+    """Return the numbers of the utterances that are attributed to a person."""
     machine = [turn.speaker.casefold() in CHATBOTS for turn in turns]
     if all(machine):
         return list(range(1, len(turns) + 1))
@@ -206,7 +206,7 @@ def in_question(turns: Sequence[Turn]) -> list[int]:
 
 
 def _labels(turns: Sequence[Turn]) -> list[str]:
-    """Human and Chatbot where a chatbot talks with one person; else the names."""
+    """Return the labels Human and Chatbot for a chatbot and one person; otherwise the names."""
     people = {turn.speaker for turn in turns if turn.speaker.casefold() not in CHATBOTS}
     if len(people) != 1 or len(people) == len({turn.speaker for turn in turns}):
         return [_clipped(turn.speaker, _LONGEST_NAME) for turn in turns]
@@ -220,7 +220,8 @@ def _clipped(text: str, longest: int) -> str:
 
 
 def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) -> dict[str, Any]:
-    """The object of a verdict; its keys are in the order in which they are to be written."""
+    """Return the JSON Schema of a verdict, its keys in the order in which they should be
+    written."""
     verdict: dict[str, Any] = {"choice": {"type": "string", "enum": list(choices)}}
     if indices:
         number = {"type": "integer", "enum": list(indices)}
@@ -236,29 +237,33 @@ def _schema(choices: Sequence[str], indices: Sequence[int], reason_first: bool) 
 
 
 def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Choice | str:
-    """The verdict in a reply, or what is wrong with it.
+    """Return the verdict in a reply, or what is wrong with it.
 
-    The first of `choices` has to name an utterance where there are `indices`; no other has one.
+    The first of `choices` must name an utterance if there are `indices`; the others name none.
     """
     try:
-        found = find_object(text, ["choice"])
+        verdict = find_object(text, ["choice"])
     except NoObject as fault:
         why = "it was cut off" if fault.unclosed else f"{fault}"
         return f"{why}: {excerpt(text)!r}"
-    said = found.get("choice")
+    raw_choice = verdict.get("choice")
     known = {choice.casefold(): choice for choice in choices}
-    word = " ".join(said.strip(_AROUND).split()).casefold() if isinstance(said, str) else ""
+    word = (
+        " ".join(raw_choice.strip(_AROUND).split()).casefold()
+        if isinstance(raw_choice, str)
+        else ""
+    )
     choice = known.get(word)
     if choice is None:
-        return f"choice {said!r:.60}; allowed: {', '.join(choices)}"
+        return f"choice {raw_choice!r:.60}; allowed: {', '.join(choices)}"
     index = None
     if indices and choice == choices[0]:
-        index = read_place(found.get("index"))
+        index = read_place(verdict.get("index"))
         if index not in indices:
-            told: Any = found.get("index")
+            raw_index: Any = verdict.get("index")
             allowed = ", ".join(map(str, indices))
-            return f"index {told!r:.60} with {choice}; allowed: {allowed:.200}"
-    reason = found.get("reason")
+            return f"index {raw_index!r:.60} with {choice}; allowed: {allowed:.200}"
+    reason = verdict.get("reason")
     reason = printable(reason).strip() if isinstance(reason, str) else ""
     if len(reason) > _LONGEST_REPLY:
         reason = trimmed(reason[:_LONGEST_REPLY])
@@ -266,7 +271,7 @@ def read_choice(text: str, choices: Sequence[str], indices: Sequence[int]) -> Ch
 
 
 def _closed(answer: SessionReply) -> str:
-    """Return a reply, its object closed if it ended for its length within the last text."""
+    """Return a reply, closing its object if it was truncated within the last string."""
     text = answer.text
     cut = answer.cut_off and find_json(text) is None
     return f'{text}"}}' if cut and find_json(f'{text}"}}') else text
@@ -278,7 +283,7 @@ def _reason_is_cut(verdict: Choice, answer: SessionReply) -> bool:
 
 
 def read_place(value: Any) -> int | None:
-    """Return the number of an utterance that a reply names; None if it names none, or several."""
+    """Return the number of the utterance that a reply names; None if it names none or several."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

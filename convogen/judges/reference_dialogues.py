@@ -1,6 +1,6 @@
-"""What judges read: the conversations of a run or of any corpus, and the dialogues beside them.
+"""Input of judges: the conversations of a run or of any corpus, and their reference dialogues.
 
-A corpus' scores are kept in a folder of their own, in the same files as a run's.
+The scores of a corpus are kept in a separate folder, in the same files as a run's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHOWN = 60
 
 
 class _Elsewhere(Run):
-    """A folder for scores of conversations that are not in it."""
+    """A score folder whose conversations are stored elsewhere."""
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
         if table in ("conversations", "turns"):
@@ -43,7 +43,7 @@ class _Elsewhere(Run):
 
 
 class CorpusFolder(_Elsewhere):
-    """The scores of a corpus: a folder that has nothing else of a run."""
+    """The score folder of a corpus, without the other files of a run."""
 
     def __init__(self, source: str, folder: Path, corpus: Corpus | None = None) -> None:
         super().__init__(folder)
@@ -52,11 +52,11 @@ class CorpusFolder(_Elsewhere):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """A corpus was not made here: nothing is known of it but what its dialogues are."""
+        """An empty manifest, as the provenance of a corpus is unknown."""
         return {"fingerprint": self.digest, "source": self.source}
 
     def conversations(self) -> Iterator[Conversation]:
-        """The corpus' conversations; rows that are none are left out."""
+        """Return the corpus' conversations, without rows that cannot be read."""
         return iter(self._corpus)
 
     def _ids(self) -> Iterator[str]:
@@ -64,51 +64,52 @@ class CorpusFolder(_Elsewhere):
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that stand for what is said in the corpus."""
+        """16 hexadecimal digits that identify the content of the corpus."""
         return digest_of((one.id, one.turns) for one in self.conversations())
 
 
 class PairFolder(_Elsewhere):
-    """The dialogues of one run that another has a counterpart of, and their scores' folder."""
+    """The dialogues of one run that have a counterpart in another, with their score folder."""
 
-    def __init__(self, first: Run, beside: ReferenceDialogues, folder: Path) -> None:
+    def __init__(self, first: Run, references: ReferenceDialogues, folder: Path) -> None:
         super().__init__(folder)
         self._first = first
-        self._beside = beside
+        self._references = references
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Nothing was made here."""
+        """An empty manifest."""
         return {}
 
     def conversations(self) -> Iterator[Conversation]:
-        """The first run's, in their order."""
-        return (conversation for _, conversation in self._found())
+        """Return the first run's conversations in their order."""
+        return (conversation for _, conversation in self._paired_conversations())
 
     def _ids(self) -> Iterator[str]:
         return (one.id for one in self.conversations())
 
     def keys(self) -> dict[str, str]:
-        """What each conversation was begun with, by its id."""
-        return {one.id: f"{_key(one, place)}" for place, one in self._found()}
+        """Return the pairing keys of the conversations by their ids."""
+        return {one.id: f"{_key(one, place)}" for place, one in self._paired_conversations()}
 
-    def _found(self) -> Iterator[tuple[int, Conversation]]:
+    def _paired_conversations(self) -> Iterator[tuple[int, Conversation]]:
         for place, conversation in enumerate(self._first.conversations()):
-            if self._beside.has(conversation, place):
+            if self._references.has(conversation, place):
                 yield place, conversation
 
 
 class ReferenceDialogues:
-    """Dialogues to set beside others: by their seed, by person and goal, or by place, from 0.
+    """Reference dialogues, found by seed, by person and goal, or by position from 0.
 
-    `digest` stands for what is said in them, where something shorter does so. With `same_opening`
-    what is found by its place has to begin as the other does, white space and case aside.
+    `digest` identifies their content; by default it is computed. With `same_opening`, a dialogue
+    found by position must have the same opening, ignoring white space and case.
     """
 
     def __init__(
         self,
         name: str,
         dialogues: Mapping[str | int, Sequence[Turn]],
+        *,
         digest: str | None = None,
         same_opening: bool = False,
     ) -> None:
@@ -123,13 +124,13 @@ class ReferenceDialogues:
         return self._digest or digest_of(self._dialogues.items())
 
     def has(self, conversation: Conversation, place: int) -> bool:
-        """Whether there is a dialogue on the same seed."""
+        """Return whether there is a dialogue on the same seed."""
         return bool(self._dialogues.get(_key(conversation, place)))
 
     def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
-        """The dialogue on the same seed; `place` counts the conversations before it.
+        """Return the reference of the conversation at index `place`.
 
-        Raises `SourceError` where there is none, or one that begins with something else.
+        Raises `SourceError` if there is none or its opening differs.
         """
         if not self.has(conversation, place):
             raise SourceError(
@@ -137,74 +138,77 @@ class ReferenceDialogues:
                 f"{_missing(conversation, place)}"
             )
         key = _key(conversation, place)
-        found = tuple(self._dialogues[key])
-        here, there = opening(conversation.turns), opening(found)
+        reference = tuple(self._dialogues[key])
+        here, there = opening(conversation.turns), opening(reference)
         if self._same_opening and isinstance(key, int) and here != there:
             raise SourceError(
                 f"{self.name}: its dialogue {key + 1} is not the one of conversation "
                 f"{conversation.id}: it begins {there[:_SHOWN]!r}, that {here[:_SHOWN]!r}; give "
                 "dialogues with the ids of their seeds, or the real ones in the same order"
             )
-        return found
+        return reference
 
 
 def real_dialogues(source: str) -> ReferenceDialogues:
-    """The real dialogues in a corpus, all of them held; raises `SourceError` where there is none.
+    """Return all real dialogues of a corpus, held in memory; raises `SourceError` if there is none.
 
-    Their ids are those of the seeds they are; of the two sides of a vote the longer one is taken,
-    as the seed is. Of several dialogues of one person with one goal the first is taken.
+    They are found by the ids of their seeds; of the two sides of a vote the longer one is taken, as
+    for the seed. Of several dialogues of one person with one goal the first is taken.
     """
     dialogues: dict[str | int, Sequence[Turn]] = {}
-    for place, one in enumerate(open_corpus(source)):
-        dialogues[place] = one.turns
-        name = seed_id(one)
+    for place, conversation in enumerate(open_corpus(source)):
+        dialogues[place] = conversation.turns
+        name = seed_id(conversation)
         if name not in dialogues or (
-            "side" in one.context and len(one.turns) > len(dialogues[name])
+            "side" in conversation.context and len(conversation.turns) > len(dialogues[name])
         ):
-            dialogues[name] = one.turns
-        if errand := _errand(one, place):
-            dialogues.setdefault(errand, one.turns)
+            dialogues[name] = conversation.turns
+        if errand := _errand(conversation, place):
+            dialogues.setdefault(errand, conversation.turns)
     if not dialogues:
         raise SourceError(f"{source}: no dialogue in it")
     return ReferenceDialogues(source, dialogues, same_opening=True)
 
 
 def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, ReferenceDialogues]:
-    """Two runs' dialogues on the same seeds, those of the second held; scores go to a folder there.
+    """Pair two runs' dialogues on the same seeds; scores go to a folder in `out`.
 
-    Raises `SourceError` where no seed is in both, or both are the same.
+    The second run's dialogues are held in memory. Raises `SourceError` if the runs share no seed or
+    are the same.
     """
     prints = [str(run.manifest.get("fingerprint")) for run in (first, second)]
     if prints[0] == prints[1]:
         both = f"{_called(first)} and {_called(second)}"
         raise SourceError(f"{both}: the same dialogues; give others")
     dialogues: dict[str | int, Sequence[Turn]] = {
-        _key(one, place): one.turns for place, one in enumerate(second.conversations())
+        _key(conversation, place): conversation.turns
+        for place, conversation in enumerate(second.conversations())
     }
-    beside = ReferenceDialogues(_called(second), dialogues, prints[1])
-    pair = PairFolder(first, beside, out / "-".join(prints))
+    references = ReferenceDialogues(_called(second), dialogues, digest=prints[1])
+    pair = PairFolder(first, references, out / "-".join(prints))
     if next(pair.conversations(), None) is None:
         raise SourceError(f"{_called(first)} and {_called(second)}: no seed in common")
     pair.folder.mkdir(parents=True, exist_ok=True)
-    return pair, beside
+    return pair, references
 
 
 def _called(run: Run) -> str:
-    """What the user called it: a corpus' folder holds its scores alone."""
+    """Return the name the user gave: a corpus' source, otherwise the run's folder."""
     return run.source if isinstance(run, CorpusFolder) else str(run.folder)
 
 
 def _key(conversation: Conversation, place: int) -> str | int:
-    """What a conversation was begun with: a seed, else a person and a goal, else its place."""
+    """Return a conversation's pairing key: its seed, else its person and goal, else its
+    position."""
     known = seed_of(conversation) or _errand(conversation, place)
     return known or (place if conversation.task is None else conversation.task)
 
 
 def _errand(conversation: Conversation, place: int) -> str | None:
-    """Who wants what in a role play; None for anything else.
+    """Return the person and goal of a role play; None for other conversations.
 
-    Who it is says `persona_id` or `persona` of the context, and without them the task or place; the
-    goal is its `goal`, of a role play of our own the situation.
+    The person is `persona_id` or `persona` of the context, otherwise the task or position; the goal
+    is `goal`, or the situation in our own role plays.
     """
     context = conversation.context
     ours = conversation.method == "roleplay"
@@ -218,7 +222,7 @@ def _errand(conversation: Conversation, place: int) -> str | None:
 
 
 def _missing(conversation: Conversation, place: int) -> str:
-    """What a conversation would be found by, and what to give in order that it is."""
+    """Describe the missing pairing key of a conversation and how to supply it."""
     if seed := seed_of(conversation):
         return f"seed {seed!r}; give the dialogues that the seeds are from"
     if errand := _errand(conversation, place):
@@ -228,13 +232,14 @@ def _missing(conversation: Conversation, place: int) -> str:
 
 
 def seed_of(conversation: Conversation) -> str | None:
-    """The id of the real dialogue that a conversation was begun with."""
+    """Return the id of the real dialogue that seeded a conversation."""
     seed = conversation.context.get("seed")
     return seed if isinstance(seed, str) else None
 
 
 def digest_of(dialogues: Iterable[tuple[str | int, Sequence[Turn]]]) -> str:
-    """16 hexadecimal digits of named dialogues: who says what, in their order."""
+    """Return 16 hexadecimal digits that identify named dialogues by speakers and texts, in
+    order."""
     digest = hashlib.blake2b(digest_size=8)
     for name, turns in dialogues:
         digest.update(repr((name, [(turn.speaker, turn.text) for turn in turns])).encode())

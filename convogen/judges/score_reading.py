@@ -1,7 +1,7 @@
-"""From a judge's reply to a score: the number it names, and the probabilities behind it.
+"""Reading a judge's score from its reply: the number it names and the token probabilities.
 
-G-Eval (Liu et al., 2023, section 2.2): the score is the sum of k times p(k) over the scale, p being
-the probabilities of the score tokens.
+G-Eval (Liu et al., 2023, section 2.2): the score is the sum of k times p(k) over the scale, where p
+is the probability of the score token.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from math import exp, isnan
 from convogen.models.base import ModelReply, TokenLogprob
 
 __all__ = [
-    "Found",
     "Scale",
+    "ScoreMatch",
     "Weighed",
     "find_score",
     "mean_score",
@@ -35,49 +35,51 @@ _AROUND_DIGIT = " \t\n\r.,:;!*_\"'`()[]▁Ġ"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The score a reply names and where it stands in the text."""
+class ScoreMatch:
+    """A score named in a reply and its character position."""
 
     score: int
-    at: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Shares of the scores (summing to 1), their mean, and the probability they had together."""
+    """Normalised probabilities of the scores, their mean, and their total probability before
+    that."""
 
     value: float
     shares: dict[str, float]
     mass: float
 
 
-def find_score(text: str, scale: Scale) -> Found | None:
-    """The one whole number of the scale that a reply names; None where it names none or several.
+def find_score(text: str, scale: Scale) -> ScoreMatch | None:
+    """Return the only score of the scale that a reply names; None if it names none or several.
 
     The scale itself (`1 to 5`) and its maximum (`4/5`, `4 out of 5`) are not scores.
     """
-    blanked = _RANGE.sub(lambda found: " " * len(found[0]), text)
-    blanked = _MAXIMUM.sub(lambda found: " " * len(found[0]), blanked)
+    blanked = _RANGE.sub(lambda match: " " * len(match[0]), text)
+    blanked = _MAXIMUM.sub(lambda match: " " * len(match[0]), blanked)
     low, high = scale
-    found = [Found(int(m[0]), m.start()) for m in _NUMBER.finditer(blanked)]
-    found = [one for one in found if low <= one.score <= high]
-    return found[0] if len({one.score for one in found}) == 1 else None
+    matches = [ScoreMatch(int(m[0]), m.start()) for m in _NUMBER.finditer(blanked)]
+    matches = [match for match in matches if low <= match.score <= high]
+    return matches[0] if len({match.score for match in matches}) == 1 else None
 
 
 def token_score(token: str, scale: Scale) -> int | None:
-    """The score a token stands for: `4`, ` 4` and `4.` are all 4; None for any other token."""
+    """Return the score that a token denotes (`4`, ` 4` and `4.` are all 4); None for other
+    tokens."""
     digit = token.strip(_AROUND_DIGIT)
     if len(digit) != 1 or not ("0" <= digit <= "9"):
         return None
     return int(digit) if scale[0] <= int(digit) <= scale[1] else None
 
 
-def weigh(reply: ModelReply, found: Found, scale: Scale) -> Weighed | None:
-    """The score weighted by the probabilities of the score tokens where the reply names it.
+def weigh(reply: ModelReply, match: ScoreMatch, scale: Scale) -> Weighed | None:
+    """Return the score weighted by the probabilities of the score tokens at its position.
 
-    None where the endpoint gave no probabilities of alternatives there.
+    None if the endpoint gave no alternatives there.
     """
-    token = token_at(reply, found.at)
+    token = token_at(reply, match.position)
     if token is None or not token.top:
         return None
     alternatives = list(token.top)
@@ -95,15 +97,15 @@ def weigh(reply: ModelReply, found: Found, scale: Scale) -> Weighed | None:
     return Weighed(sum(int(k) * p for k, p in shares.items()), shares, min(mass, 1.0))
 
 
-def token_at(reply: ModelReply, at: int) -> TokenLogprob | None:
-    """The token of the character `at` of a reply's text.
+def token_at(reply: ModelReply, position: int) -> TokenLogprob | None:
+    """Return the token that covers a character position of a reply's text.
 
-    The tokens may begin with what is no part of the text: a reasoning model's thoughts.
+    The tokens may begin with a reasoning model's thoughts, which are not part of the text.
     """
     tokens = reply.logprobs or ()
     start = "".join(token.token for token in tokens).rfind(reply.text.strip())
     lead = len(reply.text) - len(reply.text.lstrip())
-    place = start + at - lead
+    place = start + position - lead
     if start < 0:
         return None
     for token in tokens:
@@ -114,7 +116,7 @@ def token_at(reply: ModelReply, at: int) -> TokenLogprob | None:
 
 
 def mean_score(scores: Sequence[int], scale: Scale) -> Weighed:
-    """The mean of sampled scores (at least one) and the share of each."""
+    """Return the mean of sampled scores (at least one) and the share of each."""
     counts = Counter(scores)
     shares = {str(score): counts[score] / len(scores) for score in range(scale[0], scale[1] + 1)}
     return Weighed(sum(scores) / len(scores), shares, 1.0)

@@ -1,13 +1,13 @@
-"""Verdict files: what a judge said of each dialogue, one JSON object a line.
+"""Verdict files: a judge's verdict on each dialogue, one JSON object per line.
 
-Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue holds an utterance that a
-machine made; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
-side by side; a generated one is indistinguishable where the choice does not name it, so `Both` and
+Protocols of DialogueForge (section 4): `unieval` asks whether a dialogue contains an utterance that
+a machine made; its pass rate is the share of `No`. `gteval` shows a real and a generated dialogue
+side by side; a generated one is indistinguishable if the choice does not name it, so `Both` and
 `Neither` count as well. A file of our own scores is a verdict file too; there a dialogue may have
-no verdict, which is not passing.
+no verdict, which counts as not passed.
 
-A simulated dialogue begins with the real utterance of its seed. A judge of UniEval that takes this
-one for a machine's raises a false alarm.
+A simulated dialogue begins with the real utterance of its seed. A UniEval judge that takes this one
+for a machine's raises a false alarm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -42,15 +42,15 @@ PROTOCOLS: dict[Protocol, tuple[str, ...]] = {
     "unieval": ("Yes", "No"),
     "gteval": ("Conversation 1", "Conversation 2", "Both", "Neither"),
 }
-"""The choices a judge has."""
+"""The allowed choices per protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was said of one dialogue; `choice` is None where the judge gave none.
+    """The verdict on one dialogue; `choice` is None if the judge gave none.
 
-    `place` says where the generated dialogue of a pair was shown, where that was drawn; there the
-    choice is told as if it had been the second. `passed` says whether the dialogue passes.
+    `place` is the position at which the generated dialogue of a pair was shown, if it was drawn;
+    the choice is then recorded as if it had been second. `passed` says whether the dialogue passes.
     `index` counts from 1 to the utterance that UniEval accuses; None if it accuses none.
     """
 
@@ -63,7 +63,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdicts of one file: how many there are by choice, and how many pass.
+    """The verdicts of one file: counts by choice, and the pass rate.
 
     `n` counts all dialogues, `missing` those without a verdict. `low` and `high` bound the rate's
     95% Wilson interval; all three are percentages. `false_alarms` counts the dialogues of which the
@@ -72,6 +72,7 @@ class Verdicts:
     """
 
     name: str
+    _: KW_ONLY
     n: int
     passed: int
     rate: float
@@ -84,9 +85,9 @@ class Verdicts:
 
 
 def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> Verdicts:
-    """Count a file's verdicts; `generated` says which conversation of GTEval was the generated one.
+    """Count a file's verdicts; `generated` is the position of GTEval's generated conversation.
 
-    Raises `SourceError` naming the line where one is no verdict, and where there is none.
+    Raises `SourceError` naming the line if one is no verdict, and if there is none.
     """
     return count_verdicts(path.stem, load_verdicts(path, protocol, generated), protocol)
 
@@ -94,48 +95,55 @@ def read_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
 def count_verdicts(
     name: str, verdicts: Sequence[Verdict], protocol: Protocol, *, begin_real: bool = True
 ) -> Verdicts:
-    """Return the counts and the rate of at least one verdict.
+    """Return the counts and the pass rate of a non-empty list of verdicts.
 
     Args:
-        name: What the verdicts are of.
-        verdicts: All of them.
-        protocol: Whose they are.
+        name: The name of the file or run.
+        verdicts: At least one verdict.
+        protocol: The protocol of the judge.
         begin_real: Whether a person wrote the first utterance of each dialogue.
     """
     counts = Counter(dict.fromkeys(PROTOCOLS[protocol], 0))
-    counts.update(one.choice for one in verdicts if one.choice is not None)
-    n, passed = len(verdicts), sum(one.passed for one in verdicts)
+    counts.update(verdict.choice for verdict in verdicts if verdict.choice is not None)
+    n, passed = len(verdicts), sum(verdict.passed for verdict in verdicts)
     low, high = wilson(passed, n)
-    missing = n - counts.total()
-    rate, ends = 100 * passed / n, (100 * low, 100 * high)
-    found = Verdicts(name, n, passed, rate, *ends, dict(counts), missing)
+    pass_rate = Verdicts(
+        name,
+        n=n,
+        passed=passed,
+        rate=100 * passed / n,
+        low=100 * low,
+        high=100 * high,
+        counts=dict(counts),
+        missing=n - counts.total(),
+    )
     if protocol != "unieval" or not begin_real:
-        return found
-    alarms = sum(one.index == 1 for one in verdicts)
-    return replace(found, false_alarms=alarms, false_alarm_rate=100 * alarms / n)
+        return pass_rate
+    alarms = sum(verdict.index == 1 for verdict in verdicts)
+    return replace(pass_rate, false_alarms=alarms, false_alarm_rate=100 * alarms / n)
 
 
 def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) -> list[Verdict]:
-    """A file's verdicts in its order; the rows of our own scores too.
+    """Return a file's verdicts in order; rows of our own scores are read too.
 
-    Raises `SourceError` naming the line where one is no verdict, and where there is none.
+    Raises `SourceError` naming the line if one is no verdict, and if there is none.
     """
     try:
         with open_file(path) as file:
             lines = TextIOWrapper(file, "utf-8-sig")
-            found = list(_verdicts(lines, path, protocol, generated))
+            verdicts = list(_verdicts(lines, path, protocol, generated))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
-    if not found:
+    if not verdicts:
         raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
-    said: dict[str, str | None] = {}
-    for one in found:
-        name = one.conversation
-        if name is not None and said.setdefault(name, one.choice) != one.choice:
+    choices: dict[str, str | None] = {}
+    for verdict in verdicts:
+        name = verdict.conversation
+        if name is not None and choices.setdefault(name, verdict.choice) != verdict.choice:
             raise SourceError(
                 f"{path}: two verdicts on {name!r} contradict each other; keep the right one"
             )
-    return found
+    return verdicts
 
 
 def _verdicts(
@@ -150,9 +158,11 @@ def _verdicts(
             named = "No" if protocol == "unieval" else f"Conversation {2 if ours else generated}"
             passed = choice is not None and (choice == named) == (protocol == "unieval")
             place = row.get("place")
-            said = row["conversation"] if ours else None
+            conversation = row["conversation"] if ours else None
             index = read_place(row.get("index")) if choice == "Yes" else None
-            yield Verdict(choice, passed, said, place if ours and place in (1, 2) else None, index)
+            yield Verdict(
+                choice, passed, conversation, place if ours and place in (1, 2) else None, index
+            )
 
 
 def _row(line: str) -> dict[str, Any]:
@@ -167,15 +177,15 @@ def _choice(row: dict[str, Any], allowed: dict[str, str], where: str, ours: bool
     choice = row.get("choice")
     if ours and choice is None:
         return None
-    found = allowed.get(" ".join(choice.split()).casefold()) if isinstance(choice, str) else None
-    if found is None:
-        said = "no JSON object with a `choice`" if choice is None else f"choice {choice!r:.60}"
-        raise SourceError(f"{where}: {said}; allowed: {', '.join(allowed.values())}")
-    return found
+    known = allowed.get(" ".join(choice.split()).casefold()) if isinstance(choice, str) else None
+    if known is None:
+        fault = "no JSON object with a `choice`" if choice is None else f"choice {choice!r:.60}"
+        raise SourceError(f"{where}: {fault}; allowed: {', '.join(allowed.values())}")
+    return known
 
 
 def wilson(passed: int, n: int) -> tuple[float, float]:
-    """The 95% Wilson interval of a share (Wilson, 1927); raises ValueError where n is 0."""
+    """Return the 95% Wilson interval of a share (Wilson, 1927); raises ValueError if n is 0."""
     stats: Any = import_module("scipy.stats")
     interval = stats.binomtest(passed, n).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)

@@ -1,1 +1,1 @@
-"""Methods: a paper, a file. Each plans tasks and turns one task into a conversation."""
+"""Methods, one package per paper. Each plans tasks and turns a task into a conversation."""

@@ -45,7 +45,7 @@ class Batches(Protocol):
 
     def batches(self, size: int = ...) -> Iterator[_Batch]: ...
 
-    def note(self, found: Any) -> None: ...
+    def note(self, findings: Any) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -73,8 +73,8 @@ class _Given:
         for start in range(0, len(self.conversations), size):
             yield _GivenBatch(start, self.conversations[start : start + size])
 
-    def note(self, found: Any) -> None:
-        del found
+    def note(self, findings: Any) -> None:
+        del findings
 
     def finish(self) -> None:
         if not self.conversations:

@@ -6,15 +6,27 @@ Self-BLEU: Zhu et al., 2018.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MTLD_THRESHOLD", "Distinct", "Lexical", "lexical", "self_bleu", "word_hashes"]
+from convogen.text.segmentation import unspaced_language
+
+__all__ = [
+    "MTLD_THRESHOLD",
+    "Distinct",
+    "Lexical",
+    "bleu_tokenizer",
+    "lexical",
+    "lexical_of",
+    "self_bleu",
+    "word_hashes",
+]
 
 MTLD_THRESHOLD = 0.72
 """The type-token ratio at which a factor of MTLD is full (ConvoGen, section IV-B)."""
@@ -41,6 +53,16 @@ def lexical(text: str) -> Lexical:
     if not richness.words:
         return Lexical([], float("nan"), float("nan"))
     return Lexical(richness.wordlist, richness.mtld(threshold=MTLD_THRESHOLD), richness.ttr)
+
+
+def lexical_of(words: Sequence[str]) -> Lexical:
+    """MTLD and TTR of words that are cut already; like `lexical`, without case and numbers."""
+    tokens = [word.lower() for word in words if not word.isnumeric()]
+    if not tokens:
+        return Lexical([], float("nan"), float("nan"))
+    make: Any = import_module("lexicalrichness").LexicalRichness
+    richness = make(tokens, preprocessor=None, tokenizer=None)
+    return Lexical(tokens, richness.mtld(threshold=MTLD_THRESHOLD), richness.ttr)
 
 
 _hashes: dict[str, int] = {}
@@ -137,14 +159,32 @@ class Distinct:
         return self.count / self.total if self.total else None
 
 
-def self_bleu(texts: Sequence[str]) -> float | None:
+def bleu_tokenizer(languages: Iterable[str | None]) -> str:
+    """Return the name of the sacrebleu tokenizer that fits texts in all of some languages.
+
+    That is `13a` for English and undecided ones, `intl` (punctuation of all scripts) for others
+    with spaces, `zh` for Chinese among them, `ja-mecab` and `ko-mecab` for Japanese and Korean
+    alone if sacrebleu's modules for these are installed, and `char` for the rest.
+    """
+    known = {language or "en" for language in languages}
+    unspaced = {unspaced_language(language) for language in known} - {None}
+    for code, name, module in (("ja", "ja-mecab", "MeCab"), ("ko", "ko-mecab", "mecab_ko")):
+        if known == {code} and find_spec(module) is not None:
+            return name
+    if unspaced:
+        return "zh" if unspaced == {"zh"} else "char"
+    return "13a" if known <= {"en"} else "intl"
+
+
+def self_bleu(texts: Sequence[str], tokenizer: str = "13a") -> float | None:
     """Mean BLEU-4 (0 to 1) of each text against all others, by sacrebleu; None for fewer than two.
 
-    Higher means more alike. The cost grows with the square of the number of texts.
+    Higher means more alike. The cost grows with the square of the number of texts. `tokenizer` is
+    the name of one of sacrebleu's.
     """
     if len(texts) < 2:
         return None
-    bleu: Any = import_module("sacrebleu").BLEU(effective_order=True)
+    bleu: Any = import_module("sacrebleu").BLEU(tokenize=tokenizer, effective_order=True)
     scores = [
         bleu.sentence_score(text, [*texts[:at], *texts[at + 1 :]]).score / 100
         for at, text in enumerate(texts)

@@ -7,6 +7,8 @@ from dataclasses import is_dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
+from convogen.metrics.labels import TURN_CHECKS
+from convogen.metrics.turn_checks import CheckCounts
 from convogen.storage.frames import frame
 
 if TYPE_CHECKING:
@@ -41,8 +43,9 @@ def statistics_frame(found: Statistics) -> DataFrame:
     for kind in _REPETITION:
         view = found.repetition.get(kind)
         cells.append((f"repetition_{kind}", "float64", view.share if view else None))
-    checks = found.turn_checks.items()
-    cells += [(f"turn_checks_{name}", "Int64", sum(counts.values())) for name, counts in checks]
+    for name in TURN_CHECKS:
+        counts: dict[str, int] = getattr(found.turn_checks, name)
+        cells.append((f"turn_checks_{name}", "Int64", sum(counts.values())))
     columns = {name: dtype for name, dtype, _ in cells}
     return frame(columns, [{name: value for name, _, value in cells}])
 
@@ -61,6 +64,8 @@ def _cells(kind: Any, found: Any, prefix: str = "") -> Iterator[tuple[str, str, 
     for name, hint in get_type_hints(kind).items():
         of = next(one for one in (*get_args(hint), hint) if one is not NoneType)
         value = None if found is None else getattr(found, name)
+        if of is CheckCounts:
+            continue
         if is_dataclass(of):
             yield from _cells(of, value, f"{name}_")
         elif get_origin(hint) is not dict:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import log
 from typing import NamedTuple
 
-from convogen.interaction.vocatives import called_in
+from convogen.interaction.vocatives import MOST_NAMES, called_in
 from convogen.text.utterances import FAREWELL_TURNS, is_farewell, repeats
 
 __all__ = [
@@ -62,7 +62,10 @@ class Addressing(NamedTuple):
 
 
 def addressing(
-    speakers: Sequence[str], utterances: Sequence[str], participants: Sequence[str]
+    speakers: Sequence[str],
+    utterances: Sequence[str],
+    participants: Sequence[str],
+    language: str = "en",
 ) -> Addressing:
     """Whether those who are called by name answer.
 
@@ -70,8 +73,8 @@ def addressing(
     """
     addressed = next_turn = later = 0
     for at, text in enumerate(utterances[:-1]):
-        others = tuple(name for name in participants if name != speakers[at])
-        called = called_in(text, others)
+        others = [name for name in participants[:MOST_NAMES] if name != speakers[at]]
+        called = called_in(text, others, language)
         if called:
             addressed += 1
             next_turn += speakers[at + 1] in called
@@ -93,10 +96,10 @@ def self_repetitions(speakers: Sequence[str], utterances: Sequence[str]) -> int:
     return found
 
 
-def longest_farewell(utterances: Sequence[str]) -> int:
+def longest_farewell(utterances: Sequence[str], language: str = "en") -> int:
     """The longest run of turns that are all farewells, in turns."""
     longest = run = 0
     for text in utterances:
-        run = run + 1 if is_farewell(text) else 0
+        run = run + 1 if is_farewell(text, language) else 0
         longest = max(longest, run)
     return longest

@@ -16,6 +16,7 @@ from statistics import NormalDist
 from convogen.interaction.analysis import MEASURES, analyse
 from convogen.interaction.patterns import BEHAVIOURS, Behaviour
 from convogen.records import Conversation
+from convogen.text.identify import language_of
 
 __all__ = [
     "Estimate",
@@ -118,7 +119,7 @@ class InteractionTally:
             [turn.text for turn in turns],
             conversation.participants,
             stated=[turn.addressee for turn in turns],
-            language=conversation.language,
+            language=language_of(conversation),
         )
         self.conversations += 1
         self.evidence.update(one.evidence for one in found.addresses)

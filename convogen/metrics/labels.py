@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["GROUP_CHAT", "MEASURES", "TURN_CHECKS"]
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from convogen.text.checks import CHECKS
+from convogen.text.language_tags import language_name
+from convogen.text.segmentation import missing_extra
+
+if TYPE_CHECKING:
+    from convogen.metrics.statistics import Statistics
+
+__all__ = [
+    "GROUP_CHAT",
+    "MEASURES",
+    "TURN_CHECKS",
+    "character_lengths",
+    "lines_not_checked",
+    "lines_without_words",
+]
 
 MEASURES = {
     "Type-token ratio, mean": "ttr_mean",
@@ -34,4 +51,40 @@ TURN_CHECKS = {
     "taken_with": "taken with",
     "broken_off": "broken off by",
 }
-"""What `TurnChecks` counts by kind, and how it is worded."""
+"""The fields of `CheckCounts`, and how they are worded."""
+
+
+def lines_without_words(found: Statistics) -> list[str]:
+    """Return a line for each language of which the measures of words leave conversations out."""
+    lines: list[str] = []
+    for language, count in found.without_words.items():
+        extra = missing_extra(language)
+        why = f"pip install '{extra}' adds a segmenter" if extra else "no rule for its words"
+        lines.append(
+            f"{count} of {found.conversations} conversations are left out of the measures of words "
+            f"(language {language}: {why})."
+        )
+    return lines
+
+
+def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each language in which some checks are not done.
+
+    `not_checked` is `Statistics.not_checked`.
+    """
+    return [
+        f"Not checked in {'an unknown language' if tag == 'und' else language_name(tag)}: "
+        f"{', '.join(CHECKS.get(check, check) for check in checks)}."
+        for tag, checks in not_checked.items()
+    ]
+
+
+def character_lengths(found: Statistics) -> dict[str, float | None]:
+    """Return the mean lengths in characters, by name, of a corpus that has no words at all."""
+    if found.length_unit != "characters":
+        return {}
+    lengths = {
+        "Characters per conversation": found.conversation_length,
+        "Characters per turn": found.turn_length,
+    }
+    return {name: length and length.mean for name, length in lengths.items()}

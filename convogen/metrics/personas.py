@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 
 from convogen.generation.example_experiences import card_text
-from convogen.metrics.diversity import Distinct, lexical, word_hashes
+from convogen.metrics.diversity import Distinct, lexical, lexical_of, word_hashes
 from convogen.metrics.repetition import repetition
 from convogen.personas import PersonaHub
+from convogen.text.identify import identify
+from convogen.text.segmentation import at_white_space, words
 
 __all__ = ["HubStatistics", "measure_hub"]
 
@@ -20,7 +22,10 @@ _MTLD_PERSONAS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class HubStatistics:
-    """The measures of a hub; lengths are words separated by white space.
+    """The measures of a hub.
+
+    Words are those of the hub's `language`, a primary BCP 47 subtag, separated by white space in
+    English. They, distinct-n and MTLD are None if that has no words here.
 
     `exact_duplicates` counts the texts that occurred before, letter by letter; `near_copies` those
     that equal another or nearly (`convogen.metrics.repetition`). `mtld` is that of the first 2,000
@@ -32,14 +37,15 @@ class HubStatistics:
     exact_duplicates: int
     near_copies: int
     near_copies_by: Literal["all pairs", "minhash"]
-    words_mean: float
-    words_std: float
-    words_min: int
-    words_median: float
-    words_max: int
+    language: str | None
+    words_mean: float | None
+    words_std: float | None
+    words_min: int | None
+    words_median: float | None
+    words_max: int | None
     distinct_1: float | None
     distinct_2: float | None
-    mtld: float
+    mtld: float | None
 
 
 def measure_hub(hub: PersonaHub) -> HubStatistics:
@@ -51,10 +57,17 @@ def measure_hub(hub: PersonaHub) -> HubStatistics:
         profile = hub[at][0]
         texts.append(profile.text or card_text(profile))
         named += profile.name is not None
-        hashes = word_hashes(re.findall(r"\w+", texts[-1].casefold()))
+    language = identify(texts)
+    cut = [words(text, language) for text in texts]
+    known = [found for found in cut if found is not None]
+    measured = len(known) == len(cut)
+    for text, found in zip(texts, known, strict=False) if measured else ():
+        spoken = at_white_space(text, language)
+        tokens = re.findall(r"\w+", text.casefold()) if spoken else map(str.casefold, found)
+        hashes = word_hashes([*tokens])
         unigrams.add(hashes)
         bigrams.add(hashes)
-    words = np.array([len(text.split()) for text in texts])
+    lengths = np.array([len(found) for found in known]) if measured else None
     copies = repetition(texts)
     return HubStatistics(
         personas=len(texts),
@@ -62,12 +75,20 @@ def measure_hub(hub: PersonaHub) -> HubStatistics:
         exact_duplicates=len(texts) - len(set(texts)),
         near_copies=copies.copies if copies else 0,
         near_copies_by=copies.method if copies else "all pairs",
-        words_mean=float(words.mean()),
-        words_std=float(words.std()),
-        words_min=int(words.min()),
-        words_median=float(np.median(words)),
-        words_max=int(words.max()),
+        language=language,
+        words_mean=None if lengths is None else float(lengths.mean()),
+        words_std=None if lengths is None else float(lengths.std()),
+        words_min=None if lengths is None else int(lengths.min()),
+        words_median=None if lengths is None else float(np.median(lengths)),
+        words_max=None if lengths is None else int(lengths.max()),
         distinct_1=unigrams.ratio,
         distinct_2=bigrams.ratio,
-        mtld=lexical("\n".join(texts[:_MTLD_PERSONAS])).mtld,
+        mtld=_mtld(texts[:_MTLD_PERSONAS], known, language) if measured else None,
     )
+
+
+def _mtld(texts: list[str], cut: list[list[str]], language: str | None) -> float:
+    text = "\n".join(texts)
+    if at_white_space(text, language):
+        return lexical(text).mtld
+    return lexical_of([word for found in cut[: len(texts)] for word in found]).mtld

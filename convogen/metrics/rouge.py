@@ -16,6 +16,7 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
 from convogen.text.rouge import tokens
+from convogen.text.segmentation import at_white_space
 
 __all__ = ["rouge_l_mean", "rouge_l_nearest", "rouge_l_pairs"]
 
@@ -24,13 +25,17 @@ _UNSTEMMED = 3
 """Tokens of at most this many characters are not stemmed, as in `rouge-score`."""
 
 
-def _token_ids(texts: Sequence[str], stem: Callable[[str], str]) -> list[str]:
+def _token_ids(
+    texts: Sequence[str], languages: Sequence[str | None], stem: Callable[[str], str]
+) -> list[str]:
     """Return each text with one character per token: the form rapidfuzz is fastest on."""
     known: dict[str, str] = {}
-    return [
-        "".join(known.setdefault(stem(token), chr(len(known) + 1)) for token in tokens(text))
-        for text in texts
-    ]
+    ids: list[str] = []
+    for text, language in zip(texts, languages, strict=True):
+        form = stem if at_white_space(text, language) else str
+        found = tokens(text, language)
+        ids.append("".join(known.setdefault(form(token), chr(len(known) + 1)) for token in found))
+    return ids
 
 
 def _stemmer() -> Callable[[str], str]:
@@ -44,19 +49,23 @@ def _stemmer() -> Callable[[str], str]:
 
 
 def rouge_l_pairs(
-    texts: Sequence[str], workers: int = 1, stemmed: bool = False
+    texts: Sequence[str],
+    workers: int = 1,
+    stemmed: bool = False,
+    languages: Sequence[str | None] | None = None,
 ) -> NDArray[np.float64]:
     """Return ROUGE-L F1 (0 to 1) of every pair.
 
     Args:
         texts: n texts with at most 1,114,110 different tokens between them.
         workers: Threads; -1 uses all cores.
-        stemmed: Compare the tokens' Porter stems.
+        stemmed: Compare the Porter stems of English tokens.
+        languages: The BCP 47 tag of each text; None if they are unknown.
 
     Returns:
         An array of shape (n(n-1)/2,), ordered (0, 1), (0, 2), … (1, 2), ….
     """
-    ids = _token_ids(texts, _stemmer() if stemmed else str)
+    ids = _token_ids(texts, languages or [None] * len(texts), _stemmer() if stemmed else str)
     lengths = np.array([len(text) for text in ids], np.int64)
     step = max(1, _BLOCK // max(1, len(ids)))
     parts: list[NDArray[np.float64]] = [np.empty(0)]
@@ -71,21 +80,25 @@ def rouge_l_pairs(
     return np.concatenate(parts)
 
 
-def rouge_l_mean(texts: Sequence[str]) -> float | None:
+def rouge_l_mean(
+    texts: Sequence[str], languages: Sequence[str | None] | None = None
+) -> float | None:
     """Return the mean ROUGE-L F1 over all pairs; None for fewer than two texts."""
-    return float(rouge_l_pairs(texts).mean()) if len(texts) > 1 else None
+    return float(rouge_l_pairs(texts, languages=languages).mean()) if len(texts) > 1 else None
 
 
-def rouge_l_nearest(texts: Sequence[str]) -> float | None:
+def rouge_l_nearest(
+    texts: Sequence[str], languages: Sequence[str | None] | None = None
+) -> float | None:
     """Return the mean over the texts of each one's highest ROUGE-L F1 with another.
 
-    Computed on stems, 0 to 1; lower is more diverse. None for fewer than two texts. The authors of
-    DiaSynth measure diversity this way (section 5, table 2; `diversity.py` in their repository),
-    over the first 200 dialogues of a file.
+    Computed on stems (in English), 0 to 1; lower is more diverse. None for fewer than two texts.
+    The authors of DiaSynth measure diversity this way (section 5, table 2; `diversity.py` in their
+    repository), over the first 200 dialogues of a file.
     """
     if len(texts) < 2:
         return None
-    pairs = rouge_l_pairs(texts, stemmed=True)
+    pairs = rouge_l_pairs(texts, stemmed=True, languages=languages)
     alike = np.zeros((len(texts), len(texts)))
     alike[np.triu_indices(len(texts), k=1)] = pairs
     return float((alike + alike.T).max(axis=1).mean())

@@ -1,26 +1,31 @@
 """The measures of a corpus, out of its tally: tables III and V of the ConvoGen paper, and more.
 
 Standard deviations are those of the conversations at hand (divided by n, not n - 1): so are the
-paper's. Words are separated by white space, except for MTLD, TTR and distinct-n, whose tokens are
-lexicalrichness'.
+paper's. English words are separated by white space, except for MTLD, TTR and distinct-n, whose
+tokens are lexicalrichness'. Those of other languages are what `convogen.text.segmentation` finds.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convogen.metrics.base import Measurement
-from convogen.metrics.diversity import self_bleu
+from convogen.metrics.diversity import bleu_tokenizer, self_bleu
 from convogen.metrics.interaction import InteractionStatistics, interaction_of
+from convogen.metrics.languages import StatedLanguage
 from convogen.metrics.repetition import Repetition, repetition
 from convogen.metrics.rouge import rouge_l_mean, rouge_l_nearest
-from convogen.metrics.tally import CorpusTally, Openings
+from convogen.metrics.tally import CorpusTally, Openings, SampledText
+from convogen.metrics.turn_checks import CheckCounts
+from convogen.text.checks import unchecked
+from convogen.text.segmentation import unspaced_language
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -48,14 +53,15 @@ class GroupChat:
     `selector_repair_rate` is over the turns a selector was asked for, the answered rates over the
     turns that call somebody by name, `self_repetition_rate` over all turns, `farewell_loop_rate`
     over conversations (three farewells in a row or more), `never_spoke` counts participants. A rate
-    over nothing is None.
+    over nothing is None. Calls by name and farewells are looked for in languages with patterns of
+    them: their counts and rates are None if no conversation is in one of these.
     """
 
     balance: float | None
     longest_absence: float | None
     selections: int
     selector_repair_rate: float | None
-    addressed: int
+    addressed: int | None
     answered_next_rate: float | None
     answered_later_rate: float | None
     self_repetition_rate: float | None
@@ -65,13 +71,16 @@ class GroupChat:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Wasserstein distances from another corpus: how far apart, in words and in turns."""
+    """Wasserstein distances from another corpus: how far apart, in words and in turns.
 
-    turn_length: float
+    `turn_length` is in characters if both corpora are measured in these, None if only one is.
+    """
+
+    turn_length: float | None
     turn_count: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """Everything measured of a corpus; None where there was nothing to measure.
 
@@ -82,9 +91,18 @@ class Statistics:
     characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
-    `distinct_exact` is False where distinct-n is an estimate. `turn_checks` has the counts of
-    `TurnChecks` by kind, `metrics` what `measure` found with installed metrics, by name;
-    `interaction` is None unless it was asked for.
+    `distinct_exact` is False where distinct-n is an estimate. `metrics` has what
+    `measure` found with installed metrics, by name. Statistics written by an early version lack
+    `rouge_l_nearest`, `languages`, `without_words` and `unit`.
+
+    `languages` counts conversations by the primary subtag of their language, `und` if undecided.
+    Measures of words leave out the conversations in `without_words`, counted by language as well.
+    If no others are left, they are None, and lengths are in characters. `not_checked` has, for each
+    language that lacks patterns, the `CHECKS` that were not done in it. `unit` says what each
+    measure counts.
+
+    `stated_languages` tells by tag how much of the first 2,000 conversations is in the language
+    that they state. `interaction` is None unless it was asked for.
     """
 
     rendering: str
@@ -104,8 +122,8 @@ class Statistics:
     self_bleu: float | None
     rouge_l: float | None
     compared: int
-    rouge_l_nearest: float | None
-    nearest_of: int
+    rouge_l_nearest: float | None = None
+    nearest_of: int = 0
     conversation_length: Distribution | None
     turn_count: Distribution | None
     turn_length: Distribution | None
@@ -113,10 +131,20 @@ class Statistics:
     turn_count_counts: dict[int, int]
     speaker_shares: dict[int, list[float]]
     group_chat: GroupChat
-    turn_checks: dict[str, dict[str, int]]
+    turn_checks: CheckCounts
     repetition: dict[str, Repetition]
+    languages: dict[str, int] = field(default_factory=dict[str, int])
+    without_words: dict[str, int] = field(default_factory=dict[str, int])
+    not_checked: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    unit: dict[str, str] = field(default_factory=dict[str, str])
+    stated_languages: dict[str, StatedLanguage] = field(default_factory=dict[str, StatedLanguage])
     metrics: dict[str, Measurement] = field(default_factory=dict[str, Measurement])
     interaction: InteractionStatistics | None = None
+
+    @property
+    def length_unit(self) -> str:
+        """What lengths of turns and conversations are counted in: words or characters."""
+        return self.unit.get("turn_length", "words")
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON; without `interaction` if it was not asked for."""
@@ -138,8 +166,12 @@ class Statistics:
 
 def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> Statistics:
     """The measures of a tally; `compare=False` leaves out self-BLEU and ROUGE-L, the slow ones."""
-    texts: list[str] = tally.texts.items if compare else []
+    texts: list[SampledText] = tally.texts.items if compare else []
     scripts = tally.scripts if compare else []
+    tokenizer = bleu_tokenizer(text.language for text in texts)
+    in_words = sum(tally.without_words.values()) < max(1, len(tally.turns))
+    utterances = tally.utterance_words if in_words else tally.utterance_characters
+    conversations = Counter(int(word) for word in tally.words if not isnan(word))
     turn_count = Counter(tally.turns)
     sizes = Counter(tally.speakers)
     mtld = _moments(tally.mtld)
@@ -148,7 +180,7 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         rendering=rendering,
         conversations=len(tally.turns),
         turns=sum(tally.turns),
-        words_per_conversation=_mean(tally.words),
+        words_per_conversation=_moments(tally.words)[0],
         turns_per_conversation=_mean(tally.turns),
         words_per_turn=_pooled(tally.utterance_words),
         speakers_per_conversation=_mean(tally.speakers),
@@ -159,23 +191,30 @@ def statistics_of(tally: CorpusTally, rendering: str, compare: bool = True) -> S
         distinct_1=tally.unigrams.ratio,
         distinct_2=tally.bigrams.ratio,
         distinct_exact=tally.unigrams.exact and tally.bigrams.exact,
-        self_bleu=self_bleu(texts),
-        rouge_l=rouge_l_mean(texts),
+        self_bleu=self_bleu([text.text for text in texts], tokenizer),
+        rouge_l=rouge_l_mean(*_apart(texts)),
         compared=len(texts),
-        rouge_l_nearest=rouge_l_nearest(scripts),
+        rouge_l_nearest=rouge_l_nearest(*_apart(scripts)),
         nearest_of=len(scripts),
-        conversation_length=_distribution(Counter(tally.words)),
+        conversation_length=_distribution(conversations if in_words else tally.characters),
         turn_count=_distribution(turn_count),
-        turn_length=_distribution(tally.utterance_words),
-        turn_length_counts=dict(sorted(tally.utterance_words.items())),
+        turn_length=_distribution(utterances),
+        turn_length_counts=dict(sorted(utterances.items())),
         turn_count_counts=dict(sorted(turn_count.items())),
         speaker_shares={
             size: [share / sizes[size] for share in sums]
             for size, sums in sorted(tally.shares.items())
         },
         group_chat=_group_chat(tally),
-        turn_checks=tally.checks.by_kind(),
+        turn_checks=tally.checks.counts(),
+        stated_languages=tally.stated.by_tag(),
         repetition=_repetitions(tally.openings.items),
+        languages=dict(tally.languages.most_common()),
+        without_words=dict(tally.without_words.most_common()),
+        not_checked={
+            language: unchecked(language) for language, n in tally.unchecked.most_common() if n
+        },
+        unit=_units(tally.languages, in_words, tokenizer),
         interaction=interaction_of(tally.interaction) if tally.interaction else None,
     )
 
@@ -184,8 +223,9 @@ def distance(ours: Statistics, human: Statistics) -> Distance | None:
     """How far the turn lengths and turn counts are from another corpus'; None if one is empty."""
     if not (ours.turns and human.turns):
         return None
+    alike = ours.length_unit == human.length_unit
     return Distance(
-        _wasserstein(ours.turn_length_counts, human.turn_length_counts),
+        _wasserstein(ours.turn_length_counts, human.turn_length_counts) if alike else None,
         _wasserstein(ours.turn_count_counts, human.turn_count_counts),
     )
 
@@ -199,6 +239,35 @@ def _wasserstein(ours: dict[int, int], human: dict[int, int]) -> float:
     )
 
 
+def _apart(texts: Sequence[SampledText]) -> tuple[list[str], list[str | None]]:
+    return [text.text for text in texts], [text.language for text in texts]
+
+
+def _units(languages: Iterable[str], in_words: bool, tokenizer: str) -> dict[str, str]:
+    """Return what each measure counts."""
+    lengths = "words" if in_words else "characters"
+    unspaced = [unspaced_language(language) is not None for language in languages]
+    compared = "words" if not any(unspaced) else "characters"
+    if any(unspaced) and not all(unspaced):
+        compared = "words, or characters in scripts without spaces"
+    return {
+        "words_per_conversation": "words",
+        "turns_per_conversation": "turns",
+        "words_per_turn": "words",
+        "speakers_per_conversation": "speakers",
+        "mtld": "words",
+        "ttr": "different words / words",
+        "distinct_1": "different words / words",
+        "distinct_2": "different pairs of words / pairs",
+        "self_bleu": f"tokens ({tokenizer} of sacrebleu)",
+        "rouge_l": compared,
+        "rouge_l_nearest": compared,
+        "conversation_length": lengths,
+        "turn_count": "turns",
+        "turn_length": lengths,
+    }
+
+
 def _group_chat(tally: CorpusTally) -> GroupChat:
     counts = tally.chat
     return GroupChat(
@@ -206,11 +275,11 @@ def _group_chat(tally: CorpusTally) -> GroupChat:
         longest_absence=_mean(tally.absence),
         selections=counts["selections"],
         selector_repair_rate=_rate(counts["selector_repairs"], counts["selections"]),
-        addressed=counts["addressed"],
+        addressed=counts["addressed"] if counts["addressing_checked"] or not tally.turns else None,
         answered_next_rate=_rate(counts["answered_next"], counts["addressed"]),
         answered_later_rate=_rate(counts["answered_later"], counts["addressed"]),
         self_repetition_rate=_rate(counts["self_repetitions"], sum(tally.turns)),
-        farewell_loop_rate=_rate(counts["farewell_loops"], len(tally.turns)),
+        farewell_loop_rate=_rate(counts["farewell_loops"], counts["farewells_checked"]),
         never_spoke=counts["never_spoke"],
     )
 

@@ -17,16 +17,21 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convogen.metrics import groupchat
-from convogen.metrics.diversity import Distinct, lexical, word_hashes
+from convogen.metrics.diversity import Distinct, lexical, lexical_of, word_hashes
 from convogen.metrics.interaction import InteractionTally
+from convogen.metrics.languages import MEASURED, StatedLanguages
 from convogen.metrics.rendering import Rendering, render
 from convogen.metrics.turn_checks import TurnChecks
 from convogen.records import Conversation
+from convogen.text.checks import CHECKS, checked_as
+from convogen.text.identify import language_of
+from convogen.text.language import load_language
+from convogen.text.segmentation import at_white_space, length, words
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["FIRST", "CorpusTally", "Openings", "Sample", "tally_of"]
+__all__ = ["FIRST", "CorpusTally", "Openings", "Sample", "SampledText", "tally_of"]
 
 TEXT_SAMPLE = 60
 """Conversations whose texts are kept for self-BLEU and ROUGE-L."""
@@ -37,6 +42,15 @@ FIRST = 200
 OPENING_SAMPLE = 10_000
 """Conversations whose experience, topic, names and starter are kept for the repetition view."""
 
+_COUNTERS = (
+    "utterance_words",
+    "languages",
+    "without_words",
+    "characters",
+    "utterance_characters",
+    "unchecked",
+    "chat",
+)
 _CLIP = 1_000
 _TEXT_CLIP = 5_000
 _SCRIPT_CLIP = 20_000
@@ -53,6 +67,13 @@ class Openings(NamedTuple):
     topic: str
     starter: str
     names: list[str]
+
+
+class SampledText(NamedTuple):
+    """A text, clipped, and the primary subtag of its language; None if that is undecided."""
+
+    text: str
+    language: str | None
 
 
 class Sample:
@@ -98,11 +119,15 @@ class CorpusTally:
     """Counts over conversations; arrays have one entry a conversation, in the corpus' order.
 
     `words` are those of the rendering, `utterance_words` those of the turns without labels;
-    `scripts` are the first 200 conversations, a turn a line after its speaker's name. `interaction`
-    is None unless it was asked for: it takes several times as long as all the rest.
+    `scripts` are the first 200 conversations, a turn a line after its speaker's name. `languages`
+    counts conversations by the primary subtag of their language, `und` for undecided ones. Those in
+    a language of which convogen has no words here are in `without_words`: their words, MTLD and
+    TTR are NaN, and their lengths in characters are in `characters` and `utterance_characters`.
+    `unchecked` counts those in a language that lacks any of the `CHECKS`. `interaction` is None
+    unless it was asked for: it takes several times as long as all the rest.
     """
 
-    words: array[int] = field(default_factory=_counts)
+    words: array[float] = field(default_factory=_floats)
     turns: array[int] = field(default_factory=_counts)
     speakers: array[int] = field(default_factory=_counts)
     mtld: array[float] = field(default_factory=_floats)
@@ -110,14 +135,20 @@ class CorpusTally:
     balance: array[float] = field(default_factory=_floats)
     absence: array[int] = field(default_factory=_counts)
     utterance_words: Counter[int] = field(default_factory=Counter[int])
+    languages: Counter[str] = field(default_factory=Counter[str])
+    without_words: Counter[str] = field(default_factory=Counter[str])
+    characters: Counter[int] = field(default_factory=Counter[int])
+    utterance_characters: Counter[int] = field(default_factory=Counter[int])
+    unchecked: Counter[str] = field(default_factory=Counter[str])
     shares: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list[float]))
     chat: Counter[str] = field(default_factory=Counter[str])
     checks: TurnChecks = field(default_factory=TurnChecks)
+    stated: StatedLanguages = field(default_factory=StatedLanguages)
     unigrams: Distinct = field(default_factory=lambda: Distinct(1))
     bigrams: Distinct = field(default_factory=lambda: Distinct(2))
     texts: Sample = field(default_factory=lambda: Sample(TEXT_SAMPLE))
     openings: Sample = field(default_factory=lambda: Sample(OPENING_SAMPLE))
-    scripts: list[str] = field(default_factory=list[str])
+    scripts: list[SampledText] = field(default_factory=list[SampledText])
     interaction: InteractionTally | None = None
 
     def add(self, conversation: Conversation, key: str, rendering: Rendering) -> None:
@@ -125,17 +156,17 @@ class CorpusTally:
         speakers = [turn.speaker for turn in conversation.turns]
         utterances = [turn.text for turn in conversation.turns]
         text = render(utterances, rendering)
-        self.words.append(len(text.split()))
+        language = language_of(conversation)
+        self.languages[language or "und"] += 1
         self.turns.append(len(speakers))
         self.speakers.append(len(set(speakers)))
-        self.utterance_words.update(len(utterance.split()) for utterance in utterances)
         self._add_shares(speakers)
-        self._add_lexical(text)
-        self._add_chat(conversation, speakers, utterances)
+        self._add_words(utterances, text, rendering, language)
+        self._add_chat(conversation, speakers, utterances, checked_as(language, utterances))
         self.checks.add(conversation)
         if self.interaction is not None:
             self.interaction.add(conversation)
-        self.texts.add(key, text[:_TEXT_CLIP])
+        self.texts.add(key, SampledText(text[:_TEXT_CLIP], language))
         self.openings.add(key, _openings(conversation, key))
 
     def _add_shares(self, speakers: Sequence[str]) -> None:
@@ -146,16 +177,39 @@ class CorpusTally:
         for rank, count in enumerate(counts):
             sums[rank] += count / len(speakers)
 
-    def _add_lexical(self, text: str) -> None:
-        words, mtld, ttr = lexical(text)
-        self.mtld.append(mtld)
-        self.ttr.append(ttr)
-        hashes = word_hashes(words)
+    def _add_words(
+        self, utterances: Sequence[str], text: str, rendering: Rendering, language: str | None
+    ) -> None:
+        spoken = at_white_space(text, language)
+        cut = [text.split() if spoken else words(text, language) for text in utterances]
+        known = [found for found in cut if found is not None]
+        if len(known) < len(cut):
+            self._add_characters(utterances, language)
+            return
+        labels = ["user"] if rendering == "paper" else []
+        self.words.append(sum(len(labels) + len(found) for found in known))
+        self.utterance_words.update(map(len, known))
+        found = lexical(text) if spoken else lexical_of([w for u in known for w in (*labels, *u)])
+        self.mtld.append(found.mtld)
+        self.ttr.append(found.ttr)
+        hashes = word_hashes(found.words)
         self.unigrams.add(hashes)
         self.bigrams.add(hashes)
 
+    def _add_characters(self, utterances: Sequence[str], language: str | None) -> None:
+        for values in (self.words, self.mtld, self.ttr):
+            values.append(float("nan"))
+        self.without_words[language or "und"] += 1
+        lengths = [length(utterance, language, "characters") for utterance in utterances]
+        self.characters[sum(lengths)] += 1
+        self.utterance_characters.update(lengths)
+
     def _add_chat(
-        self, conversation: Conversation, speakers: list[str], utterances: list[str]
+        self,
+        conversation: Conversation,
+        speakers: list[str],
+        utterances: list[str],
+        language: str,
     ) -> None:
         people = list(dict.fromkeys([*conversation.participants, *speakers]))
         even = groupchat.balance(speakers, people)
@@ -163,15 +217,19 @@ class CorpusTally:
         self.absence.append(groupchat.longest_absence(speakers, people))
         chosen = [turn.selection for turn in conversation.turns if turn.selection is not None]
         asked = [choice for choice in chosen if choice.reply is not None or choice.repair]
-        called = groupchat.addressing(speakers, utterances, people)
-        farewell = groupchat.longest_farewell(utterances)
+        checks = load_language(language).checks
+        self.unchecked[language] += len(checks) < len(CHECKS)
+        called = groupchat.addressing(speakers, utterances, people, language)
+        farewell = groupchat.longest_farewell(utterances, language)
         found = {
             "selections": len(asked),
             "selector_repairs": sum(choice.repair is not None for choice in asked),
+            "addressing_checked": int("addressing" in checks),
             "addressed": called.addressed,
             "answered_next": called.next_turn,
             "answered_later": called.later,
             "self_repetitions": groupchat.self_repetitions(speakers, utterances),
+            "farewells_checked": int("farewell" in checks),
             "farewell_loops": int(farewell >= groupchat.FAREWELL_TURNS),
             "never_spoke": len(people) - len(set(speakers)),
         }
@@ -181,9 +239,10 @@ class CorpusTally:
         """Add what another tally, of the batch after this one's, has counted."""
         for name in ("words", "turns", "speakers", "mtld", "ttr", "balance", "absence"):
             getattr(self, name).extend(getattr(other, name))
-        self.utterance_words.update(other.utterance_words)
-        self.chat.update(other.chat)
+        for name in _COUNTERS:
+            getattr(self, name).update(getattr(other, name))
         self.checks.merge(other.checks)
+        self.stated.merge(other.stated)
         for size, sums in other.shares.items():
             mine = self.shares[size]
             mine.extend([0.0] * (size - len(mine)))
@@ -227,9 +286,12 @@ def tally_of(
     tally = CorpusTally(interaction=InteractionTally() if interaction else None)
     for number, conversation in enumerate(conversations, first):
         tally.add(conversation, f"{number}", rendering)
+        if number < MEASURED:
+            tally.stated.add(conversation)
         if number < FIRST:
             lines = (f"{turn.speaker}: {turn.text}" for turn in conversation.turns)
-            tally.scripts.append("\n".join(lines)[:_SCRIPT_CLIP])
+            script = "\n".join(lines)[:_SCRIPT_CLIP]
+            tally.scripts.append(SampledText(script, language_of(conversation)))
     return tally.settle()
 
 

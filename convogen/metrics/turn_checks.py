@@ -10,17 +10,33 @@ from dataclasses import dataclass, field
 
 from convogen.records import PROPER_ENDS, Conversation
 
-__all__ = ["TurnChecks"]
+__all__ = ["CheckCounts", "TurnChecks"]
 
 
 def _counter() -> Counter[str]:
     return Counter()
 
 
+@dataclass(frozen=True, slots=True)
+class CheckCounts:
+    """Counts by kind of fault, the most frequent kind first.
+
+    Attributes:
+        asked_again: Replies that were not taken.
+        tidied: Replies that were tidied.
+        taken_with: Turns that were taken in spite of a fault.
+        broken_off: Conversations that a fault broke off.
+    """
+
+    asked_again: dict[str, int]
+    tidied: dict[str, int]
+    taken_with: dict[str, int]
+    broken_off: dict[str, int]
+
+
 @dataclass(slots=True)
 class TurnChecks:
-    """Counts by kind of fault: replies not taken (`asked_again`), replies tidied, turns taken in
-    spite of a fault (`taken_with`), and conversations that a fault broke off (`broken_off`)."""
+    """`CheckCounts` while conversations are counted."""
 
     asked_again: Counter[str] = field(default_factory=_counter)
     tidied: Counter[str] = field(default_factory=_counter)
@@ -43,7 +59,11 @@ class TurnChecks:
         for name in ("asked_again", "tidied", "taken_with", "broken_off"):
             getattr(self, name).update(getattr(other, name))
 
-    def by_kind(self) -> dict[str, dict[str, int]]:
-        """Return the counts as plain values, the most frequent kind first."""
-        names = ("asked_again", "tidied", "taken_with", "broken_off")
-        return {name: dict(getattr(self, name).most_common()) for name in names}
+    def counts(self) -> CheckCounts:
+        """Return the counts so far."""
+        return CheckCounts(
+            dict(self.asked_again.most_common()),
+            dict(self.tidied.most_common()),
+            dict(self.taken_with.most_common()),
+            dict(self.broken_off.most_common()),
+        )

@@ -1,4 +1,4 @@
-"""Base URLs as people paste them: with a route of the API, or the address of a deployment."""
+"""Normalises pasted base URLs: with an API route, or the address of a deployment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AzurePlace:
 
 
 def checked_url(value: str) -> str:
-    """Return a URL of HTTP as it is; raises `ValueError` for anything else."""
+    """Return an HTTP URL unchanged; raises `ValueError` for anything else."""
     if not is_url(value):
         raise ValueError("must be a URL such as http://127.0.0.1:8000/v1")
     return value
@@ -57,11 +57,11 @@ def azure_place(url: str) -> AzurePlace | None:
     `…/openai/deployments/NAME`. The API under `/openai/v1` needs neither version nor deployment.
     """
     parts = urlsplit(url)
-    found = _DEPLOYMENT.fullmatch(parts.path)
-    if found is None and not (is_azure(url) and parts.path in ("", "/", "/openai", "/openai/")):
+    match = _DEPLOYMENT.fullmatch(parts.path)
+    if match is None and not (is_azure(url) and parts.path in ("", "/", "/openai", "/openai/")):
         return None
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     version = query.pop("api-version", None)
-    path = found["before"] if found else ""
+    path = match["before"] if match else ""
     bare = parts._replace(path=path, query=urlencode(query), fragment="").geturl()
-    return AzurePlace(bare, found and unquote(found["name"]), version or None)
+    return AzurePlace(bare, match and unquote(match["name"]), version or None)

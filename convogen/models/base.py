@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -38,7 +38,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Sampling(Keys):
-    """How a role's replies are drawn. None leaves a parameter out of the request."""
+    """Sampling parameters of a role. None leaves a parameter out of the request."""
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -52,7 +52,8 @@ class Sampling(Keys):
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:
-        """These settings, with `base` where nothing was set here (an explicit null counts)."""
+        """Return these settings, with `base` for those not set here (an explicit null counts as
+        set)."""
         return base.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
 
@@ -65,7 +66,8 @@ class Message:
 
 
 def merged(messages: Iterable[Message]) -> list[Message]:
-    """Return messages whose roles alternate: neighbours of one role are one, empty ones go."""
+    """Return messages with alternating roles: neighbours of one role are merged, empty ones
+    dropped."""
     result: list[Message] = []
     for message in messages:
         if not message.content.strip():
@@ -78,28 +80,29 @@ def merged(messages: Iterable[Message]) -> list[Message]:
 
 def without_system(messages: Sequence[Message]) -> list[Message]:
     """Return messages for a model without a system role: it goes before the first user message."""
-    system = [one for one in messages if one.role == "system"]
-    rest = [one for one in messages if one.role != "system"]
+    system = [message for message in messages if message.role == "system"]
+    rest = [message for message in messages if message.role != "system"]
     if not system or not rest:
         return list(messages)
-    return merged([*(Message("user", one.content) for one in system), *rest])
+    return merged([*(Message("user", message.content) for message in system), *rest])
 
 
 @dataclass(frozen=True)
 class Request:
     """One call as the caller means it, before any endpoint's dialect.
 
-    `schema` asks for a JSON object of that JSON Schema, `top_logprobs` for the log-probabilities
-    of that many alternatives per token. `choices` are the replies the prompt asks to choose from.
-    `dialogue` names the task that asks, for a chatbot that keeps a memory by session.
-    With `continuations` it asks how likely each of them is after the one message, and for no reply
-    to it (`backends/likelihood.py`).
+    `schema` asks for a JSON object of that JSON Schema, `top_logprobs` for the log-probabilities of
+    that many alternatives per token. `choices` are the replies the prompt asks to choose from.
+    `dialogue` identifies the task, for a chatbot that keeps a memory per session. With
+    `continuations` it asks for the likelihood of each after the single message instead of a reply
+    (`backends/likelihood.py`).
     """
 
     role: str
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
+    _: KW_ONLY
     schema: dict[str, Any] | None = None
     top_logprobs: int | None = None
     choices: tuple[str, ...] = ()
@@ -108,7 +111,8 @@ class Request:
 
     @cached_property
     def hash(self) -> str:
-        """Identifies the request by everything that decides the reply; 24 hexadecimal digits."""
+        """24 hexadecimal digits that identify the request by everything that determines the
+        reply."""
         key = [
             self.model,
             [[m.role, m.content] for m in self.messages],
@@ -132,17 +136,18 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A model's answer to a request; `model` is the name of the one that gave it, once known.
+    """A model's answer to a request; `model` is the name of the model that gave it, once known.
 
     `finish_reason` is `stop`, `length`, or what the endpoint said if that is neither. `thought`
-    says whether the endpoint's answer had thinking in it, which `text` leaves out. `served` is what
-    the endpoint itself calls the model that answered, `left_out` what it was not asked with since
-    it takes no such thing (`temperature=0.0`).
+    says whether the answer contained thinking, which `text` leaves out. `served` is the endpoint's
+    own name of the model, `left_out` the settings that were not sent because the endpoint does not
+    accept them (`temperature=0.0`).
     """
 
     text: str
     usage: Usage
     finish_reason: str
+    _: KW_ONLY
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
     thought: bool = False
@@ -151,15 +156,15 @@ class ModelReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether it may lack its end: only what is known to be finished does not."""
+        """Whether the reply may be truncated: all that are not known to be finished."""
         return self.finish_reason != "stop"
 
 
 class ChatModel(Protocol):
     """Anything that answers a chat request.
 
-    `complete` raises `Transient` where asking again may help, `EndpointDown` where it will not
-    until the user acts, and `ModelFault` where this one request cannot be answered.
+    `complete` raises `Transient` if a retry may help, `EndpointDown` if it will not until the user
+    acts, and `ModelFault` if this one request cannot be answered.
     """
 
     async def complete(self, request: Request) -> ModelReply:
@@ -167,17 +172,17 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close connections."""
         ...
 
 
 class Transient(Exception):
-    """A fault worth retrying; `retry_after_s` where the endpoint said how long to wait.
+    """A fault worth retrying; `retry_after_s` is set if the endpoint said how long to wait.
 
-    `kind` says what came back: `throttled` and `server`, an error; `connection`, nothing;
-    `time-out`, nothing in time; `unreadable`, something that is no answer. With `unconnected`
-    nothing was sent. `billed` says whether the call may have been paid for: not where it was
-    refused or never sent.
+    `kind` is the kind of failure: `throttled` or `server` for an error response, `connection` for
+    none, `time-out` for none in time, `unreadable` for an invalid one. With `unconnected` nothing
+    was sent. `billed` says whether the call may have been billed, which is not so if it was refused
+    or never sent.
     """
 
     def __init__(
@@ -190,10 +195,10 @@ class Transient(Exception):
 
 
 def printable(text: str) -> str:
-    """A foreign text without control characters or halves of surrogate pairs."""
+    """Return a foreign text without control characters or halves of surrogate pairs."""
     return encodable(UNPRINTABLE.sub("", text.replace("\r\n", "\n")))
 
 
 def encodable(text: str) -> str:
-    """A foreign text with halves of surrogate pairs replaced, which UTF-8 cannot hold."""
+    """Return a foreign text with halves of surrogate pairs replaced, which UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode()

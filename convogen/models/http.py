@@ -1,4 +1,4 @@
-"""How a chatbot is reached over HTTP: the request it takes, and where its answer is.
+"""How a chatbot is reached over HTTP: the request it takes, and where its response has the reply.
 
     http:
       url: https://bot.example/api/sessions/{{ session }}/messages
@@ -6,10 +6,10 @@
       body: {text: "{{ message }}", lang: en}
       answer: data.replies[0].text
 
-Templates are Jinja's, in a sandbox. `message` is what is said to the chatbot, `session` the
-dialogue it belongs to, `messages` all that was said (`role` and `content` each), `env.NAME` a
-variable of the environment: the only place for a secret. A body is filled in as JSON, text by text;
-a text that is `{{ messages }}` alone becomes a list.
+Templates are Jinja templates, in a sandbox. `message` is the message to the chatbot, `session` the
+id of its dialogue, `messages` all messages (with `role` and `content`), `env.NAME` an environment
+variable: the only place for a secret. A body is filled in as JSON, text by text; a text that is `{{
+messages }}` alone becomes a list.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _ENVIRONMENT = jinja2.sandbox.SandboxedEnvironment(
 SECRET_KEY = re.compile(
     r"(?:api|access|private)[-_]?key|token$|secret|passw|authorization|credential", re.IGNORECASE
 )
-"""Names under which a body's text is a secret; fewer than a header's, for a body says more."""
+"""Keys of a body whose text is a secret; fewer than for headers, as bodies hold ordinary text."""
 
 _ENV = re.compile(r"\benv\.([A-Za-z_]\w*)")
 _WHOLE = re.compile(r"\{\{\s*messages\s*\}\}")
@@ -109,7 +109,7 @@ class Http(Keys):
 
     @property
     def needs(self) -> list[str]:
-        """The variables of the environment that it names."""
+        """The environment variables that it names."""
         return variables([self.url, *self.headers.values(), *_texts(self.body)])
 
     @property
@@ -118,12 +118,12 @@ class Http(Keys):
         return environment(self.needs)
 
     def public(self) -> Http:
-        """The same without what is secret in its URL."""
+        """Return a copy without secrets in its URL."""
         return self.model_copy(update={"url": public_url(self.url)})
 
 
 def checked_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers as they are; raises `ValueError` for what is none, or holds a secret."""
+    """Return headers unchanged; raises `ValueError` if one is invalid or holds a secret."""
     for name, text in headers.items():
         _check(text, IN_HEADER)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) or re.search(r"[\r\n]", text):
@@ -136,26 +136,26 @@ def checked_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def variables(texts: Iterable[str]) -> list[str]:
-    """Return the variables of the environment that templates name, in alphabetical order."""
+    """Return the environment variables that templates name, in alphabetical order."""
     return sorted({name for text in texts for name in _ENV.findall(text)})
 
 
 def environment(names: Iterable[str]) -> dict[str, str]:
-    """Return the values of variables.
+    """Return the values of environment variables.
 
     Raises `KeyError` naming one that is not set, `ValueError` one that no header can hold.
     """
-    found = {name: os.environ.get(name, "").strip() for name in names}
-    for name, value in found.items():
+    values = {name: os.environ.get(name, "").strip() for name in names}
+    for name, value in values.items():
         if not value:
             raise KeyError(name)
         if not value.isprintable():
             raise ValueError(f"{name} holds a line break or another control character")
-    return found
+    return values
 
 
 def fill(value: Any, given: Mapping[str, Any]) -> Any:
-    """A body, or a text, with its templates filled in; raises `jinja2.TemplateError`."""
+    """Return a body, or a text, with its templates filled in; raises `jinja2.TemplateError`."""
     if isinstance(value, str):
         if _WHOLE.fullmatch(value.strip()):
             return given["messages"]
@@ -173,7 +173,8 @@ def _template(text: str) -> jinja2.Template:
 
 
 def at_path(data: Any, path: str) -> str:
-    """The text at a path of an answer; raises `LookupError` saying what is there instead."""
+    """Return the text at a path of an answer; raises `LookupError` describing what is there
+    instead."""
     for step in _STEP.finditer(path):
         key, item = step.groups()
         try:
@@ -208,7 +209,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _keys(value: Any, under: str = "") -> Iterator[tuple[str, str]]:
-    """The keys of a body, each with every text right under it; empty where there is none."""
+    """Yield the keys of a body, each with every text right under it; empty if there is none."""
     if isinstance(value, str):
         yield under, value
     elif isinstance(value, dict):

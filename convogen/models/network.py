@@ -1,4 +1,4 @@
-"""How this machine reaches others: proxies, certificates, limits of connections and answers."""
+"""Network settings: proxies, certificates, limits of connections and answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_ANSWER_BYTES = 64 << 20
 
 
 def is_url(value: str) -> bool:
-    """Return whether a request can be made of a URL: HTTP, a host that can be one, a port."""
+    """Return whether a URL can be requested: HTTP, with a valid host and port."""
     if len(value) > LONGEST_URL or not re.match(r"https?://[^\s]+\Z", value, re.IGNORECASE):
         return False
     try:
@@ -40,7 +40,7 @@ def is_url(value: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Return whether a host, in small letters, is a name or an address that can be looked up."""
+    """Return whether a host, in lower case, is a valid name or address."""
     if ":" in host:
         return True  # an address that urlsplit has checked
     name = host.removesuffix(".")
@@ -59,7 +59,7 @@ def proxy_for(url: str) -> str | None:
     """Return the proxy that the environment names for a URL; None for this machine.
 
     Raises:
-        ModelConfigError: The proxy does not speak HTTP, or is none.
+        ModelConfigError: If the proxy is invalid or not an HTTP proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -83,7 +83,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def trusted() -> ssl.SSLContext:
-    """Return a TLS context that trusts the certificates that the operating system trusts."""
+    """Return a TLS context with the operating system's trusted certificates."""
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

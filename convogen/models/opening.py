@@ -1,4 +1,4 @@
-"""Which class answers for a model that an experiment names; what is heavy is imported here."""
+"""Opens the backend of a model spec; heavy dependencies are imported only here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHAT_WOULD_DO = (
 
 
 def open_model(spec: ModelSpec) -> ChatModel:
-    """The model a spec names; raises `ModelConfigError` where it cannot be used."""
+    """Return the model a spec names; raises `ModelConfigError` if it cannot be used."""
     if spec.kind == "scripted":
         from convogen.models.backends.scripted import ScriptedModel
 
@@ -45,9 +45,9 @@ def open_model(spec: ModelSpec) -> ChatModel:
 
 
 def open_likelihoods(spec: ModelSpec) -> ChatModel:
-    """The model of a spec that answers how likely texts are.
+    """Return the model of a spec for likelihoods of texts.
 
-    Raises `ModelConfigError` where it cannot be used.
+    Raises `ModelConfigError` if it cannot be used.
     """
     if spec.kind in ("embedded", "transformers"):
         from convogen.models.backends.transformers_backend import LocalLikelihoods
@@ -63,9 +63,9 @@ def open_likelihoods(spec: ModelSpec) -> ChatModel:
 
 
 async def check_likelihoods(traffic: Traffic, role: str) -> None:
-    """Ask a role's model once; raises `ModelConfigError` where it cannot answer.
+    """Request likelihoods from a role's model once; raises `ModelConfigError` if it gives none.
 
-    The error says what would do.
+    The error says which models can.
     """
     spec = traffic.role(role).spec
     if spec.kind == "scripted":

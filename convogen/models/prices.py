@@ -1,7 +1,7 @@
-"""What calls cost: by a price of one's own, else by the list prices that `genai-prices` keeps.
+"""Prices of calls: the user's own, otherwise the list prices of `genai-prices`.
 
-These are looked up by provider, which the base URL tells, and model: who sells another's model asks
-what it likes.
+List prices are looked up by model and by provider, known from the base URL, since resellers set
+their own prices.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from convogen.redaction import public_url
 __all__ = ["Listed", "Pricer", "listed", "listed_for", "pricer"]
 
 Pricer = Callable[[Usage], float]
-"""What one call costs in US dollars. Some prices rise with the length of a prompt: calls are
-priced one by one, never their sum."""
+"""Returns the cost of one call in US dollars. Some prices rise with the length of a prompt, so
+calls are priced one by one, never in total."""
 
 OPENAI = "https://api.openai.com/v1"
 FREE = Price(input=0, output=0)
 
 LOCAL = ("scripted", "embedded", "transformers")
-"""Kinds of models that run here; what another's chatbot costs only its user knows."""
+"""Kinds of models that run locally; the cost of an HTTP chatbot is known only to its user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,9 @@ class Listed:
     """A published price.
 
     Attributes:
-        usd: What a call costs.
+        usd: The cost of a call.
         provider: Whose price it is.
-        assumed: The endpoint is none whose prices are published, and the price is that of the
-            model's maker.
+        assumed: Whether the endpoint publishes no prices, so that the price is the model maker's.
     """
 
     usd: Pricer
@@ -46,9 +45,10 @@ class Listed:
 
 
 def pricer(spec: ModelSpec) -> Pricer | None:
-    """What a model's calls cost: its own price, nothing where it runs here, else the list price.
+    """Return the pricer of a model: its own price, zero if it runs locally, otherwise the list
+    price.
 
-    None where no price is known.
+    None if the price is unknown.
     """
     if spec.price is not None:
         return spec.price.usd
@@ -68,21 +68,21 @@ def listed_for(spec: ModelSpec) -> Listed | None:
 
 @lru_cache(maxsize=256)
 def listed(model: str, base_url: str | None) -> Listed | None:
-    """Return what a model costs where it is called; None if that is not known.
+    """Return the published price of a model at an endpoint; None if it is unknown.
 
-    A provider that is known by its address has prices of its own, and models that it does not list
-    have none. Elsewhere, or if the address is not known, the price is that of the model's maker.
+    A provider known by its address has its own prices, and models that it does not list have none.
+    Elsewhere, or if the address is unknown, the price is that of the model's maker.
     """
     from genai_prices import Usage as ListedUsage
     from genai_prices import calc_price
 
     provider = _provider(base_url)
     try:
-        found = calc_price(ListedUsage(input_tokens=1), model_ref=model, provider_id=provider)
+        price = calc_price(ListedUsage(input_tokens=1), model_ref=model, provider_id=provider)
     except LookupError:
         return None
-    own = base_url is None and found.provider.id == "openai"  # the default place
-    return Listed(_usd(found.model_price), found.provider.id, provider is None and not own)
+    own = base_url is None and price.provider.id == "openai"  # the default place
+    return Listed(_usd(price.model_price), price.provider.id, provider is None and not own)
 
 
 def _provider(base_url: str | None) -> str | None:
@@ -112,7 +112,8 @@ def _usd(price: Any) -> Pricer:
 
 
 def _flat(price: Any) -> Price | None:
-    """A price that does not depend on a prompt's length, which is far quicker to compute with."""
+    """Return a price that does not depend on a prompt's length, which is far quicker to compute
+    with."""
     rates = (price.input_mtok, price.output_mtok, price.cache_read_mtok)
     if price.requests_kcount or not all(hasattr(rate, "as_tuple") for rate in rates):
         return None

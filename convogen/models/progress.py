@@ -1,4 +1,4 @@
-"""What a run does while it does it, counted for those who watch."""
+"""Progress of a run, for displays."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ __all__ = ["RunProgress"]
 
 @dataclass
 class RunProgress:
-    """What a run has done since it was started, for the progress display."""
+    """Counts since the start of a run, for the progress display."""
 
     counts: Counter[str] = field(default_factory=Counter[str])
     notice: str = ""
-    """What holds the run up at the moment; empty: nothing."""
+    """What is holding up the run; empty if nothing is."""
 
     on_notice: Callable[[str], None] = lambda notice: None
     """Called with each notice."""
 
     on_line: Callable[[str], None] = lambda line: None
-    """Called with each line that the user should read, whatever else is shown."""
+    """Called with each line that the user should see in any case."""
 
     def say(self, line: str) -> None:
         """Tell the user something once."""
         self.on_line(line)
 
     def note(self, notice: str) -> None:
-        """Say what holds the run up; empty: nothing any more."""
+        """Report what is holding up the run; empty if nothing is any longer."""
         self.notice = notice
         self.on_notice(notice)
 

@@ -1,4 +1,4 @@
-"""Which model answers for a role, and where it is."""
+"""Model specs: which model answers for a role, and its address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EMBEDDED = "smollm2-135m"
 """The embedded model's name; `embedded` is understood as well."""
 
 SCRIPTED = "scripted"
-"""Canned replies for tests and dry runs: no language model."""
+"""Canned replies for tests and dry runs, not a language model."""
 
 TRANSFORMERS = "transformers:"
 """Before the name or folder of a checkpoint that transformers loads into this process."""
@@ -56,7 +56,7 @@ class Price(Keys):
         return self
 
     def usd(self, usage: Usage) -> float:
-        """What calls cost."""
+        """Return the cost of a usage in US dollars."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         reread = self.input if self.cached is None else self.cached
         fresh = usage.prompt_tokens - cached
@@ -64,7 +64,7 @@ class Price(Keys):
 
 
 class Azure(Keys):
-    """What a deployment on Azure OpenAI is reached with, besides `base_url` and a key."""
+    """What a deployment on Azure OpenAI needs, besides `base_url` and a key."""
 
     api_version: str | None = Field(
         default=None,
@@ -84,11 +84,11 @@ class Azure(Keys):
 
 
 class ModelSpec(Keys):
-    """One model: a name alone, or a name with where and how to reach it.
+    """One model: a name alone, or a name plus where and how to reach it.
 
     `name` is `embedded`, `scripted`, the path of a GGUF file, `transformers:` and a checkpoint (for
-    likelihoods only), or what the endpoint calls the model; with `http`, what the chatbot is to be
-    called. `base_url`, `azure`, `http` and what follows do not change the data and stay out of the
+    likelihoods only), or what the endpoint calls the model; with `http`, a name for the chatbot.
+    `base_url`, `azure`, `http` and the fields after them do not change the data and stay out of the
     fingerprint.
     """
 
@@ -201,7 +201,7 @@ class ModelSpec(Keys):
 
     @property
     def kind(self) -> Literal["scripted", "embedded", "transformers", "endpoint", "http"]:
-        """What answers: a script, a GGUF file or a checkpoint in this process, an endpoint, or a
+        """The backend: a script, a GGUF file or a checkpoint in this process, an endpoint, or a
         chatbot behind HTTP."""
         if self.http is not None:
             return "http"
@@ -220,7 +220,7 @@ class ModelSpec(Keys):
 
     @property
     def identity(self) -> str:
-        """The name under which replies are recorded: that of a file or folder without the path."""
+        """The name under which replies are recorded; for a file or folder, without the path."""
         if self.kind == "transformers" and os.path.isdir(self.name.removeprefix(TRANSFORMERS)):
             return TRANSFORMERS + os.path.basename(os.path.abspath(self.name))
         return os.path.basename(self.name) if self.kind == "embedded" else self.name
@@ -231,13 +231,13 @@ class ModelSpec(Keys):
         return list(dict.fromkeys([self.identity, *(spec.identity for spec in self.fallback)]))
 
     def endpoints(self) -> list[ModelSpec]:
-        """A spec for each endpoint that has this very model, without replicas and fallbacks."""
+        """Return one spec per replica of this model, without replicas and fallbacks."""
         alone: dict[str, Any] = {"replicas": [], "fallback": []}
         urls = [self.base_url, *self.replicas]
         return [self.model_copy(update={**alone, "base_url": url}) for url in urls]
 
     def public(self) -> ModelSpec:
-        """The spec without what is secret in its URLs."""
+        """Return the spec without secrets in its URLs."""
         return self.model_copy(
             update={
                 "base_url": self.base_url and public_url(self.base_url),
@@ -252,12 +252,12 @@ EMBEDDED_NO_LOOPS: dict[str, Any] = {"dry_multiplier": 1.2, "dry_allowed_length"
 """llama.cpp's own settings against repetition, which leave a JSON object's quotes alone."""
 
 EMBEDDED_ROOM = 160
-"""Tokens of a reply of the embedded model, where it has not more of its own: it does not end by
-itself, and ten longer ones do not fit its context."""
+"""Default `max_tokens` of the embedded model: it does not stop by itself, and ten longer replies
+would not fit its context."""
 
 EMBEDDED_SHARE, EMBEDDED_FEWEST_CHARS = 1 / 4, 20
-"""The bound of a text that the embedded model writes, as a share of the schema's own, and the least
-it is: it does not end a text by itself."""
+"""The bound of a text by the embedded model, as a share of the schema's bound, and its minimum: the
+model does not end a text by itself."""
 
 EMBEDDED_ADAPTER = "people-1"
 """The adapter that ships with the embedded model. Rename it whenever its weights change: the name
@@ -265,7 +265,7 @@ is part of the fingerprint. `extra: {adapter: people-1}` in a role's sampling sw
 
 _ADAPTED = {"adapter": EMBEDDED_ADAPTER}
 _ONE_LINE = {"grammar": r"root ::= [^:\n]+"}
-"""One line without a colon: so small a model would go on to speak for the others."""
+"""One line without a colon: so small a model would otherwise speak for others."""
 
 EMBEDDED_SAMPLING = {
     "generator": Sampling(
@@ -279,11 +279,11 @@ EMBEDDED_SAMPLING = {
         presence_penalty=0.4,
         extra={**EMBEDDED_NO_LOOPS, **_ONE_LINE},
     ),
-    # It goes on for as long as it may, and explains nothing.
+    # It writes up to any limit and explains nothing.
     "judge": Sampling(max_tokens=100, extra=EMBEDDED_NO_LOOPS),
 }
-"""What suits a model of 135 million parameters, by role, where a method says nothing of its own;
-under an experiment's own settings."""
+"""Defaults for a model of 135 million parameters by role, below those of the method and of the
+experiment."""
 
 ADAPTED_SAMPLING = {
     "generator": Sampling(
@@ -297,4 +297,4 @@ ADAPTED_SAMPLING = {
     ),
     "selector": Sampling(extra=_ADAPTED),
 }
-"""The same for a role that is asked with one of the prompts made for the embedded model."""
+"""The same for a role with a prompt made for the embedded model."""

@@ -1,8 +1,8 @@
 """Spans for OpenTelemetry: a run, its tasks, its model calls. An optional extra.
 
-The command line sends them where OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) says, if
-`convogen[otel]` is installed. A program that uses convogen has them in its own tracer provider,
-with AutoGen's spans among them, unless it gives convogen one by `use`. Else there are none.
+The command line exports them to OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) if it is set
+and `convogen[otel]` is installed. A program that uses convogen gets them in its own tracer
+provider, together with AutoGen's spans, unless it passes one to `use`. Otherwise there are none.
 Attributes are those of the semantic conventions for generative AI; no text of a prompt or a reply
 is among them.
 """
@@ -22,19 +22,19 @@ __all__ = ["call_span", "configure", "span", "use"]
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROVIDERS = {"endpoint": "openai", "embedded": "llama_cpp", "scripted": "scripted"}
-"""What answers, as `gen_ai.provider.name`: the interface, where the provider is not known."""
+"""Backends as `gen_ai.provider.name`: the interface, as the provider is unknown."""
 
 
 _own: list[Any] = []
 
 
 def use(provider: Any) -> None:
-    """Have spans made by this tracer provider; by the process' own again where it is None."""
+    """Use this tracer provider for spans; None restores the process' own."""
     _own[:] = [] if provider is None else [provider]
 
 
 def configure() -> bool:
-    """Send spans where the environment says so; False where it does and the extra is missing."""
+    """Export spans if the environment says so; return False if the extra it needs is missing."""
     if _own or not any(os.environ.get(name) for name in ENDPOINTS):
         return True
     try:
@@ -47,13 +47,14 @@ def configure() -> bool:
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "convogen"}
     provider = TracerProvider(resource=Resource.create(named))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    use(provider)  # not the process' own: AutoGen would add forty spans a task
+    use(provider)  # not the process' own: AutoGen would add forty spans per task
     return True
 
 
 @contextmanager
 def span(name: str, /, **attributes: Any) -> Generator[Any]:
-    """A span around the block, or None; an exception's type and message are its status.
+    """Open a span around the block, or yield None; an exception's type and message become its
+    status.
 
     Attributes are named `convogen.<name>`.
     """
@@ -64,7 +65,7 @@ def span(name: str, /, **attributes: Any) -> Generator[Any]:
 
 @contextmanager
 def call_span(request: Request, kind: str, task: int) -> Generator[_Call]:
-    """A span around a model call; tell it what was answered."""
+    """Open a span around a model call; report the answer with `answered`."""
     sampling = request.sampling
     asked = {
         "gen_ai.operation.name": "chat",
@@ -91,7 +92,7 @@ class _Call:
         self._span = opened
 
     def answered(self, reply: ModelReply, attempts: int) -> None:
-        """Note what came back."""
+        """Record the reply."""
         if self._span is not None:
             self._span.set_attributes(
                 {
@@ -118,7 +119,7 @@ def _span(name: str, attributes: dict[str, Any], *, client: bool) -> Generator[A
     trace = _api()
     provider = trace and (_own[0] if _own else trace.get_tracer_provider())
     if provider is None or isinstance(provider, trace.ProxyTracerProvider):
-        yield None  # nobody asked for spans
+        yield None  # tracing is off
         return
     safe = {k: masked(v) if isinstance(v, str) else v for k, v in attributes.items()}
     with provider.get_tracer("convogen").start_as_current_span(

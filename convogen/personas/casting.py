@@ -1,7 +1,7 @@
-"""Which personas a task gets: a function of the task's number, the seed and the hub.
+"""Assigns personas to tasks, as a function of the task's number, the seed and the hub.
 
-Nothing is counted while a run goes on, so that the plan is the same at any concurrency and after
-any crash, and a longer run begins like a shorter one.
+No state depends on the run's progress, so the plan is the same at any concurrency and after any
+crash, and a longer run begins like a shorter one.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["Casting", "Match", "ReusedGroups", "SampledGroups"]
 Match = Literal["random", "similar"]
 
 DEALT = 128
-"""Tasks whose people are dealt anew among them where those alike are to meet."""
+"""Tasks in a block within which people are regrouped by similarity."""
 
 KEPT = 16
-"""How many such deals are remembered; one asked for again is made again, the same."""
+"""Blocks kept in memory; others are recomputed deterministically."""
 
 
 class Casting(ABC):
@@ -38,11 +38,11 @@ class Casting(ABC):
 
     @abstractmethod
     def group(self, task: int) -> list[Profile]:
-        """The profiles of a task's people, two or more."""
+        """Return the profiles of a task's people, two or more."""
 
 
 class ReusedGroups(Casting):
-    """Those who talk in a data set, row by row, and from its start again after the last."""
+    """The speakers of a data set, row by row, starting over after the last row."""
 
     def __init__(self, hub: PersonaHub) -> None:
         self._hub = hub
@@ -60,8 +60,8 @@ class ReusedGroups(Casting):
 class SampledGroups(Casting):
     """Groups of drawn size, without replacement until the hub is exhausted, then a new pass.
 
-    Matched at random; or `similar`: the people of up to 128 tasks in a row are dealt among them so
-    that those meet whose texts are alike (mean token-set ratio of their longer words).
+    Matched at random; or `similar`: the people of up to 128 consecutive tasks are regrouped so that
+    people with similar texts meet (mean token-set ratio of their longer words).
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SampledGroups(Casting):
         self._sizes = random.Random(f"{seed}/sizes")
         self._passes = 0
         self._order = array("Q")
-        self._at = 0
+        self._cursor = 0
         self._drawn = array("Q")
         self._ends = array("Q", [0])
         self._blocks = array("Q", [0])
@@ -88,7 +88,7 @@ class SampledGroups(Casting):
         return _distinct_names([self._hub[at][0] for at in self.places(task)])
 
     def places(self, task: int) -> list[int]:
-        """The places of a task's people in the hub."""
+        """Return the indices of a task's people in the hub."""
         while len(self._ends) <= task + 1:
             self._draw()
         if not self._similar:
@@ -104,27 +104,27 @@ class SampledGroups(Casting):
         return self._dealt[block][task - start]
 
     def _draw(self) -> None:
-        """Draw the people of the next task; nobody twice in a group where a pass ends in it."""
+        """Draw the people of the next task; nobody twice in a group if a pass ends in it."""
         size = self._sizes.randint(*self._participants)
-        if len(self._order) - self._at >= size:
-            self._take(self._order[self._at : self._at + size])
+        if len(self._order) - self._cursor >= size:
+            self._take(self._order[self._cursor : self._cursor + size])
             return
-        left = self._order[self._at :]
+        leftover = self._order[self._cursor :]
         self._new_pass()
-        task, waiting = len(self._ends) - 1, set(left)
+        task, waiting = len(self._ends) - 1, set(leftover)
         if self._blocks[-1] < task:
             self._blocks.append(task)
-        first = [at for at in self._order if at not in waiting][: size - len(left)]
+        first = [index for index in self._order if index not in waiting][: size - len(leftover)]
         taken = set(first)
-        self._order = array("Q", [*first, *(at for at in self._order if at not in taken)])
-        self._at = -len(left)
-        self._take(left + array("Q", first))
-        if left:
+        self._order = array("Q", [*first, *(index for index in self._order if index not in taken)])
+        self._cursor = -len(leftover)
+        self._take(leftover + array("Q", first))
+        if leftover:
             self._blocks.append(task + 1)
 
     def _take(self, people: array[int]) -> None:
-        """These are the next task's; a block for `similar` is full after 128 tasks."""
-        self._at += len(people)
+        """Assign people to the next task; a block for `similar` is full after 128 tasks."""
+        self._cursor += len(people)
         self._drawn.extend(people)
         self._ends.append(len(self._drawn))
         if len(self._ends) - 1 - self._blocks[-1] == DEALT:
@@ -136,7 +136,7 @@ class SampledGroups(Casting):
         self._passes += 1
 
     def _deal(self, start: int, end: int) -> list[list[int]]:
-        """The people of the tasks from `start` to `end`, dealt so that those alike meet."""
+        """Return the people of the tasks from `start` to `end`, regrouped by similarity."""
         people = list(self._drawn[self._ends[start] : self._ends[end]])
         words = [_words(self._hub[at][0]) for at in people]
         scores = cdist(words, words, scorer=fuzz.token_set_ratio)
@@ -152,13 +152,13 @@ class SampledGroups(Casting):
 
 
 def _words(profile: Profile) -> str:
-    """The words that say what a person's life is about: those of four letters and more."""
+    """Return the content words of a profile: those of four or more letters."""
     text = profile.text or card_text(profile)
     return " ".join(word for word in re.findall(r"\w+", text.casefold()) if len(word) > 3)
 
 
 def _distinct_names(group: Sequence[Profile]) -> list[Profile]:
-    """The group; who has the name of somebody before them is left to be named anew."""
+    """Return the group without repeated names; people who lose theirs are given a new one later."""
     seen: set[str] = set()
     result: list[Profile] = []
     for profile in group:

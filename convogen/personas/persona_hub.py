@@ -28,14 +28,14 @@ LICENCES = {
 class PersonaHub:
     """The groups of a source in its order: single personas, or those who talk in a data set.
 
-    `source` is what the personas' records call it, `licence` its terms where they are known, `hash`
-    identifies all that is in it. Only the offsets are held in memory.
+    `source` is its name in the personas' records, `licence` its terms if known, `hash` identifies
+    its content. Only the offsets are held in memory.
     """
 
     def __init__(
-        self, source: str, licence: str | None, groups: Iterator[list[Profile]], apart: bool
+        self, source: str, licence: str | None, groups: Iterator[list[Profile]], *, apart: bool
     ) -> None:
-        """Read everything once; with `apart` each persona of a group is one of its own."""
+        """Read everything once; `apart` splits groups into single personas."""
         self.source = source
         self.licence = licence
         self._scratch = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the hub
@@ -58,10 +58,10 @@ class PersonaHub:
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def __getitem__(self, at: int) -> list[Profile]:
-        start = self._ends[at]
+    def __getitem__(self, index: int) -> list[Profile]:
+        start = self._ends[index]
         self._scratch.seek(start)
-        lines = self._scratch.read(self._ends[at + 1] - start).splitlines()
+        lines = self._scratch.read(self._ends[index + 1] - start).splitlines()
         return [Profile.model_validate_json(line) for line in lines]
 
 
@@ -70,8 +70,8 @@ def open_hub(
 ) -> PersonaHub:
     """Read a hub: a shipped one by name, a file, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
 
-    With `apart=False` the personas of a row stay together. Raises `SourceError` where the source is
-    missing, empty, or a row of it is no persona.
+    With `apart=False` the personas of a row stay together. Raises `SourceError` if the source is
+    missing, empty, or has a row that is not a persona.
     """
     place: str | Path = source
     label = source
@@ -87,17 +87,18 @@ def open_hub(
             )
     match = re.match(r"hf:[^@:]+", source)
     known = licence or LICENCES.get(match[0] if match else source)
-    hub = PersonaHub(label, known, read_groups(place, label, field), apart)
+    hub = PersonaHub(label, known, read_groups(place, label, field), apart=apart)
     if not len(hub):
         raise SourceError(f"persona source {source}: there is no persona in it")
     return hub
 
 
 def shipped_hubs() -> dict[str, Path]:
-    """The hubs that come with convogen, by name."""
+    """Return the hubs that come with convogen, by name."""
     return {path.stem: path for path in sorted(shipped("personas").glob("*.jsonl"))}
 
 
 def is_named(source: str) -> bool:
-    """True for a source that is no path: a shipped hub, or one of the Hugging Face hub."""
+    """Return True for a source that is not a path: a shipped hub, or one on the Hugging Face
+    hub."""
     return source.startswith("hf:") or source in shipped_hubs()

@@ -1,6 +1,6 @@
-"""Rows of a hub or a data set into profiles: which field holds the persona, or which two do.
+"""Reads rows of a hub or a data set as profiles, finding the field or the two fields with personas.
 
-Text (a persona a line), CSV, JSONL, JSON arrays, Parquet and data sets of the Hugging Face hub;
+Text (one persona per line), CSV, JSONL, JSON arrays, Parquet and data sets of the Hugging Face hub;
 PERSONA-CHAT in JSON and in ParlAI's text.
 """
 
@@ -41,7 +41,7 @@ PAIR_FIELDS = (
 
 
 def read_groups(place: str | Path, source: str, field: str | None) -> Iterator[list[Profile]]:
-    """Who is in each row: one persona, or both who talk. Rows without any text are passed over.
+    """Yield the profiles of each row: one persona, or both speakers. Rows without text are skipped.
 
     `place` is a file or `hf:…`, `source` what its personas' records call it, `field` names the
     persona's text. Raises `SourceError` naming the line for a row that is no persona.
@@ -72,7 +72,8 @@ def _rows(place: str | Path) -> Iterator[Row]:
 
 
 def _episodes(path: Path) -> Iterator[Row]:
-    """The personas of both speakers of each episode of ParlAI's text, the first speaker first."""
+    """Yield the personas of both speakers of each episode of ParlAI's text, the first speaker
+    first."""
     corpus = open_corpus(path, "parlai", strict=True)
     for number, conversation in enumerate(corpus, 1):
         personas = conversation.context.get("personas", {})
@@ -82,7 +83,7 @@ def _episodes(path: Path) -> Iterator[Row]:
 
 
 def _people(value: Any, source: str, field: str | None) -> list[Profile]:
-    """The profiles of a row's value; raises `RowError` where it holds none."""
+    """Return the profiles of a row's value; raises `RowError` if it holds none."""
     if isinstance(value, list):
         return [one for item in cast("list[Any]", value) for one in _people(item, source, field)]
     if isinstance(value, str):
@@ -106,7 +107,7 @@ def _people(value: Any, source: str, field: str | None) -> list[Profile]:
 
 
 def _field(row: Mapping[str, Any], field: str | None) -> str:
-    """The field that holds the text: the one chosen, the likeliest, or the only one."""
+    """Return the field that holds the text: the one chosen, the likeliest, or the only one."""
     found = [key for key in ((field,) if field else TEXT_FIELDS) if key in row]
     if found:
         return found[0]
@@ -118,7 +119,8 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
 
 
 def _text(value: Any, key: str) -> str:
-    """A persona's text as it stands, empty for null; sentences of a list are put a line each."""
+    """Return a persona's text as it stands, empty for null; the sentences of a list are joined by
+    line breaks."""
     if value is None:
         return ""
     items = cast("Sequence[Any]", value) if isinstance(value, list) else [value]

@@ -47,7 +47,7 @@ class Plugin:
     refused: str | None = None
 
     def line(self, reason: str) -> str:
-        """Return the line that says what is wrong with it."""
+        """Return the one-line error that names the plugin and the reason."""
         point = f"{self.name} = {self.target} ({GROUP}{self.kind})"
         return f"plugin {self.distribution} {self.version}: entry point {point}: {reason}"
 
@@ -55,8 +55,8 @@ class Plugin:
 def find_plugins(taken: Mapping[str, Iterable[str]]) -> list[Plugin]:
     """Return the plugins of all installed distributions, by kind, name and distribution.
 
-    Refused are: an unknown kind, a name in `taken` (the built-in ones by kind), a name that two
-    distributions use for the same kind, and one that could not be part of a file's name.
+    Refused are unknown kinds, names in `taken` (the built-in ones by kind), names that two
+    distributions use for the same kind, and names that are not valid in a file name.
     """
     points = _installed()
     counts = Counter((point.kind, point.name) for point in points)
@@ -92,14 +92,16 @@ def _refusal(
 def _installed() -> tuple[Plugin, ...]:
     """Return the entry points of the groups `convogen.*`."""
     points = entry_points()
-    found: list[Plugin] = []
+    plugins: list[Plugin] = []
     for group in sorted(group for group in points.groups if group.startswith(GROUP)):
         for point in points.select(group=group):
             name = getattr(point.dist, "name", None) or "?"
             version = getattr(point.dist, "version", None) or "?"
             kind = group.removeprefix(GROUP)
-            found.append(Plugin(kind, point.name, point.value, name, version))
-    return tuple(sorted(found, key=lambda point: (point.kind, point.name, point.distribution)))
+            plugins.append(
+                Plugin(kind, point.name, target=point.value, distribution=name, version=version)
+            )
+    return tuple(sorted(plugins, key=lambda point: (point.kind, point.name, point.distribution)))
 
 
 def blame(error: BaseException) -> str | None:
@@ -132,7 +134,7 @@ def import_class(target: str) -> Any:
 def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
     """Return a plugin's class, or why it cannot be used.
 
-    It is imported once, whatever comes of it. What its import prints goes to stderr.
+    It is imported once, even if that fails. What its import prints goes to stderr.
     """
     if plugin.refused:
         return PluginError(plugin.line(plugin.refused))
@@ -140,36 +142,36 @@ def load_plugin(plugin: Plugin, base: type[Any]) -> type[Any] | PluginError:
         return PluginError(plugin.line("names no class; write NAME = MODULE:CLASS"))
     try:
         with redirect_stdout(sys.stderr):
-            found = import_class(plugin.target)
+            loaded = import_class(plugin.target)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()
         return PluginError(plugin.line(explain(error)))
-    fault = _fault(found, base, plugin.name) or _unmade(found, plugin.kind)
-    return PluginError(plugin.line(fault)) if fault else found
+    fault = _fault(loaded, base, plugin.name) or _unmade(loaded, plugin.kind)
+    return PluginError(plugin.line(fault)) if fault else loaded
 
 
-def _fault(found: Any, base: type[Any], name: str) -> str | None:
-    """Return what a class lacks to be of its kind, None if nothing."""
-    if not isinstance(found, type):
-        return f"is no class (found {type(found).__name__})"
-    abstract: frozenset[str] = getattr(found, "__abstractmethods__", frozenset())
-    if missing := [key for key in _required(base) if key in abstract or not hasattr(found, key)]:
+def _fault(loaded: Any, base: type[Any], name: str) -> str | None:
+    """Return what a class lacks to be of its kind; None if nothing."""
+    if not isinstance(loaded, type):
+        return f"is no class (found {type(loaded).__name__})"
+    abstract: frozenset[str] = getattr(loaded, "__abstractmethods__", frozenset())
+    if missing := [key for key in _required(base) if key in abstract or not hasattr(loaded, key)]:
         return f"missing: {', '.join(missing)}"
-    if not issubclass(found, base):
+    if not issubclass(loaded, base):
         return f"is no {base.__name__}; derive it from convogen.extend.{base.__name__}"
-    if (own := getattr(found, "name", None)) != name:
+    if (own := getattr(loaded, "name", None)) != name:
         return f"its class has the name {own!r}; it must be that of the entry point"
     return None
 
 
-def _unmade(found: Any, kind: str) -> str | None:
-    """Return why a class of a kind that is made without arguments cannot be made."""
+def _unmade(loaded: Any, kind: str) -> str | None:
+    """Return why a class of a kind without arguments cannot be instantiated; None if it can."""
     if kind not in ("readers", "metrics"):
         return None
     try:
         with redirect_stdout(sys.stderr):
-            found()
+            loaded()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit()

@@ -1,4 +1,4 @@
-"""Names -> the classes behind them: built in, or of an installed plugin.
+"""Maps names to classes, built in or from installed plugins.
 
 A package adds a method with an entry point in the group `convogen.methods`, for example
 `mymethod = "mypackage.mymodule:MyMethod"` in its pyproject.toml; judges, gates, exporters, readers
@@ -40,7 +40,7 @@ BASES: dict[str, str] = {
     "readers": "convogen.corpora.base:Reader",
     "metrics": "convogen.metrics.base:Metric",
 }
-"""What a class of each kind is derived from, and so what it must have."""
+"""The base class of each kind."""
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "methods": {
@@ -65,6 +65,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "min_turns": "convogen.gates.min_turns:MinTurns",
         "judge": "convogen.gates.judge:JudgeGate",
         "rule": "convogen.gates.rule:Rule",
+        "language": "convogen.gates.language:LanguageGate",
     },
     "exporters": {
         "jsonl": "convogen.exports.plain:Jsonl",
@@ -118,14 +119,15 @@ def names(kind: Kind) -> list[str]:
 
 
 def known(kind: Kind, name: object) -> bool:
-    """Return whether a name is of this kind, be its plugin broken; nothing is imported."""
+    """Return whether a name exists for this kind, even if its plugin is broken; nothing is
+    imported."""
     return name in BUILT_IN[kind] or any(plugin.name == name for plugin in plugins(kind))
 
 
 def load(kind: Kind, name: str) -> type[Any]:
     """Return the class of a name.
 
-    Raises `ExperimentError` naming those that exist, `PluginError` if the plugin is broken.
+    Raises `ExperimentError` listing the known names, `PluginError` if the plugin is broken.
     """
     if name in BUILT_IN[kind]:
         return import_class(BUILT_IN[kind][name])
@@ -166,9 +168,9 @@ def faults() -> list[str]:
 
 @contextmanager
 def blaming(kind: Kind, name: str) -> Generator[None]:
-    """Turn what goes wrong with what a plugin gives into a `PluginError` that names the plugin.
+    """Turn errors in a plugin's code into a `PluginError` that names the plugin.
 
-    Nothing changes for a built-in class, and for errors that say themselves what is wrong.
+    Built-in classes and our own errors are left alone.
     """
     try:
         yield

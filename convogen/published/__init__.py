@@ -22,7 +22,7 @@ __all__ = ["Cell", "PublishedTable", "published"]
 Cell = float | int | str | bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedTable:
     """One table of a paper: `rows[row][column]`; `columns` says what each column is.
 
@@ -56,4 +56,11 @@ def published(paper: str) -> dict[str, PublishedTable]:
 def _table(paper: str, name: str, table: dict[str, Any]) -> PublishedTable:
     columns: dict[str, str] = table["columns"]
     rows = {row: dict(zip(columns, cells, strict=True)) for row, cells in table["rows"].items()}
-    return PublishedTable(paper, name, table["about"], columns, rows, table.get("source"))
+    return PublishedTable(
+        paper=paper,
+        table=name,
+        about=table["about"],
+        columns=columns,
+        rows=rows,
+        source=table.get("source"),
+    )

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.realism.features import Reading
-from convogen.realism.learning import learner
 from convogen.realism.samples import Dialogue
 from convogen.realism.two_sample import FoldKernels
+from convogen.text.learning import learner
 
 __all__ = ["NamedFeatures", "TfIdf", "WordLists", "terms", "word_lists"]
 
@@ -35,11 +35,13 @@ class NamedFeatures:
         return not self._values.shape[1]
 
     def kernels(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> FoldKernels:
-        preprocessing = learner("preprocessing")
+        preprocessing = learner("preprocessing", "realism")
         quantiles = preprocessing.QuantileTransformer(
             n_quantiles=min(QUANTILES, len(train)), output_distribution="normal", random_state=0
         )
-        scale = learner("pipeline").make_pipeline(quantiles, preprocessing.StandardScaler())
+        scale = learner("pipeline", "realism").make_pipeline(
+            quantiles, preprocessing.StandardScaler()
+        )
         fitted = scale.fit_transform(self._values[train])
         return FoldKernels(fitted @ fitted.T, scale.transform(self._values[test]) @ fitted.T)
 
@@ -52,7 +54,7 @@ class TfIdf:
 
     def vectors(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> tuple[Any, Any, Any]:
         """Return the fitted vectorizer, and the matrices of the training and the test part."""
-        vectorizer = learner("feature_extraction.text").TfidfVectorizer(
+        vectorizer = learner("feature_extraction.text", "realism").TfidfVectorizer(
             analyzer=terms, min_df=MIN_CONVERSATIONS, sublinear_tf=True
         )
         fitted = vectorizer.fit_transform([self._conversations[row] for row in train])

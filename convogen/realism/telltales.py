@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from convogen.realism.features import Family, Feature
 from convogen.realism.kernels import TfIdf, WordLists, terms
-from convogen.realism.learning import learner
 from convogen.realism.samples import Dialogue
 from convogen.realism.two_sample import ALPHA, folds
+from convogen.text.learning import learner
 
 __all__ = ["TellingTurn", "TellingWord", "Telltale", "telling_turns", "telling_words", "telltales"]
 
@@ -112,7 +112,7 @@ def telling_words(
 ) -> list[TellingWord]:
     """Return the words that differ most, `most` of each direction, by log-odds of conversations."""
     both = [*generated, *human]
-    vectorizer = learner("feature_extraction.text").CountVectorizer(
+    vectorizer = learner("feature_extraction.text", "realism").CountVectorizer(
         analyzer=terms, binary=True, min_df=LEAST_SHARE / 2
     )
     try:
@@ -153,7 +153,9 @@ def telling_turns(
     found: list[TellingTurn] = []
     for train, test in folds(groups, seed):
         vectorizer, fitted, _ = family.vectors(train, test)
-        ridge = learner("linear_model").Ridge(alpha=ALPHA, solver="sparse_cg", random_state=0)
+        ridge = learner("linear_model", "realism").Ridge(
+            alpha=ALPHA, solver="sparse_cg", random_state=0
+        )
         ridge.fit(fitted, targets[train])
         for row in map(int, test):
             if not labels[row]:

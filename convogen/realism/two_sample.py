@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.errors import UserError
-from convogen.realism.learning import learner
+from convogen.text.learning import learner
 
 __all__ = [
     "Control",
@@ -99,7 +99,9 @@ def folds(groups: Sequence[int], seed: int) -> list[tuple[Ints, Ints]]:
             f"realism: the conversations are {count} groups that share an opening, an experience "
             f"or a seed; the test needs at least {FOLDS}"
         )
-    splitter = learner("model_selection").GroupKFold(FOLDS, shuffle=True, random_state=seed)
+    splitter = learner("model_selection", "realism").GroupKFold(
+        FOLDS, shuffle=True, random_state=seed
+    )
     return list(splitter.split(np.zeros(len(groups)), groups=groups))
 
 
@@ -196,14 +198,14 @@ def _with_sum(
 
 def _scaled(kernels: FoldKernels) -> FoldKernels:
     """Return centred kernels whose training diagonal has a mean of 1."""
-    centerer = learner("preprocessing").KernelCenterer().fit(kernels.train)
+    centerer = learner("preprocessing", "realism").KernelCenterer().fit(kernels.train)
     train, test = centerer.transform(kernels.train), centerer.transform(kernels.test)
     size = float(np.diag(train).mean()) or 1.0
     return FoldKernels(train / size, test / size)
 
 
 def _predicted(kernels: FoldKernels, targets: Floats) -> Floats:
-    ridge = learner("kernel_ridge").KernelRidge(alpha=ALPHA, kernel="precomputed")
+    ridge = learner("kernel_ridge", "realism").KernelRidge(alpha=ALPHA, kernel="precomputed")
     return np.asarray(ridge.fit(kernels.train, targets).predict(kernels.test), dtype=float)
 
 

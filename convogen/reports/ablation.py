@@ -8,7 +8,7 @@ Mann-Whitney U test, corrected over all comparisons of the grid by Holm's method
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.metrics.tally import tally_of
-from convogen.reports.intervals import difference_interval, mean_interval
+from convogen.reports.intervals import Interval, difference_interval, mean_interval
 from convogen.storage.run_folder import Run
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["METRICS", "Difference", "compare", "holm", "values_of"]
+__all__ = ["METRICS", "CellMeans", "Comparison", "Difference", "compare", "holm", "values_of"]
 
 METRICS = {
     "mtld": "MTLD",
@@ -58,6 +58,39 @@ class Difference:
     p_holm: float
 
 
+@dataclass(frozen=True, slots=True)
+class CellMeans:
+    """A cell's run folder, its number of conversations, and its means by metric.
+
+    A mean is None if no conversation has a value.
+    """
+
+    run: str
+    conversations: int
+    means: dict[str, Interval | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The cells of a grid compared with the first.
+
+    Attributes:
+        n: Conversations of each cell that count, the first ones.
+        baseline: The first cell.
+        correction: How the p-values are corrected, in words.
+        effect_size: Which effect size the differences have.
+        cells: What is known of each cell, by name.
+        differences: Those of each cell from the first, metric by metric.
+    """
+
+    n: int
+    baseline: str
+    correction: str
+    effect_size: str
+    cells: dict[str, CellMeans]
+    differences: list[Difference]
+
+
 def values_of(run: Run, n: int) -> DataFrame:
     """Return the metrics of the first `n` conversations, a conversation a row, a metric a column.
 
@@ -74,12 +107,9 @@ def values_of(run: Run, n: int) -> DataFrame:
     return values[[*METRICS]].join(judged.add_prefix("judge.").reset_index(drop=True))
 
 
-def compare(cells: Mapping[str, Run], n: int) -> dict[str, Any]:
-    """Means of the cells and their differences to the first, as plain values.
-
-    Of each cell the first `n` conversations count.
-    """
-    values: dict[str, Any] = {name: values_of(run, n) for name, run in cells.items()}
+def compare(cells: Mapping[str, Run], n: int) -> Comparison:
+    """Return the means of cells, by the first `n` conversations, and how they differ."""
+    values: Mapping[str, Any] = {name: values_of(run, n) for name, run in cells.items()}
     metrics = list(dict.fromkeys(metric for found in values.values() for metric in found))
     base, *others = cells
     found = [
@@ -90,21 +120,21 @@ def compare(cells: Mapping[str, Run], n: int) -> dict[str, Any]:
     ]
     corrected = holm([one.p for one in found])
     differences = [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
-    return {
-        "n": n,
-        "baseline": base,
-        "correction": f"Holm, over {len(found)} comparisons",
-        "effect_size": "Cliff's delta",
-        "cells": {
-            name: {
-                "run": str(cells[name].folder),
-                "conversations": len(of),
-                "means": {metric: _mean(of.get(metric, [])) for metric in metrics},
-            }
+    means = {
+        name: {metric: mean_interval(of.get(metric, [])) for metric in metrics}
+        for name, of in values.items()
+    }
+    return Comparison(
+        n=n,
+        baseline=base,
+        correction=f"Holm, over {len(found)} comparisons",
+        effect_size="Cliff's delta",
+        cells={
+            name: CellMeans(str(cells[name].folder), len(of), means[name])
             for name, of in values.items()
         },
-        "differences": [asdict(one) for one in differences],
-    }
+        differences=differences,
+    )
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -141,11 +171,6 @@ def _judged(run: Run) -> Any:
 def _plain_mean(values: Any) -> float:
     """The mean added up in order: what pandas' own comes to depends on its version."""
     return sum(values) / len(values)
-
-
-def _mean(values: Sequence[float]) -> dict[str, Any] | None:
-    found = mean_interval(values)
-    return asdict(found) if found else None
 
 
 def _known(values: Sequence[float]) -> Numbers:

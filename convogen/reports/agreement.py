@@ -7,15 +7,14 @@ dialogues; see `convogen.reports.calibration` for those of the rates put right.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
@@ -26,13 +25,23 @@ from convogen.metrics.agreement import (
     fleiss_kappa,
     krippendorff_alpha,
 )
-from convogen.reports.calibration import prediction_powered, rogan_gladen
-from convogen.reports.intervals import difference_interval, mean_interval, statistic_interval
-from convogen.reports.verdicts import position_bias, verdict_file
+from convogen.reports.calibration import Corrected, prediction_powered, rogan_gladen
+from convogen.reports.intervals import (
+    Interval,
+    difference_interval,
+    mean_interval,
+    statistic_interval,
+)
+from convogen.reports.verdicts import Share, position_bias, verdict_file
 from convogen.storage.score_store import scores_manifest
 
 __all__ = [
+    "Agreement",
+    "Calibration",
+    "JudgePosition",
     "JudgeVerdicts",
+    "PairAgreement",
+    "SelfPreference",
     "agreements",
     "calibrations",
     "judge_and_dialogues",
@@ -73,6 +82,84 @@ class JudgeVerdicts:
         return pd.Series({unit: one.choice for unit, one in pairs}, dtype=object)
 
 
+@dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """How far two judges agree.
+
+    Attributes:
+        judges: Both names.
+        share: Share of the dialogues on which both choose the same, 0 to 1; None if undefined.
+        cohen_kappa: Cohen's kappa, -1 to 1; None if undefined.
+    """
+
+    judges: list[str]
+    share: Interval | None
+    cohen_kappa: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far judges of one set of `n` dialogues agree, two by two and all together.
+
+    Fleiss' kappa and Krippendorff's alpha are 1 at most; None if undefined.
+    """
+
+    dialogues: str
+    n: int
+    judges: list[str]
+    pairs: list[PairAgreement]
+    fleiss_kappa: Interval | None
+    krippendorff_alpha: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfPreference:
+    """By how many percentage points a judge favours its own model's dialogues.
+
+    Attributes:
+        own: The set of dialogues that its model had a part in, `others` the other sets.
+        compared_with: The other judges of the same sets.
+        points: The preference; None if there are no dialogues.
+    """
+
+    judge: str
+    own: str
+    others: list[str]
+    compared_with: list[str]
+    points: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePosition:
+    """A judge's bias of place on a set of dialogues; see `PositionBias`."""
+
+    judge: str
+    dialogues: str
+    first: Share
+    gap: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A judge's pass rate corrected with labels by people; rates are percentages.
+
+    Attributes:
+        n: Number of dialogues with a verdict.
+        labels: Number of them that people labelled.
+        agreed: Share of the labels that the judge's verdicts equal, 0 to 1; None without a label.
+        rate: The rate as judged.
+    """
+
+    judge: str
+    dialogues: str
+    n: int
+    labels: int
+    agreed: float | None
+    rate: Interval | None
+    rogan_gladen: Corrected
+    prediction_powered: Corrected
+
+
 def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
     """Verdicts from `[JUDGE[,DIALOGUES]=]PATH`, a file or a folder of scores.
 
@@ -102,7 +189,7 @@ def judge_and_dialogues(file: Path) -> tuple[str, str]:
     return file.stem, ""
 
 
-def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[dict[str, Any]]:
+def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[Agreement]:
     """For each set of dialogues that several judges read: how far they agree.
 
     Raises `SourceError` where files said to be of one set have nothing in common, or where files
@@ -114,28 +201,28 @@ def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[
     return [_agreement(name, of, protocol) for name, of in sets.items() if len(of) > 1]
 
 
-def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -> dict[str, Any]:
+def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -> Agreement:
     _check_common(judged)
     pd: Any = import_module("pandas")
     table = pd.concat([one.choices() for one in judged], axis=1, sort=False)
     coded = (pd.Categorical(table[at], PROTOCOLS[protocol]).codes for at in table)  # -1: none
     columns = [codes.astype(np.int64) for codes in coded]
     pairs = [
-        {
-            "judges": [judged[i].judge, judged[j].judge],
-            "share": _told(agreement_share, columns[i], columns[j]),
-            "cohen_kappa": _told(cohen_kappa, columns[i], columns[j]),
-        }
+        PairAgreement(
+            judges=[judged[i].judge, judged[j].judge],
+            share=statistic_interval(agreement_share, columns[i], columns[j]),
+            cohen_kappa=statistic_interval(cohen_kappa, columns[i], columns[j]),
+        )
         for i, j in combinations(range(len(judged)), 2)
     ]
-    return {
-        "dialogues": name,
-        "n": len(table),
-        "judges": [one.judge for one in judged],
-        "pairs": pairs,
-        "fleiss_kappa": _told(fleiss_kappa, *columns),
-        "krippendorff_alpha": _told(krippendorff_alpha, *columns, vectorized=False),
-    }
+    return Agreement(
+        dialogues=name,
+        n=len(table),
+        judges=[one.judge for one in judged],
+        pairs=pairs,
+        fleiss_kappa=statistic_interval(fleiss_kappa, *columns),
+        krippendorff_alpha=statistic_interval(krippendorff_alpha, *columns, vectorized=False),
+    )
 
 
 def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
@@ -148,16 +235,9 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
         raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
 
 
-def _told(
-    statistic: Callable[..., Any], *columns: NDArray[np.int64], vectorized: bool = True
-) -> dict[str, Any] | None:
-    found = statistic_interval(statistic, *columns, vectorized=vectorized)
-    return asdict(found) if found else None
-
-
 def self_preference(
     judgements: Sequence[JudgeVerdicts], own: Mapping[str, str]
-) -> list[dict[str, Any]]:
+) -> list[SelfPreference]:
     """By how many points each judge favours the dialogues of its own model.
 
     `own` names, by judge, the set of dialogues its model had a part in. What counts is by how much
@@ -168,7 +248,7 @@ def self_preference(
     return [_preference(judgements, judge, mine) for judge, mine in own.items()]
 
 
-def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> dict[str, Any]:
+def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> SelfPreference:
     by_judge: dict[str, dict[str, dict[str, bool]]] = {}
     for one in judgements:
         by_judge.setdefault(one.judge, {})[one.dialogues] = one.passes()
@@ -183,14 +263,13 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> d
         name: _excess(passes, [of[name] for of in peers.values()]) for name, passes in sets.items()
     }
     rest = [value for name, values in excess.items() if name != mine for value in values]
-    told = difference_interval(np.array(excess[mine]), np.array(rest))
-    return {
-        "judge": judge,
-        "own": mine,
-        "others": [name for name in sets if name != mine],
-        "compared_with": sorted(peers),
-        "points": asdict(told) if told else None,
-    }
+    return SelfPreference(
+        judge=judge,
+        own=mine,
+        others=[name for name in sets if name != mine],
+        compared_with=sorted(peers),
+        points=difference_interval(np.array(excess[mine]), np.array(rest)),
+    )
 
 
 def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> Any:
@@ -205,14 +284,14 @@ def _excess(mine: Mapping[str, bool], peers: Sequence[Mapping[str, bool]]) -> An
 
 def calibrations(
     judgements: Sequence[JudgeVerdicts], humans: Sequence[str], protocol: Protocol
-) -> list[dict[str, Any]]:
+) -> list[Calibration]:
     """Each judge's pass rate put right with the labels of `[DIALOGUES=]FILE`, in percent.
 
     A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
     `conversation`; without either its place is that of the dialogue. Raises `SourceError` where a
     label is of no judged dialogue, or where it is not told which of several sets is meant.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)
     there = ", ".join(name or "a set without a name" for name in sets)
     for human in humans:
@@ -233,7 +312,7 @@ def calibrations(
 
 def _calibration(
     one: JudgeVerdicts, labels: Sequence[tuple[int, int | str, bool]], path: Path
-) -> dict[str, Any]:
+) -> Calibration:
     passes, judged_units = one.passes(), dict(enumerate(one.units, 1))
     known_units = set(judged_units.values())
     truth: dict[str, bool] = {}
@@ -252,21 +331,21 @@ def _calibration(
     labelled = np.array([passes[unit] for unit in truth], bool)
     judged = np.array(list(passes.values()), bool)
     rest = np.array([passed for unit, passed in passes.items() if unit not in truth], bool)
-    rate = mean_interval(100.0 * judged)
-    return {
-        "judge": one.judge,
-        "dialogues": one.dialogues,
-        "n": len(judged),
-        "labels": len(known),
-        "agreed": float((labelled == known).mean()) if len(known) else None,
-        "rate": asdict(rate) if rate else None,
-        "rogan_gladen": _percent(asdict(rogan_gladen(judged, labelled, known))),
-        "prediction_powered": _percent(asdict(prediction_powered(rest, labelled, known))),
-    }
+    return Calibration(
+        judge=one.judge,
+        dialogues=one.dialogues,
+        n=len(judged),
+        labels=len(known),
+        agreed=float((labelled == known).mean()) if len(known) else None,
+        rate=mean_interval(100.0 * judged),
+        rogan_gladen=_percent(rogan_gladen(judged, labelled, known)),
+        prediction_powered=_percent(prediction_powered(rest, labelled, known)),
+    )
 
 
-def _percent(shares: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {key: None if value is None else 100 * value for key, value in shares.items()}
+def _percent(share: Corrected) -> Corrected:
+    ends = (share.value, share.low, share.high)
+    return Corrected(*(None if value is None else 100 * value for value in ends))
 
 
 def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]:
@@ -278,7 +357,7 @@ def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]
             row: Any = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError):
             row = None
-        fields = cast("dict[str, Any]", row) if isinstance(row, dict) else {"choice": False}
+        fields = cast("Any", row) if isinstance(row, dict) else {"choice": False}
         choice, key = fields.get("choice"), fields.get("conversation", fields.get("row", number))
         if choice is None:
             continue
@@ -298,11 +377,11 @@ def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]
     return found
 
 
-def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[dict[str, Any]]:
-    """The bias of place of each judgement whose order was drawn."""
+def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[JudgePosition]:
+    """Return the bias of place of each judgement whose order was drawn."""
     rows = [(one, position_bias(one.verdicts)) for one in judgements]
     return [
-        {"judge": one.judge, "dialogues": one.dialogues, **bias}
+        JudgePosition(one.judge, one.dialogues, bias.first, bias.gap)
         for one, bias in rows
         if bias is not None
     ]

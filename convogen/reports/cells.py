@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from convogen.storage.frames import frame
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "Bounded",
     "Cell",
+    "FlatCell",
     "Row",
     "Table",
     "interval_cell",
@@ -46,6 +48,32 @@ class Cell:
     high: float | None = None
 
 
+class FlatCell(TypedDict):
+    """A cell as a row of a frame: `COLUMNS` by name."""
+
+    table: str
+    row: str
+    column: str
+    kind: str
+    text: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Bounded(Protocol):
+    """A number with its 95% interval; None if there is no number, or it has no interval."""
+
+    @property
+    def value(self) -> float | None: ...
+
+    @property
+    def low(self) -> float | None: ...
+
+    @property
+    def high(self) -> float | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """`kind` is ours, human or published."""
@@ -73,12 +101,20 @@ class Table:
         """
         return frame(COLUMNS, self.flat())
 
-    def flat(self) -> Iterator[dict[str, Any]]:
-        """A cell after the other, with the labels of its row and column."""
+    def flat(self) -> Iterator[FlatCell]:
+        """Yield one cell after the other, with the labels of its row and column."""
         for row in self.rows:
             for name, cell in zip(self.head[1:], row.cells, strict=True):
-                labels = {"table": self.title, "row": row.label, "column": name, "kind": row.kind}
-                yield labels | asdict(cell)
+                yield FlatCell(
+                    table=self.title,
+                    row=row.label,
+                    column=name,
+                    kind=row.kind,
+                    text=cell.text,
+                    value=cell.value,
+                    low=cell.low,
+                    high=cell.high,
+                )
 
 
 def number_text(value: float | int | None, digits: int = 2) -> str:
@@ -88,15 +124,14 @@ def number_text(value: float | int | None, digits: int = 2) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
 
 
-def interval_cell(found: Mapping[str, Any] | None, digits: int = 2) -> Cell:
-    """An interval's value and ends."""
-    if found is None or found["value"] is None:
+def interval_cell(found: Bounded | None, digits: int = 2) -> Cell:
+    """Return a cell with a number and the ends of its interval."""
+    if found is None or found.value is None:
         return Cell("–")
-    if found["low"] is None:
-        return number_cell(found["value"], digits)
-    ends = f"{number_text(found['low'], digits)} to {number_text(found['high'], digits)}"
-    shown = number_text(found["value"], digits)
-    return Cell(shown, ends, found["value"], found["low"], found["high"])
+    if found.low is None:
+        return number_cell(found.value, digits)
+    ends = f"{number_text(found.low, digits)} to {number_text(found.high, digits)}"
+    return Cell(number_text(found.value, digits), ends, found.value, found.low, found.high)
 
 
 def number_cell(value: float | int | None, digits: int = 2) -> Cell:

@@ -5,19 +5,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from convogen.costs.ledger_costs import JUDGE, spending, total_usd
+from convogen.judges.fed import FOLLOW_UPS
 from convogen.judges.geval import GENERATED, SAMPLED
+from convogen.judges.geval3 import QUALITIES
+from convogen.judges.gptscore import QUESTIONS
 from convogen.judges.verdict_files import PROTOCOLS
-from convogen.records import Usage
 from convogen.reports.intervals import mean_interval
 from convogen.storage.frames import columns_of, frame
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["PUBLISHED_TABLES", "judge_cost", "judge_summary", "scores_by_judge"]
+__all__ = [
+    "PUBLISHED_TABLES",
+    "AspectScore",
+    "JudgeCost",
+    "JudgeSummary",
+    "judge_cost",
+    "judge_summary",
+    "scores_by_judge",
+]
 
 PUBLISHED_TABLES = {tuple(GENERATED): "IV", tuple(SAMPLED): "VI"}
 """The published table by the aspects; its scale is 1 to 5."""
@@ -29,51 +40,134 @@ NOT_AVERAGED = ("fed",)
 COMPARING = (*PROTOCOLS, "arena")
 """Judges that make a choice, which has no mean."""
 
+WORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "fed": ("follow_ups", {k: one.model_dump(mode="json") for k, one in FOLLOW_UPS.items()}),
+    "gptscore": ("questions", dict(QUESTIONS)),
+    "geval3": ("questions", dict(QUALITIES)),
+}
+"""Judge -> the key that holds its wording, and the shipped one."""
+
 _COLUMNS = ("conversation", "aspect", "value", "method", "mass", "reason")
 
 
-def scores_by_judge(run: Run) -> dict[str, dict[str, Any]]:
-    """What `groundedness` says of each judge that has scored the run; geval first."""
+@dataclass(frozen=True, slots=True)
+class AspectScore:
+    """A judge's scores of one aspect, on the judge's scale.
+
+    Attributes:
+        value: Their mean; None if there is no score.
+        low: Lower end of the mean's 95% interval; None if it has none, as is `high`.
+        n: Number of scores.
+        missing: Number of conversations that were asked about and got none.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCost:
+    """What a judge's calls took: calls, tokens, and US dollars (None if a price is not known)."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSummary:
+    """What a judge said of a run, how it came about, and what it cost.
+
+    Attributes:
+        judge: The judge's name.
+        conversations: Number of conversations judged.
+        model: The judge's model, `kind` the kind of its backend; `unknown` if not recorded.
+        scale: Lowest and highest score; None if the judge has no scale.
+        over: What is scored, of judges that score turns or dialogues.
+        speakers: Whether the judge was shown the speakers' names.
+        own_wording: Whether a judge of the tables of DiaSynth asked in words of the user's own.
+        prompts: Hash of each prompt, by step.
+        aspects: The scores by aspect.
+        average: Mean of the aspects' means; None if they are not on one scale, or there is none.
+        table: The published table with these aspects on this scale; None if there is none.
+        methods: Number of scores by how they were read from the reply.
+        mean_mass: Mean probability of the score tokens, 0 to 1; None if no score has one.
+        missing: Number of scores that are None, by reason.
+    """
+
+    judge: str
+    conversations: int
+    model: str
+    kind: str
+    scale: list[int | float] | None
+    over: str | None
+    speakers: bool
+    own_wording: bool
+    fingerprint: str
+    prompts: dict[str, str]
+    aspects: dict[str, AspectScore]
+    average: float | None
+    table: str | None
+    methods: dict[str, int]
+    mean_mass: float | None
+    missing: dict[str, int]
+    cost: JudgeCost
+
+
+def scores_by_judge(run: Run) -> dict[str, JudgeSummary]:
+    """Return the summary of each judge that has scored the run; geval first."""
     judges = [name for name in run.judges() if name not in COMPARING]
     ordered = sorted(judges, key=lambda name: (name != "geval", name))
     found = ((judge, judge_summary(run, judge)) for judge in ordered)
     return {judge: one for judge, one in found if one is not None}
 
 
-def judge_summary(run: Run, judge: str = "geval") -> dict[str, Any] | None:
-    """The means by aspect with intervals, how they came about, the cost; None where not judged.
+def judge_summary(run: Run, judge: str = "geval") -> JudgeSummary | None:
+    """Return the summary of a judge's scores; None if it has not judged the run.
 
-    `aspects` has, for each, the mean (`value`, on the judge's scale), its interval, the number `n`
-    of scores and `missing`, how many are None. Runs of mixed personas have all aspects of both
-    kinds; `table` names the published table to set beside, None where none has these aspects.
+    Runs of mixed personas have all aspects of both kinds, and no published table.
     """
     scores: Any = frame(columns_of("scores", _COLUMNS), map(vars, run.scores(judge)))
     if scores.empty:
         return None
     given, none = scores.dropna(subset=["value"]), scores[scores["value"].isna()]
     by_aspect = scores.groupby("aspect", sort=False)["value"]
-    aspects = {aspect: _summed(values) for aspect, values in by_aspect}
+    aspects = {aspect: _aspect_score(values) for aspect, values in by_aspect}
     mass = given["mass"].dropna().tolist()
-    judged_by = _judged_by(run, judge)
-    published = PUBLISHED_TABLES.get(tuple(aspects)) if judged_by["scale"] == [1, 5] else None
-    return {
-        "judge": judge,
-        "conversations": scores["conversation"].nunique(),
-        **judged_by,
-        "aspects": aspects,
-        "average": None if judge in NOT_AVERAGED else _average(aspects),
-        "table": published,
-        "methods": _counts(given["method"].fillna("unknown")),
-        "mean_mass": sum(mass) / len(mass) if mass else None,
-        "missing": _counts(none["reason"].fillna("").str.split(":").str[0]),
-        "cost": judge_cost(run, judge),
-    }
+    manifest = scores_manifest(run.folder / "scores" / f"{judge}.jsonl") or {}
+    judged_by: Mapping[str, Any] = manifest.get("judged_by", {})
+    scale = judged_by.get("scale", [1, 5] if judge == "geval" else None)
+    return JudgeSummary(
+        judge=judge,
+        conversations=scores["conversation"].nunique(),
+        model=judged_by.get("model", "unknown"),
+        kind=manifest.get("kind", "unknown"),
+        scale=scale,
+        over=judged_by.get("over"),
+        speakers=judged_by.get("speakers", False),
+        own_wording=_own_wording(judge, judged_by),
+        fingerprint=manifest.get("fingerprint", "unknown"),
+        prompts=judged_by.get("prompts", {}),
+        aspects=aspects,
+        average=None if judge in NOT_AVERAGED else _average(aspects),
+        table=PUBLISHED_TABLES.get(tuple(aspects)) if scale == [1, 5] else None,
+        methods=_counts(given["method"].fillna("unknown")),
+        mean_mass=sum(mass) / len(mass) if mass else None,
+        missing=_counts(none["reason"].fillna("").str.split(":").str[0]),
+        cost=judge_cost(run, judge),
+    )
 
 
-def _summed(values: Any) -> dict[str, Any]:
-    interval = mean_interval(values)
-    shown = asdict(interval) if interval else {"value": None, "low": None, "high": None, "n": 0}
-    return {**shown, "missing": int(values.isna().sum())}
+def _aspect_score(values: Any) -> AspectScore:
+    found, missing = mean_interval(values), int(values.isna().sum())
+    if found is None:
+        return AspectScore(None, None, None, 0, missing)
+    return AspectScore(found.value, found.low, found.high, found.n, missing)
 
 
 def _counts(texts: Any) -> dict[str, int]:
@@ -81,30 +175,24 @@ def _counts(texts: Any) -> dict[str, int]:
     return texts.groupby(texts, sort=False).size().to_dict()
 
 
-def _judged_by(run: Run, judge: str) -> dict[str, Any]:
-    manifest = scores_manifest(run.folder / "scores" / f"{judge}.jsonl") or {}
-    essence: dict[str, Any] = manifest.get("judged_by", {})
-    return {
-        "model": essence.get("model", "unknown"),
-        "kind": manifest.get("kind", "unknown"),
-        "scale": essence.get("scale", [1, 5] if judge == "geval" else None),
-        "over": essence.get("over"),
-        "speakers": essence.get("speakers", False),
-        "fingerprint": manifest.get("fingerprint", "unknown"),
-        "prompts": essence.get("prompts", {}),
-    }
+def _own_wording(judge: str, judged_by: Mapping[str, Any]) -> bool:
+    """Return whether a judge of DiaSynth's tables asked in words of the user's own."""
+    key, shipped = WORDINGS.get(judge, ("", None))
+    return shipped is not None and judged_by.get(key, shipped) != shipped
 
 
-def _average(aspects: dict[str, dict[str, Any]]) -> float | None:
-    means = [found["value"] for found in aspects.values() if found["value"] is not None]
+def _average(aspects: Mapping[str, AspectScore]) -> float | None:
+    means = [found.value for found in aspects.values() if found.value is not None]
     return sum(means) / len(means) if means else None
 
 
-def judge_cost(run: Run, judge: str) -> dict[str, Any]:
-    """Calls, tokens and cost of a judge's calls; the cost None where a price is not known."""
-    rows = [row for row in spending(run, judge=judge) if row["role"] == JUDGE]
-    counted = ("calls", *Usage.model_fields)
-    return {
-        **{key: sum(row[key] for row in rows) for key in counted},
-        "cost_usd": total_usd(rows),
-    }
+def judge_cost(run: Run, judge: str) -> JudgeCost:
+    """Return what a judge's calls took."""
+    rows = [row for row in spending(run, judge=judge) if row.role == JUDGE]
+    return JudgeCost(
+        calls=sum(row.calls for row in rows),
+        prompt_tokens=sum(row.prompt_tokens for row in rows),
+        completion_tokens=sum(row.completion_tokens for row in rows),
+        cached_tokens=sum(row.cached_tokens for row in rows),
+        cost_usd=total_usd(rows),
+    )

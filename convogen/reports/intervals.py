@@ -68,8 +68,13 @@ def std_interval(values: Iterable[float]) -> Interval | None:
 
 
 def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval | None:
-    """The sum of the parts over the sum of the wholes, drawn in pairs: words a turn, pooled."""
-    pairs = (np.fromiter(parts, float), np.fromiter(wholes, float))
+    """The sum of the parts over the sum of the wholes, drawn in pairs: words a turn, pooled.
+
+    Pairs without a part (NaN) are left out.
+    """
+    above, below = np.fromiter(parts, float), np.fromiter(wholes, float)
+    known = ~np.isnan(above)
+    pairs = (above[known], below[known])
     return _bootstrap(pairs, _ratio) if pairs[1].sum() else None
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from convogen.reports.matching import baseline_limits
+from convogen.metrics import Statistics
+from convogen.metrics.labels import lines_not_checked, lines_without_words
+from convogen.reports.acceptance import Acceptance
+from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.languages import judging_limit
+from convogen.reports.report import Made, ReportedCorpus, ReportedRun
 
 __all__ = ["limits", "limits_of_run"]
 
@@ -13,18 +18,31 @@ FEW = 100
 
 LITTLE_MASS = 0.5
 
+MATCHED = ("max_turns",)
+"""Parameters that differ because one run is matched and the other is not."""
 
-def limits(numbers: dict[str, Any]) -> list[str]:
-    """One or two sentences a limit; those of a run begin with its name."""
+
+def limits(
+    runs: Mapping[str, ReportedRun], against: Mapping[str, ReportedCorpus], baseline: str | None
+) -> list[str]:
+    """Return one or two sentences per limit; those of runs begin with the runs' names."""
     shared: dict[str, list[str]] = {}
-    for name, run in numbers["runs"].items():
-        for text in limits_of_run(run):
-            shared.setdefault(text, []).append(name)
+    for name, run in runs.items():
+        for line in limits_of_run(
+            conversations=run.conversations,
+            failures=run.failures,
+            accepted=Acceptance(run.rejected, run.acceptance_rate),
+            made=run.made,
+            text=run.text,
+            groundedness=run.groundedness,
+            judged=run.judged,
+        ):
+            shared.setdefault(line, []).append(name)
     said = [f"{', '.join(names)}: {text}" for text, names in shared.items()]
-    said += baseline_limits(numbers)
-    for name, corpus in numbers["against"].items():
-        if corpus["bad_rows"]:
-            said.append(f"{name}: {corpus['bad_rows']} rows could not be read and are left out.")
+    said += _baseline_limits(runs, baseline)
+    for name, corpus in against.items():
+        if corpus.bad_rows:
+            said.append(f"{name}: {corpus.bad_rows} rows could not be read and are left out.")
     said.append(
         "The intervals are BCa bootstraps over the conversations of one run: they say "
         "nothing of how another run of the same experiment would come out."
@@ -40,19 +58,37 @@ def limits(numbers: dict[str, Any]) -> list[str]:
     return said
 
 
-def limits_of_run(run: dict[str, Any]) -> list[str]:
-    """What one run's numbers cannot carry: `conversations`, `failures`, `made`, `groundedness`."""
-    said: list[str] = []
-    n = run["conversations"]
-    if n < FEW:
+def limits_of_run(
+    *,
+    conversations: int,
+    failures: int,
+    accepted: Acceptance,
+    made: Made,
+    text: Statistics,
+    groundedness: JudgeSummary | None,
+    judged: Mapping[str, JudgeSummary] | None = None,
+) -> list[str]:
+    """Return what one run's numbers cannot carry.
+
+    Args:
+        conversations: Number of accepted conversations.
+        failures: Number of tasks that failed.
+        accepted: What the gates let through.
+        made: How the run was made.
+        text: What was measured of it.
+        groundedness: What the judge geval said, None if it did not judge the run.
+        judged: What each judge said; geval may be among them.
+    """
+    said = lines_without_words(text) + lines_not_checked(text.not_checked)
+    if conversations < FEW:
         said.append(
-            f"only {n} conversation{'s' if n != 1 else ''}. The intervals are wide and, with so "
-            "few, narrower than they ought to be; the paper has about 500 a row."
+            f"only {conversations} conversation{'s' if conversations != 1 else ''}. The intervals "
+            "are wide and, with so few, narrower than they ought to be; the paper has about 500 a "
+            "row."
         )
-    if not run["made"]["complete"]:
+    if not made.complete:
         said.append("the run is not complete; its numbers will change.")
-    models: dict[str, dict[str, str]] = run["made"]["models"] or {}
-    kinds = {model.get("kind") for model in models.values()}
+    kinds = {model.get("kind") for model in (made.models or {}).values()}
     if "embedded" in kinds:
         said.append(
             "written by an embedded model run on this machine, which is there to try things out; "
@@ -60,55 +96,84 @@ def limits_of_run(run: dict[str, Any]) -> list[str]:
         )
     if "scripted" in kinds:
         said.append("written by the scripted model: canned words, no language model.")
-    if rejected := run["rejected"]:
-        gates = ", ".join(f"{gate} {count}" for gate, count in rejected.items())
+    if accepted.rejected and accepted.rate is not None:
+        gates = ", ".join(f"{gate} {count}" for gate, count in accepted.rejected.items())
         said.append(
-            f"its gates accepted {run['acceptance_rate']:.1%} of the finished conversations "
+            f"its gates accepted {accepted.rate:.1%} of the finished conversations "
             f"(rejected: {gates}); no number here has those they rejected."
         )
-    if run["failures"]:
-        said.append(f"tasks that gave no conversation: {run['failures']}; no number here has them.")
-    return said + _of_judge(run)
+    if failures:
+        said.append(f"tasks that gave no conversation: {failures}; no number here has them.")
+    others = {judge: one for judge, one in (judged or {}).items() if judge != "geval"}
+    return said + _of_judges(conversations, text, groundedness, others)
 
 
-def _of_judge(run: dict[str, Any]) -> list[str]:
-    found = run["groundedness"]
-    said = ["not judged; `convogen evaluate RUN --judge geval` adds groundedness."]
-    if found is not None:
-        said = _of_scores(run, found)
-    others = {judge: one for judge, one in run.get("judged", {}).items() if judge != "geval"}
-    if others and found is None:
+def _of_judges(
+    conversations: int,
+    text: Statistics,
+    groundedness: JudgeSummary | None,
+    others: Mapping[str, JudgeSummary],
+) -> list[str]:
+    if groundedness is not None:
+        said = _of_scores(conversations, text, groundedness)
+    elif others:
         said = ["its groundedness is not judged; `convogen evaluate RUN --judge geval` does that."]
+    else:
+        said = ["not judged; `convogen evaluate RUN --judge geval` adds groundedness."]
     return said + [
-        f"{judge}: {line}" for judge, one in others.items() for line in _of_scores(run, one)
+        f"{judge}: {line}"
+        for judge, one in others.items()
+        for line in _of_scores(conversations, text, one)
     ]
 
 
-def _of_scores(run: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    said: list[str] = []
-    if found["conversations"] < run["conversations"]:
+def _of_scores(conversations: int, text: Statistics, found: JudgeSummary) -> list[str]:
+    said = list(judging_limit(text, found.judge, found.prompts))
+    if found.conversations < conversations:
+        said.append(f"{found.conversations} of {conversations} conversations were judged.")
+    if found.kind in ("embedded", "scripted"):
         said.append(
-            f"{found['conversations']} of {run['conversations']} conversations were judged."
-        )
-    if found["kind"] in ("embedded", "scripted"):
-        said.append(
-            f"the judge is the {found['kind']} model; its scores mean little and are here to show "
+            f"the judge is the {found.kind} model; its scores mean little and are here to show "
             "that the path works."
         )
-    if found["methods"].get("samples"):
+    if samples := found.methods.get("samples"):
         said.append(
-            f"{found['methods']['samples']} scores are means of samples, since the judge's "
-            "endpoint gave no log-probabilities; they are coarser than weighted ones."
+            f"{samples} scores are means of samples, since the judge's endpoint gave no "
+            "log-probabilities; they are coarser than weighted ones."
         )
-    if found["mean_mass"] is not None and found["mean_mass"] < LITTLE_MASS:
+    if found.mean_mass is not None and found.mean_mass < LITTLE_MASS:
         said.append(
-            f"the judge's score tokens had {found['mean_mass']:.0%} of the probability on average: "
+            f"the judge's score tokens had {found.mean_mass:.0%} of the probability on average: "
             "it mostly wanted to say something other than a score."
         )
-    if found["missing"]:
-        said.append(f"{sum(found['missing'].values())} scores are missing: {_reasons(found)}.")
+    if found.missing:
+        reasons = "; ".join(f"{reason} ({n})" for reason, n in found.missing.items())
+        said.append(f"{sum(found.missing.values())} scores are missing: {reasons}.")
     return said
 
 
-def _reasons(found: dict[str, Any]) -> str:
-    return "; ".join(f"{reason} ({n})" for reason, n in found["missing"].items())
+def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[str]:
+    """Return what keeps the baseline from being the same experiment without the matching."""
+    if base is None:
+        return []
+    said: list[str] = []
+    for name, run in runs.items():
+        other = _differences(_essence(runs[base]), _essence(run))
+        if name != base and other:
+            said.append(
+                f"{name}: differs from the baseline {base} in more than the matching "
+                f"({', '.join(other)}); not all of a change is due to it."
+            )
+    return said
+
+
+def _essence(run: ReportedRun) -> Mapping[str, object]:
+    """What made a run's data, but for what matching changes."""
+    own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
+    sources = {key: value for key, value in run.sources.items() if key != "match"}
+    models = {f"model of {role}": spec for role, spec in (run.made.models or {}).items()}
+    return own | models | {"prompts": run.prompts, "sources": sources}
+
+
+def _differences(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from convogen.corpora import open_corpus
 from convogen.jsonl import is_json_of, make_folder, write_ours
-from convogen.metrics import CorpusTally, Statistics, distance, measure, statistics_of, tally_corpus
+from convogen.metrics import (
+    CorpusTally,
+    Distance,
+    Statistics,
+    distance,
+    measure,
+    statistics_of,
+    tally_corpus,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["Measured", "measure_source", "write_statistics"]
+__all__ = ["Measured", "SourceStatistics", "measure_source", "write_statistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +47,34 @@ class Measured:
         both.insert(0, "source", self.source)
         return both
 
-    def as_dict(self, against: Mapping[str, Measured]) -> dict[str, Any]:
-        """All of it as plain values, with the distances from other corpora."""
-        apart = {name: distance(self.text, other.text) for name, other in against.items()}
-        return {
-            "source": self.source,
-            "text": self.text.as_dict(),
-            "paper": self.paper.as_dict(),
-            "bad_rows": self.bad_rows,
-            "distances": {name: asdict(found) if found else None for name, found in apart.items()},
-        }
+    def distances(self, against: Mapping[str, Measured]) -> dict[str, Distance | None]:
+        """Return how far the text is from that of each corpus; None if either has no turns."""
+        return {name: distance(self.text, other.text) for name, other in against.items()}
+
+    def beside(self, against: Mapping[str, Measured]) -> SourceStatistics:
+        """Return the statistics with the distances from other corpora."""
+        return SourceStatistics(
+            self.source, self.text, self.paper, self.bad_rows, self.distances(against)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatistics:
+    """The statistics of a source, as `scores/statistics.json` holds them.
+
+    Attributes:
+        source: Its path or name.
+        text: Statistics of the text as it is.
+        paper: Statistics in the rendering of tables III and V.
+        bad_rows: Number of rows that could not be read.
+        distances: How far the text is from that of each corpus; None if either has no turns.
+    """
+
+    source: str
+    text: Statistics
+    paper: Statistics
+    bad_rows: int
+    distances: dict[str, Distance | None]
 
 
 def measure_source(source: str, workers: int = 1) -> Measured:
@@ -60,9 +86,9 @@ def measure_source(source: str, workers: int = 1) -> Measured:
     return Measured(source, text, paper, tally, corpus.bad_rows.count)
 
 
-def write_statistics(run: Path, statistics: Mapping[str, Any]) -> None:
+def write_statistics(run: Path, statistics: SourceStatistics) -> None:
     """Write a run's statistics beside its scores; raises `RunFolderError` where that fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
-    text = json.dumps(statistics, indent=1, ensure_ascii=False)
+    text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)
     write_ours(folder / "statistics.json", text + "\n", is_json_of({"source", "text", "paper"}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -17,33 +18,59 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from convogen.costs.ledger_costs import total_usd
 from convogen.jsonl import is_json_of, make_folder, refuse_foreign, write_whole
+from convogen.metrics import Statistics
+from convogen.metrics.labels import character_lengths
 from convogen.records import Conversation
 from convogen.reports.cells import number_text
+from convogen.reports.languages import said_languages
 from convogen.reports.markdown import escaped
 from convogen.reports.plots import plots
+from convogen.reports.report import Report, ReportedRun
 from convogen.reports.tables import tables
 from convogen.storage.run_folder import Run
+from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
-__all__ = ["render_html", "render_markdown", "samples_of", "write_report"]
+__all__ = ["Sample", "SampleTurn", "render_html", "render_markdown", "samples_of", "write_report"]
 
 _SAMPLES = 3
 _TURNS = 30
 _TEXT = 600
 
 
-def write_report(numbers: Mapping[str, Any], runs: Mapping[str, Run], out: Path) -> list[Path]:
-    """Write report.html, report.md and report.json into a folder; returns their paths.
+@dataclass(frozen=True, slots=True)
+class SampleTurn:
+    """A turn of a sample, its text clipped."""
 
-    Raises `RunFolderError` where it cannot be written, or holds such a file of somebody else's.
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A conversation of a run to show on the page, clipped; it has `left_out` more turns."""
+
+    run: str
+    id: str
+    topic: str
+    situation: str
+    turns: list[SampleTurn]
+    left_out: int
+
+
+def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Path]:
+    """Write report.html, report.md and report.json into a folder; return their paths.
+
+    Raises `RunFolderError` if it cannot be written, or holds such a file of somebody else's.
     """
     samples = [sample for name, run in runs.items() for sample in samples_of(name, run)]
     make_folder(out)
     texts = {
-        "report.html": render_html(numbers, samples),
-        "report.md": render_markdown(numbers, samples),
-        "report.json": json.dumps(numbers, indent=1, ensure_ascii=False) + "\n",
+        "report.html": render_html(report, samples),
+        "report.md": render_markdown(report, samples),
+        "report.json": json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n",
     }
     for name in texts:
         refuse_foreign(out / name, is_json_of({"convogen", "runs"}) if "json" in name else _is_page)
@@ -57,51 +84,49 @@ def _is_page(text: str) -> bool:
     return "Made by convogen" in text
 
 
-def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[dict[str, Any]]:
-    """A few conversations of a run at even distances, clipped."""
+def samples_of(name: str, run: Run, wanted: int = _SAMPLES) -> list[Sample]:
+    """Return a few conversations of a run at even distances, clipped."""
     count = sum(1 for _ in run.conversations())
     places = {count * at // wanted for at in range(min(wanted, count))} if count else set[int]()
     chosen = (one for at, one in enumerate(run.conversations()) if at in places)
     return [_sample(name, conversation) for conversation in islice(chosen, wanted)]
 
 
-def _sample(name: str, conversation: Conversation) -> dict[str, Any]:
+def _sample(name: str, conversation: Conversation) -> Sample:
     turns = [
-        {"speaker": turn.speaker, "text": turn.text[:_TEXT] + "…" * (len(turn.text) > _TEXT)}
+        SampleTurn(turn.speaker, turn.text[:_TEXT] + "…" * (len(turn.text) > _TEXT))
         for turn in conversation.turns[:_TURNS]
     ]
-    return {
-        "run": name,
-        "id": conversation.id,
-        "topic": str(conversation.context.get("topic") or "")[:200],
-        "situation": str(conversation.context.get("situation") or "")[:_TEXT],
-        "turns": turns,
-        "left_out": max(0, len(conversation.turns) - _TURNS),
-    }
+    return Sample(
+        run=name,
+        id=conversation.id,
+        topic=str(conversation.context.get("topic") or "")[:200],
+        situation=str(conversation.context.get("situation") or "")[:_TEXT],
+        turns=turns,
+        left_out=max(0, len(conversation.turns) - _TURNS),
+    )
 
 
-def render_html(numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]]) -> str:
+def render_html(report: Report, samples: Iterable[Sample]) -> str:
     """The page; everything that is not its own is escaped."""
-    drawn = {name: Markup(svg) for name, svg in plots(numbers).items()}  # noqa: S704 - our own SVG
-    return _render("page.html.jinja", numbers, samples, plots=drawn)
+    drawn = {name: Markup(svg) for name, svg in plots(report).items()}  # noqa: S704 - our own SVG
+    return _render("page.html.jinja", report, samples, plots=drawn)
 
 
-def render_markdown(numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]]) -> str:
+def render_markdown(report: Report, samples: Iterable[Sample]) -> str:
     """The page without its plots, as Markdown."""
-    return re.sub(r"\n{3,}", "\n\n", _render("page.md.jinja", numbers, samples))
+    return re.sub(r"\n{3,}", "\n\n", _render("page.md.jinja", report, samples))
 
 
-def _render(
-    name: str, numbers: Mapping[str, Any], samples: Iterable[Mapping[str, Any]], **more: Any
-) -> str:
-    windows = {f"{run['course']['window']}" for run in numbers["runs"].values()}
+def _render(name: str, report: Report, samples: Iterable[Sample], **more: Any) -> str:
+    windows = {f"{run.course.window}" for run in report.runs.values()}
     text = (
         _environment()
         .get_template(name)
         .render(
-            title="Report on " + ", ".join(numbers["runs"]),
-            numbers=numbers,
-            tables=tables(numbers),
+            title="Report on " + ", ".join(report.runs),
+            report=report,
+            tables=tables(report),
             samples=list(samples),
             windows=" and ".join(sorted(windows, key=int)),
             key_figures=_key_figures,
@@ -125,54 +150,63 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _key_figures(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a reader wants to know first, each with what it is."""
-    text, judged, mtld = run["text"], run["groundedness"], run["tables"]["mtld_mean"]
+def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
+    """Return what a reader wants to know first, each with what it is."""
+    text, judged, mtld = run.text, run.groundedness, run.tables["mtld_mean"]
     figures = [
-        (number_text(run["conversations"]), "conversations"),
-        (number_text(text["words_per_turn"], 1), "words a turn"),
-        (number_text(text["turns_per_conversation"], 1), "turns a conversation"),
-        (number_text(mtld["value"] if mtld else None, 1), "MTLD, mean"),
+        (number_text(run.conversations), "conversations"),
+        _turn_length(text),
+        (number_text(text.turns_per_conversation, 1), "turns a conversation"),
+        (number_text(mtld.value if mtld else None, 1), "MTLD, mean"),
     ]
-    copies = text["repetition"].get("experiences")
-    if copies:
-        figures.append((f"{copies['share']:.0%}", "of experiences nearly copy another"))
-    if judged:
-        low, high = judged["scale"]
+    for tag, found in text.stated_languages.items():
+        share = "–" if found.share is None else f"{found.share:.0%}"
+        figures.append((share, f"of turns in {language_name(tag)}"))
+    if copies := text.repetition.get("experiences"):
+        figures.append((f"{copies.share:.0%}", "of experiences nearly copy another"))
+    if judged and judged.scale:
+        low, high = judged.scale
         figures.append(
-            (number_text(judged["average"]), f"groundedness, {low} to {high}, by {judged['model']}")
+            (number_text(judged.average), f"groundedness, {low} to {high}, by {judged.model}")
         )
-    prices = [call["cost_usd"] for call in run["cost"]]
-    cost = "not known" if None in prices else f"${sum(prices):,.2f}"
+    usd = total_usd(run.cost)
+    cost = "not known" if usd is None else f"${usd:,.2f}"
     figures.append((cost, "list price of all calls"))
     return figures
 
 
-def _made(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How a run was made, as labels and values."""
-    made, judged = run["made"], run["groundedness"]
-    models: dict[str, dict[str, str]] = made["models"] or {}
+def _turn_length(text: Statistics) -> tuple[str, str]:
+    in_characters = character_lengths(text).get("Characters per turn")
+    if in_characters is not None:
+        return number_text(in_characters, 1), "characters a turn"
+    return number_text(text.words_per_turn, 1), "words a turn"
+
+
+def _made(run: ReportedRun) -> list[tuple[str, str]]:
+    """Return how a run was made, as labels and values."""
+    made, judged = run.made, run.groundedness
     rows = [
-        ("experiment", f"{made['name']}, fingerprint {made['fingerprint']}"),
-        ("begun", f"{made['started_at']}, {'complete' if made['complete'] else 'not complete'}"),
-        ("models", _listed({role: _model(spec) for role, spec in models.items()})),
-        ("parameters", _listed(run["parameters"])),
-        ("prompts", _listed(run["prompts"])),
-        ("sources", _listed(run["sources"])),
-        ("personas", _listed(run["persona_sources"])),
-        ("versions", _listed(made["packages"] or {})),
+        ("experiment", f"{made.name}, fingerprint {made.fingerprint}"),
+        ("begun", f"{made.started_at}, {'complete' if made.complete else 'not complete'}"),
+        ("languages", said_languages(run.text)),
+        ("models", _listed({role: _model(spec) for role, spec in (made.models or {}).items()})),
+        ("parameters", _listed(run.parameters)),
+        ("prompts", _listed(run.prompts)),
+        ("sources", _listed(run.sources)),
+        ("personas", _listed(run.persona_sources)),
+        ("versions", _listed(made.packages or {})),
     ]
     if judged:
-        how = ", ".join(f"{n} scores by {method}" for method, n in judged["methods"].items())
-        rows.append(("judge", f"{judged['judge']}, {judged['model']} ({judged['kind']}): {how}"))
-        rows.append(("judge's prompts", _listed(judged["prompts"])))
-        rows.append(("judge's fingerprint", judged["fingerprint"]))
+        how = ", ".join(f"{n} scores by {method}" for method, n in judged.methods.items())
+        rows.append(("judge", f"{judged.judge}, {judged.model} ({judged.kind}): {how}"))
+        rows.append(("judge's prompts", _listed(judged.prompts)))
+        rows.append(("judge's fingerprint", judged.fingerprint))
     return [(label, value) for label, value in rows if value]
 
 
-def _model(spec: Mapping[str, str]) -> str:
+def _model(spec: Mapping[str, object]) -> str:
     return f"{spec.get('name')} ({spec.get('kind')})"
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())

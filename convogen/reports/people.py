@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from convogen.metrics.people import People
 from convogen.reports.cells import Cell, Row, Table, number_cell, share_cell
+from convogen.reports.report import ReportedRun
 
 __all__ = ["people_table"]
 
 KINDS = {"ages": "Age", "genders": "Gender", "origins": "Name"}
+"""Field of `People` -> how a row of it begins."""
 
 NOTE = (
     "Shares of the people of all experiences. Age and gender are those of their cards, or what "
@@ -21,21 +23,23 @@ NOTE = (
 MOST_NAMES = 5
 
 
-def people_table(numbers: Mapping[str, Any]) -> Table:
-    """A run a column; without rows where no run has people."""
-    found: dict[str, Mapping[str, Any]] = {
-        name: run["people"] for name, run in numbers["runs"].items() if run.get("people")
-    }
-    rows = [Row("ours", "People", [number_cell(one["people"]) for one in found.values()])]
+def people_table(runs: Mapping[str, ReportedRun]) -> Table:
+    """Return a table with a column per run; it has no rows if no run has people."""
+    found = {name: run.people for name, run in runs.items() if run.people}
+    rows = [Row("ours", "People", [number_cell(one.people) for one in found.values()])]
     for kind, label in KINDS.items():
-        for key in dict.fromkeys(key for one in found.values() for key in one[kind]):
-            cells = [share_cell(one[kind].get(key, 0) / one["people"]) for one in found.values()]
+        counts: list[dict[str, int]] = [getattr(one, kind) for one in found.values()]
+        for key in dict.fromkeys(key for of in counts for key in of):
+            cells = [
+                share_cell(of.get(key, 0) / one.people)
+                for of, one in zip(counts, found.values(), strict=True)
+            ]
             rows.append(Row("ours", f"{label}: {key}", cells))
     rows.append(Row("ours", "Commonest first names", [_names(one) for one in found.values()]))
     title = "Ages, genders and origins of names"
     return Table(title, NOTE, ["Share", *found], rows if found else [])
 
 
-def _names(found: Mapping[str, Any]) -> Cell:
-    names = [*found["first_names"].items()][:MOST_NAMES]
-    return Cell(", ".join(f"{name} {n / found['people']:.0%}" for name, n in names) or "–")
+def _names(found: People) -> Cell:
+    names = [*found.first_names.items()][:MOST_NAMES]
+    return Cell(", ".join(f"{name} {n / found.people:.0%}" for name, n in names) or "–")

@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.report import Report
+
 __all__ = ["plots"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -21,7 +24,7 @@ _INK, _GRID, _SOFT = "#010203", "#040506", "#070809"
 """Stand-ins, replaced by the page's colours."""
 
 _SIZE = (5.2, 3.3)
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "convogen",
     "font.family": "sans-serif",
@@ -42,17 +45,19 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def plots(numbers: Mapping[str, Any]) -> dict[str, str]:
-    """SVG by name: mtld, words, course and, where a judge has scored, judge."""
+def plots(report: Report) -> dict[str, str]:
+    """Return SVG by name: mtld, words, course, and coverage and judge if the report has them."""
     matplotlib: Any = import_module("matplotlib")
     drawn: dict[str, str] = {}
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name's characters that the measuring font lacks
         for name, draw in (("mtld", _mtld), ("words", _words), ("judge", _judge)):
-            if (svg := draw(numbers)) is not None:
+            if (svg := draw(report)) is not None:
                 drawn[name] = svg
         for key, label in _COURSE.items():
-            drawn[f"course_{key}"] = _course(numbers, key, label)
+            drawn[f"course_{key}"] = _course(report, key, label)
+        for key, label in _COVERAGE.items() if report.coverage else ():
+            drawn[f"coverage_{key}"] = _coverage(report, key, label)
     return drawn
 
 
@@ -66,10 +71,10 @@ def _figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _line(numbers: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A source's colour and dashes; corpora to compare with are thinner."""
-    at = [*numbers["runs"], *numbers["against"]].index(name)
-    ours = name in numbers["runs"]
+def _line(report: Report, name: str) -> dict[str, str | float]:
+    """Return a source's colour and dashes; corpora to compare with are thinner."""
+    at = [*report.sources].index(name)
+    ours = name in report.runs
     return {
         "color": _COLOURS[at % len(_COLOURS)],
         "linestyle": _DASHES[at % len(_DASHES)],
@@ -104,25 +109,29 @@ def _svg(figure: Any) -> str:
     return text
 
 
-def _mtld(numbers: Mapping[str, Any]) -> str | None:
-    histogram = numbers["mtld_histogram"]
-    if not histogram["shares"]:
+def _mtld(report: Report) -> str | None:
+    histogram = report.mtld_histogram
+    if not histogram.shares:
         return None
     figure, axes = _figure()
-    for name, shares in histogram["shares"].items():
-        axes.stairs([100 * share for share in shares], histogram["edges"], **_line(numbers, name))
+    for name, shares in histogram.shares.items():
+        axes.stairs([100 * share for share in shares], histogram.edges, **_line(report, name))
     axes.set_xlabel("MTLD of a conversation")
     axes.set_ylabel("% of conversations")
-    _legend(axes, len(histogram["shares"]))
+    _legend(axes, len(histogram.shares))
     return _svg(figure)
 
 
-def _words(numbers: Mapping[str, Any]) -> str | None:
+def _words(report: Report) -> str | None:
     figure, axes = _figure()
-    sources = {**numbers["runs"], **numbers["against"]}
+    units = {found.text.length_unit for found in report.sources.values()}
+    unit = "words" if "words" in units else "characters"
+    sources = {
+        name: found for name, found in report.sources.items() if found.text.length_unit == unit
+    }
     longest = 1
     for name, found in sources.items():
-        counts = {int(words): n for words, n in found["text"]["turn_length_counts"].items()}
+        counts = found.text.turn_length_counts
         total = sum(counts.values())
         upto, seen = 0, 0
         for words in sorted(counts):
@@ -133,11 +142,11 @@ def _words(numbers: Mapping[str, Any]) -> str | None:
         longest = max(longest, upto)
         steps = range(max(counts, default=0) + 1)
         shares = _cumulative([counts.get(words, 0) / max(total, 1) for words in steps])
-        axes.plot(list(steps), shares, **_line(numbers, name))
+        axes.plot(list(steps), shares, **_line(report, name))
     axes.set_xlim(0, longest)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylim(0, 100)
-    axes.set_xlabel("Words in a turn, so many or fewer")
+    axes.set_xlabel(f"{unit.capitalize()} in a turn, so many or fewer")
     axes.set_ylabel("% of turns")
     _legend(axes, len(sources))
     return _svg(figure)
@@ -152,51 +161,47 @@ def _cumulative(shares: Sequence[float]) -> list[float]:
     return found
 
 
-def _judge(numbers: Mapping[str, Any]) -> str | None:
-    judged = {
-        name: run["groundedness"] for name, run in numbers["runs"].items() if run["groundedness"]
-    }
+def _judge(report: Report) -> str | None:
+    judged = {name: run.groundedness for name, run in report.runs.items() if run.groundedness}
     if not judged:
         return None
-    aspects = list(dict.fromkeys(a for found in judged.values() for a in found["aspects"]))
+    aspects = list(dict.fromkeys(a for found in judged.values() for a in found.aspects))
     figure, axes = _figure(1.2 + 0.34 * len(aspects) + 0.1 * len(judged))
     for at, (name, found) in enumerate(judged.items()):
         shift = (at - (len(judged) - 1) / 2) * 0.6 / max(len(judged), 2)
-        line = _line(numbers, name)
+        line = _line(report, name)
         line["linestyle"] = "none"
-        for aspect, row in found["aspects"].items():
-            if row["value"] is None:
+        for aspect, row in found.aspects.items():
+            if row.value is None:
                 continue
-            low, high = (row["value"] if row[end] is None else row[end] for end in ("low", "high"))
-            error = [[max(0.0, row["value"] - low)], [max(0.0, high - row["value"])]]
+            low, high = (row.value if end is None else end for end in (row.low, row.high))
+            error = [[max(0.0, row.value - low)], [max(0.0, high - row.value)]]
             place = aspects.index(aspect) + shift
-            axes.errorbar(
-                row["value"], place, xerr=error, marker="osD^v"[at % 5], capsize=2, **line
-            )
+            axes.errorbar(row.value, place, xerr=error, marker="osD^v"[at % 5], capsize=2, **line)
             line["label"] = "_"
-    for aspect, (low, high) in _published_range(numbers, judged).items():
+    for aspect, (low, high) in _published_range(report, judged).items():
         place = aspects.index(aspect)
         wide = max(high, low + 0.03)
         axes.fill_betweenx([place - 0.42, place + 0.42], low, wide, color=_SOFT, alpha=0.4, lw=0)
     axes.set_yticks(range(len(aspects)), [aspect.replace("_", " ") for aspect in aspects])
     axes.invert_yaxis()
-    scales = [found["scale"] for found in judged.values()]
+    scales = [found.scale for found in judged.values() if found.scale]
     axes.set_xlim(min(low for low, _ in scales) - 0.1, max(high for _, high in scales) + 0.1)
-    axes.set_xlabel("Score, mean and 95% interval; bands: published")
+    axes.set_xlabel("Score, mean and 95% interval; bands: published, judged otherwise")
     _legend(axes, len(judged))
     return _svg(figure)
 
 
 def _published_range(
-    numbers: Mapping[str, Any], judged: Mapping[str, Any]
+    report: Report, judged: Mapping[str, JudgeSummary]
 ) -> dict[str, tuple[float, float]]:
-    """Lowest and highest published score of an aspect, of the first run's table."""
+    """Return the lowest and highest published score of an aspect, of the first run's table."""
     first = next(iter(judged.values()))
-    if first["table"] is None:
+    if first.table is None:
         return {}
-    rows = numbers["published"][first["table"]].values()
+    rows = report.published.numbers(first.table).values()
     ranges: dict[str, tuple[float, float]] = {}
-    for at, aspect in enumerate(first["aspects"], 1):
+    for at, aspect in enumerate(first.aspects, 1):
         values = [row[f"Q{at}"] for row in rows]
         ranges[aspect] = (min(values), max(values))
     return ranges
@@ -209,18 +214,38 @@ _COURSE = {
 }
 
 
-def _course(numbers: Mapping[str, Any], key: str, label: str) -> str:
+def _course(report: Report, key: str, label: str) -> str:
     figure, axes = _figure(2.8)
-    for name, run in numbers["runs"].items():
-        found = run["course"]
-        places = found["conversation_at" if key == "mtld" else "experience_at"]
-        values = [100 * value for value in found[key]] if key == "near_copies" else found[key]
+    for name, run in report.runs.items():
+        found = run.course
+        places = found.conversation_at if key == "mtld" else found.experience_at
+        values: list[float] = getattr(found, key)
+        if key == "near_copies":
+            values = [100 * value for value in values]
         marker = "o" if len(values) < 30 else ""
-        axes.plot(places, values, marker=marker, markersize=3.5, **_line(numbers, name))
+        axes.plot(places, values, marker=marker, markersize=3.5, **_line(report, name))
     if key == "near_copies":
         axes.set_ylim(-2, 102)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("Conversation of the plan" if key == "mtld" else "Experience of the plan")
     axes.set_ylabel(label)
-    _legend(axes, len(numbers["runs"]))
+    _legend(axes, len(report.runs))
+    return _svg(figure)
+
+
+_COVERAGE = {"largest": "% in the largest cluster", "entropy": "Normalised entropy"}
+
+
+def _coverage(report: Report, key: str, label: str) -> str:
+    figure, axes = _figure(2.8)
+    for name, found in report.coverage.items():
+        values: list[float] = getattr(found, key)
+        if key == "largest":
+            values = [100 * value for value in values]
+        axes.plot(found.experience_at, values, **_line(report, name))
+    axes.set_ylim(0, 102 if key == "largest" else 1.02)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("Experience of the plan")
+    axes.set_ylabel(label)
+    _legend(axes, len(report.coverage))
     return _svg(figure)

@@ -9,6 +9,7 @@ given on Elo's scale: 400 points are odds of ten to one, 1,000 is the mean of th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from convogen.errors import SourceError
 from convogen.reports.intervals import bootstrap_ends
 
-__all__ = ["Game", "bradley_terry", "ratings"]
+__all__ = ["Game", "Rating", "bradley_terry", "ratings"]
 
 _PRIOR = 0.5
 _TOLERANCE = 1e-9
@@ -29,8 +30,27 @@ Game = tuple[int, int, float]
 """Two players by number, and what the first wins of the two: 0, 0.5 or 1."""
 
 
-def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[dict[str, Any]]:
-    """Return the Elo of each player with its 95% interval, the strongest first.
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A player's strength on Elo's scale, with its 95% interval.
+
+    Attributes:
+        low: Lower end of the interval; None if there is a single seed.
+        high: Upper end, likewise.
+        games: Number of games played.
+        won: Share of their points won, 0 to 1, a tie being half a point.
+    """
+
+    name: str
+    elo: float
+    low: float | None
+    high: float | None
+    games: int
+    won: float
+
+
+def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[Rating]:
+    """Return the rating of each player, the strongest first.
 
     Args:
         names: The players.
@@ -58,17 +78,17 @@ def ratings(names: Sequence[str], games: Mapping[str, Sequence[Game]]) -> list[d
         low, high = bootstrap_ends((seeds,), elo, vectorized=False)
     played = (wins + np.swapaxes(wins, 1, 2)).sum(axis=(0, 2))
     rows = [
-        {
-            "name": name,
-            "elo": float(value[at]),
-            "low": None if np.isnan(low[at]) else float(low[at]),
-            "high": None if np.isnan(high[at]) else float(high[at]),
-            "games": round(float(played[at])),
-            "won": float(wins[:, at].sum() / played[at]),
-        }
+        Rating(
+            name=name,
+            elo=float(value[at]),
+            low=None if np.isnan(low[at]) else float(low[at]),
+            high=None if np.isnan(high[at]) else float(high[at]),
+            games=round(float(played[at])),
+            won=float(wins[:, at].sum() / played[at]),
+        )
         for at, name in enumerate(names)
     ]
-    return sorted(rows, key=lambda row: -row["elo"])
+    return sorted(rows, key=lambda row: -row.elo)
 
 
 def _check_linked(names: Sequence[str], wins: Numbers) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -22,9 +22,15 @@ from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
 from convogen.metrics.agreement import Level, krippendorff_alpha
 from convogen.reports.agreement import judge_and_dialogues
-from convogen.reports.intervals import statistic_interval
+from convogen.reports.intervals import Interval, statistic_interval
 
-__all__ = ["JudgeScores", "read_scores", "score_agreements"]
+__all__ = [
+    "AspectAgreement",
+    "JudgeScores",
+    "ScoreAgreement",
+    "read_scores",
+    "score_agreements",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,33 @@ def _score(line: str, where: str) -> tuple[str, str, float | None]:
     return aspect, conversation, value
 
 
-def score_agreements(judged: Sequence[JudgeScores]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class AspectAgreement:
+    """Krippendorff's alpha of one aspect.
+
+    Attributes:
+        aspect: Its name; empty if the files name none.
+        n: Conversations that two or more scored.
+        level: Of measurement.
+        krippendorff_alpha: With its interval; None if it is undefined.
+    """
+
+    aspect: str
+    n: int
+    level: Level
+    krippendorff_alpha: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreAgreement:
+    """How far those agree who scored one set of dialogues."""
+
+    dialogues: str
+    judges: list[str]
+    aspects: list[AspectAgreement]
+
+
+def score_agreements(judged: Sequence[JudgeScores]) -> list[ScoreAgreement]:
     """Return the agreement of those who scored the same set of dialogues, a set at a time.
 
     Raises:
@@ -108,19 +140,18 @@ def score_agreements(judged: Sequence[JudgeScores]) -> list[dict[str, Any]]:
     return [_agreement(name, of) for name, of in sets.items() if len(of) > 1]
 
 
-def _agreement(name: str, judged: Sequence[JudgeScores]) -> dict[str, Any]:
+def _agreement(name: str, judged: Sequence[JudgeScores]) -> ScoreAgreement:
     aspects = list(dict.fromkeys(aspect for one in judged for aspect in one.scores))
     found = [_alpha(aspect, [one.scores.get(aspect, {}) for one in judged]) for aspect in aspects]
-    if not any(row["n"] for row in found):
+    if not any(row.n for row in found):
         where = ", ".join(str(one.path) for one in judged)
         raise SourceError(
             f"{where}: no scored conversation in common; name sets apart: JUDGE,DIALOGUES=FILE"
         )
-    return {"dialogues": name, "judges": [one.judge for one in judged], "aspects": found}
+    return ScoreAgreement(name, [one.judge for one in judged], found)
 
 
-def _alpha(aspect: str, scores: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Return alpha of one aspect; `n` counts the conversations that two or more scored."""
+def _alpha(aspect: str, scores: Sequence[Mapping[str, float]]) -> AspectAgreement:
     units = dict.fromkeys(unit for of in scores for unit in of)
     pairable = [unit for unit in units if sum(unit in of for of in scores) > 1]
     columns = [np.array([of.get(unit, np.nan) for unit in pairable]) for of in scores]
@@ -128,9 +159,4 @@ def _alpha(aspect: str, scores: Sequence[Mapping[str, float]]) -> dict[str, Any]
     level: Level = "ordinal" if whole else "interval"
     alpha = partial(krippendorff_alpha, level=level)
     interval = statistic_interval(alpha, *columns, vectorized=False) if pairable else None
-    return {
-        "aspect": aspect,
-        "n": len(pairable),
-        "level": level,
-        "krippendorff_alpha": asdict(interval) if interval else None,
-    }
+    return AspectAgreement(aspect, len(pairable), level, interval)

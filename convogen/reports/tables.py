@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS
+from convogen.costs.ledger_costs import Spending
+from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS, character_lengths
+from convogen.metrics.repetition import Repetition
 from convogen.reports.cells import (
     COLUMNS,
     Cell,
@@ -17,6 +19,7 @@ from convogen.reports.cells import (
     share_cell,
 )
 from convogen.reports.people import people_table
+from convogen.reports.report import Report, ReportedCorpus, ReportedRun
 from convogen.storage.frames import frame
 
 if TYPE_CHECKING:
@@ -27,45 +30,51 @@ __all__ = ["metric_faults", "report_frame", "tables"]
 _COLUMNS_III_V = ("nW", "nT", "nW/T", "mtld_mean", "mtld_std")
 
 
-def tables(numbers: Mapping[str, Any]) -> dict[str, list[Table]]:
+def tables(report: Report) -> dict[str, list[Table]]:
     """The tables by the part of the report they belong to."""
     found = {
-        "statistics": [_statistics(numbers)],
+        "statistics": [_statistics(report)],
         "groundedness": [
-            table for name in ("IV", "VI") if (table := _groundedness(numbers, name)) is not None
+            table for name in ("IV", "VI") if (table := _groundedness(report, name)) is not None
         ]
-        + _other_aspects(numbers),
-        "judges": _other_judges(numbers),
-        "diversity": [_measures(numbers), _installed(numbers), _repetition(numbers)],
-        "people": [people_table(numbers)],
-        "group_chat": [_group_chat(numbers), _turn_checks(numbers)],
-        "distances": [_distances(numbers), _changes(numbers), _targets(numbers)],
-        "cost": [_cost(numbers)],
+        + _other_aspects(report),
+        "judges": _other_judges(report),
+        "diversity": [_measures(report), _installed(report), _repetition(report)],
+        "people": [people_table(report.runs)],
+        "group_chat": [_group_chat(report), _turn_checks(report)],
+        "distances": [_distances(report), _changes(report), _targets(report)],
+        "cost": [_cost(report)],
     }
     return {part: [table for table in group if table.rows] for part, group in found.items()}
 
 
-def report_frame(numbers: Mapping[str, Any]) -> DataFrame:
+def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
     """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
 
-    `numbers` are what `gather` returns or a `report.json` holds.
+    Args:
+        report: What `gather` returns, or a `report.json` as it is parsed.
+
+    Raises:
+        SourceError: the parsed JSON is no report.
     """
+    report = report if isinstance(report, Report) else Report.from_dict(report)
     rows = (
         {"part": part, **cell}
-        for part, group in tables(numbers).items()
+        for part, group in tables(report).items()
         for table in group
         for cell in table.flat()
     )
     return frame({"part": "string[pyarrow]", **COLUMNS}, rows)
 
 
-def _statistics(numbers: Mapping[str, Any]) -> Table:
-    rows = [_measured_row(name, found, "ours") for name, found in numbers["runs"].items()]
-    rows += [_measured_row(name, found, "human") for name, found in numbers["against"].items()]
-    known = numbers["published"]
-    sizes = {**known["I"], **known["II"]}
-    for name, row in known["III"].items():
-        printed = [*row.values(), *known["V"][name].values()]
+def _statistics(report: Report) -> Table:
+    rows = [_measured_row(name, found, "ours") for name, found in report.runs.items()]
+    rows += [_measured_row(name, found, "human") for name, found in report.against.items()]
+    known = report.published
+    sizes = {**known.numbers("I"), **known.numbers("II")}
+    diversity = known.numbers("V")
+    for name, row in known.numbers("III").items():
+        printed = [*row.values(), *diversity[name].values()]
         cells = [number_cell(sizes[name]["n_conversations"]), *map(printed_cell, printed)]
         rows.append(Row("published", name, cells))
     return Table(
@@ -77,31 +86,31 @@ def _statistics(numbers: Mapping[str, Any]) -> Table:
     )
 
 
-def _measured_row(name: str, found: Mapping[str, Any], kind: str) -> Row:
-    cells = [interval_cell(found["tables"][key]) for key in _COLUMNS_III_V]
-    return Row(kind, name, [number_cell(found["conversations"]), *cells])
+def _measured_row(name: str, found: ReportedCorpus, kind: str) -> Row:
+    cells = [interval_cell(found.tables[key]) for key in _COLUMNS_III_V]
+    return Row(kind, name, [number_cell(found.conversations), *cells])
 
 
-def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
+def _groundedness(report: Report, table: str) -> Table | None:
     """Table IV or VI on its side: an aspect a row, a data set a column."""
     judged = {
-        name: run["groundedness"]
-        for name, run in numbers["runs"].items()
-        if run["groundedness"] and run["groundedness"]["table"] == table
+        name: run.groundedness
+        for name, run in report.runs.items()
+        if run.groundedness and run.groundedness.table == table
     }
     if not judged:
         return None
-    known = numbers["published"][table]
-    aspects = list(next(iter(judged.values()))["aspects"])
+    known = report.published.numbers(table)
+    aspects = list(next(iter(judged.values())).aspects)
     rows: list[Row] = []
     for at, aspect in enumerate(aspects, 1):
-        cells = [interval_cell(found["aspects"].get(aspect)) for found in judged.values()]
+        cells = [interval_cell(found.aspects.get(aspect)) for found in judged.values()]
         cells += [printed_cell(row[f"Q{at}"]) for row in known.values()]
         rows.append(Row("ours", f"Q{at} {aspect.replace('_', ' ')}", cells))
-    average = [number_cell(found["average"]) for found in judged.values()]
+    average = [number_cell(found.average) for found in judged.values()]
     average += [printed_cell(row["avgScore"]) for row in known.values()]
     rows.append(Row("ours", "average", average))
-    how = "; ".join(f"{name} by {found['model']}" for name, found in judged.items())
+    how = "; ".join(f"{name} by {found.model}" for name, found in judged.items())
     return Table(
         f"Groundedness, 1 to 5 (table {table})",
         f"Judged: {how}. With a star: published, judged by GPT-4o mini with the authors' prompts, "
@@ -111,53 +120,56 @@ def _groundedness(numbers: Mapping[str, Any], table: str) -> Table | None:
     )
 
 
-def _other_aspects(numbers: Mapping[str, Any]) -> list[Table]:
+def _other_aspects(report: Report) -> list[Table]:
     found: list[Table] = []
-    for name, run in numbers["runs"].items():
-        judged = run["groundedness"]
-        if judged and judged["table"] is None:
-            rows = [
-                Row("ours", key, [interval_cell(row)]) for key, row in judged["aspects"].items()
-            ]
-            low, high = judged["scale"]
-            title = f"Groundedness of {name}, {low} to {high}"
-            found.append(Table(title, f"Judged by {judged['model']}.", ["Aspect", name], rows))
+    for name, run in report.runs.items():
+        judged = run.groundedness
+        if judged and judged.table is None:
+            rows = [Row("ours", key, [interval_cell(row)]) for key, row in judged.aspects.items()]
+            title = f"Groundedness of {name}{_scale(judged.scale)}"
+            found.append(Table(title, f"Judged by {judged.model}.", ["Aspect", name], rows))
     return found
 
 
-def _other_judges(numbers: Mapping[str, Any]) -> list[Table]:
+def _other_judges(report: Report) -> list[Table]:
     """A table a judge besides geval: an aspect a row, a run a column."""
-    runs: Mapping[str, Any] = numbers["runs"]
+    runs = report.runs
     found: list[Table] = []
-    for judge in dict.fromkeys(judge for run in runs.values() for judge in run["judged"]):
+    for judge in dict.fromkeys(judge for run in runs.values() for judge in run.judged):
         if judge == "geval":
             continue
-        of = {name: run["judged"][judge] for name, run in runs.items() if judge in run["judged"]}
-        aspects = dict.fromkeys(aspect for one in of.values() for aspect in one["aspects"])
+        of = {name: run.judged[judge] for name, run in runs.items() if judge in run.judged}
+        aspects = dict.fromkeys(aspect for one in of.values() for aspect in one.aspects)
         rows = [
             Row(
                 "ours",
                 aspect,
-                [interval_cell(one["aspects"].get(aspect), 4) for one in of.values()],
+                [interval_cell(one.aspects.get(aspect), 4) for one in of.values()],
             )
             for aspect in aspects
         ]
-        scales = {tuple(one["scale"] or ()) for one in of.values()}
-        scale = ", {} to {}".format(*scales.pop()) if len(scales) == 1 and all(scales) else ""
-        how = "; ".join(f"{name} by {one['model']}" for name, one in of.items())
+        scales = {tuple(one.scale or ()) for one in of.values()}
+        scale = _scale(scales.pop()) if len(scales) == 1 else ""
+        how = "; ".join(f"{name} by {one.model}" for name, one in of.items())
         found.append(Table(f"{judge}{scale}", f"Judged: {how}.", ["Aspect", *of], rows))
     return found
 
 
-def _columns(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {**numbers["runs"], **numbers["against"]}
+def _scale(scale: Sequence[float] | None) -> str:
+    """Return the lowest and the highest score as the end of a title."""
+    return ", {} to {}".format(*scale) if scale else ""
 
 
-def _measures(numbers: Mapping[str, Any]) -> Table:
-    columns = _columns(numbers)
+def _measures(report: Report) -> Table:
+    columns = report.sources
     rows = [
-        Row("ours", label, [number_cell(one["text"].get(key), 3) for one in columns.values()])
+        Row("ours", label, [number_cell(getattr(one.text, key), 3) for one in columns.values()])
         for label, key in MEASURES.items()
+    ]
+    lengths = [character_lengths(one.text) for one in columns.values()]
+    rows += [
+        Row("ours", label, [number_cell(found.get(label)) for found in lengths])
+        for label in dict.fromkeys(label for found in lengths for label in found)
     ]
     note = (
         "Of the text as it is. Self-BLEU and ROUGE-L, 0 to 1: higher means more alike. To the "
@@ -166,63 +178,66 @@ def _measures(numbers: Mapping[str, Any]) -> Table:
     return Table("More measures of diversity", note, ["Measure", *columns], rows)
 
 
-def _installed(numbers: Mapping[str, Any]) -> Table:
+def _installed(report: Report) -> Table:
     """The metrics of plugins."""
-    columns = _columns(numbers)
-    found = {name: one["text"]["metrics"] for name, one in columns.items()}
-    units = {key: one["unit"] for of in found.values() for key, one in of.items()}
+    columns = report.sources
+    found = {name: one.text.metrics for name, one in columns.items()}
+    units = {key: one.unit for of in found.values() for key, one in of.items()}
     rows = [
         Row(
             "ours",
             f"{key}, {unit}" if unit else key,
-            [number_cell(of[key]["value"] if key in of else None, 3) for of in found.values()],
+            [number_cell(of[key].value if key in of else None, 3) for of in found.values()],
         )
         for key, unit in units.items()
     ]
     return Table("Installed metrics", "Measured by plugins.", ["Metric", *columns], rows)
 
 
-def metric_faults(numbers: Mapping[str, Any]) -> list[str]:
+def metric_faults(report: Report) -> list[str]:
     """Return a line for each metric that broke."""
-    found = (one["text"]["metrics"].values() for one in _columns(numbers).values())
-    return list(dict.fromkeys(one["fault"] for of in found for one in of if one["fault"]))
+    found = (one.text.metrics.values() for one in report.sources.values())
+    return list(dict.fromkeys(one.fault for of in found for one in of if one.fault))
 
 
-def _repetition(numbers: Mapping[str, Any]) -> Table:
-    columns = _columns(numbers)
-    kinds = dict.fromkeys(kind for one in columns.values() for kind in one["text"]["repetition"])
+def _repetition(report: Report) -> Table:
+    columns = report.sources
+    kinds = dict.fromkeys(kind for one in columns.values() for kind in one.text.repetition)
     rows = [
-        Row("ours", kind, [_share(one["text"]["repetition"].get(kind)) for one in columns.values()])
+        Row("ours", kind, [_share(one.text.repetition.get(kind)) for one in columns.values()])
         for kind in kinds
     ]
     note = "Share of the texts that equal another one of the same data set, or nearly."
     return Table("Near-copies", note, ["What", *columns], rows)
 
 
-def _share(found: Mapping[str, Any] | None) -> Cell:
+def _share(found: Repetition | None) -> Cell:
     if found is None:
         return Cell("–")
-    return share_cell(found["share"], interval=f"{found['copies']:,} of {found['texts']:,}")
+    return share_cell(found.share, interval=f"{found.copies:,} of {found.texts:,}")
 
 
-def _group_chat(numbers: Mapping[str, Any]) -> Table:
-    columns = _columns(numbers)
-    rows = [Row("ours", "Speakers a conversation", _texts(columns, "speakers_per_conversation"))]
+def _group_chat(report: Report) -> Table:
+    columns = report.sources
+    speakers = [number_cell(one.text.speakers_per_conversation) for one in columns.values()]
+    rows = [Row("ours", "Speakers a conversation", speakers)]
     for label, key in GROUP_CHAT.items():
         if key == "balance":
-            cells = [interval_cell(one["balance"], 3) for one in columns.values()]
+            cells = [interval_cell(one.balance, 3) for one in columns.values()]
         else:
-            cells = [number_cell(one["text"]["group_chat"][key], 3) for one in columns.values()]
+            cells = [number_cell(getattr(one.text.group_chat, key), 3) for one in columns.values()]
         rows.append(Row("ours", label, cells))
     note = "No paper measures these. Balance: entropy of the turns over speakers, 1 is even."
     return Table("Quality of the group chat", note, ["Measure", *columns], rows)
 
 
-def _turn_checks(numbers: Mapping[str, Any]) -> Table:
-    columns = _columns(numbers)
+def _turn_checks(report: Report) -> Table:
+    columns = report.sources
     rows: list[Row] = []
     for key, label in TURN_CHECKS.items():
-        counts = [one["text"]["turn_checks"][key] for one in columns.values()]
+        counts: list[dict[str, int]] = [
+            getattr(one.text.turn_checks, key) for one in columns.values()
+        ]
         for kind in dict.fromkeys(kind for found in counts for kind in found):
             cells = [number_cell(found.get(kind, 0)) for found in counts]
             rows.append(Row("ours", f"{label}: {kind}", cells))
@@ -230,28 +245,31 @@ def _turn_checks(numbers: Mapping[str, Any]) -> Table:
     return Table("Turn checks", note, ["Kind", *columns], rows)
 
 
-def _texts(columns: Mapping[str, Mapping[str, Any]], key: str) -> list[Cell]:
-    return [number_cell(one["text"][key]) for one in columns.values()]
+def _lengths(corpus: ReportedCorpus) -> dict[str, str]:
+    """Return what the fields of the distance from a corpus are called."""
+    unit = corpus.text.length_unit
+    return {"turn_length": f"turn lengths, {unit}", "turn_count": "turn counts"}
 
 
-def _distances(numbers: Mapping[str, Any]) -> Table:
-    runs = numbers["runs"]
+def _distances(report: Report) -> Table:
+    runs = report.runs
     rows: list[Row] = []
-    for name in numbers["against"]:
-        for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
-            found = [run["distances"].get(name) for run in runs.values()]
-            cells = [number_cell(one[key] if one else None) for one in found]
+    for name in report.against:
+        for key, what in _lengths(report.against[name]).items():
+            cells = [number_cell(_apart(run, name, key)) for run in runs.values()]
             rows.append(Row("ours", f"{name}: {what}", cells))
     note = "Wasserstein distances: how far, on average, lengths would have to move to be those."
     return Table("Distance from human conversations", note, ["From", *runs], rows)
 
 
-def _changes(numbers: Mapping[str, Any]) -> Table:
+def _changes(report: Report) -> Table:
     """Each run's distances beside the baseline's."""
-    runs, base = numbers["runs"], numbers["baseline"]
+    runs, base = report.runs, report.baseline
+    if base is None:
+        return Table("Before and after", "", [], [])
     rows: list[Row] = []
-    for name in numbers["against"] if base else ():
-        for key, what in (("turn_length", "turn lengths, words"), ("turn_count", "turn counts")):
+    for name in report.against:
+        for key, what in _lengths(report.against[name]).items():
             before = _apart(runs[base], name, key)
             for one in (run for run in runs if run != base):
                 after = _apart(runs[one], name, key)
@@ -264,40 +282,36 @@ def _changes(numbers: Mapping[str, Any]) -> Table:
     return Table("Before and after", note, ["Distance of", "Before", "After", "Change"], rows)
 
 
-def _apart(run: Mapping[str, Any], corpus: str, key: str) -> float | None:
-    found: Mapping[str, float] | None = run["distances"].get(corpus)
-    return found[key] if found else None
+def _apart(run: ReportedRun, corpus: str, key: str) -> float | None:
+    found = run.distances.get(corpus)
+    return getattr(found, key) if found else None
 
 
-def _targets(numbers: Mapping[str, Any]) -> Table:
-    found = {name: run["matching"] for name, run in numbers["runs"].items() if run["matching"]}
-    labels = {
-        "turns": "Turns with a target",
-        "mean_off": "Words off the target, mean",
-        "far_off": "Far off all the same",
-        "asked_again": "Asked for again",
-    }
-    rows: list[Row] = []
-    for key, label in labels.items():
-        shown = number_cell if key in ("turns", "mean_off") else share_cell
-        cells = [shown(one[key]) for one in found.values()]
-        rows.append(Row("ours", label, cells))
+def _targets(report: Report) -> Table:
+    found = {name: run.matching for name, run in report.runs.items() if run.matching}
+    runs = found.values()
+    rows = [
+        Row("ours", "Turns with a target", [number_cell(one.turns) for one in runs]),
+        Row("ours", "Words off the target, mean", [number_cell(one.mean_off) for one in runs]),
+        Row("ours", "Far off all the same", [share_cell(one.far_off) for one in runs]),
+        Row("ours", "Asked for again", [share_cell(one.asked_again) for one in runs]),
+    ]
     note = "Each turn's words and those it was asked to have: the matched corpus' own."
     return Table("Lengths asked for", note, ["What", *found], rows if found else [])
 
 
-def _cost(numbers: Mapping[str, Any]) -> Table:
+def _cost(report: Report) -> Table:
     rows = [
-        Row("ours", f"{name}: {call['role']}, {call['model']}", _cost_cells(call))
-        for name, run in numbers["runs"].items()
-        for call in run["cost"]
+        Row("ours", f"{name}: {spent.role}, {spent.model}", _cost_cells(spent))
+        for name, run in report.runs.items()
+        for spent in run.cost
     ]
     head = ["Run: role, model", "Calls", "Tokens in", "cached", "out", "List price"]
     return Table("Calls, tokens, cost", "", head, rows)
 
 
-def _cost_cells(call: Mapping[str, Any]) -> list[Cell]:
-    keys: Iterable[str] = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
-    usd = call["cost_usd"]
+def _cost_cells(spent: Spending) -> list[Cell]:
+    counts = (spent.calls, spent.prompt_tokens, spent.cached_tokens, spent.completion_tokens)
+    usd = spent.cost_usd
     price = Cell("not known" if usd is None else f"${usd:.2f}", value=usd)
-    return [*(number_cell(call[key]) for key in keys), price]
+    return [*map(number_cell, counts), price]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,87 @@ from convogen.judges.verdict_files import (
     load_verdicts,
     wilson,
 )
-from convogen.reports.intervals import difference_interval
+from convogen.reports.intervals import Interval, difference_interval
 from convogen.storage.run_folder import Run, load_run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["begin_real", "position_bias", "told_apart", "verdict_file"]
+__all__ = [
+    "PositionBias",
+    "RunVerdicts",
+    "Share",
+    "begin_real",
+    "position_bias",
+    "told_apart",
+    "verdict_file",
+]
 
 
-def told_apart(run: Run) -> dict[str, Any]:
-    """By protocol the counts, the pass rate in percent and its interval; none where not judged."""
-    found: dict[str, Any] = {}
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of `n`, 0 to 1, with its 95% Wilson interval; all three are None if n is 0."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+    @classmethod
+    def of(cls, part: int, n: int) -> Share:
+        """Return the share that a part has of n."""
+        if not n:
+            return cls(None, None, None, 0)
+        return cls(part / n, *wilson(part, n), n)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionBias:
+    """Whether the place decides, in an order that was drawn.
+
+    Attributes:
+        first: Share of the verdicts naming the dialogue shown first, of those that name one: half
+            if the place does not matter.
+        gap: Pass rate of generated dialogues shown first less that of those shown second, in
+            percentage points.
+    """
+
+    first: Share
+    gap: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunVerdicts:
+    """A run's verdicts under one protocol.
+
+    Attributes:
+        model: The judge's model; `unknown` if not recorded.
+        counted: The counts and the pass rate in percent.
+        position_bias: Whether the place decides; None if the order was not drawn.
+    """
+
+    model: str
+    counted: Verdicts
+    position_bias: PositionBias | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, the counts among them."""
+        bias = asdict(self.position_bias) if self.position_bias else None
+        return {"model": self.model, **asdict(self.counted), "position_bias": bias}
+
+
+def told_apart(run: Run) -> dict[Protocol, RunVerdicts]:
+    """Return what each protocol's judge said of a run, of those that judged it."""
+    found: dict[Protocol, RunVerdicts] = {}
     for protocol in PROTOCOLS:
         path = _scores(run.folder, protocol)
         if path.is_file() and path.stat().st_size:
             _of_its_own(run, protocol)
             verdicts = load_verdicts(path, protocol)
-            judged_by: dict[str, Any] = (scores_manifest(path) or {}).get("judged_by", {})
-            found[protocol] = {
-                "model": judged_by.get("model", "unknown"),
-                **asdict(_counted(run, verdicts, protocol)),
-                "position_bias": position_bias(verdicts),
-            }
+            judged_by: Mapping[str, Any] = (scores_manifest(path) or {}).get("judged_by", {})
+            found[protocol] = RunVerdicts(
+                judged_by.get("model", "unknown"),
+                _counted(run, verdicts, protocol),
+                position_bias(verdicts),
+            )
     return found
 
 
@@ -90,27 +150,17 @@ def _scores(folder: Path, protocol: Protocol) -> Path:
     return folder / "scores" / f"{protocol}.jsonl"
 
 
-def position_bias(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
-    """Whether the place decides, where it was drawn; None where it never was.
-
-    `first` is the share of verdicts naming the dialogue shown first, of those that name one: half
-    where the place does not matter, since the order is drawn. `gap` is the pass rate of generated
-    dialogues shown first less that of those shown second, in points of percent.
-    """
+def position_bias(verdicts: Sequence[Verdict]) -> PositionBias | None:
+    """Return whether the place decides; None if it was not drawn."""
     placed = [one for one in verdicts if one.place is not None and one.choice is not None]
     if {one.place for one in placed} != {1, 2}:
         return None
     named = [
         _named_place(one) for one in placed if one.choice in ("Conversation 1", "Conversation 2")
     ]
-    n, first = len(named), sum(place == 1 for place in named)
-    low, high = wilson(first, n) if n else (None, None)
     by_place = [np.array([100.0 * o.passed for o in placed if o.place == at]) for at in (1, 2)]
-    gap = difference_interval(*by_place)
-    return {
-        "first": {"value": first / n if n else None, "low": low, "high": high, "n": n},
-        "gap": asdict(gap) if gap else None,
-    }
+    first = Share.of(sum(place == 1 for place in named), len(named))
+    return PositionBias(first, difference_interval(*by_place))
 
 
 def _named_place(verdict: Verdict) -> int:

@@ -1,1 +1,1 @@
-"""The run folder: its only writers, its readers, and what a crash cannot take from it."""
+"""The run folder: its only writers, its readers, and crash recovery."""

@@ -1,11 +1,11 @@
-"""The files of a task log held against each other, task by task.
+"""Consistency check of the files of a task log, task by task.
 
 Tasks are committed in the order of the plan, and a task's rows are written file by file: so every
-file is in the order of the tasks, none is left out, and what the files say of a task agrees. A
-crash leaves at most one task half written, at the end. Whatever else is found was done by somebody:
-it is refused, and nothing is changed.
+file is in task order without gaps, and the files agree about each task. A crash leaves at most one
+task half written, at the end. Any other inconsistency was caused by somebody's edit: it is refused,
+and nothing is changed.
 
-One pass over all files reads their rows side by side; no more than one task's are held.
+A single pass reads the rows of all files in parallel and holds at most one task's rows.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from convogen.errors import RunFolderError
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import as_row, parse_row
 
-__all__ = ["Found", "TaskFiles", "check_tasks", "journal_path"]
+__all__ = ["LogState", "TaskFiles", "check_tasks", "journal_path"]
 
 REMEDY = "nothing was changed; put the files back as they were, or name another folder"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFiles:
-    """The files in which tasks leave rows, and the folder of their journals.
+    """The files that tasks write rows to, and the folder of their journals.
 
-    A task has one row in one of `outcomes`, and at most one in each of `before`. `key` is what an
-    outcome's row calls its task; None where only its place says so.
+    A task has one row in one of `outcomes`, and at most one in each of `before`. `key` is the field
+    with the task's number in an outcome's row; None if only the row's position gives it.
     """
 
     ledger: Path
@@ -47,12 +47,12 @@ class TaskFiles:
 
 
 @dataclass(slots=True)
-class Found:
-    """What is in the files.
+class LogState:
+    """The state of the files.
 
-    `committed` tasks are whole; `counts` has how many rows each file has of them, `ends` where
-    these end, in bytes. The tasks in `begun` are to be played again. `unended` files lack only
-    their last newline.
+    `committed` tasks are complete; `counts` has the number of their rows per file, `ends` the byte
+    offset after them. The tasks in `begun` must be played again. `unended` files lack only their
+    last newline.
     """
 
     committed: int = 0
@@ -63,27 +63,27 @@ class Found:
 
 
 def journal_path(folder: Path, task: int) -> Path:
-    """The file with a task's answered calls, until it is committed."""
+    """Return the file with a task's answered calls, until it is committed."""
     return folder / f"{task:08d}.jsonl"
 
 
 def check_tasks(
     files: TaskFiles, *, strict: bool = True, complete: bool = True, replayed: bool = False
-) -> Found:
-    """Hold the files against each other; raises `RunFolderError` naming a file and its line.
+) -> LogState:
+    """Check that the files agree; raises `RunFolderError` naming a file and its line.
 
-    Not `strict`, as for data of earlier formats, only the order of the outcomes is checked, and
-    that there is one for each task. With `complete` no file may be missing. The calls of a run that
-    was `replayed` were paid for elsewhere, and are in no ledger.
+    Without `strict`, as for earlier data formats, only the order of the outcomes is checked, and
+    that each task has one. With `complete`, no file may be missing. The calls of a `replayed` run
+    were paid for elsewhere and are in no ledger.
 
-    What a crash can leave is no fault: the rows of one last task, or of several where the journals
-    that hold their answers are still there.
+    What a crash can leave is accepted: the rows of one last task, or of several if the journals
+    with their answers still exist.
     """
     if strict and complete:
         for path in files.all:
             if not path.is_file():
                 raise RunFolderError(f"{path}: is missing; {REMEDY}")
-    return _Check(files, strict, replayed).run()
+    return _Check(files, strict=strict, replayed=replayed).run()
 
 
 class _Row(NamedTuple):
@@ -94,7 +94,7 @@ class _Row(NamedTuple):
 
 
 class _Reader:
-    """A file's rows in the order of the tasks."""
+    """Reads a file's rows in task order."""
 
     def __init__(self, path: Path, size: int, key: str | None, single: bool) -> None:
         self.path = path
@@ -105,7 +105,7 @@ class _Reader:
         self.head = next(self._rows, None)
 
     def take(self, task: int) -> list[_Row]:
-        """The rows of a task, where it is the next one that the file has."""
+        """Return the rows of a task if it is the next one in the file."""
         taken: list[_Row] = []
         while self.head is not None and self.head.task == task:
             taken.append(self.head)
@@ -136,7 +136,7 @@ class _Reader:
                 yield _Row(task, number, end, row)
 
     def _fault(self, number: int, line: bytes, last: int) -> RunFolderError:
-        """Why a line is no row of a task that may come after the last one."""
+        """Return the error for a line that is not a row of a task after `last`."""
         where = f"{self.path} line {number}"
         row = parse_row(where, line, self._key)
         task = number - 1 if self._key is None else row[self._key]
@@ -147,7 +147,7 @@ class _Reader:
 class _Check:
     """One pass over the files."""
 
-    def __init__(self, files: TaskFiles, strict: bool, replayed: bool) -> None:
+    def __init__(self, files: TaskFiles, *, strict: bool, replayed: bool) -> None:
         sizes = _sizes(files.all)
         several = (files.ledger, files.calls)
         self._files, self._strict, self._replayed = files, strict, replayed
@@ -163,47 +163,47 @@ class _Check:
         names = (path.stem for path in files.journals.glob("*.jsonl"))
         self._journals = {int(name) for name in names if name.isdecimal()}
         zero = dict.fromkeys(files.all, 0)
-        self._found = Found(counts={**zero}, ends={**zero})
+        self._state = LogState(counts={**zero}, ends={**zero})
         self._fault: str | None = None
         self._unexplained = False
         self._lost = self._apart = 0
 
-    def run(self) -> Found:
-        found, readers = self._found, self._readers
+    def run(self) -> LogState:
+        state, readers = self._state, self._readers
         task = 0
         while any(reader.head for reader in readers.values()):
             rows = {path: reader.take(task) for path, reader in readers.items()}
             fault = self._of_task(task, rows)
             if self._fault is None and fault is None:
-                found.committed += 1
+                state.committed += 1
                 for path, taken in rows.items():
-                    found.counts[path] += len(taken)
-                    found.ends[path] = taken[-1].end if taken else found.ends[path]
+                    state.counts[path] += len(taken)
+                    state.ends[path] = taken[-1].end if taken else state.ends[path]
             else:
                 self._begun(task, rows, fault)
             task += 1
         torn = any(reader.torn for reader in readers.values()) and self._apart <= 1
         if self._fault is not None and self._unexplained and not torn:
             raise RunFolderError(f"{self._fault}; {REMEDY}")
-        found.unended = [
+        state.unended = [
             path
             for path, reader in readers.items()
-            if reader.unended and found.ends[path] == reader.size
+            if reader.unended and state.ends[path] == reader.size
         ]
-        return found
+        return state
 
     def _begun(self, task: int, rows: Mapping[Path, list[_Row]], fault: str | None) -> None:
-        """Take a task for one that a crash left half written; raises where no crash does that."""
+        """Record a task as half written by a crash; raises if no crash can explain it."""
         self._fault = self._fault or fault
         if task not in self._journals:
             self._lost += 1
             self._unexplained |= any(rows[path] for path in self._files.outcomes)
         if self._lost > 1 or (self._lost and any(r.head for r in self._readers.values())):
             raise RunFolderError(f"{self._fault}; {REMEDY}")
-        self._found.begun.append(task)
+        self._state.begun.append(task)
 
     def _of_task(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """Why a task's rows are not those of one that is committed; None where they are."""
+        """Return why a task's rows are not those of a committed task; None if they are."""
         outcomes = [(path, rows[path][0]) for path in self._files.outcomes if rows[path]]
         if len(outcomes) > 1:
             (first, _), (path, row) = outcomes[:2]
@@ -214,24 +214,25 @@ class _Check:
             return self._missing(task, rows)
         if not self._strict:
             return None
-        found = self._calls(task, rows) or self._experience(*outcomes[0], rows)
-        if found is None and task in self._journals:
+        fault = self._calls(task, rows) or self._experience(*outcomes[0], rows)
+        if fault is None and task in self._journals:
             return self._journal(task, len(rows[self._files.ledger]))
-        return found
+        return fault
 
     def _missing(self, task: int, rows: Mapping[Path, list[_Row]]) -> str:
-        """Where the row with which a task counts might have been."""
+        """Return where the row that commits a task is missing."""
         files = self._files
         places = [
-            f"{path.name if at else path} line {self._readers[path].line + 1}"
-            for at, path in enumerate(files.outcomes)
+            f"{path.name if index else path} line {self._readers[path].line + 1}"
+            for index, path in enumerate(files.outcomes)
         ]
         own = next((path for path in files.all if rows[path]), None)
         known = f", which {own.name} line {rows[own][0].line} is of," if own else ""
         return f"{' or '.join(places)}: the row of task {task}{known} is missing"
 
     def _calls(self, task: int, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """A task has as many answers as calls that were answered, whichever were of use."""
+        """Return why a task's answers do not match its answered calls in number; None if they
+        do."""
         ledger, calls = self._files.ledger, self._files.calls
         if self._replayed:
             return None
@@ -252,18 +253,19 @@ class _Check:
         )
 
     def _journal(self, task: int, n_paid: int) -> str | None:
-        """All calls of a task's journal are in the ledger, or it may not go yet."""
+        """Return why a task's journal may not be deleted yet; None if the ledger has all of its
+        calls."""
         path = journal_path(self._files.journals, task)
         try:
             n_calls = path.read_bytes().count(b"\n")
         except FileNotFoundError:
-            return None  # another process has just brought the task to disk
+            return None  # another process has just committed the task
         if n_calls == n_paid:
             return None
         return f"{path}: has {n_calls} calls of task {task}, of which the ledger has {n_paid}"
 
     def _experience(self, path: Path, row: _Row, rows: Mapping[Path, list[_Row]]) -> str | None:
-        """The experience that a conversation or a failure names is the task's."""
+        """Return why the experience that an outcome names is not the task's; None if it is."""
         inner = row.value.get("conversation")
         value = cast("dict[str, Any]", inner) if isinstance(inner, dict) else row.value
         name = value.get("experience")
@@ -284,7 +286,7 @@ class _Check:
 
 
 def _sizes(paths: list[Path]) -> dict[Path, int]:
-    """The files' sizes at one moment, though another process may be appending to them."""
+    """Return a consistent snapshot of the files' sizes while another process may be appending."""
 
     def now() -> dict[Path, int]:
         return {path: os.stat(path).st_size if path.exists() else 0 for path in paths}

@@ -1,7 +1,7 @@
-"""The tables of a run as pandas frames: their columns, and what of a row stands in them.
+"""The tables of a run as pandas data frames: their columns and how rows fill them.
 
 Columns and dtypes are the same for every run, an empty one or one of an earlier data format too.
-Rows are read as they are written, a block at a time, so a frame is all that is held of them.
+Rows are read in blocks, so only the frame is held in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from convogen.errors import RunFolderError, UserError
+from convogen.text.identify import identify
+from convogen.text.segmentation import count_words
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
@@ -25,7 +27,7 @@ RunTable = Literal[
 ]
 
 LIST = "list"
-"""A column of lists, empty where the row has none; its dtype is object."""
+"""A column of lists, empty if the row has none; its dtype is object."""
 
 _BLOCK = 4_096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +36,7 @@ _DTYPES = {
     name: dtype
     for dtype, names in {
         "Int64": "task turn n_turns n_words target_words capped_at left_out index place attempts"
-        " lost_attempts lost_prompt_tokens lost_completion_tokens" + _TOKENS,
+        " selection_left_out lost_attempts lost_prompt_tokens lost_completion_tokens" + _TOKENS,
         "float64": "value mass similarity seconds",
         "boolean": "acquainted admitted",
         "datetime64[ms, UTC]": "at",
@@ -61,7 +63,7 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
     "turns": _columns(
         "conversation task turn speaker addressee text n_words target_words origin model request"
         " reasks tidied faults lapse candidates capped_at left_out selection_candidates"
-        " selection_reply selection_repair" + _TOKENS
+        " selection_reply selection_repair selection_left_out" + _TOKENS
     ),
     "scores": _columns(
         "conversation judge aspect value method distribution mass choice index place explanation"
@@ -102,9 +104,9 @@ def columns_of(table: RunTable, wanted: Sequence[str] | None = None) -> dict[str
 def run_frame(
     table: RunTable, columns: Mapping[str, str], rows: Iterable[Row], where: object
 ) -> DataFrame:
-    """Return columns of a table of a run, made of the rows of its file as they are written.
+    """Return columns of a table of a run, built from the rows of its file.
 
-    Raises `RunFolderError`, with the place `where` they are from, if a row is not of this kind.
+    Raises `RunFolderError`, beginning with `where`, if a row is not of this kind.
     """
     try:
         return frame(columns, (cells for row in rows for cells in _CELLS[table](row)))
@@ -118,11 +120,11 @@ def run_frame(
 def frame(columns: Mapping[str, str], rows: Iterable[Row]) -> DataFrame:
     """Return a frame with these columns, each of the dtype it names, in this order.
 
-    What a row lacks is missing in the frame (NA, NaN, NaT or None); of a column of lists, an empty
-    list. Raises `ValueError` for a value that its column cannot hold.
+    Absent values are NA, NaN, NaT or None, in a column of lists an empty list. Raises `ValueError`
+    for a value that its column cannot hold.
     """
     pd: Any = import_module("pandas")
-    cells = ([row.get(name) for name in columns] for row in rows)  # lets go of the rest of a row
+    cells = ([row.get(name) for name in columns] for row in rows)  # frees the rest of the row
     blocks: list[Any] = []
     while (block := list(islice(cells, _BLOCK))) or not blocks:
         values = zip(*block, strict=True) if block else [()] * len(columns)
@@ -137,7 +139,9 @@ def _series(pd: Any, column: tuple[str, str], values: Iterable[Any]) -> Any:
         return pd.Series([value or [] for value in values], dtype=object)
     try:
         with import_module("numpy").errstate(invalid="ignore"):  # too large: an error, no warning
-            given = [None if value == {} else value for value in values]  # no column of Parquet's
+            given = [
+                None if value == {} else value for value in values
+            ]  # Parquet has no such column
             return pd.Series(given, dtype=dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"column {name!r}: {error}") from error
@@ -151,10 +155,11 @@ def _conversation(row: Row) -> Iterator[Row]:
 
 def _turns(row: Row) -> Iterator[Row]:
     of = {"conversation": row["id"], "task": row.get("task")}
+    language = _language(row)
     for number, turn in enumerate(row["turns"], 1):
         chosen: Row = turn.get("selection") or {}
         selection = {f"selection_{key}": value for key, value in chosen.items()}
-        words = len(turn["text"].split())
+        words = count_words(turn["text"], language)
         yield {**turn, **of, **selection, **_tokens(turn), "turn": number, "n_words": words}
 
 
@@ -184,7 +189,15 @@ def _as_written(row: Row) -> Iterator[Row]:
 
 def _size(conversation: Row) -> Row:
     turns: list[Row] = conversation["turns"]
-    return {"n_turns": len(turns), "n_words": sum(len(turn["text"].split()) for turn in turns)}
+    language = _language(conversation)
+    counts = [count_words(turn["text"], language) for turn in turns]
+    known = [count for count in counts if count is not None]
+    return {"n_turns": len(turns), "n_words": sum(known) if len(known) == len(counts) else None}
+
+
+def _language(conversation: Row) -> str | None:
+    """The language a conversation is stated to be in, or else identified."""
+    return conversation.get("language") or identify(turn["text"] for turn in conversation["turns"])
 
 
 def _tokens(row: Row) -> Row:
@@ -200,4 +213,4 @@ _CELLS: dict[RunTable, Callable[[Row], Iterator[Row]]] = {
     "failures": _failure,
     "rejected": _rejected,
 }
-"""What a row of a table's file gives of the table's rows."""
+"""Maps a row of a table's file to rows of the table."""

@@ -1,16 +1,15 @@
 """The run folder: its only writer, and its readers.
 
-    experiment.yaml  manifest.json     what was asked; versions, prompts, models, sources
-    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl
-    ledger.jsonl                       one line a call: role, model, tokens, attempts, seconds
-    calls.jsonl                        one line a call: what was answered
-    journal/<task>.jsonl               answered calls of tasks not yet committed
+    experiment.yaml  manifest.json     the experiment; versions, prompts, models, sources
+    experiences.jsonl  conversations.jsonl  rejected.jsonl  failures.jsonl ledger.jsonl one line per
+    call: role, model, tokens, attempts, seconds calls.jsonl                        one line per
+    call: the answer journal/<task>.jsonl               answered calls of tasks not yet committed
     scores/<judge>.jsonl               added by a judge later, see `convogen.storage.score_store`
 
-Tasks are committed in the order of the plan, so at any moment each file is a prefix of what it
-will be, and the tasks that all files have say where to go on. A row is appended in one write;
-what a crash tore is mended on opening, anything else that does not agree is refused. A task's
-journal goes only after its rows are on disk. A folder is ours if its manifest says so.
+Tasks are committed in the order of the plan, so at any moment each file is a prefix of its final
+content, and the tasks that all files have show where to resume. A row is appended in one write. A
+torn row is recovered on opening; any other inconsistency is refused. A task's journal is deleted
+only after its rows are on disk. A folder is ours if its manifest says so.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from convogen.inputs.text_file import open_file, read_text
 from convogen.jsonl import as_row, parse_row, rows_of_task, write_whole
 from convogen.models.traffic.journal import Journal, check_answer, check_call
 from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
-from convogen.storage.consistency import Found, check_tasks
+from convogen.storage.consistency import LogState, check_tasks
 from convogen.storage.frames import RunTable, columns_of, run_frame
 from convogen.storage.task_log import TaskLog, claim, journals, lock
 
@@ -40,11 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "differences", "load_run"]
 
 DATA_FORMAT = 3
-"""Raised when the same experiment gives other records than it did. Records only ever gain optional
-fields, so folders of earlier formats can be read, but not continued."""
+"""Incremented when the same experiment produces different records than before. Records only ever
+gain optional fields, so folders of earlier formats can be read, but not continued."""
 
 CHECKED_FROM = 3
-"""The data format from which on all files are there from the beginning, and agree."""
+"""The first data format whose files all exist from the beginning and agree."""
 
 ROWS = ("experiences", "conversations", "failures", "rejected")
 R = TypeVar("R", bound=Record)
@@ -72,7 +71,7 @@ class _Essence(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What is read of a manifest, as far as it is of one kind or another."""
+    """The fields of a manifest whose types are checked."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -89,7 +88,7 @@ class _Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a task gave: an experience, and a conversation, accepted or rejected; or a failure,
+    """The outcome of a task: an experience with an accepted or rejected conversation, or a failure
     with or without an experience."""
 
     experience: Experience | None = None
@@ -99,7 +98,7 @@ class Outcome:
 
     @property
     def row(self) -> tuple[str, Record]:
-        """The one row with which a task counts as committed, after the name of its file."""
+        """The row that commits the task, preceded by the name of its file."""
         if self.conversation is not None:
             return "conversations", self.conversation
         if self.rejected is not None:
@@ -116,9 +115,9 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What was asked and what made it: versions, models, prompts, sources.
+        """The experiment and its provenance: versions, models, prompts, sources.
 
-        Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
+        Raises `RunFolderError` if it cannot be read or a key has the wrong type.
         """
         try:
             with open_file(self.folder / "manifest.json") as file:
@@ -132,19 +131,19 @@ class Run:
         except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
 
-    def check(self) -> Found:
-        """Hold the files of rows against each other, task by task, in one pass.
+    def check(self) -> LogState:
+        """Check that the files of rows agree, task by task, in one pass.
 
-        Raises `RunFolderError` naming file and line where they do not agree.
+        Raises `RunFolderError` naming file and line if they do not agree.
         """
         return check_tasks(_log(self.folder).files, **_strictness(self.manifest))
 
     def experiences(self) -> Iterator[Experience]:
-        """The committed experiences in the order of the plan."""
+        """Return the committed experiences in the order of the plan."""
         return self._rows("experiences.jsonl", Experience)
 
     def experience(self, task: int) -> Experience:
-        """The committed experience of a task; raises `RunFolderError` where there is none."""
+        """Return the committed experience of a task; raises `RunFolderError` if there is none."""
         path = self.folder / "experiences.jsonl"
         row = next(rows_of_task(path, task), None)
         if row is None:
@@ -152,33 +151,35 @@ class Run:
         return _parse(path, json.dumps(row).encode(), Experience)
 
     def admitted(self) -> Iterator[Experience]:
-        """The committed experiences that entered the few-shot hub, in the order of the plan."""
+        """Return the committed experiences that entered the few-shot hub, in the order of the
+        plan."""
         return (experience for experience in self.experiences() if experience.admitted)
 
     def conversations(self) -> Iterator[Conversation]:
-        """The committed conversations in the order of the plan."""
+        """Return the committed conversations in the order of the plan."""
         return self._rows("conversations.jsonl", Conversation)
 
     def failures(self) -> Iterator[Failure]:
-        """The tasks that gave no conversation, in the order of the plan."""
+        """Return the failed tasks in the order of the plan."""
         return self._rows("failures.jsonl", Failure)
 
     def rejected(self) -> Iterator[Rejected]:
-        """The finished conversations that a gate rejected, in the order of the plan."""
+        """Return the finished conversations that a gate rejected, in the order of the plan."""
         return self._rows("rejected.jsonl", Rejected)
 
     def judges(self) -> list[str]:
-        """Who has scored the run, by name; scores that were moved aside do not count."""
+        """Return the names of the judges that have scored the run, without scores that were moved
+        aside."""
         scores = self.folder / "scores"
         names = {path.name.removesuffix(".jsonl") for path in scores.glob("*.jsonl")}
         names |= {path.name for path in scores.glob("*/")}
         return sorted(name for name in names if "." not in name)  # a dot: moved aside
 
     def scores(self, judge: str) -> Iterator[Score]:
-        """A judge's scores, by conversation and aspect; none where it has not judged yet.
+        """Yield a judge's scores by conversation and aspect; nothing if it has not judged yet.
 
-        Raises `RunFolderError` where one is not of this run's conversations, in their order, one
-        is there twice or of another judge than the others, or the files of the judge do not agree.
+        Raises `RunFolderError` if a score is not of this run's conversations in their order, is a
+        duplicate or another judge's, or the files of the judge do not agree.
         """
         path = self.folder / "scores" / f"{judge}.jsonl"
         log = TaskLog(path.with_suffix(""), [], [path], key=None)
@@ -207,13 +208,12 @@ class Run:
             yield score
 
     def _ids(self) -> Iterator[str]:
-        """The ids of the committed conversations, without reading what is in them."""
+        """Return the ids of the committed conversations without parsing the conversations."""
         return (row["id"] for row in _json_rows(self.folder / "conversations.jsonl", "id"))
 
     def ledger(self, judge: str | None = None) -> Iterator[dict[str, Any]]:
-        """One row a call: committed ones, then those of tasks under way; then the judges'.
-
-        Where a judge is named, only its rows.
+        """Yield one row per call: committed ones, those of tasks in flight, then the judges'. If a
+        judge is named, only its rows.
         """
         for name in [None, *self.judges()] if judge is None else [judge]:
             yield from self._ledger(name)
@@ -228,17 +228,17 @@ class Run:
             yield row
         for path in journals(folder / "journal"):
             if int(path.stem) <= last:
-                continue  # its rows are in the ledger, it only waits for them to be on disk
+                continue  # its rows are in the ledger, if not yet on disk
             for row in _json_rows(path, "call"):
                 check_call(path, row["call"])
                 yield {"task": int(path.stem)} | row["call"]
 
     def calls(self, task: int) -> list[dict[str, Any]]:
-        """The answered calls of a committed task in the order they were made: `task`, `key`,
-        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` where there
-        are any.
+        """Return the answered calls of a committed task in the order they were made: `task`, `key`,
+        `role`, `model`, `text` and `finish_reason` or `fault`, `usage`, and `logprobs` if there are
+        any.
 
-        Raises `RunFolderError` where they cannot be read.
+        Raises `RunFolderError` if they cannot be read.
         """
         path = self.folder / "calls.jsonl"
         rows = list(rows_of_task(path, task))
@@ -247,7 +247,7 @@ class Run:
         return rows
 
     def conversation(self, name: str) -> Conversation:
-        """The conversation with an id; raises `SourceError` where there is none."""
+        """Return the conversation with an id; raises `SourceError` if there is none."""
         for conversation in self.conversations():
             if conversation.id == name:
                 return conversation
@@ -273,17 +273,18 @@ class Run:
         Columns are named as the fields of the records (`convogen.records`), the same for every
         run; `convogen.storage.frames.COLUMNS` lists them with their dtypes. What joins the tables:
         `id` of conversations is `conversation` of turns and scores, `id` of experiences is
-        `experience` of conversations. `turn` counts from 1, `n_words` are separated by white space.
+        `experience` of conversations. `turn` counts from 1, `n_words` is missing for a
+        language that has no words here.
 
-        Of a run that is being written, what is committed is there, and of the ledger also the calls
-        of tasks under way. In the ledger `judge` is missing for the run's own calls; for a judge's,
-        `task` is the place of the score in its file. `at` is when a call was answered, in UTC;
-        `lost_attempts` is missing unless something may have been billed for nothing.
+        A run in progress shows what is committed, and its ledger also the calls of tasks in flight.
+        In the ledger `judge` is missing for the run's own calls; for a judge's, `task` is the index
+        of the score in its file. `at` is when a call was answered, in UTC; `lost_attempts` is
+        missing unless something may have been billed for nothing.
 
         Args:
             table: `conversations`, `turns`, `scores` (of all judges), `ledger` (calls),
                 `experiences`, `failures` or `rejected`.
-            columns: only these, in this order; what is not wanted is never held.
+            columns: only these, in this order; others are never held in memory.
 
         Raises:
             UserError: if there is no such table or column.
@@ -293,7 +294,7 @@ class Run:
         return run_frame(table, wanted, self._written(table), self.folder)
 
     def _written(self, table: RunTable) -> Iterator[dict[str, Any]]:
-        """The rows of the file that a table is made of, as they are written."""
+        """Yield the rows of the file behind a table, as they are stored."""
         if table == "ledger":
             for judge in (None, *self.judges()):
                 for row in self._ledger(judge):
@@ -319,9 +320,9 @@ class Run:
 def load_run(folder: str | Path) -> Run:
     """Open a run folder for reading.
 
-    Raises `RunFolderError` if it is none, if a later version of the data format wrote it, if its
-    files do not agree task by task, or if the first record of a kind cannot be read; what is in
-    further ones is checked as they are read.
+    Raises `RunFolderError` if it is not a run folder, if it has a later data format, if its files
+    do not agree task by task, or if the first record of a kind cannot be read; further records are
+    checked as they are read.
     """
     path = Path(folder)
     if not (path / "manifest.json").is_file():
@@ -342,7 +343,8 @@ def load_run(folder: str | Path) -> Run:
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run; raises `RunFolderError` where it cannot be read or is of no run."""
+    """Return the manifest of a run; raises `RunFolderError` if it cannot be read or is not a
+    run's."""
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
         raise RunFolderError(f"{folder}: no run here: its manifest.json is of something else")
@@ -350,7 +352,7 @@ def run_manifest(folder: Path) -> dict[str, Any]:
 
 
 class RunStore(Run):
-    """A run folder, open for writing; one process at a time."""
+    """A run folder opened for writing, by one process at a time."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         super().__init__(folder)
@@ -368,25 +370,25 @@ class RunStore(Run):
         manifest: Mapping[str, Any],
         same: Callable[[Path], bool] | None = None,
     ) -> RunStore:
-        """Make or reopen a run folder.
+        """Create or reopen a run folder.
 
         `experiment` is the text of experiment.yaml. Where there is another one already, `same` says
-        whether it reads as the same experiment; what somebody wrote is left as it is. Raises
-        `RunFolderError` where the folder holds another experiment or something that is no run, is
-        in use, or cannot be written.
+        whether it means the same experiment; an edited file is left as it is. Raises
+        `RunFolderError` if the folder holds another experiment or is not a run folder, is in use,
+        or cannot be written.
         """
         claim(folder, kept=("experiment.yaml",))
         _examine(folder, fingerprint, experiment, manifest, same)
         store = cls(folder, fingerprint)
         try:
-            found, ours = _examine(folder, fingerprint, experiment, manifest, same)
+            existing, ours = _examine(folder, fingerprint, experiment, manifest, same)
             if ours:
                 write_whole(folder / "experiment.yaml", experiment)
-            if found is None:
+            if existing is None:
                 store._log.begin()
             else:
-                store._mend(found)
-            first = {key: found[key] for key in ("started_at",) if found and key in found}
+                store._recover(existing)
+            first = {key: existing[key] for key in ("started_at",) if existing and key in existing}
             own = {"experiment_file": _digest(experiment)} if ours else {}
             store.note({**manifest, **first, **own})
         except BaseException:
@@ -396,24 +398,24 @@ class RunStore(Run):
 
     @property
     def committed(self) -> int:
-        """The number of tasks committed, which is the place in the plan to go on from."""
+        """The number of committed tasks, which is the position in the plan to resume from."""
         return self.n_conversations + self.n_failures + self.n_rejected
 
     def journal(self, task: int) -> Journal:
-        """The answered calls of a task."""
+        """Return the journal of a task's answered calls."""
         return self._log.journal(task)
 
     def note(self, entries: Mapping[str, Any]) -> None:
-        """Write entries into the manifest, leaving the others."""
+        """Update entries of the manifest, keeping the others."""
         path = self.folder / "manifest.json"
         known = self.manifest if path.exists() else {}
         text = json.dumps({**known, **entries}, indent=2, ensure_ascii=False, default=str)
         write_whole(path, text + "\n")
 
     def commit(self, task: int, outcome: Outcome, journal: Journal) -> None:
-        """Append a task's rows; besides its experience it has one, the one that counts.
+        """Append a task's rows: its experience, if any, and the row that commits it.
 
-        Raises `RunFolderError` where the disk is full or the folder was made read-only.
+        Raises `RunFolderError` if the disk is full or the folder was made read-only.
         """
         assert task == self.committed, "tasks are committed in the order of the plan"
         name, row = outcome.row
@@ -427,16 +429,16 @@ class RunStore(Run):
         self.n_rejected += name == "rejected"
 
     def close(self) -> None:
-        """Bring everything to disk and let go of the folder."""
+        """Flush everything to disk and release the folder."""
         try:
             self._log.sync()
         finally:
             self._lock.release()
 
-    def _mend(self, manifest: Mapping[str, Any]) -> None:
-        found = self._log.recover(**_strictness(manifest))
+    def _recover(self, manifest: Mapping[str, Any]) -> None:
+        state = self._log.recover(**_strictness(manifest))
         self.n_conversations, self.n_failures, self.n_rejected = (
-            found.counts[self.folder / f"{name}.jsonl"]
+            state.counts[self.folder / f"{name}.jsonl"]
             for name in ("conversations", "failures", "rejected")
         )
 
@@ -448,42 +450,42 @@ def _examine(
     manifest: Mapping[str, Any],
     same: Callable[[Path], bool] | None,
 ) -> tuple[dict[str, Any] | None, bool]:
-    """The manifest in a folder, and whether its experiment.yaml is ours to write.
+    """Return the manifest in a folder, and whether its experiment.yaml is ours to write.
 
-    Raises `RunFolderError` where the folder holds another experiment; nothing is touched.
+    Raises `RunFolderError` if the folder holds another experiment; nothing is touched.
     """
-    found = None
+    existing = None
     if (folder / "manifest.json").exists():
-        found = run_manifest(folder)
-        if found["fingerprint"] != fingerprint:
-            raise RunFolderError(_foreign(folder, found, fingerprint, manifest))
+        existing = run_manifest(folder)
+        if existing["fingerprint"] != fingerprint:
+            raise RunFolderError(_foreign(folder, existing, fingerprint, manifest))
     path = folder / "experiment.yaml"
     if not path.exists():
-        return found, True
+        return existing, True
     text = read_text(path, raising=RunFolderError)
-    if text == experiment or (found or {}).get("experiment_file") == _digest(text):
-        return found, True
+    if text == experiment or (existing or {}).get("experiment_file") == _digest(text):
+        return existing, True
     if same is not None and not same(path):
         raise RunFolderError(
             f"{path}: is another experiment than the one to run; move it away, or name another "
             "folder with --out"
         )
-    return found, False
+    return existing, False
 
 
 def _foreign(
-    folder: Path, found: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
+    folder: Path, existing: Mapping[str, Any], fingerprint: str, manifest: Mapping[str, Any]
 ) -> str:
-    """How the experiment that a folder holds differs from the one to run."""
-    there, here = _data_format(found), _data_format(manifest)
+    """Return how the experiment that a folder holds differs from the one to run."""
+    there, here = _data_format(existing), _data_format(manifest)
     if there != here and there is not None:
         return (
             f"{folder}: written in data format {there}, this version writes {here}, so it "
             "cannot be continued; choose another --out, or --fresh to move the old run aside"
         )
-    changed = differences(found.get("experiment", {}), manifest.get("experiment", {}))
+    changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
-        f"{folder}: holds another experiment (fingerprint {found['fingerprint']}, this one is "
+        f"{folder}: holds another experiment (fingerprint {existing['fingerprint']}, this one is "
         f"{fingerprint}; {changed}); choose another --out, or --fresh to move the old run aside"
     )
 
@@ -494,7 +496,7 @@ def _log(folder: Path) -> TaskLog:
 
 
 def _strictness(manifest: Mapping[str, Any]) -> dict[str, bool]:
-    """How a run's files are to be checked, by what wrote them."""
+    """Return how strictly to check a run's files, given its manifest."""
     strict = (_data_format(manifest) or 0) >= CHECKED_FROM
     return {"strict": strict, "replayed": manifest.get("replay_of") is not None}
 
@@ -507,7 +509,7 @@ def _json_rows(path: Path, key: str) -> Iterator[dict[str, Any]]:
     try:
         lines = open_file(path)
     except FileNotFoundError:
-        return  # nothing of the kind yet, or a journal whose task has been committed meanwhile
+        return  # no such rows yet, or a journal whose task has been committed meanwhile
     with lines:
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n") or as_row(line) is not None:
@@ -528,13 +530,13 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
 def _data_format(manifest: Mapping[str, Any]) -> int | None:
     """Return the data format of the version that wrote a manifest; None if it does not say."""
     experiment = manifest.get("experiment")
-    found = cast("dict[str, Any]", experiment) if isinstance(experiment, dict) else {}
-    return found["format"] if isinstance(found.get("format"), int) else None
+    keys = cast("dict[str, Any]", experiment) if isinstance(experiment, dict) else {}
+    return keys["format"] if isinstance(keys.get("format"), int) else None
 
 
-def differences(found: Any, new: Mapping[str, Any]) -> str:
-    """Which keys of two experiments differ, in words."""
-    old = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+def differences(earlier: Any, new: Mapping[str, Any]) -> str:
+    """Describe the keys in which two experiments differ."""
+    old = cast("dict[str, Any]", earlier) if isinstance(earlier, dict) else {}
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     shown = [f"{key}: {old.get(key)!r} there, {new.get(key)!r} here" for key in sorted(keys)]
     return "; ".join(text[:160] for text in shown[:4]) or "the files it reads have changed"

@@ -1,12 +1,12 @@
-"""A judge's scores in a run folder: their only writer.
+"""The only writer of a judge's scores in a run folder.
 
-    scores/<judge>.jsonl               one row a conversation and aspect, in the order of the plan
-    scores/<judge>/manifest.json       what judged: model, prompts, parameters, fingerprint
-    scores/<judge>/ledger.jsonl        one line a call: what it took
-    scores/<judge>/calls.jsonl         one line a call: what was answered
-    scores/<judge>/journal/            answered calls of scores not yet committed
+    scores/<judge>.jsonl               one row per conversation and aspect, in the order of the plan
+    scores/<judge>/manifest.json       the judge: model, prompts, parameters, fingerprint
+    scores/<judge>/ledger.jsonl        one line per call: tokens, attempts, seconds
+    scores/<judge>/calls.jsonl one line per call: the answer scores/<judge>/journal/ answered calls
+    of scores not yet committed
 
-A score is a task as a conversation is: committed in order, journalled until then.
+A score is a task just as a conversation is: journalled, then committed in order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _JudgedBy(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What is read of a manifest of scores, as far as it is of one kind or another."""
+    """The fields of a manifest of scores whose types are checked."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -49,7 +49,7 @@ class _Manifest(BaseModel):
 
 
 class ScoreStore:
-    """A judge's scores of a run, open for writing; one process at a time."""
+    """A judge's scores of a run, opened for writing by one process at a time."""
 
     def __init__(self, run: Path, judge: str) -> None:
         self.path = run / "scores" / f"{judge}.jsonl"
@@ -61,10 +61,10 @@ class ScoreStore:
 
     @classmethod
     def open(cls, run: Path, judge: str, manifest: Mapping[str, Any]) -> ScoreStore:
-        """Open or begin a judge's scores; `manifest` has at least `fingerprint` and `judged_by`.
+        """Open or create a judge's scores; `manifest` has at least `fingerprint` and `judged_by`.
 
-        Raises `RunFolderError` where there are scores of another judge, or another process is
-        writing to them.
+        Raises `RunFolderError` if there are scores of another judge, or another process is writing
+        to them.
         """
         _admit(run / "scores" / f"{judge}.jsonl", manifest)
         store = cls(run, judge)
@@ -77,50 +77,51 @@ class ScoreStore:
         return store
 
     def journal(self, task: int) -> Journal:
-        """The answered calls of a score."""
+        """Return the journal of a score's answered calls."""
         return self._log.journal(task)
 
     def commit(self, task: int, score: Score, journal: Journal) -> None:
-        """Append a score; raises `RunFolderError` where the disk refuses."""
+        """Append a score; raises `RunFolderError` if it cannot be written."""
         assert task == self.committed, "scores are committed in the order of the plan"
         self._log.commit(task, journal, [(self.path, score.to_line())])
         self.committed += 1
 
     def close(self) -> None:
-        """Bring everything to disk and let go of the scores."""
+        """Flush everything to disk and release the scores."""
         try:
             self._log.sync()
         finally:
             self._lock.release()
 
     def _take(self, manifest: Mapping[str, Any]) -> None:
-        """Say what judges, in the scores' own manifest."""
+        """Write the judge's description into the manifest of its scores."""
         if _admit(self.path, manifest) != manifest:
             text = json.dumps(manifest, indent=2, ensure_ascii=False)
             write_whole(self._folder / "manifest.json", text + "\n")
 
 
 def _admit(scores: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The manifest that is there; raises where another judge, or nobody known, has begun."""
-    found = scores_manifest(scores)
-    if found is None:
+    """Return the existing manifest, if any; raises if the scores are another or an unknown
+    judge's."""
+    existing = scores_manifest(scores)
+    if existing is None:
         if scores.exists() and scores.stat().st_size:
             raise RunFolderError(
                 f"{scores}: nothing says what judge these scores are of; move them away"
             )
-    elif found["fingerprint"] != manifest["fingerprint"]:
+    elif existing["fingerprint"] != manifest["fingerprint"]:
         raise RunFolderError(
-            f"{scores}: holds scores of another judge (fingerprint {found['fingerprint']}, this "
-            f"one is {manifest['fingerprint']}; {_changed(found, manifest)}); --fresh moves them "
-            "aside and judges anew"
+            f"{scores}: holds scores of another judge (fingerprint {existing['fingerprint']}, this "
+            f"one is {manifest['fingerprint']}; {_changed(existing, manifest)}); --fresh moves "
+            "them aside and judges anew"
         )
-    return found
+    return existing
 
 
 def scores_manifest(scores: Path) -> dict[str, Any] | None:
-    """What judged a file of scores; None where nothing says so.
+    """Return the manifest of a file of scores; None if there is none.
 
-    Raises `RunFolderError` where it cannot be read, or a key is not what it should be.
+    Raises `RunFolderError` if it cannot be read or a key has the wrong type.
     """
     path = scores.with_suffix("") / "manifest.json"
     if not path.exists():
@@ -142,9 +143,9 @@ def scores_manifest(scores: Path) -> dict[str, Any] | None:
 
 
 def move_scores_aside(run: Path, judge: str) -> None:
-    """Rename a judge's scores and what is beside them to names with the time in them.
+    """Rename a judge's scores and their folder, appending the time to their names.
 
-    Raises `RunFolderError` where nothing says that they are a judge's.
+    Raises `RunFolderError` if nothing says that they are a judge's.
     """
     path = run / "scores" / f"{judge}.jsonl"
     if scores_manifest(path) is None:
@@ -155,7 +156,7 @@ def move_scores_aside(run: Path, judge: str) -> None:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Which entries of two judges' descriptions differ, in words."""
+    """Describe the entries in which two judges' manifests differ."""
     there: dict[str, Any] = old.get("judged_by", {})
     here: dict[str, Any] = new["judged_by"]
     keys = sorted(key for key in {**there, **here} if there.get(key) != here.get(key))

@@ -1,11 +1,10 @@
-"""Rows that tasks leave behind, appended in the order of the plan, and what a crash cannot take.
+"""The log of tasks: rows appended in the order of the plan, and their crash recovery.
 
 A task's ledger rows, its answered calls and its own rows are appended when it is committed; until
-then its calls are in its journal, which goes only after the rows are on disk. On opening, the files
-are held against each other (`consistency`); a task that a crash left half written goes
-back into its journal, so that what was answered is not asked again. The ledger has what differs
-from start to start (times, attempts, what a crash cost); the calls are the same bytes for the same
-replies.
+then its calls are in its journal, which is deleted only after the rows are on disk. On opening, the
+files are checked against each other (`consistency`); a task that a crash left half written is put
+back into its journal, so that answered calls are not repeated. The ledger has what differs between
+starts (times, attempts, calls lost in a crash); the calls are byte-identical for the same replies.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from convogen.errors import RunFolderError
 from convogen.inputs.text_file import open_file
 from convogen.jsonl import append_line, as_row, write_whole, writing
 from convogen.models.traffic.journal import Journal, journal_lines
-from convogen.storage.consistency import Found, TaskFiles, check_tasks, journal_path
+from convogen.storage.consistency import LogState, TaskFiles, check_tasks, journal_path
 
 __all__ = ["TaskLog", "claim", "journals", "lock", "moved_aside", "refuse_strewing"]
 
@@ -29,11 +28,11 @@ SYNC_EVERY_S = 2.0
 
 
 class TaskLog:
-    """Files of rows and a folder of journals; one writer at a time.
+    """Files of rows and a folder of journals, for one writer at a time.
 
     In `folder` are the ledger, the calls and the journals. `before` are other files whose rows
-    (each with its `task`) are appended before the one row, in one of `rows`, with which a task
-    counts as committed; `key` is what that row calls its task, None where only its place says so.
+    (each with its `task`) are appended before the single row, in one of `rows`, that commits the
+    task; `key` is the field with the task's number in that row, None if only its position gives it.
     """
 
     def __init__(
@@ -43,19 +42,25 @@ class TaskLog:
         rows: Sequence[Path],
         key: str | None = "task",
     ) -> None:
-        own = folder / "ledger.jsonl", folder / "calls.jsonl"
-        self.files = TaskFiles(*own, tuple(before), tuple(rows), folder / "journal", key)
+        self.files = TaskFiles(
+            ledger=folder / "ledger.jsonl",
+            calls=folder / "calls.jsonl",
+            before=tuple(before),
+            outcomes=tuple(rows),
+            journals=folder / "journal",
+            key=key,
+        )
         self._spent: list[Path] = []
         self._synced_at = time.monotonic()
 
     def journal(self, task: int) -> Journal:
-        """The answered calls of a task."""
+        """Return the answered calls of a task."""
         return Journal(journal_path(self.files.journals, task))
 
     def commit(self, task: int, journal: Journal, rows: Sequence[tuple[Path, bytes]]) -> None:
-        """Append a task's rows; the last of them is the one that counts.
+        """Append a task's rows; the last of them commits the task.
 
-        Raises `RunFolderError` where the disk is full or the folder was made read-only.
+        Raises `RunFolderError` if the disk is full or the folder was made read-only.
         """
         files = self.files
         for path, own in ((files.ledger, journal.calls()), (files.calls, journal.answers())):
@@ -67,7 +72,7 @@ class TaskLog:
             self.sync()
 
     def sync(self) -> None:
-        """Rows to disk first, then the journals they replace may go."""
+        """Flush rows to disk, then delete the journals that they replace."""
         if self._spent:
             for path in self.files.all:
                 with writing(path), path.open("rb") as file:
@@ -79,7 +84,7 @@ class TaskLog:
         self._synced_at = time.monotonic()
 
     def begin(self) -> None:
-        """Make the files and the folder of a log that is new."""
+        """Create the files and the folder of a new log."""
         with writing(self.files.journals):
             self.files.journals.mkdir(exist_ok=True)
         for path in self.files.all:
@@ -88,35 +93,35 @@ class TaskLog:
 
     def recover(
         self, *, strict: bool = True, complete: bool = True, replayed: bool = False
-    ) -> Found:
-        """Hold the files against each other, and take back a task that a crash left half written.
+    ) -> LogState:
+        """Check that the files agree and undo a task that a crash left half written.
 
-        Raises `RunFolderError`, everything left as it is, where no crash leaves them so; the
-        arguments are those of `check_tasks`.
+        Raises `RunFolderError`, changing nothing, if no crash can explain their state. For the
+        arguments see `check_tasks`.
         """
-        found = check_tasks(self.files, strict=strict, complete=complete, replayed=replayed)
+        state = check_tasks(self.files, strict=strict, complete=complete, replayed=replayed)
         self.begin()
         if strict:
-            self._keep_answers(found)
-        for path, end in found.ends.items():
+            self._keep_answers(state)
+        for path, end in state.ends.items():
             with writing(path):
                 if path.stat().st_size > end:
                     os.truncate(path, end)
-                elif path in found.unended:
+                elif path in state.unended:
                     append_line(path, b"\n")
         for path in journals(self.files.journals):
-            if int(path.stem) < found.committed:
+            if int(path.stem) < state.committed:
                 with writing(path):
                     path.unlink()
-        return found
+        return state
 
-    def _keep_answers(self, found: Found) -> None:
-        """Put what was paid for a task that is to be played again into its journal."""
-        for task in found.begun:
+    def _keep_answers(self, state: LogState) -> None:
+        """Write the paid answers of tasks that must be played again back into their journals."""
+        for task in state.begun:
             path = journal_path(self.files.journals, task)
             if not path.exists():
                 paid, answers = (
-                    [row for row in _tail(file, found.ends[file]) if row["task"] == task]
+                    [row for row in _tail(file, state.ends[file]) if row["task"] == task]
                     for file in (self.files.ledger, self.files.calls)
                 )
                 if lines := journal_lines(path, paid, answers):
@@ -124,7 +129,7 @@ class TaskLog:
 
 
 def _tail(path: Path, start: int) -> Iterator[dict[str, Any]]:
-    """The whole rows of a file from an offset on, which ends a task."""
+    """Yield the complete rows of a file from an offset at the end of a task."""
     with open_file(path) as file:
         file.seek(start)
         for line in file:
@@ -134,14 +139,14 @@ def _tail(path: Path, start: int) -> Iterator[dict[str, Any]]:
 
 
 def journals(folder: Path) -> list[Path]:
-    """The journals in a folder, in the order of their tasks."""
+    """Return the journals in a folder, in task order."""
     return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdecimal())
 
 
 def lock(folder: Path) -> Any:
-    """Hold a folder for this process; raises `RunFolderError` where another one holds it.
+    """Lock a folder for this process; raises `RunFolderError` if another one holds it.
 
-    To be called for folders of ours only: it leaves a file in them.
+    Call it for our own folders only, as it leaves a file in them.
     """
     from filelock import FileLock, Timeout
 
@@ -158,11 +163,11 @@ def lock(folder: Path) -> Any:
 
 
 def claim(folder: Path, kept: Sequence[str] = ()) -> None:
-    """Make a folder to write to, unless it is there and ours: has a manifest, or nothing in it.
+    """Create a folder to write to, or accept an existing one that is ours or empty.
 
-    What a start leaves that was killed before it wrote the manifest counts for nothing: a lock, a
-    file that was to replace another, folders and rows that are empty. `kept` names files that
-    stay. Raises `RunFolderError` where the folder holds anything else, or cannot be made.
+    Leftovers of a start that was killed before it wrote the manifest are ignored: a lock, a
+    temporary file, empty folders and files. `kept` names files that may be there too. Raises
+    `RunFolderError` if the folder holds anything else or cannot be created.
     """
     try:
         if folder.is_dir() and not (folder / "manifest.json").exists():
@@ -173,7 +178,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
-    """Raise `RunFolderError` where a folder that is to hold several of ours holds others alone."""
+    """Raise `RunFolderError` if a folder for several of our folders holds only foreign files."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -195,7 +200,7 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
 
 
 def _left_behind(path: Path) -> bool:
-    """Whether a path has a name of ours, and nothing in it."""
+    """Return whether a path has one of our names and is empty."""
     if path.name.startswith(".") and path.suffix == ".new":
         return True
     if path.name not in ("journal", ".lock") and path.suffix != ".jsonl":
@@ -204,7 +209,7 @@ def _left_behind(path: Path) -> bool:
 
 
 def moved_aside(folder: Path) -> Path:
-    """Rename a folder of ours, which nobody writes to, to one with the time behind its name."""
+    """Rename one of our folders that nobody is writing to, appending the time to its name."""
     folder = folder.absolute()
     if Path.cwd().is_relative_to(folder.resolve()):
         raise RunFolderError(f"{folder}: you are in it, so it is not moved aside; go elsewhere")

@@ -1,9 +1,9 @@
-"""Tasks that are played, and wait for an earlier one to be committed before them.
+"""Finished tasks that wait for an earlier task to be committed.
 
-    journal/<task>.done                what the task came to
+    journal/<task>.done                the task's outcome
 
-They are there for who reads the run meanwhile; a start that goes on plays the task again from its
-journal, and looks at none of them.
+The files serve readers of a run in progress; a resumed start ignores them and plays the tasks again
+from their journals.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILES = {
 
 
 class PartialRun(Run):
-    """A run with what waits behind its committed tasks, in the order of the plan."""
+    """A run including the finished tasks that are not committed yet, in the order of the plan."""
 
     def _rows(self, name: str, record: type[R]) -> Iterator[R]:
         yield from super()._rows(name, record)
@@ -66,7 +66,7 @@ def readable(run: Run) -> Generator[Path]:
 
 
 def keep(folder: Path, task: int, outcome: Outcome) -> None:
-    """Write down what a task came to that cannot be committed yet."""
+    """Store the outcome of a task that cannot be committed yet."""
     parts = {name: getattr(outcome, name) for name in PARTS}
     told = {name: json.loads(part.to_line()) for name, part in parts.items() if part is not None}
     path = _path(folder, task)
@@ -75,13 +75,13 @@ def keep(folder: Path, task: int, outcome: Outcome) -> None:
 
 
 def forget(folder: Path, task: int) -> None:
-    """Forget a task that is committed now."""
+    """Delete the stored outcome of a task that has been committed."""
     with writing(_path(folder, task)):
         _path(folder, task).unlink(missing_ok=True)
 
 
 def drop(folder: Path, committed: int) -> set[int]:
-    """Forget the tasks that an earlier start has committed; returns those that still wait."""
+    """Delete the outcomes that an earlier start has committed; return the tasks that still wait."""
     for path in _kept(folder, 0, committed):
         with writing(path):
             path.unlink(missing_ok=True)
@@ -89,15 +89,15 @@ def drop(folder: Path, committed: int) -> set[int]:
 
 
 def waiting(folder: Path) -> Iterator[Outcome]:
-    """What the tasks came to that are not committed yet, in the order of the plan.
+    """Yield the outcomes of tasks that are not committed yet, in the order of the plan.
 
-    Raises `RunFolderError` where a file is damaged.
+    Raises `RunFolderError` if a file is damaged.
     """
     for path in _kept(folder, _committed(folder), None):
         try:
             text = path.read_bytes()
         except FileNotFoundError:
-            continue  # committed in this moment
+            continue  # committed just now
         if text.endswith(b"\n"):
             yield _outcome(path, text)
 
@@ -120,7 +120,7 @@ def _path(folder: Path, task: int) -> Path:
 
 
 def _kept(folder: Path, first: int, end: int | None) -> list[Path]:
-    """The files of tasks from `first` on, and before `end`."""
+    """Return the files of the tasks from `first` up to, but not including, `end`."""
     found = [path for path in (folder / "journal").glob("*.done") if path.stem.isdecimal()]
     return sorted(
         path for path in found if first <= int(path.stem) and (end is None or int(path.stem) < end)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import regex
 
 from convogen.inputs.yaml12 import read_yaml
+from convogen.text.segmentation import primary, unspaced_language
 
-__all__ = ["function_words", "identify"]
+__all__ = ["frequent_words", "function_words", "identify", "language_of"]
 
-MOST_CHARS = 1_000
-"""Characters of a conversation that are read."""
+MOST_CHARS, FEW_CHARS = 1_000, 400
+"""Characters of a conversation that are read; most are told by the first few of them."""
+
+LEAST_CHARS = 40
+"""Characters that lingua is asked about at least: its trigrams tell nothing of a word or two."""
 
 LEAST_KANA = 0.05
 """Share of kana among Han and kana from which a text is Japanese."""
@@ -61,6 +66,7 @@ _LETTERS = {
 }
 _NOT_LATIN = regex.compile(r"[^\P{L}\p{Latin}]")
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
+_LATIN_WORD = re.compile(r"[a-z]+")
 
 
 def identify(texts: Iterable[str]) -> str | None:
@@ -83,7 +89,34 @@ def identify(texts: Iterable[str]) -> str | None:
         return _SCRIPTS[script]
     if script in ("zh", "ja"):
         return script
-    return _by_words(sample) or _by_lingua(sample, script) or _SCRIPTS.get(script)
+    first = _by_words(sample[:FEW_CHARS]) if len(sample) > 2 * FEW_CHARS else None
+    return first or _by_words(sample) or _by_lingua(sample, script) or _likeliest(sample, script)
+
+
+class _Said(Protocol):
+    @property
+    def text(self) -> str: ...
+
+
+class _Conversation(Protocol):
+    @property
+    def language(self) -> str | None: ...
+    @property
+    def turns(self) -> Sequence[_Said]: ...
+
+
+def language_of(conversation: _Conversation) -> str | None:
+    """Return the primary subtag of the language of a conversation; None if it is unknown.
+
+    It is the stated one unless that has spaces between words and the script of the turns none, or
+    the reverse.
+    """
+    found = identify(turn.text for turn in conversation.turns)
+    if conversation.language is None:
+        return found
+    stated = primary(conversation.language)
+    spaced, found_spaced = (unspaced_language(one) is None for one in (stated, found))
+    return stated if found is None or spaced == found_spaced else found
 
 
 def _beginning(texts: Iterable[str]) -> str:
@@ -110,29 +143,45 @@ def _script(text: str) -> str | None:
 
 def _by_words(text: str) -> str | None:
     """Return the language whose frequent words a text has; None if no language stands out."""
-    counts = Counter(_WORD.findall(text.lower()))
-    scores: dict[str, float] = {}
-    known = _function_words()
-    for word, count in counts.items():
-        for language in (languages := known.get(word, ())):
-            scores[language] = scores.get(language, 0.0) + count / len(languages)
+    scores, total = _scores(text)
     if not scores:
         return None
     best = max(scores, key=scores.__getitem__)
     following = max((score for language, score in scores.items() if language != best), default=0.0)
-    least = max(LEAST_WEIGHT, LEAST_SHARE * counts.total(), LEAST_LEAD * following)
+    least = max(LEAST_WEIGHT, LEAST_SHARE * total, LEAST_LEAD * following)
     return best if scores[best] >= least else None
 
 
+def _likeliest(text: str, script: str) -> str | None:
+    """Return the language of a script that several have, though none stands out; None for Latin."""
+    default = _SCRIPTS.get(script)
+    if default is None:
+        return None
+    scores = {default: 0.0} | _scores(text)[0]
+    return max(scores, key=lambda language: (scores[language], language == default))
+
+
+def _scores(text: str) -> tuple[dict[str, float], int]:
+    """Return what a text's frequent words weigh by language, and how many words it has."""
+    pattern = _LATIN_WORD if text.isascii() else _WORD
+    counts = Counter(pattern.findall(text.lower()))
+    scores: dict[str, float] = {}
+    known = function_words()
+    for word, count in counts.items():
+        for language in (languages := known.get(word, ())):
+            scores[language] = scores.get(language, 0.0) + count / len(languages)
+    return scores, counts.total()
+
+
 @cache
-def function_words(language: str | None) -> frozenset[str]:
+def frequent_words(language: str | None) -> frozenset[str]:
     """Return the words that are frequent in a language, by its BCP 47 tag; none if unknown."""
-    code = language.partition("-")[0].lower() if language else ""
-    return frozenset(word for word, codes in _function_words().items() if code in codes)
+    code = primary(language) if language else ""
+    return frozenset(word for word, codes in function_words().items() if code in codes)
 
 
 @cache
-def _function_words() -> Mapping[str, tuple[str, ...]]:
+def function_words() -> Mapping[str, tuple[str, ...]]:
     """Return the languages in which a word is frequent."""
     data = cast("dict[str, str]", read_yaml(Path(__file__).with_name("function_words.yaml")))
     found: dict[str, tuple[str, ...]] = {}
@@ -144,6 +193,8 @@ def _function_words() -> Mapping[str, tuple[str, ...]]:
 
 def _by_lingua(text: str, script: str) -> str | None:
     """Return what lingua says of a text; None if it is not installed or not sure."""
+    if len(text) < LEAST_CHARS:
+        return None
     detector = _lingua(script)
     found: Any = detector.detect_language_of(text) if detector else None
     return str(found.iso_code_639_1.name).lower() if found else None
@@ -161,4 +212,5 @@ def _lingua(script: str) -> Any:
         "Cyrillic": builder.from_all_languages_with_cyrillic_script,
         "Devanagari": builder.from_all_languages_with_devanagari_script,
     }
-    return of_script[script]().with_minimum_relative_distance(0.1).build()
+    chosen = of_script[script]().with_low_accuracy_mode()  # the other takes 900 MB
+    return chosen.with_minimum_relative_distance(0.1).build()

@@ -69,7 +69,7 @@ def _patterns(language: str) -> _Patterns:
             rf"(?P<d>{name})[*_\]]{{0,2}}(?: @says@)?[ \t]*[:：](?![ \t]*[\"“])"
             rf"|(?<=[\"”])[ \t]*(?P<f>{name})(?: @says@)?[ \t]*[:：]"
         ),
-        roles=compiled(r"@roles@\Z"),
+        roles=compiled(r"(?:@roles@|@own_roles@)\Z"),
         addressed=compiled(rf"(?:[\w-]+,? ){{0,2}}?@toward@ (?P<name>{names})\Z"),
     )
 

@@ -1,4 +1,8 @@
-"""What turn checks need to know about a language: one YAML file each, compiled once."""
+"""What the checks know about a language: one YAML file per language, compiled once.
+
+A language may lack any group of patterns, or have no file at all: then a check that needs them is
+not done in it, and nothing counts as found. Which ones are done is in `Language.checks`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,29 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from convogen.errors import SourceError
 from convogen.inputs.yaml12 import read_yaml
+from convogen.text.segmentation import primary, unspaced_language
 
-__all__ = ["Language", "Rules", "load_language"]
+__all__ = [
+    "Language",
+    "Rules",
+    "load_language",
+]
 
 _PIECE = re.compile(r"@(\w+)@")
+
+_NEVER = "(?!)"
+
+_BUILT_IN = {
+    "begins": r"(?:\A|[.!?…,;:—–。！？，、；~～।॥؟،؛][\"”»’」』)）]*)[\s¡¿]*",
+    "ends": (
+        r"(?:,? (?:@titles@\.? )?[^\W\d_]+|, [^\W\d_]+ [^\W\d_]+)?\s*"
+        r"(?:[.!…~。！～।॥۔]|\Z)"
+    ),
+    "within": r"[^.?!…。！？؟।\n]",
+    "roles": r"(?:user|human|assistant|ai|a\.i\.|ai assistant|system|narrator|chatbot|bot)",
+}
+"""Pieces for all languages: where a clause begins; where a sentence ends that is no question, with
+a name before it; a character within a sentence; labels of nobody in the scene."""
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -36,37 +59,60 @@ _Words = Annotated[frozenset[str], BeforeValidator(lambda words: frozenset(words
 _Endings = Annotated[tuple[str, ...], BeforeValidator(lambda words: tuple(words.split()))]
 
 
-class _Rule(BaseModel):
-    """Patterns, and the words of which a text must have one; without any, all texts are tried."""
-
+class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Rule(_Group):
+    """Patterns, and the words of which a text must have one; without any, all texts are tried."""
 
     words: _Words = frozenset()
     patterns: _Patterns
 
 
-class _RuleGroups(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    refusal: list[_Rule]
-    assistant_offer: list[_Rule]
-    opening_offer: list[_Rule]
-    note: list[_Rule]
-    frame: list[_Rule]
-    chatbot: list[_Rule]
+class _RuleGroups(_Group):
+    refusal: list[_Rule] = []
+    assistant_offer: list[_Rule] = []
+    opening_offer: list[_Rule] = []
+    note: list[_Rule] = []
+    frame: list[_Rule] = []
+    chatbot: list[_Rule] = []
 
 
-class _Directions(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Directions(_Group):
+    inside_sentences: _Patterns = _NEVER
+    gestures: _Patterns = _NEVER
+    any_marks: _Patterns = _NEVER
+    brackets: _Patterns = _NEVER
+    spoken: _Patterns = _NEVER
+    personal: _Patterns = _NEVER
+    bare: _Patterns = _NEVER
+    narrated: _Patterns = _NEVER
 
-    inside_sentences: _Patterns
-    gestures: _Patterns
-    any_marks: _Patterns
-    brackets: _Patterns
-    spoken: _Patterns
-    personal: _Patterns
-    bare: _Patterns
-    narrated: _Patterns
+
+class _Courtesies(_Group):
+    """How a clause begins that acknowledges, thanks, takes leave, goes on from there, or is done.
+
+    Whatever has `asks_on` is no courtesy.
+    """
+
+    lead: _Pattern
+    thanks: _Pattern
+    leave: _Pattern
+    more: _Pattern = _NEVER
+    done: _Pattern = _NEVER
+    asks_on: _Pattern
+
+
+class _Addressing(_Group):
+    """Words of which all consists that stands before a name that is called, if nothing but a pause
+    follows it, and `vocatives` before one whatever follows; words that join names that are called
+    together; honorifics that come after a name."""
+
+    calls: _Words = frozenset()
+    joins: _Words = frozenset()
+    vocatives: _Words = frozenset()
+    suffixes: _Endings = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +138,70 @@ class Rules:
         )
 
 
-class Language(BaseModel):
+class Language(_Group):
     """The patterns and wordings of one language, as its file has them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     language: str
-    pieces: dict[str, _Pattern]
-    directions: _Directions
-    titles: _Words
-    article: str
-    title_spellings: dict[str, str]
-    plain_titles: _Words
-    honorifics: _Words
-    particles: _Words
-    common_names: _Words
-    no_gesture: _Words
-    farewell: _Pattern
-    rules: _RuleGroups
-    naming: _Words
-    slight: _Words
-    endings: _Endings
-    complaints: dict[str, str]
+    pieces: dict[str, _Pattern] = {}
+    directions: _Directions = _Directions()
+    titles: _Words = frozenset()
+    article: str = ""
+    title_spellings: dict[str, str] = {}
+    plain_titles: _Words = frozenset()
+    honorifics: _Words = frozenset()
+    particles: _Words = frozenset()
+    common_names: _Words = frozenset()
+    no_gesture: _Words = frozenset()
+    farewell: _Pattern | None = None
+    rules: _RuleGroups = _RuleGroups()
+    courtesies: _Courtesies | None = None
+    addressing: _Addressing = _Addressing()
+    naming: _Words = frozenset()
+    slight: _Words = frozenset()
+    endings: _Endings = ()
 
-    def compile(self, pattern: str, flags: re.RegexFlag = re.IGNORECASE) -> re.Pattern[str]:
-        """Compile a pattern in which `@name@` stands for a piece."""
-        pieces = {**self.pieces, "no_gesture": f"(?:{'|'.join(sorted(self.no_gesture))})"}
+    def compile(
+        self, pattern: str, flags: re.RegexFlag = re.IGNORECASE, *, own: bool = False
+    ) -> re.Pattern[str]:
+        """Compile a pattern in which `@name@` stands for a piece.
+
+        A piece that this language lacks matches nothing.
+
+        Raises:
+            KeyError: A pattern of the language's own file asks for a piece that does not exist.
+        """
+        pieces = {
+            **_BUILT_IN,
+            **self.pieces,
+            "titles": f"(?:{'|'.join(sorted(self.titles)) or _NEVER})",
+            "no_gesture": f"(?:{'|'.join(sorted(self.no_gesture)) or _NEVER})",
+        }
         while _PIECE.search(pattern):
-            pattern = _PIECE.sub(lambda name: pieces[name[1]], pattern)
+            pattern = _PIECE.sub(
+                lambda name: pieces[name[1]] if own else pieces.get(name[1], _NEVER), pattern
+            )
         return re.compile(pattern, flags)
+
+    @cached_property
+    def spaced(self) -> bool:
+        """Return whether there are spaces between words."""
+        return unspaced_language(self.language) is None
+
+    @cached_property
+    def checks(self) -> frozenset[str]:
+        """Return which of `convogen.text.checks.CHECKS` can be done in this language."""
+        has: dict[str, object] = {
+            "refusal": self.rules.refusal,
+            "assistant_offer": self.rules.assistant_offer,
+            "note": self.rules.note,
+            "stage_direction": self.directions.gestures != _NEVER,
+            "third_person": "narrated_verb" in self.pieces and "says" in self.pieces,
+            "farewell": self.farewell,
+            "courtesies": self.courtesies,
+            "addressing": self.addressing.calls or self.addressing.suffixes,
+            "topic": self.slight,
+        }
+        return frozenset(name for name, group in has.items() if group)
 
     @cached_property
     def refusal(self) -> Rules:
@@ -148,34 +229,42 @@ class Language(BaseModel):
 
     @cached_property
     def goodbye(self) -> re.Pattern[str]:
-        return self.compile(self.farewell)
+        return self.compile(self.farewell or _NEVER, own=True)
 
     def _compiled(self, rules: list[_Rule]) -> Rules:
-        compiled = tuple((rule.words, self.compile(rule.patterns, re.MULTILINE)) for rule in rules)
+        compiled = tuple(
+            (rule.words, self.compile(rule.patterns, re.MULTILINE, own=True)) for rule in rules
+        )
         all_gated = all(rule.words for rule in rules)
         triggers = frozenset[str]().union(*(rule.words for rule in rules if all_gated))
         return Rules(compiled, triggers)
 
 
-@lru_cache
 def load_language(language: str) -> Language:
-    """Return what is known about a language.
+    """Return what is known about a language: nothing if it has no file.
 
     Args:
-        language: Its code, such as `en`.
+        language: A BCP 47 tag, such as `en` or `pt-BR`; its first subtag counts.
 
     Raises:
-        SourceError: There is no file for it, or the file is invalid.
+        SourceError: The file is invalid.
     """
-    known = sorted(path.stem for path in LANGUAGES.glob("*.yaml"))
-    if language not in known:
-        raise SourceError(f"language {language!r}: no patterns; allowed: {', '.join(known)}")
+    return _load(unspaced_language(language) or primary(language))
+
+
+@lru_cache
+def _load(language: str) -> Language:
     path = LANGUAGES / f"{language}.yaml"
+    if path.name not in {known.name for known in LANGUAGES.glob("*.yaml")}:
+        return Language(language=language)
     data = cast("object", read_yaml(path))
     try:
         loaded = Language.model_validate(data)
         for rules in (*_RuleGroups.model_fields, "goodbye"):
             getattr(loaded, rules)
+        for group in (loaded.directions, loaded.courtesies):
+            for pattern in group.model_dump().values() if group else ():
+                loaded.compile(pattern, own=True)
     except (ValidationError, KeyError, re.error) as error:
         raise SourceError(f"{path}: {error}") from error
     return loaded

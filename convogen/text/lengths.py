@@ -15,7 +15,8 @@ from math import ceil
 from typing import Any, cast
 
 import regex
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "BoundedText",
@@ -26,6 +27,7 @@ __all__ = [
     "lacks_end",
     "sentence_ends",
     "trimmed",
+    "without_shortest",
 ]
 
 CHARS_PER_WORD = 6.5
@@ -46,12 +48,36 @@ _SENTENCE_END = regex.compile(
 )
 """The marks of all scripts that end a sentence; in Thai and Lao a space does."""
 
+_A_WORD_ALONE = regex.compile(rf"[{_UNSPACED}\p{{Hangul}}]")
 _OPEN = "LMN"
 """Unicode categories that end no phrase: letters, their marks, digits; and, of the punctuation,
 dashes, connectors and whatever opens."""
 
 _OPEN_PUNCTUATION = ("Pd", "Pc", "Ps", "Pi")
 _OPEN_MARKS = frozenset(",，、;；:：/&'’`")
+
+
+@dataclass(frozen=True, slots=True)
+class _AtLeast:
+    """Refuses texts of fewer characters; a character of a script without spaces may be a word."""
+
+    chars: int
+
+    def __call__(self, text: str) -> str:
+        if len(text) >= self.chars or _A_WORD_ALONE.search(text):
+            return text
+        raise PydanticCustomError("string_too_short", "too short", {"min_length": self.chars})
+
+
+def without_shortest(schema: Any) -> Any:
+    """Return a JSON Schema without the least lengths of texts: those are of words with spaces."""
+    if isinstance(schema, list):
+        return [without_shortest(entry) for entry in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    node = cast("dict[str, Any]", schema)
+    least = {"minLength"} if node.get("type") == "string" else set[str]()
+    return {key: without_shortest(value) for key, value in node.items() if key not in least}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +107,19 @@ class Words:
 
         Args:
             about: What the text is, for the description.
-            shortest: Characters a text must have.
+            shortest: Characters a text must have; one, if it is in a script without spaces.
             longest: Characters a text may have; more than the schema allows, because not every
                 server enforces that, and people write by hand.
             schema: Further keywords of the field's JSON Schema.
         """
-        extra: Any = {"maxLength": self.max_chars, **schema}
-        return Field(
-            min_length=shortest,
+        extra: Any = {"maxLength": self.max_chars, "minLength": shortest, **schema}
+        field: Any = Field(
             max_length=max(longest, self.max_chars),
             description=f"{about} ({self})" if about else None,
             json_schema_extra=extra,
         )
+        field.metadata.append(AfterValidator(_AtLeast(shortest)))
+        return field
 
 
 @dataclass(frozen=True, slots=True)

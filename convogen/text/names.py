@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import regex
 from anyascii import anyascii
 
 from convogen.text.language import Language, load_language
 
-__all__ = ["Cast", "called", "cast_of", "name_forms"]
+__all__ = ["Cast", "called", "cast_of", "name_forms", "without_suffix"]
 
-_EDGES = re.compile(r"\A[^\w#]+|[^\w#]+\Z")
+_EDGES = regex.compile(r"\A[^\w\p{M}#]+|[^\w\p{M}#]+\Z")
 _SPACES = re.compile(r"[\s_]+")
 
 
@@ -39,9 +40,8 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
     parts = {tuple(part) for part in _parts(core, lang)}
     spelt = {re.escape(text) for part in parts for text in (" ".join(part), _plain(" ".join(part)))}
     if titles:
-        spelt |= {
-            f"{lang.article} {re.escape(form)}" for form in (titles[-1], _spelt(titles[-1], lang))
-        }
+        title_forms = (titles[-1], _spelt(titles[-1], lang))
+        spelt |= {f"{lang.article} {re.escape(form)}".strip() for form in title_forms}
     names = "|".join(sorted(spelt - {""}, key=len, reverse=True)).replace("'", "['’]")
     own = _forms(speaker, lang)
     return Cast(
@@ -54,7 +54,7 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
 
 def called(name: str, lang: Language) -> str:
     """Return a name as written, in the form in which it is compared: `Dr. Ngozi` is `ngozi`."""
-    words = _plain(name).split()
+    words = _plain(without_suffix(name, lang)).split()
     titles, core = _split(words, lang)
     if len(core) == 1 and not titles and _bare(core[0]) in lang.titles:
         return _spelt(core[0], lang)
@@ -63,6 +63,15 @@ def called(name: str, lang: Language) -> str:
     if len(core) > 1 and core[-1] in lang.honorifics:
         core.pop()
     return " ".join(core)
+
+
+def without_suffix(name: str, lang: Language) -> str:
+    """Return a name without an honorific that is joined to it, such as `さん`."""
+    bare = _EDGES.sub("", name)
+    for suffix in lang.addressing.suffixes:
+        if bare.endswith(suffix) and len(bare) > len(suffix):
+            return bare.removesuffix(suffix)
+    return name
 
 
 @lru_cache(maxsize=4096)

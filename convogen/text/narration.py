@@ -1,4 +1,4 @@
-"""The speaker's name as the subject of a sentence: what a narrator says, not the speaker."""
+"""Narration: the speaker's own name as the subject of a sentence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEXT_CLAUSE = r"[,;:.!?…—–][\"”’)*]{0,2}\s+\w"
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """What stands before the speaker's name, and after it, if it is the subject of narration.
+    """Patterns before and after the speaker's name when it is the subject of narration.
 
     After `subject` any `verb` makes it one; after `loose_subject` only `narrated`, a narrator's
     verb, or an `auxiliary` in a text of several clauses without a `personal` word: people speak
@@ -45,7 +45,7 @@ class _Patterns:
 @lru_cache
 def _patterns(language: str) -> _Patterns:
     lang = load_language(language)
-    titles = rf"(?:(?:{'|'.join(sorted(lang.titles))})\.? )?"
+    titles = r"(?:@titles@\.? )?"
     narrated = r"(?:(?:@gesture@(?<=[sd])|@says@|@would@)\b|@narrated_verb@)"
     verb = (
         rf"(?:{narrated}|@auxiliaries@ (?:@adverb@ )?@gesture@(?<=g)\b|@told_verb@\b"
@@ -82,15 +82,15 @@ def is_about(text: str, cast: Cast, language: str) -> bool:
     lang, patterns = load_language(language), _patterns(language)
     named = not lang.naming.isdisjoint(re.findall(r"\w+", text.lower()))
     for name in cast.name.finditer(text):
-        before, at = text[max(0, name.start() - BEFORE) : name.start()], name.end()
+        before, end = text[max(0, name.start() - BEFORE) : name.start()], name.end()
         quoted = patterns.quoted.search(before)
-        if quoted is not None and (quoted["says"] or patterns.says.match(text, at)):
+        if quoted is not None and (quoted["says"] or patterns.says.match(text, end)):
             return True
-        if patterns.in_the_role.search(before) and patterns.role_ends.match(text, at):
+        if patterns.in_the_role.search(before) and patterns.role_ends.match(text, end):
             return True
-        if patterns.possessive.match(text, at):
+        if patterns.possessive.match(text, end):
             return True
-        narrated = patterns.narrated.match(text, at) is not None
+        narrated = patterns.narrated.match(text, end) is not None
         if narrated and patterns.loose_subject.search(before):
             return True
         common = (
@@ -99,14 +99,14 @@ def is_about(text: str, cast: Cast, language: str) -> bool:
             or name[0].lower().startswith(f"{lang.article} ")
         )
         if patterns.subject.search(before) and (
-            narrated or (not common and _has_verb(text, at, patterns))
+            narrated or (not common and _has_verb(text, end, patterns))
         ):
             return True
     return False
 
 
-def _has_verb(text: str, at: int, patterns: _Patterns) -> bool:
+def _has_verb(text: str, end: int, patterns: _Patterns) -> bool:
     """Return whether what follows a name makes it the subject of narration."""
-    return patterns.verb.match(text, at) is not None or (
-        patterns.auxiliary.match(text, at) is not None and patterns.personal.search(text) is None
+    return patterns.verb.match(text, end) is not None or (
+        patterns.auxiliary.match(text, end) is not None and patterns.personal.search(text) is None
     )

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 __all__ = ["BANDS", "NearCopyIndex", "band_keys", "sorted_words"]
 
 BANDS, _ROWS = 24, 4
 _GRAM = 4
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+")
 
 _POINTS = np.arange(64, dtype=np.uint32) << np.uint32(26)
 """Evenly spaced points on the circle of 32-bit hashes, one per byte of a signature."""
@@ -25,8 +26,8 @@ _BLOCK = 2_048
 
 
 def sorted_words(text: str) -> str:
-    """A text's words in one order, whatever their case, punctuation and order in the text."""
-    return " ".join(sorted(re.findall(r"\w+", text.casefold())))
+    """Return a text's words sorted, ignoring case and punctuation."""
+    return " ".join(sorted(_WORD.findall(text.casefold())))
 
 
 @cache
@@ -36,7 +37,7 @@ def _factors() -> list[int]:
 
 
 def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """One key a band for each text, none of them empty, shape (texts, bands).
+    """Return one key per band for each of the non-empty texts, shape (texts, bands).
 
     MinHash by multiply and shift.
     """
@@ -52,12 +53,12 @@ def band_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
     grams = grams[inside]
     starts = np.concatenate([[0], np.cumsum([len(text) - _GRAM + 1 for text in padded])[:-1]])
     keys = np.zeros((len(texts), BANDS), np.uint64)
-    for at, factor in enumerate(_factors()):
+    for index, factor in enumerate(_factors()):
         mixed = grams * np.uint64(factor & (2**64 - 1))
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0x9E3779B97F4A7C15)
         smallest = np.minimum.reduceat(mixed, starts)
-        keys[:, at // _ROWS] = keys[:, at // _ROWS] * np.uint64(0x100000001B3) + smallest
+        keys[:, index // _ROWS] = keys[:, index // _ROWS] * np.uint64(0x100000001B3) + smallest
     return keys
 
 

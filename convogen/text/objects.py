@@ -1,8 +1,8 @@
-"""JSON objects in the replies of models: found, read leniently, never completed.
+"""JSON objects in models' replies: found and parsed leniently, but never completed.
 
-Leniency is bounded to what leaves no doubt about what was meant: commas before a closing bracket,
-raw line breaks within texts, an object within one wrapping key. An object that is not closed was
-cut off, and no part of it is taken for the whole.
+Only unambiguous deviations are accepted: commas before a closing bracket, raw line breaks within
+texts, an object within one wrapping key. An object that is not closed was cut off, and no part of
+it is taken for the whole.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convogen.redaction import without_secrets
 __all__ = ["NoObject", "find_object", "is_blank_loop"]
 
 MOST_OBJECTS = 20
-"""Braces, and what they enclose, that are tried as an object."""
+"""The most braces from which parsing an object is tried."""
 
 MOST_WRAPPERS = 3
 """Objects of one key, one within the other, that are unwrapped, the innermost included."""
@@ -34,9 +34,9 @@ _TRAILING_COMMA = re.compile(rf"({_TEXT})|,(?=\s*+[}}\]])", re.DOTALL)
 
 
 class NoObject(ValueError):
-    """A text holds no JSON object; says why, in words for the model that wrote it.
+    """Raised if a text holds no JSON object; the reason is worded for the model.
 
-    `unclosed` says whether one begins and does not end.
+    `unclosed` says whether an object begins but does not end.
     """
 
     def __init__(self, why: str, *, unclosed: bool = False) -> None:
@@ -55,7 +55,7 @@ def find_object(text: str, keys: Collection[str] = ()) -> dict[str, Any]:
             one of these, is unwrapped if it has any of them.
 
     Raises:
-        NoObject: There is none, or it is broken or cut off.
+        NoObject: If there is none, or it is broken or cut off.
     """
     begin, why = text.find("{"), "it holds no JSON object"
     for _ in range(MOST_OBJECTS):
@@ -81,7 +81,7 @@ def is_blank_loop(text: str) -> bool:
 
 
 def _end(text: str, begin: int) -> int | None:
-    """The index after the brace that closes the one at `begin`; braces in texts count for nothing.
+    """Return the index after the brace that closes the one at `begin`, ignoring braces in strings.
 
     None if it is not closed.
     """
@@ -104,8 +104,8 @@ def _read(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found)
 
 
-def _unwrapped(found: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    inner: Any = found
+def _unwrapped(parsed: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    inner: Any = parsed
     for _ in range(MOST_WRAPPERS):
         if not isinstance(inner, dict):
             break
@@ -117,4 +117,4 @@ def _unwrapped(found: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
         inner = next(iter(fields.values()))
         if isinstance(inner, list) and len(cast("list[Any]", inner)) == 1:
             inner = cast("list[Any]", inner)[0]
-    return found
+    return parsed

@@ -1,23 +1,48 @@
-"""ROUGE-L of two texts (Lin, 2004), on the tokens of the `rouge-score` package."""
+"""ROUGE-L of two texts (Lin, 2004), on the tokens of the `rouge-score` package.
+
+These are for English. Of other languages all letters and digits count, and in scripts without
+spaces each letter is a token, so that no segmenter is needed.
+"""
 
 from __future__ import annotations
 
 import re
 
+import regex
 from rapidfuzz.distance import LCSseq
+
+from convogen.text.identify import identify
+from convogen.text.segmentation import UNSPACED, at_white_space
 
 __all__ = ["rouge_l", "tokens"]
 
 _TOKEN = re.compile(r"[a-z0-9]+")
+_UNICODE_TOKEN = regex.compile(
+    rf"[\p{{L}}&&[{UNSPACED}]]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+", regex.VERSION1
+)
 
 
-def tokens(text: str) -> list[str]:
-    """Return the lower-cased runs of ASCII letters and digits."""
-    return _TOKEN.findall(text.lower())
+def tokens(text: str, language: str | None = None) -> list[str]:
+    """Return the lower-cased tokens of a text.
+
+    Args:
+        text: Any text.
+        language: A BCP 47 tag. Of English, and of texts in Latin letters of no known language,
+            the tokens are runs of ASCII letters and digits.
+    """
+    pattern = _TOKEN if at_white_space(text, language) else _UNICODE_TOKEN
+    return pattern.findall(text.lower())
 
 
-def rouge_l(text: str, reference: str) -> float:
-    """Return ROUGE-L F1, 0 to 1, without stemming; 0 if either text has no token."""
-    ours, theirs = tokens(text), tokens(reference)
+def rouge_l(text: str, reference: str, language: str | None = None) -> float:
+    """Return ROUGE-L F1, 0 to 1, without stemming; 0 if either text has no token.
+
+    The tokens are those of `language`, a BCP 47 tag; if it is None, it is identified.
+    """
+    if language is None and not (text + reference).isascii():
+        language = identify((reference, text))
+    ours, theirs = tokens(text, language), tokens(reference, language)
+    if language is None and not (ours and theirs):
+        ours, theirs = (_UNICODE_TOKEN.findall(one.lower()) for one in (text, reference))
     common = LCSseq.similarity(ours, theirs)
     return 2 * common / (len(ours) + len(theirs)) if common else 0.0

@@ -19,7 +19,9 @@ import regex
 from convogen.text.lengths import sentence_ends
 
 __all__ = [
+    "UNSPACED",
     "Unit",
+    "at_white_space",
     "can_segment",
     "count_words",
     "length",
@@ -28,6 +30,7 @@ __all__ = [
     "sentences",
     "unit_of",
     "unspaced_language",
+    "unspaced_script",
     "words",
 ]
 
@@ -49,7 +52,10 @@ _SCRIPTS = {
     "my": r"\p{Myanmar}",
     "bo": r"\p{Tibetan}",
 }
-_UNSPACED = regex.compile(rf"[{''.join(_SCRIPTS.values())}]")
+UNSPACED = "".join(_SCRIPTS.values())
+"""The scripts without spaces between words, for a character class of `regex`."""
+
+_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _OF_SCRIPT = {code: regex.compile(f"[{chars}]") for code, chars in _SCRIPTS.items()}
 _LETTER = regex.compile(r"\p{L}")
 _LETTER_OR_NUMBER = regex.compile(r"[\p{L}\p{N}]")
@@ -70,16 +76,16 @@ def words(text: str, language: str | None = None) -> list[str] | None:
 
     Args:
         text: Any text.
-        language: A BCP 47 tag; None if it is unknown. The script decides if the tag does not fit.
+        language: A BCP 47 tag; None if it is unknown, and the script decides.
 
     Returns:
         None if there is no rule for the text, or its segmenter is not installed.
     """
-    unspaced = _unspaced_of(text, language)
+    unspaced = unspaced_script(text) if language is None else unspaced_language(language)
     if unspaced is not None:
         cut = _segmenter(unspaced)
         return None if cut is None else [word for word in cut(text) if _is_word(word)]
-    if _at_white_space(text, language):
+    if at_white_space(text, language):
         return text.split()
     return [word for word in _BOUNDARY.split(text) if _is_word(word)]
 
@@ -104,7 +110,7 @@ def sentences(text: str, language: str | None = None) -> list[str]:
 def can_segment(language_or_text: str) -> bool:
     """Return whether `words` has a rule for a BCP 47 tag, or else for a text in its script."""
     tag = _TAG.fullmatch(language_or_text)
-    code = unspaced_language(language_or_text) if tag else _by_script(language_or_text)
+    code = unspaced_language(language_or_text) if tag else unspaced_script(language_or_text)
     return code is None or _segmenter(code) is not None
 
 
@@ -149,26 +155,23 @@ def unspaced_language(language: str | None) -> str | None:
     return code if code in EXTRAS or code in _NO_RULE else None
 
 
-def _unspaced_of(text: str, language: str | None) -> str | None:
-    """Return the language of a text without spaces, as its tag says unless its script differs."""
-    if text.isascii() or _UNSPACED.search(text) is None:
-        return unspaced_language(language) if language not in (None, "en") else None
-    return unspaced_language(language) or _by_script(text)
+def at_white_space(text: str, language: str | None) -> bool:
+    """Return whether a text's words are counted as the papers count English: at white space."""
+    if language is not None:
+        return primary(language) == "en"
+    other = 0 if text.isascii() else len(_OTHER_LETTERS.findall(text))
+    return not other or 2 * other < len(_LETTER.findall(text))
 
 
-def _by_script(text: str) -> str | None:
+def unspaced_script(text: str) -> str | None:
     """Return the language of most of a text's letters if these have no spaces between words."""
+    if text.isascii() or _UNSPACED.search(text) is None:
+        return None
     counts = {code: len(chars.findall(text)) for code, chars in _OF_SCRIPT.items()}
     han, kana = counts.pop("zh"), counts.pop("ja")
     counts["ja" if kana > LEAST_KANA * (han + kana) else "zh"] = han + kana
     code = max(counts, key=counts.__getitem__)
     return code if 2 * counts[code] >= max(1, len(_LETTER.findall(text))) else None
-
-
-def _at_white_space(text: str, language: str | None) -> bool:
-    if language is not None:
-        return primary(language) == "en"
-    return text.isascii() or _OTHER_LETTERS.search(text) is None
 
 
 def _is_word(word: str) -> bool:
@@ -181,7 +184,8 @@ def _segmenter(code: str) -> Callable[[str], list[str]] | None:
     if code not in EXTRAS or any(find_spec(module) is None for module in EXTRAS[code]):
         return None
     if code == "zh":
-        return import_module("rjieba").cut
+        cut: Any = import_module("rjieba").cut
+        return lambda text: cut(text, False)  # its guesses at unknown words join known ones
     if code == "ja":
         tagger: Any = import_module("fugashi").Tagger("-Owakati")
         return lambda text: tagger.parse(text).split()

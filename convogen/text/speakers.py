@@ -1,4 +1,4 @@
-"""Who is who in a group chat: identifiers for names, and whom a selector's reply means."""
+"""Speakers of a group chat: identifiers for names, and resolving a selector's reply."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def agent_keys(names: Sequence[str]) -> dict[str, str]:
-    """ASCII identifiers for names, as AutoGen wants them: key -> name, in the same order."""
+    """Return ASCII identifiers for names, as AutoGen requires: key -> name, in the same order."""
     keys: dict[str, str] = {}
     for place, name in enumerate(names, 1):
         key = re.sub(r"\W+", "_", anyascii(name)).strip("_")
@@ -40,12 +40,13 @@ CONTROL = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]+\s*")
 
 
 def one_line(name: str) -> str:
-    """A name on one line, as it stands in a prompt: control characters are a space."""
+    """Return a name on one line, as it stands in a prompt: control characters are a space."""
     return CONTROL.sub(" ", name).strip() if CONTROL.search(name) else name
 
 
 def tidy_name(name: str) -> str:
-    """Return a name as it is compared: composed, without what is not seen, one space apart."""
+    """Return a name normalised for comparison: composed, without invisible characters,
+    single-spaced."""
     name = unicodedata.normalize("NFC", name)
     return " ".join("".join(c for c in name if unicodedata.category(c) != "Cf").split())
 
@@ -61,16 +62,16 @@ def without_titles(name: str) -> tuple[list[str], list[str]]:
     return [language.title_spellings.get(title, title) for title in bare[:n]], words[n:]
 
 
-def person_named(said: str, names: Sequence[str]) -> str | None:
+def person_named(name: str, names: Sequence[str]) -> str | None:
     """Return which of these people a name means; None if none of them or several.
 
     It may be the full name, one without its titles, or a first or last name that only one has. A
     title is no name: `Dr. Wills` is Ben Wills, whoever else is a doctor. Of somebody who is not
     here by the full name, a first name that only one has decides.
     """
-    if found := _alone(said, names):
+    if found := _alone(name, names):
         return found
-    first = _words(" ".join(without_titles(tidy_name(said))[1][:1]))
+    first = _words(" ".join(without_titles(tidy_name(name))[1][:1]))
     return _first(_called((*names,), fold, _FIRST).get(_folded(first, fold)) for fold in _FOLDS)
 
 
@@ -111,17 +112,17 @@ def _values(text: str) -> list[str]:
     return [value for part in ("next", "speaker", "name") for key, value in said if part in key]
 
 
-def _alone(said: str, names: Sequence[str]) -> str | None:
-    """Return whose name a text is, with nothing else but titles and marks around it."""
-    said = tidy_name(said)
-    if exact := [name for name in names if tidy_name(name) == said]:
+def _alone(text: str, names: Sequence[str]) -> str | None:
+    """Return the name that is all of a text, apart from titles and punctuation."""
+    text = tidy_name(text)
+    if exact := [name for name in names if tidy_name(name) == text]:
         return exact[0] if len(exact) == 1 else None
-    titles, core = without_titles(_words(said))
+    titles, core = without_titles(_words(text))
     for fold in _FOLDS:
         words = _folded(" ".join(core), fold)
         called = _called((*names,), fold)
-        if found := called.get((*titles, *words)) or called.get(words):
-            return found
+        if person := called.get((*titles, *words)) or called.get(words):
+            return person
     return None
 
 
@@ -132,18 +133,18 @@ def _mentioned(line: str, names: Sequence[str]) -> str | None:
     only as it is written in the name.
     """
     for fold in _FOLDS:
-        text, found = fold(tidy_name(line)), set[str]()
+        text, mentioned = fold(tidy_name(line)), set[str]()
         called = _called((*names,), fold, _EXACTLY if fold is _FOLDS[0] else _AMONG_WORDS)
         for form in sorted(called, key=lambda form: -len("".join(form))):
             name = called[form]
             if not name or not all(word in text or _is_title(word) for word in form):
                 continue  # most names are not in a line: nothing to compile for them
-            left, n = _pattern(form).subn("\n", text)
+            remainder, n = _pattern(form).subn("\n", text)
             if n:
-                found.add(name)
-                text = left
-        if found:
-            return found.pop() if len(found) == 1 else None
+                mentioned.add(name)
+                text = remainder
+        if mentioned:
+            return mentioned.pop() if len(mentioned) == 1 else None
     return None
 
 
@@ -211,8 +212,8 @@ def _plain(text: str) -> str:
     return " ".join(anyascii(text).casefold().split())
 
 
-def _first(found: Iterable[str | None]) -> str | None:
-    return next((name for name in found if name is not None), None)
+def _first(names: Iterable[str | None]) -> str | None:
+    return next((name for name in names if name is not None), None)
 
 
 _Fold = Callable[[str], str]

@@ -22,7 +22,7 @@ _SPAN = re.compile(
 )
 _MARKS = re.compile(r"[*_(\[（<{~]|--")
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]")
-_BEFORE_AN_EDGE = re.compile(r"(?:\A|[.!?…,;:—–\-\"”’)*\]_。！？])\s*\Z")
+_BEFORE_AN_EDGE = re.compile(r"(?:\A|[.!?…,;:—–\-\"”’)*\]_。！？，、～।॥؟،؛」』])\s*\Z")
 _SENTENCE = re.compile(r"[A-Z].*[.!?]\Z", re.DOTALL)
 _DASHES = re.compile(r"\A\s*([—–-])")
 _WORD = re.compile(r"[^\W_]")
@@ -56,8 +56,9 @@ def _patterns(language: str) -> _Patterns:
 
 
 def without_stage_directions(text: str, cast: Cast, language: str) -> str:
-    """Return a text without its stage directions; nothing with words if they are all of it."""
-    if _MARKS.search(text) is None:
+    """Return a text without its stage directions; without words if it has nothing else."""
+    lang = load_language(language)
+    if _MARKS.search(text) is None or "stage_direction" not in lang.checks:
         return text
     kept: list[str] = []
     begin, unread, spoken = 0, 0, False
@@ -65,7 +66,7 @@ def without_stage_directions(text: str, cast: Cast, language: str) -> str:
     for span in _SPAN.finditer(text):
         spoken = spoken or _WORD.search(text, unread, span.start()) is not None
         alone = not spoken and last < span.end()
-        edge = _at_edge(text, begin, span)
+        edge = _at_edge(text, begin, span, lang.spaced)
         unread = span.start()
         if _is_direction(span, alone, edge, cast, language):
             kept.append(text[begin : span.start()])
@@ -73,13 +74,14 @@ def without_stage_directions(text: str, cast: Cast, language: str) -> str:
     return _joined([*kept, text[begin:]]) if kept else text
 
 
-def _at_edge(text: str, begin: int, span: re.Match[str]) -> bool:
+def _at_edge(text: str, begin: int, span: re.Match[str], spaced: bool) -> bool:
     """Return whether a span stands between sentences rather than within one.
 
-    Before the rest of a sentence stands its beginning: `*Nothing* is going to change.`
+    Before the rest of a sentence stands its beginning: `*Nothing* is going to change.` Without
+    spaces between words, nothing tells whether a sentence goes on.
     """
     after = text[span.end() : span.end() + 2]
-    if after[:1].isalnum() or after.strip(" ").islower():
+    if spaced and (after[:1].isalnum() or after.strip(" ").islower()):
         return False
     before = text[max(begin, span.start() - 4) : span.start()]
     return span.start() == begin or _BEFORE_AN_EDGE.search(before) is not None
@@ -88,7 +90,7 @@ def _at_edge(text: str, begin: int, span: re.Match[str]) -> bool:
 def _is_direction(
     span: re.Match[str], alone: bool, at_edge: bool, cast: Cast, language: str
 ) -> bool:
-    """Return whether the text between marks is something done, not said.
+    """Return whether the text between marks is an action rather than speech.
 
     `alone` says that nothing else in the turn has words.
     """
@@ -119,7 +121,7 @@ def _is_direction(
 
 
 def _joined(pieces: list[str]) -> str:
-    """Join what is left, with a space where words would run together."""
+    """Join what is left, with a space if words would run together."""
     text = pieces[0]
     for piece in pieces[1:]:
         if (dash := _DASHES.match(piece)) is not None and text.endswith(dash[1]):
@@ -139,4 +141,4 @@ def is_narrated(plain: str, language: str) -> bool:
     patterns = _patterns(language)
     if patterns.narrated.match(plain) is None:
         return False
-    return plain[0] in '"“' or patterns.personal.search(plain) is None
+    return plain[0] in '"“„«»「『—' or patterns.personal.search(plain) is None

@@ -1,7 +1,7 @@
-"""What stands around spoken words in a model's reply, and how it is taken away.
+"""Removal of what surrounds the spoken words in a model's reply.
 
-Every step returns the text without it, and the same text if there is none. Words are only left
-out, never added or changed.
+Every step returns the text unchanged if there is nothing to remove. Words are only removed, never
+added or changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TIDIED = (
 """What may be removed from a reply; `cut_off` is a sentence that was not finished."""
 
 MOST_LAYERS = 100
-"""How often a reply is gone through at most; ordinary ones take two rounds."""
+"""The most passes over a reply; ordinary ones take two."""
 
 _FENCE = re.compile(r"\A(`{3,}|~{3,})(?:[ \t]*[\w+#.-]*[ \t]*\n)?")
 _CODE = re.compile(r"\A(`{1,2})([^`]+)\1\Z")
@@ -58,7 +58,7 @@ class Spoken(NamedTuple):
 
 
 def spoken_part(reply: str, cast: Cast, language: str, *, directions: bool = True) -> Spoken:
-    """Return what is spoken in a reply; what is tidied is tidied until nothing more is.
+    """Return the spoken part of a reply, tidied repeatedly until nothing changes.
 
     Args:
         reply: What the model wrote.

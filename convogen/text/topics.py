@@ -1,4 +1,4 @@
-"""What an utterance is about, and whose words it has: checks of people who type to a chatbot.
+"""Topic and overlap checks for simulated users who type to a chatbot.
 
 The failure cases of DialogueForge, section 5.1: copying the chatbot, leaving the task. The rates
 are of later utterances of the 413 OASST1 and 1,002 Chatbot Arena seeds of that paper.
@@ -14,7 +14,7 @@ from convogen.text.language import Language, load_language
 __all__ = ["deviates", "echoes"]
 
 ECHO_WORDS = 5
-"""Words in a row that count as taken over from another utterance."""
+"""Consecutive words that count as copied from another utterance."""
 
 CONTENT_WORDS = 3
 """Words with content from which an utterance can be off its topic."""
@@ -34,9 +34,12 @@ def deviates(
     """Return whether an utterance has no word with content in common with its grounds.
 
     An utterance of fewer such words than `least` may refer back. With the task and what was said
-    before as `grounds`: 2.3% of real utterances, 54% of those of another dialogue.
+    before as `grounds`: 2.3% of real utterances, 54% of those of another dialogue. None does in a
+    language without a list of the words that are in any text.
     """
     lang = load_language(language)
+    if not lang.slight:
+        return False
     said = _content(text, lang)
     if len(said) < least:
         return False

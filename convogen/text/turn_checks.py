@@ -1,8 +1,7 @@
-"""Reads what a model says in somebody's place: the spoken words, and what is wrong with them.
+"""Checks a model's turn: extracts the spoken words and finds faults in them.
 
 What is certainly not spoken is removed: thinking, template tokens, the speaker's own name,
-quotation marks, stage directions. The checks see only what is left; a fault means that the model is
-asked again.
+quotation marks, stage directions. The checks see only what is left; a fault means a retry.
 """
 
 from __future__ import annotations
@@ -46,24 +45,36 @@ __all__ = [
     "read_utterance",
 ]
 
-FAULTS = (
-    "refusal",
-    "assistant_offer",
-    "other_speaker",
-    "stage_direction",
-    "json",
-    "list",
-    "note",
-    "recited",
-    "echo",
-    "loop",
-    "third_person",
-    "cut_off",
-    "empty_reply",
-    "too_long",
-    "too_short",
-)
-"""Why a reply may be asked for again; the last two are for callers that ask for a length."""
+COMPLAINTS = {
+    "refusal": "There is nothing to refuse here: write only the words that this person says next.",
+    "assistant_offer": (
+        "Speak as the person you are, not as an assistant that offers help or "
+        "talks about being an AI."
+    ),
+    "other_speaker": (
+        "Write only your own next words, with no lines for anyone else and no names in front."
+    ),
+    "stage_direction": "Say something out loud: actions and gestures are not part of a turn.",
+    "json": "Write plain spoken words, with no JSON, markup or fields.",
+    "list": "Say it in running speech, with no lists, tables or headings.",
+    "note": (
+        "Write only the spoken words, with no notes, explanations or placeholders around them."
+    ),
+    "recited": (
+        "Do not quote your instructions or your description; say something in your own words."
+    ),
+    "echo": "Do not repeat what has already been said; say something new.",
+    "loop": "Say each thing once, without repeating the same words over and over.",
+    "third_person": "Speak as yourself, in the first person; do not tell what you do or say.",
+    "cut_off": "Keep it shorter, so that it ends with a whole sentence.",
+    "empty_reply": "Say something: write the words you speak next.",
+    "too_long": "Keep it to about {target} words; the last attempt had {words}.",
+    "too_short": "Say more, about {target} words; the last attempt had {words}.",
+}
+"""Why a reply may be asked for again, and how the model is told to avoid it: in English, as all
+instructions. The last two are for callers that ask for a length."""
+
+FAULTS = tuple(COMPLAINTS)
 
 MOST_CHARS = 20_000
 """Characters of a reply that are read."""
@@ -84,7 +95,7 @@ _SCRIPT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a turn is read against.
+    """The context in which a turn is checked.
 
     `earlier` are the texts of all turns so far, anybody's; `unsaid` the runs of words that nobody
     says, such as those of the instructions (see `word_runs`).
@@ -114,20 +125,21 @@ def read_utterance(
         reply: What the model wrote; its first 20,000 characters are read.
         scene: Who speaks, with whom, after what.
         cut_off: Whether the reply ended because it was too long.
-        language: The code of the language spoken.
+        language: The BCP 47 tag of the language spoken; a check that it has no patterns for is
+            not done.
 
     Returns:
-        The spoken text, one of `FAULTS` if it is to be asked for again.
+        The spoken text, with one of `FAULTS` if it must be retried.
     """
     cast = cast_of(scene.speaker, scene.others, language)
-    said = spoken_part(reply[:MOST_CHARS], cast, language)
-    if said.silent:
-        fault = form_fault(said.text) or _note_in(said.text, language) or "stage_direction"
-    elif _WORDLESS.match(said.text):
+    spoken = spoken_part(reply[:MOST_CHARS], cast, language)
+    if spoken.silent:
+        fault = form_fault(spoken.text) or _note_in(spoken.text, language) or "stage_direction"
+    elif _WORDLESS.match(spoken.text):
         fault = "cut_off" if cut_off else "empty_reply"
     else:
-        fault = _fault(said.text, scene, cast, cut_off or len(reply) > MOST_CHARS, language)
-    return Utterance(said.text, said.tidied, fault)
+        fault = _fault(spoken.text, scene, cast, cut_off or len(reply) > MOST_CHARS, language)
+    return Utterance(spoken.text, spoken.tidied, fault)
 
 
 def read_typed(
@@ -169,7 +181,7 @@ def read_answer(reply: str) -> Utterance:
     return Utterance(text, tuple(tidied), None if text else "empty_reply")
 
 
-def complaint(fault: str, *, words: int = 0, target: int = 0, language: str = "en") -> str:
+def complaint(fault: str, *, words: int = 0, target: int = 0) -> str:
     """Return one sentence that tells a model how to avoid a fault.
 
     It stands on its own as an instruction: the refused reply need not be shown.
@@ -178,9 +190,8 @@ def complaint(fault: str, *, words: int = 0, target: int = 0, language: str = "e
         fault: One of `FAULTS`.
         words: Words of the refused reply.
         target: Words it should have.
-        language: The code of the language the sentence is in.
     """
-    return load_language(language).complaints[fault].format(words=words, target=target)
+    return COMPLAINTS[fault].format(words=words, target=target)
 
 
 def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) -> str | None:
@@ -192,7 +203,9 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
     if fault := form_fault(text):
         return fault
     opening = len(scene.earlier) < OPENING_TURNS
-    if fault := _said_fault(text, plain, frozenset(letters), cast, opening, language):
+    if fault := _said_fault(
+        text, plain, words=frozenset(letters), cast=cast, opening=opening, language=language
+    ):
         return fault
     words = words_of(text)
     if scene.unsaid and not scene.unsaid.isdisjoint(runs(words)):
@@ -207,9 +220,9 @@ def _fault(text: str, scene: Scene, cast: Cast, cut_off: bool, language: str) ->
 
 
 def _said_fault(
-    text: str, plain: str, words: frozenset[str], cast: Cast, opening: bool, language: str
+    text: str, plain: str, *, words: frozenset[str], cast: Cast, opening: bool, language: str
 ) -> str | None:
-    """Return what is wrong with who seems to speak: an assistant or a narrator."""
+    """Return the fault of a text that an assistant or a narrator seems to speak."""
     lang = load_language(language)
     if lang.frame.match(plain, words) or lang.note.match(plain, words):
         return "note"

@@ -1,4 +1,4 @@
-"""What can be said of utterances: farewells, lengths, sentences, repetition."""
+"""Properties of utterances: farewells, lengths, sentences, repetition."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+import regex
 from rapidfuzz import fuzz
 
+from convogen.text.budgets import about_words
 from convogen.text.language import load_language
 from convogen.text.lengths import sentence_ends
 
@@ -46,10 +48,10 @@ RUN_WORDS = 8
 """Words in a row that count as recited from another text."""
 
 LOOP_WORDS = 10
-"""Words that go round from which they make a loop: people say `no` nine times, too."""
+"""Repeated words from which they count as a loop: people, too, say `no` nine times."""
 
 LOOP_TIMES, SHORT_LOOP_TIMES, SHORT_LOOP = 2.5, 2.75, 8
-"""How often words go round in a loop; more often if they are fewer than `SHORT_LOOP`: songs do."""
+"""Repetitions that make a loop; more if its words are fewer than `SHORT_LOOP`, as in songs."""
 
 LOOP_PERIOD = 40
 """Longest sequence of words, the repetition of which is looked for."""
@@ -63,17 +65,20 @@ RESTATED, RESTATED_TIMES, MOST_SENTENCES = 80.0, 2, 60
 STUTTER_CHARS = 24
 """Characters without a space in which repetition is looked for."""
 
-_LETTERS = re.compile(r"[^\W_]+")
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_ENDED = re.compile(r"[.!?…。！？~]\W*\Z")
+_LETTERS = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*")
+_ENDED = regex.compile(r"[\p{Sentence_Terminal}…~][^\p{L}\p{N}_]*\Z")
 _STUTTER = re.compile(r"(\S{2,6}?)\1{11,}|(\S)\2{27,}")
-_SENTENCE_ENDS = re.compile(r"[.!?…。！？\n]+\s*")
+_SENTENCE_ENDS = regex.compile(r"[\p{Sentence_Terminal}…\n]+\s*")
 
 
 def is_farewell(text: str, language: str = "en") -> bool:
-    """Return whether an utterance says goodbye; longer speeches that mention one do not."""
-    goodbye = load_language(language).goodbye
-    return len(text.split()) <= FAREWELL_WORDS and goodbye.search(text) is not None
+    """Return whether an utterance says goodbye; longer speeches that mention one do not.
+
+    It is False of any text in a language without a pattern of farewells.
+    """
+    said = load_language(language).goodbye.search(text) is not None
+    return said and about_words(text, language) <= FAREWELL_WORDS
 
 
 def is_farewell_loop(utterances: Sequence[str], language: str = "en") -> bool:
@@ -88,15 +93,20 @@ def whole_sentences(text: str) -> str:
     return text[: ends[-1]] if ends else text
 
 
-def nearest_sentences(text: str, words: int) -> str:
+def nearest_sentences(text: str, words: int, language: str | None = None) -> str:
     """Return the whole sentences a text begins with that come nearest to a number of words."""
     ends = [*sentence_ends(text), len(text)]
-    return min((text[:end] for end in ends), key=lambda part: abs(len(part.split()) - words))
+    return min(
+        (text[:end] for end in ends), key=lambda part: abs(about_words(part, language) - words)
+    )
 
 
-def length_fault(text: str, words: int) -> str | None:
-    """Return `too_long` or `too_short` if a text is far from the words asked for."""
-    off = len(text.split()) - words
+def length_fault(text: str, words: int, language: str | None = None) -> str | None:
+    """Return `too_long` or `too_short` if a text is far from the words asked for.
+
+    The language is a BCP 47 tag; if it is None, the text's script decides what its words are.
+    """
+    off = about_words(text, language) - words
     if abs(off) <= max(3, LENGTH_TOLERANCE * words):
         return None
     return "too_long" if off > 0 else "too_short"
@@ -128,7 +138,7 @@ def copies(words: Sequence[str], earlier: Sequence[str]) -> bool:
 
 
 def loops(words: Sequence[str]) -> bool:
-    """Return whether words go round: the same ones again and again, or hardly any others."""
+    """Return whether words loop: the same ones again and again, or hardly any others."""
     if len(words) < LOOP_WORDS or len(set(pairwise(words))) == len(words) - 1:
         return False
     if len(words) >= SALAD_WORDS and len(set(words)) <= SALAD_SHARE * len(words):

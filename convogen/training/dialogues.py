@@ -8,12 +8,13 @@ message.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from convogen.errors import ModelConfigError
 from convogen.models.base import Message
 from convogen.training.lessons import Lesson
+from convogen.training.manifest import TokenCounts
 
 __all__ = [
     "IGNORED",
@@ -55,6 +56,7 @@ class TokenData:
     """
 
     rows: list[Encoded]
+    _: KW_ONLY
     dialogues: int
     truncated: int
     cut_tokens: int
@@ -62,7 +64,7 @@ class TokenData:
     without_target: int
     system_folded: bool
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> TokenCounts:
         """All counts, for the manifest."""
         return {
             "dialogues": self.dialogues,
@@ -174,7 +176,15 @@ def encode_lessons(
             else:
                 without_target += 1
         dialogues += len(rows) > before
-    return TokenData(rows, dialogues, truncated, cut_tokens, cut_targets, without_target, fold)
+    return TokenData(
+        rows,
+        dialogues=dialogues,
+        truncated=truncated,
+        cut_tokens=cut_tokens,
+        cut_targets=cut_targets,
+        without_target=without_target,
+        system_folded=fold,
+    )
 
 
 def rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:

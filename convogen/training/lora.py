@@ -69,6 +69,7 @@ def train_adapter(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Encoded],
+    *,
     settings: Settings,
     folder: Path,
     progress: Progress,

@@ -31,6 +31,7 @@ from convogen.personas import open_hub
 from convogen.prompts import Prompt, load_prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.storage.run_folder import load_run
+from convogen.text.language_tags import ENGLISH
 from convogen.text.utterances import is_farewell
 from convogen.training.lessons import Lesson, Lessons
 
@@ -197,9 +198,8 @@ def _of_conversation(conversation: Conversation) -> Scene | None:
         Persona(name=name, text=_lines(personas[speaker]), source="corpus")
         for speaker, name in names.items()
     ]
-    turns = tuple(
-        Turn(speaker=names[turn.speaker], text=turn.text) for turn in _middle(conversation.turns)
-    )
+    middle = _middle(conversation.turns, conversation.language or ENGLISH)
+    turns = tuple(Turn(speaker=names[turn.speaker], text=turn.text) for turn in middle)
     if not turns:
         return None
     meeting = {key: chance.choice(lines) for key, lines in _meetings().items()}
@@ -224,10 +224,10 @@ def _personas(conversation: Conversation, speakers: Sequence[str]) -> dict[str, 
     return {name: lines for name, lines in columns.items() if lines}
 
 
-def _middle(turns: Sequence[Turn]) -> Sequence[Turn]:
+def _middle(turns: Sequence[Turn], language: str) -> Sequence[Turn]:
     """The turns after the greetings and before the first farewell."""
     first = next((at for at, one in enumerate(turns) if len(one.text.split()) > _OPENING_WORDS), 0)
-    ends = (at for at, one in enumerate(turns) if at > first and is_farewell(one.text))
+    ends = (at for at, one in enumerate(turns) if at > first and is_farewell(one.text, language))
     return turns[first : next(ends, len(turns))]
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from convogen.corpora.seeds import Seed, open_seeds
 from convogen.errors import RunFolderError, SourceError
@@ -37,6 +37,7 @@ from convogen.training.loading import (
     load_trainable,
     weights_hash,
 )
+from convogen.training.manifest import SourceCounts, TrainingManifest
 from convogen.training.perplexity import perplexity
 from convogen.training.scenes import SceneForm, read_scenes, scene_lessons
 from convogen.training.settings import Settings
@@ -95,7 +96,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def fine_tune(
     plan: TrainingPlan, folder: Path, fresh: bool = False, progress: Progress = _silent
-) -> dict[str, Any]:
+) -> TrainingManifest:
     """Train an adapter in `folder`, or resume its training, and return the manifest.
 
     Nothing is done twice, neither training nor exports. `progress` is called with a stage, how much
@@ -178,7 +179,7 @@ class _Tuning:
         self._adapter = folder / ADAPTER_FOLDER
         self._manifest: dict[str, Any] = {}
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> TrainingManifest:
         self._progress("loading", 0, 0)
         model, tokenizer = load_trainable(self._plan.base)
         block = self._plan.settings.block
@@ -199,7 +200,7 @@ class _Tuning:
             self._progress(f"writing {', '.join(missing)}", 0, 0)
             model = lora.load_adapter(model, self._adapter)
         self._export(model, tokenizer)
-        return self._manifest
+        return cast("TrainingManifest", self._manifest)
 
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
         """Take the folder for this plan; raises `RunFolderError` where it is another's."""
@@ -260,9 +261,9 @@ class _Tuning:
             model,
             tokenizer,
             rows.rows,
-            self._plan.settings,
-            self._folder,
-            partial(self._progress, "training"),
+            settings=self._plan.settings,
+            folder=self._folder,
+            progress=partial(self._progress, "training"),
         )
         gguf = gguf_of(self._plan.base)
         lora.save_adapter(model, gguf.name if gguf else self._plan.base, self._adapter)
@@ -315,7 +316,7 @@ class _Tuning:
         write_whole(self._folder / "manifest.json", text + "\n")
 
 
-def _counts(source: Lessons, used: Sequence[Lesson], data: TokenData) -> dict[str, Any]:
+def _counts(source: Lessons, used: Sequence[Lesson], data: TokenData) -> SourceCounts:
     without_task = sum(lesson.untold is not None for lesson in used)
     return {"dropped": source.dropped, **data.counts(), "without_task": without_task}
 

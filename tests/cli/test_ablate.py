@@ -115,7 +115,7 @@ def test_a_budget_is_that_of_all_cells(tmp_path: Path) -> None:
 
     def tokens(run: Path) -> int:
         rows = spending(load_run(run))
-        return sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
+        return sum(row.prompt_tokens + row.completion_tokens for row in rows)
 
     first, second = (tokens(cell["run"]) for cell in cells)
     limit = first + second // 2

@@ -56,7 +56,7 @@ def obliging(asked: Asked) -> Bytes:
     if schema:
         messages = tuple(Message(m["role"], m["content"]) for m in asked.body["messages"])
         seeded = Sampling(seed=asked.body["seed"])
-        return say(improvise(Request("any", "any", messages, seeded, schema)))
+        return say(improvise(Request("any", "any", messages, seeded, schema=schema)))
     reply = converse(asked)
     said = json.loads(reply.content)["choices"][0]["message"]["content"]
     return say(f"{SAID} {said}")
@@ -212,3 +212,74 @@ def test_where_the_source_lies_does_not_change_the_data(tmp_path: Path) -> None:
     made: dict[str, Any] = {"name": "x", "method": "augment", "models": "scripted"}
     prints = {Experiment({**made, "source": str(at)}).fingerprint for at in (SOURCE, other)}
     assert len(prints) == 1
+
+
+def in_german(n: int = 6, *, stated: bool = False) -> Path:
+    """A source of `n` dialogues in German, which it states or not."""
+    said = [
+        "Hast du die Schlüssel schon wieder verlegt, oder liegen sie noch im Auto?",
+        "Nein, ich habe sie gestern Abend auf den Tisch in der Küche gelegt.",
+        "Dann musst du noch einmal nachsehen, denn dort ist nichts mehr zu finden.",
+    ]
+    rows = [
+        {
+            "id": f"d{at}",
+            **({"language": "de-AT"} if stated else {}),
+            "turns": [{"speaker": "AB"[nth % 2], "text": text} for nth, text in enumerate(said)],
+            "topic": "Schlüssel" if at % 2 else "Küche",
+        }
+        for at in range(n)
+    ]
+    path = Path("deutsch.jsonl")
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    return path
+
+
+def augmenting(source: Path, **keys: Any) -> Experiment:
+    given = {"name": "x", "method": "augment", "source": str(source), "label": ["topic"], "n": 2}
+    return Experiment({**given, "models": "scripted", **keys})
+
+
+def asked_by(experiment: Experiment, folder: Path) -> list[Request]:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        return improvise(request)
+
+    run(experiment, folder, open_model=lambda _: ScriptedModel(script))
+    return asked
+
+
+def test_the_language_of_the_source_is_kept(tmp_path: Path) -> None:
+    plain = augmenting(in_german())
+    assert plain.method.languages() == ("de",)
+    assert "written in German" in plain.method.notices()[0]
+    for request in asked_by(plain, tmp_path / "run"):
+        prompt = "\n".join(message.content for message in request.messages)
+        assert prompt.count("German (Deutsch)") == (request.role != "selector")
+        assert "Rosa Delgado" not in prompt
+    assert {one.language for one in load_run(tmp_path / "run").conversations()} == {"de"}
+
+
+def test_the_language_that_is_asked_for_goes_over_the_sources(tmp_path: Path) -> None:
+    other = augmenting(in_german(), language="ja", gates=[])
+    assert other.method.languages() == ("ja",)
+    assert "the source is in German" in other.method.notices()[0]
+    requests = asked_by(other, tmp_path / "run")
+    assert any("Hannelore" in f"{one.messages}" for one in requests) is False
+    said = [one.messages for one in requests if one.role == "agent"]
+    assert all("The tone is that of these lines" not in f"{messages}" for messages in said)
+
+
+def test_nothing_is_said_of_english(tmp_path: Path) -> None:
+    english = augmenting(SOURCE, label=["emotion"])
+    assert english.method.languages() == ()
+    assert "language" not in f"{english.fingerprint_inputs}"
+
+
+def test_the_embedded_model_is_not_asked_to_keep_german() -> None:
+    ended = convogen("augment", in_german(), "--n", "2", "--label", "topic", "--out", "run")
+    assert ended.status == 2
+    assert "knows English alone, no German" in ended.err.splitlines()[-1]
+    assert "--set language=en" in ended.err.splitlines()[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from run_rows import first_tasks
 from convogen import Experiment, run
 from convogen.cli._shared.diasynth_tables import diasynth_tables
 from convogen.judges.fed import FOLLOW_UPS
+from convogen.judges.gptscore import QUESTIONS
 from convogen.reports import measure_source
+from convogen.reports.groundedness import AspectScore, JudgeCost, JudgeSummary
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
         table = out[out.index(title) :]
         assert row in table
         ours = next(line for line in table.splitlines() if line.startswith("│ run "))
-        assert set(ours) <= set("│ run-")
+        assert set(ours) <= set("│ run–")
     assert "--judge geval" in out
 
 
@@ -103,16 +106,31 @@ def test_other_judges_stand_beside_the_tables_of_diasynth(
 
 
 def test_fed_as_the_authors_ask_it_has_no_reservation_but_the_wording() -> None:
-    means = {name: {"value": 1.0} for name in FOLLOW_UPS}
-    judged = {
-        "aspects": means,
-        "over": "dialogue",
-        "speakers": True,
-        "model": "transformers:microsoft/Phi-3.5-mini-instruct",
-        "prompts": {},
-    }
-    (table,) = diasynth_tables({}, {"run": {"method": "convogen", "judged": {"fed": judged}}})
-    assert f"{table.caption}" == "The wording of the follow-ups is ours."
+    judged = JudgeSummary(
+        judge="fed",
+        conversations=1,
+        model="transformers:microsoft/Phi-3.5-mini-instruct",
+        kind="transformers",
+        scale=None,
+        over="dialogue",
+        speakers=True,
+        own_wording=False,
+        fingerprint="f",
+        prompts={},
+        aspects={name: AspectScore(1.0, None, None, 1, 0) for name in FOLLOW_UPS},
+        average=None,
+        table=None,
+        methods={},
+        mean_mass=None,
+        missing={},
+        cost=JudgeCost(0, 0, 0, 0, None),
+    )
+    (table,) = diasynth_tables({}, {"run": {"fed": judged}})
+    ours = "The wording of the follow-ups is ours, theirs goes into the key follow_ups."
+    assert f"{table.caption}" == ours
+    own = replace(judged, own_wording=True)
+    (table,) = diasynth_tables({}, {"run": {"fed": own}})
+    assert f"{table.caption}" == "The wording is that of your own keys."
 
 
 def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
@@ -120,7 +138,7 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     keys = {"n": 4, "models": "scripted", "max_failures": 9}
     run(Experiment.load("diasynth-samsum", keys), folder)
     found = measure_source(str(folder))
-    tables = diasynth_tables({"dia": found}, {"dia": {"method": "diasynth", "judged": {}}})
+    tables = diasynth_tables({"dia": found}, {"dia": {}})
     console = Console(width=160, record=True, file=StringIO())
     console.print(*tables)
     out = console.export_text()
@@ -134,6 +152,25 @@ def test_diversity_stands_beside_the_papers_own_measure(tmp_path: Path) -> None:
     assert pairs in alone
     assert "0.27" not in alone
     assert f"dia has {found.text.nearest_of}, and of fewer it is lower" in " ".join(out.split())
+    assert "group chat" not in out
+    (table,) = diasynth_tables({"dia": found}, {"dia": {}}, ["dia"])
+    assert (
+        "dia: group chats, a call per turn; theirs are written in one reply" in f"{table.caption}"
+    )
+
+
+def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Path) -> None:
+    own = {name: f"{text} Really?" for name, text in QUESTIONS.items()}
+    judging = ("--judge", "gptscore", "--model", "scripted", "--n", "1", "--fresh")
+    ended = convogen("evaluate", folder, *judging, "--set", f"questions={json.dumps(own)}")
+    assert "the wording is that of your own keys" in " ".join(ended.out.split())
+
+
+def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
+    judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
+    said = " ".join(convogen("evaluate", folder, *judging).out.split())
+    assert "judged by GPT-4o mini with the authors' prompts; ours, judged by scripted," in said
+    assert "MTLD: mean and standard deviation over conversations" in said
 
 
 def test_all_judges_of_a_run_stand_together_each_with_its_own_calls(folder: Path) -> None:

@@ -104,6 +104,35 @@ def test_two_judges_of_the_real_dialogues(tmp_path: Path) -> None:
     }
 
 
+def test_two_judges_by_hand(tmp_path: Path) -> None:
+    """40 dialogues: both pass 20, both accuse 10, each alone passes 5.
+
+    They agree on 0.75; by chance on (25 × 25 + 15 × 15)/40² = 0.53125, so
+    kappa is (0.75 - 0.53125)/(1 - 0.53125) = 7/15. Alpha expects, of 80 verdicts, 50 of them
+    passes, (50 × 49 + 30 × 29)/(80 × 79), and so is 1 - 0.25/(1 - 3320/6320) = 0.47333.
+    """
+    first = verdicts(tmp_path / "one" / "unieval" / "d.jsonl", "+" * 25 + "-" * 15)
+    other = verdicts(
+        tmp_path / "two" / "unieval" / "d.jsonl", "+" * 20 + "-" * 5 + "+" * 5 + "-" * 10
+    )
+    human = tmp_path / "human.jsonl"
+    human.write_text("".join(f'{{"row": {at}, "choice": "No"}}\n' for at in range(1, 31)))
+    ended = convogen("agreement", first, other, "--protocol", "unieval", "--human", human, "--json")
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    [group] = found["agreement"]
+    [pair] = group["pairs"]
+    assert (group["n"], group["dialogues"], pair["judges"]) == (40, "d", ["one", "two"])
+    assert pair["share"]["value"] == 0.75
+    kappa = pair["cohen_kappa"]
+    assert kappa["value"] == pytest.approx(7 / 15)
+    assert kappa["low"] < 7 / 15 < kappa["high"]
+    assert group["krippendorff_alpha"]["value"] == pytest.approx(1 - 0.25 / (1 - 3320 / 6320))
+    told = {one["judge"]: (one["labels"], one["agreed"]) for one in found["calibration"]}
+    assert told == {"one": (30, 25 / 30), "two": (30, 25 / 30)}
+    assert [one["rate"]["value"] for one in found["calibration"]] == [62.5, 62.5]
+
+
 def test_a_judge_that_favours_its_own(tmp_path: Path) -> None:
     """Mild judges and good models make no preference; what is beyond both does."""
     marks = {

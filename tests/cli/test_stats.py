@@ -55,6 +55,18 @@ def test_json_is_one_object_with_the_measures(file: Path) -> None:
     assert f"{file}:4" in found["bad_rows"]["first"][0]
 
 
+def test_checks_that_a_language_lacks_are_named_and_have_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "hu.jsonl"
+    texts = ["Szia, hogy vagy ma reggel?", "Jól vagyok, de most már mennem kell.", "Viszlát!"]
+    turns = [{"speaker": name, "text": text} for name, text in zip("ABA", texts, strict=True)]
+    path.write_text(json.dumps({"turns": turns}) + "\n", encoding="utf-8")
+    found = json.loads(invoke(path, "--json").stdout)
+    assert found["group_chat"]["farewell_loop_rate"] is None
+    assert found["group_chat"]["addressed"] is None
+    assert any("Not checked in Hungarian: refusals" in line for line in found["warnings"])
+    assert "Not checked in Hungarian" in invoke(path).stdout
+
+
 def test_the_paper_rendering_counts_labels(file: Path) -> None:
     found = json.loads(invoke(file, "--json", "--render", "paper").stdout)
     assert found["words_per_conversation"] == 7

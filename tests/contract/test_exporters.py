@@ -43,7 +43,7 @@ def plan(name: str, generated: Path, joins: Sequence[str] = ()) -> ExportPlan:
     """What is exported: into two splits; of what is compared, all replays of the run."""
     exporter = open_exporter(name, OPTIONS.get(name, {}))
     compared = sorted(generated.parent.glob("run.*.turn-3.*")) if exporter.judged_by else ()
-    return ExportPlan(exporter, SPLITS, joins, alternatives=compared)
+    return ExportPlan(exporter, splits=SPLITS, joins=joins, alternatives=compared)
 
 
 def load(folder: Path, cache: Path) -> dict[str, list[dict[str, Any]]]:

@@ -24,6 +24,7 @@ from convogen.records import Conversation, Experience, Persona, Rejected, Starte
 from convogen.storage.run_folder import Outcome, Run
 
 PARAMETERS = {
+    "language": {"min_share": 0.01},
     "min_turns": {"turns": 2},
     "judge": {"min_score": 3},
     "rule": {"rule": "programs.gate_rules:most"},
@@ -40,6 +41,13 @@ TEXTS = st.text(max_size=60) | st.sampled_from(
         "!1|$@" * 30,
     ]
 )
+
+
+@pytest.fixture(autouse=True)
+def _detector(request: pytest.FixtureRequest) -> None:
+    """The gate `language` cannot tell English from other languages without lingua."""
+    if "language" in request.node.name:
+        pytest.importorskip("lingua", reason="needs the extra lingua")
 
 
 def made(name: str, **more: object) -> Gate:
@@ -117,8 +125,9 @@ class TestGate:
             assert Rejected.model_validate(json.loads(first.rejected.to_line())) == first.rejected
 
 
-def test_there_are_the_six_gates() -> None:
-    assert NAMES[:6] == ["near_duplicate", "safety", "guard", "min_turns", "judge", "rule"]
+def test_there_are_the_seven_gates() -> None:
+    first = ["near_duplicate", "safety", "guard", "min_turns", "judge", "rule", "language"]
+    assert NAMES[:7] == first
 
 
 def test_a_gate_that_asks_a_model_is_in_the_ledger_and_in_the_journal(tmp_path: Path) -> None:

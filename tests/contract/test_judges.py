@@ -54,7 +54,7 @@ class TestJudge:
         texts: list[bytes] = []
         for concurrency in (1, 16):
             folder = Path(shutil.copytree(generated, tmp_path / f"{concurrency}"))
-            judge_run(folder, judge, SCRIPTED, beside=beside, concurrency=concurrency)
+            judge_run(folder, judge, SCRIPTED, references=beside, concurrency=concurrency)
             texts.append((folder / "scores" / f"{name}.jsonl").read_bytes())
             found = load_run(folder)
             pairs = zip(found.conversations(), found.experiences(), strict=True)
@@ -70,7 +70,7 @@ class TestJudge:
         folder = Path(shutil.copytree(generated, tmp_path / "run"))
         model = ScriptedModel(lambda _: "well, well")
         judge = registry.load("judges", name)()
-        judge_run(folder, judge, SCRIPTED, beside=beside, n=1, open_model=lambda _: model)
+        judge_run(folder, judge, SCRIPTED, references=beside, n=1, open_model=lambda _: model)
         for score in load_run(folder).scores(name):
             assert score.value is None
             assert score.reason

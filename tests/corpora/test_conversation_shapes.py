@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convogen.corpora import open_corpus
 from convogen.corpora.conversation_shapes import Shape, Shapes
 from convogen.records import Conversation, Turn
 
@@ -54,3 +56,17 @@ def test_the_hash_follows_the_shapes_and_not_the_text() -> None:
     renamed = Shapes.from_corpus([conversation(("Cem", 3), ("Dora", 2))])
     longer = Shapes.from_corpus([conversation(("Bo", 3), ("Ada", 4))])
     assert one.hash == renamed.hash != longer.hash
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("08a-zh.jsonl", [(12, 9, 9), (4, 9, 10)]),
+        ("08c-ja.jsonl", [(8, 11), (7, 9)]),
+        ("08e-ar.jsonl", [(5, 6), (3, 4)]),
+    ],
+)
+def test_lengths_are_in_words_of_the_corpus(name: str, words: list[tuple[int, ...]]) -> None:
+    folder = Path(__file__).parents[1] / "data" / "files"
+    shapes = Shapes.from_corpus(open_corpus(folder / name))
+    assert [shapes[at].turn_words for at in range(len(shapes))] == words

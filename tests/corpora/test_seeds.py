@@ -146,6 +146,29 @@ def test_the_published_seeds_all_pass(name: str, n: int) -> None:
     assert all(seed.task and seed.task.startswith("You ") for seed in seeds.seeds)
 
 
+@pytest.mark.parametrize("own", [{}, {"model": "koala-13b"}])
+def test_rows_as_the_published_seeds_have_them_all_pass(
+    own: dict[str, Any], tmp_path: Path
+) -> None:
+    """One id, or one for each message; a person and a bot; the number of turns; a summary."""
+    rows: list[dict[str, Any]] = []
+    for number in range(3):
+        ids = [f"m{number}.{at}" for at in range(6)]
+        said = [f"Question {number}.{at}?" if at % 2 == 0 else f"So. {at}" for at in range(6)]
+        talk = [{"role": ("human", "bot")[at % 2], "content": text} for at, text in enumerate(said)]
+        summary = f"You want to know {number} things.\n"
+        row = {"conversation_id": ids if not own else ids[0], "conversation": talk, **own}
+        rows.append({**row, "turns": 6, "task_summary": summary})
+    seeds = open_seeds(written(tmp_path / "s.jsonl", rows), None, 6)
+    assert seeds.dropped == {}
+    assert [seed.task for seed in seeds.seeds] == [
+        f"You want to know {at} things." for at in range(3)
+    ]
+    assert [turn.speaker for turn in seeds.seeds[0].turns] == ["user", "assistant"] * 3
+    assert seeds.seeds[2].turns[4].text == "Question 2.4?"
+    assert len({seed.id for seed in seeds.seeds}) == 3
+
+
 @pytest.mark.parametrize("names", [("Ada", "Bo"), ("#Person1#", "#Person2#"), ("speaker0", "x")])
 def test_two_people_are_no_person_and_a_chatbot(names: tuple[str, str], tmp_path: Path) -> None:
     turns = [{"speaker": names[at % 2], "text": text} for at, text in enumerate(SIX)]

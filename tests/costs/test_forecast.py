@@ -15,6 +15,7 @@ from convogen.costs.forecast import Range, forecast
 from convogen.costs.ledger_costs import spending
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Request
+from convogen.records import Conversation, Failure, Rejected, Turn
 
 QUANTITIES = ("calls", "prompt_tokens", "completion_tokens", "cost_usd")
 
@@ -39,6 +40,117 @@ def play(folder: Path, **overrides: object) -> Run:
     return run(experiment(**overrides), folder, open_model=lambda _: ScriptedModel(script))
 
 
+Calls = list[tuple[int, str, int]]
+"""The calls of a run: task, role and prompt tokens."""
+
+
+def written(folder: Path, accepted: list[int], calls: Calls) -> Run:
+    """A run of some tasks, the others failed and the last of them rejected, with its calls."""
+    others = [task for task in range(max(accepted, default=0) + 2) if task not in accepted]
+    talks = {
+        task: Conversation(id=f"c-{task}", task=task, turns=[Turn(speaker="A", text="So.")])
+        for task in [*accepted, others[-1]]
+    }
+    rows = {
+        "conversations": [talks[task] for task in accepted],
+        "failures": [
+            Failure(id=f"f-{task}", task=task, stage="s", kind="k", message="m")
+            for task in others[:-1]
+        ],
+        "rejected": [
+            Rejected(
+                id="r", task=others[-1], gate="rule", reason="no", conversation=talks[others[-1]]
+            )
+        ],
+    }
+    for name, records in rows.items():
+        (folder / f"{name}.jsonl").write_bytes(b"".join(one.to_line() for one in records))
+    ledger = [
+        {"task": task, "role": role, "model": "m", "prompt_tokens": tokens, "seconds": tokens / 10}
+        for task, role, tokens in calls
+    ]
+    ledger.append({"task": 0, "role": "judge", "model": "m", "prompt_tokens": 1000})
+    ledger.append({"task": 0, "role": "agent", "model": "m", "lost_attempts": 1})
+    (folder / "ledger.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ledger))
+    model = {"name": "m", "price": {"input": 2, "output": 8}}
+    manifest = {"fingerprint": "f", "models": {"agent": model, "selector": model}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return Run(folder)
+
+
+AGENT: Calls = [(0, "agent", 20), (1, "agent", 18), (2, "agent", 12), (3, "agent", 20)]
+AGENT += [(4, "agent", 25), (4, "agent", 5)]
+"""Task 1 failed, so the units of tasks 0, 2, 3 and 4 are 20, 30, 20 and 30 tokens."""
+
+
+def approx(*values: float) -> Range:
+    return Range(*(pytest.approx(value, rel=1e-5) for value in values))
+
+
+def test_a_prediction_interval_by_hand(tmp_path: Path) -> None:
+    """Of 10, 6 are missing: 6 × 25 more, ± 3.18245 × 5.77350 × √(6 + 36/4) = 71.162.
+
+    Mean 25, s = √(4 × 5²/3); 3.18245 is Student's t of 3 degrees of freedom at 0.975.
+    """
+    found = forecast(written(tmp_path, [0, 2, 3, 4], AGENT), 10)
+    assert (found.n, found.seen) == (10, 4)
+    tokens = found.roles["agent", "m"]["prompt_tokens"]
+    assert tokens == approx(100, 250, 250 - 71.162, 250 + 71.162)
+    for key, times in (("seconds", 0.1), ("cost_usd", 2e-6)):
+        scaled = approx(*(times * value for value in (100, 250, 178.838, 321.162)))
+        assert found.roles["agent", "m"][key] == found.total[key] == scaled
+    # Calls by unit: 1, 2, 1, 2.
+    assert found.total["calls"] == approx(6, 15, 15 - 7.1162, 15 + 7.1162)
+    assert list(found.roles) == [("agent", "m")]
+
+
+def test_what_one_role_has_more_of_where_another_has_less_is_certain_in_total(
+    tmp_path: Path,
+) -> None:
+    """Units of 20, 30, 20, 30 and 30, 20, 30, 20 tokens: each run of 4 has had 50 a unit."""
+    selector: Calls = [(0, "selector", 30), (2, "selector", 20), (3, "selector", 30)]
+    selector += [(4, "selector", 20)]
+    found = forecast(written(tmp_path, [0, 2, 3, 4], [*AGENT, *selector]), 10)
+    assert found.roles["selector", "m"]["prompt_tokens"].expected == 250
+    assert found.total["prompt_tokens"] == approx(200, 500, 500, 500)
+
+
+def test_the_total_has_no_cost_where_one_role_has_no_price(tmp_path: Path) -> None:
+    others: Calls = [(0, "narrator", 30), (2, "narrator", 30)]
+    found = forecast(written(tmp_path, [0, 2, 3, 4], [*AGENT, *others]), 10)
+    assert "cost_usd" in found.roles["agent", "m"]
+    assert "cost_usd" not in found.roles["narrator", "m"]
+    assert list(found.total) == [
+        *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "seconds"),
+    ]
+    assert found.total["prompt_tokens"].so_far == 160
+
+
+def test_what_came_after_the_last_conversation_is_spent_or_part_of_the_next(
+    tmp_path: Path,
+) -> None:
+    """Task 5 was rejected: its 7 tokens come on top. Task 6 is under way: its 9 do not."""
+    late: Calls = [(5, "agent", 7), (6, "agent", 9)]
+    result = written(tmp_path, [0, 2, 3, 4], [*AGENT, *late])
+    for found in (forecast(result, 10).total, forecast(result, 10).roles["agent", "m"]):
+        assert found["prompt_tokens"] == approx(116, 257, 257 - 71.162, 257 + 71.162)
+    for n in (4, 3):  # nothing is missing
+        assert forecast(result, n).total["prompt_tokens"] == Range(116, 116, 116, 116)
+    much = written(tmp_path, [0, 2, 3, 4], [*AGENT, (5, "agent", 7), (6, "agent", 200)])
+    found = forecast(much, 10).total["prompt_tokens"]
+    assert found == approx(307, 307, 307, 107 + 150 + 71.162)
+
+
+@pytest.mark.parametrize(("accepted", "expected"), [([], 13), ([0], 83)])
+def test_of_fewer_than_two_there_is_an_expectation_alone(
+    accepted: list[int], expected: float, tmp_path: Path
+) -> None:
+    """Tokens: 8 of task 0, 3 of task 1, 2 under way; after one conversation 10 × 8 + 3."""
+    calls: Calls = [(0, "agent", 8), (1, "agent", 3), (2, "agent", 2)]
+    found = forecast(written(tmp_path, accepted, calls), 10).total["prompt_tokens"]
+    assert found == Range(13, expected, None, None)
+
+
 def within(found: Range, value: float) -> bool:
     assert found.low is not None
     assert found.high is not None
@@ -56,7 +168,7 @@ def test_the_interval_holds_the_finished_run_about_as_often_as_it_says(tmp_path:
         assert found.seen == 6
         whole = spending(play(folder, seed=seed))
         for key in QUANTITIES:
-            held[key] += within(found.total[key], sum(row[key] for row in whole))
+            held[key] += within(found.total[key], sum(getattr(row, key) for row in whole))
         cost = found.total["cost_usd"]
         assert cost.low is not None
         assert cost.high is not None
@@ -69,9 +181,9 @@ def test_a_finished_run_is_its_own_forecast(tmp_path: Path) -> None:
     result = play(tmp_path, n=4)
     found = forecast(result, 4)
     for row in spending(result):
-        ranges = found.roles[row["role"], row["model"]]
+        ranges = found.roles[row.role, row.model]
         for key in (*QUANTITIES, "seconds"):
-            expected = pytest.approx(row[key])
+            expected = pytest.approx(getattr(row, key))
             assert ranges[key].so_far == ranges[key].expected == expected
             assert ranges[key].low == ranges[key].high == expected
     calls = sum(ranges["calls"].expected for ranges in found.roles.values())
@@ -122,7 +234,7 @@ def test_a_dry_run_plays_a_pilot_and_the_run_goes_on_from_it(
     bodies = [json.dumps(asked.body) for asked in endpoint.asked]
     assert len(set(bodies)) == len(bodies)
     for key in ("calls", "prompt_tokens", "completion_tokens", "cost_usd"):
-        total = sum(row[key] for row in spending(pilot))
+        total = sum(getattr(row, key) for row in spending(pilot))
         assert within(Range(**found["total"][key]), total)
 
 

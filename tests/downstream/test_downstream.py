@@ -17,6 +17,7 @@ from convogen import Experiment, run
 from convogen.downstream.data import Example
 from convogen.downstream.scoring import BertScore
 from convogen.downstream.seq2seq import Training, load_seq2seq, summarise_with
+from convogen.downstream.summaries import SummaryCounts
 from convogen.downstream.summarization import Summarization, summarization
 from convogen.engine.item_runner import Asking
 from convogen.errors import EndpointDown
@@ -193,7 +194,7 @@ class TestSummarization:
         refused, allowed[0] = len(endpoint.asked) - 1, 1000
         found = summarization(task, Asking(folder / "downstream", 1))
         assert len(endpoint.asked) == 3 + refused
-        assert found["summaries"] == {"summaries": 3, "refused": 0}
+        assert found.summaries == SummaryCounts(3, 0)
 
     def test_summaries_kept_of_other_dialogues_are_refused(
         self, folder: Path, held_out: Path, t5: Path, endpoint: EndpointServer
@@ -207,6 +208,17 @@ class TestSummarization:
         wrong = summarise(folder, held_out, t5, endpoint)
         assert wrong.status == 2
         assert "of other dialogues" in wrong.err.splitlines()[-1]
+
+    def test_what_is_not_held_out_of_a_file_is_in_domain(
+        self, folder: Path, t5: Path, endpoint: EndpointServer, tmp_path: Path
+    ) -> None:
+        endpoint.script = helpful
+        split = downstream_data.write(tmp_path / "split.jsonl", 16)
+        options = ("--in-domain", split, "--n-held-out", "12")
+        ended = summarise(folder, split, t5, endpoint, *options)
+        assert ended.status == 0, ended.err
+        assert "12 held-out dialogues of split.jsonl" in ended.out
+        assert "coverage of in-domain data" in " ".join(ended.out.split())
 
     @pytest.mark.skipif(not DIALOGSUM.exists(), reason="shared data is not beside the checkout")
     def test_on_the_development_split_of_dialogsum(

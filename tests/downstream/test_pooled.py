@@ -32,6 +32,7 @@ def write(path: Path, arms: dict[str, dict[str, float | None]], **more: Any) -> 
         "arms": cells,
         "questions": 3,
         "qags_by": "bertscore",
+        "bertscore": "bert-base-uncased@9",
         **more,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,8 +50,13 @@ def published(tmp_path: Path) -> list[Path]:
         for arm, score in scores.items():
             arms.setdefault(arm, {})[MEASURES[cell.measure]] = score
     return [
-        write(tmp_path / f"{nth}.json", arms, held_out={"source": data, "dialogues": 9})
-        for nth, ((_, data), arms) in enumerate(rows.items())
+        write(
+            tmp_path / f"{nth}.json",
+            arms,
+            training={"checkpoint": model},
+            held_out={"source": data, "dialogues": 9},
+        )
+        for nth, ((model, data), arms) in enumerate(rows.items())
     ]
 
 
@@ -89,6 +95,37 @@ def test_a_run_folder_stands_for_its_results_and_what_is_missing_is_no_cell(tmp_
     said = " ".join(convogen("downstream", "pool", folder).out.split())
     assert "covers –% of in-domain data over 0" in said
     assert "QAGS here is not measured as there" in said
+
+
+def test_a_cell_counts_once_however_often_its_file_is_named(tmp_path: Path) -> None:
+    arms: dict[str, dict[str, float | None]] = {
+        "base": {"ROUGE-L": 0.2},
+        "synthetic": {"ROUGE-L": 0.3},
+    }
+    path = write(tmp_path / "run/downstream/summarization-bart.json", arms)
+    found = pool(read_results([path, tmp_path / "run", path]))
+    assert (found.cells, found.improvement) == (1, pytest.approx(50))
+    copy = write(tmp_path / "copy.json", arms)
+    ended = convogen("downstream", "pool", path, copy)
+    assert (ended.status, "the same run, checkpoint and held-out set" in ended.complaint) == (
+        2,
+        True,
+    )
+    other = write(tmp_path / "other.json", arms, run="/elsewhere/runs/made")
+    assert pool(read_results([path, other])).cells == 2
+
+
+def test_a_bertscore_of_another_encoder_is_said_to_be_another(tmp_path: Path) -> None:
+    arms: dict[str, dict[str, float | None]] = {
+        "base": {"BERTScore": 0.2},
+        "synthetic": {"BERTScore": 0.3},
+    }
+    same = write(tmp_path / "same.json", arms)
+    other = write(tmp_path / "other.json", arms, bertscore="roberta-large@17")
+    said = " ".join(convogen("downstream", "pool", same).out.split())
+    assert "not measured as there" not in said
+    said = " ".join(convogen("downstream", "pool", other).out.split())
+    assert "BERTScore here is not measured as there (bert-base-uncased@9)" in said
 
 
 @pytest.mark.parametrize(

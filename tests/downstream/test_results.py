@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,12 @@ from convogen.downstream.results import (
 )
 from convogen.downstream.scoring import rouge_l_scores
 from convogen.engine.item_runner import Asking
+from convogen.errors import BudgetReached
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.base import Request
 from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
+from convogen.models.traffic.budget import Limits
 
 SCRIPTED = ModelSpec(name="scripted")
 MODELS = {"questioner": SCRIPTED, "answerer": SCRIPTED}
@@ -36,22 +39,22 @@ def test_improvement_and_coverage_with_intervals() -> None:
         "in_domain": {"A": drawn_mean([0.4, 0.8, 1.2]), "B": drawn_mean([0.3, None, 0.3])},
     }
     found = results(cells)
-    assert found["arms"]["base"]["B"]["n"] == 2
-    gained = found["improvement"]["synthetic"]
-    assert gained["A"] == pytest.approx({"value": 100, "low": 100, "high": 100, "n": 3})
-    assert (gained["B"]["value"], gained["average"]["value"]) == pytest.approx((50, 75))
-    covered = found["coverage"]["synthetic"]
-    assert (covered["A"]["value"], covered["B"]["value"]) == pytest.approx((50, 200))
-    assert covered["average"]["value"] == pytest.approx(125)
-    assert set(found["coverage"]) == {"synthetic"}
+    assert found.arms["base"]["B"].n == 2
+    gained = found.improvement["synthetic"]
+    assert astuple(gained["A"]) == pytest.approx((100, 100, 100, 3))
+    assert (gained["B"].value, gained["average"].value) == pytest.approx((50, 75))
+    covered = found.coverage["synthetic"]
+    assert (covered["A"].value, covered["B"].value) == pytest.approx((50, 200))
+    assert covered["average"].value == pytest.approx(125)
+    assert set(found.coverage) == {"synthetic"}
 
 
 def test_an_interval_holds_the_value_and_narrows_with_the_number_of_dialogues() -> None:
     widths: list[float] = []
     for n in (20, 500):
-        shown = drawn_mean([at % 2 for at in range(n)]).shown()
-        assert shown["low"] < shown["value"] < shown["high"]
-        widths.append(shown["high"] - shown["low"])
+        shown = drawn_mean([at % 2 for at in range(n)]).interval()
+        assert shown.low < shown.value < shown.high
+        widths.append(shown.high - shown.low)
     assert widths[1] < widths[0] / 3
 
 
@@ -59,18 +62,18 @@ def test_no_interval_if_a_resample_has_nothing_to_compare_with() -> None:
     half = [0.0] * 5 + [1.0] * 5
     cells = {"base": {"A": drawn_mean([0.0] * 9 + [1.0])}, "synthetic": {"A": drawn_mean(half)}}
     found = results(cells)
-    assert found["arms"]["base"]["A"]["low"] is not None
-    gained = found["improvement"]["synthetic"]["A"]
-    assert gained == pytest.approx({"value": 400, "low": None, "high": None, "n": 10})
+    assert found.arms["base"]["A"].low is not None
+    gained = found.improvement["synthetic"]["A"]
+    assert astuple(gained) == (pytest.approx(400), None, None, 10)
     single = results({"base": {"A": drawn_mean([0.5])}})
-    assert single["arms"]["base"]["A"] == {"value": 0.5, "low": None, "high": None, "n": 1}
+    assert astuple(single.arms["base"]["A"]) == (0.5, None, None, 1)
 
 
 def test_nothing_is_compared_with_what_is_missing_or_zero() -> None:
     zero = {"base": {"A": drawn_mean([0.0, 0.0])}, "synthetic": {"A": drawn_mean([0.5, 0.5])}}
     found = results(zero)
-    assert found["improvement"]["synthetic"] == {"A": None, "average": None}
-    assert found["coverage"]["synthetic"] is None
+    assert found.improvement["synthetic"] == {"A": None, "average": None}
+    assert found.coverage["synthetic"] is None
     assert drawn_mean([None, None]) is None
 
 
@@ -81,10 +84,10 @@ def test_two_arms_are_compared_over_the_dialogues_that_both_have_scores_of() -> 
         "in_domain": {"A": drawn_mean([None, None, 0.5])},
     }
     found = results(cells)
-    gained = found["improvement"]["synthetic"]["A"]
-    assert (gained["value"], gained["n"]) == (pytest.approx(100), 2)
-    assert found["coverage"]["synthetic"] == {"A": None, "average": None}
-    assert found["arms"]["base"]["A"]["value"] == pytest.approx(0.4)
+    gained = found.improvement["synthetic"]["A"]
+    assert (gained.value, gained.n) == (pytest.approx(100), 2)
+    assert found.coverage["synthetic"] == {"A": None, "average": None}
+    assert found.arms["base"]["A"].value == pytest.approx(0.4)
 
 
 PAIR = st.tuples(st.sampled_from("abc"), st.sampled_from("abcd"))
@@ -195,6 +198,19 @@ class TestQags:
         assert tally.counts["calls"] == 0
         ask_questions(["DIALOGUE, another"], 5, MODELS, self.asking(tmp_path, tally))
         assert tally.counts["calls"] == 2
+
+    def test_one_budget_covers_questions_and_answers(self, tmp_path: Path) -> None:
+        def asking(tokens: int) -> Asking:
+            opener = lambda _: ScriptedModel(self.script)  # noqa: E731
+            return Asking(tmp_path, 4, None, opener, Limits(tokens=tokens))
+
+        questions = ask_questions(["DIALOGUE"], 5, MODELS, asking(9_000))
+        summaries = [f"GOOD {n}" for n in range(9)]
+        both = asking(1_300)
+        ask_questions(["DIALOGUE, another"], 5, MODELS, both)
+        with pytest.raises(BudgetReached, match="with a larger --budget-tokens"):
+            qags([*questions] * 9, summaries, MODELS, both)
+        assert qags([*questions] * 9, summaries, MODELS, asking(90_000)) == [1.0] * 9
 
     def test_a_model_that_says_nothing_useful(self, tmp_path: Path) -> None:
         asking = Asking(tmp_path, 4, None, lambda _: ScriptedModel(lambda _: "well"))

@@ -27,6 +27,7 @@ from convogen.engine.runner import run_async
 from convogen.errors import BudgetReached, ModelConfigError
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import ModelReply, Request
+from convogen.models.spec import ModelSpec
 from convogen.models.traffic.budget import Limits
 from convogen.records import Usage
 
@@ -51,8 +52,8 @@ def play(folder: Path, asked: list[Request] | None = None, limits: Limits | None
 def tokens(folder: Path) -> int:
     """All that may have been billed."""
     rows = spending(load_run(folder))
-    kinds = ("prompt_tokens", "completion_tokens")
-    return sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+    own = sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    return own + sum(row.lost_prompt_tokens + row.lost_completion_tokens for row in rows)
 
 
 def usd(folder: Path) -> float:
@@ -145,9 +146,9 @@ def test_lost_attempts_are_in_the_ledger_and_count(
     shown = convogen("show", tmp_path)
     assert "lost" in shown.out
     assert "at most $" in shown.out
-    found = {row["role"]: row for row in spending(result)}
-    assert sum(row["calls"] for row in found.values()) == len(endpoint.asked) - 2
-    assert sum(row["lost_usd"] for row in found.values()) > 0
+    found = {row.role: row for row in spending(result)}
+    assert sum(row.calls for row in found.values()) == len(endpoint.asked) - 2
+    assert sum(row.lost_usd or 0 for row in found.values()) > 0
     assert tokens(tmp_path) > sum(row["prompt_tokens"] for row in rows) + 100
 
 
@@ -157,21 +158,21 @@ def test_show_keeps_the_judges_apart_and_a_price_can_be_given_later(tmp_path: Pa
     assert convogen(*play, "--model", "scripted", "--price", "agent=1,2").status == 0
     judge = ["evaluate", folder, "--judge", "geval", "--model", "scripted", "--n", "1"]
     assert convogen(*judge).status == 0
-    rows = {row["role"]: row for row in spending(load_run(folder))}
+    rows = {row.role: row for row in spending(load_run(folder))}
     assert list(rows)[-1] == "judge"
-    assert {role: row["price"] for role, row in rows.items() if role != "selector"} == {
+    assert {role: row.price for role, row in rows.items() if role != "selector"} == {
         "agent": "own",
         "generator": "local",
         "judge": "local",
     }
     agent = rows["agent"]
-    paid = agent["prompt_tokens"] * 1e-6 + agent["completion_tokens"] * 2e-6
-    assert agent["cost_usd"] == pytest.approx(paid)
-    assert rows["judge"]["cost_usd"] == rows["generator"]["cost_usd"] == 0
+    paid = agent.prompt_tokens * 1e-6 + agent.completion_tokens * 2e-6
+    assert agent.cost_usd == pytest.approx(paid)
+    assert rows["judge"].cost_usd == rows["generator"].cost_usd == 0
     assert convogen(*judge, "--price", "3,4").status == 0
-    judged = next(row for row in spending(load_run(folder)) if row["role"] == "judge")
-    assert judged["calls"] == rows["judge"]["calls"]
-    assert judged["cost_usd"] > 0
+    judged = next(row for row in spending(load_run(folder)) if row.role == "judge")
+    assert judged.calls == rows["judge"].calls
+    assert judged.cost_usd
     shown = convogen("show", folder).out
     assert shown.index("judging:") > shown.index("generator")
 
@@ -242,9 +243,10 @@ def test_a_call_that_a_fallback_may_answer_is_reserved_at_the_dearest_price() ->
     dear = {"name": "dear", "base_url": url, "price": {"input": 5, "output": 50}}
     cheap = {"name": "cheap", "base_url": url, "price": {"input": 1, "output": 10}}
     experiment = Experiment({"name": "x", "models": {**cheap, "fallback": [dear]}})
-    price = role_prices(experiment, Limits(usd=1))["agent"]
+    models = {"agent": experiment.model("agent")}
+    price = role_prices(models, Limits(usd=1))["agent"]
     assert price(Usage(prompt_tokens=1_000_000)) == pytest.approx(5)
-    assert role_prices(experiment, Limits(tokens=9)) == {}
+    assert role_prices(models, Limits(tokens=9)) == {}
     unknown = {**cheap, "fallback": [{"name": "no-such-model", "base_url": url}]}
     with pytest.raises(ModelConfigError, match="the price of no-such-model"):
-        role_prices(Experiment({"name": "x", "models": unknown}), Limits(usd=1))
+        role_prices({"agent": ModelSpec.model_validate(unknown)}, Limits(usd=1))

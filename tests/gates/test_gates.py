@@ -154,6 +154,16 @@ def test_the_word_list_leaves_other_words_alone(text: str) -> None:
     assert Safety().word_list.find(text) is None
 
 
+def test_an_entry_in_a_script_without_spaces_matches_within_a_clause(tmp_path: Path) -> None:
+    listed = tmp_path / "words.txt"
+    listed.write_text("笨蛋\nばか\nидиот\n", "utf-8")
+    words = Safety(words=str(listed), shipped=False).word_list
+    assert words.find("你真是个笨蛋，别说了。") == "笨蛋"
+    assert words.find("お前はばかだな。") == "ばか"
+    assert words.find("Ты идиот!") == "идиот"
+    assert words.find("蛋糕很好吃，идиотизм.") is None
+
+
 def test_a_list_of_ones_own_counts_by_what_is_in_it(tmp_path: Path) -> None:
     for place in ("here", "there"):
         (tmp_path / place).mkdir()

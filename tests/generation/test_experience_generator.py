@@ -254,6 +254,36 @@ def test_a_prompt_that_does_not_ask_for_it_leaves_it_open(tmp_path: Path) -> Non
     assert asyncio.run(go()).acquainted is None
 
 
+def test_an_experience_tells_who_wrote_it_and_what_that_took(tmp_path: Path) -> None:
+    """Of the reply that was taken alone: the one before had a name of a shot."""
+    taken = named(SHOTS[0].personas[0].name, "Zoltan Quist")
+    twice, _ = generated(tmp_path / "twice", "experience", invent, taken)
+    assert (twice.model, twice.reasks) == ("scripted", ["name_of_a_shot"])
+    assert twice.usage is not None
+    assert twice.usage.completion_tokens > 0
+    whole = [persona.card for persona in twice.personas]
+    assert None not in whole
+
+
+def test_the_prompt_and_the_schema_tell_how_many_people(tmp_path: Path) -> None:
+    for n in (2, 3):
+        experience, [asked] = generated(
+            tmp_path / f"{n}", "experience", lambda one, session, n=n: one.invent(session, n, SHOTS)
+        )
+        assert len(experience.personas) == n
+        assert f"{n} people" in asked.messages[-1].content
+        assert asked.schema is not None
+        personas = asked.schema["properties"]["personas"]
+        assert (personas["minItems"], personas["maxItems"]) == (n, n)
+
+
+def test_short_names_may_speak_first(tmp_path: Path) -> None:
+    starter = {"starter": {"speaker": "Q", "text": "Shall we go?"}}
+    experience, asked = generated(tmp_path, "experience", invent, named("Q", "Bo") | starter)
+    assert (experience.starter.speaker, experience.repairs) == ("Q", [])
+    assert len(asked) == 1
+
+
 def test_people_who_are_invented_together_are_acquainted(tmp_path: Path) -> None:
     experience, [asked] = generated(tmp_path, "experience", invent)
     assert experience.acquainted is True

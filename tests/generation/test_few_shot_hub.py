@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen import Experiment, Run, run
-from convogen.generation.example_experiences import load_experiences
+from convogen.generation.example_experiences import in_languages, load_experiences
 from convogen.generation.few_shot_hub import FewShotHub, Policy, similarity
 from convogen.records import Experience, Persona, Starter
 
-SEEDS = load_experiences()
+SEEDS = in_languages(load_experiences(), ())
 N = 18
 
 Gives = list[int | None]
@@ -224,6 +224,156 @@ def test_newest_takes_what_was_made_last() -> None:
         return [shot.id for shot in await h.shots(3)]
 
     assert finished(scenario()) == ["e1", "e2"]
+
+
+def told(relations: str, task: int = 0, **changes: Any) -> Experience:
+    """An experience whose words that count are these alone."""
+    return Experience(
+        id=f"e{task}",
+        task=task,
+        personas=[Persona(name="Ada"), Persona(name="Bo")],
+        relations=relations,
+        situation="",
+        topic="",
+        starter=Starter(speaker="Ada", text=""),
+    ).model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("near_copy", "admitted"), [(0.79, False), (0.8, False), (0.8001, True), (1.0, True)]
+)
+def test_a_similarity_of_exactly_the_limit_is_a_near_copy(near_copy: float, admitted: bool) -> None:
+    """40 of 50 letters are those of the shot, in order: 2 × 40 / (50 + 50)."""
+    shot, copy = told("a" * 40 + "b" * 10), told("a" * 40 + "c" * 10)
+    found = finished(hub(near_copy=near_copy).admit(0, copy, [told("zz"), shot, told("yy")]))
+    assert (found.admitted, found.similarity) == (admitted, 0.8)
+
+
+def test_the_similarity_is_kept_to_four_digits_and_that_of_nothing_is_0() -> None:
+    """2 × 2 / (3 + 3) = 0.66667."""
+    assert finished(hub().admit(0, told("aac"), [told("aab")])).similarity == 0.6667
+    assert similarity(told("ab cd"), told("ce AB")) == 0.8  # 2 × 4 / (5 + 5), the blank counts
+    alone = finished(hub().admit(0, told("qqqq"), []))
+    assert (alone.admitted, alone.similarity) == (True, 0)
+
+
+def test_a_word_for_word_copy_is_no_member_even_at_a_limit_of_1() -> None:
+    async def scenario() -> list[Experience]:
+        h = hub(lanes=1, near_copy=1.0)
+        words = "one two three four five six seven eight nine ten eleven"
+        copy = " ".join(reversed(words.upper().split()))
+        given_ones = [told(words, 0), told("all of it is new in here", 1), told(copy, 2)]
+        return [await h.admit(at, one, []) for at, one in enumerate(given_ones)]
+
+    assert [one.admitted for one in finished(scenario())] == [True, True, False]
+
+
+def test_names_and_free_text_make_no_experience_another_but_cards_and_openings_do() -> None:
+    one = told("old friends at sea")
+    people = [Persona(name="Cleo", text="counts stamps"), Persona(name="Dan", text="rows")]
+    starter = Starter(speaker="Dan", text="")
+    assert similarity(one, told("SEA at old Friends")) == 1
+    assert similarity(one, one.model_copy(update={"personas": people, "starter": starter})) == 1
+    for changes in (
+        {"starter": Starter(speaker="Ada", text="Ahoy!")},
+        {"topic": "sails"},
+        {"situation": "a storm"},
+        {"personas": SEEDS[0].personas},
+    ):
+        assert similarity(one, one.model_copy(update=changes)) < 1
+
+
+@pytest.mark.parametrize("lane", [0, 1])
+def test_the_draws_of_a_seed_stay_what_they_are(lane: int) -> None:
+    """Named by seed, lane and round: the seeds shuffled first, then two of all, members last."""
+
+    async def scenario() -> list[list[Experience]]:
+        h = hub(shots=2)
+        first = 3 * lane
+        shown = [await h.shots(first)]
+        given_ones = [new(task) for task in range(6)]
+        for at, one in enumerate(given_ones):
+            await h.admit(at, one, [])
+        return [*shown, await h.shots(first + 6)]
+
+    seeds = random.Random(f"7/seeds/{lane}/0").sample(range(len(SEEDS)), len(SEEDS))
+    drawn = random.Random(f"7/hub/{lane}/1").sample(range(len(SEEDS) + 3), 2)
+    pool = [seed.id for seed in SEEDS] + [f"e{3 * lane + at}" for at in range(3)]
+    ids = [[one.id for one in shots] for shots in finished(scenario())]
+    assert ids == [[SEEDS[at].id for at in seeds[:2]], [pool[at] for at in drawn]]
+
+
+def test_rotation_goes_round_the_shuffled_circle_of_its_lane() -> None:
+    async def scenario(lane: int) -> list[str]:
+        h = hub(SEEDS[:7], iterative="rotate", shots=2)
+        tasks = (3 * lane, 3 * lane + 6, 3 * lane + 12, 3 * lane + 18)
+        return [shot.id for task in tasks for shot in await h.shots(task)]
+
+    for lane in (0, 1):
+        circle = random.Random(f"7/seeds/{lane}/0").sample(range(7), 7)
+        assert finished(scenario(lane)) == [SEEDS[at].id for at in [*circle, circle[0]]]
+
+
+def test_without_iterative_sampling_all_lanes_and_rounds_have_the_shots_of_the_first() -> None:
+    async def scenario() -> list[list[Experience]]:
+        h = hub(iterative=False, shots=3)
+        return [await h.shots(task) for task in (0, 2, 3, 6, 40)]
+
+    first, *others = finished(scenario())
+    assert len(first) == 3
+    assert all(shots == first for shots in others)
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "shots", "admitted", "shown"),
+    [
+        (4, 2, [True, True, True], ["e1", "e2"]),
+        (4, 2, [True, False, True], ["e0", "e2"]),
+        (4, 2, [False, True, False], ["seed 3", "e1"]),
+        (4, 3, [False, False, False], ["seed 1", "seed 2", "seed 3"]),
+        (2, 5, [True, True, True], ["seed 0", "seed 1", "e0", "e1", "e2"]),
+        (2, 9, [True, True, True], ["seed 0", "seed 1", "e0", "e1", "e2"]),
+    ],
+)
+def test_the_newest_of_seeds_and_members_in_their_order(
+    n_seeds: int, shots: int, admitted: list[bool], shown: list[str]
+) -> None:
+    async def scenario() -> list[str]:
+        h = hub(SEEDS[:n_seeds], policy="newest", lanes=1, shots=shots)
+        for task, enters in enumerate(admitted):
+            await (h.admit(task, new(task), []) if enters else h.skip(task))
+        return [shot.id for shot in await h.shots(3)]
+
+    ids = {f"seed {at}": seed.id for at, seed in enumerate(SEEDS)}
+    assert finished(scenario()) == [ids.get(name, name) for name in shown]
+
+
+def test_a_hub_is_restored_to_the_middle_of_a_round() -> None:
+    """Task 1 gave nothing and task 3 a near-copy; task 4 is the next of the only lane."""
+    rows = {task: new(task).model_copy(update={"admitted": True}) for task in (0, 2)}
+
+    async def scenario() -> tuple[list[str], list[str], bool | None]:
+        h = hub(policy="newest", lanes=1, shots=3, recall=lambda task: rows[task])
+        h.restore(4, iter(rows.values()))
+        within = [shot.id for shot in await h.shots(4)]
+        again = await h.admit(4, new(4, like=2), [])
+        await h.skip(5)
+        return within, [shot.id for shot in await h.shots(6)], again.admitted
+
+    shown = [SEEDS[-1].id, "e0", "e2"]
+    assert finished(scenario()) == (shown, shown, False)
+
+
+def test_a_round_shows_nothing_of_itself_whenever_it_is_asked() -> None:
+    async def scenario() -> list[list[str]]:
+        h = hub(policy="newest", lanes=1, shots=2)
+        for task in range(5):
+            await h.admit(task, new(task), [])
+        within = await h.shots(5)
+        await h.admit(5, new(5), [])
+        return [[shot.id for shot in shots] for shots in (within, await h.shots(6))]
+
+    assert finished(scenario()) == [["e1", "e2"], ["e4", "e5"]]
 
 
 @given(st.integers(1, len(SEEDS)), st.integers(1, 8), st.integers(0, 99))

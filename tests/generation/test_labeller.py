@@ -88,6 +88,45 @@ def test_the_rules_are_those_that_nearly_all_summaries_of_the_source_keep() -> N
     assert sum(rules.complaint(summary, dialogue) is None for dialogue, summary in pairs) >= 98
 
 
+@pytest.mark.parametrize(
+    ("n", "low", "high"), [(1, 1, 1), (99, 1, 99), (100, 2, 99), (299, 3, 297), (300, 4, 297)]
+)
+def test_of_the_lengths_a_hundredth_is_cut_off_at_either_end(n: int, low: int, high: int) -> None:
+    rules = SummaryRules.learn(("", "ab " * words) for words in range(1, n + 1))
+    assert (rules.low, rules.high) == (low, high)
+
+
+@pytest.mark.parametrize(("n", "grounded"), [(19, 0.0), (20, 0.5), (39, 0.5)])
+def test_nineteen_of_twenty_summaries_reach_the_share(n: int, grounded: float) -> None:
+    """One has nothing of its dialogue, the next half of it, all others everything."""
+    pairs = [("", "kettle"), ("kettle", "kettle window")] + [("kettle", "kettle")] * (n - 2)
+    assert SummaryRules.learn(pairs).grounded == grounded
+
+
+def test_lengths_and_shares_at_the_limit_are_right() -> None:
+    rules = SummaryRules(2, 4, 0.5)
+    assert rules.complaint("kettle window", "a kettle") is None
+    assert rules.complaint("a kettle window so", "a kettle") is None
+    assert rules.complaint("kettle", "a kettle") == "it has 1 words, 2 to 4 are wanted"
+    assert rules.complaint("a b c d e", "") == "it has 5 words, 2 to 4 are wanted"
+    assert rules.complaint("kettle window harbour", "a kettle") == (
+        "too little of it is in the conversation (0.33 of its words)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("summary", "dialogue", "share"),
+    [
+        ("kettles boiled", "the kettle boiler", 1.0),  # the same first five letters
+        ("boil", "boils", 0.0),
+        ("tea was with them", "", 1.0),  # no word of four letters that is no function word
+        ("kettle, KETTLE, window, lamp2", "Kettle!", 0.5),
+    ],
+)
+def test_the_share_of_content_words(summary: str, dialogue: str, share: float) -> None:
+    assert content_share(summary, dialogue) == share
+
+
 def test_forms_of_a_word_and_the_start_of_a_sentence_are_no_invention() -> None:
     assert content_share("Repairing the printers", DIALOGUE) == 1.0
     assert content_share("", DIALOGUE) == 1.0
@@ -168,3 +207,70 @@ def test_the_options_hold_the_planned_one_at_any_place() -> None:
     assert all(len(set(options)) == 8 and "7" in options for options in drawn)
     assert len({options.index("7") for options in drawn}) == 8
     assert shuffled("a", ["a"], 8, random.Random(0)) == ["a"]
+
+
+def test_a_german_noun_is_no_name() -> None:
+    dialogue = "Anna: Hast du den Schlüssel?\nBen: Nein, der liegt bei dir."
+    summary = "Anna sucht den Schlüssel, und das Gespräch mit Ben bringt keine Lösung."
+    assert unknown_names(summary, dialogue) == ["Gespräch", "Lösung"]
+    assert unknown_names(summary, dialogue, "de") == []
+    assert unknown_names("#Person3# sucht ihn.", dialogue, "de") == ["#Person3#"]
+
+
+def test_summaries_in_another_language_than_the_sources_are_measured_by_length_alone() -> None:
+    learned = SummaryRules(low=3, high=30, grounded=0.9, language="en")
+    summary = "Anna und Ben suchen zusammen nach dem Schlüssel."
+    dialogue = "Anna: Wo ist er nur?\nBen: Weg."
+    assert learned.complaint(summary, dialogue) is not None
+    assert learned.translated("de-AT").complaint(summary, dialogue) is None
+
+
+@pytest.mark.parametrize(
+    ("ask", "reply", "finish_reason", "kind", "said"),
+    [
+        ("summary", "No.", "stop", "summary_refused", "it has 1 words, 5 to 12 are wanted"),
+        ("choice", '{"label": "x"}', "stop", "label_invalid", "act: it is none of the labels"),
+        ("choice", '{"label": ', "length", "label_invalid", "act: it was cut off before its end"),
+        ("choice", '{"label": 3}', "stop", "label_invalid", "act: it is none of the labels"),
+        ("emotions", '{"1": "joy", "2": "x"}', "stop", "emotions_invalid", "utterance 2 has none"),
+        ("emotions", '{"1": "', "length", "emotions_invalid", "it was cut off before its end"),
+    ],
+)  # fmt: skip
+def test_after_the_last_reask_it_is_a_fault_with_the_last_reply(
+    ask: str, reply: str, finish_reason: str, kind: str, said: str, tmp_path: Path
+) -> None:
+    """Two reasks are three replies; a fourth one is never asked for."""
+    asks: dict[str, Callable[[Labeller, Session], Awaitable[Label]]] = {
+        "summary": lambda one, session: one.summarise(session, DIALOGUE, RULES, []),
+        "choice": lambda one, session: one.choose(session, DIALOGUE, "act", "ask", ["ask", "tell"]),
+        "emotions": lambda one, session: one.emotions(session, ["A: x", "B: y"], ["joy"], []),
+    }
+    with pytest.raises(ModelFault) as fault:
+        labelled(tmp_path, ["?", "?", reply], asks[ask], finish_reason)
+    assert fault.value.kind == kind
+    assert said in str(fault.value)
+    assert fault.value.evidence == reply
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        GOOD,
+        f"Summary: {GOOD}",
+        f"**SUMMARY** :  {GOOD}",
+        "  Ben will repair\nthe broken library printer.\n\nDone?",
+    ],
+)
+def test_what_stands_around_a_summary_goes(reply: str, tmp_path: Path) -> None:
+    label, asked = labelled(
+        tmp_path,
+        [reply],
+        lambda labeller, session: labeller.summarise(session, DIALOGUE, RULES, []),
+    )
+    assert (label.value, label.reasks) == (GOOD, [])
+    assert label.check == (
+        "5 to 12 words; its names are in the conversation; 1.00 of its content words are, at least "
+        "0.60"
+    )
+    assert asked[0].sampling.max_tokens == 2 * 12 + 8
+    assert (label.model, label.request) == ("scripted", asked[0].hash)

@@ -54,7 +54,9 @@ def scene(place: str = "a kitchen", *texts: str) -> str:
 
 def answer(text: str, finish_reason: str = "stop") -> SessionReply:
     reply = ModelReply(text, Usage(), finish_reason)
-    return SessionReply(text, Usage(), finish_reason, "h", "m", reply)
+    return SessionReply(
+        text, usage=Usage(), finish_reason=finish_reason, request="h", model="m", reply=reply
+    )
 
 
 def filled(request: Request) -> str:
@@ -225,7 +227,13 @@ def asked_for(
             session = traffic.session(0, 1, Journal(tmp_path / "0.jsonl"))
             question = [Message("user", "A scene, please.")]
             return await ask_draft(
-                session, "writer", question, Scene, lambda draft, _: draft, reasks, "scene_invalid"
+                session,
+                "writer",
+                question,
+                model=Scene,
+                parse=lambda draft, _: draft,
+                reasks=reasks,
+                kind="scene_invalid",
             )
         finally:
             await traffic.close()
@@ -372,7 +380,13 @@ def taken(folder: Path, texts: list[str], finish_reason: str, reasks: int = 3) -
             session = traffic.session(0, 1, Journal(folder / "0.jsonl"))
             messages = [Message("user", "A scene, please.")]
             return await ask_draft(
-                session, "generator", messages, Scene, lambda draft, _: draft, reasks, "invalid"
+                session,
+                "generator",
+                messages,
+                model=Scene,
+                parse=lambda draft, _: draft,
+                reasks=reasks,
+                kind="invalid",
             )
         except ModelFault as fault:
             return fault

@@ -15,7 +15,7 @@ import pytest
 from autogen_core import SingleThreadedAgentRuntime
 
 from convogen.errors import ModelFault
-from convogen.generation.example_experiences import load_experiences
+from convogen.generation.example_experiences import in_languages, load_experiences
 from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 from convogen.models.backends.scripted import ScriptedModel, improvise
 from convogen.models.base import Message, ModelReply, Request, Sampling, TokenLogprob
@@ -26,7 +26,7 @@ from convogen.models.traffic.router import Role, Traffic
 from convogen.prompts import load_prompt
 from convogen.records import Experience, Turn, Usage
 
-EXPERIENCES = {len(e.personas): e for e in load_experiences()}
+EXPERIENCES = {len(e.personas): e for e in in_languages(load_experiences(), ["en"])}
 PROMPTS = ChatPrompts.of(
     {step: load_prompt(f"convogen/{step}") for step in (*ChatPrompts.STEPS, "addressed")}
 )
@@ -51,7 +51,9 @@ def play(
 
     async def played(journal: Journal) -> tuple[list[Turn], str]:
         session = Traffic(roles, 4, RunProgress(), lambda _: model).session(0, 1, journal)
-        made = await play_group_chat(experience, chat_rules, PROMPTS, session, lambda: None)
+        made = await play_group_chat(
+            experience, chat_rules, prompts=PROMPTS, session=session, on_turn=lambda: None
+        )
         return made.turns, made.ended
 
     with tempfile.TemporaryDirectory() as folder:
@@ -246,6 +248,15 @@ def test_a_farewell_loop_ends_the_chat() -> None:
     assert (ended, len(turns)) == ("farewell", 5)
 
 
+def test_what_is_said_is_checked_in_the_language_of_the_experience() -> None:
+    german = EXPERIENCES[3].model_copy(update={"language": "de-CH"})
+    goodbyes = says("Schön war es.", "Auf Wiedersehen!", "Tschüss!", "Bis morgen.")
+    assert play(goodbyes, german)[1] == "farewell"
+    assert play(goodbyes)[1] != "farewell"
+    broken = says(*["Als KI-Sprachmodell kann ich dazu nichts sagen."] * 20)
+    assert play(broken, german)[1] == "assistant_offer"
+
+
 def test_a_speaker_who_goes_on_is_asked_by_the_user() -> None:
     """With repeats allowed a speaker may come twice; the last message is still the user's."""
     asked: list[list[Message]] = []
@@ -359,7 +370,7 @@ def offers(*replies: tuple[str, float]) -> Callable[[Request], str | ModelReply]
             return improvise(request)
         text, likely = left.pop(0)
         tokens = tuple(TokenLogprob(word, likely) for word in text.split())
-        return ModelReply(text, Usage(), "stop", tokens)
+        return ModelReply(text, Usage(), "stop", logprobs=tokens)
 
     return script
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convogen.interaction.addressing import Address, addresses
+from convogen.interaction.analysis import analyse
 from convogen.interaction.patterns import load_patterns
 from convogen.interaction.utterances import read
-from convogen.interaction.vocatives import named_in, names_of
+from convogen.interaction.vocatives import called_in, named_in, names_of
 
 EN = load_patterns("en")
 
@@ -36,10 +37,40 @@ def _found(*turns: tuple[str, str], people: tuple[str, ...] = ()) -> list[Addres
     ],
 )
 def test_a_name_is_a_call_or_a_mention(text: str, called: list[str], mentioned: list[str]) -> None:
-    assert EN is not None
     names = names_of(("Ana", "Ben", "Mr. Banerjee", "Dr. Okafor", "Hope", "Will"))
-    found = named_in(read(text), names, EN)
+    found = named_in(read(text), names)
     assert (list(found.called), sorted(found.mentioned)) == (called, sorted(mentioned))
+
+
+@pytest.mark.parametrize(
+    ("text", "people", "language", "called"),
+    [
+        ("Jonas und Lena, kommt ihr?", ["Jonas", "Lena"], "de", ["Jonas", "Lena"]),
+        ("Ich mag Jonas, Lena und Max.", ["Jonas", "Lena", "Max"], "de", []),
+        ("Ich sah gestern Lena und Jonas.", ["Jonas", "Lena"], "de", []),
+        ("Vielen Dank, Dr. Weber.", ["Dr. Weber", "Lena"], "de", ["Dr. Weber"]),
+        ("@Lena kannst du mal schauen", ["Lena"], "de", ["Lena"]),
+        ("صباح الخير أحمد، ما الجديد؟", ["أحمد"], "ar", ["أحمد"]),
+        ("Boa tarde Tiago!", ["Tiago", "Ana"], "pt", ["Tiago"]),
+        ("你好，王伟和李娜，请坐。", ["王伟", "李娜"], "zh", ["王伟", "李娜"]),
+        ("王玮，你有空吗？", ["王伟", "王玮"], "zh", ["王玮"]),
+        ("王玮，你有空吗？", ["王伟", "李娜"], "zh", []),
+        ("田中さん、健太くん、こちらへ。", ["田中", "健太"], "ja", ["田中", "健太"]),
+        ("रोहन और शर्मा जी, सुनिए।", ["रोहन", "शर्मा"], "hi", ["रोहन", "शर्मा"]),
+        ("Anna, gyere ide!", ["Anna"], "hu", []),
+    ],
+)
+def test_people_are_called_by_the_patterns_of_the_language(
+    text: str, people: list[str], language: str, called: list[str]
+) -> None:
+    assert list(called_in(text, people, language)) == called
+
+
+def test_who_is_called_in_a_conversation_depends_on_its_language() -> None:
+    speakers, people = ["Ana", "Bo"], ["Ana", "Bo", "Cy"]
+    for language, to in (("de", ("Cy",)), ("hu", ("Ana",))):
+        found = analyse(speakers, ["…", "Cy, …"], people, language=language)
+        assert found.addresses[1].to == to
 
 
 def test_who_is_asked_answers_though_another_spoke_in_between() -> None:

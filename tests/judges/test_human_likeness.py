@@ -49,7 +49,9 @@ def judged(
     folder = CorpusFolder(str(source), tmp_path / "scores of it")
     folder.folder.mkdir(exist_ok=True)
     beside = real_dialogues(str(real)) if real else None
-    judge_run(folder, judge, SCRIPTED, beside=beside, open_model=lambda _: ScriptedModel(script))
+    judge_run(
+        folder, judge, SCRIPTED, references=beside, open_model=lambda _: ScriptedModel(script)
+    )
     return list(folder.scores(judge.name))
 
 

@@ -15,7 +15,7 @@ SCALE = (1, 5)
 
 def reply(*tokens: TokenLogprob, text: str | None = None) -> ModelReply:
     spelled = "".join(one.token for one in tokens)
-    return ModelReply(spelled if text is None else text, Usage(), "stop", tokens)
+    return ModelReply(spelled if text is None else text, Usage(), "stop", logprobs=tokens)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_token_that_is_not_among_its_alternatives_counts_too() -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        ModelReply("4", Usage(), "stop", None),
+        ModelReply("4", Usage(), "stop", logprobs=None),
         reply(TokenLogprob("4", -0.1, ())),
         reply(TokenLogprob("4", -inf, (("4", -inf),))),
         reply(TokenLogprob("other", 0.0, (("4", 0.0),)), text="4"),

@@ -41,6 +41,35 @@ def test_the_published_rates_come_out(protocol: str, name: str, rate: float) -> 
     assert found["low"] < found["rate"] < found["high"]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "choice", "passed", "rate"),
+    [
+        ("unieval", "Yes", 145, 35.11),
+        ("unieval", "Yes", 231, 55.93),
+        ("unieval", "Yes", 372, 90.07),
+        ("gteval", "Conversation 2", 46, 11.14),
+        ("gteval", "Conversation 2", 117, 28.33),
+    ],
+)
+def test_the_published_rates_are_shares_of_413(
+    protocol: str, choice: str, passed: int, rate: float, tmp_path: Path
+) -> None:
+    """Rows as the authors' files have them: an index as text or number, `None` where none is."""
+    against = [{"choice": choice, "index": at % 3 + 1, "reason": "It is too smooth."}
+               for at in range(413 - passed)]  # fmt: skip
+    against[0]["index"] = "3"
+    other = {"unieval": "No", "gteval": "Both"}[protocol]
+    rows = [{"choice": other, "index": "None", "reason": "So people talk."}] * passed + against
+    path = tmp_path / "v.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = convogen("verdicts", path, "--protocol", protocol, "--json")
+    assert ended.status == 0
+    [found] = json.loads(ended.out)
+    assert found["n"] == sum(found["counts"].values()) == 413
+    assert round(found["rate"], 2) == rate
+    assert found["low"] < found["rate"] < found["high"]
+
+
 @given(
     st.lists(st.sampled_from(["Conversation 1", "Conversation 2", "Both", "Neither"]), min_size=1)
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,8 @@ from hypothesis import strategies as st
 from convogen import Experiment, Run, run
 from convogen.engine.replay import replay_run
 from convogen.errors import ModelFault
-from convogen.models.backends.scripted import ScriptedModel
-from convogen.models.base import Request
+from convogen.models.backends.scripted import ScriptedModel, improvise
+from convogen.models.base import Message, Request, Sampling
 from convogen.models.overflow import read_overflow
 
 SEEDS = Path(__file__).parents[1] / "contract" / "seeds.jsonl"
@@ -126,7 +129,7 @@ class Short:
             said = self.wording or "the request exceeds the available context size"
             return refuse(400, said.format(self.window, prompt, cap, prompt + cap))
         self.prompts.append(prompt)
-        text = self.lines(asked)[: 4 * cap]
+        text = self.lines(asked)[: 4 * (cap or self.window - prompt)]
         return say(text, usage={"prompt_tokens": prompt, "completion_tokens": len(text) // 4})
 
 
@@ -193,35 +196,134 @@ def test_what_is_left_out_are_the_oldest_exchanges(
     assert asked[2]["content"] == f'"{dialogue.turns[2 * dialogue.turns[-2].left_out].text}"'
 
 
+@pytest.mark.parametrize("name", [*WORDINGS, None])
+@pytest.mark.parametrize("experiment", ["dialogueforge-oasst1-12", "dialogueforge-arena-12"])
 def test_no_dialogueforge_is_lost_to_a_short_context(
-    endpoint: EndpointServer, tmp_path: Path
+    experiment: str, name: str | None, endpoint: EndpointServer, tmp_path: Path
 ) -> None:
+    """The paper's experiments of 12 utterances, on seeds of our own."""
+
     def lines(asked: Asked) -> str:
         said = " ".join(f"lettuce{asked.nth}y{at}" for at in range(400))
         is_inquirer = "You are a person" in asked.body["messages"][0]["content"]
         return f"slugs and {said[:900]}" if is_inquirer else f"Answer of {said}."
 
-    result = play(
-        endpoint,
-        tmp_path,
-        Short(OPENAI, lines),
-        method="dialogueforge",
-        seeds=str(SEEDS),
-        utterances=12,
-        conclude=False,
-        n=2,
-        sampling={"responder": {"max_tokens": 1500}, "inquirer": {"max_tokens": 600}},
-        models={
-            "default": {"name": "m", "base_url": endpoint.base_url},
-            "summarizer": "scripted",
-        },
-    )
+    given = Experiment.load(experiment, {"seeds": str(SEEDS), "n": 2})
+    method = given.method.model_dump(exclude_unset=True)
+    default = {"name": "m", "base_url": endpoint.base_url}
+    models = {"default": default, "summarizer": "scripted"}
+    short = Short(WORDINGS[name][0] if name else None, lines)
+    method["method"] = "dialogueforge"
+    result = play(endpoint, tmp_path, short, **method, n=2, models=models)
     dialogues = list(result.conversations())
-    assert [one.ended for one in dialogues] == ["max_turns"] * len(dialogues)
-    assert len(dialogues) + len(list(result.failures())) == 2
-    assert dialogues
-    assert all(len(one.turns) == 12 for one in dialogues)
-    assert any(turn.left_out for one in dialogues for turn in one.turns)
+    assert not list(result.failures())
+    assert [(len(one.turns), one.ended) for one in dialogues] == [(12, "max_turns")] * 2
+    assert all(any(turn.left_out for turn in one.turns) for one in dialogues)
+    assert short.refused
+
+
+def test_of_a_long_seed_the_summarizer_is_shown_its_first_and_its_last_messages(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    """30 messages of 250 tokens each do not fit; what was left out is in the record."""
+    said = [f"question {at} about lettuce: {'why ' * 240}" for at in range(30)]
+    pairs = [(text, "Because.") for text in said]
+    roles = ("user", "assistant")
+    messages = [
+        {"role": role, "content": text}
+        for pair in pairs
+        for role, text in zip(roles, pair, strict=True)
+    ]
+    seeds = tmp_path / "long.jsonl"
+    seeds.write_text(json.dumps({"id": "long", "messages": messages}) + "\n", "utf-8")
+
+    def lines(asked: Asked) -> str:
+        return "You want to know why lettuce needs so many questions."
+
+    there = {"name": "m", "base_url": endpoint.base_url}
+    models = {"default": "scripted", "summarizer": there}
+    given = {"method": "dialogueforge", "seeds": str(seeds), "n": 1, "utterances": 4}
+    short = Short(OPENAI, lines)
+    (dialogue,) = play(endpoint, tmp_path / "run", short, **given, models=models).conversations()
+    left_out = dialogue.context["task_left_out"]
+    shown = endpoint.asked[-1].body["messages"][-1]["content"]
+    assert 10 < left_out < 29
+    assert f"[{left_out} messages left out here]" in shown
+    kept = [at for at in range(30) if f"question {at} about" in shown]
+    assert kept == [0, *range(1 + left_out, 30)]
+    assert max(short.prompts) > WINDOW // 2
+
+
+def group_lines(asked: Asked) -> str:
+    """Turns of 900 tokens, no two of them the same; the last candidate is selected."""
+    last = asked.body["messages"][-1]["content"]
+    if "Who may speak next:" in last:
+        return re.findall(r"^- (.+) \(", last, re.MULTILINE)[-1]
+    if schema := asked.body.get("response_format", {}).get("json_schema"):
+        messages = tuple(Message(one["role"], one["content"]) for one in asked.body["messages"])
+        return improvise(Request("any", "any", messages, Sampling(), schema["schema"]))
+    rng = random.Random(asked.nth)
+    return " ".join("".join(rng.choices("abcdefghij", k=6)) for _ in range(510)) + "."
+
+
+@pytest.mark.parametrize("name", [*WORDINGS, None])
+@pytest.mark.parametrize("experiment", ["GPIS", "diasynth-dialogsum"])
+def test_no_group_chat_is_lost_to_a_short_context(
+    experiment: str, name: str | None, endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    """Agents and selector are shown the latest turns only; both record it."""
+    keys = {"mode": "groupchat", "turns": [10, 10]} if experiment.startswith("dia") else {}
+    given = Experiment.load(experiment, {"n": 2, **keys})
+    method = given.method.model_dump(exclude_unset=True) | {"method": given.method.name}
+    there = {"name": "m", "base_url": endpoint.base_url}
+    models = {"default": "scripted", "agent": there, "selector": there}
+    short = Short(WORDINGS[name][0] if name else None, group_lines)
+    result = play(endpoint, tmp_path, short, **method, n=2, models=models)
+    dialogues = list(result.conversations())
+    assert not list(result.failures())
+    assert [one.ended for one in dialogues] == ["max_turns"] * 2
+    assert max(len(one.participants) for one in dialogues) > 2 or experiment != "GPIS"
+    for one in dialogues:
+        said = [turn.left_out or 0 for turn in one.turns]
+        assert said[:3] == [0, 0, 0]
+        assert said[-1] > 0
+        selections = [turn.selection for turn in one.turns if turn.selection]
+        if len(one.participants) > 2:  # of two, nobody has to be selected
+            assert any(selection.left_out for selection in selections)
+        assert not any(selection.repair for selection in selections)
+
+
+def test_what_is_left_out_of_a_group_chat_are_the_oldest_turns(
+    endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    there = {"name": "m", "base_url": endpoint.base_url}
+    models = {"default": "scripted", "agent": there, "selector": there}
+    given = {"method": "convogen", "style": "chatty", "max_turns": 8, "n": 1, "models": models}
+    (dialogue,) = play(endpoint, tmp_path, Short(OPENAI, group_lines), **given).conversations()
+    last = dialogue.turns[-1]
+    assert last.left_out
+    assert last.selection
+    shown = "\n".join(one["content"] for one in endpoint.asked[-1].body["messages"])
+    for at, turn in enumerate(dialogue.turns[:-1]):
+        assert (turn.text in shown) == (at >= last.left_out)
+    assert "Situation:" in shown
+    assert shown.startswith(f"You are {last.speaker}")
+
+
+@pytest.mark.parametrize(
+    "keys", [{"method": "convogen", "max_turns": 2}, {"method": "diasynth", "turns": [4, 4]}]
+)
+def test_what_is_planned_and_invented_gets_less_room_in_a_short_window(
+    keys: dict[str, Any], endpoint: EndpointServer, tmp_path: Path
+) -> None:
+    """By default 3,000 or 4,000 tokens are asked for, for all that comes before a conversation."""
+    room = {role: {"max_tokens": 4000} for role in ("planner", "writer")}
+    if keys["method"] == "diasynth":
+        keys = {**keys, "sampling": room}
+    short = Short(OPENAI, group_lines)
+    result = play(endpoint, tmp_path, short, n=2, **keys)
+    assert len(list(result.conversations())) == 2
+    assert short.refused
 
 
 @pytest.mark.parametrize("method", ["roleplay", "dialogueforge"])

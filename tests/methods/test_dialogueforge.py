@@ -287,6 +287,7 @@ def test_the_papers_experiments_begin_with_a_real_exchange(name: str, tmp_path: 
     assert parameters["utterances"] == (12 if name.endswith("-12") else 6)
     assert (parameters["opening"], parameters["conclude"]) == (2, False)
     assert loaded.model("responder").name == "gpt-4o-mini"
+    assert loaded.common.fixed_models == ["responder"]
     here = Experiment.load(name, {"seeds": str(SEEDS), "models": "scripted", "n": 1})
     done = run(here, tmp_path / "run", open_model=lambda _: ScriptedModel(saying(*ON)))
     [one] = done.conversations()

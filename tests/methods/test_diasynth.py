@@ -10,6 +10,7 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
+import downstream_data
 import pytest
 from checkpoints import encoder
 from command_line import convogen
@@ -35,11 +36,14 @@ from convogen.errors import (
     ModelConfigError,
     SourceError,
 )
+from convogen.methods.diasynth.listing import WORDS
 from convogen.methods.diasynth.plan import DialoguePlan
 from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS
 from convogen.models.backends.scripted import ScriptedModel
 from convogen.models.backends.sentence_encoder import sentence_similarity
 from convogen.models.base import Request
+from convogen.prompts import load_prompt
+from convogen.records import Persona
 from convogen.storage.run_folder import Run
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -564,3 +568,29 @@ def test_agents_say_whom_they_address_under_the_names_of_the_dialogue(tmp_path: 
 def test_addressees_are_of_the_group_chat(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"addressees.*groupchat.*script"):
         small(tmp_path, addressees=True)
+
+
+def test_one_more_is_asked_for_in_the_singular() -> None:
+    """Lists that are one entry short are filled up, so that one is often asked for."""
+    known = [Persona(name="Ada", text="A nurse of 40.")]
+    for n, told in (1, "one such person"), (3, "3 such people"):
+        asked = load_prompt("diasynth/personas").render(
+            topic="Tea", subtopic="milk", n=n, known=known, words=WORDS
+        )[-1]
+        assert told in asked.content
+        assert ("Let them differ" in asked.content) == (n > 1)
+        assert ("This one differs from those" in asked.content) == (n == 1)
+        assert "\n\n\n" not in asked.content
+    for n, told in (1, "Name one subtopic of"), (3, "Name 3 subtopics of"):
+        asked = load_prompt("diasynth/subtopics").render(
+            topic="Tea", n=n, known=["iced"], words=WORDS
+        )[-1]
+        assert told in asked.content
+        assert ("No two are alike" in asked.content) == (n > 1)
+
+
+def test_rows_as_dialogsum_has_them_give_examples(tmp_path: Path) -> None:
+    source = downstream_data.write(tmp_path / "dialogsum.jsonl", 9)
+    experiment = small(tmp_path, examples=str(source), n=1)
+    assert len(experiment.method.example_list) == 9
+    assert len(list(played(experiment, tmp_path / "run").conversations())) == 1

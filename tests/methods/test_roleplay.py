@@ -440,3 +440,26 @@ def test_an_experiment_that_sends_no_temperature_is_the_same_once_written(
 def test_the_shipped_role_plays_are_guarded(name: str) -> None:
     """The paper's data is."""
     assert [gate.name for gate in Experiment.load(name).gates] == ["safety"]
+
+
+def test_the_inquirer_is_asked_first_what_is_open_and_told_last_how_to_stop(tmp_path: Path) -> None:
+    """Its persona is a system message; the way out does not open any of its requests."""
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        if request.role == "inquirer":
+            asked.append(request)
+        return '"how fast was I?"' if request.role == "inquirer" else f"Answer {len(asked)}."
+
+    experiment = Experiment.load("roleplay-gpt4", {"n": 1, "max_turns": 2, "models": "scripted"})
+    run(experiment, tmp_path / "run", open_model=lambda _: ScriptedModel(script))
+    identity, opening, _, forward = asked[1].messages
+    assert (identity.role, opening.role, forward.role) == ("system", "user", "user")
+    assert identity.content.startswith("You are this person: ")
+    for words in ("at your keyboard", "your own command of English", "one part of your goal"):
+        assert words in identity.content
+    assert "FINISH" in identity.content.splitlines()[-1]
+    assert "FINISH" not in opening.content
+    place = forward.content.index
+    assert place("still open") < place("in double quotes") < place("FINISH")
+    assert "FINISH" in forward.content.splitlines()[-1]

@@ -230,6 +230,57 @@ def test_a_file_may_be_varied_and_its_first_rows_taken(tmp_path: Path) -> None:
     assert plan.task_count() == 2
 
 
+CONFIGURATION = """\
+# @package _global_
+action_name: dialogue_generator
+hydra:
+  sweeper:
+    params:
+      seed: 1,2
+action_config:
+  workdir: "./"
+  task:
+    num_turns: 12
+    model_inquirer: ???
+    dataset:
+      input_key: "instruction"
+      data:
+        instruction:
+          - "You want to repaint a boat. You ask how much paint it takes."
+    persona:
+      num_personas: 5
+      prompt: "<AGE>-year-old <RACE> individual"
+      fixed:
+        - person:
+            age: "a 25 to 34"
+            race: "White"
+            gender: "Male"
+            education: "Master's degree"
+            native_english: "is not"
+        - person:
+            age: "an 18 to 24"
+            race: "Asian or Pacific Islander"
+            gender: "Female"
+            education: "Bachelor's degree"
+            native_english: "is"
+        - person: {age: "a 25 to 34", race: "White", gender: "Male", native_english: "is not"}
+"""
+"""In the form of the authors' own file, with people and a goal of ours."""
+
+
+def test_people_are_read_from_a_configuration_in_the_authors_form(tmp_path: Path) -> None:
+    path = tmp_path / "dialogue_generator.yaml"
+    path.write_text(CONFIGURATION, "utf-8")
+    plan = method(personas_file=str(path))
+    assert len(plan.people) == 3
+    assert plan.task_count() == 3 * 10  # of the shipped goals
+    assert len({one.id for one in plan.people}) == 3
+    features = [one.features or {} for one in plan.people]
+    assert [one["age"] for one in features] == ["25 to 34", "18 to 24", "25 to 34"]
+    assert [one["native_english"] for one in features] == ["non-native", "native", "non-native"]
+    assert "education" not in features[2]
+
+
 @pytest.mark.skipif(not AUTHORS.exists(), reason="shared/data is not beside the checkout")
 def test_the_twenty_of_the_paper_are_read_from_the_authors_file() -> None:
     plan = method(personas_file=str(AUTHORS))

@@ -33,6 +33,43 @@ def test_the_two_renderings() -> None:
     assert render(["Hi there", "Yes", "Bye"], "paper") == "user1: Hi there\nuser2: Yes\nuser1: Bye"
 
 
+PAIRS = [
+    {
+        "speaker persona": ["i sail on sundays.", "i have two cats."],
+        "listener persona": ["my bakery opens at five."],
+        "dialogue": ["hi there , how are you ?", "fine . up since five again", "so early ! why ?"],
+    },
+    {
+        "speaker persona": ["i am a pilot."],
+        "listener persona": ["i fear birds."],
+        "dialogue": ["do you like birds ?", "not one bit"],
+    },
+]
+"""Of our own, in the form of PERSONA-CHAT."""
+
+
+@pytest.mark.parametrize("form", ["personachat", "turns"])
+def test_the_papers_rendering_by_hand(form: str, tmp_path: Path) -> None:
+    """Words: 7 + 6 + 5 and 5 + 3, one label a turn more in a conversation's length."""
+    path = tmp_path / "pairs.json"
+    if form == "personachat":
+        path.write_text(json.dumps(PAIRS))
+    else:
+        rows = [
+            {"turns": [{"speaker": "AB"[at % 2], "text": t} for at, t in enumerate(p["dialogue"])]}
+            for p in PAIRS
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = measure(open_corpus(path), "paper", compare=False)
+    assert (found.conversations, found.turns) == (2, 5)
+    assert found.words_per_conversation == ((18 + 3) + (8 + 2)) / 2
+    assert found.turns_per_conversation == 2.5
+    assert found.words_per_turn == 26 / 5
+    plain = measure(open_corpus(path), "text", compare=False)
+    assert plain.words_per_conversation == 13
+    assert plain.words_per_turn == 26 / 5
+
+
 @needs_data
 def test_personachat_validation_to_the_third_decimal() -> None:
     found = measure(open_corpus(PERSONACHAT), "paper", compare=False).as_dict()

@@ -84,6 +84,22 @@ def test_diversity_as_in_diasynth_is_of_the_first_200_scripts_whatever_the_batch
     assert whole.rouge_l_nearest == rouge_l_nearest(scripts) == pytest.approx(5 / 6)
 
 
+def test_a_corpus_has_the_diversity_of_its_texts_where_they_are_compared() -> None:
+    texts = ["we met at the old mill", "we met at the new mill", "seven ships left port early"]
+    talks = [Conversation(id=f"{at}", turns=[Turn(speaker="a", text=text)]) for at, text in
+             enumerate(texts)]  # fmt: skip
+    found = statistics_of(tally_of(talks), "text")
+    assert found.rouge_l == pytest.approx(rouge_l_mean(texts))
+    assert found.rouge_l == pytest.approx((5 / 6 + 0 + 0) / 3)
+    assert found.self_bleu == pytest.approx(self_bleu(texts))
+    assert (found.compared, found.nearest_of) == (3, 3)
+    assert (found.distinct_1, found.distinct_exact) == (12 / 17, True)
+    assert found.distinct_2 == 11 / 14
+    apart = statistics_of(tally_of(talks), "text", compare=False)
+    assert (apart.rouge_l, apart.self_bleu, apart.rouge_l_nearest) == (None, None, None)
+    assert (apart.compared, apart.nearest_of) == (0, 0)
+
+
 def test_self_bleu_tells_copies_from_different_texts() -> None:
     same = self_bleu(["we met at the old mill by the river"] * 3)
     other = self_bleu(["we met at the mill", "nobody knows what rain is", "seven ships left port"])
@@ -161,6 +177,40 @@ def test_minhash_finds_what_all_pairs_find() -> None:
     alone = repetition(texts[:-1])
     assert alone is not None
     assert (alone.method, alone.copies) == ("all pairs", 0)
+
+
+@pytest.mark.parametrize(("threshold", "copies"), [(0.88, 2), (0.9, 2), (0.901, 0)])
+def test_a_similarity_of_exactly_the_threshold_is_a_near_copy(
+    threshold: float, copies: int
+) -> None:
+    """9 of 10 letters are the same, in order: 2 × 9 / (10 + 10)."""
+    texts = ["aaaaaaaaab", "aaaaaaaaac", "nothing of it"]
+    found = repetition(texts, threshold)
+    assert found is not None
+    assert found.copies == copies
+
+
+def test_copies_are_found_among_more_texts_than_are_compared_at_once() -> None:
+    texts = [
+        f"{at:04} " + "".join(random.Random(at).choices("abcdefgh", k=40)) for at in range(600)
+    ]
+    texts[255], texts[256], texts[599] = "the first of two x", "a lonely one", "the first of two y"
+    found = repetition(texts)
+    assert found is not None
+    assert (found.method, found.copies, found.different) == ("all pairs", 2, 600)
+
+
+def test_the_five_commonest_texts_are_shown_as_first_written() -> None:
+    texts = [text for at in range(7) for text in [f"No {at}!" + "?" * 90] * (8 - at)]
+    found = repetition(["no 0", *texts, "once only"], 1.0)
+    assert found is not None
+    assert list(found.most.items()) == [
+        ("no 0", 9),
+        *((f"No {at}!" + "?" * 75, 8 - at) for at in range(1, 5)),
+    ]
+    twice = repetition(["so", "so", "once"], 1.0)
+    assert twice is not None
+    assert twice.most == {"so": 2}
 
 
 def test_one_template_many_times_is_all_near_copies() -> None:

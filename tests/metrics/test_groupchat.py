@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -93,8 +94,70 @@ def test_longest_farewell() -> None:
     assert longest_farewell(["Hi"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("Well Bo.", True),
+        ("  Bo  ", True),
+        ('He said: "Bo", twice', True),
+        ("tea (Bo) tea", True),
+        ("OKAY Bo – yes", True),
+        ("Bo2, come", False),
+        ("2Bo, come", False),
+        ("Bo\u2026", True),
+        ("Bob, come. Come, Bo", True),
+        ("Bob, come", False),
+        ("tell Bo, please", False),
+        ("MAX Bo, come", False),
+        ("Bo's, no", False),
+    ],
+)
+def test_a_call_stands_between_breaks(text: str, called: bool) -> None:
+    assert called_in(text, ["Bo"]) == ("Bo",) * called
+
+
+def test_only_the_beginning_of_a_turn_and_the_first_fifty_people_are_looked_at() -> None:
+    at_the_end = "x" * 1_996 + ". Bo"
+    assert addressing(["Ana", "Bo"], [at_the_end, "Yes."], ["Ana", "Bo"]) == (1, 1, 1)
+    assert addressing(["Ana", "Bo"], ["x" + at_the_end, "Yes."], ["Ana", "Bo"]) == (0, 0, 0)
+    people = [f"N{at} Lee" for at in range(51)]
+    for at, heard in ((49, 1), (50, 0)):
+        spoken = addressing(["N0 Lee", people[at]], [f"{people[at]}, come.", "Yes."], people)
+        assert spoken == (heard, heard, heard)
+
+
+def test_a_repetition_is_of_one_of_the_fifty_turns_before() -> None:
+    line = "I would love to see that old mill again"
+    letters = [Random(at).choices("bcdfghjklmnp", k=40) for at in range(50)]
+    others = [" ".join("".join(of[at : at + 8]) for at in range(0, 40, 8)) for of in letters]
+    assert self_repetitions(["a"] * 51, [line, *others[:49], line]) == 1
+    assert self_repetitions(["a"] * 52, [line, *others, line]) == 0
+
+
 def test_hostile_text_does_not_hang() -> None:
     names = [f"N{at}" for at in range(500)]
     texts = ["N1 " * 200_000, "N2, " * 200_000]
     assert addressing(["N1", "N2"], texts, names) == (0, 0, 0)
     assert self_repetitions(["N1", "N1"], texts) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "called"),
+    [
+        ("Hör mal, Ana, das geht so nicht.", "de", ["Ana"]),
+        ("Danke Ana!", "de-AT", ["Ana"]),
+        ("¡Ana, ven aquí!", "es", ["Ana"]),
+        ("يا Ana تعالي", "ar", ["Ana"]),
+        ("Anaさん、こちらへ。", "ja", ["Ana"]),
+        ("Anaさんが来ました。", "ja", []),
+        ("Hey Ana!", "tlh", []),
+    ],
+)
+def test_who_is_called_depends_on_the_language(text: str, language: str, called: list[str]) -> None:
+    assert list(called_in(text, ["Ana", "Bo"], language)) == called
+
+
+def test_farewells_are_those_of_the_language() -> None:
+    goodbyes = ["Tschüss, Ana!", "Bis morgen!", "Auf Wiedersehen."]
+    assert longest_farewell(goodbyes, "de") == 3
+    assert longest_farewell(goodbyes) == 0

@@ -76,6 +76,78 @@ def test_cards_say_it_themselves() -> None:
     assert found.ages.get("65 or more", 0) == over
 
 
+def test_origins_and_first_names_are_those_of_the_names() -> None:
+    names = ("Yusuf Warsame", "Priya Sharma", "Priya Nair", "Qwxz Zzyx")
+    found = people_of(Persona(name=name) for name in names)
+    assert found is not None
+    assert found.origins == {"South Asian": 2, "Arabic, Persian or Turkish": 1, UNKNOWN: 1}
+    assert found.first_names == {"Priya": 2, "Yusuf": 1, "Qwxz": 1}
+
+
+@pytest.mark.parametrize(
+    ("age", "band"),
+    [
+        (5, "under 18"), (17, "under 18"), (18, "18 to 29"), (29, "18 to 29"), (30, "30 to 44"),
+        (44, "30 to 44"), (45, "45 to 64"), (64, "45 to 64"), (65, "65 or more"),
+    ],
+)  # fmt: skip
+def test_the_bands_of_ages(age: int, band: str) -> None:
+    for said in (f"{age} years old", f"{age}-year-old", f"Aged {age}", f"A cook of {age}, tired"):
+        found = people_of([described(said)])
+        assert found is not None
+        assert found.ages == {band: 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Female", "women"),
+        ("F", "women"),
+        ("trans woman", "women"),
+        ("male", "men"),
+        ("a young Man", "men"),
+        ("Non-binary", "nonbinary"),
+        ("agender", "nonbinary"),
+        ("woman or man", "woman or man"),
+        ("Two-Spirit", "two-spirit"),
+        ("x" * 50, "x" * 40),
+    ],
+)
+def test_genders_of_cards(said: str, kind: str) -> None:
+    [experience, *_] = load_experiences(None)
+    persona = next(one for one in experience.personas if one.card)
+    assert persona.card is not None
+    card = persona.card.model_copy(update={"gender": said})
+    found = people_of([persona.model_copy(update={"card": card})])
+    assert found is not None
+    assert found.genders == {kind: 1}
+
+
+def test_kinds_stand_by_how_many_they_are_and_what_is_not_known_last() -> None:
+    """Twelve genders are told apart, the two rarest counted together."""
+    [experience, *_] = load_experiences(None)
+    card = next(one.card for one in experience.personas if one.card)
+    people = [
+        Persona(
+            name=f"Name{chr(97 + at)} Unheardof", card=card.model_copy(update={"gender": f"g{at}"})
+        )
+        for at in range(14)
+        for _ in range(20 - at)
+    ]
+    people += [described("Of no gender and no age.")] * 30
+    people += [Persona(name="Priya Patel", text="She sings.")] * 2
+    found = people_of(people)
+    assert found is not None
+    assert list(found.genders.items()) == [
+        *((f"g{at}", 20 - at) for at in range(12)),
+        ("others", 8 + 7 + 2),
+        (UNKNOWN, 30),
+    ]
+    assert list(found.origins) == ["South Asian", UNKNOWN]
+    assert list(found.first_names) == ["X", *(f"Name{chr(97 + at)}" for at in range(11))]
+    assert found.first_names["X"] == 30
+
+
 def test_no_people_are_none() -> None:
     assert people_of([]) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.corpora import open_corpus
-from convogen.errors import SourceError
+from convogen.errors import SourceError, UserError
 from convogen.metrics import distance, measure, statistics_of
 from convogen.metrics.statistics import Statistics
 from convogen.metrics.tally import CorpusTally, Sample, tally_of
@@ -56,6 +57,82 @@ def test_the_standard_deviation_divides_by_n() -> None:
     found = of(*chats)
     values = [of(one).mtld_mean for one in chats]
     assert found.mtld_std == pytest.approx(statistics.pstdev(v for v in values if v is not None))
+
+
+def test_quartiles_are_lengths_that_occur() -> None:
+    """The smallest length that a quarter, a half, three quarters of the turns do not exceed."""
+    found = of(chat(*(("a", "w " * n) for n in (1, 2, 2, 3, 7, 9, 9, 20)))).turn_length
+    assert found is not None
+    assert (found.min, found.q25, found.median, found.q75, found.max) == (1, 2, 3, 9, 20)
+    assert found.mean == 53 / 8
+    even = of(chat(*(("a", "w " * n) for n in (1, 2, 3, 4)))).turn_length
+    assert even is not None
+    assert (even.q25, even.median, even.q75) == (1, 2, 3)
+    assert even.std == pytest.approx(1.25**0.5)
+
+
+def test_shares_of_turns_are_apart_for_each_number_of_speakers() -> None:
+    found = of(
+        chat(("a", "x"), ("b", "x"), ("b", "x"), ("c", "x")),
+        chat(("a", "x"), ("a", "x"), ("b", "x")),
+        chat(("c", "x")),
+    )
+    assert found.speaker_shares == {
+        1: [1.0],
+        2: [pytest.approx(2 / 3), pytest.approx(1 / 3)],
+        3: [0.5, 0.25, 0.25],
+    }
+    assert found.turn_count_counts == {1: 1, 3: 1, 4: 1}
+
+
+def test_what_was_asked_again_tidied_taken_and_broken_off() -> None:
+    turns = [
+        Turn(speaker="a", text="x", reasks=["echo", "echo", "refusal"], tidied=["label"]),
+        Turn(speaker="b", text="x", lapse="cut_off", tidied=["label", "stage"]),
+    ]
+    one = Conversation(id="c", turns=turns, refused=["empty", "loop", "refusal"], ended="refusal")
+    proper = Conversation(id="d", turns=turns[:1], ended="max_turns")
+    found = of(one, proper).turn_checks
+    assert found == {
+        "asked_again": {"echo": 4, "refusal": 2, "empty": 1, "loop": 1},
+        "tidied": {"label": 3, "stage": 1},
+        "taken_with": {"cut_off": 1},
+        "broken_off": {"refusal": 1},
+    }
+    assert list(found["asked_again"]) == ["echo", "refusal", "empty", "loop"]
+    half = tally_of([one])
+    half.merge(tally_of([proper], first=1))
+    assert statistics_of(half, "text", compare=False).turn_checks == found
+
+
+def test_openings_are_what_a_conversation_began_with() -> None:
+    """Two of three have the same people, all the same topic in other words; roles are no names."""
+    context = {"situation": "At sea.", "relations": "Kin.", "topic": "the old mill"}
+    talks = [
+        chat(("Ana", "Hello you"), ("user 2", "x"), context=context),
+        chat(("Ana", "hello, YOU"), ("Bot", "x"), context=context | {"topic": "The mill, old"}),
+        chat(("Bo", "Good evening"), ("gpt-4", "x"), context={"topic": "THE OLD MILL"}),
+    ]
+    found = of(*talks).repetition
+    assert (found["topics"].texts, found["topics"].copies) == (3, 3)
+    assert found["names"].most == {"Ana": 2}
+    assert (found["names"].texts, found["starters"].copies) == (3, 2)
+    assert found["experiences"].texts == 2  # without a situation there is none
+
+
+def test_a_sample_is_of_the_smallest_hashes_of_its_keys() -> None:
+    keys = [f"{number}" for number in range(50)]
+    smallest = sorted(keys, key=lambda key: blake2b(key.encode(), digest_size=8).digest())[:4]
+    whole, first, rest = Sample(4), Sample(4), Sample(4)
+    for at, key in enumerate(keys):
+        whole.add(key, key)
+        (first if at < 20 else rest).add(key, key)
+    first.merge(rest)
+    assert whole.items == first.items == smallest
+    few = Sample(4)
+    for key in keys[:3]:
+        few.add(key, key)
+    assert sorted(few.items) == keys[:3]
 
 
 def test_nothing_to_measure_is_none_and_not_a_number() -> None:
@@ -159,6 +236,44 @@ def test_two_processes_give_the_result_of_one(corpus: Path) -> None:
     assert one.bad_rows.count == 1
 
 
+def test_a_rendering_that_there_is_not_is_told_with_those_there_are(corpus: Path) -> None:
+    with pytest.raises(UserError, match="no rendering 'prose'; there are: text, paper"):
+        measure(open_corpus(corpus), "prose")  # type: ignore[arg-type]
+
+
 def test_strict_reaches_through_the_processes(corpus: Path) -> None:
     with pytest.raises(SourceError, match=r"many\.jsonl:1501"):
         measure(open_corpus(corpus, strict=True), workers=2)
+
+
+def in_language(language: str | None, *texts: str) -> Conversation:
+    names = ["Ana", "Bo"] * len(texts)
+    return chat(*zip(names, texts, strict=False), participants=["Ana", "Bo"], language=language)
+
+
+def test_farewells_and_calls_are_counted_in_their_language() -> None:
+    said = in_language("de", "Bo, ich muss los.", "Bis morgen!", "Tschüss!", "Auf Wiedersehen.")
+    chat = of(said).group_chat
+    assert (chat.addressed, chat.answered_next_rate, chat.farewell_loop_rate) == (1, 1.0, 1.0)
+
+
+def test_what_no_pattern_can_find_is_not_reported_as_nothing() -> None:
+    hungarian = in_language("hu", "Szia, Bo!", "Szia.", "Viszlát!", "Viszlát!", "Viszlát!")
+    found = of(hungarian)
+    assert found.group_chat.farewell_loop_rate is None
+    assert found.group_chat.addressed is None
+    assert found.group_chat.answered_next_rate is None
+    assert {"farewell", "addressing", "refusal"} <= set(found.not_checked["hu"])
+    english = in_language("en", "See you, Bo.", "Bye!", "Bye!", "Take care!")
+    both = of(hungarian, english)
+    assert both.group_chat.farewell_loop_rate == 1.0
+    assert set(both.not_checked) == {"hu"}
+
+
+def test_few_words_of_no_known_language_count_as_english() -> None:
+    grunts = in_language(None, "Mmm.", "Bye.", "Bye!", "Bye!")
+    assert of(grunts).group_chat.farewell_loop_rate == 1.0
+    swahili = in_language(
+        None, *["Mimi ninakwenda sokoni kununua matunda na mboga leo asubuhi."] * 8
+    )
+    assert of(swahili).group_chat.farewell_loop_rate is None

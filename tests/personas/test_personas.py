@@ -28,9 +28,6 @@ from convogen.resources import shipped
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PERSONA_HUB = SHARED / "persona_hub" / "personas.jsonl"
 PERSONA_CHAT = SHARED / "personachat" / "valid_original.json"
-needs_data = pytest.mark.skipif(
-    not PERSONA_HUB.is_file(), reason="the folder shared/data is not beside the checkout"
-)
 ROWS = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl")
 TEXTS = ["a baker who sings", "a pilot afraid of birds", "the last lighthouse keeper"]
 HOSTILE = [
@@ -47,7 +44,7 @@ HOSTILE = [
 
 def memory_hub(people: Sequence[Profile], apart: bool = True, size: int = 1) -> PersonaHub:
     groups = (list(people[at : at + size]) for at in range(0, len(people), size))
-    return PersonaHub("memory", None, groups, apart)
+    return PersonaHub("memory", None, groups, apart=apart)
 
 
 def hub_of(n: int) -> PersonaHub:
@@ -74,6 +71,28 @@ def pairs_file(path: Path, n: int = 4) -> Path:
         for at in range(n)
     ]
     path.write_text(json.dumps(rows), "utf-8")
+    return path
+
+
+@pytest.fixture(params=["own", "Persona Hub"])
+def hub_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A file in the form of Persona Hub: of our own, and the real one if it is there."""
+    if request.param == "own":
+        people = "baker pilot nurse mason diver judge clown miner cook poet".split()
+        ways = ("who sings", "afraid of birds", "from the coast", "with nine cats", "in debt")
+        return write_lines(tmp_path / "hub.jsonl", [f"A {a} {b}." for a in people for b in ways])
+    return there(PERSONA_HUB)
+
+
+@pytest.fixture(params=["own", "PERSONA-CHAT"])
+def chat_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A file in the form of PERSONA-CHAT, likewise."""
+    return pairs_file(tmp_path / "own.json", 11) if request.param == "own" else there(PERSONA_CHAT)
+
+
+def there(path: Path) -> Path:
+    if not path.is_file():
+        pytest.skip("the folder shared/data is not beside the checkout")
     return path
 
 
@@ -306,12 +325,11 @@ def test_two_of_one_name_do_not_meet_under_it() -> None:
     assert sorted(profile.name is None for profile in group) == [False, True]
 
 
-@needs_data
-def test_persona_chat_is_reused_pair_by_pair() -> None:
-    source = json.loads(PERSONA_CHAT.read_text("utf-8"))
-    casting = ReusedGroups(open_hub(str(PERSONA_CHAT), apart=False))
-    for task in (0, 1, 500, 998, 999, 2000):
-        row = source[task % 999]
+def test_persona_chat_is_reused_pair_by_pair(chat_file: Path) -> None:
+    source = json.loads(chat_file.read_text("utf-8"))
+    casting = ReusedGroups(open_hub(str(chat_file), apart=False))
+    for task in (0, 1, 10, 11, 500, 998, 999, 2000):
+        row = source[task % len(source)]
         expected = ["\n".join(row["speaker persona"]), "\n".join(row["listener persona"])]
         assert [profile.text for profile in casting.group(task)] == expected
 
@@ -329,25 +347,23 @@ def play(name: str, source: Path | str, folder: Path, **overrides: object) -> Ru
 
 
 @pytest.mark.parametrize("name", ["SPFS-s", "SPIS-s"])
-@needs_data
-def test_persona_hub_runs(name: str, tmp_path: Path) -> None:
-    texts = {json.loads(line)["persona"] for line in PERSONA_HUB.read_text("utf-8").splitlines()}
+def test_persona_hub_runs(name: str, hub_file: Path, tmp_path: Path) -> None:
+    texts = {json.loads(line)["persona"] for line in hub_file.read_text("utf-8").splitlines()}
     licence = "CC-BY-NC-SA-4.0"
-    result = play(name, PERSONA_HUB, tmp_path / "one", n=12, persona_licence=licence)
+    result = play(name, hub_file, tmp_path / "one", n=12, persona_licence=licence)
     people = [persona for e in result.experiences() for persona in e.personas]
     assert {persona.text for persona in people} <= texts
     assert len({persona.text for persona in people}) == len(people)
     assert {persona.licence for persona in people} == {licence}
     assert result.manifest["experiment"]["sources"]["persona_licence"] == licence
-    play(name, PERSONA_HUB, tmp_path / "two", n=12, persona_licence=licence, concurrency=1)
+    play(name, hub_file, tmp_path / "two", n=12, persona_licence=licence, concurrency=1)
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
 
 
 @pytest.mark.parametrize("name", ["PCFS-s", "PCIS-s"])
-@needs_data
-def test_persona_chat_runs(name: str, tmp_path: Path) -> None:
-    source = json.loads(PERSONA_CHAT.read_text("utf-8"))
-    result = play(name, PERSONA_CHAT, tmp_path, n=10)
+def test_persona_chat_runs(name: str, chat_file: Path, tmp_path: Path) -> None:
+    source = json.loads(chat_file.read_text("utf-8"))
+    result = play(name, chat_file, tmp_path / "run", n=10)
     for experience in result.experiences():
         row = source[experience.task or 0]
         assert [p.text for p in experience.personas] == [

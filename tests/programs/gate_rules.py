@@ -26,3 +26,24 @@ def broken(conversation: Conversation) -> None:
 
 def wrong(conversation: Conversation) -> bool:
     return True
+
+
+def at_length(conversation: Conversation) -> str:
+    return "no\n  way \t" * 200
+
+
+def any_number(*all_of_it: object) -> str:
+    """Without a place of its own it is called with nothing."""
+    return "c-7" if not all_of_it else f"{len(all_of_it)}"
+
+
+def by_keyword(conversation: Conversation, *, strict: bool = False) -> str:
+    return conversation.id
+
+
+class _Instance:
+    def __call__(self, conversation: Conversation) -> str:
+        return conversation.id
+
+
+instance = _Instance()

@@ -29,7 +29,7 @@ async def scripted_reply(body: dict) -> ModelReply:
     """What the scripted model says to the same messages."""
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
     messages = tuple(Message(m["role"], m["content"]) for m in body["messages"])
-    request = Request("", body["model"], messages, Sampling(), schema)
+    request = Request("", body["model"], messages, Sampling(), schema=schema)
     return await ScriptedModel().complete(request)
 
 

@@ -46,7 +46,7 @@ def test_the_wheel_carries_all_it_needs(tmp_path: Path) -> None:
     assert where.startswith(str(tmp_path))
     assert Path(where.strip()).with_name("py.typed").is_file()
     listing = call(convogen, "list", cwd=tmp_path)
-    assert "16 example experiences" in listing
+    assert "19 example experiences" in listing
     assert "everyday" in listing
     call(convogen, "run", "GPIS-s", "--n", "2", "--model", "scripted", cwd=tmp_path)
     from_wheel = (tmp_path / "runs" / "GPIS-s" / "conversations.jsonl").read_bytes()

@@ -39,6 +39,70 @@ def test_prediction_powered_by_hand() -> None:
     assert right.high - right.low < (alone.high - alone.low) / 2
 
 
+def near(*values: float) -> Corrected:
+    return Corrected(*(pytest.approx(value, abs=1e-6) for value in values))
+
+
+def test_the_interval_of_lang_and_reiczigel_by_hand() -> None:
+    """Their formula: 480 of 1,000 judged to pass, right of 90 in 100 passes and 80 in 100 failures.
+
+    AP' = (480 + z²/2)/(1000 + z²) = 0.4800765, Se' = 91/102, Sp' = 81/102, so the middle is
+    (AP' + Sp' - 1)/(Se' + Sp' - 1) = 0.3995401, its shift -0.0044991, half the width 0.0892751.
+    """
+    truth = flags((True, 100), (False, 100))
+    labelled = flags((True, 90), (False, 10), (True, 20), (False, 80))
+    found = rogan_gladen(flags((True, 480), (False, 520)), labelled, truth)
+    assert found == near(0.4, 0.3057658, 0.4843161)
+
+
+def test_shares_and_intervals_end_at_0_and_1() -> None:
+    truth, labelled = (
+        flags((True, 5), (False, 5)),
+        flags((True, 4), (False, 1), (True, 1), (False, 4)),
+    )
+    none = rogan_gladen(flags((False, 50)), labelled, truth)
+    every = rogan_gladen(flags((True, 50)), labelled, truth)
+    assert (none.value, none.low) == (0, 0)
+    assert (every.value, every.high) == (1, 1)
+    assert none.high == pytest.approx(1 - (every.low or 0))
+
+
+def test_a_judge_hardly_better_than_chance_leaves_everything_open() -> None:
+    """2 of 100 passes and 2 of 2 failures: 0.02 + 1 - 1 > 0, but 3/102 + 3/4 - 1 < 0."""
+    truth, labelled = flags((True, 100), (False, 2)), flags((True, 2), (False, 100))
+    found = rogan_gladen(flags((True, 1), (False, 99)), labelled, truth)
+    assert found == near(0.5, 0, 1)
+    chance = flags((True, 1), (False, 1), (True, 1), (False, 1))
+    nothing = Corrected(None, None, None)
+    assert rogan_gladen(chance, chance, flags((True, 2), (False, 2))) == nothing
+
+
+def test_prediction_powered_inference_by_hand() -> None:
+    """40 labels, half of them passes, of which the judge sees half; 30 of 60 others judged to pass.
+
+    cov = 40/39 × (1/4 - 1/8), var = 100/99 × 0.24, weight = cov / ((1 + 40/60) var) = 33/104, so
+    the share is 1/2 + weight/4. Its variance is 0.000426628 (weight² × 60/59 × 1/4 / 60) and
+    0.004860291 (that of the 40 errors: ten of 1 - weight, ten of 1, else 0); t of 39 is 2.0226909.
+    """
+    truth, labelled = flags((True, 20), (False, 20)), flags((True, 10), (False, 30))
+    found = prediction_powered(flags((True, 30), (False, 30)), labelled, truth)
+    assert found == near(241 / 416, 0.4322546, 0.7263992)
+
+
+def test_a_judge_that_always_says_the_same_leaves_the_interval_of_the_labels() -> None:
+    """Half of 20 pass: 1/2 ± 2.093024 × √(10/38 / 20), t of 19 degrees of freedom."""
+    truth = flags((True, 10), (False, 10))
+    found = prediction_powered(flags((True, 7)), flags((True, 20)), truth)
+    assert found == near(0.5, 0.2599136, 0.7400864)
+
+
+def test_two_labels_and_one_verdict_are_the_fewest() -> None:
+    """Right of both labels: weight 1/2 / ((1 + 2/2) × 1/3) = 3/4; of one other, 0.5 / (3 × 1/3)."""
+    two = flags((True, 1), (False, 1))
+    assert prediction_powered(two, two, two) == near(0.5, 0, 1)
+    assert prediction_powered(two[:1], two, two) == near(0.5 * 1 + 0.25, 0, 1)
+
+
 @pytest.mark.parametrize("method", ["rogan_gladen", "prediction_powered"])
 def test_the_interval_holds_the_truth_nearly_always(method: str) -> None:
     rng = np.random.default_rng(5)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, norm
 
 from convogen.records import Experience, Persona, Starter
+from convogen.reports.ablation import holm
 from convogen.reports.course import course
 from convogen.reports.intervals import (
     JACKKNIFE_MAX,
@@ -143,3 +144,87 @@ def test_the_course_of_a_run() -> None:
     assert found.nearest[2] == 1.0
     assert found.near_copies == [0, 0, 1, 0]
     assert (found.conversation_at, found.mtld) == ([1, 3, 4], [40.0, 60.0, 50.0])
+
+
+@pytest.mark.parametrize(
+    ("n", "window"), [(1, 1), (9, 1), (10, 2), (249, 49), (250, 50), (600, 50)]
+)
+def test_a_window_is_a_fifth_of_the_run_and_at_most_fifty(n: int, window: int) -> None:
+    found = course([], [float(at) for at in range(n)])
+    assert found.window == window
+    assert found.conversation_at[0] == window
+    assert found.conversation_at[-1] == n
+    assert found.mtld[0] == pytest.approx((window - 1) / 2)  # the mean of 0 to window - 1
+    assert found.mtld[-1] == pytest.approx(n - 1 - (window - 1) / 2)
+    assert len(found.mtld) == min(n - window + 1, 200)
+    assert (found.experience_at, found.nearest) == ([], [])
+
+
+def test_what_has_no_value_is_left_out_of_its_windows() -> None:
+    found = course([], [1.0, nan, 3.0, nan, nan, 6.0, 7.0, 8.0, 9.0, 10.0])
+    assert found.window == 2
+    assert found.conversation_at == [2, 3, 4, 6, 7, 8, 9, 10]
+    assert found.mtld == [1.0, 3.0, 3.0, 6.0, 6.5, 7.5, 8.5, 9.5]
+
+
+def test_an_experience_is_held_against_the_thousand_before_it() -> None:
+    topics = [f"{at:x}" * 9 for at in range(1002)]
+    for repeat_of, similar in ((1, True), (0, False)):
+        again = [*topics[:1001], topics[repeat_of]]
+        found = course([experience(*pair) for pair in enumerate(again)], [])
+        assert (found.nearest[-1] == 1.0) is similar
+
+
+def test_a_copy_is_nine_tenths_alike() -> None:
+    """9 of 10 letters in order: 2 × 9 / (10 + 10), and 8 of 10."""
+    topics = ["aaaaaaaaab", "aaaaaaaaac", "zzzzzzzzxx", "zzzzzzzzyy"]
+    found = course([experience(*pair) for pair in enumerate(topics)], [])
+    assert found.nearest == pytest.approx([0, 0.9, 0, 0.8])
+    assert found.near_copies == [0, 1, 0, 0]
+
+
+def test_a_difference_is_of_means_and_its_samples_are_drawn_apart() -> None:
+    ours, theirs = np.array([3.0, 5.0, 7.0, 5.0]), np.array([1.0, 1.0, 1.0])
+    found = difference_interval(ours, theirs)
+    assert found is not None
+    assert (found.value, found.n) == (4.0, 3)
+    assert found.low is not None
+    assert found.high is not None
+    assert 2 <= found.low < 4 < found.high <= 6
+    assert difference_interval(ours, np.array([])) is None
+    assert difference_interval(np.array([]), ours) is None
+    alone = difference_interval(ours[:1], theirs)
+    assert alone is not None
+    assert (alone.value, alone.low, alone.high, alone.n) == (2.0, None, None, 1)
+
+
+def test_a_statistic_without_a_value_for_some_resamples_has_no_interval() -> None:
+    def mean_of_positive(sample: np.ndarray, axis: int = -1) -> np.ndarray:
+        kept = np.where(sample > 0, sample, np.nan)
+        return np.nanmean(kept, axis=axis)
+
+    some = statistic_interval(mean_of_positive, np.array([0.0, 0.0, 6.0]))
+    assert some is not None
+    assert (some.value, some.low, some.high, some.n) == (6.0, None, None, 3)
+    whole = statistic_interval(mean_of_positive, np.array([4.0, 6.0]))
+    assert whole is not None
+    assert (whole.value, whole.low, whole.high) == (5.0, 4.0, 6.0)
+    assert statistic_interval(mean_of_positive, np.array([0.0, 0.0])) is None
+
+
+def test_pooled_ratios_and_deviations_by_hand() -> None:
+    """6 words in 2 turns and 2 in 2: pooled 8/4; of 1, 3, 8 the variance is 26/3."""
+    ratio = ratio_interval([6, 2], [2, 2])
+    assert ratio is not None
+    assert (ratio.value, ratio.low, ratio.high) == (2.0, 1.0, 3.0)
+    spread = std_interval([1.0, nan, 3.0, 8.0])
+    assert spread is not None
+    assert (spread.value, spread.n) == (pytest.approx((26 / 3) ** 0.5), 3)
+    assert std_interval([nan]) is None
+
+
+def test_holms_correction_by_hand() -> None:
+    """The smallest times 4, the next times 3 and so on, never below one before it, at most 1."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -75,8 +75,8 @@ def data_set(folder: Path) -> dict[str, bytes]:
 def tokens(folder: Path) -> int:
     """All that was paid, or may have been."""
     rows = spending(load_run(folder))
-    kinds = ("prompt_tokens", "completion_tokens")
-    return sum(row[kind] + row[f"lost_{kind}"] for row in rows for kind in kinds)
+    own = sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    return own + sum(row.lost_prompt_tokens + row.lost_completion_tokens for row in rows)
 
 
 def lines_of(path: Path) -> list[bytes]:

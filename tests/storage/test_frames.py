@@ -6,7 +6,7 @@ import doctest
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -18,12 +18,13 @@ from storage.test_formats import FORMATS, experience, written
 import convogen.storage.run_folder
 from convogen import Experiment, Run, load_run, run
 from convogen.corpora import open_corpus
-from convogen.errors import RunFolderError, UserError
+from convogen.errors import RunFolderError, SourceError, UserError
 from convogen.judges.reference_dialogues import CorpusFolder
 from convogen.metrics import measure, tally_corpus
 from convogen.models.base import ModelReply
 from convogen.records import Conversation, Failure, Rejected, Score, Turn, Usage
 from convogen.reports import gather, measure_source, report_frame
+from convogen.reports.report import Report
 from convogen.storage.frames import COLUMNS, RunTable
 from convogen.storage.run_folder import DATA_FORMAT, Outcome, RunStore
 from convogen.storage.score_store import ScoreStore, move_scores_aside
@@ -51,7 +52,7 @@ def open_store(folder: Path) -> RunStore:
 
 def commit(store: RunStore, outcome: Outcome) -> None:
     journal = store.journal(store.committed)
-    journal.record("k.1", "agent", "m", ModelReply("Hi", USED, "stop"), 1, 0.5)
+    journal.record("k.1", "agent", "m", ModelReply("Hi", USED, "stop"), attempts=1, seconds=0.5)
     store.commit(store.committed, outcome, journal)
 
 
@@ -139,8 +140,10 @@ def test_a_run_that_is_being_written(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commit(store, Outcome(conversation=spoken(0, "Hello.", "Well.")))
     under_way = store.journal(1)
-    under_way.record("k.1", "agent", "m", ModelReply("Hm", USED, "stop"), 1, 0.5)
-    under_way.record_lost_attempt("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
+    under_way.record("k.1", "agent", "m", ModelReply("Hm", USED, "stop"), attempts=1, seconds=0.5)
+    under_way.record_lost_attempt(
+        Usage(prompt_tokens=9), 1, 0.5, key="k.2", role="agent", model="m"
+    )
     with (tmp_path / "conversations.jsonl").open("ab") as file:
         file.write(b'{"id": "c1", "tur')
     found = load_run(tmp_path)
@@ -156,7 +159,7 @@ def judge(folder: Path, name: str, *values: float | None) -> None:
     store = ScoreStore.open(folder, name, {"fingerprint": "f00d", "judged_by": {}})
     for task, value in enumerate(values):
         journal = store.journal(task)
-        journal.record("k.1", "judge", "m", ModelReply("4", USED, "stop"), 1, 0.5)
+        journal.record("k.1", "judge", "m", ModelReply("4", USED, "stop"), attempts=1, seconds=0.5)
         score = Score(conversation=f"c{task}", judge=name, aspect="overall", value=value)
         store.commit(task, score, journal)
     store.close()
@@ -235,10 +238,28 @@ def test_a_changed_row_is_told_in_one_line(row: str, tmp_path: Path) -> None:
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4))
 def test_any_text_comes_back(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("texts")
-    (folder / "conversations.jsonl").write_bytes(spoken(0, *texts).to_line())
+    english = spoken(0, *texts).model_copy(update={"language": "en"})
+    (folder / "conversations.jsonl").write_bytes(english.to_line())
     found = Run(folder)
     assert found.to_pandas("turns")["text"].tolist() == texts
     assert found.to_pandas()["n_words"].tolist() == [sum(len(text.split()) for text in texts)]
+
+
+@pytest.mark.parametrize(
+    ("language", "texts", "counts"),
+    [("zh", ["我想借书，好吗？", "好"], [5, 1]), ("lo", ["ພາສາລາວ", "ດີ"], [None, None])],
+)
+def test_words_are_those_of_the_language_or_missing(
+    language: str, texts: list[str], counts: list[int | None], tmp_path: Path
+) -> None:
+    conversation = spoken(0, *texts).model_copy(update={"language": language})
+    (tmp_path / "conversations.jsonl").write_bytes(conversation.to_line())
+    found = Run(tmp_path)
+    turns, conversations = found.to_pandas("turns"), found.to_pandas()
+    known = [count for count in counts if count is not None]
+    assert turns["n_words"].astype(object).where(turns["n_words"].notna(), None).tolist() == counts
+    assert conversations["n_words"].isna().tolist() == [not known]
+    assert conversations["n_words"].sum() == sum(known)
 
 
 def test_more_rows_than_a_block(tmp_path: Path) -> None:
@@ -265,7 +286,7 @@ def test_measures(finished: Run, tmp_path: Path) -> None:
     assert row.turn_length_q75 == statistics.turn_length.q75
     assert row.group_chat_balance == statistics.group_chat.balance
     assert row.repetition_names == statistics.repetition["names"].share
-    assert row.turn_checks_tidied == sum(statistics.turn_checks["tidied"].values())
+    assert row.turn_checks_tidied == sum(statistics.turn_checks.tidied.values())
     nothing = tmp_path / "nothing.jsonl"
     nothing.write_bytes(spoken(0, "").to_line())
     little = measure(open_corpus(str(nothing))).to_pandas()
@@ -315,20 +336,36 @@ def test_both_renderings_of_a_source(finished: Run) -> None:
 
 def test_the_tables_of_a_report(finished: Run) -> None:
     """The numbers as they are; those of a file of earlier give the same frame."""
-    numbers = gather({"mine": finished}, {"people": str(finished.folder)})
-    frame = report_frame(numbers)
+    report = gather({"mine": finished}, {"people": str(finished.folder)})
+    frame = report_frame(report)
     ours = frame[(frame["row"] == "mine") & (frame["column"] == "MTLD")]
     [cell] = ours.itertuples()
-    told = numbers["runs"]["mine"]["tables"]["mtld_mean"]
-    assert (cell.value, cell.low, cell.high) == (told["value"], told["low"], told["high"])
-    assert cell.text == f"{told['value']:.2f}"
+    mean = report.runs["mine"].tables["mtld_mean"]
+    assert mean is not None
+    assert (cell.value, cell.low, cell.high) == (mean.value, mean.low, mean.high)
+    assert cell.text == f"{mean.value:.2f}"
     assert set(frame["kind"]) == {"ours", "human", "published"}
     calls = frame[(frame["part"] == "cost") & (frame["column"] == "Calls")]["value"]
     assert calls.sum() == len(list(finished.ledger()))
     distances = frame[frame["table"] == "Distance from human conversations"]
     assert distances["value"].tolist() == [0.0, 0.0]
-    again = report_frame(json.loads(json.dumps(numbers)))
-    pd.testing.assert_frame_equal(again, frame)
+    parsed = json.loads(json.dumps(report.as_dict()))
+    pd.testing.assert_frame_equal(report_frame(parsed), frame)
+    assert Report.from_dict(parsed) == report
+    assert json.dumps(Report.from_dict(parsed).as_dict()) == json.dumps(report.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("parsed", "said"),
+    [
+        ({}, "no report: convogen: is missing"),
+        ({"convogen": 3}, "no report: convogen: must be a text"),
+        ({"convogen": "1", "runs": {"a": {}}}, "no report: runs.a.source: is missing"),
+    ],
+)
+def test_what_is_no_report(parsed: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        report_frame(parsed)
 
 
 def test_an_earlier_format_lacks_what_came_later(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def fill(folder: Path) -> None:
     store = open_store(folder)
     for task, outcome in enumerate([conversation(0), failure(1), conversation(2)]):
         journal = store.journal(task)
-        journal.record("k.1", "agent", "m", ModelReply("Hi", Usage(), "stop"), 1, 0.5)
+        journal.record(
+            "k.1", "agent", "m", ModelReply("Hi", Usage(), "stop"), attempts=1, seconds=0.5
+        )
         store.commit(task, outcome, journal)
     store.close()
 
@@ -63,8 +65,12 @@ def test_a_call_whose_journal_only_waits_for_the_disk_is_told_once(tmp_path: Pat
     store = open_store(tmp_path)
     for task in (0, 1):
         journal = store.journal(task)
-        journal.record("k.1", "agent", "m", ModelReply("Hi", Usage(), "stop"), 1, 0.5)
-        journal.record_lost_attempt("k.2", "agent", "m", Usage(prompt_tokens=9), 1, 0.5)
+        journal.record(
+            "k.1", "agent", "m", ModelReply("Hi", Usage(), "stop"), attempts=1, seconds=0.5
+        )
+        journal.record_lost_attempt(
+            Usage(prompt_tokens=9), 1, 0.5, key="k.2", role="agent", model="m"
+        )
         if task == 0:
             store.commit(task, conversation(task), journal)
     assert [row["task"] for row in load_run(tmp_path).ledger()] == [0, 0, 1, 1]
@@ -173,8 +179,10 @@ def test_a_journal_gives_back_what_was_answered(
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "00000000.jsonl"
     logprobs = (TokenLogprob("a", -0.5, tuple(top)),)
-    reply = ModelReply(text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs, "m")
-    Journal(path).record("key.1", "judge", "m", reply, 2, 0.1)
+    reply = ModelReply(
+        text, Usage(prompt_tokens=3, cached_tokens=1), "length", logprobs=logprobs, model="m"
+    )
+    Journal(path).record("key.1", "judge", "m", reply, attempts=2, seconds=0.1)
     assert Journal(path).find("key.1") == reply
     assert Journal(path).find("key.2") is None
 
@@ -182,7 +190,7 @@ def test_a_journal_gives_back_what_was_answered(
 def test_a_journal_torn_in_its_last_line_keeps_the_others(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "00000000.jsonl")
     for key in ("a.1", "b.1"):
-        journal.record(key, "agent", "m", ModelReply(key, Usage(), "stop"), 1, 0.1)
+        journal.record(key, "agent", "m", ModelReply(key, Usage(), "stop"), attempts=1, seconds=0.1)
     journal.path.write_bytes(journal.path.read_bytes()[:-9])
     again = Journal(journal.path)
     assert again.find("a.1") == ModelReply("a.1", Usage(), "stop", model="m")

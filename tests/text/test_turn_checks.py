@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.corpora import open_corpus
-from convogen.errors import SourceError
+from convogen.text.checks import CHECKS, unchecked
 from convogen.text.reasoning import without_thinking
 from convogen.text.tidying import TIDIED
 from convogen.text.turn_checks import (
@@ -334,9 +334,21 @@ def test_each_fault_has_a_complaint(fault: str) -> None:
     assert "{" not in sentence
 
 
-def test_a_language_without_patterns_is_refused() -> None:
-    with pytest.raises(SourceError, match="allowed: en"):
-        read_utterance("Hallo.", SCENE, language="de")
+def test_without_patterns_of_a_language_the_checks_that_need_none_are_done() -> None:
+    assert unchecked("tlh-Latn") == list(CHECKS)
+    refusal = "I'm sorry, but I can't assist with that request."
+    assert read_utterance(refusal, SCENE, language="tlh") == Utterance(refusal)
+    assert read_typed("As an AI language model, I agree.", SCENE, language="tlh").fault is None
+    assert read_utterance("(nuqneH)", SCENE, language="tlh") == Utterance("(nuqneH)")
+    for reply, fault in (
+        ("nuqneH.\nTom: Qapla'.", "other_speaker"),
+        ('{"text": "nuqneH"}', "json"),
+        ("- wa'\n- cha'", "list"),
+        ("...", "empty_reply"),
+        ("I have asked the board again!", "echo"),
+        ("nuqneH nuqneH " * 12, "loop"),
+    ):
+        assert read_utterance(reply, SCENE, language="tlh").fault == fault
 
 
 @pytest.mark.parametrize(

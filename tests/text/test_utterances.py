@@ -25,6 +25,12 @@ from convogen.text.utterances import (
         ("no end in sight", "no end in sight"),
         ("Version 2.5 is", "Version 2.5 is"),
         ("Ask her. I saw Dr. Smi", "Ask her."),
+        ("我看到了。那是一", "我看到了。"),
+        ("你去吗?我也", "你去吗?"),
+        ("मैं गया। वह एक", "मैं गया।"),
+        ("هل ذهبت؟ نعم أنا", "هل ذهبت؟"),
+        ("Ողջույն։ Ես եմ", "Ողջույն։"),
+        ("ฉันไปแล้ว เธอ", "ฉันไปแล้ว"),
     ],
 )
 def test_a_reply_that_was_cut_off_ends_with_a_whole_sentence(text: str, whole: str) -> None:
@@ -94,3 +100,31 @@ def test_any_text_is_taken(text: str) -> None:
     assert whole_sentences(text) in text
     assert repeats(text, [text]) or not any(c.isalnum() for c in text)
     assert isinstance(without_label(text, "Summary"), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "fault"),
+    [
+        ("我昨天去了图书馆借书", 6, None),
+        ("我昨天去了图书馆借书", 20, "too_short"),
+        ("明日の会議は何時からですか。資料を忘れないでください。", 4, "too_long"),
+        ("ຂ້ອຍຢາກໄປກັບເຈົ້າທ້າຍອາທິດນີ້", 8, None),
+        ("ຂ້ອຍຢາກໄປກັບເຈົ້າທ້າຍອາທິດນີ້", 30, "too_short"),
+        ("Я иду домой", 3, None),
+    ],
+)
+def test_a_length_in_words_is_checked_in_every_script(
+    text: str, words: int, fault: str | None
+) -> None:
+    assert length_fault(text, words) == fault
+
+
+def test_repetition_tells_words_that_differ_in_their_vowel_signs_apart() -> None:
+    assert not repeats("काला कुत्ता", ["केले कीते"])
+    assert words_of("क्या हुआ") == ["क्या", "हुआ"]
+
+
+def test_the_sentences_nearest_to_a_length_are_whole_in_chinese() -> None:
+    assert nearest_sentences("我去买书。你要不要一起去？我们明天再说吧。", 8) == (
+        "我去买书。你要不要一起去？"
+    )

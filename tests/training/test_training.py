@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from convogen.corpora.seeds import Seed, Seeds, open_seeds
 from convogen.downstream.task_summaries import write_tasks
-from convogen.errors import ModelConfigError, RunFolderError, SourceError
+from convogen.errors import BudgetReached, ModelConfigError, RunFolderError, SourceError
 from convogen.methods.dialogueforge.play import inquirer_chat
 from convogen.models.backends.scripted import Script, ScriptedModel
-from convogen.models.base import Message, Request
+from convogen.models.base import Message, ModelReply, Request
 from convogen.models.spec import ModelSpec
-from convogen.records import Turn
+from convogen.models.traffic.budget import Limits
+from convogen.records import Turn, Usage
 from convogen.training.dialogues import IGNORED, TokenData, encode, encode_all
 from convogen.training.lessons import (
     Lesson,
@@ -419,6 +420,55 @@ def test_train_has_the_missing_tasks_written_and_says_so(
     assert again.status == 0, again.err
     assert len(endpoint.asked) == before
     agents = convogen("train", *data, "--learn", "agents", "--model", "m")
+    assert "are for --learn inquirer" in agents.complaint
+
+
+def test_the_summarizer_keeps_to_a_budget_and_goes_on_with_a_larger_one(
+    plan: TrainingPlan, tmp_path: Path
+) -> None:
+    train, held_out = untold(tmp_path)
+    seeds = without_task(replace(plan, train=train, held_out=held_out))
+    asked: list[Request] = []
+    spec = ModelSpec(name="scripted")
+
+    def script(request: Request) -> ModelReply:
+        asked.append(request)
+        text = "You want to know how to boil eggs or bake loaves."
+        return ModelReply(text, Usage(prompt_tokens=1_000, completion_tokens=20), "stop")
+
+    def tasks_of(limits: Limits) -> dict[str, str]:
+        opener = lambda _: ScriptedModel(script)  # noqa: E731
+        return write_tasks(seeds, spec, tmp_path / "tasks", opener=opener, limits=limits)
+
+    with pytest.raises(
+        BudgetReached, match=r"of 2 items .* with a larger --budget-tokens"
+    ) as ended:
+        tasks_of(Limits(tokens=1_500))
+    assert ended.value.option == "--budget-tokens"
+    assert len(asked) == 1
+    with pytest.raises(
+        BudgetReached, match="1,020 of 1,500 tokens spent"
+    ):  # that of the first start
+        tasks_of(Limits(tokens=1_500))
+    assert len(asked) == 1
+    assert set(tasks_of(Limits(tokens=9_000))) == {"t0", "h0"}
+    assert len(asked) == 2
+
+
+def test_a_budget_in_dollars_needs_the_summarizers_price(
+    plan: TrainingPlan, tmp_path: Path, endpoint: EndpointServer
+) -> None:
+    train, held_out = untold(tmp_path)
+    data = [train, "--held-out", held_out, "--base", plan.base, "--out", tmp_path / "out"]
+    model = ["--model", "m", "--base-url", endpoint.base_url, "--budget-usd", "0.0001"]
+    ended = convogen("train", *data, *model)
+    assert ended.status == 2
+    assert "needs the price of m" in ended.err.splitlines()[-1]
+    ended = convogen("train", *data, *model, "--price", "10,10")
+    assert ended.status == 1
+    assert "with a larger --budget-usd" in ended.err.splitlines()[-1]
+    assert endpoint.asked == []
+    agents = convogen("train", *data, "--learn", "agents", "--budget-tokens", "9")
     assert "are for --learn inquirer" in agents.complaint
 
 

@@ -6,6 +6,7 @@ character. Styles are given beside it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,15 +14,18 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook,
 from rich.segment import Segment
 from rich.text import Text
 
-from convogen.visible import visible
+from convogen.visible import isolated, visible
 
 __all__ = ["styled", "terminal"]
+
+_ISOLATES = ("\u2068", "\u2069")
+_SPLIT = re.compile("([\u2068\u2069])").split
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
     """A text of parts, those with a style as (text, style)."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((visible(text), style) for text, style in pairs))
+    return Text.assemble(*((isolated(visible(text)), style) for text, style in pairs))
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -34,7 +38,7 @@ def terminal(*, stderr: bool = False) -> Console:
 class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Text of a string, made visible before it is laid out."""
-        return super().render_str(visible(text), **options)
+        return super().render_str(isolated(visible(text)), **options)
 
 
 class _Cleaner:
@@ -51,4 +55,6 @@ class _Clean:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for text, style, control in console.render(self.inner, options):
-            yield Segment(text if control else visible(text), style, control)
+            # Isolates are ours: in what is foreign they were made visible before.
+            parts = (part if part in _ISOLATES else visible(part) for part in _SPLIT(text))
+            yield Segment(text if control else "".join(parts), style, control)

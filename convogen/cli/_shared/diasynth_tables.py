@@ -5,8 +5,7 @@ What keeps ours from being the same measure is said below each table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
 from rich.table import Table
 
@@ -14,11 +13,14 @@ from convogen.cli._shared.console import styled
 from convogen.metrics.tally import FIRST
 from convogen.published import PublishedTable, published
 from convogen.reports import Measured
+from convogen.reports.groundedness import JudgeSummary
 
 __all__ = ["diasynth_tables"]
 
 TABLES = {"geval3": "5", "gptscore": "4", "fed": "3"}
 """The table of a judge; its columns are the judge's aspects."""
+
+_KEYS = {"geval3": "questions", "gptscore": "questions", "fed": "follow_ups"}
 
 SCORER = "Phi-3.5-mini"
 """The model that the authors' code scores tables 3 to 5 with."""
@@ -28,20 +30,27 @@ Row = Mapping[str, float | None]
 
 
 def diasynth_tables(
-    measured: Mapping[str, Measured], reports: Mapping[str, dict[str, Any]]
+    measured: Mapping[str, Measured],
+    judged: Mapping[str, Mapping[str, JudgeSummary]],
+    group_chats: Collection[str] = (),
 ) -> Iterator[Table]:
-    """Table 2 for runs of the method diasynth; a judge's table for those it has scored."""
+    """Yield tables 2 to 5 for runs, beside the published ones.
+
+    Args:
+        measured: The runs of the method diasynth, which table 2 is of.
+        judged: What each judge said of each run, by run and judge: tables 3 to 5.
+        group_chats: Names of the runs of mode groupchat.
+    """
     known = published("diasynth")
-    ours = [name for name, report in reports.items() if report["method"] == "diasynth"]
-    if ours:
-        rows = {name: _statistics(known["2"], measured[name]) for name in ours}
+    if measured:
+        rows = {name: _statistics(known["2"], found) for name, found in measured.items()}
         table = _table(known["2"], rows)
-        pairs = (_number(measured[name].text.rouge_l) for name in ours)
+        pairs = (_number(found.text.rouge_l) for found in measured.values())
         table.add_row("mean ROUGE-L of all pairs, a sample", *pairs, style="dim")
-        table.caption = styled(_sentence(_cautions_2({name: measured[name] for name in ours})))
+        table.caption = styled(_sentence(_cautions_2(measured, group_chats)))
         yield table
     for judge, number in TABLES.items():
-        of = {name: r["judged"][judge] for name, r in reports.items() if judge in r["judged"]}
+        of = {name: by[judge] for name, by in judged.items() if judge in by}
         same = {name: one for name, one in of.items() if _comparable(one, known[number])}
         if same:
             rows = {name: _scores(one) for name, one in same.items()}
@@ -56,43 +65,50 @@ def _statistics(known: PublishedTable, found: Measured) -> Row:
     return dict(zip(known.columns, [*row, text.rouge_l_nearest], strict=True))
 
 
-def _scores(judged: Mapping[str, Any]) -> Row:
-    return {aspect: row["value"] for aspect, row in judged["aspects"].items()}
+def _scores(judged: JudgeSummary) -> Row:
+    return {aspect: row.value for aspect, row in judged.aspects.items()}
 
 
-def _comparable(judged: Mapping[str, Any], known: PublishedTable) -> bool:
+def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
     """Whether a judge scored the paper's aspects on its scale: FED's is that of whole dialogues."""
-    return [*judged["aspects"]] == [*known.columns] and judged["over"] in (None, "dialogue")
+    return [*judged.aspects] == [*known.columns] and judged.over in (None, "dialogue")
 
 
-def _cautions_2(measured: Mapping[str, Measured]) -> list[str]:
+def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) -> list[str]:
     """How ours of table 2 are measured otherwise than the published ones."""
     said = [f"diversity: the largest ROUGE-L to another of the first {FIRST} dialogues, mean"]
     few = {name: one.text.nearest_of for name, one in measured.items()}
     fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
     if fewer:
         said.append(f"{', '.join(fewer)}, and of fewer it is lower")
+    if chats := [name for name in measured if name in group_chats]:
+        said.append(
+            f"{', '.join(chats)}: group chats, a call per turn; theirs are written in one reply"
+        )
     return [*said, "words in place of tokens"]
 
 
-def _cautions(judge: str, judged: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
     """What keeps ours from being the same measure as the published ones."""
     said: list[str] = []
     others = dict.fromkeys(
-        one["model"] for one in judged.values() if SCORER.casefold() not in one["model"].casefold()
+        one.model for one in judged.values() if SCORER.casefold() not in one.model.casefold()
     )
     if others:
         said.append(f"scored by {', '.join(others)}, the published ones by {SCORER}")
-    if judge == "fed" and not all(one["speakers"] for one in judged.values()):
+    if judge == "fed" and not all(one.speakers for one in judged.values()):
         said.append("without the speakers' names, which theirs have (speakers: true)")
     if judge == "gptscore":
         said.append("Yes is the first word of a reply here, of one that begins with Answer: there")
-    if judge == "geval3" and any("explain" in one["prompts"] for one in judged.values()):
+    if judge == "geval3" and any("explain" in one.prompts for one in judged.values()):
         said.append(
             "scores of an earlier convogen, which asked for an explanation first, and whether it "
             "keeps to its matter for groundedness (--fresh judges anew)"
         )
-    return [*said, f"the wording of the {'follow-ups' if judge == 'fed' else 'questions'} is ours"]
+    if all(one.own_wording for one in judged.values()):
+        return [*said, "the wording is that of your own keys"]
+    of = "follow-ups" if judge == "fed" else "questions"
+    return [*said, f"the wording of the {of} is ours, theirs goes into the key {_KEYS[judge]}"]
 
 
 def _sentence(parts: list[str]) -> str:
@@ -123,5 +139,5 @@ def _range(known: PublishedTable, column: str, kind: str) -> str:
     return f"{_number(values[0])} to {_number(values[-1])}"
 
 
-def _number(value: Any) -> str:
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"

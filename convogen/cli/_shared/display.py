@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from typing import Any, cast
@@ -16,13 +15,13 @@ from rich.table import Table
 
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.terminal import say
-from convogen.costs.ledger_costs import JUDGE, spending, total_usd
+from convogen.costs.ledger_costs import JUDGE, Spending, total_usd
 from convogen.experiment.experiment import Experiment
-from convogen.metrics.turn_checks import TurnChecks
 from convogen.models.progress import RunProgress
 from convogen.records import Conversation, Experience
+from convogen.reports.summary import RunSummary, summarise
 from convogen.storage.run_folder import Run
-from convogen.storage.waiting import waiting
+from convogen.text.language_tags import language_name
 from convogen.visible import visible
 
 __all__ = [
@@ -118,7 +117,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     manifest = run.manifest
     summary = summarise(run)
     state = "complete" if manifest.get("complete") else "not complete"
-    done = f"{summary['conversations']} of {manifest.get('n')} conversations"
+    done = f"{summary.conversations} of {manifest.get('n')} conversations"
     console.print(styled((f"{manifest.get('name')}", "bold"), f" in {run.folder}: {state}, {done}"))
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in _lines(summary):
@@ -126,79 +125,89 @@ def print_summary(run: Run, console: Console | None = None) -> None:
     console.print(table)
     for warning in _warnings(summary):
         console.print(warning, style="yellow")
-    own = [row for row in summary["ledger"] if row["role"] != JUDGE]
-    judges = [row for row in summary["ledger"] if row["role"] == JUDGE]
+    own = [row for row in summary.ledger if row.role != JUDGE]
+    judges = [row for row in summary.ledger if row.role == JUDGE]
     console.print(_ledger_table(own))
     if judges:
         console.print("judging:")
         console.print(_ledger_table(judges))
 
 
-def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    turns, n = summary["turns"], max(summary["conversations"], 1)
+def _lines(summary: RunSummary) -> list[tuple[str, str]]:
+    turns, n = summary.turns, max(summary.conversations, 1)
     return [
-        *([("experiences", _experiences(summary))] if summary["experiences"] else []),
+        *([("experiences", _experiences(summary))] if summary.experiences else []),
         ("turns", f"{turns}, {turns / n:.1f} per conversation"),
-        ("words", f"{summary['words']}, {summary['words'] / max(turns, 1):.1f} per turn"),
-        ("ended by", _counted(summary["ended"])),
-        ("asked again for", _counted(summary["reasks"])),
-        *([("tidied", _counted(summary["tidied"]))] if summary["tidied"] else []),
-        *([("taken with", _counted(summary["lapses"]))] if summary["lapses"] else []),
-        *([("broken off by", _counted(summary["broken_off"]))] if summary["broken_off"] else []),
-        *([("selector repaired", _repaired(summary))] if summary["selections"] else []),
+        ("words", _words(summary.words, turns)),
+        *([("language", _languages(summary))] if summary.stated_languages else []),
+        ("ended by", _counted(summary.ended)),
+        ("asked again for", _counted(summary.reasks)),
+        *([("tidied", _counted(summary.tidied))] if summary.tidied else []),
+        *([("taken with", _counted(summary.lapses))] if summary.lapses else []),
+        *([("broken off by", _counted(summary.broken_off))] if summary.broken_off else []),
+        *([("selector repaired", _repaired(summary))] if summary.selections else []),
         ("rejected", _rejected(summary)),
-        ("failures", _counted(summary["failures"])),
-        *([("waiting", _waiting(summary))] if summary["waiting"] else []),
-        *([("per conversation", _per_conversation(summary))] if summary["conversations"] else []),
+        ("failures", _counted(summary.failures)),
+        *([("waiting", _waiting(summary))] if summary.waiting else []),
+        *([("per conversation", _per_conversation(summary))] if summary.conversations else []),
     ]
 
 
-def _waiting(summary: dict[str, Any]) -> str:
+def _languages(summary: RunSummary) -> str:
+    """Return how much of the conversations is in each language that was asked for."""
+    return "; ".join(
+        f"{language_name(tag)}, "
+        + ("nothing here tells how much" if found.share is None else f"{found.share:.1%} of turns")
+        for tag, found in summary.stated_languages.items()
+    )
+
+
+def _waiting(summary: RunSummary) -> str:
     return (
-        f"{summary['waiting']} finished behind a task that is not; to export them as well: "
+        f"{summary.waiting} finished behind a task that is not; to export them as well: "
         "convogen export --partial"
     )
 
 
-def _per_conversation(summary: dict[str, Any]) -> str:
+def _per_conversation(summary: RunSummary) -> str:
     """Return what a conversation took, failed and rejected tasks included, without judging."""
-    rows = [row for row in summary["ledger"] if row["role"] != JUDGE]
-    tokens = sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)
-    usd, n = total_usd(rows), summary["conversations"]
+    rows = [row for row in summary.ledger if row.role != JUDGE]
+    tokens = sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    usd, n = total_usd(rows), summary.conversations
     return f"{tokens / n:,.0f} tokens, {usd_text(None if usd is None else usd / n)}"
 
 
-def _warnings(summary: dict[str, Any]) -> Generator[str]:
+def _warnings(summary: RunSummary) -> Generator[str]:
     """Warn of a chat that its manager does not lead."""
-    if silent := summary["silent"]:
-        yield f"{silent} of {summary['participants']} participants never spoke."
-    if 2 * summary["selector_repairs"] > summary["selections"]:
+    if silent := summary.silent:
+        yield f"{silent} of {summary.participants} participants never spoke."
+    if 2 * summary.selector_repairs > summary.selections:
         yield (
             f"{_repaired(summary)} selections named nobody and were repaired: the selector's model "
             "does not follow its prompt, name another with --model selector=NAME."
         )
 
 
-def _repaired(summary: dict[str, Any]) -> str:
-    return f"{summary['selector_repairs']} of {summary['selections']}"
+def _repaired(summary: RunSummary) -> str:
+    return f"{summary.selector_repairs} of {summary.selections}"
 
 
-def _rejected(summary: dict[str, Any]) -> str:
-    text = _counted(summary["rejected"])
-    if summary["rejected"]:
-        text += f"; {summary['acceptance_rate']:.1%} of the finished conversations accepted"
+def _rejected(summary: RunSummary) -> str:
+    text = _counted(summary.rejected)
+    if summary.rejected and summary.acceptance_rate is not None:
+        text += f"; {summary.acceptance_rate:.1%} of the finished conversations accepted"
     return text
 
 
-def _experiences(summary: dict[str, Any]) -> str:
-    text = f"{summary['experiences']}, {summary['repaired']} of them repaired"
-    if again := summary["experiences_asked_again"]:
+def _experiences(summary: RunSummary) -> str:
+    text = f"{summary.experiences}, {summary.repaired} of them repaired"
+    if again := summary.experiences_asked_again:
         text += f", asked again for {_counted(again)}"
-    admitted, copies = summary["admitted"], summary["near_copies"]
-    if plan := summary["plan"]:
+    admitted, copies = summary.admitted, summary.near_copies
+    if plan := summary.plan:
         text += (
-            f"; {plan['subtopics']} subtopics and {plan['personas']} personas found in "
-            f"{plan['requests']} replies, {plan['near_copies']} near-copies left out"
+            f"; {plan.subtopics} subtopics and {plan.personas} personas found in "
+            f"{plan.requests} replies, {plan.near_copies} near-copies left out"
         )
     if admitted or copies:
         text += f"; {admitted} entered the hub, {copies} near-copies did not"
@@ -209,41 +218,40 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{kind} {n}" for kind, n in counts.items()) or "none"
 
 
-def _ledger_table(rows: list[dict[str, Any]]) -> Table:
+def _ledger_table(rows: Sequence[Spending]) -> Table:
     """Calls by role and model, and their sum; a price that is not known is said to be."""
-    figures = {
-        "calls": "calls",
-        "attempts": "tried",
-        "lost_attempts": "lost",
-        "prompt_tokens": "tokens in",
-        "cached_tokens": "cached",
-        "completion_tokens": "out",
-    }
-    if not any(row["lost_attempts"] for row in rows):
-        del figures["lost_attempts"]
+    lost = any(row.lost_attempts for row in rows)
+    figures = ["calls", "tried", *(["lost"] if lost else []), "tokens in", "cached", "out"]
     table = Table(pad_edge=False, caption=" ".join(_remarks(rows)), caption_justify="left")
     for column in ("role", "model"):
         table.add_column(column)
-    for column in (*figures.values(), "cost"):
+    for column in (*figures, "cost"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        shown = (f"{row[key]:,}" for key in figures)
-        table.add_row(row["role"], row["model"], *shown, usd_text(row["cost_usd"]))
+    counts = [_ledger_counts(row, lost) for row in rows]
+    for row, numbers in zip(rows, counts, strict=True):
+        shown = (f"{number:,}" for number in numbers)
+        table.add_row(row.role, row.model, *shown, usd_text(row.cost_usd))
     if len(rows) > 1:
         table.add_section()
-        total = (f"{sum(row[key] for row in rows):,}" for key in figures)
+        total = (f"{sum(column):,}" for column in zip(*counts, strict=True))
         table.add_row("all", "", *total, usd_text(total_usd(rows)))
     return table
 
 
-def _remarks(rows: list[dict[str, Any]]) -> Generator[str]:
+def _ledger_counts(row: Spending, lost: bool) -> list[int]:
+    """The numbers of a line of the ledger's table: calls, attempts, lost ones, tokens."""
+    attempts = [row.attempts, *([row.lost_attempts] if lost else [])]
+    return [row.calls, *attempts, row.prompt_tokens, row.cached_tokens, row.completion_tokens]
+
+
+def _remarks(rows: Sequence[Spending]) -> Generator[str]:
     """Whose prices these are, and what may have been billed for nothing."""
     for whose, text in PRICED:
-        if models := {row["model"] for row in rows if row["price"] == whose}:
+        if models := {row.model for row in rows if row.price == whose}:
             yield f"{', '.join(sorted(models))}: {text}."
-    if any(row["lost_prompt_tokens"] for row in rows):
-        known = all(row["lost_usd"] is not None for row in rows)
-        usd = usd_text(sum(row["lost_usd"] for row in rows) if known else None)
+    if any(row.lost_prompt_tokens for row in rows):
+        known = [row.lost_usd for row in rows if row.lost_usd is not None]
+        usd = usd_text(sum(known) if len(known) == len(rows) else None)
         yield f"Lost: not answered, answered without a usage, or probes; at most {usd}."
 
 
@@ -254,67 +262,10 @@ def usd_text(usd: float | None) -> str:
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
-def summarise(run: Run) -> dict[str, Any]:
-    """Counts over a run, plain values only."""
-    ended: Counter[str] = Counter()
-    checks = TurnChecks()
-    n = turns = words = selections = repairs = participants = silent = 0
-    for conversation in run.conversations():
-        n += 1
-        turns += len(conversation.turns)
-        ended[conversation.ended or "unknown"] += 1
-        checks.add(conversation)
-        participants += len(conversation.participants)
-        silent += len({*conversation.participants} - {turn.speaker for turn in conversation.turns})
-        for turn in conversation.turns:
-            words += len(turn.text.split())
-            if turn.selection is not None:
-                selections += 1
-                repairs += turn.selection.repair is not None
-    experiences: Counter[str] = Counter()
-    plan: Counter[str] = Counter()
-    asked_again: Counter[str] = Counter()
-    for experience in run.experiences():
-        experiences["all"] += 1
-        experiences["admitted"] += experience.admitted is True
-        experiences["refused"] += experience.admitted is False
-        experiences["repaired"] += bool(experience.repairs)
-        asked_again.update(experience.reasks)
-        for step in experience.plan or ():
-            plan.update(
-                subtopics=len(step.get("subtopics", ())),
-                personas=len(step.get("personas", ())),
-                requests=step["requests"],
-                near_copies=step["near_copies"],
-                unusable=step["unusable"],
-            )
-    rejected = Counter(one.gate for one in run.rejected())
-    kinds = checks.by_kind()
-    return {
-        "conversations": n,
-        "rejected": dict(rejected.most_common()),
-        "acceptance_rate": n / (n + rejected.total()) if n or rejected else None,
-        "experiences": experiences["all"],
-        "admitted": experiences["admitted"],
-        "near_copies": experiences["refused"],
-        "repaired": experiences["repaired"],
-        "experiences_asked_again": dict(asked_again.most_common()),
-        "plan": dict(plan),
-        "turns": turns,
-        "words": words,
-        "ended": dict(ended.most_common()),
-        "reasks": kinds["asked_again"],
-        "tidied": kinds["tidied"],
-        "lapses": kinds["taken_with"],
-        "broken_off": kinds["broken_off"],
-        "participants": participants,
-        "silent": silent,
-        "selections": selections,
-        "selector_repairs": repairs,
-        "failures": dict(Counter(f"{f.stage}/{f.kind}" for f in run.failures()).most_common()),
-        "ledger": spending(run),
-        "waiting": sum(outcome.conversation is not None for outcome in waiting(run.folder)),
-    }
+def _words(words: int | None, turns: int) -> str:
+    if words is None:
+        return "–, the language has none here: convogen stats says why"
+    return f"{words}, {words / max(turns, 1):.1f} per turn"
 
 
 def print_conversation(

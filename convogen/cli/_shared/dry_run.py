@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from rich.table import Table
 
@@ -64,7 +64,7 @@ def _conversations(experiment: Experiment, run: Run) -> int:
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
     """What a run has cost so far, its judges left out; None where a price is not known."""
     rows = spending(run, _prices(experiment, run))
-    return total_usd(row for row in rows if row["role"] != JUDGE)
+    return total_usd(row for row in rows if row.role != JUDGE)
 
 
 def _prices(experiment: Experiment, run: Run) -> Prices:
@@ -82,7 +82,7 @@ def print_forecast(
     after_usd = spent_usd(experiment, run)
     pilot_usd = None if before_usd is None or after_usd is None else after_usd - before_usd
     if as_json:
-        say_json(_plain(found, wall_s, pilot_usd), indent=2)
+        say_json(_report(found, wall_s, pilot_usd), indent=2)
         return
     console = terminal()
     console.print(
@@ -114,19 +114,32 @@ def _wall_s(found: Forecast, concurrency: int) -> Range:
     return Range(0, (seconds.expected - so_far) / concurrency, low, high)
 
 
-def _plain(found: Forecast, wall_s: Range, pilot_usd: float | None) -> dict[str, Any]:
-    rows = [
-        {"role": role, "model": model, **{key: asdict(value) for key, value in ranges.items()}}
-        for (role, model), ranges in found.roles.items()
-    ]
-    return {
-        "n": found.n,
-        "seen": found.seen,
-        "pilot_usd": pilot_usd,
-        "roles": rows,
-        "total": {key: asdict(value) for key, value in found.total.items()},
-        "remaining_s": asdict(wall_s),
-    }
+class _ForecastReport(TypedDict):
+    """A forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
+
+    A role has its name, its model, and a `Range` by quantity.
+    """
+
+    n: int
+    seen: int
+    pilot_usd: float | None
+    roles: list[dict[str, str | dict[str, float | None]]]
+    total: dict[str, dict[str, float | None]]
+    remaining_s: dict[str, float | None]
+
+
+def _report(found: Forecast, wall_s: Range, pilot_usd: float | None) -> _ForecastReport:
+    return _ForecastReport(
+        n=found.n,
+        seen=found.seen,
+        pilot_usd=pilot_usd,
+        roles=[
+            {"role": role, "model": model, **{key: asdict(value) for key, value in ranges.items()}}
+            for (role, model), ranges in found.roles.items()
+        ],
+        total={key: asdict(value) for key, value in found.total.items()},
+        remaining_s=asdict(wall_s),
+    )
 
 
 def _table(found: Forecast) -> Table:

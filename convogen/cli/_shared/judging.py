@@ -49,7 +49,7 @@ def judge_runs(
                     run,
                     judge,
                     spec,
-                    beside=beside,
+                    references=beside,
                     n=n,
                     concurrency=concurrency,
                     fresh=fresh,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convogen.cli._shared.numbers import Amount, WholeNumber
 
-__all__ = ["limit_options", "seconds_until"]
+if TYPE_CHECKING:
+    from convogen.models.traffic.budget import Limits
+
+__all__ = ["budget_options", "limit_options", "seconds_until"]
 
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
@@ -20,38 +24,50 @@ LATEST_DAYS = 3650
 """Days from now until the latest deadline."""
 
 
-def limit_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; the command gets them as `limits`."""
+BUDGET_USD = click.option(
+    "--budget-usd",
+    type=Amount(min=0, min_open=True),
+    metavar="X",
+    help="US dollars that the folder may cost in all; no call starts that might not fit.",
+)
+BUDGET_TOKENS = click.option(
+    "--budget-tokens",
+    type=WholeNumber(min=1),
+    metavar="N",
+    help="Tokens, prompt and completion, that the folder may take in all.",
+)
 
-    @click.option(
-        "--budget-usd",
-        type=Amount(min=0, min_open=True),
-        metavar="X",
-        help="US dollars that the run folder may cost in all; no call starts that might not fit.",
-    )
-    @click.option(
-        "--budget-tokens",
-        type=WholeNumber(min=1),
-        metavar="N",
-        help="Tokens, prompt and completion, that the run folder may take in all.",
-    )
+
+def budget_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of money and tokens; the command gets them as `limits`."""
+
+    @BUDGET_USD
+    @BUDGET_TOKENS
+    @functools.wraps(function)
+    def with_limits(
+        *args: Any, budget_usd: float | None, budget_tokens: int | None, **kwargs: Any
+    ) -> None:
+        from convogen.models.traffic.budget import Limits
+
+        function(*args, limits=Limits(budget_usd, budget_tokens), **kwargs)
+
+    return with_limits
+
+
+def limit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of money, tokens and time; the command gets them as `limits`."""
+
+    @budget_options
     @click.option(
         "--deadline",
+        "deadline_s",
         metavar="WHEN",
         callback=_deadline,
         help="When to stop: 90m, 2h30m, 18:30, or an ISO time. Calls under way get until then.",
     )
     @functools.wraps(function)
-    def with_limits(
-        *args: Any,
-        budget_usd: float | None,
-        budget_tokens: int | None,
-        deadline: float | None,
-        **kwargs: Any,
-    ) -> None:
-        from convogen.models.traffic.budget import Limits
-
-        function(*args, limits=Limits(budget_usd, budget_tokens, deadline), **kwargs)
+    def with_limits(*args: Any, limits: Limits, deadline_s: float | None, **kwargs: Any) -> None:
+        function(*args, limits=replace(limits, deadline_s=deadline_s), **kwargs)
 
     return with_limits
 

@@ -25,6 +25,7 @@ __all__ = [
     "again",
     "base_url_option",
     "kept_roles",
+    "language_option",
     "model_option",
     "models_from",
     "price_option",
@@ -59,6 +60,22 @@ base_url_option = click.option(
     multiple=True,
     metavar="[ROLE=]URL",
     help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
+)
+
+
+def _tags(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """Return a tag, or a list of them; what is wrong with one is said where it is read."""
+    del context, option
+    tags = [tag.strip() for tag in (value or "").split(",")]
+    return value if value is None else tags if len(tags) > 1 else tags[0]
+
+
+language_option = click.option(
+    "--language",
+    metavar="TAG[,TAG]",
+    callback=_tags,
+    help="The language of all that is written (BCP 47: de, pt-BR, zh-Hant), or several of which "
+    "each task draws one.",
 )
 
 HOST = re.compile(

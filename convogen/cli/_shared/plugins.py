@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from convogen.cli._shared.terminal import say
 
-__all__ = ["plugin_rows", "print_faults", "print_rows"]
+__all__ = ["PluginRow", "plugin_rows", "print_faults", "print_rows"]
 
 
 def print_faults() -> None:
@@ -17,29 +18,41 @@ def print_faults() -> None:
         say(line, err=True)
 
 
-def plugin_rows() -> list[dict[str, str]]:
-    """Return each plugin's kind, name, distribution, version, target and state, as texts."""
+@dataclass(frozen=True, slots=True)
+class PluginRow:
+    """A plugin as text; `state` is `ok`, or the line that says why it cannot be used."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    target: str
+    state: str
+
+
+def plugin_rows() -> list[PluginRow]:
+    """Return a row for each plugin."""
     from convogen.plugins import registry
 
     return [
-        {
-            "kind": plugin.kind,
-            "name": plugin.name,
-            "distribution": plugin.distribution,
-            "version": plugin.version,
-            "target": plugin.target,
-            "state": registry.fault(plugin) or "ok",
-        }
+        PluginRow(
+            kind=plugin.kind,
+            name=plugin.name,
+            distribution=plugin.distribution,
+            version=plugin.version,
+            target=plugin.target,
+            state=registry.fault(plugin) or "ok",
+        )
         for plugin in registry.plugins()
     ]
 
 
-def print_rows(rows: Sequence[dict[str, str]]) -> None:
+def print_rows(rows: Sequence[PluginRow]) -> None:
     """Print a line per plugin; the state of a broken one is the line that says why."""
     if not rows:
         say("no plugins are installed")
-    lines = [(row["kind"], row["name"], f"{row['distribution']} {row['version']}") for row in rows]
+    lines = [(row.kind, row.name, f"{row.distribution} {row.version}") for row in rows]
     widths = [max(len(line[at]) for line in lines) for at in range(3)] if lines else []
     for row, line in zip(rows, lines, strict=True):
         cells = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
-        say(f"{cells}  {row['state']}")
+        say(f"{cells}  {row.state}")

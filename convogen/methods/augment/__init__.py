@@ -1,6 +1,7 @@
-"""Augmentation: more of a labelled data set, dialogue for dialogue.
+"""Augmentation of a labelled data set, dialogue by dialogue.
 
-A dialogue of the source gives the shape and the labels (a balanced label follows from the task's
-number alone), then come the experience, the turns and the labels. A task tries `attempts` times
-with the same plan, so that neither the order of completion nor n decides what a task is for.
+A dialogue of the source determines the shape and the labels (a balanced label follows from the
+task's number alone); then the experience, the turns and the labels are generated. A task makes up
+to `attempts` attempts with the same plan, so its purpose depends neither on the order of completion
+nor on n.
 """

@@ -1,8 +1,10 @@
-"""Augment: more of a labelled data set, of its shape, played as group chats and labelled."""
+"""Augment: extends a labelled data set with labelled group chats of the same shape."""
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
+from itertools import islice
 from typing import ClassVar
 
 from pydantic import Field, model_validator
@@ -12,8 +14,13 @@ from convogen.errors import SourceError
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.models.base import Sampling
 from convogen.personas import open_hub
+from convogen.text.identify import identify
+from convogen.text.language_tags import ENGLISH, language_name, languages_text, same_language
 
 __all__ = ["Augment"]
+
+IDENTIFIED = 200
+"""Dialogues of a source that tell its language."""
 
 
 class Augment(Method):
@@ -86,9 +93,34 @@ class Augment(Method):
     def is_path(cls, field: str, value: str) -> bool:
         return not value.startswith("hf:")
 
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages asked for, else the source's; nothing is said of English."""
+        own = self.source_language
+        kept = () if own is None or same_language(own, ENGLISH) else (own,)
+        return super().languages() or kept
+
+    @cached_property
+    def source_language(self) -> str | None:
+        """The language of most of the source's dialogues, as they state it or by their words."""
+        some = islice(self.data.dialogues, IDENTIFIED)
+        found = (one.language or identify(turn.text for turn in one.turns) for one in some)
+        counts = Counter(tag for tag in found if tag)
+        return counts.most_common(1)[0][0] if counts else None
+
+    def notices(self) -> list[str]:
+        own, asked = self.source_language, super().languages()
+        if not asked and self.languages():
+            return [f"written in {languages_text(self.languages())}, as the source is"]
+        if own and (other := [tag for tag in asked if not same_language(tag, own)]):
+            return [
+                f"the source is in {language_name(own)}: its dialogues show what kind of "
+                f"conversation is wanted, and none how it is said in {languages_text(other)}"
+            ]
+        return []
+
     def sources(self) -> dict[str, str]:
-        """The dialogues drawn from, hashed by content, with their name and licence."""
-        data = self.data
+        """Return the content hash, name and licence of the source dialogues."""
+        data, kept = self.data, self.languages() if self.language is None else ()
         columns = ", ".join(f"{kind}: {key}" for kind, key in data.columns.items())
         return {
             "source": data.hash,
@@ -96,6 +128,7 @@ class Augment(Method):
             "source_licence": data.licence or "not known",
             "source_labels": columns or "none",
             "personas": open_hub("everyday").hash,
+            **({"source_language": kept[0]} if kept else {}),
         }
 
     @cached_property
@@ -103,11 +136,11 @@ class Augment(Method):
         """The source, read once."""
         data = open_labelled(
             self.source,
-            self.source_format,
-            self.label,
-            self.fields,
-            self.max_turns,
-            self.source_licence,
+            format=self.source_format,
+            kinds=self.label,
+            columns=self.fields,
+            max_turns=self.max_turns,
+            licence=self.source_licence,
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(

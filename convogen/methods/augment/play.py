@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from convogen.corpora.conversation_shapes import Shape
 from convogen.corpora.labelled import Kind, in_roles, script
 from convogen.errors import ModelFault
-from convogen.generation.example_experiences import load_experiences
+from convogen.generation.example_experiences import in_languages, load_experiences
 from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.labeller import Labeller, SummaryRules, shuffled
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.personas import open_hub
 from convogen.records import Conversation, Experience, Label, Profile
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words
+from convogen.text.identify import language_of
+from convogen.text.language_tags import same_language
 from convogen.text.utterances import repeats
 
 if TYPE_CHECKING:
@@ -25,33 +28,34 @@ if TYPE_CHECKING:
 __all__ = ["AugmentPlay"]
 
 OPTIONS = 8
-"""Labels among which a conversation's topic or intent is chosen."""
+"""Labels offered when a conversation's topic or intent is chosen."""
 
 MOST_EMOTIONS = 40
-"""Emotions among which is chosen: the source's most frequent ones."""
+"""Emotions offered: the source's most frequent ones."""
 
 EXAMPLE_CHARS = 3_000
 """The longest dialogue that is shown with its label."""
 
 SCENE_CHARS = 700
-"""How much of a dialogue of the source is shown to the generator."""
+"""Characters of a source dialogue shown to the generator."""
 
 UTTERANCES = 4
-"""Utterances of the source that those who talk are shown for their tone."""
+"""Utterances of the source shown to the speakers for their tone."""
 
 COPY_WORDS = 6
-"""Words from which an utterance that is also in a shown dialogue counts as copied."""
+"""Words from which an utterance found in a shown dialogue counts as copied."""
 
 _PLANNED: tuple[Kind, ...] = ("topic", "intent", "emotion")
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a task is to give: the shape of the dialogue `base` of the source, and the labels."""
+    """What a task is to give: the shape and language of the dialogue `base`, and the labels."""
 
     base: int
     shape: Shape
     labels: dict[Kind, str]
+    language: str | None
 
 
 class AugmentPlay(Play):
@@ -81,7 +85,7 @@ class AugmentPlay(Play):
         return outcome
 
     def _plan(self, task: Task) -> _Plan:
-        """The balanced label goes round with the task's number, all else is drawn."""
+        """Return the plan: the balanced label cycles with the task's number, the rest is drawn."""
         data, balance = self._data, self._method.balance
         rng = Random(task.seed)
         pool = list(range(len(data.dialogues)))
@@ -94,7 +98,7 @@ class AugmentPlay(Play):
         for kind in data.columns:
             if kind in ("topic", "intent"):
                 labels.setdefault(kind, data.labels(kind, base)[0])
-        return _Plan(base, data.shapes[base], labels)
+        return _Plan(base, data.shapes[base], labels, language_of(data.dialogues[base]))
 
     async def _attempt(self, task: Task, plan: _Plan, rng: Random, faults: list[str]) -> Outcome:
         shots = self._shots(plan, rng)
@@ -115,33 +119,36 @@ class AugmentPlay(Play):
         return Outcome(experience, conversation.model_copy(update=update))
 
     def _shots(self, plan: _Plan, rng: Random) -> list[int]:
-        """Dialogues to show: with the planned label where there are such."""
+        """Return the dialogues to show, with the planned label if there are any."""
         kind = next(iter(plan.labels), None)
         likely = self._data.members(kind, plan.labels[kind]) if kind else ()
         return self._data.examples(rng, self._method.shots, likely, plan.base)
 
     async def _invent(self, task: Task, plan: _Plan, shots: list[int], rng: Random) -> Experience:
         data = self._data
-        form = rng.choice(self._forms)
+        forms = in_languages(self._forms, [task.language] if task.language else [])
+        form = [rng.choice(forms)] if forms else []
         dialogues = [_excerpt(script(data.dialogues[at]), SCENE_CHARS) for at in shots]
         prompt = self._prompts["scene"].partial(
             dialogues=dialogues, **{kind: plan.labels.get(kind) for kind in _PLANNED}
         )
         generator = ExperienceGenerator(prompt, self._method.reasks)
         people = self._cast(plan.shape.n_speakers, rng)
-        experience = await generator.match(task.session, people, [form])
+        experience = await generator.match(task.session, people, form)
         task.count("experiences")
         update: dict[str, Any] = {
             "id": f"e-{task.id}",
             "task": task.number,
-            "shots": [form.id, *(data.dialogues[at].id for at in shots)],
+            "shots": [*(one.id for one in form), *(data.dialogues[at].id for at in shots)],
         }
+        if task.language:
+            update["language"] = task.language
         if "topic" in plan.labels:
             update["topic"] = plan.labels["topic"]
         return experience.model_copy(update=update)
 
     def _cast(self, n: int, rng: Random) -> list[Profile]:
-        """People for a task; with a first name alone where the source has such names."""
+        """Return the people of a task, with first names only if the source has such names."""
         people = [
             self._people[at][0] for at in rng.sample(range(len(self._people)), len(self._people))
         ]
@@ -169,15 +176,22 @@ class AugmentPlay(Play):
             turn_words=words,
         )
         texts = [turn.text for at in shots for turn in self._data.dialogues[at].turns]
-        shown = [" ".join(text.split()) for text in texts if 3 <= len(text.split()) <= 25]
+        language = task.language or plan.language
+        shown = [" ".join(text.split()) for text in texts if 3 <= about_words(text, language) <= 25]
+        if not same_language(task.language, self._method.source_language):
+            shown = []  # they are there for the tone, which is of their language
         values = {kind: plan.labels.get(kind) for kind in ("intent", "emotion")}
         prompts = ChatPrompts.of(self._prompts, utterances=shown[:UTTERANCES], **values)
         played = await play_group_chat(
-            experience, rules, prompts, task.session, lambda: task.count("turns")
+            experience,
+            rules,
+            prompts=prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
         )
         turns = played.turns
         for turn in turns:
-            if len(turn.text.split()) >= COPY_WORDS and repeats(turn.text, texts):
+            if about_words(turn.text, language) >= COPY_WORDS and repeats(turn.text, texts):
                 raise ModelFault("copied", "an utterance is one of the source's", turn.text)
         self._method.refuse_broken(turns, n_turns, played.ended)
         context: dict[str, Any] = {
@@ -187,8 +201,8 @@ class AugmentPlay(Play):
         return task.conversation(
             self._method.name,
             experience,
-            turns,
-            played.ended,
+            turns=turns,
+            ended=played.ended,
             context=context,
             refused=played.refused,
         )
@@ -206,13 +220,17 @@ class AugmentPlay(Play):
         if self._rules is not None:
             pairs = [self._summed_up(at) for at in shots]
             examples = [pair for pair in pairs if len(pair[0]) <= EXAMPLE_CHARS]
+            rules = self._rules
+            if task.language and not same_language(task.language, self._method.source_language):
+                rules, examples = rules.translated(task.language), []
             labelled["summary"] = await self._labeller.summarise(
-                task.session, script(heard), self._rules, examples
+                task.session, script(heard), rules, examples
             )
         return labelled
 
     async def _chosen(self, task: Task, plan: _Plan, kind: Kind, text: str, rng: Random) -> Label:
-        """The topic or intent that the labeller finds; a fault where the planned one must be it."""
+        """Return the topic or intent chosen by the labeller; raises a fault if it must be the
+        planned one and is not."""
         planned = plan.labels[kind]
         options = shuffled(planned, list(self._data.texts[kind]), OPTIONS, rng)
         label = await self._labeller.choose(task.session, text, kind, planned, options)
@@ -235,17 +253,17 @@ class AugmentPlay(Play):
             self._disagree("emotion", planned, "no utterance with it", "\n".join(lines))
         return label.model_copy(update={"planned": planned})
 
-    def _disagree(self, kind: Kind, planned: str, found: str, text: str) -> NoReturn:
-        message = f"{kind}: planned {planned!r}, the labeller found {found!r}"
+    def _disagree(self, kind: Kind, planned: str, chosen: str, text: str) -> NoReturn:
+        message = f"{kind}: planned {planned!r}, the labeller found {chosen!r}"
         raise ModelFault("label_disagrees", message, text)
 
-    def _summed_up(self, at: int) -> tuple[str, str]:
-        """A dialogue of the source and its summary."""
-        return script(self._data.dialogues[at]), self._data.labels("summary", at)[0]
+    def _summed_up(self, index: int) -> tuple[str, str]:
+        """Return a source dialogue and its summary."""
+        return script(self._data.dialogues[index]), self._data.labels("summary", index)[0]
 
 
 def _excerpt(text: str, chars: int) -> str:
-    """The first lines of a script, of `chars` characters at most."""
+    """Return the first lines of a script, up to `chars` characters."""
     if len(text) <= chars:
         return text
     return text[:chars].rpartition("\n")[0] or text[:chars]

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from convogen.corpora import open_corpus
 from convogen.corpora.conversation_shapes import Shapes
 from convogen.errors import SourceError
-from convogen.generation.example_experiences import load_experiences, shot_text
+from convogen.generation.example_experiences import in_languages, load_experiences, shot_text
 from convogen.generation.variations import variations_hash
 from convogen.methods.base import Method, Play, RunInputs
 from convogen.models.base import Sampling
@@ -28,6 +28,7 @@ from convogen.personas import (
 )
 from convogen.prompts import Prompt
 from convogen.records import Experience
+from convogen.text.language_tags import languages_text
 
 __all__ = ["ConvoGen"]
 
@@ -48,7 +49,7 @@ class ConvoGen(Method):
 
     name: ClassVar[str] = "convogen"
     path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
-    added_later: ClassVar[tuple[str, ...]] = ("candidates", "addressees")
+    added_later: ClassVar[tuple[str, ...]] = ("candidates", "coverage_clusters", "addressees")
     prompt_names: ClassVar[tuple[str, ...]] = (
         "experience",
         "encounter",
@@ -108,8 +109,13 @@ class ConvoGen(Method):
     shots: int = Field(
         default=1, ge=1, le=8, description="example experiences in the generator's prompt"
     )
-    shot_policy: Literal["uniform", "newest"] = Field(
-        default="uniform", description="how shots are drawn"
+    shot_policy: Literal["uniform", "newest", "coverage"] = Field(
+        default="uniform",
+        description="how shots are drawn; coverage: for each experience from the topics that the "
+        "lane lacks, which its prompt names too (pip install 'convogen[realism]')",
+    )
+    coverage_clusters: int = Field(
+        default=8, ge=2, le=100, description="clusters of topics, of shot_policy: coverage"
     )
     near_copy: float = Field(
         default=0.8,
@@ -164,6 +170,11 @@ class ConvoGen(Method):
         low, high = self.participants
         if low > high:
             raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+        if self.shot_policy == "coverage" and self.iterative is not True:
+            raise ValueError(
+                f"shot_policy: coverage needs iterative: true (found {self.iterative}), a hub that "
+                "grows"
+            )
         if self.personas == "generated":
             own = ("persona_source", "persona_field", "persona_licence")
             if given := next((key for key in own if getattr(self, key)), None):
@@ -184,16 +195,16 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts but the one for the other kind of personas, and for addressees if off."""
+        """Return the prompts but that of the other kind of personas, and an unused `addressed`."""
         unused = {"encounter" if self.personas == "generated" else "experience"}
         if not self.addressees:
             unused.add("addressed")
         return {step: p for step, p in super().prompts(chosen).items() if step not in unused}
 
     def sampling(self, role: str) -> Sampling:
-        """Agents get room for twice the words that a short reply may have, as a safety net.
+        """Return a role's sampling; as a safety net, agents get twice the words of a short reply.
 
-        With `match` the room is each turn's own.
+        With `match`, each turn sets its own limit.
         """
         settings = self.roles[role]
         if role != "agent" or self.match:
@@ -204,22 +215,44 @@ class ConvoGen(Method):
 
     @cached_property
     def seeds(self) -> list[Experience]:
-        """The example experiences that the hub starts from, read once."""
-        return load_experiences(Path(self.experiences) if self.experiences else None)
+        """The example experiences that the hub starts from, read once.
+
+        They are those in the languages asked for. Raises `SourceError` if none is asked for, and
+        none of them is in English.
+        """
+        found = load_experiences(Path(self.experiences) if self.experiences else None)
+        seeds = in_languages(found, self.languages())
+        if not seeds and not self.languages():
+            there = sorted({f"{seed.language}" for seed in found})
+            raise SourceError(
+                f"{self.experiences}: no experience there is in English, which a run is in if it "
+                f"names no language; there is {', '.join(there)}: --language {there[0]}"
+            )
+        return seeds
+
+    def notices(self) -> list[str]:
+        without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
+        if not without:
+            return []
+        later = "; later ones see those of the run" if self.iterative is True else ""
+        return [
+            f"no example experience is in {languages_text(without)}: the first are invented "
+            f"without an example{later}"
+        ]
 
     def sources(self) -> dict[str, str]:
-        """Seeds, personas and shapes, hashed by content: where they lie does not matter."""
+        """Return the content hashes of seeds, personas and shapes, whatever their paths."""
         text = "\n".join(shot_text(seed) for seed in self.seeds)
-        found = {
+        hashes = {
             "experiences": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
             "variations": variations_hash(),
         }
         if self.shapes is not None:
-            found["match"] = self.shapes.hash
+            hashes["match"] = self.shapes.hash
         if (hub := self.hub) is None:
-            return found
+            return hashes
         return {
-            **found,
+            **hashes,
             "personas": hub.hash,
             "persona_source": hub.source,
             "persona_licence": hub.licence or "not known",
@@ -227,7 +260,7 @@ class ConvoGen(Method):
 
     @cached_property
     def hub(self) -> PersonaHub | None:
-        """The source of personas, read once; None where they are generated."""
+        """The source of personas, read once; None if they are generated."""
         if self.personas == "generated":
             return None
         source = self.persona_source or "everyday"
@@ -236,7 +269,7 @@ class ConvoGen(Method):
 
     @cached_property
     def shapes(self) -> Shapes | None:
-        """The shapes of the corpus to match, read once; None where none is matched."""
+        """The shapes of the corpus to match, read once; None if none is matched."""
         if self.match is None:
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match))
@@ -245,7 +278,7 @@ class ConvoGen(Method):
         return shapes
 
     def casting(self, seed: int) -> Casting | None:
-        """Who takes part in each task; None where that is invented."""
+        """Return the assignment of personas to tasks; None if personas are generated."""
         if self.hub is None:
             return None
         if self.personas == "reused":

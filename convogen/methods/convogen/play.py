@@ -1,4 +1,5 @@
-"""ConvoGen at work: a task's experience is invented from shots, then played as a group chat."""
+"""The play of ConvoGen: a task's experience is generated from shots, then played as a group
+chat."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from convogen.corpora.conversation_shapes import Shape
 from convogen.errors import ModelFault
 from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.few_shot_hub import FewShotHub
-from convogen.generation.variations import draw_variation
+from convogen.generation.variations import Variation, deal_variation, draw_variation
 from convogen.methods.base import Play, RunInputs, Task
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Outcome
@@ -29,6 +30,7 @@ class ConvoGenPlay(Play):
 
         self._method = method
         self._run = inputs.run
+        self._seed = inputs.experiment_seed
         self._casting = method.casting(inputs.seed)
         step = "encounter" if self._casting else "experience"
         self._generator = ExperienceGenerator(inputs.prompts[step], method.reasks)
@@ -42,6 +44,7 @@ class ConvoGenPlay(Play):
             policy=method.shot_policy,
             near_copy=method.near_copy,
             recall=inputs.run.experience,
+            clusters=method.coverage_clusters,
         )
         self._rules = ChatRules(
             max_turns=method.max_turns,
@@ -56,7 +59,7 @@ class ConvoGenPlay(Play):
 
     def restore(self, committed: int) -> None:
         """Restore the hub from the committed experiences."""
-        self._hub.restore(committed, self._run.admitted())
+        self._hub.restore(committed, self._run.experiences())
 
     def committed(self, task: int) -> None:
         self._hub.committed(task)
@@ -64,7 +67,7 @@ class ConvoGenPlay(Play):
     async def play(self, task: Task) -> Outcome:
         try:
             return await self._play(task)
-        except BaseException:  # this ends the run, and later tasks of the lane wait for this one
+        except BaseException:  # the run ends, and later tasks of the lane wait for this one
             self._hub.stop()
             raise
 
@@ -83,14 +86,14 @@ class ConvoGenPlay(Play):
             return Outcome(experience, failure=failure)
 
     def _shape(self, task: Task) -> Shape | None:
-        """The shape the task's conversation is to have; None where nothing is matched."""
+        """Return the target shape of the task's conversation; None if nothing is matched."""
         shapes = self._method.shapes
         return shapes.draw(random.Random(f"{task.seed}/shape")) if shapes else None
 
     async def _invent(self, task: Task, shape: Shape | None) -> Experience:
-        shots = await self._hub.shots(task.number)
+        shots = await self._hub.shots(task.number, task.language)
         words = shape.turn_words[0] if shape else None
-        session, variation = task.session, draw_variation(random.Random(f"{task.seed}/variation"))
+        session, variation = task.session, self._variation(task)
         if self._casting is None:
             low, high = self._method.participants
             n = random.Random(task.seed).randint(low, high)
@@ -100,8 +103,25 @@ class ConvoGenPlay(Play):
         else:
             people = self._casting.group(task.number)
             experience = await self._generator.match(session, people, shots, words, variation)
-        own = {"id": f"e-{task.id}", "task": task.number, "shots": [shot.id for shot in shots]}
+        own = {
+            "id": f"e-{task.id}",
+            "task": task.number,
+            "shots": [shot.id for shot in shots],
+            "language": task.language,
+        }
         return await self._hub.admit(task.number, experience.model_copy(update=own), shots)
+
+    def _variation(self, task: Task) -> Variation:
+        """Return the task's tie, place and mood, and with coverage where its topic is wanted."""
+        if self._method.shot_policy != "coverage":
+            return draw_variation(random.Random(f"{task.seed}/variation"))
+        place, per_round = self._hub.place(task.number), self._method.per_round
+        position = place.round * per_round + place.index
+        return deal_variation(
+            f"{self._seed}/variation/{place.lane}",
+            position,
+            self._hub.topic(task.number, task.language),
+        )
 
     async def _converse(
         self, task: Task, experience: Experience, shape: Shape | None
@@ -113,10 +133,19 @@ class ConvoGenPlay(Play):
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
         played = await play_group_chat(
-            experience, rules, self._prompts, task.session, lambda: task.count("turns")
+            experience,
+            rules,
+            prompts=self._prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
         )
         self._method.refuse_broken(played.turns, rules.max_turns, played.ended)
         usage = task.session.usage - before
         return task.conversation(
-            self._method.name, experience, played.turns, played.ended, usage, refused=played.refused
+            self._method.name,
+            experience,
+            turns=played.turns,
+            ended=played.ended,
+            usage=usage,
+            refused=played.refused,
         )

@@ -1,7 +1,7 @@
-"""How long a simulated person's turns are to be: as long as real turns of other seeds.
+"""Target lengths of a simulated user's turns: those of real turns of other seeds.
 
 A dialogue takes the lengths of one other dialogue in their order, so that what belongs together
-(long openings and short replies) stays together; where that one ends, another is drawn.
+(long openings and short replies) stays together; if that one ends, another is drawn.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ import random
 from collections.abc import Iterator, Sequence
 
 from convogen.corpora.seeds import INQUIRER, Seed
+from convogen.text.budgets import about_words
 
 __all__ = ["MOST_WORDS", "later_turns", "turn_lengths"]
 
 MOST_WORDS = 400
-"""A length drawn is at most this: longer turns are mostly pasted, which no model is asked for."""
+"""The longest length drawn: longer turns are mostly pasted text, which models are not asked for."""
 
 
 def later_turns(seed: Seed) -> list[int]:
-    """Return the words of the person's turns after the first, each 1 to `MOST_WORDS`."""
+    """Return the lengths in words of the user's turns after the first, each 1 to `MOST_WORDS`."""
     later = [turn.text for turn in seed.turns if turn.speaker == INQUIRER][1:]
-    return [min(max(1, len(text.split())), MOST_WORDS) for text in later]
+    return [min(max(1, about_words(text)), MOST_WORDS) for text in later]
 
 
 def turn_lengths(seeds: Sequence[Seed], own: int, seed: int) -> Iterator[int]:
-    """Yield the words of one turn after the other, without end.
+    """Yield target lengths of turns in words, without end.
 
     Args:
         seeds: All seeds, of which one more than `own` has a later turn.
-        own: The place of the seed that is played; its lengths are not used.
-        seed: Decides what is drawn.
+        own: The index of the seed being played, whose lengths are not used.
+        seed: The random seed.
     """
     rng = random.Random(f"{seed}/lengths")
     places = [at for at in range(len(seeds)) if at != own]

@@ -1,12 +1,12 @@
-"""DialogueForge: a person and a chatbot simulated from a real dialogue's beginning and its task."""
+"""DialogueForge: a user and a chatbot simulated from a real dialogue's opening and its task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from convogen.corpora.seeds import Seeds, open_seeds
 from convogen.errors import SourceError
@@ -19,7 +19,8 @@ __all__ = ["DialogueForge"]
 
 
 class DialogueForge(Method):
-    """Parameters of the DialogueForge method. Task p is seed p: there are as many as seeds."""
+    """Parameters of the DialogueForge method. Task p simulates seed p, so there are as many tasks
+    as seeds."""
 
     name: ClassVar[str] = "dialogueforge"
     counts_failed_tasks: ClassVar[bool] = True
@@ -37,7 +38,7 @@ class DialogueForge(Method):
         "summarizer": Sampling(temperature=0.3, max_tokens=200),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # In a person's place it would go on to answer itself.
+        # In the user's role it would go on to answer itself.
         "inquirer": Sampling(
             temperature=0.9,
             top_p=0.9,
@@ -88,6 +89,13 @@ class DialogueForge(Method):
         default=2, ge=0, le=10, description="how often one reply is asked for again"
     )
 
+    @field_validator("language")
+    @classmethod
+    def _one_language(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            raise ValueError("must be one language here: that of the seeds which are taken up")
+        return value
+
     @classmethod
     def is_path(cls, field: str, value: str) -> bool:
         return not value.startswith("hf:")
@@ -102,7 +110,8 @@ class DialogueForge(Method):
         return [f"seeds of {self.data.name}: {self.data.about}"]
 
     def sources(self) -> dict[str, str]:
-        """The cleaned seeds, hashed by content, with their name, terms and what was dropped."""
+        """Return the content hash of the cleaned seeds, with their name, terms and what was
+        dropped."""
         return {
             "seeds": self.data.hash,
             "seeds_name": self.data.name,
@@ -114,18 +123,20 @@ class DialogueForge(Method):
     def data(self) -> Seeds:
         """The cleaned seeds, read once.
 
-        Raises `SourceError` if they cannot be used, or give no lengths that are to be matched.
+        Raises `SourceError` if they are unusable or lack the lengths to match.
         """
-        found = open_seeds(self.seeds, self.seeds_format, self.min_utterances)
-        if self.match_lengths and sum(bool(later_turns(one)) for one in found.seeds) < 2:
+        language = self.language if isinstance(self.language, str) else None
+        seeds = open_seeds(self.seeds, self.seeds_format, self.min_utterances, language)
+        if self.match_lengths and sum(bool(later_turns(one)) for one in seeds.seeds) < 2:
             raise SourceError(
                 f"{self.seeds}: match_lengths takes the lengths of a person's later messages in "
                 "other seeds, and fewer than two seeds have such messages; give more seeds"
             )
-        return found
+        return seeds
 
     def sampling(self, role: str) -> Sampling:
-        """A role's sampling; with `match_lengths` the inquirer's room is each turn's own."""
+        """Return a role's sampling; with `match_lengths`, each turn of the inquirer sets its own
+        limit."""
         settings = self.roles[role]
         if role != "inquirer" or not self.match_lengths:
             return settings

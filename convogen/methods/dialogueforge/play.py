@@ -1,4 +1,4 @@
-"""How a task of the DialogueForge method is played: two models write an utterance in turn."""
+"""The play of DialogueForge: two models write utterances in turn."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
 from convogen.errors import ModelFault
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.dialogueforge.lengths import turn_lengths
 from convogen.methods.dialogueforge.summary import summarize
 from convogen.models.base import Message, Sampling
+from convogen.models.traffic.context_window import ContextWindow, Fitted
 from convogen.models.traffic.session import SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Turn
 from convogen.storage.run_folder import Outcome
+from convogen.text.budgets import about_words, tokens_of
+from convogen.text.identify import identify
+from convogen.text.language_tags import ENGLISH
 from convogen.text.topics import deviates
 from convogen.text.turn_checks import Scene, Utterance, complaint, read_answer, read_typed
 from convogen.text.utterances import length_fault, nearest_sentences, repeats, whole_sentences
@@ -31,26 +34,29 @@ __all__ = ["DialogueForgePlay", "inquirer_chat", "responder_chat"]
 OF_LENGTH = ("too_long", "too_short")
 
 TAKEN = (*OF_LENGTH, "echo", "repetition", "topic_deviation")
-"""Faults with which an utterance is taken where no better one comes; others end the dialogue."""
+"""Faults with which an utterance is accepted after all retries; others end the dialogue."""
 
 LONG_ANSWER_WORDS = 120
-"""Words of the chatbot from which the person is reminded of how it types."""
+"""Length of a chatbot's answer in words from which the user's writing style is shown again."""
 
 VOICE_CHARS = 300
-"""How much of its first message it is reminded with."""
+"""Characters of its first message that are shown for that."""
 
 _END = re.compile(r"\[\s*end\s*\]", re.IGNORECASE)
 _RESPONDER_NAMES = (RESPONDER, "chatbot", "bot", "AI")
 _COMPLAINTS = {
-    "empty_reply": "Nothing was written. Write something.",
-    "refusal": "You need not be anybody: only write what a person would type next.",
-    "assistant_offer": "That is what the chatbot would say. Write what the person types.",
-    "echo": "Do not copy the chatbot's answer. Write what the person types.",
-    "repetition": "That was said before. Write something new.",
-    "topic_deviation": "That has nothing to do with what this is about. Wander, but from here.",
-    "concluded_at_once": "It is too early to end. Write a message first.",
+    "empty_reply": "Do not leave it empty: write something.",
+    "refusal": "There is nothing to refuse here: write only what you, the person, type next.",
+    "assistant_offer": "You are the person, not the chatbot: type what you want from it.",
+    "echo": "Do not copy the chatbot's answer: type a message of your own.",
+    "repetition": "Do not write again what you have written before: write something new.",
+    "topic_deviation": "Wander if you like, but from what was said here or what you are after.",
+    "concluded_at_once": "It is too early to end: type a message first.",
 }
-"""What a speaker is told when asked again, by what was wrong; the usual words for other faults."""
+"""Complaints shown on a retry, by fault; other faults have the default texts.
+
+Each stands on its own as an instruction: the refused message is not shown.
+"""
 
 
 class DialogueForgePlay(Play):
@@ -63,11 +69,11 @@ class DialogueForgePlay(Play):
         seed = self._data.seeds[task.number]
         stage = "task_summary"
         try:
-            about, model = seed.task, None
+            about, model, unread = seed.task, None, None
             if about is None:
                 prompt, reasks = self._prompts["task_summary"], self._method.reasks
                 summary = await summarize(task.session, prompt, seed, reasks)
-                about, model = summary.task, summary.model
+                about, model, unread = summary.task, summary.model, summary.left_out
             stage = "conversation"
             dialogue = _Dialogue(self._method, self._prompts, task, seed, about)
             ended = await dialogue.play()
@@ -80,6 +86,7 @@ class DialogueForgePlay(Play):
             "task": about,
             "source": self._data.name,
             **({"task_by": model} if model else {}),
+            **({"task_left_out": unread} if unread else {}),
         }
         conversation = Conversation(
             id=f"c-{task.id}",
@@ -98,25 +105,26 @@ def inquirer_chat(
     prompts: Mapping[str, Prompt],
     task: str,
     turns: Sequence[Turn],
+    *,
     conclude: bool,
     complaint: str | None = None,
     target_words: int | None = None,
 ) -> list[Message]:
-    """What the inquirer is asked with, and is to be trained on.
+    """Return the inquirer's request, which is also its training format.
 
-    It is the assistant of a chat whose user tells it what the responder answered, and after a long
-    answer how it typed at first.
+    It is the assistant of a chat whose user reports the responder's answers and, after a long one,
+    shows the inquirer's first message.
     """
     messages = prompts["inquirer"].render(task=task, conclude=conclude)
     voice = " ".join(turns[0].text.split())[:VOICE_CHARS] if turns else ""
-    for at, turn in enumerate(turns, 1):
+    for index, turn in enumerate(turns, 1):
         if turn.speaker == INQUIRER:
             messages.append(Message("assistant", turn.text))
             continue
-        last = at == len(turns)
+        last = index == len(turns)
         messages += prompts["inquirer_turn"].render(
             reply=turn.text,
-            voice=voice if len(turn.text.split()) >= LONG_ANSWER_WORDS else "",
+            voice=voice if about_words(turn.text) >= LONG_ANSWER_WORDS else "",
             target_words=target_words if last else None,
             complaint=complaint if last else None,
         )
@@ -126,10 +134,10 @@ def inquirer_chat(
 def responder_chat(
     prompts: Mapping[str, Prompt], turns: Sequence[Turn], complaint: str | None = None
 ) -> list[Message]:
-    """What the responder is asked with: a chat, the inquirer its user."""
+    """Return the responder's request: a chat with the inquirer as its user."""
     messages = prompts["responder"].render()
-    for at, turn in enumerate(turns, 1):
-        note = f"\n\n({complaint})" if complaint and at == len(turns) else ""
+    for index, turn in enumerate(turns, 1):
+        note = f"\n\n({complaint})" if complaint and index == len(turns) else ""
         role = "user" if turn.speaker == INQUIRER else "assistant"
         messages.append(Message(role, turn.text + note))
     return messages
@@ -137,20 +145,20 @@ def responder_chat(
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """An attempt at a turn; `target` is how many words it was to have, if that was said."""
+    """An attempt at a turn; `target` is the requested number of words, if any."""
 
     fitted: Fitted
-    said: Utterance
+    utterance: Utterance
     target: int | None
 
     @property
     def off(self) -> int:
-        """How many words it is off its target."""
-        return 0 if self.target is None else abs(len(self.said.text.split()) - self.target)
+        """The distance from the target in words."""
+        return 0 if self.target is None else abs(about_words(self.utterance.text) - self.target)
 
 
 class _Dialogue:
-    """One dialogue, from the seed's opening on."""
+    """One dialogue, starting with the seed's opening."""
 
     def __init__(
         self,
@@ -167,17 +175,19 @@ class _Dialogue:
                 break
             self.turns.append(turn.model_copy(update={"origin": "starter"}))
         self._window = ContextWindow(task.session)
+        self._language = task.language or ENGLISH
         self._ended: str | None = None
         self.stands = False
-        """Whether a model gave no answer after the inquirer's own words had had one: it is kept."""
+        """Whether a model failed after the inquirer's own words were answered; the dialogue is kept
+        then."""
         matched = method.match_lengths
         self._lengths = turn_lengths(method.data.seeds, task.number, task.seed) if matched else None
 
     async def play(self) -> str:
         """Play to the end and return why it ended.
 
-        Raises `ModelFault` where a model gives no answer before an exchange stands, or the inquirer
-        said nothing of its own.
+        Raises `ModelFault` if a model fails before the first exchange, or the inquirer said nothing
+        of its own.
         """
         try:
             while self._ended is None and len(self.turns) < self._method.utterances:
@@ -192,7 +202,7 @@ class _Dialogue:
         return self._ended or "max_turns"
 
     async def _next(self, speaker: str) -> None:
-        """Ask for the next utterance until one can be taken; end the dialogue where none can."""
+        """Request the next utterance until one is acceptable; end the dialogue if none is."""
         role = "inquirer" if speaker == INQUIRER else "responder"
         faults: list[str] = []
         tried: list[_Tried] = []
@@ -202,82 +212,92 @@ class _Dialogue:
             chat = partial(self._messages, role, objection, target)
             room = self._room(role, target)
             fitted = await self._window.ask(role, chat, (len(self.turns) - 1) // 2, room)
-            said, over = self._said(fitted.answer, speaker, target)
-            fault = self._fault(speaker, said, over, target)
+            utterance, over = self._utterance(fitted.answer, speaker, target)
+            fault = self._fault(speaker, utterance, over, target)
             if fault is None:
-                if said.text:
-                    self._take(speaker, _Tried(fitted, said, target), faults)
+                if utterance.text:
+                    self._take(speaker, _Tried(fitted, utterance, target), faults)
                 self._ended = "concluded" if over else None
                 return
-            tried.append(_Tried(fitted, said, target))
+            tried.append(_Tried(fitted, utterance, target))
             faults.append(fault)
-            words = len(said.text.split())
+            words = about_words(utterance.text)
             told = _COMPLAINTS.get(fault)
             objection = told or complaint(fault, words=words, target=target or 0)
-        taken = [at for at, fault in enumerate(faults) if fault in TAKEN]
+        taken = [index for index, fault in enumerate(faults) if fault in TAKEN]
         if not taken:
             self._end(role, faults, tried[-1].fitted.answer.text)
             return
-        at = min(taken, key=lambda at: (faults[at] not in OF_LENGTH, tried[at].off))
-        self._take(speaker, tried[at], faults[:at] + faults[at + 1 :], faults[at])
+        index = min(taken, key=lambda index: (faults[index] not in OF_LENGTH, tried[index].off))
+        self._take(speaker, tried[index], faults[:index] + faults[index + 1 :], faults[index])
 
     def _messages(
         self, role: str, complaint: str | None, target: int | None, left_out: int = 0
     ) -> list[Message]:
-        """What a role is asked with, without so many of the oldest exchanges."""
+        """Return a role's request without the `left_out` oldest exchanges."""
         turns = self.turns[2 * left_out :]
         if role == "responder":
             return responder_chat(self._prompts, turns, complaint)
         conclude = self._method.conclude
-        return inquirer_chat(self._prompts, self._about, turns, conclude, complaint, target)
+        return inquirer_chat(
+            self._prompts,
+            self._about,
+            turns,
+            conclude=conclude,
+            complaint=complaint,
+            target_words=target,
+        )
 
     def _room(self, role: str, target: int | None) -> Sampling | None:
         """Return room for a turn that ends by itself, unless the role's sampling sets its own."""
         given = self._task.session.traffic.role(role).sampling.max_tokens
         if target is None or given is not None:
             return None
-        return Sampling(max_tokens=4 * target + 80)
+        language = identify(turn.text for turn in self.turns)
+        return Sampling(max_tokens=2 * tokens_of(target, language) + 80)
 
-    def _said(
+    def _utterance(
         self, answer: SessionReply, speaker: str, target: int | None
     ) -> tuple[Utterance, bool]:
         """Return the utterance in an answer, and whether the inquirer ends the dialogue with it.
 
-        Of an utterance that is to have a length the whole sentences count that come nearest.
+        With a target length, the utterance is cut to the whole sentences nearest to it.
         """
         may_end = speaker == INQUIRER and self._method.conclude
         end = _END.search(answer.text) if may_end else None
         cut_off = answer.cut_off and end is None
         if speaker == RESPONDER:
-            said = read_answer(answer.text)
+            utterance = read_answer(answer.text)
         else:
             text = answer.text[: end.start()] if end else answer.text
             theirs = tuple(turn.text for turn in self.turns if turn.speaker != speaker)
             scene = Scene(INQUIRER, _RESPONDER_NAMES, theirs)
-            said = read_typed(text, scene, cut_off=cut_off)
-        whole = whole_sentences(said.text) if cut_off else said.text
-        if whole != said.text:
-            fault = None if said.fault == "cut_off" else said.fault
-            said = Utterance(whole, (*said.tidied, "cut_off"), fault)
-        if target is not None and said.fault is None:
-            said = replace(said, text=nearest_sentences(said.text, target))
-        return said, end is not None
+            utterance = read_typed(text, scene, cut_off=cut_off, language=self._language)
+        whole = whole_sentences(utterance.text) if cut_off else utterance.text
+        if whole != utterance.text:
+            fault = None if utterance.fault == "cut_off" else utterance.fault
+            utterance = Utterance(whole, (*utterance.tidied, "cut_off"), fault)
+        if target is not None and utterance.fault is None:
+            utterance = replace(utterance, text=nearest_sentences(utterance.text, target))
+        return utterance, end is not None
 
-    def _fault(self, speaker: str, said: Utterance, over: bool, target: int | None) -> str | None:
-        """Return why an utterance is not taken, or not gladly; None if it is."""
+    def _fault(
+        self, speaker: str, utterance: Utterance, over: bool, target: int | None
+    ) -> str | None:
+        """Return the fault of an utterance, serious or minor; None if it is acceptable."""
         if over and not self._inquired:
             return "concluded_at_once"
-        if not said.text:
+        if not utterance.text:
             return None if over else "empty_reply"
-        if said.fault is not None:
-            return said.fault
+        if utterance.fault is not None:
+            return utterance.fault
         own = [turn.text for turn in self.turns if turn.speaker == speaker]
-        if repeats(said.text, own):
+        if repeats(utterance.text, own):
             return "repetition"
         grounds = [self._about, *(turn.text for turn in self.turns)]
-        if speaker == INQUIRER and deviates(said.text, grounds):
+        if speaker == INQUIRER and deviates(utterance.text, grounds, language=self._language):
             return "topic_deviation"
-        return None if target is None or over else length_fault(said.text, target)
+        return None if target is None or over else length_fault(utterance.text, target)
 
     @property
     def _inquired(self) -> bool:
@@ -291,17 +311,17 @@ class _Dialogue:
         reasks: list[str],
         lapse: str | None = None,
     ) -> None:
-        fitted, said = tried.fitted, tried.said
+        fitted, utterance = tried.fitted, tried.utterance
         answer = fitted.answer
         turn = Turn(
             speaker=speaker,
-            text=said.text,
+            text=utterance.text,
             origin="agent",
             model=answer.model,
             request=answer.request,
             usage=answer.usage,
             reasks=reasks,
-            tidied=list(said.tidied),
+            tidied=list(utterance.tidied),
             target_words=tried.target,
             lapse=lapse,
             capped_at=fitted.capped_at,

@@ -1,4 +1,4 @@
-"""The central task of a real dialogue, found by a model (DialogueForge, section 3.1.1)."""
+"""The central task of a real dialogue, inferred by a model (DialogueForge, section 3.1.1)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from convogen.corpora.seeds import INQUIRER, Seed
 from convogen.errors import ModelFault
+from convogen.models.base import Message
+from convogen.models.traffic.context_window import ContextWindow
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
+from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH, same_language
 from convogen.text.tidying import without_label
 from convogen.text.topics import deviates
 from convogen.text.utterances import whole_sentences
@@ -16,49 +20,70 @@ from convogen.text.utterances import whole_sentences
 __all__ = ["Summary", "summarize"]
 
 SHOWN_CHARS = 1_000
-"""How much of each of a person's messages is shown to the summarizer."""
+"""Characters of each of the user's messages shown to the summarizer."""
 
 MOST_WORDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person wanted from a chatbot, in the second person, and the model that found it."""
+    """The user's task in the second person, and the model that inferred it.
+
+    To fit the model's context, `left_out` of the person's messages were not shown; None if all
+    were.
+    """
 
     task: str
     model: str
+    left_out: int | None = None
 
 
 async def summarize(session: Session, prompt: Prompt, seed: Seed, reasks: int) -> Summary:
-    """Ask the summarizer for a seed's central task, again if the reply is none.
+    """Ask the summarizer for a seed's central task, with retries.
 
     Args:
         session: A session with the role `summarizer`.
         prompt: The prompt `task_summary`.
         seed: The real dialogue.
-        reasks: How often it is asked again.
+        reasks: The number of retries.
+
+    If the messages do not fit into the model's context, those after the first are left out, the
+    oldest of them first: the first one says most of what the dialogue is about.
 
     Raises `ModelFault` if no reply is a summary.
     """
-    said = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
-    shown = [text[:SHOWN_CHARS] for text in said]
-    objection, found = None, ""
+    texts = [" ".join(turn.text.split()) for turn in seed.turns if turn.speaker == INQUIRER]
+    shown = [text[:SHOWN_CHARS] for text in texts]
+    window = ContextWindow(session)
+    objection, summary = None, ""
+    in_english = same_language(session.language or ENGLISH, ENGLISH)
     for _ in range(1 + reasks):
-        messages = prompt.render(messages=shown, complaint=objection)
-        answer = await session.ask("summarizer", messages)
-        found = " ".join(without_label(_uncut(answer), "Summary").split())
-        if not re.match(r"you\b", found, re.IGNORECASE):
+
+        def messages(left_out: int, complaint: str | None = objection) -> list[Message]:
+            return prompt.render(messages=_without(shown, left_out), complaint=complaint)
+
+        fitted = await window.ask("summarizer", messages, len(shown) - 1)
+        answer = fitted.answer
+        summary = " ".join(without_label(_uncut(answer), "Summary").split())
+        if not re.match(r"you\b", summary, re.IGNORECASE):
             objection = 'Begin with "You".'
-        elif len(found.split()) > MOST_WORDS:
+        elif about_words(summary) > MOST_WORDS:
             objection = f"Say it in at most {MOST_WORDS} words."
-        elif deviates(found, said, least=1):
+        elif in_english and deviates(summary, texts, least=1):
             objection = "Name what the messages are about."
         else:
-            return Summary(found, answer.model)
-    raise ModelFault("summary_invalid", f"no summary of the task: {objection}", found)
+            return Summary(summary, answer.model, fitted.left_out)
+    raise ModelFault("summary_invalid", f"no summary of the task: {objection}", summary)
+
+
+def _without(messages: list[str], left_out: int) -> list[str]:
+    """Return messages without so many of those after the first, and a note in their place."""
+    if not left_out:
+        return messages
+    return [messages[0], f"[{left_out} messages left out here]", *messages[1 + left_out :]]
 
 
 def _uncut(answer: SessionReply) -> str:
-    """A reply, one that was cut off in whole sentences."""
+    """Return a reply, cut to whole sentences if it was truncated."""
     text = answer.text.strip()
     return whole_sentences(text) if answer.cut_off else text

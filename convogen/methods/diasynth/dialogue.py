@@ -6,7 +6,7 @@ Source: DiaSynth, section 3.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from pydantic import Field, create_model
@@ -18,15 +18,17 @@ from convogen.methods.diasynth.settling import WORDS as SETTLED_WORDS
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Starter, Turn
+from convogen.text.budgets import about_words
+from convogen.text.language_tags import ENGLISH
 from convogen.text.lengths import Words
 from convogen.text.speakers import person_named
-from convogen.text.turn_checks import Scene, complaint, read_utterance
+from convogen.text.turn_checks import Scene, Utterance, complaint, read_utterance
 from convogen.text.utterances import repeats
 
 __all__ = ["Asked", "Writer", "Written"]
 
 COPY_WORDS = 6
-"""Words from which an utterance that is also in an example counts as copied."""
+"""Words from which an utterance found in an example counts as copied."""
 
 WORDS = {"turn": Words(30), "speaker": Words(4)}
 """How long the texts of a dialogue should be."""
@@ -34,7 +36,7 @@ WORDS = {"turn": Words(30), "speaker": Words(4)}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a dialogue is to be: about what, among whom, and of how many turns."""
+    """The requested dialogue: topic, participants and number of turns."""
 
     topic: str
     subtopic: str | None
@@ -45,14 +47,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A dialogue, or how it begins, and what was settled before it.
+    """A dialogue, or its opening, with what was settled before it.
 
-    `ended` is `complete`, or `repetition` where it was cut before something that is said again.
-    `reasks` lists the faults of the replies before. `n_turns` is how many turns a dialogue that
-    only begins here should have; None where that was not asked.
+    `ended` is `complete`, or `repetition` if it was cut before a repetition. `reasks` lists the
+    faults of refused replies. `n_turns` is the intended number of turns of an opening; None if it
+    was not requested.
     """
 
     settled: Settled
+    _: KW_ONLY
     turns: list[Turn]
     ended: str
     repairs: list[str]
@@ -67,35 +70,37 @@ class Written:
 
 
 class Writer:
-    """Asks for dialogues. With `reasoning` what is settled comes first."""
+    """Requests dialogues; with `reasoning`, preceded by what is settled for them."""
 
-    def __init__(self, prompt: Prompt, reasoning: bool, reasks: int) -> None:
+    def __init__(self, prompt: Prompt, *, reasoning: bool, reasks: int) -> None:
         self._prompt = prompt
         self._reasoning = reasoning
         self._reasks = reasks
 
     async def write(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """The whole dialogue.
+        """Return the whole dialogue.
 
-        Raises `ModelFault` of kind `dialogue_invalid` where no reply could be used.
+        Raises `ModelFault` of kind `dialogue_invalid` if no reply could be used.
         """
         return await self._ask(session, asked, examples, opening=False)
 
     async def open(self, session: Session, asked: Asked, examples: Sequence[Example]) -> Written:
-        """What is settled, and its first turn alone. Raises as `write`."""
+        """Return only the settled part and the first turn. Raises as `write`."""
         return await self._ask(session, asked, examples, opening=True)
 
     async def _ask(
         self, session: Session, asked: Asked, examples: Sequence[Example], opening: bool
     ) -> Written:
         names = [person.name for person in asked.people]
-        told = CHARACTERISTICS if self._reasoning else {}
+        characteristics = CHARACTERISTICS if self._reasoning else {}
         messages = self._prompt.render(
             topic=asked.topic,
             subtopic=asked.subtopic,
             people=[_line(person) for person in asked.people],
-            characteristics=list(told.items()),
-            examples=[shown(example, self._reasoning, opening) for example in examples],
+            characteristics=list(characteristics.items()),
+            examples=[
+                shown(example, reasoning=self._reasoning, opening=opening) for example in examples
+            ],
             low=asked.low,
             high=asked.high,
             opening=opening,
@@ -104,11 +109,17 @@ class Writer:
         copied = [text for example in examples for _, text in example.turns]
 
         def parse(draft: StructuredReply, answer: SessionReply) -> Written:
-            return _written(draft, answer, names, asked, copied)
+            return _written(draft, answer, asked, copied, session.language or ENGLISH)
 
         model = _draft_model(names, asked, self._reasoning, opening)
         written, reasks = await ask_draft(
-            session, "writer", messages, model, parse, self._reasks, "dialogue_invalid"
+            session,
+            "writer",
+            messages,
+            model=model,
+            parse=parse,
+            reasks=self._reasks,
+            kind="dialogue_invalid",
         )
         return replace(written, reasks=reasks)
 
@@ -125,7 +136,8 @@ class _Line(StructuredReply):
 def _draft_model(
     names: Sequence[str], asked: Asked, reasoning: bool, opening: bool
 ) -> type[StructuredReply]:
-    """What is asked for: what is settled, then the turns or how many there are, and the first."""
+    """Return the reply's model: the settled part, then the turns, or their number and the first
+    one."""
     speaker: Any = (str, WORDS["speaker"].field(shortest=1, longest=80, enum=[*names]))
     line = create_model("DraftTurn", __base__=_Line, speaker=speaker)
     fields = settled_fields(names) if reasoning else {}
@@ -144,17 +156,19 @@ def _draft_model(
 def _written(
     draft: StructuredReply,
     answer: SessionReply,
-    names: Sequence[str],
     asked: Asked,
     shown: Sequence[str],
+    language: str,
 ) -> Written:
-    """The dialogue of a draft; raises `UnusableReply` where it is none."""
+    """Return the dialogue of a draft; raises `UnusableReply` if it is invalid."""
+    names = [person.name for person in asked.people]
     data = draft.model_dump(by_alias=True)
     opening = "starter" in data
     lines: list[Mapping[str, str]] = [data["starter"]] if opening else data["turns"]
     turns: list[Turn] = []
     for line in lines:
-        turn = _turn(line, names, answer, opening, [turn.text for turn in turns])
+        speaker, said = _spoken(line, names, [turn.text for turn in turns], language)
+        turn = _turn(speaker, said, answer, opening)
         turns += [turn] if turn.text else []
     kept = _until_repetition(turns)
     repairs = [f"cut from {len(turns)} turns: one is said again"] if len(kept) < len(turns) else []
@@ -164,23 +178,21 @@ def _written(
         kept, ended = kept[: asked.high], "max_turns"
     if objection := _objection(kept, names, 1 if opening else asked.low):
         raise UnusableReply(objection)
-    if any(len(t.text.split()) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
+    if any(about_words(t.text) >= COPY_WORDS and repeats(t.text, shown) for t in kept):
         objection = "turns: one is of an example; write a conversation of your own"
         raise UnusableReply(objection, kind="copied", afresh=True)
     n_turns = min(max(data["n_turns"], asked.low), asked.high) if "n_turns" in data else None
-    return Written(Settled.of(data), kept, ended, repairs, answer, n_turns=n_turns)
+    return Written(
+        Settled.of(data), turns=kept, ended=ended, repairs=repairs, answer=answer, n_turns=n_turns
+    )
 
 
-def _turn(
-    line: Mapping[str, str],
-    names: Sequence[str],
-    answer: SessionReply,
-    opening: bool,
-    earlier: Sequence[str],
-) -> Turn:
-    """Return a line as a turn; raises `UnusableReply` if it is not what one of the people says.
+def _spoken(
+    line: Mapping[str, str], names: Sequence[str], earlier: Sequence[str], language: str
+) -> tuple[str, Utterance]:
+    """Return who says a line, and what; raises `UnusableReply` if none of the people says it.
 
-    An echo is for `_until_repetition`: it ends the dialogue.
+    Echoes are left to `_until_repetition`, which ends the dialogue there.
     """
     speaker = person_named(line["speaker"], names)
     if speaker is None:
@@ -188,32 +200,36 @@ def _turn(
             f"speaker: {line['speaker']!r} is nobody here; allowed: {', '.join(names)}"
         )
     others = tuple(name for name in names if name != speaker)
-    said = read_utterance(line["text"], Scene(speaker, others, earlier))
-    if said.fault not in (None, "echo", "empty_reply"):
-        objection = f"turns: of {speaker}'s, {line['text'][:80]!r}: {complaint(said.fault)}"
-        raise UnusableReply(objection.removesuffix("."), kind=said.fault)
+    utterance = read_utterance(line["text"], Scene(speaker, others, earlier), language=language)
+    if utterance.fault not in (None, "echo", "empty_reply"):
+        objection = f"turns: of {speaker}'s, {line['text'][:80]!r}: {complaint(utterance.fault)}"
+        raise UnusableReply(objection.removesuffix("."), kind=utterance.fault)
+    return speaker, utterance
+
+
+def _turn(speaker: str, utterance: Utterance, answer: SessionReply, opening: bool) -> Turn:
     return Turn(
         speaker=speaker,
-        text="" if said.fault == "empty_reply" else " ".join(said.text.split()),
+        text="" if utterance.fault == "empty_reply" else " ".join(utterance.text.split()),
         origin="starter" if opening else "script",
         model=answer.model,
         request=answer.request,
-        tidied=list(said.tidied),
+        tidied=list(utterance.tidied),
     )
 
 
 def _until_repetition(turns: list[Turn]) -> list[Turn]:
-    """The turns before the first that says again, at some length, what was said."""
-    said: list[str] = []
+    """Return the turns before the first long repetition of an earlier one."""
+    earlier: list[str] = []
     for nth, turn in enumerate(turns):
-        if len(turn.text.split()) > 2 and repeats(turn.text, said):
+        if about_words(turn.text) > 2 and repeats(turn.text, earlier):
             return turns[:nth]
-        said.append(turn.text)
+        earlier.append(turn.text)
     return turns
 
 
 def _objection(turns: Sequence[Turn], names: Sequence[str], least: int) -> str | None:
-    """What is wrong with the turns, in words; None where nothing is."""
+    """Return what is wrong with the turns, in words; None if nothing is."""
     if len(turns) < least:
         return f"turns: {len(turns)} before one is empty or said again, {least} at least are needed"
     silent = [name for name in names if all(turn.speaker != name for turn in turns)]

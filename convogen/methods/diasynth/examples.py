@@ -1,9 +1,9 @@
-"""Few-shot examples: dialogues in the manner of a data set, each with what was settled for it.
+"""Few-shot examples: dialogues in the style of a data set, each with its settled characteristics.
 
-Those that are shipped were written for convogen in the manner of DialogSum (people face to face,
-whole sentences) and of SAMSum (friends who text each other). A file of one's own is YAML like
-them, or conversation data that `convogen stats` reads: what was settled is then shown of those that
-have it in columns `reasoning` and `characteristics`, as the conversations of a run of this method.
+The shipped ones were written for convogen in the style of DialogSum (people face to face, whole
+sentences) and of SAMSum (friends who text each other). A user's file is YAML in the same form, or
+conversation data that `convogen stats` reads; what was settled is then taken from the columns
+`reasoning` and `characteristics`, which runs of this method have.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,8 @@ from convogen.errors import SourceError
 from convogen.inputs.keys import Keys, first_fault
 from convogen.inputs.yaml12 import read_yaml
 from convogen.methods.diasynth.settling import CHARACTERISTICS, FEELINGS, feelings_of
+from convogen.text.identify import identify
+from convogen.text.language_tags import language_tag, same_language
 from convogen.text.speakers import one_line
 
 __all__ = [
@@ -37,16 +40,16 @@ __all__ = [
 ]
 
 ROLE = "#Person{}#"
-"""How DialogSum calls who speaks, by their number."""
+"""DialogSum's label of a speaker, by number."""
 
 MOST = 2_000
-"""As many conversations of a corpus are held and drawn from."""
+"""The most conversations of a corpus that are held and drawn from."""
 
 ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
-"""A name that is none: a role of a data set."""
+"""Matches role labels of data sets, which are not names."""
 
 LONGEST_CHARS = 3_000
-"""Longer conversations of a corpus are no examples."""
+"""Longer conversations of a corpus are not used as examples."""
 
 
 class Example(Keys):
@@ -59,14 +62,15 @@ class Example(Keys):
         default_factory=dict[str, "str | dict[str, str]"]
     )
     turns: list[tuple[str, str]] = Field(min_length=2)
+    language: str | None = Field(default=None, description="BCP 47 tag; default: told by its words")
 
 
 class Examples:
-    """The examples of a source; `hash` identifies all of them."""
+    """The examples of a source; `hash` identifies their content."""
 
     def __init__(self, examples: list[Example]) -> None:
         self._examples = examples
-        text = "\n".join(example.model_dump_json() for example in examples)
+        text = "\n".join(example.model_dump_json(exclude={"language"}) for example in examples)
         self.hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __len__(self) -> int:
@@ -75,20 +79,36 @@ class Examples:
     def __iter__(self) -> Iterator[Example]:
         return iter(self._examples)
 
-    def draw(self, rng: random.Random, n: int) -> list[Example]:
-        """`n` different ones, or as many as there are."""
-        return rng.sample(self._examples, min(n, len(self._examples)))
+    def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
+        """Return `n` distinct examples of the language, if one is asked for, or all if fewer."""
+        fit = self.in_languages((language,)) if language else self._examples
+        return rng.sample(fit, min(n, len(fit)))
+
+    def in_languages(self, tags: Sequence[str]) -> list[Example]:
+        """Return those in some languages, as they state it or by their words."""
+        return [
+            example
+            for example, tag in zip(self._examples, self._languages, strict=True)
+            if any(same_language(tag, wanted) for wanted in tags)
+        ]
+
+    @cached_property
+    def _languages(self) -> list[str | None]:
+        return [
+            example.language or identify(text for _, text in example.turns)
+            for example in self._examples
+        ]
 
 
 def shipped_examples() -> dict[str, Path]:
-    """The example files that come with convogen, by name."""
+    """Return the example files that come with convogen, by name."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 
 def open_examples(source: str) -> Examples:
-    """Read a shipped file by its name, or one's own.
+    """Read a shipped file by name, or a user's file.
 
-    Raises `SourceError` where it is missing, malformed, or holds no example.
+    Raises `SourceError` if it is missing, malformed, or holds no example.
     """
     path = shipped_examples().get(source, Path(source))
     if not path.is_file():
@@ -98,13 +118,13 @@ def open_examples(source: str) -> Examples:
             "file of conversations"
         )
     own = path.suffix in (".yaml", ".yml")
-    found = _from_yaml(path) if own else _from_corpus(path)
-    if not found:
+    examples = _from_yaml(path) if own else _from_corpus(path)
+    if not examples:
         raise SourceError(
             f"examples {source}: there is none in it with two who speak and at most "
             f"{LONGEST_CHARS} characters"
         )
-    return Examples(found)
+    return Examples(examples)
 
 
 def _from_yaml(path: Path) -> list[Example]:
@@ -122,6 +142,11 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
         raise SourceError(
             f"{path}: {said}; an example has {', '.join(Example.model_fields)}"
         ) from error
+    if example.language:
+        try:
+            example = example.model_copy(update={"language": language_tag(example.language)})
+        except ValueError as error:
+            raise SourceError(f"{path}: {nth}.language: {error}") from error
     if several := next((name for name in example.people if one_line(name) != name), None):
         raise SourceError(f"{path}: {nth}.people: the name {several!r:.200} must be one line")
     settled = example.characteristics
@@ -141,26 +166,28 @@ def _example(path: Path, nth: int, entry: Any) -> Example:
 
 
 def in_roles(example: Example) -> Example:
-    """An example whose people speak under the roles of DialogSum; what is said stays as it is."""
+    """Return an example with DialogSum's role labels as speakers; the texts are unchanged."""
     roles = {name: ROLE.format(number) for number, name in enumerate(example.people, 1)}
     people: dict[str, str | None] = {}
     for name, role in roles.items():
         about, label = example.people[name], "" if ROLE_LABEL.fullmatch(name) else f"{name}. "
         people[role] = f"{label}{about or ''}".strip() or None
-    told = dict(example.characteristics)
-    if told:
-        feelings = feelings_of(told[FEELINGS], list(roles))
+    characteristics = dict(example.characteristics)
+    if characteristics:
+        feelings = feelings_of(characteristics[FEELINGS], list(roles))
         if any(feelings.values()):
-            told[FEELINGS] = {roles[name]: how for name, how in feelings.items()}
+            characteristics[FEELINGS] = {roles[name]: how for name, how in feelings.items()}
     turns = [(roles[speaker], text) for speaker, text in example.turns]
-    return example.model_copy(update={"people": people, "characteristics": told, "turns": turns})
+    return example.model_copy(
+        update={"people": people, "characteristics": characteristics, "turns": turns}
+    )
 
 
-def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
-    """An example as the prompt shows it: its people, its topic, the object that is asked for.
+def shown(example: Example, *, reasoning: bool, opening: bool) -> dict[str, Any]:
+    """Return an example as the prompt shows it: its people, its topic, and the requested object.
 
-    With `reasoning` its `answer` has what was settled, as far as the example says it; `whole` tells
-    whether it says all.
+    With `reasoning`, its `answer` has the settled part as far as the example gives it; `whole` says
+    whether it gives all of it.
     """
     turns = [{"speaker": speaker, "text": text} for speaker, text in example.turns]
     answer: dict[str, Any] = {}
@@ -185,7 +212,7 @@ def shown(example: Example, reasoning: bool, opening: bool) -> dict[str, Any]:
 
 
 def _from_corpus(path: Path) -> list[Example]:
-    found: list[Example] = []
+    examples: list[Example] = []
     for conversation in islice(open_corpus(path), MOST):
         turns = [(turn.speaker, " ".join(turn.text.split())) for turn in conversation.turns]
         people = dict.fromkeys(speaker for speaker, _ in turns)
@@ -194,18 +221,19 @@ def _from_corpus(path: Path) -> list[Example]:
         topic = conversation.context.get("topic")
         about = topic if isinstance(topic, str) and topic else "something of their lives"
         plain = Example(topic=about, people=dict(people), turns=turns)
-        found.append(plain.model_copy(update=_settled_in(conversation.context)))
-    return found
+        settled = {**_settled_in(conversation.context), "language": conversation.language}
+        examples.append(plain.model_copy(update=settled))
+    return examples
 
 
 def _settled_in(context: Mapping[str, Any]) -> dict[str, Any]:
-    """What was settled for a conversation, where its columns are those of a run of this method."""
-    found: dict[str, Any] = {}
+    """Return what was settled for a conversation with the columns of a run of this method."""
+    settled: dict[str, Any] = {}
     if isinstance(reasoning := context.get("reasoning"), str) and reasoning.strip():
-        found["reasoning"] = reasoning
+        settled["reasoning"] = reasoning
     told: Any = context.get("characteristics")
     if isinstance(told, dict) and {*cast("dict[Any, Any]", told)} == {*CHARACTERISTICS}:
         texts = cast("dict[str, Any]", told)
         if all(isinstance(text, str) for text in texts.values()):
-            found["characteristics"] = texts
-    return found
+            settled["characteristics"] = texts
+    return settled

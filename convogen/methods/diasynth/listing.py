@@ -1,4 +1,5 @@
-"""Subtopics and personas: lists a model is asked for, without near-copies, filled up again.
+"""Subtopics and personas: lists requested from a model, without near-copies, refilled until
+complete.
 
 Source: DiaSynth, sections 3.1 and 3.2.
 """
@@ -22,9 +23,11 @@ from convogen.generation.structured_output import (
     parse_draft,
     schema_of,
 )
+from convogen.models.traffic.context_window import ask_whole
 from convogen.models.traffic.session import Session, SessionReply
 from convogen.prompts import Prompt
 from convogen.records import Persona, Record
+from convogen.text.budgets import about_words
 from convogen.text.lengths import Words
 from convogen.text.rouge import rouge_l
 
@@ -37,19 +40,19 @@ SIMILARITIES: dict[str, Callable[[str, str], float]] = {
     "token_set": fuzz.token_set_ratio,
     "rouge_l": lambda one, other: 100 * rouge_l(one, other),
 }
-"""How alike two texts are, 0 to 100, by name."""
+"""Similarity measures by name, 0 to 100."""
 
 OF_TOPIC = 80
 """Of 100: similarity from which a subtopic is the topic itself."""
 
 EMBEDDING = "embedding:"
-"""Before the name of a sentence encoder."""
+"""Prefix of a sentence encoder's name."""
 
 WORDS = {"subtopic": Words(10), "name": Words(4), "about": Words(40, least=15)}
 """How long the texts of a list should be."""
 
 MOST_WORDS, MOST_NAMES, LEAST_ABOUT = 12, 4, 4
-"""Words that a subtopic and a name may have, and that what is said about a persona must have."""
+"""The most words of a subtopic and of a name, and the fewest of a persona's description."""
 
 
 def _measure(similarity: str) -> Callable[[str, str], float]:
@@ -61,10 +64,10 @@ def _measure(similarity: str) -> Callable[[str, str], float]:
 
 
 class PlanStep(Record):
-    """A list that a task asked for and later tasks share: subtopics of a topic, or personas.
+    """A list that a task requested and later tasks share: subtopics of a topic, or personas.
 
-    `requests` counts the replies it took, `near_copies` the entries that were left out for being
-    close to another, `unusable` the replies and entries that could not be read.
+    `requests` counts the replies it took, `near_copies` the entries dropped as similar to another,
+    `unusable` the replies and entries that could not be parsed.
     """
 
     subtopics: list[str] | None = None
@@ -75,12 +78,12 @@ class PlanStep(Record):
 
 
 class Lister:
-    """Asks for lists, each with the prompt of its step.
+    """Requests lists, each with the prompt of its step.
 
-    What has a `similarity` (a name of `SIMILARITIES`, or `embedding:` and an encoder) of
-    `near_copy`, 0 to 1, or more to an entry before it (or to the topic itself) is left out and
-    asked for again, in `tries` requests; a list that is shorter then is taken as it is. With the
-    topic all words are compared, in any order: a subtopic may well contain it.
+    An entry whose `similarity` (a name of `SIMILARITIES`, or `embedding:` and an encoder) to an
+    earlier entry or the topic itself is at least `near_copy`, 0 to 1, is dropped and replaced, in
+    up to `tries` requests; a list that is still shorter is accepted. Subtopics are compared with
+    the topic by all words in any order, since they may contain it.
     """
 
     def __init__(
@@ -91,52 +94,60 @@ class Lister:
         self._similarity = _measure(similarity)
         self._near_copy = 100 * near_copy
         self._of_topic = self._near_copy
-        if similarity == "rouge_l":  # its thresholds are low ones
+        if similarity == "rouge_l":  # its thresholds are low
             self._of_topic = max(self._near_copy, OF_TOPIC)
         self._tries = tries
 
     async def subtopics(
         self, session: Session, topic: str, known: Sequence[str], n: int
     ) -> PlanStep:
-        """Up to `n` more subtopics of a topic. Raises `ModelFault` where there is none."""
+        """Return up to `n` more subtopics of a topic; raises `ModelFault` if there is none."""
         prompt = self._subtopics.partial(topic=topic)
-        found, step = await self._fill(
+        entries, step = await self._fill(
             session,
             prompt,
-            "subtopics",
-            known,
-            n,
-            _subtopic,
-            self._alike,
-            partial(self._repeats, topic),
+            step="subtopics",
+            known=known,
+            n=n,
+            read=_subtopic,
+            same=self._alike,
+            taken=partial(self._repeats, topic),
         )
-        return step.model_copy(update={"subtopics": found})
+        return step.model_copy(update={"subtopics": entries})
 
     async def personas(
         self, session: Session, topic: str, subtopic: str | None, known: Sequence[Persona], n: int
     ) -> PlanStep:
-        """Up to `n` more personas for a subtopic, no two of one name. Raises as `subtopics`."""
+        """Return up to `n` more personas for a subtopic with distinct names; raises as
+        `subtopics`."""
         prompt = self._personas.partial(topic=topic, subtopic=subtopic)
-        found, step = await self._fill(
-            session, prompt, "personas", known, n, _persona, self._same_person
+        entries, step = await self._fill(
+            session,
+            prompt,
+            step="personas",
+            known=known,
+            n=n,
+            read=_persona,
+            same=self._same_person,
         )
-        return step.model_copy(update={"personas": found})
+        return step.model_copy(update={"personas": entries})
 
-    def _alike(self, one: str, other: str) -> bool:
-        return self._similarity(one.casefold(), other.casefold()) >= self._near_copy
+    def _alike(self, text: str, other: str) -> bool:
+        return self._similarity(text.casefold(), other.casefold()) >= self._near_copy
 
     def _repeats(self, topic: str, subtopic: str) -> bool:
         ratio = SIMILARITIES["token_sort"](topic.casefold(), subtopic.casefold())
         return ratio >= self._of_topic
 
-    def _same_person(self, one: Persona, other: Persona) -> bool:
-        names = {first_name(person.name) for person in (one, other)}
-        return len(names) == 1 or self._alike(one.text or "", other.text or "")
+    def _same_person(self, persona: Persona, other: Persona) -> bool:
+        names = {first_name(person.name) for person in (persona, other)}
+        return len(names) == 1 or self._alike(persona.text or "", other.text or "")
 
     async def _fill(
         self,
         session: Session,
         prompt: Prompt,
+        *,
         step: str,
         known: Sequence[T],
         n: int,
@@ -144,41 +155,42 @@ class Lister:
         same: Callable[[T, T], bool],
         taken: Callable[[T], bool] = lambda _: False,
     ) -> tuple[list[T], PlanStep]:
-        """Return what was found, and the counts of how.
+        """Return the entries and the counts of the requests.
 
-        Nothing may be `taken`, or near what is `known`. What was cut off counts as unusable.
+        Entries that are `taken` or similar to `known` ones are dropped; truncated ones are
+        unusable.
         """
-        found: list[T] = []
+        items: list[T] = []
         requests = copies = unusable = cut = 0
         text, copied = "", False
-        while len(found) < n and requests < self._tries:
-            missing = n - len(found)
+        while len(items) < n and requests < self._tries:
+            missing = n - len(items)
             model = _list_model(step, missing)
-            # Who gave nothing but copies of what was shown is not shown it again.
-            shown = [] if copied else [*known, *found]
+            # A model that only copied what it was shown is not shown it again.
+            shown = [] if copied else [*known, *items]
             asked = prompt.render(n=missing, known=shown, words=WORDS)
-            before, copies_before = len(found), copies
-            answer = await session.ask("planner", asked, schema=schema_of(model))
+            before, copies_before = len(items), copies
+            answer = await ask_whole(session, "planner", asked, schema=schema_of(model))
             text = answer.text
             requests += 1
             entries, n_cut = _entries(answer, model, step)
             cut += n_cut
             for entry in entries or [None]:
-                one = None if entry is None else read(entry)
-                if len(found) == n:
+                item = None if entry is None else read(entry)
+                if len(items) == n:
                     break
-                if one is None:
+                if item is None:
                     unusable += 1
-                elif taken(one) or any(same(one, other) for other in [*known, *found]):
+                elif taken(item) or any(same(item, other) for other in [*known, *items]):
                     copies += 1
                 else:
-                    found.append(one)
-            copied = len(found) == before and copies > copies_before
-        if not found:
+                    items.append(item)
+            copied = len(items) == before and copies > copies_before
+        if not items:
             message = f"no {step} in {requests} replies: {copies} near-copies, {unusable} unusable"
             message += f", {cut} of them cut off" if cut else ""
             raise ModelFault(f"{step}_missing", message, text)
-        return found, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
+        return items, PlanStep(requests=requests, near_copies=copies, unusable=unusable)
 
 
 def _entries(
@@ -186,7 +198,7 @@ def _entries(
 ) -> tuple[list[Any], int]:
     """Return the entries of a reply and how many were cut off, which are None.
 
-    There are none if the reply cannot be read.
+    None if the reply cannot be parsed.
     """
     try:
         draft, texts = parse_draft(answer, model)
@@ -199,7 +211,7 @@ def _entries(
 
 def _subtopic(entry: str) -> str | None:
     text = re.sub(r"^\d+[.)]\s+", "", " ".join(entry.split())).strip(" .,\"'“”-*•")
-    named = any(letter.isalpha() for letter in text) and len(text.split()) <= MOST_WORDS
+    named = any(letter.isalpha() for letter in text) and about_words(text) <= MOST_WORDS
     return text if named else None
 
 
@@ -209,7 +221,7 @@ def _persona(entry: dict[str, str]) -> Persona | None:
         name = name_of_a_person(entry["name"])
     except ValueError:
         return None
-    told = len(name.split()) <= MOST_NAMES and len(about.split()) >= LEAST_ABOUT
+    told = len(name.split()) <= MOST_NAMES and about_words(about) >= LEAST_ABOUT
     return Persona(name=name, text=about) if told else None
 
 
@@ -220,7 +232,8 @@ class _Person(StructuredReply):
 
 @lru_cache(maxsize=64)
 def _list_model(step: str, n: int) -> type[StructuredReply]:
-    """The object asked for: `n` subtopics or personas; longer and shorter lists are read."""
+    """Return the reply's model: `n` subtopics or personas; longer and shorter lists are
+    accepted."""
     wanted: Any = {"minItems": n, "maxItems": n}
     entry: Any = _Person if step == "personas" else Annotated[str, WORDS["subtopic"].field()]
     entries: Any = (list[entry], Field(min_length=1, max_length=200, json_schema_extra=wanted))

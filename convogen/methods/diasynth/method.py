@@ -1,4 +1,5 @@
-"""DiaSynth: topics, their subtopics, personas for each, and a reasoned dialogue of every pair."""
+"""DiaSynth: topics, their subtopics, personas for each subtopic, and a reasoned dialogue for every
+pair."""
 
 from __future__ import annotations
 
@@ -18,13 +19,14 @@ from convogen.methods.diasynth.plan import DialoguePlan
 from convogen.models.base import Sampling
 from convogen.models.spec import EMBEDDED_NO_LOOPS
 from convogen.prompts import Prompt
+from convogen.text.language_tags import languages_text
 
 __all__ = ["DiaSynth"]
 
 TOPICS = Path(__file__).with_name("topics.txt")
 MAX_TOPIC_CHARS = 200
 ROUGE_L = 0.5
-"""ROUGE-L from which the authors' code leaves out a subtopic or a persona."""
+"""ROUGE-L from which the authors' code drops a subtopic or a persona."""
 
 Turns = Annotated[int, Field(ge=2, le=100)]
 
@@ -62,7 +64,7 @@ class DiaSynth(Method):
         "planner": Sampling(
             temperature=0.9, max_tokens=1200, extra={**EMBEDDED_NO_LOOPS, "top_k": 30}
         ),
-        # A dialogue in one reply: what was said long before must not come again either.
+        # A dialogue in one reply must not repeat what was said long before either.
         "writer": Sampling(
             temperature=0.9,
             max_tokens=1200,
@@ -158,13 +160,13 @@ class DiaSynth(Method):
         return field != "examples" or value not in shipped_examples()
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts, the one for addressees only if they are asked for."""
+        """Return the prompts, the one for addressees only if they are asked for."""
         prompts = super().prompts(chosen)
         return {k: p for k, p in prompts.items() if self.addressees or k != "addressed"}
 
     @cached_property
     def topic_list(self) -> list[str]:
-        """The topics, read once; raises `SourceError` where there is none or one is there twice."""
+        """The topics, read once; raises `SourceError` if there is none or one is there twice."""
         path = Path(self.topics) if self.topics else TOPICS
         lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]
@@ -187,14 +189,18 @@ class DiaSynth(Method):
         return open_examples(self.examples)
 
     def sources(self) -> dict[str, str]:
-        """Topics and examples, hashed by content: where they lie does not matter."""
+        """Return the content hashes of topics and examples, whatever their paths."""
         text = "\n".join(self.topic_list)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return {"topics": digest, "examples": self.example_list.hash}
+        shown = self.example_list
+        if languages := self.languages():
+            shown = Examples(shown.in_languages(languages))
+        return {"topics": digest, "examples": shown.hash}
 
     @property
     def writes_roles(self) -> bool:
-        """Whether roles are what the model is told; in a group chat they replace names after it."""
+        """Whether the model writes role labels itself; in a group chat they replace names
+        afterwards."""
         return self.speakers == "roles" and self.mode == "script"
 
     @property
@@ -210,8 +216,10 @@ class DiaSynth(Method):
         return len(self.dialogues)
 
     def notices(self) -> list[str]:
-        """The plan, before the first call."""
-        return [f"plan: {self.plan()}"]
+        """Return the plan as a line, before the first call."""
+        without = [tag for tag in self.languages() if not self.example_list.in_languages([tag])]
+        shots = f"no example dialogue is in {languages_text(without)}: none is shown"
+        return [f"plan: {self.plan()}", *([shots] if without and self.shots else [])]
 
     def plan(self) -> str:
         plan = self.dialogues

@@ -1,6 +1,6 @@
-"""Which dialogue a task is, and the lists that tasks share.
+"""The plan of dialogues, and the lists that tasks share.
 
-Topics vary fastest, then subtopics, then who meets: so the first dialogues of a run are spread over
+Topics vary fastest, then subtopics, then the group, so the first dialogues of a run are spread over
 all topics, and the first task of each topic and subtopic is early in the plan.
 """
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TaskPosition:
-    """A task's topic, subtopic, and who of the subtopic's personas meet, each from 0.
+    """A task's topic, subtopic and group of personas, as indices from 0.
 
     `topic_turn` and `subtopic_turn` number the tasks of the same topic and of the same subtopic.
     """
@@ -52,13 +52,13 @@ class DialoguePlan:
         return self.n_topics * self.n_subtopics * self.n_groups
 
     def place(self, task: int) -> TaskPosition:
-        """Where a task stands in the plan."""
+        """Return a task's position in the plan."""
         topic_turn, topic = divmod(task, self.n_topics)
         nth, subtopic = divmod(topic_turn, self.n_subtopics)
         return TaskPosition(topic, subtopic, self._group(nth), topic_turn, nth)
 
     def _group(self, nth: int) -> tuple[int, ...]:
-        """The nth group in lexicographic order."""
+        """Return the nth group in lexicographic order."""
         group: list[int] = []
         for person in range(self.n_personas):
             missing = self.group_size - len(group)
@@ -71,11 +71,10 @@ class DialoguePlan:
 
 
 class SharedList(Generic[T]):
-    """A list that the first task in need of it makes, for all that come after it in the plan.
+    """A list created by the first task that needs it, for all later ones in the plan.
 
-    The tasks that share it have a turn each, from 0. Whoever finds too little in it waits until all
-    before have had their turn and may then add to it, so what is in it never depends on which task
-    came first.
+    The tasks that share it take turns, from 0. A task that needs more entries waits until all
+    earlier turns have ended and may then add to it, so the content never depends on timing.
     """
 
     def __init__(self) -> None:
@@ -85,14 +84,14 @@ class SharedList(Generic[T]):
         self._changed = asyncio.Event()
 
     async def has(self, n: int, turn: int) -> bool:
-        """True once it holds `n` items; False where it does not and this turn has come."""
+        """Return True once there are `n` items; False if there are fewer when this turn comes."""
         while len(self.items) < n and self._turn < turn:
             await self._changed.wait()
         return len(self.items) >= n
 
-    def end(self, turn: int, found: Iterable[T] = ()) -> None:
-        """End a turn that added what it `found`."""
-        self.items.extend(found)
+    def end(self, turn: int, entries: Iterable[T] = ()) -> None:
+        """End a turn, adding its entries."""
+        self.items.extend(entries)
         self._ended.add(turn)
         while self._turn in self._ended:
             self._ended.remove(self._turn)

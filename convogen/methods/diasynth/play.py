@@ -1,8 +1,9 @@
-"""DiaSynth at work: a task finds its subtopic and its personas, then writes or plays its dialogue.
+"""The play of DiaSynth: a task obtains its subtopic and personas, then writes or plays its
+dialogue.
 
-The first task of a topic asks for its subtopics, the first of a subtopic for its personas, each
-among its own calls. What it found is in the record of its experience; a run that goes on reads it
-there. Where it fails, the next task of the topic or subtopic asks in its place.
+The first task of a topic requests its subtopics, the first of a subtopic its personas, each among
+its own calls. The lists are in the record of its experience, where a resumed run reads them. If it
+fails, the next task of the topic or subtopic takes over.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ __all__ = ["DiaSynthPlay"]
 T = TypeVar("T")
 
 _NOT_FOR_ALL = frozenset((FEELINGS, "topic", "duration"))
-"""Characteristics that the opening of a group chat does not tell: feelings are everybody's own, the
-topic is named before, and the duration has become a number of turns."""
+"""Characteristics left out of the opening of a group chat: feelings are private, the topic is given
+already, and the duration has become a number of turns."""
 
 
 @dataclass(slots=True)
-class _Found:
-    """What a task talks about and who meets, and what it had to ask for."""
+class _Parts:
+    """A task's subtopic and people, and the lists it had to request."""
 
     subtopic: str | None = None
     people: list[Persona] = field(default_factory=list[Persona])
@@ -60,39 +61,42 @@ class DiaSynthPlay(Play):
             method.near_copy,
             method.tries,
         )
-        self._writer = Writer(inputs.prompts["dialogue"], method.reasoning, method.reasks)
+        self._writer = Writer(
+            inputs.prompts["dialogue"], reasoning=method.reasoning, reasks=method.reasks
+        )
         self._subtopics: dict[int, SharedList[str]] = {}
         self._personas: dict[tuple[int, int], SharedList[Persona]] = {}
 
     def restore(self, committed: int) -> None:
-        """Read what the first tasks found for others."""
-        found: dict[int, list[PlanStep]] = {}
+        """Restore the lists that the committed tasks shared."""
+        plans: dict[int, list[PlanStep]] = {}
         for experience in self._run.experiences():
             if experience.plan and experience.task is not None:
-                found[experience.task] = [PlanStep.model_validate(step) for step in experience.plan]
+                plans[experience.task] = [PlanStep.model_validate(step) for step in experience.plan]
         for task in range(committed):
-            self._share(self._plan.place(task), found.get(task, []))
+            self._share(self._plan.place(task), plans.get(task, []))
 
     async def play(self, task: Task) -> Outcome:
         place = self._plan.place(task.number)
         try:
-            found = await self._find(task, place)
+            parts = await self._find(task, place)
         except ModelFault as fault:
             self._share(place, [])
             return Outcome(failure=task.failure("plan", fault))
-        self._share(place, found.steps)
+        self._share(place, parts.steps)
         experience = Experience(
             id=f"e-{task.id}",
             task=task.number,
-            personas=found.people,
+            personas=parts.people,
             relations="",
             situation="",
-            topic=found.subtopic or self._topics[place.topic],
-            starter=Starter(speaker=found.people[0].name, text=""),
-            plan=[one.model_dump(exclude_none=True) for one in found.steps] or None,
+            topic=parts.subtopic or self._topics[place.topic],
+            starter=Starter(speaker=parts.people[0].name, text=""),
+            plan=[one.model_dump(exclude_none=True) for one in parts.steps] or None,
+            language=task.language,
         )
         try:
-            return await self._talk(task, place, found, experience)
+            return await self._talk(task, place, parts, experience)
         except ModelFault as fault:
             failure = task.failure("dialogue", fault, experience=experience)
             return Outcome(experience, failure=failure)
@@ -105,49 +109,50 @@ class DiaSynthPlay(Play):
         )
 
     def _share(self, place: TaskPosition, steps: list[PlanStep]) -> None:
-        """End a task's turn with its topic and subtopic: what it found is there for others."""
+        """End a task's turns, sharing the lists it requested."""
         subtopics, personas = self._lists(place)
         subtopics.end(place.topic_turn, (one for step in steps for one in step.subtopics or ()))
         personas.end(place.subtopic_turn, (one for step in steps for one in step.personas or ()))
 
-    async def _find(self, task: Task, place: TaskPosition) -> _Found:
-        """The subtopic and the people of a task; raises `ModelFault` where they are missing."""
+    async def _find(self, task: Task, place: TaskPosition) -> _Parts:
+        """Return the subtopic and the people of a task; raises `ModelFault` if they are missing."""
         method, topic = self._method, self._topics[place.topic]
         subtopics, personas = self._lists(place)
-        found = _Found()
+        parts = _Parts()
         if method.subtopics:
             known = subtopics.items
             if not await subtopics.has(place.subtopic + 1, place.topic_turn):
                 n = method.n_subtopics - len(known)
                 step = await self._lister.subtopics(task.session, topic, known, n)
-                found.steps.append(step)
+                parts.steps.append(step)
                 known = [*known, *(step.subtopics or ())]
-            found.subtopic = _entry(known, place.subtopic, "subtopics")
+            parts.subtopic = _entry(known, place.subtopic, "subtopics")
         if not method.personas:
             name = ROLE if method.writes_roles else "Person {}"
-            found.people = [Persona(name=name.format(n)) for n in range(1, method.group_size + 1)]
-            return found
+            parts.people = [Persona(name=name.format(n)) for n in range(1, method.group_size + 1)]
+            return parts
         people = personas.items
         if not await personas.has(place.group[-1] + 1, place.subtopic_turn):
             n = method.n_personas - len(people)
-            step = await self._lister.personas(task.session, topic, found.subtopic, people, n)
-            found.steps.append(step)
+            step = await self._lister.personas(task.session, topic, parts.subtopic, people, n)
+            parts.steps.append(step)
             people = [*people, *(step.personas or ())]
-        found.people = [_entry(people, at, "personas") for at in place.group]
+        parts.people = [_entry(people, at, "personas") for at in place.group]
         if method.writes_roles:
-            found.people = [_as_role(one, n) for n, one in enumerate(found.people, 1)]
-        return found
+            parts.people = [_as_role(one, n) for n, one in enumerate(parts.people, 1)]
+        return parts
 
     async def _talk(
-        self, task: Task, place: TaskPosition, found: _Found, experience: Experience
+        self, task: Task, place: TaskPosition, parts: _Parts, experience: Experience
     ) -> Outcome:
-        """The dialogue, written or played, and the experience with what was settled for it."""
+        """Return the dialogue, written or played, and the experience with its settled
+        characteristics."""
         method, before = self._method, task.session.usage
         rng = random.Random(task.seed)
         low, high = method.turns
         topic = self._topics[place.topic]
-        asked = Asked(topic, found.subtopic, found.people, max(low, method.group_size), high)
-        examples = method.example_list.draw(rng, method.shots)
+        asked = Asked(topic, parts.subtopic, parts.people, max(low, method.group_size), high)
+        examples = method.example_list.draw(rng, method.shots, task.language)
         if method.writes_roles:
             examples = [in_roles(one) for one in examples]
         if method.mode == "script":
@@ -168,21 +173,27 @@ class DiaSynthPlay(Play):
                 experience, turns = _under_roles(experience, turns)
         context = {
             "topic": topic,
-            "subtopic": found.subtopic,
+            "subtopic": parts.subtopic,
             "reasoning": written.settled.reasoning,
             "characteristics": written.settled.characteristics,
         }
         context = {key: value for key, value in context.items() if value}
         usage = task.session.usage - before
         conversation = task.conversation(
-            method.name, experience, turns, ended, usage, context, refused
+            method.name,
+            experience,
+            turns=turns,
+            ended=ended,
+            usage=usage,
+            context=context,
+            refused=refused,
         )
         return Outcome(experience, conversation)
 
     async def _chat(
         self, task: Task, experience: Experience, written: Written, n_turns: int
     ) -> Played:
-        """The dialogue played turn by turn, each person by an agent of its own."""
+        """Return the dialogue played turn by turn, with one agent per person."""
         from convogen.groupchat import ChatPrompts, ChatRules, play_group_chat
 
         rules = ChatRules(
@@ -201,27 +212,32 @@ class DiaSynthPlay(Play):
         )
         private = {who: (f"How you feel: {how}",) for who, how in settled.feelings.items()}
         played = await play_group_chat(
-            experience, rules, prompts, task.session, lambda: task.count("turns"), private
+            experience,
+            rules,
+            prompts=prompts,
+            session=task.session,
+            on_turn=lambda: task.count("turns"),
+            private=private,
         )
         self._method.refuse_broken(played.turns, n_turns, played.ended)
         return played
 
 
-def _entry(items: Sequence[T], at: int, step: str) -> T:
-    if at < len(items):
-        return items[at]
-    message = f"{step}: there are {len(items)}, this dialogue is about number {at + 1}"
+def _entry(items: Sequence[T], index: int, step: str) -> T:
+    if index < len(items):
+        return items[index]
+    message = f"{step}: there are {len(items)}, this dialogue is about number {index + 1}"
     raise ModelFault(f"{step}_missing", message)
 
 
 def _as_role(person: Persona, number: int) -> Persona:
-    """A person who speaks under a role; the name goes into what is said of them."""
+    """Return a person renamed to a role label, with the name moved into the description."""
     text = f"{person.name}. {person.text}" if person.text else person.name
     return person.model_copy(update={"name": ROLE.format(number), "text": text})
 
 
 def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience, list[Turn]]:
-    """A chat that was held under names, as one of people who speak under roles."""
+    """Return a chat played under names with role labels as speakers."""
     people = [_as_role(one, number) for number, one in enumerate(experience.personas, 1)]
     names = (one.name for one in experience.personas)
     roles = dict(zip(names, (one.name for one in people), strict=True))
@@ -234,12 +250,12 @@ def _under_roles(experience: Experience, turns: list[Turn]) -> tuple[Experience,
 
 
 def _settled(experience: Experience, written: Written) -> Experience:
-    """The experience with what was settled for its dialogue, and how that begins."""
-    told = written.settled.characteristics
-    where = [told[key] for key in ("location", "medium") if key in told]
+    """Return the experience with its settled characteristics and its starter."""
+    characteristics = written.settled.characteristics
+    where = [characteristics[key] for key in ("location", "medium") if key in characteristics]
     return experience.model_copy(
         update={
-            "relations": told.get("familiarity", ""),
+            "relations": characteristics.get("familiarity", ""),
             "situation": "; ".join(where),
             "starter": written.starter,
             "repairs": written.repairs,

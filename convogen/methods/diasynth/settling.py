@@ -1,8 +1,8 @@
-"""What is settled before a dialogue: the reasoning about it, then its ten characteristics.
+"""The settled part of a dialogue: the reasoning about it, then its ten characteristics.
 
 Source: DiaSynth, section 3.3 and table 1. The reasoning is free text that comes first: why each
-characteristic is as it is, and how they pull on each other. How the people feel is settled for each
-of them apart, so that in a group chat each knows only its own feelings.
+characteristic is as it is, and how they interact. Feelings are settled per person, so that in a
+group chat everybody knows only their own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convogen.text.speakers import person_named, without_titles
 __all__ = ["CHARACTERISTICS", "FEELINGS", "WORDS", "Settled", "feelings_of", "settled_fields"]
 
 FEELINGS = "emotional_states"
-"""The characteristic that is settled for each person apart."""
+"""The characteristic that is settled per person."""
 
 CHARACTERISTICS = {
     "ages_and_genders": "how old each of them is, and of what gender",
@@ -37,20 +37,20 @@ CHARACTERISTICS = {
     "agreement": "whether they agree, and over what they do not",
     "natural_features": "what makes it sound real: fillers, pauses, slang, half sentences",
 }
-"""Table 1: a characteristic, and what the model is told of it."""
+"""Table 1: each characteristic and its description for the model."""
 
 WORDS = {"reasoning": Words(150, least=80), "characteristic": Words(12)}
 """How long the texts should be."""
 
 LEAST_REASONING = 200
-"""Characters of the reasoning that the schema asks for at least."""
+"""The fewest characters of reasoning that the schema requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was settled; empty where nothing was asked for.
+    """What was settled; empty if nothing was requested.
 
-    `characteristics` are texts by name, of the feelings everybody's; `feelings` have each person's.
+    `characteristics` are texts by name, including everybody's feelings; `feelings` are per person.
     """
 
     reasoning: str = ""
@@ -59,7 +59,7 @@ class Settled:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Settled:
-        """Read the object of a reply, which may have nothing of it."""
+        """Read the object of a reply, in which all of it may be missing."""
         if "characteristics" not in data:
             return cls()
         told: dict[str, Any] = {**data["characteristics"]}
@@ -69,25 +69,25 @@ class Settled:
 
 
 def settled_fields(names: Sequence[str]) -> dict[str, Any]:
-    """The fields of the object that is asked for, by name, for people of these names."""
+    """Return the fields of the requested object by name, for people with these names."""
     text = WORDS["characteristic"]
     each: dict[str, Any] = {
         f"person_{nth}": (str, _feeling(name)) for nth, name in enumerate(names)
     }
     feelings = create_model("DraftFeelings", __base__=StructuredReply, **each)
     by_name = BeforeValidator(partial(_by_name, names=tuple(names)))
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         name: (str, text.field(about, shortest=2, longest=500))
         for name, about in CHARACTERISTICS.items()
     }
-    told[FEELINGS] = (Annotated[feelings, by_name], Field(description=CHARACTERISTICS[FEELINGS]))
-    characteristics = create_model("DraftCharacteristics", __base__=StructuredReply, **told)
+    fields[FEELINGS] = (Annotated[feelings, by_name], Field(description=CHARACTERISTICS[FEELINGS]))
+    characteristics = create_model("DraftCharacteristics", __base__=StructuredReply, **fields)
     reasoning = WORDS["reasoning"].field(shortest=20, longest=5000, minLength=LEAST_REASONING)
     return {"reasoning": (str, reasoning), "characteristics": (characteristics, Field())}
 
 
 def _feeling(name: str) -> Any:
-    """A field under a person's name, which may be any text; empty where a reply leaves it out."""
+    """Return a field whose alias is a person's name, any text; empty if a reply omits it."""
     text = WORDS["characteristic"]
     return Field(
         default="",
@@ -99,7 +99,7 @@ def _feeling(name: str) -> Any:
 
 
 def _by_name(value: Any, names: Sequence[str]) -> Any:
-    """A reply's feelings under the people's full names, whatever it calls them."""
+    """Return a reply's feelings by the people's full names, however it names them."""
     if isinstance(value, str):
         return feelings_of(value, names)
     if isinstance(value, dict):
@@ -108,36 +108,36 @@ def _by_name(value: Any, names: Sequence[str]) -> Any:
     return value
 
 
-def feelings_of(told: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return what is said of each one's feelings, by name.
+def feelings_of(feelings: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return everybody's feelings, by name.
 
-    Of one text these are the parts that name the person, or as many parts as there are people in
-    their order; empty where neither is so.
+    A single text is divided into the parts that name each person, or by position if there are as
+    many parts as people; otherwise the result is empty.
     """
-    if not isinstance(told, str):
-        return {name: told.get(name, "") for name in names}
-    parts = [part.strip() for part in _parts(told) if part.strip()]
-    found = {
+    if not isinstance(feelings, str):
+        return {name: feelings.get(name, "") for name in names}
+    parts = [part.strip() for part in _parts(feelings) if part.strip()]
+    by_person = {
         name: "; ".join(
             part.removeprefix(f"{name}:").strip() for part in parts if _names(part, name)
         )
         for name in names
     }
-    if not any(found.values()) and len(parts) == len(names):
+    if not any(by_person.values()) and len(parts) == len(names):
         return dict(zip(names, parts, strict=True))
-    return found
+    return by_person
 
 
-def _parts(told: str) -> list[str]:
-    """A text divided at its semicolons and lines; without any, into sentences."""
-    parts = re.split(r"[;\n]", told)
+def _parts(text: str) -> list[str]:
+    """Return a text split at semicolons and line breaks or, without any, into sentences."""
+    parts = re.split(r"[;\n]", text)
     if len(parts) > 1:
         return parts
-    ends = [0, *sentence_ends(told), len(told)]
-    return [told[start:end] for start, end in pairwise(ends)]
+    ends = [0, *sentence_ends(text), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def _names(part: str, name: str) -> bool:
-    """Whether a text has a word of a name in it that is no title."""
+    """Return whether a text contains a word of a name other than a title."""
     words = "|".join(re.escape(word) for word in without_titles(name)[1])
     return bool(words) and re.search(rf"(?<!\w)(?:{words})(?!\w)", part) is not None

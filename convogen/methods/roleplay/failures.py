@@ -1,8 +1,8 @@
 """The failures of a role play, each a pure function of its text (LLM Roleplay, section 3.3).
 
 The paper's are: no prompt in double quotes, several of them, an incoherent inquirer, an incoherent
-responder (algorithm 2), an inquirer that answers itself, a missed stopping criterion. It leaves
-open what to do with two speakers that thank each other without end.
+responder (algorithm 2), an inquirer that answers itself, a missed stopping criterion. Endless
+mutual thanks, which it does not mention, are detected too.
 """
 
 from __future__ import annotations
@@ -71,11 +71,13 @@ def is_incoherent(text: str, max_n: int, r: int) -> bool:
     """
     words = text.split()
     for n in range(2, max_n + 1):
-        grams = list(zip(*(words[at:] for at in range(n)), strict=False))
-        for at in range(max(r, n), len(grams)):
-            if grams[at] not in (grams[at - 1], grams[at - n]):
+        grams = list(zip(*(words[index:] for index in range(n)), strict=False))
+        for index in range(max(r, n), len(grams)):
+            if grams[index] not in (grams[index - 1], grams[index - n]):
                 continue
-            if _alike(grams[at - r : at]) or (at >= r * n and _alike(grams[at - r * n : at : n])):
+            if _alike(grams[index - r : index]) or (
+                index >= r * n and _alike(grams[index - r * n : index : n])
+            ):
                 return True
     return False
 
@@ -114,14 +116,14 @@ def self_reply_at(output: str, tokens: Sequence[str]) -> int | None:
     """
     begin, end = next(iter(quoted_spans(output, most=1)), (0, 0))
     first = len(output) - len(output.lstrip(_LABEL_EDGES))
-    found = (
+    positions = (
         match.start()
         for token in tokens
         for match in _place_of(token).finditer(output)
         if not begin <= match.start("token") < end
         and not (_is_label(token) and match.start("token") == first)
     )
-    return min(found, default=None)
+    return min(positions, default=None)
 
 
 def before_reply(output: str, tokens: Sequence[str]) -> str:
@@ -142,33 +144,35 @@ def _place_of(token: str) -> re.Pattern[str]:
     return re.compile(f"{before}(?P<token>{re.escape(token)})")
 
 
-def misses_stop(output: str, token: str) -> bool:
+def misses_stop(output: str, token: str, language: str = "en") -> bool:
     """Return whether an inquirer only gives thanks, or says it is done, without the stop token."""
     said = extract_prompt(output) or output
     if stops(output, token) or "?" in said:
         return False
-    return is_thanks(said) or says_done(said)
+    return is_thanks(said, language) or says_done(said, language)
 
 
-def thanks_without_end(utterances: Sequence[str]) -> bool:
+def thanks_without_end(utterances: Sequence[str], language: str = "en") -> bool:
     """Return whether the last prompts and responses, in alternation, are nothing but thanks."""
     last = utterances[-2 * THANKING_TURNS :]
-    return len(last) == 2 * THANKING_TURNS and all(is_thanks(text) for text in last)
+    return len(last) == 2 * THANKING_TURNS and all(is_thanks(text, language) for text in last)
 
 
-def faults_of_prompt(output: str, token: str, asks: Family, answers: Family) -> list[str]:
-    """The names of all failures in an inquirer's output, in the order of `FAILURES`.
+def faults_of_prompt(
+    output: str, token: str, asks: Family, answers: Family, language: str = "en"
+) -> list[str]:
+    """Return the names of all failures in an inquirer's output, in the order of `FAILURES`.
 
     `asks` is the inquirer's family, `answers` the responder's. An output that stops the dialogue
-    needs no prompt.
+    needs no prompt. The language decides what counts as thanks.
     """
     tokens = special_tokens(asks, answers)
     own, n_texts = before_reply(output, tokens), len(quoted_spans(output))
-    found = {
+    faults = {
         "no_prompt": not n_texts and not stops(own, token),
         "several_prompts": n_texts > 1,
         "incoherent_inquirer": is_incoherent(output, asks.max_n, asks.r),
         "self_reply": self_reply_at(output, tokens) is not None,
-        "stop_missed": misses_stop(own, token),
+        "stop_missed": misses_stop(own, token, language),
     }
-    return [name for name, failed in found.items() if failed]
+    return [name for name, failed in faults.items() if failed]

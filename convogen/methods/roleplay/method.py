@@ -40,7 +40,7 @@ class Roleplay(Method):
     """Parameters of the method.
 
     The plan pairs every persona with every goal, and spreads over both from the first task on: task
-    p has persona p % P of P personas, and each round of P tasks moves everybody on by one goal. A
+    p has persona p % P of P personas, and each round of P tasks advances everybody by one goal. A
     pair that fails is recorded as a failure; no other takes its place.
     """
 
@@ -132,7 +132,8 @@ class Roleplay(Method):
     @field_validator("features")
     @classmethod
     def _in_order(cls, value: tuple[Feature, ...]) -> tuple[Feature, ...]:
-        """Each once, in the order of `FEATURES`: the same set is the same experiment."""
+        """Return the features without duplicates, in the order of `FEATURES`: equal sets give the
+        same experiment."""
         return tuple(name for name in FEATURES if name in value)
 
     @field_validator("goals")
@@ -149,17 +150,18 @@ class Roleplay(Method):
     def _known_options(
         cls, value: dict[Feature, tuple[str, ...]]
     ) -> dict[Feature, tuple[str, ...]]:
-        """Each option once, in the order of `options_of`; features in that of `FEATURES`."""
+        """Return each option once, in the order of `options_of`, and features in that of
+        `FEATURES`."""
         for name, given in value.items():
             known = options_of(name)
-            if unknown := [one for one in given if one not in known]:
+            if unknown := [option for option in given if option not in known]:
                 raise ValueError(
                     f"{name}: {unknown[0]!r:.60} is no option; allowed: {', '.join(known)}"
                 )
             if not given:
                 raise ValueError(f"{name}: names no option; leave it out for all")
         return {
-            name: tuple(one for one in options_of(name) if one in value[name])
+            name: tuple(option for option in options_of(name) if option in value[name])
             for name in FEATURES
             if name in value
         }
@@ -187,7 +189,7 @@ class Roleplay(Method):
         return field != "persona_source" or not is_named(value)
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """The prompts of the inquirer's family."""
+        """Return the prompts of the inquirer's family."""
         few_shot = families()[self.inquirer_family].few_shot
         variant = {"opening": "opening-small", "forward": "forward-small"} if few_shot else {}
         return {

@@ -50,13 +50,13 @@ def families() -> dict[str, Family]:
     given: dict[str, dict[str, Any]] = shipped()["families"]
     return {
         name: Family(
-            system=one["system"],
-            special_tokens=tuple(one["special_tokens"]),
-            max_n=one["max_n"],
-            r=one["r"],
-            few_shot=one.get("few_shot", False),
+            system=family["system"],
+            special_tokens=tuple(family["special_tokens"]),
+            max_n=family["max_n"],
+            r=family["r"],
+            few_shot=family.get("few_shot", False),
         )
-        for name, one in given.items()
+        for name, family in given.items()
     }
 
 

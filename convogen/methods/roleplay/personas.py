@@ -1,7 +1,7 @@
 """Personas for role plays: of sociodemographic features, drawn or from a file, or from a hub.
 
 LLM Roleplay, sections 2, 3.1 and 3.2, appendices B and E. Features that are switched off are left
-out of a persona's text only: a run with fewer of them is about the same people.
+out of a persona's text only, so a run with fewer of them has the same people.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ def _known() -> dict[str, dict[str, str]]:
     return cast("dict[str, dict[str, str]]", shipped()["features"])
 
 
-def sentence(features: Features, told: Sequence[str] = FEATURES) -> str:
+def sentence(features: Features, mentioned: Sequence[str] = FEATURES) -> str:
     """Return a persona in words: `a male White person of 25 to 34 with a doctoral degree; …`.
 
     Args:
         features: Option by feature; an option that is not shipped is used as it is.
-        told: The features to mention, if the persona has them.
+        mentioned: The features to mention, if the persona has them.
     """
-    said = {name: _words(name, features[name]) for name in FEATURES if name in features}
-    gender, race, *rest = (said.get(name) if name in told else None for name in _ORDER)
+    words = {name: _words(name, features[name]) for name in FEATURES if name in features}
+    gender, race, *rest = (words.get(name) if name in mentioned else None for name in _ORDER)
     who = [one for one in (gender, race, "person", *rest) if one]
     article = "an" if who[0][0].lower() in "aeiou" else "a"
-    own = said.get("native_english") if "native_english" in told else None
+    own = words.get("native_english") if "native_english" in mentioned else None
     return " ".join([article, *who]) + (f"; {own}" if own else "")
 
 
@@ -94,20 +94,23 @@ def drawn(n: int, options: Mapping[Feature, Sequence[str]], seed: int) -> list[d
         seed: Seed of the draw.
     """
     sides = [tuple(options.get(name) or options_of(name)) for name in FEATURES]
-    left = list(product(*sides))
-    Random(f"{seed}").shuffle(left)
+    remaining = list(product(*sides))
+    Random(f"{seed}").shuffle(remaining)
     count: Counter[tuple[int, str]] = Counter()
-    found: list[tuple[str, ...]] = []
-    while left and len(found) < n:
-        at = min(range(len(left)), key=lambda at: sum(count[pair] for pair in enumerate(left[at])))
-        found.append(left.pop(at))
-        count.update(enumerate(found[-1]))
-    return [dict(zip(FEATURES, one, strict=True)) for one in islice(cycle(found), n)]
+    combinations: list[tuple[str, ...]] = []
+    while remaining and len(combinations) < n:
+        index = min(
+            range(len(remaining)),
+            key=lambda index: sum(count[pair] for pair in enumerate(remaining[index])),
+        )
+        combinations.append(remaining.pop(index))
+        count.update(enumerate(combinations[-1]))
+    return [dict(zip(FEATURES, one, strict=True)) for one in islice(cycle(combinations), n)]
 
 
 def people(
     rows: Sequence[Features],
-    told: Sequence[str] = FEATURES,
+    mentioned: Sequence[str] = FEATURES,
     vary: tuple[Feature, Sequence[str]] | None = None,
     source: str = "features",
     licence: str | None = "Apache-2.0",
@@ -116,10 +119,10 @@ def people(
 
     Args:
         rows: Their features; a row may have a `persona_id`.
-        told: The features that their texts mention.
+        mentioned: The features that their texts mention.
         vary: A feature and its options: each person appears with each of them, all else equal
             (appendix E).
-        source: Where they are from.
+        source: Their source.
         licence: Their licence.
     """
     feature, options = vary or ("age", (None,))
@@ -130,7 +133,7 @@ def people(
     return [
         Persona(
             name=SPEAKER,
-            text=sentence(row, told),
+            text=sentence(row, mentioned),
             source=source,
             licence=licence,
             id=name,
@@ -141,7 +144,8 @@ def people(
 
 
 def _ids(rows: Sequence[Features], varied: str | bool) -> list[str]:
-    """Return the given ids with the varied option, or hashes of the features; numbered if equal."""
+    """Return the given ids with the varied option, or hashes of the features, made unique by
+    numbers."""
     seen: Counter[str] = Counter()
     names: list[str] = []
     for row in rows:

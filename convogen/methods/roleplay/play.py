@@ -1,4 +1,4 @@
-"""How a role play is played: algorithm 1 of LLM Roleplay, with its failures detected and handled.
+"""The play of LLM Roleplay: algorithm 1, with its failures detected and handled.
 
 An unusable output is regenerated with changed sampling, a bounded number of times; every output
 counts. If none is usable the dialogue ends, as in algorithm 1: it is kept if it has at least one
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from convogen.errors import ModelFault
 from convogen.generation.example_experiences import card_text
 from convogen.methods.base import Play, RunInputs, Task
-from convogen.methods.context_window import ContextWindow, Fitted
 from convogen.methods.roleplay.failures import (
     FAILURES,
     Family,
@@ -29,9 +28,11 @@ from convogen.methods.roleplay.people import SPEAKER, Goal
 from convogen.methods.roleplay.personas import persona_id
 from convogen.methods.roleplay.reading import extract_prompt, stops
 from convogen.models.base import Message, Sampling, without_system
+from convogen.models.traffic.context_window import ContextWindow, Fitted
 from convogen.prompts import Prompt
 from convogen.records import Conversation, Experience, Persona, Starter, Turn
 from convogen.storage.run_folder import Outcome
+from convogen.text.language_tags import ENGLISH
 from convogen.text.turn_checks import read_answer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ STEP = 0.3
 
 _OF_GOING_ON = ("no_prompt", "stop_missed")
 _ENDED = {"incoherent_inquirer": "incoherent", "incoherent_responder": "incoherent"}
-"""Fault -> its name in a dialogue's `ended`, if that is another."""
+"""Fault -> its name in a dialogue's `ended`, if it differs."""
 
 
 class RoleplayPlay(Play):
@@ -78,7 +79,7 @@ class _Dialogue:
     """One dialogue in progress.
 
     `counts` has the numbers of outputs and of their faults, `refused` the faults of the attempts at
-    the turn that broke it off.
+    the turn that ended it early.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class _Dialogue:
         self.counts: Counter[str] = Counter()
         self.refused: list[str] = []
         self._window = ContextWindow(task.session)
+        self._language = task.language or ENGLISH
 
     async def converse(self) -> str:
         """Play algorithm 1 and return why it ended. Raises `ModelFault` if no output is usable."""
@@ -105,13 +107,13 @@ class _Dialogue:
                 return "goal"
             await self._response()
             self.task.count("turns")
-            if thanks_without_end([one.text for one in self.turns]):
+            if thanks_without_end([one.text for one in self.turns], self._language):
                 self.counts["thanking"] += 1
                 return "thanking"
         return "max_turns"
 
     def _asking(self, left_out: int) -> list[Message]:
-        """Return the messages to the inquirer, without so many of the oldest exchanges."""
+        """Return the messages to the inquirer, without the `left_out` oldest exchanges."""
         stop = self.method.stop_token
         messages = self.prompts["opening"].render(
             persona=card_text(self.persona), goal=self.goal.goal, stop=stop
@@ -123,7 +125,7 @@ class _Dialogue:
         return messages if self._asks.system else without_system(messages)
 
     def _answering(self, left_out: int) -> list[Message]:
-        """Return the messages to the responder, without so many of the oldest exchanges."""
+        """Return the messages to the responder, without the `left_out` oldest exchanges."""
         memory = self._has_memory("responder")
         messages = [] if memory else self.prompts["responder"].render()
         for turn in self.turns[2 * left_out :]:
@@ -138,7 +140,7 @@ class _Dialogue:
             fitted = await self._ask("inquirer", reasks)
             said, begun = read_answer(fitted.answer.text), bool(self.turns)
             output = said.text
-            faults = faults_of_prompt(output, stop, asks, answers)
+            faults = faults_of_prompt(output, stop, asks, answers, self._language)
             if begun and stops(before_reply(output, self._tokens), stop):
                 self.counts.update(name for name in faults if name not in _OF_GOING_ON)
                 return False
@@ -150,7 +152,9 @@ class _Dialogue:
                 faults = ["no_prompt", *faults]
             self.counts.update(faults)
             if prompt is not None:
-                self._add(SPEAKER, prompt, fitted, reasks, said.tidied, faults)
+                self._add(
+                    SPEAKER, prompt, fitted=fitted, reasks=reasks, tidied=said.tidied, faults=faults
+                )
                 return True
             unusable = "no_prompt" if "no_prompt" in faults else "incoherent_inquirer"
             self._again("inquirer", unusable, fitted, reasks)
@@ -161,8 +165,8 @@ class _Dialogue:
         reasks: list[str] = []
         while True:
             fitted = await self._ask("responder", reasks)
-            said = read_answer(fitted.answer.text)
-            response, fault = said.text, None
+            output = read_answer(fitted.answer.text)
+            response, fault = output.text, None
             if not response:
                 fault = "empty_response"
             elif is_incoherent(response, family.max_n, family.r):
@@ -170,7 +174,14 @@ class _Dialogue:
             faults = [fault] if fault else []
             self.counts.update(faults)
             if fault is None or (response and not goes_round(response, family)):
-                self._add(RESPONDER, response, fitted, reasks, said.tidied, faults)
+                self._add(
+                    RESPONDER,
+                    response,
+                    fitted=fitted,
+                    reasks=reasks,
+                    tidied=output.tidied,
+                    faults=faults,
+                )
                 return
             self._again("responder", fault, fitted, reasks)
 
@@ -203,6 +214,7 @@ class _Dialogue:
         self,
         speaker: str,
         text: str,
+        *,
         fitted: Fitted,
         reasks: list[str],
         tidied: Sequence[str],

@@ -46,26 +46,26 @@ def quoted_spans(output: str, most: int = 100) -> list[tuple[int, int]]:
 
 
 def _spans(output: str, shown: str, most: int) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    at = 0
-    while len(found) < most and (mark := _MARKS.search(shown, at)):
+    spans: list[tuple[int, int]] = []
+    position = 0
+    while len(spans) < most and (mark := _MARKS.search(shown, position)):
         begin = mark.end()
         straight = mark[0] == '"'
         if mark[0] == "”" or (straight and shown[: mark.start()][-1:].isalnum()):
-            at = begin  # it closes, or stands for inches
+            position = begin  # it closes, or stands for inches
             continue
         while straight and shown[begin : begin + 1] == '"':
             begin += 1
         end = _end(shown, begin) if straight else _end_of(shown, begin, mark[0])
         if end is None:
-            at = begin
+            position = begin
             continue
         if output[begin:end].strip():
-            found.append((begin, end))
-        at = end + 1
-        while straight and shown[at : at + 1] == '"':
-            at += 1
-    return found
+            spans.append((begin, end))
+        position = end + 1
+        while straight and shown[position : position + 1] == '"':
+            position += 1
+    return spans
 
 
 def _end(shown: str, begin: int) -> int | None:
@@ -76,35 +76,35 @@ def _end(shown: str, begin: int) -> int | None:
     inside, depth = False, 0
     last: int | None = None
     for mark in _CLOSING.finditer(shown, begin):
-        at = mark.start()
+        index = mark.start()
         if mark[0] == '"':
-            last = at
+            last = index
             if inside:
                 inside = False
-            elif _nests(shown, at) and shown.find('"', at + 1) >= 0:
+            elif _nests(shown, index) and shown.find('"', index + 1) >= 0:
                 inside = True
-            elif not _is_inches(shown, at):
-                return at
-        elif mark[0] == "“" or shown[at - 1].isspace():
+            elif not _is_inches(shown, index):
+                return index
+        elif mark[0] == "“" or shown[index - 1].isspace():
             depth += 1
         elif depth:
             depth -= 1
         elif not inside:
-            return at
+            return index
     return last
 
 
-def _is_inches(shown: str, at: int) -> bool:
+def _is_inches(shown: str, index: int) -> bool:
     """Return whether a straight mark stands for inches: the quotation ends later in its line."""
-    if not shown[at - 1].isdigit():
+    if not shown[index - 1].isdigit():
         return False
-    following = _LATER.match(shown, at + 1)
+    following = _LATER.match(shown, index + 1)
     return following is not None and not _nests(shown, following.end() - 1)
 
 
-def _nests(shown: str, at: int) -> bool:
+def _nests(shown: str, index: int) -> bool:
     """Return whether a straight mark opens a quotation within another."""
-    before, after = shown[at - 1 : at], shown[at + 1 : at + 2]
+    before, after = shown[index - 1 : index], shown[index + 1 : index + 2]
     return before in _NESTS_AFTER or (before.isspace() and bool(after) and not after.isspace())
 
 

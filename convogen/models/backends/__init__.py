@@ -1,1 +1,1 @@
-"""What answers a request: an endpoint, a chatbot, a GGUF file, a checkpoint or a script."""
+"""Model backends: endpoint, chatbot, GGUF file, checkpoint or script."""

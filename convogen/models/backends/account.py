@@ -1,4 +1,4 @@
-"""Where a model's endpoint is and as whom it is called: its spec, completed from the environment.
+"""Address and credentials of a model's endpoint: its spec, completed from the environment.
 
 The variables are those of the `openai` client, which reads the rest of them itself: OPENAI_ORG_ID,
 OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS.
@@ -22,16 +22,16 @@ __all__ = ["Account", "place_of"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key-was-set"
-"""Sent to one's own endpoint if there is no key: the header has to hold something."""
+"""Sent to a user's own endpoint if there is no key: the header must not be empty."""
 
 AD_TOKEN = "AZURE_OPENAI_AD_TOKEN"  # noqa: S105 - the name of a variable
 KEYS = ("OPENAI_API_KEY",)
 AZURE_KEYS = (AD_TOKEN, "AZURE_OPENAI_API_KEY", *KEYS)
 KEY_HEADERS = ("authorization", "api-key", "x-api-key")
-"""Headers that a key is in: with one of one's own no other key is needed."""
+"""Headers that carry a key: if the user sets one, no other key is needed."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Account:
     """How to reach an endpoint.
 
@@ -52,7 +52,7 @@ class Account:
 
     @property
     def has_ad_token(self) -> bool:
-        """Whether the key is a token of Microsoft Entra ID, which Azure takes as a bearer's."""
+        """Whether the key is a token of Microsoft Entra ID, which Azure takes as a bearer token."""
         return self.key_env == AD_TOKEN
 
     @classmethod
@@ -60,12 +60,12 @@ class Account:
         """Return the account of a spec; its `key` is a stand-in unless it needs one.
 
         Raises:
-            ModelConfigError: The spec and the environment lack a URL, an API version or a key.
+            ModelConfigError: If the spec and the environment lack a URL, an API version or a key.
         """
         whole = _url(spec)
         parts = urlsplit(whole)
-        user, at, host = parts.netloc.rpartition("@")
-        basic = base64.b64encode(unquote(user).encode()).decode() if at else ""
+        user, at_sign, host = parts.netloc.rpartition("@")
+        basic = base64.b64encode(unquote(user).encode()).decode() if at_sign else ""
         bare = parts._replace(netloc=host, path=parts.path.rstrip("/"), query="", fragment="")
         own, needed = _headers(spec)
         keyed = [name for name in own if name.lower() in KEY_HEADERS]
@@ -79,7 +79,7 @@ class Account:
         return cls(
             url=bare.geturl(),
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-            headers={**({"Authorization": f"Basic {basic}"} if at else {}), **own},
+            headers={**({"Authorization": f"Basic {basic}"} if at_sign else {}), **own},
             key=key,
             key_env=key_env,
             proxy=proxy,
@@ -105,7 +105,7 @@ def _url(spec: ModelSpec) -> str:
 
 
 def place_of(spec: ModelSpec) -> str | None:
-    """Return where a model's endpoint is, without what is secret; None if nothing says so."""
+    """Return the address of a model's endpoint without secrets; None if it is unknown."""
     if spec.kind != "endpoint":
         return None
     try:
@@ -115,7 +115,7 @@ def place_of(spec: ModelSpec) -> str | None:
 
 
 def _headers(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
-    """The headers of one's own, filled in, and the secrets in them."""
+    """Return the user's headers, with variables filled in, and the secrets in them."""
     try:
         env = environment(variables(spec.headers.values()))
     except KeyError as error:
@@ -146,7 +146,7 @@ def _api_version(spec: ModelSpec) -> str | None:
 
 
 def _key(spec: ModelSpec, url: str) -> tuple[str, str]:
-    """The key and the variable it is in; `NO_KEY` if one's own endpoint is called without."""
+    """Return the key and its variable; `NO_KEY` if a user's own endpoint needs none."""
     names = AZURE_KEYS if spec.azure or is_azure(url) else KEYS
     if spec.api_key_env:
         names = (spec.api_key_env,)
@@ -175,7 +175,7 @@ def _deployment(spec: ModelSpec) -> str | None:
 
 
 def _custom_secrets() -> list[str]:
-    """What is secret in OPENAI_CUSTOM_HEADERS: a header a line, each a name and a value."""
+    """Return the secrets in OPENAI_CUSTOM_HEADERS, which has one `name: value` per line."""
     secrets: list[str] = []
     for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
         name, _, value = line.partition(":")

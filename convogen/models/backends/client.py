@@ -1,7 +1,7 @@
-"""The `openai` client, bounded and without what could carry a secret away.
+"""The `openai` client with bounded answers, and without anything that could leak a secret.
 
-Its typed objects cost several times the call itself, so it hands over answers as they are. It makes
-one attempt a call: retries are those of `traffic/router.py`.
+Its typed objects cost several times the call itself, so answers are passed on raw. It makes one
+attempt per call; `traffic/router.py` retries.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNSENT = dict.fromkeys(
     ),
     openai.omit,
 )
-"""Headers that tell about this machine, a tenth of the processor time that a call takes."""
+"""Headers that describe this machine; building them takes a tenth of a call's processor time."""
 
 KeyProvider = Callable[[], Awaitable[str]]
 """Returns the key, or on Azure the token, of the next call."""
@@ -43,10 +43,10 @@ class Client:
     """Posts JSON to one endpoint through `AsyncOpenAI`, or `AsyncAzureOpenAI`.
 
     Args:
-        account: Where it is and as whom it is called.
-        timeout_s: Seconds until the whole answer has to be there.
-        faults: Names what goes wrong.
-        provider: Gives the keys, in place of the account's.
+        account: Its address and credentials.
+        timeout_s: Seconds within which the whole answer must arrive.
+        faults: Turns errors into faults.
+        provider: Returns the keys, in place of the account's.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class Client:
             answer = error.response
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
             raise self._faults.unreached(error) from error
-        except ValueError as error:  # what aiohttp finds in a malformed answer
+        except ValueError as error:  # raised by aiohttp for a malformed answer
             raise self._faults.unreadable(error) from error
         return answer.status_code, answer.headers, answer.content
 
 
 def recorded(provider: KeyProvider, secrets: Secrets) -> KeyProvider:
-    """Return a provider whose keys are masked from the call they are for."""
+    """Return a provider whose keys are masked from their first use on."""
 
     async def provide() -> str:
         key = await provider()
@@ -101,7 +101,7 @@ def _opened(account: Account, timeout_s: float, provider: KeyProvider | None) ->
         timeout=httpx2.Timeout(None, connect=min(CONNECT_S, timeout_s)),
         event_hooks={"response": [_bound]},
     )
-    http.headers.clear()  # the client's own say the same, and merging them takes time
+    http.headers.clear()  # they duplicate the client's own, and merging them takes time
     common: dict[str, Any] = {
         "default_headers": {**UNSENT, **account.headers},
         "default_query": account.query,
@@ -143,7 +143,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(answer: httpx2.Response) -> None:
-    """Bound what is read of an answer, and what it unpacks to if it is compressed."""
+    """Bound the size of an answer, compressed and decompressed."""
     stream = answer.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
     chunks: AsyncIterable[bytes] = stream

@@ -1,6 +1,6 @@
 """Reads chat completions defensively: an endpoint's answer is foreign input.
 
-What an endpoint reports in place of a completion, whatever its status, is read by `reported.py`.
+Errors reported in place of a completion, whatever the status, are read by `reported.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convogen.text.reasoning import without_thinking
 __all__ = ["finish_of", "parsed", "read_completion"]
 
 MOST_TOKENS = 10**9
-"""Token counts above this are not taken for counts."""
+"""Token counts above this are ignored."""
 
 _FINISHED = frozenset(
     "complete completed done end end_turn eos eos_token finished normal stop stop_sequence "
@@ -41,18 +41,18 @@ _BROKEN_OFF = frozenset(
     "abort aborted cancelled canceled error insufficient_system_resource load model_error "
     "network_error unload".split()
 )
-"""Finish reasons of replies that the endpoint did not get to the end of: asking again may help."""
+"""Finish reasons of replies that the endpoint broke off: a retry may help."""
 
 
 def parsed(answer: bytes, secrets: Secrets) -> object:
-    """Return the JSON of an answer, a stream of chunks put together as one completion.
+    """Return the JSON of an answer, with a stream of chunks joined into one completion.
 
     Args:
         answer: The body.
         secrets: What is masked in the error.
 
     Raises:
-        Transient: It is neither.
+        Transient: If it is neither.
     """
     try:
         return json.loads(answer)
@@ -75,8 +75,8 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
             finish reason was cut off.
 
     Raises:
-        Transient: The body is no chat completion, or the endpoint broke the reply off.
-        ModelFault: The reply was filtered, or the model refused.
+        Transient: If the body is not a chat completion, or the endpoint broke the reply off.
+        ModelFault: If the reply was filtered or the model refused.
     """
     try:
         reply = _reply(body, max_tokens)
@@ -94,15 +94,15 @@ def read_completion(body: object, secrets: Secrets, max_tokens: int | None = Non
     return replace(reply, text=text, finish_reason=finish, logprobs=logprobs, served=served)
 
 
-def finish_of(said: object) -> str:
+def finish_of(value: object) -> str:
     """Return a finish reason in the words of the OpenAI API, whatever server gave it.
 
-    `stop`, `length` and `content_filter` stand for all their synonyms in any case; a reason that is
-    not known is kept as it is, and none is empty.
+    `stop`, `length` and `content_filter` stand for all their synonyms in any case; an unknown
+    reason is kept, and a missing one is empty.
     """
-    if said is None or said == "":
+    if value is None or value == "":
         return ""
-    given = printable(str(said)).strip()[:80]
+    given = printable(str(value)).strip()[:80]
     word = re.sub(r"[\s-]+", "_", given).casefold().removeprefix("finish_reason_")
     if word in _FINISHED:
         return "stop"
@@ -114,13 +114,13 @@ def finish_of(said: object) -> str:
 def _masked(
     tokens: tuple[TokenLogprob, ...], mask: Callable[[str], str]
 ) -> tuple[TokenLogprob, ...]:
-    """Tokens whose alternatives quote no secret; they themselves are known not to."""
+    """Return tokens without alternatives that quote a secret; the tokens themselves do not."""
     return tuple(replace(t, top=tuple((mask(a), p) for a, p in t.top)) for t in tokens)
 
 
 def _reply(body: object, max_tokens: int | None) -> ModelReply:
     choice = _first_choice(body)
-    said = _said(choice)
+    content = _content_of(choice)
     usage = _usage(cast("dict[str, Any]", body).get("usage"))
     finish = finish_of(choice.get("finish_reason"))
     if not finish:
@@ -128,20 +128,20 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
         finish = "length" if full else "stop"
     if finish == "content_filter":
         message = "the endpoint's content filter cut the reply"
-        raise ModelFault("content_filter", message, printable(said.text), billed=True)
+        raise ModelFault("content_filter", message, printable(content.text), billed=True)
     if finish.casefold() in _BROKEN_OFF:
         kind = "unreadable" if usage.completion_tokens else "server"
         raise Transient(f"the endpoint broke the reply off (finish reason {finish})", kind=kind)
-    if not said.text and said.refusal:
-        evidence = printable(said.refusal[:2000])
+    if not content.text and content.refusal:
+        evidence = printable(content.refusal[:2000])
         raise ModelFault("refusal", "the model refused", evidence, billed=True)
-    if not said.complete and finish == "stop":
+    if not content.complete and finish == "stop":
         raise _no_completion("no message in its choice", choice)
-    spoken, thought = without_thinking(said.text)
+    spoken, thought = without_thinking(content.text)
     logprobs = _logprobs(choice.get("logprobs"))
     served = printable(f"{cast('dict[str, Any]', body).get('model') or ''}")[:200]
     return ModelReply(
-        spoken, usage, finish, logprobs, thought=thought or said.thought, served=served
+        spoken, usage, finish, logprobs=logprobs, thought=thought or content.thought, served=served
     )
 
 
@@ -159,13 +159,13 @@ def _first_choice(body: object) -> dict[str, Any]:
 
 
 def _no_completion(lack: str, instead: object) -> Transient:
-    said = printable(f"the answer is no chat completion: {lack}, but {shape(instead)}")
-    return Transient(said[:300], kind="unreadable")
+    message = printable(f"the answer is no chat completion: {lack}, but {shape(instead)}")
+    return Transient(message[:300], kind="unreadable")
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What a choice says; `complete` unless it has no message at all."""
+class _Content:
+    """The content of a choice; `complete` unless it has no message at all."""
 
     text: str = ""
     refusal: str = ""
@@ -173,15 +173,15 @@ class _Said:
     complete: bool = True
 
 
-def _said(choice: Mapping[str, Any]) -> _Said:
-    """Return what the message of a choice says; raises `Transient` if its content is no text.
+def _content_of(choice: Mapping[str, Any]) -> _Content:
+    """Return the content of a choice; raises `Transient` if it is not text.
 
     A choice may have its `text` alone, as those of `/completions`, or the `delta` of a stream.
     """
     message: Any = choice.get("message") or choice.get("delta")
     if message is None or message == {}:
         text: Any = choice.get("text")
-        return _Said(text) if isinstance(text, str) else _Said(complete=message is not None)
+        return _Content(text) if isinstance(text, str) else _Content(complete=message is not None)
     if not isinstance(message, dict):
         raise _no_completion("no object as its message", message)
     fields = cast("dict[str, Any]", message)
@@ -190,7 +190,7 @@ def _said(choice: Mapping[str, Any]) -> _Said:
     texts = [_part(part) for part in parts]
     refusals = [fields.get("refusal"), *(_field(part, "refusal") for part in parts)]
     thoughts = [fields.get(key) for key in ("reasoning_content", "reasoning", "thinking")]
-    return _Said(
+    return _Content(
         "".join(text for text in texts if text is not None),
         next((f"{refusal}" for refusal in refusals if refusal), ""),
         any(thoughts) or None in texts,
@@ -202,7 +202,7 @@ def _field(part: Any, key: str) -> Any:
 
 
 def _part(part: Any) -> str | None:
-    """Return the text of a part of a content, None for a thought; pictures and the like have none.
+    """Return the text of a part of a content: None for a thought, empty for pictures and the like.
 
     A content of null, or of one text, is one part.
     """
@@ -219,9 +219,9 @@ def _part(part: Any) -> str | None:
     return text if isinstance(text, str) and kind in ("text", "output_text") else ""
 
 
-def _usage(said: Any) -> Usage:
-    """Return the tokens of an answer; counts that are none are 0, for the answer is there."""
-    usage = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+def _usage(value: Any) -> Usage:
+    """Return the token usage of an answer; invalid counts are 0, as the answer itself is usable."""
+    usage = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     details: Any = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     cached = _field(details, "cached_tokens") or usage.get("prompt_cache_hit_tokens")
     return Usage(

@@ -1,7 +1,7 @@
-"""What an endpoint understands, found out by asking.
+"""The features an endpoint supports, discovered from its refusals.
 
-'OpenAI-compatible' endpoints differ in how they are asked for JSON and in the parameters they
-take. A refusal costs nothing, so a `Dialect` starts with everything and drops what is refused.
+'OpenAI-compatible' endpoints differ in how JSON is requested and in the parameters they accept. A
+refusal costs nothing, so a `Dialect` starts with everything and drops what is refused.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["Dialect"]
 JsonMode = Literal["schema", "portable", "object", "text"]
 LADDER: tuple[JsonMode, ...] = ("schema", "portable", "object", "text")
 VARYING = "seed"
-"""The parameter whose value is another in each call: it is refused whatever the value."""
+"""The parameter whose value differs in each call: a refusal applies to all values."""
 
 OPTIONAL = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 FEWEST_LOGPROBS = 5
-"""Alternatives a token that endpoints with a lower bound than OpenAI's 20 still give."""
+"""Alternatives per token that endpoints with a lower bound than OpenAI's 20 still give."""
 
 _NO_SYSTEM = re.compile(
     r"\bsystem['\"`]? (?:role|message|prompt|instruction)s?\b.*(?:\bnot\b|n't\b|\bunsupported\b)"
@@ -31,7 +31,7 @@ _NO_SYSTEM = re.compile(
     r"|\b(?:only|permitted:|should be) ['\"`]?user['\"`]?(?:,| and| or) ['\"`]?assistant\b",
     re.IGNORECASE,
 )
-"""How servers word that their chat template has no system role."""
+"""Messages of servers whose chat template has no system role."""
 
 _NAMED = (
     r"\b(?:argument|field|input|param(?:eter)?|property|option)s?\b[^.;]{{0,60}}?\b{0}\b"
@@ -39,15 +39,15 @@ _NAMED = (
     r"|\b{0}\b(?:\W+\w+){{0,2}}?\W+"
     r"(?:not|\w+n't|only|must|should|unsupported|deprecated|forbidden)\b"
 )
-"""How servers name a parameter that they refuse without quoting it."""
+"""How servers name a refused parameter without quoting it."""
 
 JSON_WORDS = ("response_format", "json_schema", "schema", "grammar", "structured")
 
 
 class Dialect:
-    """How requests are put to one endpoint.
+    """How requests are sent to one endpoint.
 
-    JSON is asked for by full JSON Schema; by one without the bounds that strict endpoints refuse
+    JSON is requested by full JSON Schema; by one without the bounds that strict endpoints refuse
     (`portable`); in JSON mode (`object`); or by the prompt alone (`text`).
     """
 
@@ -61,11 +61,12 @@ class Dialect:
 
     @property
     def dropped(self) -> set[str]:
-        """The parameters that were refused of some role, with some value."""
+        """The parameters that were refused, for any role and value."""
         return {key for _, key, _ in self._refused}
 
     def left_out(self, request: Request) -> tuple[str, ...]:
-        """What of a request is not sent, in words; the seed, which nobody chose, is not told."""
+        """Return the settings of a request that are not sent, as texts; the seed, which nobody
+        chose, is not listed."""
         sent = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         refused = [
             f"{key}={value}"
@@ -85,7 +86,7 @@ class Dialect:
         return not {(role, key, value), (None, key, value)}.isdisjoint(self._refused)
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The request as this endpoint takes it."""
+        """Return the request as this endpoint takes it."""
         sampling = request.sampling.model_dump(exclude_none=True, exclude={"extra"})
         taken = {k: v for k, v in sampling.items() if not self._refuses(request.role, k, v)}
         body: dict[str, Any] = {
@@ -125,11 +126,10 @@ class Dialect:
         mode: JsonMode,
         role: str | None = None,
     ) -> bool:
-        """Learn from the refusal of `body`, put in `mode`; True where asking again is worth it.
+        """Learn from the refusal of `body`, sent in `mode`; return True if a retry is worthwhile.
 
-        A parameter is refused with the value it had, and of the role that asked (None: of all).
-        Several requests may be refused at once: what another has taught already is not a
-        reason to go a step further.
+        A parameter is refused with its value and for the calling role (None: for all). Concurrent
+        requests may be refused for the same reason, which then counts only once.
         """
         if status in (400, 403, 422) and "top_logprobs" in body and "logprobs" in detail:
             fewer = FEWEST_LOGPROBS if body["top_logprobs"] > FEWEST_LOGPROBS else 0
@@ -165,9 +165,9 @@ def _refuses_system(body: dict[str, Any], detail: str) -> bool:
 
 
 def names(key: str, detail: str) -> bool:
-    """True where an error names a parameter as such: 'stop' is a word, `"stop"` a parameter.
+    """Return True if an error names a parameter as such: 'stop' is a word, `"stop"` a parameter.
 
-    Without quotes it is one behind the word for it, or in front of what it may not be.
+    Without quotes it must follow a word such as `parameter`, or precede what is said against it.
     """
     if any(f"{mark}{key}{mark}" in detail for mark in ("'", '"', "`")):
         return True
@@ -175,7 +175,7 @@ def names(key: str, detail: str) -> bool:
 
 
 def portable(schema: Any) -> Any:
-    """A JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
+    """Return a JSON Schema without the bounds on text and numbers that strict endpoints refuse."""
     bounds = {"minLength", "maxLength", "minimum", "maximum", "pattern", "title", "default"}
     if isinstance(schema, dict):
         items = cast("dict[str, Any]", schema)
@@ -190,5 +190,5 @@ def portable(schema: Any) -> Any:
 
 
 def _properties(properties: dict[str, Any]) -> dict[str, Any]:
-    """Names of properties are not keywords: none is dropped."""
+    """Return properties under all their names, as these are not keywords."""
     return {name: portable(value) for name, value in properties.items()}

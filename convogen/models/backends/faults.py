@@ -1,7 +1,7 @@
-"""What kept an answer from coming, as its caller sees it.
+"""Faults of calls, as the caller sees them.
 
-A fault that asking again may cure is `Transient`; the rest says what the user has to change. No
-message holds a secret.
+A fault that a retry may cure is `Transient`; the others say what the user must change. No message
+contains a secret.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from convogen.redaction import Secrets, public_url
 __all__ = ["Advice", "Faults", "Refusal", "too_long"]
 
 REMEDIED = (400, 404, 413, 422, 500)
-"""Statuses with which servers say what would help."""
+"""Statuses whose errors may say what would help."""
 
 _TLS_ALERT = r"b'\x15\x03"
-"""How what a server of TLS answers to plain text begins, as it is shown."""
+"""The beginning of a TLS server's answer to plain text, as it is shown."""
 
 GATEWAY_TIMEOUTS = (408, 504, 524)
-"""Statuses after which the model may still have answered, to be paid for."""
+"""Statuses after which the model may still have answered, and be billed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do if a place is not reached, refuses us, is not there, or answers too late."""
+    """What to do if a server cannot be reached, refuses us, does not exist, or answers too late."""
 
     unreached: str
     refused: str
@@ -40,13 +40,13 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error that a place answered with.
+    """An error response.
 
     Attributes:
         status: The HTTP status, or the one that an error in the body stands for.
         headers: Those of the answer.
-        detail: What the place said of it, in one line.
-        is_page: The answer is a web page, so that it is hardly the place's own.
+        detail: The server's message, in one line.
+        is_page: Whether the answer is a web page, and so probably not the API's own.
     """
 
     status: int
@@ -56,12 +56,12 @@ class Refusal:
 
 
 class Faults:
-    """Names the faults of one place.
+    """Turns the errors of one server into faults.
 
     Args:
-        where: The place, as it is shown.
+        where: The server, as it is shown.
         timeout_s: Seconds a call to it may take.
-        secrets: What is masked in its messages.
+        secrets: Secrets to mask in messages.
         advice: What the user can do.
     """
 
@@ -71,10 +71,12 @@ class Faults:
         self._secrets = secrets
         self._advice = advice
         self.answered = False
-        """Whether anything was ever answered; before, an endpoint that is not reached is down."""
+        """Whether anything was ever answered; until then, an unreachable endpoint counts as
+        down."""
 
     def unreached(self, error: BaseException) -> Exception:
-        """Return the fault behind an exception of the HTTP client, which calls most a time-out."""
+        """Return the fault behind an exception of the HTTP client, which reports most as
+        time-outs."""
         import aiohttp
 
         causes = list(_causes(error))
@@ -143,12 +145,12 @@ class Faults:
 
 
 def too_long(most_bytes: int) -> Transient:
-    """Return the fault of an answer that is longer than what is read."""
+    """Return the fault of an answer that exceeds the size limit."""
     return Transient(f"an answer of more than {most_bytes >> 20} MiB", kind="unreadable")
 
 
 def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
-    """Return what is wrong with an answer that began to come; None if none did."""
+    """Return the fault of an answer that broke off; None if none had begun."""
     import aiohttp
     import httpx2
     from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
@@ -165,7 +167,7 @@ def _broken(causes: Sequence[BaseException]) -> tuple[str, FaultKind] | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what led to it, the first cause last."""
+    """Yield an exception and what led to it, the first cause last."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -173,14 +175,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _kind(status: int) -> FaultKind:
-    """What a status says of the endpoint; some send 529 for overload, as others send 503."""
+    """Return the kind of fault of a status; some endpoints send 529 for overload instead of 503."""
     if status in GATEWAY_TIMEOUTS:
         return "time-out"
     return "throttled" if status in (425, 429, 503, 529) else "server"
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """How long the endpoint wants us to wait: milliseconds, seconds or a date (RFC 9110)."""
+    """Return the requested delay in seconds, given as milliseconds, seconds or a date (RFC
+    9110)."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

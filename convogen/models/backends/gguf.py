@@ -1,7 +1,7 @@
-"""A GGUF model inside this process, served by llama.cpp on a free local port.
+"""A GGUF model in this process, served by llama.cpp on a free local port.
 
-The server is shared by all who ask for the same file, loaded on the first call (seconds) and
-reached like any other endpoint: continuous batching, JSON-schema output, prompt caching.
+The server is shared by all users of the same file, starts on the first call (seconds) and is called
+like any other endpoint: continuous batching, JSON-schema output, prompt caching.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ __all__ = [
 ADAPTER_FILE = f"{EMBEDDED_ADAPTER}.gguf"
 
 SLOTS = 8
-"""Chats the server works on at once; throughput on a small machine grows up to about here."""
+"""Chats processed concurrently; on a small machine, throughput grows up to about this number."""
 
 SLOT_TOKENS = 4096
 HEADER_BYTES = 24
-"""What every GGUF file begins with: its magic, its version, two counts."""
+"""The size of a GGUF header: magic, version, two counts."""
 
 PATIENCE_S = 1800.0
-"""Seconds a call may take here: a busy machine is slow, and asking again would not help it."""
+"""Seconds a call may take here: a busy machine is slow, and a retry would not help."""
 
 _SENTENCE_CHARS = 40
 """Texts with a narrower bound are names and traits rather than sentences."""
@@ -65,7 +65,7 @@ _lock = threading.Lock()
 
 
 def models_folder() -> Path:
-    """Where pulled GGUF files are kept: $CONVOGEN_MODELS or the user's data folder."""
+    """Return the folder of pulled GGUF files: $CONVOGEN_MODELS or the user's data folder."""
     import platformdirs
 
     chosen = os.environ.get("CONVOGEN_MODELS")
@@ -73,9 +73,9 @@ def models_folder() -> Path:
 
 
 def find_gguf(name: str) -> Path:
-    """The file of an embedded model.
+    """Return the file of an embedded model.
 
-    Raises `ModelConfigError` where there is none, saying how to get it.
+    Raises `ModelConfigError`, saying how to get it, if there is none.
     """
     if name != EMBEDDED:
         for path in (Path(name), models_folder() / name):
@@ -101,7 +101,7 @@ def find_gguf(name: str) -> Path:
 
 
 def _check_gguf(path: Path) -> None:
-    """Raise `ModelConfigError` saying what a file is that is no GGUF file."""
+    """Raise `ModelConfigError` describing a file that is not a GGUF file."""
     try:
         with path.open("rb") as file:
             head = file.read(HEADER_BYTES)
@@ -110,16 +110,16 @@ def _check_gguf(path: Path) -> None:
     if head.startswith(b"GGUF") and len(head) == HEADER_BYTES:
         return
     if not head:
-        found = "it is empty"
+        kind = "it is empty"
     elif head.startswith(b"GGUF"):
-        found = "it is cut off; fetch it again"
+        kind = "it is cut off; fetch it again"
     elif head.startswith(b"version https://"):
-        found = "it is a pointer of Git LFS; `git lfs pull` fetches the file"
+        kind = "it is a pointer of Git LFS; `git lfs pull` fetches the file"
     elif head.lstrip().startswith(b"<"):
-        found = "it is a web page"
+        kind = "it is a web page"
     else:
-        found = f"it begins with {head[:8].decode('latin-1')!a}, not GGUF"
-    raise ModelConfigError(f"model {path}: is no GGUF file: {found}")
+        kind = f"it begins with {head[:8].decode('latin-1')!a}, not GGUF"
+    raise ModelConfigError(f"model {path}: is no GGUF file: {kind}")
 
 
 def serve(path: Path) -> str:
@@ -175,9 +175,9 @@ class EmbeddedModel:
     async def complete(self, request: Request) -> ModelReply:
         """Answer one request, starting the server on the first.
 
-        If the prompt asks to choose, a grammar holds the model to the choices. The shipped model
-        goes on up to any bound, so that the bounds of its JSON are narrowed, and what a bound cuts
-        off is trimmed to what is whole.
+        If the prompt asks for a choice, a grammar restricts the model to the choices. The shipped
+        model writes up to any bound, so the bounds of its JSON are narrowed, and truncated texts
+        are trimmed to whole sentences.
         """
         if self._rambles:
             request = _adapted(request)
@@ -212,7 +212,7 @@ class EmbeddedModel:
 
 
 def _adapted(request: Request) -> Request:
-    """Return a request that has the adapter on if its sampling names it, and off otherwise."""
+    """Return a request with the adapter switched on if its sampling names it, otherwise off."""
     extra = dict(request.sampling.extra or {})
     scale = float(extra.pop("adapter", None) == EMBEDDED_ADAPTER)
     extra["lora"] = [{"id": 0, "scale": scale}]
@@ -220,7 +220,7 @@ def _adapted(request: Request) -> Request:
 
 
 def _whole(reply: ModelReply) -> ModelReply:
-    """Return a reply that ended for its length up to its last whole sentence, if it has one."""
+    """Return a truncated reply up to its last whole sentence, if it has one."""
     text = whole_sentences(reply.text)
     if not reply.cut_off or text == reply.text:
         return reply
@@ -242,21 +242,21 @@ def narrowed(schema: Any) -> Any:
 
 
 def without_cut_texts(reply: str, schema: dict[str, Any]) -> str:
-    """Return a reply with the texts that its schema's bounds cut off trimmed to what is whole.
+    """Return a reply with the texts that its schema's bounds cut off trimmed.
 
-    That is the last whole sentence or, without one, the last whole word and a full stop, which a
-    name or another text of a few words does not get. What is no JSON is returned as it is.
+    A text is trimmed to its last whole sentence or, without one, to its last whole word and a full
+    stop (not for names and other short texts). Invalid JSON is returned unchanged.
     """
     try:
         data: Any = json.loads(reply)
     except (ValueError, RecursionError):
         return reply
     cut = cut_texts(data, schema)
-    for one in cut:
-        stop = "" if (one.max_chars or 0) < _SENTENCE_CHARS else "."
-        *parents, last = one.path
+    for text in cut:
+        stop = "" if (text.max_chars or 0) < _SENTENCE_CHARS else "."
+        *parents, last = text.path
         holder = data
         for key in parents:
             holder = holder[key]
-        holder[last] = trimmed(one.text, stop)
+        holder[last] = trimmed(text.text, stop)
     return json.dumps(data, ensure_ascii=False) if cut else reply

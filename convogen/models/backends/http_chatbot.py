@@ -1,13 +1,13 @@
-"""A chatbot behind HTTP, as `models.http` describes it: a message goes out, an answer comes back.
+"""A chatbot behind HTTP, described by `models.http`: one message in, one answer out.
 
-It is told what is said to it and in which session; what it remembers is its own matter. Limits and
-budgets are those of any model. It says nothing of tokens, so none are counted.
+It receives the last message and the session id, and keeps its own memory. Limits and budgets apply
+as to any model. It reports no tokens, so none are counted.
 
-It is told nothing twice: where it may have heard a message and no answer is read (a time-out, a
-connection that breaks, an answer that is none), the call fails. It is retried where the chatbot was
-not reached, was busy (429, 503, also within an answer of status 200) or says that it failed (500):
-then it should have forgotten the message. One that was being answered when a run was killed is sent
-again by the next start.
+No message is delivered twice: if the chatbot may have received it but no answer could be read (a
+time-out, a broken connection, an invalid answer), the call fails. It is retried if the chatbot was
+unreachable, busy (429, 503, also within a response of status 200) or failed (500), when it should
+have discarded the message. A message in flight when a run is killed is sent again by the next
+start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 class ChatbotModel:
-    """Raises `ModelConfigError` at once where the environment lacks a variable it needs."""
+    """A chatbot model; raises `ModelConfigError` at once if a required environment variable is
+    missing."""
 
     def __init__(self, spec: ModelSpec) -> None:
         assert spec.http is not None
@@ -65,9 +66,9 @@ class ChatbotModel:
         await self._transport.close()
 
     async def complete(self, request: Request) -> ModelReply:
-        """Say the last message in the dialogue's session, once.
+        """Send the last message in the dialogue's session, once.
 
-        Raises `ModelFault` rather than `Transient` where the chatbot may have heard it.
+        Raises `ModelFault` rather than `Transient` if the chatbot may have received it.
         """
         try:
             return await self._say(request)
@@ -78,11 +79,11 @@ class ChatbotModel:
             raise
 
     async def _say(self, request: Request) -> ModelReply:
-        said = [one for one in request.messages if one.role != "system"]
+        messages = [message for message in request.messages if message.role != "system"]
         given = {
             "session": request.dialogue,
-            "message": said[-1].content if said else "",
-            "messages": [{"role": one.role, "content": one.content} for one in said],
+            "message": messages[-1].content if messages else "",
+            "messages": [{"role": each.role, "content": each.content} for each in messages],
         }
         url = self._filled(self._http.url, given)
         body = self._filled(self._http.body, given)
@@ -92,14 +93,14 @@ class ChatbotModel:
             raise self._faults.refused(refusal)
         data = self._parsed(answer)
         try:
-            said = at_path(data, self._http.answer)
+            reply = at_path(data, self._http.answer)
         except LookupError as error:
             reported = reported_error(data, self._secrets)
             if reported is not None and reported.status != UNKNOWN:
                 refusal = Refusal(reported.status, headers, reported.detail)
                 raise self._faults.refused(refusal) from None
             raise self._unread(error) from None
-        text = self._secrets.mask(printable(said))
+        text = self._secrets.mask(printable(reply))
         self._faults.answered = True
         return ModelReply(text, Usage(), "stop")
 
@@ -116,7 +117,8 @@ class ChatbotModel:
             raise self._unread(error) from None
 
     def _unread(self, error: Exception) -> Exception:
-        """The fault of an answer without a text at the path; if none ever had one, it is wrong."""
+        """Return the fault of an answer without a text at the path; if no answer ever had one, the
+        path is wrong."""
         said = self._secrets.mask_error(" ".join(str(error).split()))[:300]
         message = f"http.answer {self._http.answer}: {said}"
         if isinstance(error, LookupError) and not self._faults.answered:

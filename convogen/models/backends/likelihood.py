@@ -1,9 +1,9 @@
-"""How likely given texts are to a model: log-probabilities of continuations after a prefix.
+"""Likelihoods of texts under a model: log-probabilities of continuations after a prefix.
 
-A request with `continuations` is answered by how likely each is after its one message, not by a
-chat. Local models (`transformers:NAME`, GGUF files) are asked directly; an endpoint through its
-`/completions`, where that echoes the prompt's log-probabilities (vLLM, SGLang). What comes back
-is the reply's text, so it is kept in journals and records like any other.
+A request with `continuations` is answered by the likelihood of each after its single message, not
+by a chat. Local models (`transformers:NAME`, GGUF files) are called directly; an endpoint through
+its `/completions`, if that echoes the prompt's log-probabilities (vLLM, SGLang). The result is the
+reply's text, so it is journalled and recorded like any other.
 """
 
 from __future__ import annotations
@@ -39,46 +39,47 @@ class Likelihood:
 
     @property
     def per_token(self) -> float:
-        """The mean log-probability of a token; 0 for an empty text."""
+        """The mean log-probability per token; 0 for an empty text."""
         return self.logprob / self.tokens if self.tokens else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Likelihoods:
-    """Those of a prefix and of each continuation given it.
+    """The likelihoods of a prefix and of each continuation given it.
 
-    A model gives none for the first token of all; of a prefix longer than its context only the end
-    is taken.
+    There is none for the very first token; a prefix longer than the context is cut to its end.
     """
 
     prefix: Likelihood
     continuations: list[Likelihood]
 
     def to_reply(self, prompt_tokens: int) -> ModelReply:
-        """The reply that carries them, log-probabilities rounded to 6 decimals."""
+        """Return a reply that encodes them, with log-probabilities rounded to 6 decimals."""
         pairs = [[round(one.logprob, 6), one.tokens] for one in (self.prefix, *self.continuations)]
         return ModelReply(json.dumps(pairs), Usage(prompt_tokens=prompt_tokens), "stop")
 
 
 def read_likelihoods(text: str, n: int) -> Likelihoods:
-    """The likelihoods of `n` continuations in a reply's text.
+    """Return the likelihoods of `n` continuations in a reply's text.
 
-    Raises `ModelFault` of kind `no_likelihoods` where there are none.
+    Raises `ModelFault` of kind `no_likelihoods` if there are none.
     """
     try:
         pairs = cast("list[Any]", json.loads(text))
-        found = [Likelihood(float(logprob), int(tokens)) for logprob, tokens in pairs]
+        likelihoods = [Likelihood(float(logprob), int(tokens)) for logprob, tokens in pairs]
     except (ValueError, TypeError, RecursionError):
-        found = []
-    if len(found) != n + 1 or not all(isfinite(one.logprob) for one in found):
+        likelihoods = []
+    if len(likelihoods) != n + 1 or not all(
+        isfinite(likelihood.logprob) for likelihood in likelihoods
+    ):
         raise ModelFault("no_likelihoods", "the model gave no likelihoods of given texts", text)
-    return Likelihoods(found[0], found[1:])
+    return Likelihoods(likelihoods[0], likelihoods[1:])
 
 
 def completions_body(request: Request) -> dict[str, Any]:
-    """The body of a call of `/completions` that echoes all texts with their log-probabilities.
+    """Return the body of a `/completions` call that echoes all texts with log-probabilities.
 
-    One token is generated, the least that all endpoints take, and dropped.
+    One token is generated, the least that all endpoints accept, and dropped.
     """
     prefix = request.messages[0].content
     prompts = [prefix + continuation for continuation in request.continuations]
@@ -93,9 +94,9 @@ def completions_body(request: Request) -> dict[str, Any]:
 
 
 def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply:
-    """The likelihoods in the JSON of an endpoint's answer.
+    """Return the likelihoods in the JSON of an endpoint's answer.
 
-    Where a continuation ends is told from the texts of the tokens, counted from the end. Raises
+    The boundary of a continuation follows from the tokens' texts, counted from the end. Raises
     `ModelFault` of kind `no_likelihoods` for an answer without them.
     """
     try:
@@ -112,7 +113,8 @@ def read_completions(answer: object, continuations: Sequence[str]) -> ModelReply
 
 
 def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
-    """Tokens with log-probabilities, without the first, which has none, and the generated one."""
+    """Return the tokens with log-probabilities, without the first, which has none, and the
+    generated one."""
     tokens = [str(token) for token in logprobs["tokens"]]
     values = list(logprobs["token_logprobs"])
     if len(tokens) != len(values) or len(tokens) < 3:
@@ -121,16 +123,16 @@ def _read_choice(logprobs: dict[str, Any]) -> list[tuple[str, float]]:
 
 
 def _split(tokens: list[tuple[str, float]], ending: str) -> tuple[Likelihood, Likelihood]:
-    """The likelihoods of what comes before the ending and of the ending."""
-    at, spelt = len(tokens), ""
+    """Return the likelihoods of what comes before the ending and of the ending."""
+    start, spelt = len(tokens), ""
     while len(spelt) < len(ending):
-        at -= 1
-        if at < 0:
+        start -= 1
+        if start < 0:
             raise ValueError("the echo is shorter than what was asked for")
-        spelt = tokens[at][0] + spelt
+        spelt = tokens[start][0] + spelt
     if not spelt.endswith(ending):
         raise ValueError("the echo is not what was asked for")
-    return _summed(tokens[:at]), _summed(tokens[at:])
+    return _summed(tokens[:start]), _summed(tokens[start:])
 
 
 def _summed(tokens: Sequence[tuple[str, float]]) -> Likelihood:

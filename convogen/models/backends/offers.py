@@ -1,7 +1,7 @@
 """Small models on the Hugging Face hub that write better than the embedded one.
 
-`offers.yaml` has a row for each. A model is fetched at the row's revision and taken only if its
-SHA-256 is the row's.
+`offers.yaml` has a row for each. A model is downloaded at the row's revision and accepted only if
+its SHA-256 matches.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["Offer", "at_hand", "connect", "memory", "read_offers", "sha256"]
 SHIPPED = Path(__file__).with_name("offers.yaml")
 
 CONNECT_S = 10.0
-"""Seconds the hub may take to say that it has a file."""
+"""Seconds the hub may take to confirm that it has a file."""
 
 
 class Offer(Keys):
-    """A GGUF file on the hub: where it is, what it is known by, and what it needs."""
+    """A GGUF file on the hub: its address, its names and its memory requirement."""
 
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     file: str = Field(pattern=r"^[\w.-]+\.gguf$")
@@ -50,9 +50,10 @@ class Offer(Keys):
 
 
 def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
-    """The enabled rows of a file in their order that need no more than `room` bytes of memory.
+    """Return the enabled rows of a file in their order that need no more than `room` bytes of
+    memory.
 
-    Raises `ModelConfigError` where the file is none of offers.
+    Raises `ModelConfigError` if the file is not a list of offers.
     """
     found = read_yaml(path, ModelConfigError)
     if not isinstance(found, list):
@@ -63,7 +64,7 @@ def read_offers(path: Path = SHIPPED, room: int | None = None) -> list[Offer]:
 
 
 def memory() -> int | None:
-    """The bytes of memory of this machine; None where it does not say."""
+    """Return this machine's memory in bytes; None if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -71,37 +72,38 @@ def memory() -> int | None:
 
 
 def at_hand(offer: Offer) -> Path | None:
-    """Where an offered file already is; None if it is not, or is another one of that name."""
+    """Return the path of an offered file that was downloaded already; None if it is missing or
+    differs."""
     path = models_folder() / offer.file
     there = path.is_file() and path.stat().st_size == offer.size
     return path if there and sha256(path) == offer.sha256 else None
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def connect(offer: Offer, seconds: float = CONNECT_S) -> str | None:
-    """What is wrong with the hub, or with what it has under an offer's name; None if nothing.
+    """Return what is wrong with the hub or with its file for an offer; None if nothing is.
 
-    It has so many seconds to answer, whatever keeps it: a name that is not resolved as well.
+    `seconds` bounds the whole attempt, including name resolution.
     """
     hub: Any = import_module("huggingface_hub")
     url = hub.hf_hub_url(offer.repository, offer.file, revision=offer.revision)
-    said: list[str | None] = []
+    verdicts: list[str | None] = []
 
     def ask() -> None:
         try:
-            found = hub.get_hf_file_metadata(url, timeout=seconds)
+            metadata = hub.get_hf_file_metadata(url, timeout=seconds)
         except Exception as error:  # noqa: BLE001 - of several libraries
-            said.append(" ".join(str(error).split())[:160] or type(error).__name__)
+            verdicts.append(" ".join(str(error).split())[:160] or type(error).__name__)
         else:
-            right = found.size in (None, offer.size)
-            said.append(None if right else f"it has {found.size} bytes, not {offer.size}")
+            right = metadata.size in (None, offer.size)
+            verdicts.append(None if right else f"it has {metadata.size} bytes, not {offer.size}")
 
-    thread = threading.Thread(target=ask, daemon=True)  # resolving a name has no time limit
+    thread = threading.Thread(target=ask, daemon=True)  # name resolution has no time limit
     thread.start()
     thread.join(seconds)
-    return said[0] if said else f"no answer in {seconds:g} s"
+    return verdicts[0] if verdicts else f"no answer in {seconds:g} s"

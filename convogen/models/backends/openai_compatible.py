@@ -28,11 +28,11 @@ class EndpointModel:
     """A model behind an OpenAI-compatible endpoint.
 
     Args:
-        spec: What it is called, where it is, and which variable holds the key.
-        key_provider: Called for the key (on Azure the token) of each call, instead.
+        spec: Its name, its address, and the variable with its key.
+        key_provider: Returns the key (on Azure the token) of each call, in place of the variable.
 
     Raises:
-        ModelConfigError: A key, or what else is needed to reach it, is missing.
+        ModelConfigError: If a key, or anything else needed to reach it, is missing.
     """
 
     def __init__(self, spec: ModelSpec, key_provider: KeyProvider | None = None) -> None:
@@ -49,7 +49,7 @@ class EndpointModel:
 
     @property
     def dialect(self) -> Dialect:
-        """What the endpoint was found to understand."""
+        """The dialect learned from the endpoint's refusals."""
         return self._dialect
 
     async def close(self) -> None:
@@ -62,37 +62,38 @@ class EndpointModel:
             return await self._likelihoods(request)
         while True:
             body, mode = self._dialect.body(request), self._dialect.json_mode
-            said = await self._post("/chat/completions", body)
-            if not isinstance(said, Refusal):
-                reply = read_completion(said, self._secrets, request.sampling.max_tokens)
+            answer = await self._post("/chat/completions", body)
+            if not isinstance(answer, Refusal):
+                reply = read_completion(answer, self._secrets, request.sampling.max_tokens)
                 return replace(reply, left_out=self._dialect.left_out(request))
-            if not self._dialect.adapt(said.status, said.detail, body, mode, request.role):
-                raise self._faults.refused(said, request)
+            if not self._dialect.adapt(answer.status, answer.detail, body, mode, request.role):
+                raise self._faults.refused(answer, request)
 
     async def _likelihoods(self, request: Request) -> ModelReply:
-        """How likely the request's continuations are, by the echo of `/completions`."""
+        """Return the likelihoods of the request's continuations, from the echo of
+        `/completions`."""
         try:
-            said = await self._post("/completions", completions_body(request))
+            answer = await self._post("/completions", completions_body(request))
         except Transient as fault:
             if fault.kind != "unreadable":
                 raise
-            said = str(fault)
-        if isinstance(said, Refusal):
-            raise self._faults.refused(said, request)
-        return read_completions(said, request.continuations)
+            answer = str(fault)
+        if isinstance(answer, Refusal):
+            raise self._faults.refused(answer, request)
+        return read_completions(answer, request.continuations)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> object | Refusal:
-        """Return the JSON that a body is answered with, or the error: its status may be a 200."""
+        """Return the JSON response to a body, or the error, whose status may be 200."""
         status, headers, answer = await self._client.post(path, body)
         page = is_page(answer)
         if not 200 <= status < 300 or (page and not self._versioned):
             detail = read_error(answer, self._secrets)
             return Refusal(status if status >= 300 else 404, headers, detail, page)
         self._faults.answered = True
-        said = parsed(answer, self._secrets)
-        if (error := reported_error(said, self._secrets)) is not None:
+        data = parsed(answer, self._secrets)
+        if (error := reported_error(data, self._secrets)) is not None:
             return Refusal(error.status, headers, error.detail)
-        return said
+        return data
 
 
 def _advice(spec: ModelSpec, account: Account) -> Advice:

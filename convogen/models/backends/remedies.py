@@ -1,4 +1,4 @@
-"""What servers say would help, in their own words, and which key of convogen's does it."""
+"""Maps servers' error messages to the key of convogen that helps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Remedy:
     """What to do about an error.
 
     Attributes:
-        kind: The fault, for the record.
-        stops: Every request would fail like this one, so that there is no use in going on.
+        kind: The kind of fault, for the record.
+        stops: Whether every request would fail like this one, so that the run should stop.
         advice: What to change.
     """
 
@@ -66,7 +66,7 @@ _STOPPING = (
         "name with --model one that it has (its /models lists them); {model} is none there",
     ),
 )
-"""Patterns of what is wrong with every request, the fault's kind, and what to do about it."""
+"""Patterns of errors that affect every request, the kind of fault, and the advice."""
 
 _TOO_MANY = re.compile(
     r"max_(?:completion_|output_|new_)?tokens.{0,80}?"
@@ -80,11 +80,12 @@ _MOST = re.compile(
 
 
 def remedy(detail: str, request: Request | None) -> Remedy | None:
-    """Return what to do about an error that a request was answered with; None if that is unknown.
+    """Return the remedy for an error response; None if it is unknown.
 
     Args:
         detail: What the server said.
-        request: Whose role and model the advice names; None if it has no such settings.
+        request: The request whose role and model the advice names; None if there are no such
+            settings.
     """
     if _FILTER.search(detail):
         return Remedy("content_filter", False, "it is about this one text")

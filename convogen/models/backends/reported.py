@@ -1,4 +1,4 @@
-"""What an endpoint says went wrong: with an error status, or in the body of a 200.
+"""Errors reported by an endpoint: with an error status, or in the body of a 200.
 
 Gateways report the errors of the servers behind them in an answer whose own status is 200. Such an
 error counts as if it had come with the status that it names.
@@ -19,7 +19,7 @@ __all__ = ["UNKNOWN", "Reported", "is_page", "read_error", "reported_error"]
 
 MOST_CHARS = 1000
 UNKNOWN = 500
-"""The status of an error that names none: the endpoint failed, and asking again may help."""
+"""The status of an error that names none: the endpoint failed, and a retry may help."""
 
 _NAMED = (
     (402, r"insufficient_(?:\w+_)?(?:quota|balance|credit|fund)|payment_required|billing|in_arrears"
@@ -34,7 +34,7 @@ _NAMED = (
     (503, r"overload|unavailable|at_capacity"),
     (404, r"unexpected_endpoint"),
 )  # fmt: skip
-"""Statuses by what an error's code, its type or, if it has neither, its message says."""
+"""Statuses by an error's code, type or, if it has neither, message."""
 
 _CODES = (
     *_NAMED,
@@ -51,7 +51,7 @@ _TAG = re.compile(r"<(script|style)\b.{0,20000}?</\1|<[^<>]{0,2000}>", re.IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """An error in a body: the HTTP status that stands for it, and what it says."""
+    """An error in a body: the equivalent HTTP status and the message."""
 
     status: int
     detail: str
@@ -60,7 +60,7 @@ class Reported:
 def reported_error(body: object, secrets: Secrets) -> Reported | None:
     """Return the error that the body of a successful answer reports; None if it reports none.
 
-    It may stand at the top, in a choice, or be all of a body without choices.
+    It may be at the top level, in a choice, or all of a body without choices.
     """
     if isinstance(body, list) and body:
         body = cast("list[Any]", body)[0]  # as Google wraps its errors
@@ -75,9 +75,9 @@ def reported_error(body: object, secrets: Secrets) -> Reported | None:
 
 
 def read_error(answer: bytes, secrets: Secrets) -> str:
-    """Return what an endpoint said went wrong, as one line; never a secret, should it be quoted.
+    """Return an endpoint's error message as one line, with any secrets masked.
 
-    Of a web page it is the title, or else its text.
+    For a web page it is the title, otherwise the text.
     """
     text = answer[:200_000].decode("utf-8", "replace")
     if is_page(answer):
@@ -94,7 +94,7 @@ def read_error(answer: bytes, secrets: Secrets) -> str:
 
 
 def is_page(answer: bytes) -> bool:
-    """Return whether an answer is a web page, which no API answers with."""
+    """Return whether an answer is a web page, and so not from an API."""
     return answer[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
@@ -103,7 +103,7 @@ def _one_line(text: str, secrets: Secrets) -> str:
 
 
 def _error(body: dict[str, Any]) -> Any:
-    """The error in a body: an object or a text; None if there is none."""
+    """Return the error in a body: an object or a text; None if there is none."""
     choices: Any = body.get("choices")
     first: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     choice = cast("dict[str, Any]", first) if isinstance(first, dict) else {}
@@ -116,17 +116,17 @@ def _error(body: dict[str, Any]) -> Any:
     if choices:
         return None
     for key in ("errors", "base_resp"):
-        told: Any = body.get(key)
-        if isinstance(told, list) and told:
-            told = cast("list[Any]", told)[0]
-        if isinstance(told, dict | str) and told and not _is_success(told):
-            return cast("dict[str, Any] | str", told)
+        value: Any = body.get(key)
+        if isinstance(value, list) and value:
+            value = cast("list[Any]", value)[0]
+        if isinstance(value, dict | str) and value and not _is_success(value):
+            return cast("dict[str, Any] | str", value)
     keys = ("message", "msg", "detail", "error_msg", "error_message")
     return body if any(isinstance(body.get(key), str) and body[key] for key in keys) else None
 
 
 def _is_success(error: Any) -> bool:
-    """Return whether an error is none: gateways report success in its place."""
+    """Return whether an error actually reports success, as some gateways do."""
     if not isinstance(error, dict):
         return False
     fields = cast("dict[str, Any]", error)
@@ -152,7 +152,7 @@ def _status(error: Any, body: dict[str, Any]) -> int:
 
 
 def _by_code(code: Any) -> int | None:
-    """The status that a code is or names: 429, "429", "RESOURCE_EXHAUSTED"."""
+    """Return the status that a code denotes: 429, "429", "RESOURCE_EXHAUSTED"."""
     if isinstance(code, bool):
         return None
     if isinstance(code, int | float) or re.fullmatch(r"\d{3}", f"{code}"):

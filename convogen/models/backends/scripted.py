@@ -1,9 +1,8 @@
-"""The scripted model: canned replies for tests and dry runs. It is no language model.
+"""The scripted model: canned replies for tests and dry runs, not a language model.
 
-Its reply depends on the request alone, so the same run gives the same dataset. Where JSON is
-asked for it fills the schema with words from a list; otherwise it says a sentence made of them,
-or what a `script` of the caller's returns: a text, tokens with their log-probabilities, or a whole
-reply.
+Its reply depends on the request alone, so the same run gives the same dataset. It fills a requested
+JSON schema with words from a list; otherwise it replies with a sentence made of them, or with what
+the caller's `script` returns: a text, tokens with log-probabilities, or a whole reply.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ Uma Vera Viggo Wanda Wiktor Xenia Yara Yusuf Zeno Zita Zoran
 class ScriptedModel:
     """Answers every request from a script; the default one is `improvise`.
 
-    Where log-probabilities are asked for, a text's words are certain (one token each). With
-    `logprobs=False` none are given, as by an endpoint that has none.
+    If log-probabilities are requested, each word of a text is a token with probability 1. With
+    `logprobs=False` there are none, as with endpoints that lack them.
     """
 
     def __init__(self, script: Script | None = None, *, logprobs: bool = True) -> None:
@@ -50,24 +49,24 @@ class ScriptedModel:
 
     async def complete(self, request: Request) -> ModelReply:
         """Answer at once; tokens are counted as white-space words."""
-        said = self._script(request)
-        if isinstance(said, ModelReply):
-            return said
-        tokens = _certain(said) if isinstance(said, str) else tuple(said)
-        text = said if isinstance(said, str) else "".join(token.token for token in tokens)
+        scripted = self._script(request)
+        if isinstance(scripted, ModelReply):
+            return scripted
+        tokens = _certain(scripted) if isinstance(scripted, str) else tuple(scripted)
+        text = scripted if isinstance(scripted, str) else "".join(token.token for token in tokens)
         usage = Usage(
             prompt_tokens=sum(len(m.content.split()) for m in request.messages),
             completion_tokens=len(text.split()),
         )
         wanted = self._logprobs and request.top_logprobs is not None
-        return ModelReply(text, usage, "stop", tokens if wanted else None)
+        return ModelReply(text, usage, "stop", logprobs=tokens if wanted else None)
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 def _certain(text: str) -> tuple[TokenLogprob, ...]:
-    """A text as tokens that spell it, each with probability 1."""
+    """Return the tokens of a text, each with probability 1."""
     tokens = re.findall(r"\s*\S+|\s+\Z", text)
     return tuple(TokenLogprob(token, 0.0, ((token, 0.0),)) for token in tokens)
 
@@ -96,7 +95,7 @@ def improvise(request: Request) -> str:
 def _instance(
     schema: dict[str, Any], root: dict[str, Any], rng: random.Random, names: Sequence[str], key: str
 ) -> Any:
-    """A value that satisfies a JSON Schema of the kind pydantic writes."""
+    """Return a value that satisfies a JSON Schema of the kind pydantic writes."""
     if "$ref" in schema:
         return _instance(root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root, rng, names, key)
     if "enum" in schema:
@@ -124,5 +123,5 @@ def _instance(
 def _words(rng: random.Random, low: int, high: int) -> str:
     words = rng.choices(WORDS, k=rng.randint(3, 9))
     while len(words) > 1 and len(" ".join(words)) > high - 2:
-        words.pop()  # A text that stops at its bound is one that was cut off.
+        words.pop()  # A text that stops at its bound would count as cut off.
     return " ".join(words)[:high].ljust(low, "x")

@@ -1,4 +1,4 @@
-"""How alike two texts are in meaning, by a sentence encoder that transformers loads."""
+"""Semantic similarity of two texts by a sentence encoder loaded with transformers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["sentence_similarity"]
 
 MOST_TOKENS = 256
 KEPT = 10_000
-"""Texts whose vectors are kept."""
+"""Texts whose vectors are cached."""
 
 
 def sentence_similarity(name: str) -> Callable[[str, str], float]:
-    """The cosine of two texts' vectors, the means of their tokens', from 0 to 100.
+    """Return a function for the cosine similarity of two texts' mean token vectors, from 0 to 100.
 
     `name` is a checkpoint's name or folder (safetensors), such as
-    `sentence-transformers/all-MiniLM-L6-v2`. Raises `ModelConfigError` where it cannot be loaded.
+    `sentence-transformers/all-MiniLM-L6-v2`. Raises `ModelConfigError` if it cannot be loaded.
     """
     model_class, tokenizer_class = (
         transformers_class("AutoModel"),
@@ -46,7 +46,7 @@ def sentence_similarity(name: str) -> Callable[[str, str], float]:
         mean = hidden.last_hidden_state[0].mean(dim=0)
         return mean / mean.norm().clamp(min=1e-9)
 
-    def similarity(one: str, other: str) -> float:
-        return 100 * min(1.0, max(0.0, float(vector(one) @ vector(other))))
+    def similarity(text: str, other: str) -> float:
+        return 100 * min(1.0, max(0.0, float(vector(text) @ vector(other))))
 
     return similarity

@@ -1,4 +1,4 @@
-"""Completions that come as a stream though none was asked for, as some gateways send them."""
+"""Completions sent as a stream although none was requested, as some gateways do."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["streamed_completion"]
 def streamed_completion(answer: bytes) -> dict[str, Any] | None:
     """Return the completion whose chunks are the server-sent events of an answer.
 
-    The deltas of its first choice are put together. A stream that breaks off before its finish
-    reason is no completion: its choices are empty. None if the answer is no stream.
+    The deltas of its first choice are joined. A stream that breaks off before its finish reason has
+    no choices. None if the answer is not a stream.
     """
     if not answer.lstrip().startswith((b"data:", b"event:", b"id:", b":")):
         return None
@@ -28,11 +28,11 @@ def streamed_completion(answer: bytes) -> dict[str, Any] | None:
         choice: Any = cast("list[Any]", choices)[0] if choices else None
         if not isinstance(choice, dict):
             continue
-        said = cast("dict[str, Any]", choice)
-        if said.get("error"):
+        completion = cast("dict[str, Any]", choice)
+        if completion.get("error"):
             return chunk
-        content.append(_text(said.get("delta") or said.get("message")))
-        finish = said.get("finish_reason") or finish
+        content.append(_text(completion.get("delta") or completion.get("message")))
+        finish = completion.get("finish_reason") or finish
     message = {"role": "assistant", "content": "".join(content)}
     whole = [{"index": 0, "message": message, "finish_reason": finish}] if finish else []
     return {"object": "chat.completion", "choices": whole, "usage": usage}

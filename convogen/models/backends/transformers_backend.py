@@ -1,6 +1,6 @@
-"""Checkpoints that transformers loads into this process, and how likely they find texts.
+"""Checkpoints loaded into this process with transformers, and the likelihoods they assign.
 
-Loading imports torch (seconds) and happens with the first call.
+Loading imports torch (seconds) and happens on the first call.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from convogen.models.spec import EMBEDDED, TRANSFORMERS, ModelSpec
 __all__ = ["LocalLikelihoods", "load_causal", "transformers_class"]
 
 PREFIXES = 4
-"""Prefixes whose states are kept: the calls on one conversation come one after the other."""
+"""Prefixes whose states are cached: the calls on one conversation are consecutive."""
 
 
 def transformers_class(name: str) -> Any:
-    """A class of transformers; raises `ModelConfigError` where the extra is not installed."""
+    """Return a class of transformers; raises `ModelConfigError` if the extra is not installed."""
     try:
         import_module("torch")
         transformers: Any = import_module("transformers")
@@ -38,10 +38,10 @@ def transformers_class(name: str) -> Any:
 
 
 def load_causal(name: str) -> tuple[Any, Any]:
-    """A causal language model, in 32 bits and evaluation mode, and its tokenizer.
+    """Return a causal language model, in 32 bits and evaluation mode, and its tokenizer.
 
     `name` is a checkpoint's name or folder (safetensors), `embedded`, or a GGUF file, which is
-    dequantised. Raises `ModelConfigError` where it cannot be loaded.
+    dequantised. Raises `ModelConfigError` if it cannot be loaded.
     """
     model_class = transformers_class("AutoModelForCausalLM")
     tokenizer_class = transformers_class("AutoTokenizer")
@@ -69,10 +69,10 @@ def load_causal(name: str) -> tuple[Any, Any]:
 
 
 class LocalLikelihoods:
-    """How likely a local checkpoint finds texts; raises `ModelConfigError` at the first call.
+    """Likelihoods under a local checkpoint; raises `ModelConfigError` at the first call.
 
     The continuations of a request are one batch after the states of the prefix, which are kept for
-    the next request. What a request is answered does not depend on others.
+    the next request. Results do not depend on other requests.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -87,7 +87,7 @@ class LocalLikelihoods:
             return await asyncio.to_thread(self._answer, request)
 
     async def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self._loaded = None
         self._known.clear()
 
@@ -100,15 +100,17 @@ class LocalLikelihoods:
         ]
         room = _context(model) - max(map(len, endings))
         prefix = self._prefix(model, tokenizer, request.messages[0].content, room)
-        found = [Likelihood(0.0, 0)] * len(endings)
-        spelt = [at for at, ids in enumerate(endings) if ids]
-        for at, one in zip(spelt, prefix.score(model, [endings[at] for at in spelt]), strict=True):
-            found[at] = one
+        likelihoods = [Likelihood(0.0, 0)] * len(endings)
+        spelt = [start for start, ids in enumerate(endings) if ids]
+        for start, one in zip(
+            spelt, prefix.score(model, [endings[start] for start in spelt]), strict=True
+        ):
+            likelihoods[start] = one
         tokens = prefix.likelihood.tokens + 1 + sum(map(len, endings))
-        return Likelihoods(prefix.likelihood, found).to_reply(tokens)
+        return Likelihoods(prefix.likelihood, likelihoods).to_reply(tokens)
 
     def _prefix(self, model: Any, tokenizer: Any, text: str, room: int) -> _Prefix:
-        """The end of a text that fits into `room` tokens, read before where these were the same."""
+        """Return the state after the last `room` tokens of a text, cached if it was read before."""
         if room < 1:
             raise ModelFault(
                 "continuation_too_long",
@@ -127,7 +129,7 @@ class LocalLikelihoods:
 
 
 class _Prefix:
-    """A prefix read by a model: its states, its likelihood, and what may come next."""
+    """A prefix processed by a model: its states, its likelihood and the next-token distribution."""
 
     def __init__(self, model: Any, ids: list[int]) -> None:
         torch: Any = import_module("torch")
@@ -142,7 +144,7 @@ class _Prefix:
             )
 
     def score(self, model: Any, endings: list[list[int]]) -> list[Likelihood]:
-        """The likelihoods of endings of one token at least."""
+        """Return the likelihoods of endings of one token at least."""
         if not endings:
             return []
         torch: Any = import_module("torch")
@@ -163,7 +165,7 @@ class _Prefix:
 
 
 def _context(model: Any) -> int:
-    """Tokens a model reads at most."""
+    """Return the context length of a model in tokens."""
     for name in ("max_position_embeddings", "n_positions"):
         if isinstance(found := getattr(model.config, name, None), int):
             return found

@@ -1,6 +1,6 @@
-"""JSON over HTTP to one place, over aiohttp: for a chatbot with an interface of its own.
+"""JSON over HTTP with aiohttp, for chatbots with their own interface.
 
-An answer is foreign input: bounded, and never trusted to be what it should be.
+An answer is foreign input: it is bounded and never trusted.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Transport:
     """Posts JSON to a URL.
 
     Args:
-        url: Where to; proxy and certificates are chosen for it.
-        headers: Those of every request.
-        timeout_s: Seconds until the whole answer has to be there.
-        faults: Names what goes wrong.
+        url: The address; proxy and certificates are chosen for it.
+        headers: Sent with every request.
+        timeout_s: Seconds within which the whole answer must arrive.
+        faults: Turns errors into faults.
         most_bytes: The longest answer that is read.
     """
 
@@ -73,11 +73,11 @@ class Transport:
                 return response.status, response.headers, answer
         except (aiohttp.ClientError, OSError) as error:
             raise self._faults.unreached(error) from error
-        except ValueError as error:  # what aiohttp finds in a malformed answer
+        except ValueError as error:  # raised by aiohttp for a malformed answer
             raise self._faults.unreadable(error) from error
 
     def _connected(self) -> aiohttp.ClientSession:
-        """The connections of this event loop, made when the first is needed."""
+        """Return the HTTP session of this event loop, created on first use."""
         import aiohttp
 
         timeout_s = self._timeout_s

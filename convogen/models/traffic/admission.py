@@ -1,4 +1,4 @@
-"""Where attempts wait for the budget: in order of priority, for as long as it may help."""
+"""The queue of attempts that wait for the budget, by priority."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from convogen.records import Usage
 __all__ = ["AdmissionQueue", "OnLost"]
 
 OnLost = Callable[[Usage, int, float], None]
-"""Called with what an attempt may have cost for nothing, 1 where it was lost (0: answered without
-a usage), and its seconds."""
+"""Called with the usage an attempt may have been billed for nothing, 1 if it was lost (0 if it was
+answered without a usage), and its seconds."""
 
 _Waiting = tuple[int, int, Request, "asyncio.Future[Reservation]"]
 """By priority, then by arrival."""
 
 
 class AdmissionQueue:
-    """Lets an attempt begin when the budget admits it.
+    """Admits attempts when the budget covers them.
 
-    One that does not fit waits for those under way, and those behind it wait too, so that small
-    attempts do not keep a larger one of an earlier task out. Where none is under way and it still
-    does not fit, those behind it may go; where none of them fits either, the run is over.
+    An attempt that does not fit waits for those in flight, and the attempts behind it wait too, so
+    that small ones do not starve a larger one of an earlier task. If none is in flight and it still
+    does not fit, those behind it may go; if none of them fits either, the run ends.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
@@ -41,8 +41,8 @@ class AdmissionQueue:
     ) -> AsyncGenerator[Reservation]:
         """Hold a reservation for one attempt; the block settles it with the reply's usage.
 
-        An exception out of the block releases it, or counts it as lost: whichever it says.
-        Raises `BudgetReached`.
+        An exception releases the reservation or counts it as lost, depending on its kind. Raises
+        `BudgetReached`.
         """
         reservation = await self._admit(request, priority)
         try:
@@ -60,7 +60,7 @@ class AdmissionQueue:
 
     @asynccontextmanager
     async def until_deadline(self) -> AsyncGenerator[None]:
-        """Cancel the block at the deadline; raises `BudgetReached` then."""
+        """Cancel the block at the deadline and raise `BudgetReached`."""
         timer = asyncio.timeout_at(self.budget.deadline)
         try:
             async with timer:
@@ -86,7 +86,7 @@ class AdmissionQueue:
             raise
 
     def _serve(self) -> None:
-        """Admit those who wait, first in line first, until one does not fit that still may."""
+        """Admit waiting attempts in order, until one does not fit that may fit later."""
         budget, unfit = self.budget, list[_Waiting]()
         idle = budget.outstanding == 0
         while self._waiting and (idle or not unfit):
@@ -113,7 +113,7 @@ def _say(on_lost: OnLost | None, usage: Usage, attempts: int, reservation: Reser
 
 
 def _billed(fault: BaseException) -> bool:
-    """Whether an attempt that ended so may have been paid for: all but what was refused."""
+    """Return whether a failed attempt may have been billed: all but refused ones."""
     if isinstance(fault, Transient | ModelFault):
         return fault.billed
     return not isinstance(fault, ConvogenError)

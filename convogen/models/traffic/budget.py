@@ -1,9 +1,9 @@
-"""What a run may still spend: every attempt is admitted at the most it can cost, then settled.
+"""A run's budget: every attempt is reserved at its maximum cost, then settled.
 
 An attempt's estimate is an upper bound. Prompt: a token of every common tokenizer covers at least
 one byte, so its bytes, with room for a chat template. Completion: the request's cap, or, without
-one, twice the longest seen of its role. Where an endpoint reports more than that, what it reports
-is the bound from then on. Spent and reserved together never pass a limit.
+one, twice the longest seen of its role. If an endpoint reports more than that, its report becomes
+the bound. Spent and reserved amounts together never exceed a limit.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from convogen.models.base import Request
 from convogen.models.prices import Pricer
 from convogen.records import Usage
 
-__all__ = ["Budget", "Limits", "Reservation"]
+__all__ = ["NO_LIMITS", "Budget", "Limits", "Reservation"]
 
 MESSAGE_TOKENS = 16
 REQUEST_TOKENS = 64
-"""Room for what a chat template adds around a message and around all of them."""
+"""Tokens that a chat template may add around a message and around all of them."""
 
 UNSEEN_COMPLETION = 4096
-"""Tokens a reply may have where nothing caps it and no other was seen."""
+"""Assumed length of a reply without a cap before any other was seen."""
 
 LATENCIES = 200
 USUAL = 0.95
@@ -36,15 +36,18 @@ USUAL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may take: US dollars and tokens over its folder, seconds from its start."""
+    """Limits of a run: US dollars and tokens over its folder, seconds from its start."""
 
     usd: float | None = None
     tokens: int | None = None
     deadline_s: float | None = None
 
 
+NO_LIMITS = Limits()
+
+
 class Reservation:
-    """An attempt under way, held at its estimate until one of its methods is called, once."""
+    """An attempt in flight, reserved at its estimate until one of its methods is called, once."""
 
     def __init__(self, budget: Budget, role: str, estimate: Usage, usd: float) -> None:
         self._budget = budget
@@ -57,31 +60,30 @@ class Reservation:
 
     @property
     def seconds(self) -> float:
-        """How long it has been under way."""
+        """Seconds since the attempt began."""
         return self._budget.clock() - self._began
 
     def settle(self, usage: Usage) -> None:
-        """Answered: it counts as `usage`, or at its estimate where the endpoint reported none."""
+        """Settle an answered attempt at `usage`, or at its estimate if none was reported."""
         self.reported = _total(usage) > 0
         self._budget.close(self, usage if self.reported else self.estimate)
         self._budget.learn(self, usage)
 
     def release(self) -> None:
-        """Refused, or never sent: it counts as nothing."""
+        """Release an attempt that was refused or never sent."""
         self._budget.close(self, None)
 
     def lost(self) -> Usage:
-        """Sent, and no answer came: it may have been billed, so it counts at its estimate."""
+        """Settle an unanswered attempt at its estimate, as it may have been billed."""
         self._budget.close(self, self.estimate)
         return self.estimate
 
 
 class Budget:
-    """What was spent, what is reserved, and whether another attempt fits.
+    """Tracks spent and reserved amounts and admits further attempts.
 
-    `prices` gives what a role's calls cost; a role that is missing there costs nothing.
-    `spent_usd` and `spent_tokens` are of earlier starts of the run. `clock` gives seconds and
-    never goes back.
+    `prices` maps roles to pricers; a missing role is free. `spent_usd` and `spent_tokens` are of
+    earlier starts of the run. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -108,10 +110,10 @@ class Budget:
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LATENCIES))
 
     def admit(self, request: Request) -> Reservation | None:
-        """Reserve the most an attempt can cost; None where that does not fit now.
+        """Reserve the most an attempt can cost; None if that does not fit now.
 
-        Where reservations are outstanding it may fit once they are settled, most of them far
-        below their estimate.
+        It may fit later, once outstanding reservations are settled, most of them far below their
+        estimate.
         """
         estimate = self.estimate(request)
         if self._shortage(request.role, estimate) is not None:
@@ -123,7 +125,7 @@ class Budget:
         return reservation
 
     def shortage(self, request: Request) -> tuple[str, str] | None:
-        """The option that keeps an attempt from being admitted now, and why; None where none."""
+        """Return the limit that blocks an attempt now, and the reason; None if none does."""
         return self._shortage(request.role, self.estimate(request))
 
     def _shortage(self, role: str, estimate: Usage) -> tuple[str, str] | None:
@@ -145,10 +147,11 @@ class Budget:
         return None
 
     def affords(self, tasks: int) -> float:
-        """How many more tasks what is left will pay, where `tasks` of them ended so far.
+        """Return how many more tasks the remaining budget covers, given that `tasks` of them have
+        ended.
 
-        What all have cost, those under way too, is taken for the cost of these: too much rather
-        than too little. Infinite where nothing is spent, or neither money nor tokens are limited.
+        The cost of all tasks, including those in flight, is attributed to the ended ones, which
+        overestimates. Infinite if nothing is spent, or neither money nor tokens are limited.
         """
         limits = self.limits
         bounds = ((limits.usd, self.spent_usd), (limits.tokens, self.spent_tokens))
@@ -160,7 +163,7 @@ class Budget:
         return min(paid, default=math.inf)
 
     def estimate(self, request: Request) -> Usage:
-        """The most tokens an attempt can take."""
+        """Return the most tokens an attempt can take."""
         texts = [message.content for message in request.messages]
         if request.schema is not None:
             texts.append(json.dumps(request.schema, ensure_ascii=False))
@@ -172,7 +175,7 @@ class Budget:
         return Usage(prompt_tokens=stretched, completion_tokens=most)
 
     def close(self, reservation: Reservation, usage: Usage | None) -> None:
-        """End a reservation; `usage` is what it counts as, None where it counts as nothing."""
+        """End a reservation and charge `usage`; None charges nothing."""
         assert reservation.open, "a reservation is settled, released or lost once"
         reservation.open = False
         self.outstanding -= 1
@@ -183,7 +186,7 @@ class Budget:
             self.spent_tokens += _total(usage)
 
     def learn(self, reservation: Reservation, usage: Usage) -> None:
-        """Take up what an answered attempt shows: lengths beyond the bound, its latency."""
+        """Learn from an answered attempt: lengths beyond the bound, its latency."""
         role, estimate = reservation.role, reservation.estimate
         self._longest[role] = max(self._longest[role], usage.completion_tokens)
         if usage.prompt_tokens > estimate.prompt_tokens:
@@ -204,7 +207,7 @@ def _total(usage: Usage) -> int:
 
 
 def _cap(request: Request) -> int | None:
-    """The most completion tokens a request allows; further keys of the body go over sampling."""
+    """Return a request's cap on completion tokens; `extra` keys take precedence over sampling."""
     extra: dict[str, Any] = request.sampling.extra or {}
     for key in ("max_completion_tokens", "max_tokens"):
         if isinstance(extra.get(key), int):

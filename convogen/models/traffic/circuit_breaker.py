@@ -1,4 +1,4 @@
-"""When a failing endpoint is left alone, and tried again; in seconds of the event loop's clock."""
+"""A circuit breaker per endpoint; times are in seconds of the event loop's clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["Breaker"]
 
 
 class Breaker:
-    """Leaves an endpoint alone that fails call after call, and tries it with single calls.
+    """Stops calling an endpoint that keeps failing, and probes it with single calls.
 
-    Closed until `FAULTS` calls in a row have failed; then open for a second, and for twice as long
-    each time the one call that tries it fails as well, up to half a minute. Every other trial, the
-    first included, is to be a probe: it says whether the endpoint fails, or what it was asked.
+    Closed until `FAULTS` consecutive calls have failed; then open for a second, doubled up to half
+    a minute each time the trial call fails as well. Every other trial, starting with the first, is
+    a probe: it tells whether the endpoint or the request is at fault.
     """
 
     FAULTS = 12
@@ -30,51 +30,52 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether the endpoint is being left alone."""
+        """Whether the breaker is open."""
         return self._pause_s > 0
 
     @property
     def failing_s(self) -> float:
-        """Seconds since the first of the calls that failed in a row."""
+        """Seconds since the first of the consecutive failures."""
         return 0.0 if self._since is None else self._clock() - self._since
 
     @property
     def probes(self) -> bool:
-        """Whether the trial that was begun last is to be a probe."""
+        """Whether the current trial should be a probe."""
         return self._trials % 2 == 1
 
     def admits(self, now: float) -> bool:
-        """Whether a call may start; while open, one at a time and not before `until`."""
+        """Return whether a call may start; while open, one at a time and not before `until`."""
         return not self.open or (now >= self.until and not self._trying)
 
     def started(self) -> bool:
-        """A call starts; True where it is the one that tries an endpoint left alone."""
+        """Register the start of a call; return True if it is the trial call of an open breaker."""
         self._trying = self.open
         self._trials += self._trying
         return self._trying
 
     def answered(self) -> bool:
-        """A call was answered; True where this closes the breaker."""
+        """Register an answered call; return True if it closes the breaker."""
         was_open = self.open
         self._failed, self._pause_s, self._trying, self._since = 0, 0.0, False, None
         self._trials = 0
         return was_open
 
-    def given_up(self, trial: bool) -> None:
-        """A call ended with neither an answer nor a fault."""
+    def given_up(self, *, trial: bool) -> None:
+        """Register a call that ended with neither an answer nor a fault."""
         if trial:
             self._trying = False
             self._trials -= 1
 
     def failed(
-        self, trial: bool, started: float, retry_after_s: float | None, most: int = FAULTS
+        self, started: float, retry_after_s: float | None, most: int = FAULTS, *, trial: bool
     ) -> bool:
-        """A call begun at `started` failed; True where this opens the breaker (again).
+        """Register that a call begun at `started` failed; return True if this opens the breaker
+        (again).
 
-        It is opened by `most` calls that failed in a row.
+        `most` failures in a row open it.
         """
         if self.open and not trial:
-            return False  # it was under way when the breaker opened
+            return False  # it was in flight when the breaker opened
         self._since = started if self._since is None else self._since
         self._failed += 1
         if not self.open and self._failed < most:
@@ -83,7 +84,7 @@ class Breaker:
         return True
 
     def doubt(self) -> None:
-        """Open it, if it is not, so that a probe tells whether anything is answered."""
+        """Open the breaker so that a probe shows whether the endpoint still answers."""
         if not self.open:
             self._trip(0.0)
 

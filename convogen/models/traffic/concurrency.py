@@ -1,4 +1,4 @@
-"""How many calls an endpoint gets at once: found by trying, on the event loop's clock."""
+"""Adaptive concurrency per endpoint, on the event loop's clock."""
 
 from __future__ import annotations
 
@@ -7,36 +7,35 @@ import math
 __all__ = ["ConcurrencyLimit"]
 
 START = 16
-"""Calls an endpoint gets at once before anything is known of it."""
+"""The initial limit of in-flight calls."""
 
 FEWEST_SAMPLES = 32
 FLOOR = 8
-"""Where only the time that calls take speaks for fewer at once, it is never fewer than this."""
+"""The limit is never lowered below this because of latency alone."""
 
 WORTH = 0.3
-"""Share of more calls in flight that must come back as throughput for a larger limit to stay."""
+"""Share of an increase in calls that must show as throughput for the larger limit to be kept."""
 
 SLOWER = 1.5
-"""Times as slow as at the last good limit: too much at once."""
+"""Slowdown, relative to the last good limit, that counts as overload."""
 
 HOLD = 6
-"""Windows a limit is kept after a larger one was not worth it."""
+"""Windows for which a limit is kept after a larger one did not pay off."""
 
 NOISE_MOST = 0.5
-"""Share of refusals that may be no fault of ours; of more than this it is ours to give way."""
+"""Share of refusals that may have other causes; above it the limit is always lowered."""
 
 
 class ConcurrencyLimit:
-    """Calls in flight an endpoint gets, found by trying.
+    """The adaptive limit of in-flight calls of an endpoint.
 
-    A window is as many calls as are in flight at once, half of them while the limit is doubled: as
-    many as were added. While throughput grows with the limit, it is doubled; once it does not, the
-    limit is put back and tried again later in small steps. It is lowered where calls are refused or
-    time out, and where the same calls keep taking longer than they did. Refusals that do not become
-    fewer with fewer calls are the endpoint's own, and borne.
+    A window is as many calls as are in flight, or half of them while the limit is doubling: as many
+    as were added. The limit is doubled while throughput grows with it; then it is restored, and
+    raised again later in small steps. It is lowered on refusals, time-outs and rising latency.
+    Refusals that do not become fewer with fewer calls have other causes and are accepted.
 
-    Throughput is calls in flight over how slow calls are (Little's law), each call's seconds
-    compared with the quickest of its role: so it does not depend on which roles are asked.
+    Throughput is in-flight calls divided by slowness (Little's law), which is each call's latency
+    relative to the fastest of its role, so it does not depend on the mix of roles.
     """
 
     def __init__(self, ceiling: int, *, adaptive: bool) -> None:
@@ -61,12 +60,12 @@ class ConcurrencyLimit:
         self._full = False
 
     def started(self) -> int:
-        """A call starts; the epoch it belongs to."""
+        """Register the start of a call; return its epoch."""
         self._started += 1
         return self.epoch
 
     def answered(self, epoch: int, role: str, seconds: float, in_flight: int) -> None:
-        """A call that was started in `epoch` came back, with `in_flight` under way beside it."""
+        """Register the answer to a call started in `epoch`, with `in_flight` others in flight."""
         if not self._adaptive or epoch != self.epoch:
             return
         quickest = self._quickest.setdefault(role, seconds)
@@ -79,7 +78,7 @@ class ConcurrencyLimit:
         self._close_window()
 
     def refused(self, epoch: int) -> None:
-        """A call that was started in `epoch` was refused for the load, or timed out."""
+        """Register that a call started in `epoch` was refused for the load or timed out."""
         if self._adaptive and epoch == self.epoch:
             self._refused += 1
             self._close_window()
@@ -89,7 +88,7 @@ class ConcurrencyLimit:
         enough = self.now // 2 if self._doubling else self.now
         if n < max(enough, FEWEST_SAMPLES):
             return
-        share = self._refused / self._started  # a refusal comes sooner than an answer
+        share = self._refused / self._started  # refusals arrive sooner than answers
         spread = 2 * math.sqrt(self._noise * (1 - self._noise) / n)
         if share > self._noise + max(0.1, spread):
             self._give_way(share)
@@ -101,7 +100,7 @@ class ConcurrencyLimit:
         self._open_window()
 
     def _give_way(self, share: float) -> None:
-        """Lower the limit, or put it back where lowering it did not make refusals fewer."""
+        """Lower the limit, or restore it if lowering it did not reduce refusals."""
         if self._gave_way is not None:
             limit, had = self._gave_way
             if share >= 0.75 * had and share < NOISE_MOST:

@@ -1,8 +1,8 @@
-"""The answered calls of a task.
+"""The journal of a task's answered calls.
 
-Until the task is committed they are in a file of its own, one line a call, appended the moment the
-answer is there. When the task is played again after a crash, its calls are answered from it.
-Attempts that may have been billed for nothing have lines of their own.
+Until the task is committed they are in a separate file, one line per call, appended as soon as the
+answer arrives. A task that is played again after a crash is answered from it. Attempts that may
+have been billed without an answer have their own lines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class _Call(BaseModel):
-    """What a call took; `lost_…` where it may have been billed for nothing."""
+    """The usage of a call; `lost_…` for attempts that may have been billed without an answer."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -45,9 +45,9 @@ class _Call(BaseModel):
 
 
 class Journal:
-    """Answered calls by key; what is in the file already is read on opening.
+    """Answered calls by key; an existing file is read on opening.
 
-    A key is the request's hash and how often this very request was made before, from 1.
+    A key is the request's hash and the running number of this very request, from 1.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,9 +68,10 @@ class Journal:
                     self._lost.append(row)
 
     def find(self, key: str) -> ModelReply | None:
-        """The recorded reply to a call that is made now, None where it was not answered yet.
+        """Return the recorded reply to the call that is being made; None if it was not answered
+        yet.
 
-        Raises the recorded `ModelFault` where a fault was the answer.
+        Raises the recorded `ModelFault` if a fault was the answer.
         """
         self.asked.append(key)
         known = self.answer(key)
@@ -82,14 +83,15 @@ class Journal:
         role: str,
         model: str,
         answer: ModelReply | ModelFault,
+        *,
         attempts: int,
         seconds: float,
     ) -> None:
-        """Write an answer down; raises `RunFolderError` where the disk refuses."""
+        """Append an answer; raises `RunFolderError` if it cannot be written."""
         usage = answer.usage if isinstance(answer, ModelReply) else Usage()
         row: dict[str, Any] = {
             "key": key,
-            **_said(answer),
+            **_answer_fields(answer),
             "call": {
                 "role": role,
                 "model": model,
@@ -104,10 +106,10 @@ class Journal:
         self._rows[key] = row
 
     def record_lost_attempt(
-        self, key: str, role: str, model: str, usage: Usage, attempts: int, seconds: float
+        self, usage: Usage, attempts: int, seconds: float, *, key: str, role: str, model: str
     ) -> None:
-        """Write down what may have been billed for nothing, at most `usage`: an attempt without an
-        answer, or (0 `attempts`) an answer that did not say what it took."""
+        """Append what may have been billed without an answer, at most `usage`: a lost attempt, or
+        (with 0 `attempts`) an answer that reported no usage."""
         row: dict[str, Any] = {
             "key": key,
             "call": {
@@ -126,9 +128,9 @@ class Journal:
         self._lost.append(row)
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """What each call took, for the ledger; then what was lost.
+        """Yield the ledger rows of the calls, then of lost attempts.
 
-        An answer of an earlier start that was not asked for again is `unused`.
+        An answer of an earlier start that was not requested again is `unused`.
         """
         asked = set(self.asked)
         for key, row in self._rows.items():
@@ -136,50 +138,50 @@ class Journal:
         yield from (row["call"] for row in self._lost)
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """The task's answers in the order they were asked for: what `reply_of` reads."""
+        """Return the task's answers in call order, as rows for `reply_of`."""
         found = (self.answer(key) for key in self.asked)
         return (answer for answer in found if answer is not None)
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """What was answered to a call, None where nothing was yet."""
+        """Return the recorded answer to a call; None if there is none yet."""
         return _answer(self._rows[key]) if key in self._rows else None
 
 
 def _by(answer: ModelReply | ModelFault) -> dict[str, Any]:
-    """What the endpoint calls the model that answered, and what it was asked without."""
+    """Return the endpoint's name of the model, and the settings that were left out."""
     if isinstance(answer, ModelFault):
         return {}
-    told = {"served": answer.served, "left_out": list(answer.left_out)}
-    return {key: value for key, value in told.items() if value}
+    fields = {"served": answer.served, "left_out": list(answer.left_out)}
+    return {key: value for key, value in fields.items() if value}
 
 
-def _said(answer: ModelReply | ModelFault) -> dict[str, Any]:
+def _answer_fields(answer: ModelReply | ModelFault) -> dict[str, Any]:
     if isinstance(answer, ModelFault):
         fault = {"kind": answer.kind, "message": str(answer), "evidence": answer.evidence}
         return {"fault": fault}
-    said: dict[str, Any] = {"text": answer.text, "finish_reason": answer.finish_reason}
+    fields: dict[str, Any] = {"text": answer.text, "finish_reason": answer.finish_reason}
     if answer.thought:
-        said["thought"] = True
+        fields["thought"] = True
     if answer.logprobs is not None:
-        said["logprobs"] = [[t.token, t.logprob, t.top] for t in answer.logprobs]
-    return said
+        fields["logprobs"] = [[t.token, t.logprob, t.top] for t in answer.logprobs]
+    return fields
 
 
 def _answer(row: dict[str, Any]) -> dict[str, Any]:
-    """A journal's row without what differs from start to start."""
+    """Return a journal's row without what differs between starts."""
     call = row["call"]
-    said = {name: value for name, value in row.items() if name not in ("key", "call")}
+    fields = {name: value for name, value in row.items() if name not in ("key", "call")}
     usage = {name: call.get(name, 0) for name in Usage.model_fields}
     by = {"key": row["key"], "role": call["role"], "model": call["model"]}
-    return {**by, **said, "usage": usage}
+    return {**by, **fields, "usage": usage}
 
 
 def journal_lines(
     path: Path, paid: Iterable[Mapping[str, Any]], answers: Iterable[dict[str, Any]]
 ) -> str:
-    """The journal of a task again, from its rows in the ledger and in the calls.
+    """Rebuild the journal of a task from its rows in the ledger and in the calls.
 
-    What was paid for an answer that is not there any more is lost.
+    A paid call whose answer is missing counts as lost.
     """
     ledger = defaultdict[tuple[Any, ...], list[dict[str, Any]]](list)
     lost: list[dict[str, Any]] = []
@@ -190,11 +192,11 @@ def journal_lines(
     rows: list[dict[str, Any]] = []
     for answer in answers:
         check_answer(path, answer)
-        said = {k: v for k, v in answer.items() if k not in ("task", "role", "model", "usage")}
+        fields = {k: v for k, v in answer.items() if k not in ("task", "role", "model", "usage")}
         by = {"role": answer["role"], "model": answer["model"], **answer["usage"]}
-        found = ledger[_kind(by, answer["usage"])]
-        call = found.pop(0) if found else {**by, "attempts": 1, "seconds": 0.0}
-        rows.append({**said, "call": call})
+        candidates = ledger[_kind(by, answer["usage"])]
+        call = candidates.pop(0) if candidates else {**by, "attempts": 1, "seconds": 0.0}
+        rows.append({**fields, "call": call})
     unanswered = [_as_lost(call) for calls in ledger.values() for call in calls]
     rows += [{"key": "", "call": call} for call in [*unanswered, *lost]]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -205,7 +207,7 @@ def _kind(call: Mapping[str, Any], usage: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What an answer took that is not there any more."""
+    """Return a call whose answer is missing, as a lost attempt."""
     return {
         **call,
         **Usage().model_dump(),
@@ -217,7 +219,7 @@ def _as_lost(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_call(where: object, call: Any) -> None:
-    """Raise `RunFolderError` where a row does not say what a call took."""
+    """Raise `RunFolderError` if a row has no valid usage of a call."""
     try:
         _Call.model_validate(call)
     except ValidationError as error:
@@ -227,7 +229,7 @@ def check_call(where: object, call: Any) -> None:
 
 
 def check_answer(path: object, answer: dict[str, Any]) -> None:
-    """Raise `RunFolderError` naming the file where a row is no recorded answer."""
+    """Raise `RunFolderError` naming the file if a row is not a recorded answer."""
     try:
         reply = reply_of(answer)
         told = (answer["key"], answer["role"], reply.text, reply.finish_reason, reply.model)
@@ -241,7 +243,7 @@ def check_answer(path: object, answer: dict[str, Any]) -> None:
 
 
 def reply_of(answer: dict[str, Any]) -> ModelReply:
-    """A recorded answer as the reply it was; raises the `ModelFault` that it was."""
+    """Return the reply of a recorded answer; raises the recorded `ModelFault`."""
     if (fault := answer.get("fault")) is not None:
         raise ModelFault(fault["kind"], fault["message"], fault["evidence"])
     logprobs = answer.get("logprobs")
@@ -249,8 +251,8 @@ def reply_of(answer: dict[str, Any]) -> ModelReply:
         answer["text"],
         Usage(**answer["usage"]),
         answer["finish_reason"],
-        logprobs
+        logprobs=logprobs
         and tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in logprobs),
-        answer["model"],
-        answer.get("thought", False),
+        model=answer["model"],
+        thought=answer.get("thought", False),
     )

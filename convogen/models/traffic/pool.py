@@ -1,4 +1,4 @@
-"""The endpoints that answer for a model: replicas by load, fallbacks where these are down.
+"""The endpoints that answer for a model: replicas by load, fallbacks if they are down.
 
 A call waits in its pool's queue until an endpoint has room for it, the earliest task first.
 """
@@ -27,20 +27,20 @@ __all__ = ["Endpoint", "Permit", "Pool", "no_completion_from"]
 LOG = logging.getLogger("convogen.traffic")
 
 FAVOUR = 0.25
-"""How much fuller, as a share of its limit, the endpoint a task was last answered by may be."""
+"""Additional load, as a share of its limit, at which a task's last endpoint is still preferred."""
 
 
 UNREADABLE = 3
 """Answers in a row that are no completions after which an endpoint that never gave one is probed:
-where the probe's is none either, it never will."""
+if the probe gets none either, it never will."""
 
 TOLD_S = 5.0
-"""A wait that the endpoint asks for is told to the user, and gives way to fallbacks, from here."""
+"""A requested wait from this length on is reported to the user and lets fallbacks take over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """One call's place at an endpoint."""
+    """One call's slot at an endpoint."""
 
     endpoint: Endpoint
     started: float
@@ -50,14 +50,14 @@ class Permit:
 
     @property
     def probe(self) -> bool:
-        """Whether the call is to be a probe in place of the caller's own."""
+        """Whether a probe should be sent in place of the caller's request."""
         return self.trial and self.endpoint.breaker.probes
 
 
 class Endpoint:
-    """One place that answers for a model, with what it is given and how it does.
+    """One endpoint of a model, with its load and health.
 
-    `notice` takes a line for the user: empty where an earlier one no longer holds.
+    `notice` is called with a line for the user, empty once an earlier one no longer applies.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Endpoint:
         self.where = public_url(spec.base_url) if spec.base_url else spec.identity
         self.in_flight = 0
         self.answers = 0
-        """Calls answered so far, also those answered that the request is at fault."""
+        """Calls answered so far, including refusals that blame the request."""
 
         self.outages = 0
-        """Trials that failed: what failed around them does so for the endpoint's sake."""
+        """Failed trials: calls that failed around them failed because of the endpoint."""
 
         self.down: EndpointDown | ModelConfigError | None = None
         self.pools: list[Pool] = []
@@ -86,7 +86,7 @@ class Endpoint:
         self._not_before = 0.0
 
     def addressed_to_endpoint(self, request: Request) -> Request:
-        """A request under the name this endpoint has for the model."""
+        """Return a request under the name this endpoint has for the model."""
         name = self.spec.identity
         return request if request.model == name else replace(request, model=name)
 
@@ -96,7 +96,8 @@ class Endpoint:
         return self.in_flight / self.limit.now
 
     def free_at(self, now: float) -> float | None:
-        """When a call may start as far as time goes; None: not before another call has ended."""
+        """Return when a call may start, as far as time is concerned; None if another must end
+        first."""
         if self.down is not None or self.in_flight >= self.limit.now:
             return None
         if not self.breaker.admits(now):
@@ -105,11 +106,11 @@ class Endpoint:
 
     @property
     def paused(self) -> bool:
-        """Whether it is left alone for a while: calls go to another meanwhile, if there is one."""
+        """Whether calls are paused for a while and go to another endpoint, if there is one."""
         return self.breaker.open or self._not_before > self._clock() + TOLD_S
 
     def enter(self, tokens: int) -> Permit:
-        """Take a place for a call of about so many tokens."""
+        """Take a slot for a call of about `tokens` tokens."""
         now = self._clock()
         self.in_flight += 1
         self._requests.take(1, now)
@@ -117,11 +118,11 @@ class Endpoint:
         return Permit(self, now, self.limit.started(), tokens, self.breaker.started())
 
     def begun(self, permit: Permit) -> Permit:
-        """A permit of a call that begins only now, after it had to wait for the budget."""
+        """Return the permit of a call that begins only now, after waiting for the budget."""
         return replace(permit, started=self._clock())
 
     def answered(self, permit: Permit, role: str, usage: Usage) -> float:
-        """Give the place back after an answer; the seconds it took."""
+        """Release the slot after an answer; return the seconds it took."""
         now = self._clock()
         seconds = now - permit.started
         self._tokens.take(usage.prompt_tokens + usage.completion_tokens - permit.tokens, now)
@@ -132,12 +133,12 @@ class Endpoint:
         return seconds
 
     def refused(self, permit: Permit) -> None:
-        """Give the place back after an answer that the request is at fault."""
+        """Release the slot after a refusal that blames the request."""
         self._back()
         self._leave()
 
     def _back(self) -> None:
-        """It answers."""
+        """Note that the endpoint answers."""
         self.answers += 1
         if self.breaker.answered():
             LOG.info("endpoint back", extra={"endpoint": self.where})
@@ -146,17 +147,17 @@ class Endpoint:
             self._notice("")
 
     def given_up(self, permit: Permit) -> None:
-        """Give the place back of a call that was cancelled."""
-        self.breaker.given_up(permit.trial)
+        """Release the slot of a cancelled call."""
+        self.breaker.given_up(trial=permit.trial)
         self._leave()
 
     def failed(self, permit: Permit, fault: Transient) -> None:
-        """Give the place back after a fault; `down` is set where patience is at its end."""
+        """Release the slot after a fault; `down` is set once the endpoint is given up."""
         if fault.kind in ("throttled", "time-out"):
             self.limit.refused(permit.epoch)
         never = not self.answers and fault.kind == "unreadable"
         most = UNREADABLE if never else Breaker.FAULTS
-        opened = self.breaker.failed(permit.trial, permit.started, fault.retry_after_s, most)
+        opened = self.breaker.failed(permit.started, fault.retry_after_s, most, trial=permit.trial)
         self.outages += permit.trial
         asked_s, left_alone = fault.retry_after_s or 0.0, self.paused
         self._not_before = max(self._not_before, self._clock() + asked_s)
@@ -185,11 +186,11 @@ class Endpoint:
         self._leave()
 
     def doubt(self) -> None:
-        """Leave it alone until it was probed."""
+        """Pause the endpoint until it has been probed."""
         self.breaker.doubt()
 
     def close_for_good(self, permit: Permit, reason: EndpointDown | ModelConfigError) -> None:
-        """Give the place back; nothing more is asked of an endpoint that refuses us."""
+        """Release the slot and stop using an endpoint that refuses us."""
         self.down = reason
         LOG.error("endpoint given up", extra={"endpoint": self.where, "fault": str(reason)})
         self._leave()
@@ -201,7 +202,7 @@ class Endpoint:
 
 
 def no_completion_from(spec: ModelSpec) -> str:
-    """What is wrong with a place that never gave a completion."""
+    """Return the error text for an endpoint that never gave a completion."""
     where = public_url(spec.base_url) if spec.base_url else spec.identity
     if spec.base_url and not has_version(spec.base_url):
         return f"{where} is no base URL of a chat API: base URLs end in /v1 (--base-url)"
@@ -209,7 +210,7 @@ def no_completion_from(spec: ModelSpec) -> str:
 
 
 class Pool:
-    """A model's endpoints in tiers: one that is down or left alone gives way to the next tier."""
+    """A model's endpoints in tiers: a tier that is down or paused gives way to the next one."""
 
     def __init__(self, tiers: Sequence[Sequence[Endpoint]]) -> None:
         self._tiers = tiers
@@ -222,10 +223,11 @@ class Pool:
                 endpoint.pools.append(self)
 
     async def enter(self, priority: int, tokens: int, before: Endpoint | None) -> Permit:
-        """A place at an endpoint for a call of about so many tokens, by priority, lowest first.
+        """Return a slot at an endpoint for a call of about `tokens` tokens, by priority, lowest
+        first.
 
-        The endpoint that answered `before` holds the prompt's beginning in its cache and is
-        favoured. Raises `EndpointDown` where no endpoint is left, or what else keeps all away.
+        The endpoint that answered `before` is preferred, as it has the prompt's prefix cached.
+        Raises `EndpointDown` if no endpoint is left, or the error that rules them all out.
         """
         if not self._waiting:
             chosen = self._choose(before)
@@ -244,7 +246,7 @@ class Pool:
             raise
 
     def dispatch(self) -> None:
-        """Let in whom there is room for."""
+        """Admit waiting calls while there is room."""
         while self._waiting:
             _, _, tokens, before, turn = self._waiting[0]
             if not turn.done():
@@ -259,21 +261,22 @@ class Pool:
             heapq.heappop(self._waiting)
 
     def _choose(self, before: Endpoint | None) -> Endpoint | None:
-        """The endpoint for the next call; None: none has room, and the pool is woken in time."""
+        """Return the endpoint for the next call; None if none has room, with a timer set to try
+        again."""
         now = self._loop.time()
         wake: float | None = None
         for tier in self._tiers:
             best: tuple[float, Endpoint] | None = None
             busy = False
             for endpoint in tier:
-                at = endpoint.free_at(now)
-                if at is not None and at <= now:
+                start = endpoint.free_at(now)
+                if start is not None and start <= now:
                     load = endpoint.load - (FAVOUR if endpoint is before else 0.0)
                     best = min(best or (load, endpoint), (load, endpoint), key=lambda each: each[0])
                     continue
                 busy |= endpoint.down is None and not endpoint.paused
-                if at is not None:
-                    wake = at if wake is None else min(wake, at)
+                if start is not None:
+                    wake = start if wake is None else min(wake, start)
             if best is not None:
                 return best[1]
             if busy:
@@ -290,5 +293,5 @@ class Pool:
         self._timer = None if when is None else self._loop.call_at(when, self.dispatch)
 
     def close(self) -> None:
-        """Forget the timer."""
+        """Cancel the timer."""
         self._wake_at(None)

@@ -1,6 +1,6 @@
-"""Who really answers: what endpoints call their models, and what they would not take.
+"""Provenance of answers: the endpoints' own model names, and settings they did not accept.
 
-Both are kept in the ledger, call by call; the user is told of each once, in one line.
+Both are kept in the ledger per call; the user is told of each once, in one line.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["Provenance", "last_calls", "moved"]
 LOG = logging.getLogger("convogen.traffic")
 
 TAIL_BYTES = 1 << 17
-"""How much of a ledger is looked at for who answered last: some hundreds of calls."""
+"""How much of a ledger is read to find the models that answered last: hundreds of calls."""
 
 
 class Provenance:
-    """What the answers of one start say of who gave them; `tell` takes a line for the user."""
+    """Tracks which models answered in one start; `tell` is called with a line for the user."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -32,14 +32,14 @@ class Provenance:
         self._left_out: set[tuple[str, str, str]] = set()
 
     def earlier(self, calls: Iterator[Mapping[str, Any]]) -> None:
-        """Take up who answered in earlier starts, from rows of the ledger."""
+        """Restore which models answered in earlier starts, from rows of the ledger."""
         for call in calls:
             model, served = call.get("model"), call.get("served")
             if isinstance(model, str) and isinstance(served, str):
                 self._know(model, served)
 
     def heard(self, role: str, model: str, reply: ModelReply) -> None:
-        """An answer came from an endpoint that is asked for `model`."""
+        """Register an answer from an endpoint that was asked for `model`."""
         if reply.served and reply.served not in self._served[model]:
             if known := self._served[model]:
                 before = ", ".join(known)
@@ -60,7 +60,7 @@ class Provenance:
 
 
 def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
-    """The last rows of a ledger, as far as they can be read; none where there is no ledger."""
+    """Yield the last rows of a ledger, as far as they can be read; none if there is no ledger."""
     if not ledger.exists():
         return
     with open_file(ledger) as file:
@@ -77,9 +77,9 @@ def last_calls(ledger: Path) -> Iterator[dict[str, Any]]:
 
 
 def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
-    """One line on models of the same name at another place than before; empty where there is none.
+    """Return a line on models whose address has changed; empty if there are none.
 
-    Both are `models` of a manifest: what is known of each role's model.
+    Both arguments are `models` of a manifest, by role.
     """
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for role, model in now.items():
@@ -94,5 +94,5 @@ def moved(before: Any, now: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _keys(value: Any) -> dict[str, Any]:
-    """A manifest is a file that anybody may have changed."""
+    """Return a mapping from a manifest, or an empty one, as the file may have been edited."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""How many requests or tokens an endpoint gets a minute; in seconds of the event loop's clock."""
+"""Rate limits of an endpoint per minute; times are in seconds of the event loop's clock."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ __all__ = ["PerMinute"]
 
 
 class PerMinute:
-    """A bound on requests or tokens a minute, spread over the minute in steps of six seconds."""
+    """A bound on requests or tokens per minute, spread over the minute in steps of six seconds."""
 
     def __init__(self, limit: int | None) -> None:
         self._rate = None if limit is None else limit / 60
         self._burst = 0.0 if limit is None else max(1.0, limit / 10)
         self._level = 0.0
-        self._at = 0.0
+        self._drained_at = 0.0
 
     def free_at(self, now: float) -> float:
-        """When the next call may start: now, or later."""
+        """Return the time at which the next call may start."""
         if self._rate is None:
             return now
         self._drain(now)
         return now if self._level < self._burst else now + (self._level - self._burst) / self._rate
 
     def take(self, amount: float, now: float) -> None:
-        """Count an amount, which may be negative where less was used than was expected."""
+        """Count an amount, which is negative to correct an estimate that was too high."""
         if self._rate is not None:
             self._drain(now)
             self._level = max(0.0, self._level + amount)
 
     def _drain(self, now: float) -> None:
         assert self._rate is not None
-        self._level = max(0.0, self._level - (now - self._at) * self._rate)
-        self._at = now
+        self._level = max(0.0, self._level - (now - self._drained_at) * self._rate)
+        self._drained_at = now

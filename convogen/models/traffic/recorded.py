@@ -1,4 +1,4 @@
-"""A task's calls answered from what was recorded of them, by the request's hash."""
+"""Answers a task's calls from their record, by the request's hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["NoModel", "NotRecorded", "RecordedJournal"]
 
 
 class NotRecorded(RunStopped):
-    """A call is made that the record does not have; `nth` is its place in the task, from 1."""
+    """Raised for a call that is not in the record; `nth` is its index in the task, from 1."""
 
     def __init__(self, nth: int, recorded: str | None) -> None:
         wanted = "no further call was recorded" if recorded is None else f"another {recorded} call"
@@ -23,10 +23,10 @@ class NotRecorded(RunStopped):
 
 
 class NoModel:
-    """Stands where a model would: nothing is asked."""
+    """Takes the place of a model in a replay: no model is called."""
 
     async def complete(self, request: Request) -> ModelReply:
-        """Never called: a journal that has no answer says so first."""
+        """Not reached: the journal raises first if it has no answer."""
         raise AssertionError("a recorded run asks no model")
 
     async def close(self) -> None:
@@ -34,9 +34,9 @@ class NoModel:
 
 
 class RecordedJournal(Journal):
-    """Answers from a task's recorded calls until it is told to be `live`.
+    """Answers from a task's recorded calls until it is switched to `live`.
 
-    From then on it is a journal as any other: of the calls made since. `answers` has both.
+    From then on it is an ordinary journal of the calls made since. `answers` has both.
     """
 
     def __init__(self, path: Path, calls: Sequence[dict[str, Any]]) -> None:
@@ -47,7 +47,8 @@ class RecordedJournal(Journal):
         self._taken: dict[str, dict[str, Any]] = {}
 
     def find(self, key: str) -> ModelReply | None:
-        """The recorded reply; raises `NotRecorded` where there is none and nothing is live."""
+        """Return the recorded reply; raises `NotRecorded` if there is none and the journal is not
+        live."""
         if self.live:
             return super().find(key)
         nth = len(self.asked)
@@ -58,7 +59,7 @@ class RecordedJournal(Journal):
         return reply_of(self._taken[key])
 
     def answer(self, key: str) -> dict[str, Any] | None:
-        """What was answered to a call, recorded or live."""
+        """Return the answer to a call, recorded or live."""
         return self._taken.get(key) or super().answer(key)
 
 

@@ -1,4 +1,4 @@
-"""All model calls of a run pass here: a place at an endpoint, and retries."""
+"""Routes all model calls of a run to endpoints, with retries."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from convogen.models.traffic.pool import Endpoint, Pool
 from convogen.models.traffic.provenance import Provenance
 from convogen.models.traffic.session import Session
 from convogen.models.traffic.trouble import Trouble, probe
+from convogen.models.traffic.writing import WritingLanguage
 
 __all__ = ["Role", "RoutedReply", "Traffic"]
 
@@ -37,7 +38,7 @@ LOG = logging.getLogger("convogen.traffic")
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role's model and how its replies are drawn."""
+    """A role's model and sampling."""
 
     spec: ModelSpec
     sampling: Sampling
@@ -45,7 +46,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class RoutedReply:
-    """A reply, where it came from, in how many attempts, and the seconds of the last one."""
+    """A reply with its endpoint, the number of attempts, and the seconds of the last one."""
 
     reply: ModelReply
     endpoint: Endpoint
@@ -54,10 +55,10 @@ class RoutedReply:
 
 
 class Traffic:
-    """The models of a run by role, and what each of their endpoints is given.
+    """The models of a run by role, and their shared endpoints.
 
-    Opens the models, raising `ModelConfigError` where one cannot be used. `concurrency` bounds the
-    calls in flight at one endpoint. To be made in the event loop that makes the calls.
+    Opens the models, raising `ModelConfigError` if one cannot be used. `concurrency` bounds the
+    calls in flight at one endpoint. Create it in the event loop that makes the calls.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Traffic:
         self._endpoints: dict[str, Endpoint] = {}
         self._completion_tokens = 100.0
         self.unheard: set[str] = set()
-        """Roles that were asked, and that have not said a word yet."""
+        """Roles that were called and have not answered yet."""
 
         self._heard: set[str] = set()
         pools = {role.spec.model_dump_json(): role.spec for role in roles.values()}
@@ -85,35 +86,42 @@ class Traffic:
         self._pools = {name: opened[role.spec.model_dump_json()] for name, role in roles.items()}
 
     def _pool(self, spec: ModelSpec) -> Pool:
-        """A model's endpoints: its replicas, then each fallback with its own."""
+        """Return a model's endpoints: its replicas, then each fallback with its own."""
         tiers = [one.endpoints() for one in (spec, *spec.fallback)]
         return Pool([[self._endpoint(place) for place in tier] for tier in tiers])
 
     def _endpoint(self, spec: ModelSpec) -> Endpoint:
-        """An endpoint, one for all roles that name it."""
+        """Return an endpoint, one for all roles that name it."""
         key = spec.model_dump_json()
         if key not in self._endpoints:
             model = self._open_model(spec)
             self._endpoints[key] = Endpoint(model, spec, self._concurrency, self.tally.note)
         return self._endpoints[key]
 
-    def session(self, task: int, seed: int, journal: Journal, begun: str = "") -> Session:
-        """The model calls of one task of a run that was first `begun` then."""
-        return Session(self, task, seed, journal, begun)
+    def session(
+        self,
+        task: int,
+        seed: int,
+        journal: Journal,
+        begun: str = "",
+        writing: WritingLanguage | None = None,
+    ) -> Session:
+        """Return the session of one task, of a run first started at `begun`."""
+        return Session(self, task, seed, journal, begun=begun, writing=writing)
 
     def asking(self, role: str) -> None:
-        """A role is asked."""
+        """Register a call of a role."""
         if role not in self._heard:
             self.unheard.add(role)
 
     def heard(self, role: str, reply: ModelReply) -> None:
-        """A role answered."""
+        """Register an answer of a role."""
         if role in self.unheard and reply.text.strip():
             self._heard.add(role)
             self.unheard.remove(role)
 
     def role(self, name: str) -> Role:
-        """The model and sampling of a role."""
+        """Return the model and sampling of a role."""
         return self._roles[name]
 
     async def close(self) -> None:
@@ -130,13 +138,13 @@ class Traffic:
         before: Endpoint | None = None,
         on_lost: OnLost | None = None,
     ) -> RoutedReply:
-        """Ask until answered, first the endpoint that answered `before` if it has room.
+        """Call until answered, preferring the endpoint that answered `before` if it has room.
 
-        A fault is retried after a while, until the call is seen to fail alone (`trouble.py`); then
-        `ModelFault` is raised. While the endpoint answers nobody the call waits. `on_lost` is told
-        of each attempt that may have been billed for nothing, and of probes. Raises `EndpointDown`
-        or `ModelConfigError` where no endpoint is left to ask, `BudgetReached` where no attempt
-        fits.
+        A fault is retried with back-off until the call is found to fail alone (`trouble.py`); then
+        `ModelFault` is raised. While the endpoint answers no calls, the call waits. `on_lost` is
+        called with each attempt that may have been billed without an answer, and with probes.
+        Raises `EndpointDown` or `ModelConfigError` if no endpoint is left to ask, `BudgetReached`
+        if no attempt fits.
         """
         pool, trouble = self._pools[request.role], Trouble()
         tokens = int(sum(len(m.content) for m in request.messages) / 4 + self._completion_tokens)
@@ -176,16 +184,16 @@ class Traffic:
     async def _retry(
         self, request: Request, endpoint: Endpoint, fault: Transient, trouble: Trouble
     ) -> None:
-        """Wait before the next attempt; raises `ModelFault` where there is to be none."""
+        """Wait before the next attempt; raises `ModelFault` if there is to be none."""
         trouble.fault(request, endpoint, fault)
         if endpoint.breaker.open or endpoint.down:
-            return  # it is waited for in the pool
+            return  # the pool waits for it
         wait_s = _wait_s(trouble.met)
         _log_retry(request, endpoint, fault, trouble.attempts, wait_s)
         await asyncio.sleep(wait_s)
 
     def _watch_prompts(self, request: Request, endpoint: Endpoint, reply: ModelReply) -> None:
-        """Notice an endpoint that cuts prompts silently."""
+        """Notify the user of an endpoint that truncates prompts silently."""
         if line := endpoint.prompts.notice(request, reply.usage):
             self.tally.note(line)
             LOG.warning("prompts cut", extra={"endpoint": endpoint.where, "notice": line})

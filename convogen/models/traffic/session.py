@@ -1,6 +1,6 @@
 """The model calls of one task: their seeds, their journal, their usage.
 
-What the task's journal has is answered from it, so a task that is played again after a crash pays
+Calls in the task's journal are answered from it, so a task that is played again after a crash pays
 for nothing twice.
 """
 
@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from convogen.models.base import (
 from convogen.models.tracing import call_span
 from convogen.models.traffic.journal import Journal
 from convogen.models.traffic.pool import Endpoint
+from convogen.models.traffic.writing import WritingLanguage
 from convogen.records import Usage
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ LOG = logging.getLogger("convogen.traffic")
 
 @dataclass(frozen=True, slots=True)
 class SessionReply:
-    """A reply, the request it answers by its hash, and the model that gave it."""
+    """A reply, the hash of its request, and the model that gave it."""
 
     text: str
+    _: KW_ONLY
     usage: Usage
     finish_reason: str
     request: str
@@ -47,32 +49,46 @@ class SessionReply:
 
     @property
     def cut_off(self) -> bool:
-        """Whether it may lack its end: only what is known to be finished does not."""
+        """Whether the reply may be truncated: all that are not known to be finished."""
         return self.finish_reason != "stop"
 
 
 class Session:
-    """The model calls of one task, answered from its journal where they were answered before.
+    """The model calls of one task, answered from its journal if they were answered before.
 
     The seed of a call follows from the task's seed, the request and how often this very request
     was made before, so it is the same whatever else runs at the same time. `traffic` and
     `seed` may be replaced between two calls.
 
-    A chatbot's memory is of one run's task: when the run was `begun` decides how the dialogue is
-    named to it, and nothing else.
+    A chatbot's memory belongs to a task of one run, so the start time `begun` enters the dialogue's
+    id, and nothing else. Requests of the roles that write say what `language` the task is to be
+    in, if one is asked for.
     """
 
     def __init__(
-        self, traffic: Traffic, task: int, seed: int, journal: Journal, begun: str = ""
+        self,
+        traffic: Traffic,
+        task: int,
+        seed: int,
+        journal: Journal,
+        *,
+        begun: str = "",
+        writing: WritingLanguage | None = None,
     ) -> None:
         self.traffic = traffic
         self._task = task
         self.seed = seed
         self._begun = begun
+        self._writing = writing
         self._journal = journal
         self._asked: Counter[str] = Counter()
         self._endpoint: Endpoint | None = None
         self.usage = Usage()
+
+    @property
+    def language(self) -> str | None:
+        """The BCP 47 tag of the language that the task is to be in; None if none is asked for."""
+        return self._writing.tag if self._writing else None
 
     async def ask(
         self,
@@ -85,22 +101,25 @@ class Session:
         continuations: Sequence[str] = (),
         sampling: Sampling | None = None,
     ) -> SessionReply:
-        """Ask a role's model; `sampling` goes over the role's own settings.
+        """Call a role's model; `sampling` takes precedence over the role's settings.
 
         Raises `EndpointDown`, `BudgetReached`, `ModelConfigError` or `ModelFault`.
         """
         held = self.traffic.role(role)
         settings = sampling.with_defaults(held.sampling) if sampling else held.sampling
+        if self._writing is not None:
+            messages = self._writing.ask_for(role, messages, structured=schema is not None)
+            schema = self._writing.schema(role, schema)
         request = Request(
             role,
             held.spec.identity,
             tuple(messages),
             settings,
-            schema,
-            top_logprobs,
-            tuple(choices),
-            _dialogue(self.seed, self._begun),
-            tuple(continuations),
+            schema=schema,
+            top_logprobs=top_logprobs,
+            choices=tuple(choices),
+            dialogue=_dialogue(self.seed, self._begun),
+            continuations=tuple(continuations),
         )
         self._asked[request.hash] += 1
         nth = self._asked[request.hash]
@@ -111,11 +130,11 @@ class Session:
         self.usage += reply.usage
         return SessionReply(
             reply.text,
-            reply.usage,
-            reply.finish_reason,
-            request.hash,
-            reply.model or request.model,
-            reply,
+            usage=reply.usage,
+            finish_reason=reply.finish_reason,
+            request=request.hash,
+            model=reply.model or request.model,
+            reply=reply,
         )
 
     async def _answer(self, request: Request, key: str) -> ModelReply:
@@ -123,7 +142,9 @@ class Session:
         if (known := self._journal.find(key)) is not None:
             tally.add("replayed")
             return known
-        on_lost = partial(self._journal.record_lost_attempt, key, request.role, request.model)
+        on_lost = partial(
+            self._journal.record_lost_attempt, key=key, role=request.role, model=request.model
+        )
         kind = self.traffic.role(request.role).spec.kind
         self.traffic.asking(request.role)
         try:
@@ -131,7 +152,9 @@ class Session:
                 done = await self.traffic.complete(request, self._task, self._endpoint, on_lost)
                 span.answered(done.reply, done.attempts)
         except ModelFault as fault:
-            self._journal.record(key, request.role, request.model, fault, fault.attempts, 0.0)
+            self._journal.record(
+                key, request.role, request.model, fault, attempts=fault.attempts, seconds=0.0
+            )
             tally.add("calls")
             facts = {"task": self._task, "role": request.role, "kind": fault.kind}
             LOG.info("fault", extra={**facts, "detail": str(fault)})
@@ -140,8 +163,10 @@ class Session:
         reply = replace(done.reply, model=done.endpoint.spec.identity)
         self.traffic.heard(request.role, reply)
         self.traffic.provenance.heard(request.role, reply.model, reply)
-        # No await between the answer and its journal line: what is answered is kept.
-        self._journal.record(key, request.role, reply.model, reply, done.attempts, done.seconds)
+        # No await between the answer and its journal line, so that no answer is lost.
+        self._journal.record(
+            key, request.role, reply.model, reply, attempts=done.attempts, seconds=done.seconds
+        )
         tally.add("calls")
         tally.add("tokens", reply.usage.prompt_tokens + reply.usage.completion_tokens)
         tally.add("generated", reply.usage.completion_tokens)
@@ -149,11 +174,11 @@ class Session:
 
 
 def _dialogue(task_seed: int, begun: str) -> str:
-    """What a task's dialogue is called to a chatbot: 16 hexadecimal digits."""
+    """Return the id of a task's dialogue for a chatbot: 16 hexadecimal digits."""
     return hashlib.blake2b(f"{task_seed:016x}/{begun}".encode(), digest_size=8).hexdigest()
 
 
 def _seed(task_seed: int, request: str, nth: int) -> int:
-    """31 bits, the least that all endpoints take."""
+    """Return a seed of 31 bits, the size that all endpoints accept."""
     digest = hashlib.blake2b(f"{task_seed}/{request}/{nth}".encode(), digest_size=4).digest()
     return int.from_bytes(digest) & 0x7FFFFFFF

@@ -1,7 +1,7 @@
-"""Whose fault it is that a call is not answered: the call's own, or the endpoint's.
+"""Tells whether an unanswered call or its endpoint is at fault.
 
-A call that fails time and again while the endpoint answers others will fail for ever. Where no
-other is answered meanwhile, a short request of our own (a probe) tells the two apart.
+A call that keeps failing while the endpoint answers others will always fail. If no other is
+answered meanwhile, a short request (a probe) tells the two cases apart.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from convogen.models.traffic.pool import Endpoint
 __all__ = ["ATTEMPTS", "Trouble", "probe"]
 
 ATTEMPTS = 20
-"""Faults of a call, of whatever kind, after which it is given up."""
+"""Faults of a call, of any kind, after which it is given up."""
 
 FAULTS = 12
-"""The same without refusals for the load, which say nothing about the call."""
+"""The same without refusals for load, which say nothing about the call."""
 
 TIME_OUTS = 6
-"""Time-outs after which it is given up: each has taken long, and may have been billed."""
+"""Time-outs after which it is given up: each takes long and may be billed."""
 
 PROBE = "Answer with one word: yes."
 PROBE_TOKENS = 16
 
 
 class Trouble:
-    """The faults that one call met with, and whether it fails alone.
+    """The faults of one call, and whether it fails alone.
 
-    What an endpoint fails at while it answers nobody says nothing about the call.
+    Faults of an endpoint that answers no calls say nothing about this one.
     """
 
     def __init__(self) -> None:
@@ -45,9 +45,9 @@ class Trouble:
         return self._faults.total()
 
     def fault(self, request: Request, endpoint: Endpoint, fault: Transient) -> None:
-        """Count a fault; raises `ModelFault` where the call fails alone.
+        """Count a fault; raises `ModelFault` if the call fails alone.
 
-        Where that cannot be told yet, the endpoint is left alone until it was probed.
+        If that is not known yet, the endpoint is paused until it has been probed.
         """
         answers, outages = self._since.setdefault(endpoint, (endpoint.answers, endpoint.outages))
         if outages != endpoint.outages:
@@ -75,7 +75,7 @@ class Trouble:
 
 
 def probe(request: Request) -> Request:
-    """A short request in the place of one that fails: same role, model and further keys."""
+    """Return a short request in place of a failing one, with its role, model and `extra` keys."""
     sampling = request.sampling.model_copy(update={"max_tokens": PROBE_TOKENS, "stop": None})
     return replace(
         request,

@@ -1,4 +1,4 @@
-"""Notices endpoints that cut prompts silently, as Ollama does at its `num_ctx`."""
+"""Detects endpoints that truncate prompts silently, as Ollama does at its `num_ctx`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from convogen.records import Usage
 __all__ = ["PromptWatch"]
 
 FEWEST_TOKENS = 256
-"""Prompts shorter than this are cut by no server."""
+"""No server truncates prompts shorter than this."""
 
 SAME = 3
-"""Prompts of different lengths that have to be counted alike."""
+"""Prompts of different lengths that must have the same token count."""
 
 GROWTH = 1.15
 """How much longer the longest of them has to be than the shortest, in characters."""
 
 
 class PromptWatch:
-    """Compares the lengths of prompts with what one endpoint counts of them.
+    """Compares the lengths of prompts with the tokens that one endpoint counts.
 
-    Longer prompts that are all counted as the same number of tokens, and none as more, were cut.
+    Prompts of growing length with the same token count, and none with a larger one, were truncated.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class PromptWatch:
         self._noticed = False
 
     def notice(self, request: Request, usage: Usage) -> str:
-        """Take note of an answer; returns a line for the user once prompts are seen to be cut.
+        """Register an answer; return a line for the user once truncation is detected.
 
         Args:
-            request: What was asked.
-            usage: What the endpoint counted.
+            request: The request.
+            usage: The endpoint's token counts.
         """
         tokens, length = usage.prompt_tokens, sum(len(one.content) for one in request.messages)
         if self._noticed or tokens < max(FEWEST_TOKENS, self._most):

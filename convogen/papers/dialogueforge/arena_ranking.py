@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from convogen.judges.reference_dialogues import PairFolder
-from convogen.judges.verdict_files import wilson
 from convogen.reports.intervals import mean_interval
-from convogen.reports.ratings import Game, ratings
+from convogen.reports.ratings import Game, Rating, ratings
+from convogen.reports.verdicts import Share
 
-__all__ = ["Match", "standings"]
+__all__ = ["Match", "MatchResult", "Standings", "standings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +23,48 @@ class Match:
     pair: PairFolder
 
 
-def standings(names: Sequence[str], matches: Sequence[Match]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """What two players' dialogues came to.
+
+    Attributes:
+        players: Their names, the first one's before the second's.
+        wins: Verdicts for the first player; `losses` against it.
+        missing: Dialogues without a verdict.
+        won: Share of the points that the first player won, 0 to 1, a tie being half a point, with
+            its 95% interval; None without a verdict.
+    """
+
+    players: list[str]
+    wins: int
+    losses: int
+    ties: int
+    missing: int
+    won: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
     """The ranking, each two players' results, and whether the place decided.
 
-    `won` is the share of points of the first player (a tie is half of one), `first_shown` the share
-    of decided verdicts that name the dialogue shown first: half where the place does not matter.
+    Attributes:
+        ratings: The players, the strongest first.
+        matches: The result of each two players.
+        first_shown: Share of the decided verdicts that name the dialogue shown first: half if the
+            place does not matter.
     """
+
+    ratings: list[Rating]
+    matches: list[MatchResult]
+    first_shown: Share
+
+
+def standings(names: Sequence[str], matches: Sequence[Match]) -> Standings:
+    """Return what follows from the verdicts of matches between the named players."""
     games: dict[str, list[Game]] = {}
-    results: list[dict[str, Any]] = []
+    results: list[MatchResult] = []
     shown: list[bool] = []
     for match in matches:
         keys = match.pair.keys()
@@ -49,21 +82,17 @@ def standings(names: Sequence[str], matches: Sequence[Match]) -> dict[str, Any]:
                 shown.append((score.choice == "A") == (score.place == 1))
         found = mean_interval(points)
         results.append(
-            {
-                "players": [names[match.first], names[match.second]],
-                "wins": counts["A"],
-                "losses": counts["B"],
-                "ties": counts["tie"],
-                "missing": counts["none"],
-                "won": found.value if found else None,
-                "low": found.low if found else None,
-                "high": found.high if found else None,
-            }
+            MatchResult(
+                players=[names[match.first], names[match.second]],
+                wins=counts["A"],
+                losses=counts["B"],
+                ties=counts["tie"],
+                missing=counts["none"],
+                won=found.value if found else None,
+                low=found.low if found else None,
+                high=found.high if found else None,
+            )
         )
-    low, high = wilson(sum(shown), len(shown)) if shown else (None, None)
-    share = sum(shown) / len(shown) if shown else None
-    return {
-        "ratings": ratings(names, games) if games else [],
-        "matches": results,
-        "first_shown": {"value": share, "low": low, "high": high, "n": len(shown)},
-    }
+    return Standings(
+        ratings(names, games) if games else [], results, Share.of(sum(shown), len(shown))
+    )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from convogen.judges.verdict_files import Protocol
-from convogen.published import published
+from convogen.published import Cell, published
 
 __all__ = [
     "DIFFERENCES",
@@ -85,7 +85,7 @@ def judged_otherwise(manifest: Mapping[str, Any] | None, protocol: Protocol) -> 
     if manifest is None:
         return None
     judged_by: Any = manifest.get("judged_by")
-    told = cast("dict[str, Any]", judged_by) if isinstance(judged_by, dict) else {}
+    told = cast("Mapping[str, Any]", judged_by if isinstance(judged_by, dict) else {})
     otherwise = {
         "order": protocol == "gteval" and told.get("order") != "fixed",
         "prompt": True,
@@ -138,7 +138,7 @@ def published_degradation(
     return published_change(short, long)
 
 
-def _row(rows: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def _row(rows: Mapping[str, Mapping[str, Cell]], name: str) -> Mapping[str, Cell]:
     """The row of a model, whatever the case of its name."""
     found = [row for known, row in rows.items() if known.casefold() == name.casefold()]
     return found[0] if found else {}

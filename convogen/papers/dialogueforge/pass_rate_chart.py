@@ -6,13 +6,14 @@ As DialogueForge's figures 2 to 5; the whiskers are 95% intervals, diamonds the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
 from convogen.papers.dialogueforge.as_published import REAL
+from convogen.papers.dialogueforge.pass_rates import Compared, Rate
 from convogen.reports.chartfile import check_kind, save_chart
 
 __all__ = ["draw"]
@@ -27,7 +28,7 @@ _LONGEST = 28
 _LEVEL = 3
 """So many names fit side by side."""
 
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "text.parse_math": False,
@@ -38,54 +39,50 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
 }
 
-Row = Mapping[str, Any]
 
-
-def draw(compared: Mapping[str, Any], path: Path) -> None:
+def draw(compared: Compared, path: Path) -> None:
     """Draw what `compare` found, a panel a data set; the file's ending says which kind it is.
 
     Raises `SourceError` for another ending or where no model is named, `RunFolderError` where the
     file cannot be written.
     """
     check_kind(path)
-    models = [row for row in compared["cells"] if row["model"] != REAL]
+    models = [row for row in compared.cells if row.model != REAL]
     if not models:
         raise SourceError(f"{path}: only real dialogues to draw; name a model's verdicts too")
-    panels = list(dict.fromkeys(row["data"] for row in models))
+    panels = list(dict.fromkeys(row.data for row in models))
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name's characters that the font lacks
-        widest = max(
-            len({row["model"] for row in models if row["data"] == data}) for data in panels
-        )
+        widest = max(len({row.model for row in models if row.data == data}) for data in panels)
         figure = import_module("matplotlib.figure").Figure(
             (max(5.0, 1.6 + 0.75 * widest), 3.6 * len(panels)), layout="constrained"
         )
-        lengths = sorted({row["utterances"] for row in models}, key=lambda n: (n is None, n or 0))
-        named: dict[str, Any] = {}
+        lengths = sorted({row.utterances for row in models}, key=lambda n: (n is None, n or 0))
+        named: dict[str, object] = {}
         for at, data in enumerate(panels, 1):
             axes = figure.add_subplot(len(panels), 1, at)
-            _panel(axes, [row for row in models if row["data"] == data], lengths)
-            _real(axes, compared["cells"], data)
-            axes.set_ylabel(_TITLES[compared["protocol"]])
+            _panel(axes, [row for row in models if row.data == data], lengths)
+            _real(axes, compared.cells, data)
+            axes.set_ylabel(_TITLES[compared.protocol])
             axes.set_title("" if data is None else str(data)[:60], loc="left", fontsize=10.5)
             named.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=2, fontsize=9)
         save_chart(figure, path, _MADE_BY)
 
 
-def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> None:
+def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> None:
     """The bars of one data set: models in their order, a bar for each of the lengths."""
-    names = list(dict.fromkeys(row["model"] for row in rows))
+    names = list(dict.fromkeys(row.model for row in rows))
     wide = 0.8 / len(lengths)
     label: str | None = _published_label(rows)
     for at, length in enumerate(lengths):
-        group = [row for row in rows if row["utterances"] == length]
+        group = [row for row in rows if row.utterances == length]
         if not group:
             continue
         shift = (at - (len(lengths) - 1) / 2) * wide
-        places = [names.index(row["model"]) + shift for row in group]
-        rates = [row["rate"] for row in group]
+        places = [names.index(row.model) + shift for row in group]
+        rates = [row.rate for row in group]
         ends = [_whisker(row) for row in group]
         axes.bar(
             places,
@@ -99,9 +96,9 @@ def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> Non
             label="length not told" if length is None else f"{length} utterances",
         )
         known = [
-            (place, row["published"])
+            (place, row.published)
             for place, row in zip(places, group, strict=True)
-            if row["published"] is not None
+            if row.published is not None
         ]
         if known:
             style = {"s": 22, "marker": "D", "facecolor": "white", "edgecolor": _INK, "zorder": 3}
@@ -115,29 +112,27 @@ def _panel(axes: Any, rows: Sequence[Row], lengths: Sequence[int | None]) -> Non
     axes.grid(axis="y", color=_SOFT)
 
 
-def _published_label(rows: Sequence[Row]) -> str:
+def _published_label(rows: Sequence[Rate]) -> str:
     """What the diamonds are called: whether they are of the same measure is said."""
-    told = [row["differs"] for row in rows if row["published"] is not None]
+    told = [row.differs for row in rows if row.published is not None]
     if any(told):
         return "published, judged otherwise"
     return "published, judging not known to be alike" if None in told else "published"
 
 
-def _whisker(row: Row) -> tuple[float, float]:
-    low = row["rate"] if row["low"] is None else row["low"]
-    high = row["rate"] if row["high"] is None else row["high"]
-    return max(0.0, row["rate"] - low), max(0.0, high - row["rate"])
+def _whisker(row: Rate) -> tuple[float, float]:
+    low = row.rate if row.low is None else row.low
+    high = row.rate if row.high is None else row.high
+    return max(0.0, row.rate - low), max(0.0, high - row.rate)
 
 
-def _real(axes: Any, cells: Sequence[Row], data: str | None) -> None:
+def _real(axes: Any, cells: Sequence[Rate], data: str | None) -> None:
     """The line of the real dialogues of a data set, and the band of its interval."""
-    rows = [row for row in cells if row["model"] == REAL and row["data"] in (data, None)]
+    rows = [row for row in cells if row.model == REAL and row.data in (data, None)]
     for row in rows[:1]:
-        axes.axhline(
-            row["rate"], color=_LINE, linestyle="--", linewidth=1.4, label="real dialogues"
-        )
-        if row["low"] is not None:
-            axes.axhspan(row["low"], row["high"], color=_LINE, alpha=0.12, linewidth=0)
+        axes.axhline(row.rate, color=_LINE, linestyle="--", linewidth=1.4, label="real dialogues")
+        if row.low is not None:
+            axes.axhspan(row.low, row.high, color=_LINE, alpha=0.12, linewidth=0)
 
 
 def _short(name: str) -> str:

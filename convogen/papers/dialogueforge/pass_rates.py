@@ -9,10 +9,10 @@ judging is otherwise than in the paper (`differs`), None if that is not known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from convogen.reports.verdicts import begin_real, verdict_file
 from convogen.storage.run_folder import Run
 from convogen.storage.score_store import scores_manifest
 
-__all__ = ["RateCell", "compare", "read_cell"]
+__all__ = ["Compared", "LengthChange", "Rate", "RateCell", "TuningGain", "compare", "read_cell"]
 
 _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 
@@ -54,6 +54,93 @@ class RateCell:
     passes: NDArray[np.float64]
     seeds: tuple[str, ...]
     differs: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The pass rate of one cell, beside the published one; rates are percentages.
+
+    Attributes:
+        utterances: The cap of the dialogues; None if it is not known.
+        n: Number of dialogues; `missing` of them got no verdict.
+        low: Lower end of the 95% interval; None if it has none, as is `high`.
+        false_alarms: Dialogues of which the judge accuses the first utterance, a person's; None if
+            the protocol accuses none. `false_alarm_rate` is their percentage.
+        published: The paper's rate; None if it has none.
+        differs: How the judging differs from the paper's; None if that is not known.
+    """
+
+    model: str
+    data: str | None
+    utterances: int | None
+    n: int
+    missing: int
+    rate: float
+    low: float | None
+    high: float | None
+    false_alarms: int | None
+    false_alarm_rate: float | None
+    published: float | None
+    differs: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LengthChange:
+    """By how many percentage points a rate changes from one length to the next longer one.
+
+    Attributes:
+        before: The cap of the shorter dialogues, in utterances; `after` that of the longer.
+        n: Number of dialogues, or of seeds if `paired`: if both cells are of the same seeds.
+        published: The paper's change; None if it has none.
+        differs: How the judging differs from the paper's; None if that is not known.
+    """
+
+    model: str
+    data: str | None
+    before: int
+    after: int
+    change: float
+    low: float | None
+    high: float | None
+    n: int
+    paired: bool
+    published: float | None
+    differs: list[str] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values; the lengths are called `from` and `to`."""
+        names = {"before": "from", "after": "to"}
+        return {names.get(name, name): value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TuningGain:
+    """By how many percentage points fine-tuning a model raises its rate; see `LengthChange`."""
+
+    model: str
+    data: str | None
+    utterances: int | None
+    gain: float
+    low: float | None
+    high: float | None
+    n: int
+    paired: bool
+    published: float | None
+    differs: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The cells of a protocol, what length changes, and what fine-tuning gains."""
+
+    protocol: Protocol
+    cells: list[Rate]
+    degradation: list[LengthChange]
+    finetuning: list[TuningGain]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, for JSON."""
+        return asdict(self) | {"degradation": [one.as_dict() for one in self.degradation]}
 
 
 def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> RateCell:
@@ -99,11 +186,11 @@ def _made(folder: Path) -> tuple[str, str | None, int | None]:
     try:
         found = read_mapping(folder / "experiment.yaml")
     except SourceError:
-        found = dict[str, Any]()
+        found: dict[str, Any] = {}
     models: Any = found.get("models")
-    chosen = cast("dict[str, Any]", models) if isinstance(models, dict) else {"default": models}
+    chosen = cast("Any", models) if isinstance(models, dict) else {"default": models}
     spec: Any = chosen.get("inquirer", chosen.get("default"))
-    named: Any = cast("dict[str, Any]", spec).get("name") if isinstance(spec, dict) else spec
+    named: Any = cast("Any", spec).get("name") if isinstance(spec, dict) else spec
     seeds, cap = found.get("seeds"), found.get("utterances")
     return (
         named if isinstance(named, str) else folder.name,
@@ -126,73 +213,80 @@ def _seeds(folder: Path, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(seed for seed in seeds if seed is not None) if None not in seeds else ()
 
 
-def compare(cells: Sequence[RateCell], protocol: Protocol) -> dict[str, Any]:
-    """The rates, their changes with length and by fine-tuning, each beside the published number."""
-    return {
-        "protocol": protocol,
-        "cells": [_rate(cell, protocol) for cell in cells],
-        "degradation": list(_degradation(cells, protocol)),
-        "finetuning": list(_finetuning(cells, protocol)),
-    }
+def compare(cells: Sequence[RateCell], protocol: Protocol) -> Compared:
+    """Return the rates, their changes with length and by fine-tuning, with published numbers."""
+    return Compared(
+        protocol,
+        [_rate(cell, protocol) for cell in cells],
+        list(_degradation(cells, protocol)),
+        list(_finetuning(cells, protocol)),
+    )
 
 
-def _rate(cell: RateCell, protocol: Protocol) -> dict[str, Any]:
+def _rate(cell: RateCell, protocol: Protocol) -> Rate:
     found, counted = mean_interval(cell.passes), cell.counted
     assert found is not None
-    ends = (counted.low, counted.high) if np.ptp(cell.passes) == 0 else (found.low, found.high)
-    return {
-        "model": cell.model,
-        "data": cell.data,
-        "utterances": cell.utterances,
-        "n": counted.n,
-        "missing": counted.missing,
-        "rate": found.value,
-        "low": ends[0],
-        "high": ends[1],
-        "false_alarms": counted.false_alarms,
-        "false_alarm_rate": counted.false_alarm_rate,
-        **_beside(published_rate(protocol, cell.model, cell.data, cell.utterances), cell),
-    }
+    low, high = (counted.low, counted.high) if np.ptp(cell.passes) == 0 else (found.low, found.high)
+    number = published_rate(protocol, cell.model, cell.data, cell.utterances)
+    return Rate(
+        model=cell.model,
+        data=cell.data,
+        utterances=cell.utterances,
+        n=counted.n,
+        missing=counted.missing,
+        rate=found.value,
+        low=low,
+        high=high,
+        false_alarms=counted.false_alarms,
+        false_alarm_rate=counted.false_alarm_rate,
+        published=number,
+        differs=_differing(number, cell),
+    )
 
 
-def _beside(number: float | None, *cells: RateCell) -> dict[str, Any]:
-    """A published number, and what of the judging of our cells is otherwise than there."""
-    if number is None:
-        return {"published": None, "differs": None}
+def _differing(published: float | None, *cells: RateCell) -> list[str] | None:
+    """Return what of the judging of our cells is otherwise than of a published number.
+
+    None if there is no published number, or it is not known of each of the cells.
+    """
     known = [cell.differs for cell in cells if cell.differs is not None]
-    found = [name for name in DIFFERENCES if any(name in differs for differs in known)]
-    return {"published": number, "differs": found if len(known) == len(cells) else None}
+    if published is None or len(known) < len(cells):
+        return None
+    return [name for name in DIFFERENCES if any(name in differs for differs in known)]
 
 
-def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict[str, Any]]:
-    """From each length of a model on a data set to the next longer one."""
-    groups: dict[tuple[str, str | None], list[RateCell]] = {}
+def _degradation(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[LengthChange]:
+    """Yield the change from each length of a model on a data set to the next longer one."""
+    groups: dict[tuple[str, str | None], list[tuple[int, RateCell]]] = {}
     for cell in cells:
         if cell.utterances is not None:
-            groups.setdefault((cell.model, cell.data), []).append(cell)
+            groups.setdefault((cell.model, cell.data), []).append((cell.utterances, cell))
     for (model, data), group in groups.items():
-        group.sort(key=lambda cell: cell.utterances or 0)
-        for short, long in pairwise(group):
-            if short.utterances == long.utterances:
+        for (before, short), (after, long) in pairwise(sorted(group, key=lambda one: one[0])):
+            if before == after:
                 continue
-            yield {
-                "model": model,
-                "data": data,
-                "from": short.utterances,
-                "to": long.utterances,
-                **_change(long, short, "change"),
-                **_beside(
-                    published_degradation(
-                        protocol, model, data, (short.utterances or 0, long.utterances or 0)
-                    ),
-                    short,
-                    long,
-                ),
-            }
+            change = _change(long, short)
+            number = published_degradation(protocol, model, data, (before, after))
+            yield LengthChange(
+                model=model,
+                data=data,
+                before=before,
+                after=after,
+                change=change.value,
+                low=change.low,
+                high=change.high,
+                n=change.n,
+                paired=change.paired,
+                published=number,
+                differs=_differing(number, short, long),
+            )
 
 
-def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict[str, Any]]:
-    """From a model to its fine-tuned version, which is named after it: `NAME (FT)` or `NAME-ft`."""
+def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[TuningGain]:
+    """Yield the gain of each fine-tuned model over its base.
+
+    It is named after its base: `NAME (FT)` or `NAME-ft`.
+    """
     bases = {(cell.model, cell.data, cell.utterances): cell for cell in cells}
     for cell in cells:
         name = TUNED.sub("", cell.model)
@@ -203,17 +297,31 @@ def _finetuning(cells: Sequence[RateCell], protocol: Protocol) -> Iterator[dict[
             published_rate(protocol, each.model, each.data, each.utterances)
             for each in (base, cell)
         ]
-        yield {
-            "model": name,
-            "data": cell.data,
-            "utterances": cell.utterances,
-            **_change(cell, base, "gain"),
-            **_beside(published_change(*rates), cell, base),
-        }
+        gain, number = _change(cell, base), published_change(*rates)
+        yield TuningGain(
+            model=name,
+            data=cell.data,
+            utterances=cell.utterances,
+            gain=gain.value,
+            low=gain.low,
+            high=gain.high,
+            n=gain.n,
+            paired=gain.paired,
+            published=number,
+            differs=_differing(number, cell, base),
+        )
 
 
-def _change(ours: RateCell, theirs: RateCell, name: str) -> dict[str, Any]:
-    """The difference of two rates: by seed where both are of the same ones."""
+class _Change(NamedTuple):
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    paired: bool
+
+
+def _change(ours: RateCell, theirs: RateCell) -> _Change:
+    """Return the difference of two rates: by seed if both are of the same ones."""
     here, there = (
         dict(zip(ours.seeds, ours.passes, strict=False)),
         dict(zip(theirs.seeds, theirs.passes, strict=False)),
@@ -225,5 +333,4 @@ def _change(ours: RateCell, theirs: RateCell, name: str) -> dict[str, Any]:
     else:
         found = difference_interval(ours.passes, theirs.passes)
     assert found is not None
-    ends = {"low": found.low, "high": found.high, "n": found.n, "paired": paired}
-    return {name: found.value, **ends}
+    return _Change(found.value, found.low, found.high, found.n, paired)

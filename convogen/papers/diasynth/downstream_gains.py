@@ -18,6 +18,7 @@ from convogen.published import published
 
 __all__ = [
     "Cell",
+    "PublishedSums",
     "coverage",
     "mean_coverage",
     "mean_improvement",
@@ -78,15 +79,23 @@ def published_cells(generator: str = "LLaMA-3") -> list[Cell]:
     return cells
 
 
-def published_sums() -> dict[str, dict[str, float]]:
-    """By generator how many cells there are, and the means over them in percent."""
-    found: dict[str, dict[str, float]] = {}
+@dataclass(frozen=True, slots=True)
+class PublishedSums:
+    """Means over the paper's cells for the data of one generator, in percent."""
+
+    cells: int
+    improvement: float
+    coverage: float
+    coverage_without_qags: float
+
+
+def published_sums() -> dict[str, PublishedSums]:
+    """Return the means over the paper's cells by generator."""
+    found: dict[str, PublishedSums] = {}
     for generator in GENERATORS:
         cells = published_cells(generator)
-        found[generator] = {
-            "cells": len(cells),
-            "improvement": mean_improvement(cells),
-            "coverage": mean_coverage(cells),
-            "coverage_without_qags": mean_coverage([c for c in cells if c.measure != "qags"]),
-        }
+        without_qags = [cell for cell in cells if cell.measure != "qags"]
+        found[generator] = PublishedSums(
+            len(cells), mean_improvement(cells), mean_coverage(cells), mean_coverage(without_qags)
+        )
     return found

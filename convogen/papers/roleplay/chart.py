@@ -32,8 +32,9 @@ MEASURES = {
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
+_NOTE = "Each measure divided by the largest of its side: the paper does not say how it normalizes."
 _MADE_BY = "convogen study"
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "text.parse_math": False,
@@ -99,6 +100,7 @@ def draw(conditions: Mapping[str, Condition], path: Path) -> None:
             axes = figure.add_subplot(1, 2, place, projection="polar")
             _polygons(axes, normalized(values))
             axes.set_title(title, loc="left")
+        figure.supxlabel(_NOTE, fontsize=8)
         save_chart(figure, path, _MADE_BY)
 
 

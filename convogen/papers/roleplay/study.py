@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -84,7 +84,7 @@ class Played:
     """
 
     run: Run
-    setting: dict[str, Any]
+    setting: Mapping[str, Any]
     seed: int
     told: str
     counts: Counter[str] = field(default_factory=Counter[str])
@@ -226,7 +226,7 @@ def _told(run: Run, features: Sequence[str]) -> str:
     return "all" if set(FEATURES) <= set(features) else "+".join(features)
 
 
-def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the parameters in which conditions differ, apart from models and features."""
     left_out = {"roles", "features", "prompts", "sources", "format"}
     return [

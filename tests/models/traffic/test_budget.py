@@ -66,7 +66,9 @@ def test_spent_and_reserved_never_pass_a_limit(rng: random.Random, usd: float, t
 def test_an_estimate_is_no_less_than_the_bytes_of_the_prompt_and_the_cap(
     text: str, cap: int
 ) -> None:
-    asked = Request("agent", "m", (Message("user", text),), Sampling(max_tokens=cap), {"a": text})
+    asked = Request(
+        "agent", "m", (Message("user", text),), Sampling(max_tokens=cap), schema={"a": text}
+    )
     estimate = Budget().estimate(asked)
     assert estimate.prompt_tokens > 2 * len(text.encode())
     assert estimate.completion_tokens == cap

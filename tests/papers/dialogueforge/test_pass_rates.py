@@ -10,6 +10,7 @@ import pytest
 from command_line import convogen
 
 from convogen.errors import SourceError
+from convogen.judges.verdict_files import Protocol
 from convogen.papers.dialogueforge.as_published import paper_name, published_rate
 from convogen.papers.dialogueforge.pass_rate_chart import draw
 from convogen.papers.dialogueforge.pass_rates import compare, read_cell
@@ -66,18 +67,48 @@ def test_the_published_rates_and_the_gain_come_out(tmp_path: Path) -> None:
     assert chart.read_bytes().startswith(PNG)
 
 
+def test_files_of_the_published_counts_are_told_as_published(tmp_path: Path) -> None:
+    """145, 231 and 372 of 413; of the accused ones every sixth for its first utterance."""
+
+    def judged(name: str, passed: int) -> Path:
+        rows = [{"choice": "No", "index": "None"}] * passed
+        rows += [{"choice": "Yes", "index": at % 6 + 1} for at in range(413 - passed)]
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    ended = convogen(
+        "verdicts",
+        f"Llama-3.2-3B,OASST1,6={judged('base', 145)}",
+        f"Llama-3.2-3B (FT),OASST1,6={judged('tuned', 231)}",
+        f"real,OASST1={judged('real', 372)}",
+        *("--protocol", "unieval", "--table", "--json", "--chart", tmp_path / "chart.png"),
+    )
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    rates = [(round(row["rate"], 2), row["published"]) for row in found["cells"]]
+    assert rates == [(35.11, 35.11), (55.93, 55.93), (90.07, 90.07)]
+    assert {row["differs"] for row in found["cells"]} == {None}
+    alarms = [(row["false_alarms"], round(row["false_alarm_rate"], 2)) for row in found["cells"]]
+    assert alarms == [(45, 10.90), (31, 7.51), (7, 1.69)]
+    [gain] = found["finetuning"]
+    assert (round(gain["gain"], 2), gain["published"]) == (20.82, 20.82)
+    assert 0 < gain["low"] < gain["gain"] < gain["high"]
+    assert (tmp_path / "chart.png").read_bytes().startswith(PNG)
+
+
 def test_a_run_says_what_it_is_of_and_is_compared_by_seed(tmp_path: Path) -> None:
     short = run_folder(tmp_path / "a", "++++-++++?", {"inquirer": {"name": "tiny"}}, 6)
     long = run_folder(tmp_path / "b", "++++------", {"default": "big", "inquirer": "tiny"}, 12)
     found = compare([read_cell(str(each), "unieval") for each in (long, short)], "unieval")
-    cells = [(row["model"], row["data"], row["utterances"], row["rate"]) for row in found["cells"]]
+    cells = [(row.model, row.data, row.utterances, row.rate) for row in found.cells]
     assert cells == [("tiny", "OASST1", 12, 40.0), ("tiny", "OASST1", 6, 80.0)]
-    assert [row["missing"] for row in found["cells"]] == [0, 1]
-    [change] = found["degradation"]
-    assert (change["from"], change["to"], change["change"]) == (6, 12, -40.0)
-    assert (change["paired"], change["n"]) == (True, 10)
-    assert -100 <= change["low"] < -40 < change["high"] <= 0
-    assert found["finetuning"] == []
+    assert [row.missing for row in found.cells] == [0, 1]
+    [change] = found.degradation
+    assert (change.before, change.after, change.change) == (6, 12, -40.0)
+    assert (change.paired, change.n) == (True, 10)
+    assert -100 <= change.low < -40 < change.high <= 0
+    assert found.finetuning == []
 
 
 @pytest.mark.parametrize(
@@ -88,8 +119,8 @@ def test_a_fine_tuned_model_is_found_under_any_of_its_names(tmp_path: Path, name
         read_cell(f"{name},OASST1,{cap}={verdicts(tmp_path / f'{cap}.jsonl', cap)}", "unieval")
         for cap in (6, 12)
     ]
-    [change] = compare(cells, "unieval")["degradation"]
-    assert change["published"] == -25.18
+    [change] = compare(cells, "unieval").degradation
+    assert change.published == -25.18
 
 
 def test_tables_are_printed_with_the_published_numbers(tmp_path: Path) -> None:
@@ -194,7 +225,7 @@ def scored(folder: Path, protocol: str, **judged_by: object) -> Path:
     ],
 )
 def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
-    tmp_path: Path, protocol: str, judged_by: dict[str, object], differs: list[str]
+    tmp_path: Path, protocol: Protocol, judged_by: dict[str, object], differs: list[str]
 ) -> None:
     folder = scored(tmp_path / "run", protocol, **judged_by)
     shown = convogen("verdicts", folder, "--protocol", protocol, "--table")
@@ -210,7 +241,7 @@ def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
     assert ("the order of the two is drawn" in text) == ("order" in differs)
     assert "the judge's prompt is our own" in text
     assert ("another model" in text) == ("judge" in differs)
-    draw(found, tmp_path / "chart.svg")
+    draw(compare([read_cell(str(folder), protocol)], protocol), tmp_path / "chart.svg")
     assert "judged otherwise" in (tmp_path / "chart.svg").read_text("utf-8")
 
 

@@ -229,7 +229,9 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
     for _ in range(2):  # the second takes the place of the first
         ended = convogen("study", run_folder, "--chart", chart)
         assert ended.status == 0, ended.err
-    assert "Published (table 1)" in chart.read_text("utf-8")
+    drawn = chart.read_text("utf-8")
+    assert "Published (table 1)" in drawn
+    assert "the paper does not say how it normalizes" in drawn
     chart.write_text("mine", "utf-8")
     assert convogen("study", run_folder, "--chart", chart).status == 2
     assert chart.read_text("utf-8") == "mine"
@@ -242,6 +244,12 @@ def test_table_9_is_whole_and_table_7_begins_with_lengths() -> None:
     assert len(tables["9"].rows) == 18
     assert set(tables["4"].rows) <= set(tables["9"].rows)
     assert tables["9"].rows["Character-LLM"]["turns"] == 13.26
+    types = {name: row["type"] for name, row in tables["9"].rows.items() if row["type"]}
+    assert types == {
+        **dict.fromkeys(("OpenAssistant", "LMSYS-Chat-1M", "WildChat"), "natural"),
+        **dict.fromkeys(("UltraChat", "LLM Roleplay"), "synthetic"),
+    }
+    assert types.keys() == tables["4"].rows.keys()
     assert tables["9"].rows["LLM Roleplay"]["prompt_tokens_std"] == 10.51
     for name, row in tables["7"].rows.items():
         assert row["prompt_tokens"] == tables["1"].rows[name]["prompt_tokens"]
@@ -273,7 +281,17 @@ def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -
     tables = ("Table 1", "Table 2", "Table 4", "Table 7", "Table 9", "Figure 8")
     for words in (*tables, "percent of turns", "5.48 (0.09)", "WildChat", "15.20", "Meena"):
         assert words in ended.out
-    assert "dialogues by seed: 1: 6, 2: 6" in " ".join(ended.out.split())
+    said = " ".join(ended.out.split())
+    assert "dialogues by seed: 1: 6, 2: 6" in said
+    for different, times in (
+        ("those of a prompt over the whole output around it", 4),
+        ("The paper names no tokenizer", 4),
+        ("What the paper does not print, rules of ours count", 1),
+        ("has Mixtral as the inquirer", 1),
+        ("which rows the three groups of table 9 span is not known", 1),
+        ("Dividing by the largest is ours", 1),
+    ):
+        assert said.count(different) == times
     told = json.loads(convogen("study", *folders, "--json").out)
     (condition,) = told["conditions"]
     (same,) = conditions(map(load_run, folders))

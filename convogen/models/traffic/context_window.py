@@ -8,15 +8,16 @@ depend on which of many tasks was refused first.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from convogen.errors import ModelFault
 from convogen.models.base import Message, Sampling
 from convogen.models.overflow import read_overflow
 from convogen.models.traffic.session import Session, SessionReply
 
-__all__ = ["LEAST_REPLY", "ContextWindow", "Fitted"]
+__all__ = ["LEAST_REPLY", "ContextWindow", "Fitted", "ask_whole"]
 
 LEAST_REPLY = 512
 """If a prompt leaves fewer tokens than this for the reply, the oldest exchanges are left out."""
@@ -33,7 +34,10 @@ _TOKENS_PER_CHAR = 0.33
 _CAPS = ("max_tokens", "max_completion_tokens")
 
 Chat = Callable[[int], Sequence[Message]]
-"""Returns the messages of a request without the given number of oldest exchanges."""
+"""Returns the messages of a request without the given number of oldest exchanges.
+
+What an exchange is depends on the caller: a prompt and its response, or one turn of a group chat.
+"""
 
 
 class Fitted(NamedTuple):
@@ -62,7 +66,12 @@ class ContextWindow:
         self._models: dict[str, _Model] = {}
 
     async def ask(
-        self, role: str, chat: Chat, exchanges: int, sampling: Sampling | None = None
+        self,
+        role: str,
+        chat: Chat,
+        exchanges: int,
+        sampling: Sampling | None = None,
+        **options: Any,
     ) -> Fitted:
         """Return a role's answer to a chat.
 
@@ -71,10 +80,30 @@ class ContextWindow:
             chat: Returns the messages without the given number of oldest exchanges.
             exchanges: How many exchanges may be left out.
             sampling: Overrides the role's own settings.
+            options: Passed on to `Session.ask`.
 
         Raises:
             ModelFault: Not even the last exchange fits, or `Session.ask` raises it. A chatbot that
                 keeps its own memory is asked only once.
+        """
+        (answer,) = await self.ask_several(1, role, chat, exchanges, sampling, **options)
+        if isinstance(answer, ModelFault):
+            raise answer
+        return answer
+
+    async def ask_several(
+        self,
+        n: int,
+        role: str,
+        chat: Chat,
+        exchanges: int,
+        sampling: Sampling | None = None,
+        **options: Any,
+    ) -> list[Fitted | ModelFault]:
+        """Return `n` answers to a chat, requested at once; a fault where one was not answered.
+
+        Takes the arguments of `ask`. Equal requests are equally long, so they are cut only if all
+        of them are refused as too long.
         """
         held = self._session.traffic.role(role)
         own = sampling.with_defaults(held.sampling) if sampling else held.sampling
@@ -85,20 +114,55 @@ class ContextWindow:
             messages = chat(plan.left_out)
             lowered = plan.cap != request.wanted
             settings = _capped(own, plan.cap) if lowered else sampling
-            try:
-                answer = await self._session.ask(role, messages, sampling=settings)
-            except ModelFault as fault:
-                if fault.kind != "context_length" or held.spec.kind == "http":
-                    raise
-                model.refused(messages, fault.evidence or str(fault))
-                smaller = request.smaller(plan, again=plan.left_out == before)
-                if smaller is None:
-                    raise
-                plan, before = smaller, plan.left_out
-            else:
-                model.took(messages, answer.usage.prompt_tokens)
-                model.last = plan
-                return Fitted(answer, plan.cap if lowered else None, plan.left_out or None)
+            answers = await self._ask_at_once(n, role, messages, sampling=settings, **options)
+            refusals = [one for one in answers if _is_too_long(one)]
+            if len(refusals) < n or held.spec.kind == "http":
+                break
+            fault = refusals[0]
+            model.refused(messages, fault.evidence or str(fault))
+            smaller = request.smaller(plan, again=plan.left_out == before)
+            if smaller is None:
+                break
+            plan, before = smaller, plan.left_out
+        fitted: list[Fitted | ModelFault] = []
+        for answer in answers:
+            if isinstance(answer, ModelFault):
+                fitted.append(answer)
+                continue
+            model.took(messages, answer.usage.prompt_tokens)
+            model.last = plan
+            fitted.append(Fitted(answer, plan.cap if lowered else None, plan.left_out or None))
+        return fitted
+
+    async def _ask_at_once(
+        self, n: int, role: str, messages: Sequence[Message], **options: Any
+    ) -> list[SessionReply | ModelFault]:
+        asks = (self._session.ask(role, messages, **options) for _ in range(n))
+        answers: list[SessionReply | ModelFault] = []
+        for one in await asyncio.gather(*asks, return_exceptions=True):
+            if isinstance(one, BaseException) and not isinstance(one, ModelFault):
+                raise one
+            answers.append(one)
+        return answers
+
+
+async def ask_whole(
+    session: Session,
+    role: str,
+    messages: Sequence[Message],
+    sampling: Sampling | None = None,
+    **options: Any,
+) -> SessionReply:
+    """Return a role's answer to messages of which nothing may be left out.
+
+    Only the room for the reply is cut to the model's window. Raises what `ContextWindow.ask` does.
+    """
+    fitted = await ContextWindow(session).ask(role, lambda _: messages, 0, sampling, **options)
+    return fitted.answer
+
+
+def _is_too_long(answer: SessionReply | ModelFault) -> TypeGuard[ModelFault]:
+    return isinstance(answer, ModelFault) and answer.kind == "context_length"
 
 
 class _Model:

@@ -1,4 +1,4 @@
-"""scikit-learn, which the extra `realism` brings."""
+"""scikit-learn, which an extra brings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from convogen.errors import UserError
 __all__ = ["learner"]
 
 
-def learner(module: str) -> Any:
+def learner(module: str, wanted: str) -> Any:
     """Return a module of scikit-learn, imported when it is first needed.
+
+    Args:
+        module: Its name within `sklearn`.
+        wanted: What needs it, for the error.
 
     Raises:
         UserError: scikit-learn is not installed.
@@ -19,6 +23,4 @@ def learner(module: str) -> Any:
     try:
         return import_module(f"sklearn.{module}")
     except ImportError as error:
-        raise UserError(
-            "realism needs scikit-learn; install it with pip install 'convogen[realism]'"
-        ) from error
+        raise UserError(f"{wanted}: pip install 'convogen[realism]' first") from error

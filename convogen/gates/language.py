@@ -1,0 +1,54 @@
+"""Too few of the turns are in the language that was asked for, English if none was.
+
+Turns of five words or more count; shorter ones do not tell. Languages in Latin, Cyrillic, Arabic or
+Devanagari letters are told apart by lingua (extra `lingua`), all others by their script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from convogen.gates.base import Candidate, Gate, Rejection
+from convogen.models.traffic.session import Session
+from convogen.text.language_tags import ENGLISH, language_name
+from convogen.text.turn_language import LEAST_WORDS, can_tell, turns_in_language
+
+__all__ = ["LanguageGate"]
+
+
+class LanguageGate(Gate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "language"
+
+    min_share: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="share of an accepted conversation's turns of five words or more that are in "
+        "its language, at least",
+    )
+
+    def cannot_check(self, languages: Sequence[str]) -> str | None:
+        reasons = (can_tell(tag) for tag in languages or (ENGLISH,))
+        why = next((reason for reason in reasons if reason), None)
+        return why and f"{why}; to run without this gate: --set 'gates=[]'"
+
+    async def check(self, candidate: Candidate, session: Session) -> Rejection | None:
+        turns, tag = candidate.conversation.turns, candidate.conversation.language or ENGLISH
+        told = turns_in_language([turn.text for turn in turns], tag)
+        foreign = [nth for nth, fits in enumerate(told) if fits is False]
+        n_told = sum(fits is not None for fits in told)
+        share = 1 - len(foreign) / n_told if n_told else 1.0
+        if share >= self.min_share:
+            return None
+        first, said = foreign[0], turns[foreign[0]]
+        return Rejection(
+            f"turn {first + 1}, {said.speaker}, is not in {language_name(tag)}: "
+            f"{said.text[:60]!r}; {share:.0%} of {n_told} turns of {LEAST_WORDS} words or more "
+            f"are, {self.min_share:.0%} are to be",
+            round(share, 4),
+        )

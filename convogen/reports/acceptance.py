@@ -1,0 +1,30 @@
+"""What the gates of a run let through."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from convogen.storage.run_folder import Run
+
+__all__ = ["Acceptance", "acceptance_of"]
+
+
+class Acceptance(NamedTuple):
+    """What the gates of a run let through.
+
+    Attributes:
+        rejected: Conversations rejected by each gate, the most frequent gate first.
+        rate: Share of the finished conversations that were accepted, 0 to 1; None if none is
+            finished.
+    """
+
+    rejected: dict[str, int]
+    rate: float | None
+
+
+def acceptance_of(run: Run, conversations: int) -> Acceptance:
+    """Return what the gates of a run that has so many accepted conversations let through."""
+    rejected = Counter(one.gate for one in run.rejected())
+    finished = conversations + rejected.total()
+    return Acceptance(dict(rejected.most_common()), conversations / finished if finished else None)

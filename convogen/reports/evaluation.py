@@ -1,0 +1,75 @@
+"""What `convogen evaluate` finds: runs measured, and what judges said of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from convogen.judges.verdict_files import PROTOCOLS, Protocol
+from convogen.reports.groundedness import JudgeSummary, judge_summary, scores_by_judge
+from convogen.reports.measured import SourceStatistics
+from convogen.reports.verdicts import RunVerdicts, told_apart
+from convogen.storage.run_folder import Run
+
+__all__ = ["EvaluatedRun", "Evaluation", "evaluated"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedRun:
+    """A run measured and judged.
+
+    Attributes:
+        statistics: What is measured of it.
+        method: The method that played it; None if its conversations do not say.
+        mode: How a run of the method diasynth makes its dialogues, script or groupchat.
+        groundedness: What the judge in question said; None if it did not judge the run.
+        judged: What each judge that scores said.
+        verdicts: What each protocol's judge of human likeness said.
+    """
+
+    statistics: SourceStatistics
+    method: str | None
+    mode: str | None
+    groundedness: JudgeSummary | None
+    judged: dict[str, JudgeSummary]
+    verdicts: dict[Protocol, RunVerdicts]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, the statistics among them."""
+        return {
+            **asdict(self.statistics),
+            "method": self.method,
+            "mode": self.mode,
+            "groundedness": asdict(self.groundedness) if self.groundedness else None,
+            "judged": {judge: asdict(one) for judge, one in self.judged.items()},
+            "verdicts": {protocol: one.as_dict() for protocol, one in self.verdicts.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Runs by the name they were given, and the statistics of the corpora beside them."""
+
+    runs: dict[str, EvaluatedRun]
+    against: dict[str, SourceStatistics]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, for JSON."""
+        return {
+            "runs": [run.as_dict() for run in self.runs.values()],
+            "against": {name: asdict(one) for name, one in self.against.items()},
+        }
+
+
+def evaluated(run: Run, statistics: SourceStatistics, judge: str | None) -> EvaluatedRun:
+    """Return what is known of a run; `judge` is the one just asked, None if none was."""
+    first = next(run.conversations(), None)
+    experiment: dict[str, Any] = run.manifest.get("experiment") or {}
+    return EvaluatedRun(
+        statistics=statistics,
+        method=first.method if first else None,
+        mode=experiment.get("mode"),
+        groundedness=judge_summary(run, judge if judge and judge not in PROTOCOLS else "geval"),
+        judged=scores_by_judge(run),
+        verdicts=told_apart(run),
+    )

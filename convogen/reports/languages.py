@@ -1,0 +1,90 @@
+"""The languages of a data set, as a report and a card say them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from convogen.errors import UserError
+from convogen.metrics import Statistics
+from convogen.metrics.languages import StatedLanguage
+from convogen.plugins import registry
+from convogen.prompts import prompts_of
+from convogen.text.language_tags import ENGLISH, language_name, primary_subtag
+
+__all__ = ["card_languages", "foreign_languages", "judging_limit", "said_languages"]
+
+_UNKNOWN = "und"
+
+
+def said_languages(text: Statistics) -> str:
+    """Return what languages conversations are in, and how much of them is in those they state."""
+    said = [_stated(tag, found) for tag, found in text.stated_languages.items()]
+    if not said:
+        said = [f"{_name(tag)} ({_counted(n)})" for tag, n in text.languages.items()]
+    return "; ".join(said)
+
+
+def card_languages(text: Statistics) -> list[str]:
+    """Return the primary subtags of the languages that were found, the most frequent first.
+
+    What a conversation states is not what it is found to be in.
+    """
+    counts: Counter[str] = Counter(text.languages)
+    for tag, stated in text.stated_languages.items():
+        if _mostly_as_stated(stated):
+            continue
+        counts[primary_subtag(tag)] -= stated.conversations
+        counts.update(stated.found)
+    return [tag for tag, n in counts.most_common() if n > 0 and tag != _UNKNOWN]
+
+
+def foreign_languages(text: Statistics) -> list[str]:
+    """Return the names of the languages that were found, English left out."""
+    return [language_name(tag) for tag in card_languages(text) if tag != ENGLISH]
+
+
+def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line if conversations in another language were judged with prompts in English.
+
+    `prompts` are the hashes of the prompts the judge was asked with: own ones are the user's, and
+    may be in any language.
+    """
+    if not (foreign := foreign_languages(text)):
+        return
+    if prompts == _shipped_prompts(judge):
+        yield f"the judge was asked in English about conversations in {', '.join(foreign)}."
+    else:
+        yield f"the judge was asked about conversations in {', '.join(foreign)} with own prompts."
+
+
+def _shipped_prompts(judge: str) -> dict[str, str] | None:
+    try:
+        loaded = prompts_of(registry.load("judges", judge), "judges/{name}-{step}", {})
+    except UserError:  # the plugin is not here any more
+        return None
+    return {step: prompt.hash for step, prompt in loaded.items()}
+
+
+def _mostly_as_stated(found: StatedLanguage) -> bool:
+    """Return whether most turns are in the language that is stated, close relatives included."""
+    return found.share is not None and found.share > 0.5
+
+
+def _stated(tag: str, found: StatedLanguage) -> str:
+    share = found.share
+    told = "nothing here tells how much is in it"
+    if share is not None:
+        told = f"{share:.1%} of {found.turns:,} turns of five words or more are in it"
+    others = [f"{n:,} {_name(other)}" for other, n in found.found.items()]
+    if not _mostly_as_stated(found) and set(found.found) - {primary_subtag(tag), _UNKNOWN}:
+        told += f"; by their words they are {', '.join(others)}"
+    return f"{_name(tag)} ({_counted(found.conversations)}; {told})"
+
+
+def _name(tag: str) -> str:
+    return "undecided" if tag == _UNKNOWN else language_name(tag)
+
+
+def _counted(n: int) -> str:
+    return f"{n:,} conversation{'s' if n != 1 else ''}"

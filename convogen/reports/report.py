@@ -1,0 +1,192 @@
+"""The numbers of a report: what its page shows, `report.json` holds and `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from convogen.costs.ledger_costs import Spending
+from convogen.errors import SourceError
+from convogen.inputs.keys import first_fault
+from convogen.metrics import Distance, Statistics
+from convogen.metrics.people import People
+from convogen.published import Cell
+from convogen.reports.course import Course
+from convogen.reports.coverage import CoverageCourse
+from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.intervals import Interval
+from convogen.reports.matching import Matching
+
+__all__ = ["Histogram", "Made", "Published", "Report", "ReportedCorpus", "ReportedRun"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a run was made, as its manifest says; None for what it does not say.
+
+    Attributes:
+        n: Number of conversations asked for.
+        started_at: When the run was begun, ISO 8601.
+        packages: Versions by package.
+        models: What describes each role's model: its `name`, its `kind` and other keys.
+    """
+
+    name: str | None
+    fingerprint: str | None
+    n: int | None
+    complete: bool | None
+    started_at: str | None
+    packages: dict[str, str] | None
+    models: dict[str, dict[str, Any]] | None
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Made:
+        """Return what a run's manifest says of how it was made."""
+        return cls(**{name: manifest.get(name) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedCorpus:
+    """A source measured, with 95% bootstrap intervals.
+
+    Attributes:
+        source: Its path or name.
+        conversations: Number of conversations.
+        bad_rows: Number of rows that could not be read.
+        tables: The columns of tables III and V in the paper's rendering, speaker labels counted as
+            words: nW and nT (words and turns per conversation), nW/T (words per turn), mtld_mean,
+            mtld_std; None if there is nothing to measure.
+        text: The statistics of the text as it is.
+        balance: Participation balance, 0 to 1.
+    """
+
+    source: str
+    conversations: int
+    bad_rows: int
+    tables: dict[str, Interval | None]
+    text: Statistics
+    balance: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedRun(ReportedCorpus):
+    """A run measured.
+
+    Attributes:
+        distances: How far it is from each of the corpora; None if it or the corpus has no turns.
+        matching: How far turns are from the words asked of them; None if none were asked.
+        groundedness: What geval said; None if it did not judge the run.
+        judged: What each judge said.
+        course: Diversity in the order of the plan.
+        failures: Number of tasks that failed.
+        rejected: Conversations rejected by each gate.
+        acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is.
+        parameters: The keys of the experiment that enter its fingerprint.
+        prompts: Hash of each prompt.
+        sources: Hash or name of each source.
+        persona_sources: Number of personas by source and licence.
+        people: How ages, genders and the origins of names are spread; None if there are no people,
+            or the report is an early version's.
+        cost: What was spent, by role and model.
+    """
+
+    distances: dict[str, Distance | None]
+    matching: Matching | None
+    groundedness: JudgeSummary | None
+    judged: dict[str, JudgeSummary]
+    course: Course
+    failures: int
+    rejected: dict[str, int]
+    acceptance_rate: float | None
+    made: Made
+    parameters: dict[str, Any]
+    prompts: dict[str, Any]
+    sources: dict[str, Any]
+    persona_sources: dict[str, int]
+    people: People | None = None
+    cost: list[Spending]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Shares (0 to 1) of the conversations of each source in the bins between `edges`."""
+
+    edges: list[float]
+    shares: dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Tables of a paper: `tables[table][row][column]`."""
+
+    paper: str
+    tables: dict[str, dict[str, dict[str, Cell]]]
+
+    def numbers(self, table: str) -> dict[str, dict[str, float]]:
+        """Return the numbers of a table by row and column; cells of text are left out."""
+        return {
+            row: {name: cell for name, cell in cells.items() if isinstance(cell, int | float)}
+            for row, cells in self.tables[table].items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All numbers of a report.
+
+    Attributes:
+        convogen: The version that made it.
+        runs: The runs by the name they are shown under.
+        against: The corpora beside them, by name.
+        baseline: The run that the others' distances are compared with; None if there is none.
+        published: Tables I to VI of the ConvoGen paper.
+        mtld_histogram: How MTLD, in the paper's rendering, is spread over conversations.
+        limits: What the numbers cannot carry, in sentences.
+        coverage: How evenly each run covers its topics; empty if that was not measured.
+    """
+
+    convogen: str
+    runs: dict[str, ReportedRun]
+    against: dict[str, ReportedCorpus]
+    baseline: str | None
+    published: Published
+    mtld_histogram: Histogram
+    limits: list[str]
+    coverage: dict[str, CoverageCourse] = field(default_factory=dict[str, CoverageCourse])
+
+    @property
+    def sources(self) -> dict[str, ReportedCorpus]:
+        """The runs, then the corpora."""
+        return {**self.runs, **self.against}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, as `report.json` holds them."""
+        published = {"paper": self.published.paper, **self.published.tables}
+        return asdict(self) | {"published": published}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        """Return the report whose `as_dict` or `report.json` is given.
+
+        Raises:
+            SourceError: the data is no report.
+        """
+        published: Any = data.get("published")
+        if isinstance(published, dict):
+            tables = dict(cast("dict[str, Any]", published))
+            published = {"paper": tables.pop("paper", None), "tables": tables}
+        try:
+            return _reader().validate_python({**data, "published": published})
+        except ValidationError as error:
+            raise SourceError(
+                f"no report: {first_fault(error)}; `convogen report` writes report.json"
+            ) from error
+
+
+@cache
+def _reader() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)

@@ -1,0 +1,196 @@
+"""What is in a run, counted: what `convogen show` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from convogen.costs.ledger_costs import Spending, spending
+from convogen.metrics.languages import MEASURED, StatedLanguage, StatedLanguages
+from convogen.metrics.turn_checks import TurnChecks
+from convogen.records import Conversation, Experience
+from convogen.reports.acceptance import acceptance_of
+from convogen.storage.run_folder import Run
+from convogen.storage.waiting import waiting
+from convogen.text.identify import language_of
+from convogen.text.segmentation import count_words
+
+__all__ = ["PlanCounts", "RunSummary", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCounts:
+    """What the plans of a run's experiences came to.
+
+    Attributes:
+        subtopics: Subtopics found.
+        personas: Personas found.
+        requests: Replies that were asked for.
+        near_copies: Subtopics and personas left out, since they nearly copy another.
+        unusable: Those left out as unusable.
+    """
+
+    subtopics: int
+    personas: int
+    requests: int
+    near_copies: int
+    unusable: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """Counts over a run; those by kind have the most frequent kind first.
+
+    Attributes:
+        conversations: Those accepted.
+        rejected: Conversations rejected by each gate.
+        acceptance_rate: Share of the finished conversations accepted, 0 to 1; None if none is
+            finished.
+        experiences: Those invented; `admitted` of them entered the few-shot hub, `near_copies` did
+            not, `repaired` were repaired.
+        experiences_asked_again: Replies of the generator that were not taken, by fault.
+        plan: What the experiences' plans came to; None if the method makes none.
+        turns: Turns of the accepted conversations, and their `words`; None if a language has no
+            words here.
+        stated_languages: How much of the first conversations is in the language they state, by tag.
+        ended: Conversations by how they ended.
+        reasks: Replies that were not taken, by fault.
+        tidied: Replies that were tidied, by fault.
+        lapses: Turns taken in spite of a fault, by fault.
+        broken_off: Conversations that a fault broke off, by fault.
+        participants: Participants of all conversations; `silent` of them never spoke.
+        selections: Turns that a selector was asked for; `selector_repairs` of its replies named
+            nobody and were repaired.
+        failures: Tasks that failed, by stage and kind.
+        ledger: What was spent, by role and model.
+        waiting: Conversations that are finished behind a task that is not.
+    """
+
+    conversations: int
+    rejected: dict[str, int]
+    acceptance_rate: float | None
+    experiences: int
+    admitted: int
+    near_copies: int
+    repaired: int
+    experiences_asked_again: dict[str, int]
+    plan: PlanCounts | None
+    turns: int
+    words: int | None
+    stated_languages: dict[str, StatedLanguage]
+    ended: dict[str, int]
+    reasks: dict[str, int]
+    tidied: dict[str, int]
+    lapses: dict[str, int]
+    broken_off: dict[str, int]
+    participants: int
+    silent: int
+    selections: int
+    selector_repairs: int
+    failures: dict[str, int]
+    ledger: list[Spending]
+    waiting: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values, for JSON."""
+        return asdict(self) | {"plan": asdict(self.plan) if self.plan else {}}
+
+
+def summarise(run: Run) -> RunSummary:
+    """Count what is in a run."""
+    talk, invented = _Talk(), _Invented()
+    for conversation in run.conversations():
+        talk.add(conversation)
+    for experience in run.experiences():
+        invented.add(experience)
+    accepted = acceptance_of(run, talk.conversations)
+    checks = talk.checks.counts()
+    failures = Counter(f"{one.stage}/{one.kind}" for one in run.failures())
+    return RunSummary(
+        conversations=talk.conversations,
+        rejected=accepted.rejected,
+        acceptance_rate=accepted.rate,
+        experiences=invented.experiences,
+        admitted=invented.admitted,
+        near_copies=invented.refused,
+        repaired=invented.repaired,
+        experiences_asked_again=dict(invented.asked_again.most_common()),
+        plan=PlanCounts(**invented.plan) if invented.plan else None,
+        turns=talk.turns,
+        words=talk.words,
+        stated_languages=talk.languages.by_tag(),
+        ended=dict(talk.ended.most_common()),
+        reasks=checks.asked_again,
+        tidied=checks.tidied,
+        lapses=checks.taken_with,
+        broken_off=checks.broken_off,
+        participants=talk.participants,
+        silent=talk.silent,
+        selections=talk.selections,
+        selector_repairs=talk.repairs,
+        failures=dict(failures.most_common()),
+        ledger=spending(run),
+        waiting=sum(outcome.conversation is not None for outcome in waiting(run.folder)),
+    )
+
+
+@dataclass(slots=True)
+class _Talk:
+    """The conversations counted so far."""
+
+    conversations: int = 0
+    turns: int = 0
+    words: int | None = 0
+    languages: StatedLanguages = field(default_factory=StatedLanguages)
+    participants: int = 0
+    silent: int = 0
+    selections: int = 0
+    repairs: int = 0
+    ended: Counter[str] = field(default_factory=Counter[str])
+    checks: TurnChecks = field(default_factory=TurnChecks)
+
+    def add(self, conversation: Conversation) -> None:
+        turns, participants = conversation.turns, conversation.participants
+        self.conversations += 1
+        self.turns += len(turns)
+        language = language_of(conversation)
+        for turn in turns:
+            count = count_words(turn.text, language)
+            self.words = None if count is None or self.words is None else self.words + count
+        if self.conversations <= MEASURED:
+            self.languages.add(conversation)
+        self.participants += len(participants)
+        self.silent += len({*participants} - {turn.speaker for turn in turns})
+        selections = [turn.selection for turn in turns if turn.selection is not None]
+        self.selections += len(selections)
+        self.repairs += sum(one.repair is not None for one in selections)
+        self.ended[conversation.ended or "unknown"] += 1
+        self.checks.add(conversation)
+
+
+@dataclass(slots=True)
+class _Invented:
+    """The experiences counted so far."""
+
+    experiences: int = 0
+    admitted: int = 0
+    refused: int = 0
+    repaired: int = 0
+    asked_again: Counter[str] = field(default_factory=Counter[str])
+    plan: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, experience: Experience) -> None:
+        self.experiences += 1
+        self.admitted += experience.admitted is True
+        self.refused += experience.admitted is False
+        self.repaired += bool(experience.repairs)
+        self.asked_again.update(experience.reasks)
+        for step in experience.plan or ():
+            self.plan.update(
+                subtopics=len(step.get("subtopics", ())),
+                personas=len(step.get("personas", ())),
+                requests=step["requests"],
+                near_copies=step["near_copies"],
+                unusable=step["unusable"],
+            )

@@ -1,0 +1,91 @@
+"""How long a text is, for planning and for checks, and how many tokens it may take to write it.
+
+Lengths are planned in words in every language. Where a text's words cannot be cut here, they are
+estimated from its characters: good enough to ask for a length, not to report one.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from convogen.text.segmentation import (
+    count_words,
+    length,
+    primary,
+    unspaced_language,
+    unspaced_script,
+)
+
+__all__ = ["about_words", "tokens_of"]
+
+CHARACTERS_PER_WORD = {
+    "zh": 1.6,
+    "ja": 1.8,
+    "th": 2.8,
+    "lo": 2.7,
+    "km": 2.0,
+    "my": 2.9,
+}
+"""Characters (grapheme clusters) of a word: of the sentences of `tests/data/segmented` for Chinese,
+Japanese and Thai, of a few of our own for the others."""
+
+_CHARACTERS = 2.5
+
+TOKENS_PER_WORD = {
+    "en": 2,
+    "zh": 3,
+    "ja": 3,
+    "th": 5,
+    "ko": 5,
+    "lo": 11,
+    "km": 11,
+    "my": 11,
+    "bo": 11,
+    "el": 6,
+    "he": 6,
+    "ar": 5,
+    "fa": 5,
+    "ur": 5,
+    "hi": 6,
+    "mr": 8,
+    "ne": 8,
+    "bn": 10,
+    "ta": 10,
+    "te": 10,
+    "kn": 10,
+    "ml": 10,
+    "gu": 10,
+    "pa": 10,
+    "si": 10,
+    "hy": 10,
+    "ka": 14,
+    "am": 13,
+}
+"""Tokens of a word with the tokenizer that needs most, measured with those of GPT-4, GPT-4o,
+Llama 2 and Llama 3; English has always had 2, with some room."""
+
+_TOKENS = 4
+"""Of all other languages, most of them in Latin and Cyrillic letters."""
+
+
+def about_words(text: str, language: str | None = None) -> int:
+    """Return how many words a text has, estimated if there is no rule for its language here.
+
+    Args:
+        text: Any text.
+        language: A BCP 47 tag; None if it is unknown.
+    """
+    counted = count_words(text, language)
+    if counted is not None:
+        return counted
+    code = unspaced_language(language) or unspaced_script(text) or ""
+    characters = length(text, language, "characters")
+    return ceil(characters / CHARACTERS_PER_WORD.get(code, _CHARACTERS))
+
+
+def tokens_of(words: int, language: str | None = None) -> int:
+    """Return how many tokens it may take to write words of a language, English if it is None."""
+    if language is None:
+        return TOKENS_PER_WORD["en"] * words
+    code = unspaced_language(language) or primary(language)
+    return TOKENS_PER_WORD.get(code, _TOKENS) * words

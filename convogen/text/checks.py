@@ -1,0 +1,59 @@
+"""Which checks of turns depend on the language, and in which languages they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from convogen.text.language import LANGUAGES, load_language
+
+__all__ = ["CHECKS", "checked_as", "checked_languages", "unchecked"]
+
+CHECKS = {
+    "refusal": "refusals",
+    "assistant_offer": "role breaks and offers of an assistant",
+    "note": "notes on the task",
+    "stage_direction": "stage directions",
+    "third_person": "narration",
+    "farewell": "farewells",
+    "courtesies": "thanks and courtesies",
+    "addressing": "calls by name",
+    "topic": "topic deviation",
+}
+"""The checks that depend on the language, and what each finds; all others are done in any."""
+
+_TELLING_WORDS = 60
+"""Words from which a text has those that are frequent in its language."""
+
+
+def checked_languages() -> list[str]:
+    """Return the languages that have a file of patterns, English first."""
+    return sorted(
+        (path.stem for path in LANGUAGES.glob("*.yaml")), key=lambda tag: (tag != "en", tag)
+    )
+
+
+def checked_as(language: str | None, texts: Iterable[str]) -> str:
+    """Return the language by whose patterns texts are checked.
+
+    Args:
+        language: The primary subtag of their language; None if it is unknown.
+        texts: The turns of a conversation.
+
+    Returns:
+        English if the language is unknown because there are few words to tell it by; `und`, in
+        which nothing is checked, if it is unknown in spite of many.
+    """
+    if language is not None:
+        return language
+    n = 0
+    for text in texts:
+        n += len(text.split())
+        if n >= _TELLING_WORDS:
+            return "und"
+    return "en"
+
+
+def unchecked(language: str) -> list[str]:
+    """Return the `CHECKS` that are not done in a language, in their order."""
+    done = load_language(language).checks
+    return [name for name in CHECKS if name not in done]

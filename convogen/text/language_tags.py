@@ -1,0 +1,193 @@
+"""Language tags (BCP 47): read, checked, and named so that a person and a model understand.
+
+>>> language_tag("DE_ch"), language_label("pt-BR"), language_name("sr-Latn")
+('de-CH', 'Brazilian Portuguese (português do Brasil)', 'Serbian in Latin script')
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.inputs.yaml12 import read_yaml
+
+__all__ = [
+    "ENGLISH",
+    "is_right_to_left",
+    "language_and_script",
+    "language_label",
+    "language_name",
+    "language_tag",
+    "languages_text",
+    "primary_subtag",
+    "same_language",
+    "script_of",
+]
+
+ENGLISH = "en"
+"""What prompts, shipped examples and the embedded model are in."""
+
+_NAMES = Path(__file__).with_name("language_names.yaml")
+
+_USUAL = {
+    "de-CH": ("Swiss Standard German", "Schweizer Hochdeutsch"),
+    "en-GB": ("British English",),
+    "en-US": ("American English",),
+    "pt-BR": ("Brazilian Portuguese", "português do Brasil"),
+    "pt-PT": ("European Portuguese", "português europeu"),
+    "zh-Hans": ("Simplified Chinese", "简体中文"),
+    "zh-Hant": ("Traditional Chinese", "繁體中文"),
+}
+"""What is usually said in place of "language, as used in region"."""
+
+_RIGHT_TO_LEFT = frozenset(("Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc", "Thaa"))
+
+_LONGEST_TAG = 60
+
+
+def language_tag(given: str) -> str:
+    """Return a tag in its standard form.
+
+    Raises:
+        ValueError: It is no tag of a language that has a name; says what is wrong, and what is
+            near it.
+    """
+    import langcodes
+
+    text = given.strip()
+    try:
+        tag = langcodes.standardize_tag(text) if 0 < len(text) <= _LONGEST_TAG else ""
+        language = langcodes.Language.get(tag, normalize=False)
+    except ValueError:
+        raise ValueError(_no_tag(given)) from None
+    known = bool(tag) and language.is_valid() and not language.extlangs
+    if not known or not _named(language.language or ""):
+        raise ValueError(_no_tag(given))
+    return tag
+
+
+def language_name(tag: str) -> str:
+    """Return what a language is called in English, with its script and region if the tag has."""
+    return _called(tag)[0]
+
+
+def language_label(tag: str) -> str:
+    """Return a language's English name and its own: `German (Deutsch)`."""
+    name, own = _called(tag)
+    return f"{name} ({own})" if own and own != name else name
+
+
+def languages_text(tags: list[str] | tuple[str, ...]) -> str:
+    """Return the English names of languages, separated by commas."""
+    return ", ".join(map(language_name, tags))
+
+
+def primary_subtag(tag: str) -> str:
+    """Return the language alone, without script and region: `de` of `de-CH`."""
+    return tag.partition("-")[0].casefold()
+
+
+@lru_cache(maxsize=256)
+def script_of(tag: str) -> str:
+    """Return the ISO 15924 code of the script that a language is usually written in."""
+    import langcodes
+
+    try:
+        return langcodes.Language.get(tag).maximize().script or "Zyyy"
+    except ValueError:  # what a corpus states may be no tag
+        return "Zyyy"
+
+
+def language_and_script(tag: str | None) -> str:
+    """Return what two texts share if one may stand for the other; None counts as English.
+
+    It is the same for `de` and `de-CH`, and not for `zh-Hans` and `zh-Hant`.
+    """
+    return f"{primary_subtag(tag)}-{script_of(tag)}" if tag else "en-Latn"
+
+
+def same_language(tag: str | None, other: str | None) -> bool:
+    """Return whether two tags are of one language in one script; None counts as English."""
+    return language_and_script(tag) == language_and_script(other)
+
+
+def is_right_to_left(tag: str) -> bool:
+    """Return whether a language is written from right to left."""
+    return script_of(tag) in _RIGHT_TO_LEFT
+
+
+@lru_cache(maxsize=256)
+def _called(tag: str) -> tuple[str, str]:
+    """Return the English and the own name of a standard tag; the latter is empty if not known."""
+    import langcodes
+
+    try:
+        language = langcodes.Language.get(tag, normalize=False)
+    except ValueError:
+        return tag, ""
+    language_only, script, region = language.language or "", language.script, language.territory
+    if language_only == "zh" and (script or region):
+        script = script_of(tag)  # a region has a script of its own
+    usual = f"{language_only}-{script or region}"
+    name, *own = _USUAL.get(usual) or _named(language_only) or [tag]
+    if usual in _USUAL:
+        script, region = None, region if script else None
+    if script:
+        name += f" in {_subtag_name('script', script)} script"
+        own = own if script == script_of(language_only) else []
+    if region:
+        name += f", as used in {_subtag_name('region', region)}"
+    return name, own[0] if own else ""
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[str, list[str]]:
+    return read_yaml(_NAMES)
+
+
+def _named(language: str) -> list[str]:
+    """Return the English name of a language subtag, then its own if known; empty without one."""
+    if language in ("", "mis", "mul", "und", "zxx"):
+        return []
+    if known := _names().get(language):
+        return known
+    name = _subtag_name("language", language)
+    return [name] if name != language and name != "Private use" else []
+
+
+@lru_cache(maxsize=64)
+def _subtag_name(kind: str, subtag: str) -> str:
+    """Return what the IANA registry calls a subtag; the subtag itself if it has none."""
+    from langcodes.registry_parser import (
+        parse_registry,  # pyright: ignore[reportUnknownVariableType]
+    )
+
+    for row in cast("Any", parse_registry)():
+        if row["Type"] == kind and row.get("Subtag") == subtag:
+            return re.sub(r"\s*\([^)]*\)|,.*", "", row["Description"][0])
+    return subtag
+
+
+def _no_tag(given: str) -> str:
+    """Say that a text is no tag, and which one is near: by its name, or by its letters."""
+    text = " ".join(given.split()).casefold()
+    by_name = {name.casefold(): tag for tag, names in _names().items() for name in reversed(names)}
+    by_name |= {names[0].casefold(): tag for tag, names in _USUAL.items()}
+    near = get_close_matches(text[:_LONGEST_TAG], by_name, 1, 0.75)
+    if text.isascii() and len(text) <= 3:  # a code, and no name
+        near = []
+    primary = re.split(r"[-_ ]", text)[0]
+    if near:
+        tag = by_name[near[0]]
+    elif primary in _names() or (primary := primary[:2]) in _names():
+        tag = primary
+    else:
+        tag = "de"
+    meant = "did you mean" if near or tag != "de" else "such as"
+    return (
+        f"{given.strip()[:_LONGEST_TAG]!r} is no language tag (BCP 47); {meant} {tag}, which is "
+        f"{language_label(tag)}{'?' if meant != 'such as' else ''}"
+    )

@@ -1,0 +1,197 @@
+"""Whether the turns of a conversation are in a language: by their script, and by `lingua`.
+
+A script that one language is written in decides alone. What is in Latin, Cyrillic, Arabic or
+Devanagari letters is told by lingua (trigrams, 75 languages), which the extra `lingua` installs.
+On a few words it takes close relatives for one another: between these all turns together decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import regex
+
+from convogen.text.language_tags import language_name, primary_subtag, script_of
+
+__all__ = ["LEAST_WORDS", "can_tell", "turns_in_language"]
+
+LEAST_WORDS = 5
+"""Words from which a turn tells its language; shorter ones are greetings and names."""
+
+LEAST_CHARS = 10
+"""The same in letters, in scripts without spaces."""
+
+LEAST_KANA = 0.05
+"""Share of kana among Han and kana from which texts are Japanese."""
+
+LEAST_LEAD = 0.2
+"""How much surer (0 to 1) lingua must be of another language to say that a turn is in that."""
+
+LIKELIEST = 4
+"""Languages that trigrams find likeliest, of which the full models then decide."""
+
+_SCRIPTS = {
+    "Hans": r"\p{Script=Han}",
+    "Hant": r"\p{Script=Han}",
+    "Jpan": r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}",
+    "Kore": r"\p{Script=Hangul}\p{Script=Han}",
+    "Aran": r"\p{Script=Arabic}",
+}
+"""The letters of scripts that ISO 15924 has and Unicode has not."""
+
+_SHARED = frozenset(("Arab", "Aran", "Cyrl", "Deva", "Latn"))
+"""Scripts that many languages are written in."""
+
+_TWINS = (frozenset(("bs", "hr", "sr")), frozenset(("id", "ms")))
+"""Languages that a page of text does not tell apart either: each of them passes for the others."""
+
+_RELATIVES = (*_TWINS, frozenset(("da", "nb", "nn")), frozenset(("hi", "mr")))
+"""Languages that a sentence does not tell apart."""
+
+_NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
+
+_KANA = regex.compile(r"[\p{Script=Hiragana}\p{Script=Katakana}]")
+_HAN = regex.compile(r"\p{Script=Han}")
+_LETTER = regex.compile(r"\p{L}")
+_UNSPACED = regex.compile(
+    r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}"
+    r"\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]"
+)
+
+
+@lru_cache(maxsize=64)
+def can_tell(tag: str) -> str | None:
+    """Return why nobody here can tell whether a text is in a language; None if that can be told."""
+    if script_of(tag) == "Zyyy":
+        return f"{tag[:40]!r} is no language whose script is known"
+    if script_of(tag) not in _SHARED:
+        return None
+    if find_spec("lingua") is None:
+        return (
+            f"{language_name(tag)} is told from other languages by lingua, which is not "
+            "installed: pip install 'convogen[lingua]'"
+        )
+    known = _known()
+    code = _code(tag)
+    written_as_usual = script_of(tag) == script_of(code) or code in ("bs", "hr", "sr")
+    if code in known and written_as_usual:
+        return None
+    return (
+        f"nothing here tells {language_name(tag)} from other languages; those that can be told: "
+        f"{', '.join(sorted(known))}, and all that have a script of their own"
+    )
+
+
+def turns_in_language(texts: Sequence[str], tag: str) -> list[bool | None]:
+    """Return for each turn of a conversation whether it is in a language.
+
+    Args:
+        texts: The turns.
+        tag: A BCP 47 tag of which `can_tell` says nothing.
+
+    Returns:
+        None for a turn of fewer than `LEAST_WORDS` words, or `LEAST_CHARS` letters in a script
+        without spaces.
+    """
+    long_enough = [_tells(text) for text in texts]
+    in_script = [
+        tells and _share(text, script_of(tag)) > 0.5
+        for text, tells in zip(texts, long_enough, strict=True)
+    ]
+    told = [text for text, fits in zip(texts, in_script, strict=True) if fits]
+    accepted = iter(_accepted(told, tag))
+    return [
+        (next(accepted) if fits else False) if tells else None
+        for tells, fits in zip(long_enough, in_script, strict=True)
+    ]
+
+
+def _accepted(texts: list[str], tag: str) -> list[bool]:
+    """Return whether each of some turns in the script of a language is in it."""
+    script = script_of(tag)
+    if script in ("Jpan", "Hans", "Hant"):
+        together = "\n".join(texts)
+        n_kana, n_han = len(_KANA.findall(together)), len(_HAN.findall(together))
+        japanese = n_kana > LEAST_KANA * (n_kana + n_han)
+        return [japanese == (script == "Jpan")] * len(texts)
+    if script not in _SHARED:
+        return [True] * len(texts)
+    code = _code(tag)
+    relatives = next((group for group in _RELATIVES if code in group), frozenset((code,)))
+    if relatives not in _TWINS and len(relatives) > 1 and texts:
+        whole: Any = _detector(relatives).compute_language_confidence_values("\n".join(texts))
+        if whole[0].value - _likelihood(whole, _codes(tag)) >= LEAST_LEAD:
+            return [False] * len(texts)
+    return [_is_of(text, relatives) for text in texts]
+
+
+def _is_of(text: str, languages: frozenset[str]) -> bool:
+    """Return whether a turn is in one of some languages: no other is clearly more likely.
+
+    What trigrams say is confirmed by all that lingua has of these languages and the likeliest.
+    """
+    found: Any = _detector().compute_language_confidence_values(text)
+    if found[0].value - _likelihood(found, languages) < LEAST_LEAD:
+        return True
+    likeliest = languages.union(_code_of(one.language) for one in found[:LIKELIEST])
+    found = _detector(likeliest).compute_language_confidence_values(text)
+    others = max(one.value for one in found if _code_of(one.language) not in languages)
+    return others - _likelihood(found, languages) < LEAST_LEAD
+
+
+def _likelihood(found: Any, languages: Collection[str]) -> float:
+    """Return how likely (0 to 1) a text is in one of some languages."""
+    return sum(one.value for one in found if _code_of(one.language) in languages)
+
+
+def _codes(tag: str) -> frozenset[str]:
+    """Return what lingua calls the language of a tag; `no` is either of the two Norwegians."""
+    return frozenset(("nb", "nn")) if primary_subtag(tag) == "no" else frozenset((_code(tag),))
+
+
+def _tells(text: str) -> bool:
+    if len(_UNSPACED.findall(text)) >= LEAST_CHARS:
+        return True
+    return sum(_LETTER.search(word) is not None for word in text.split()) >= LEAST_WORDS
+
+
+def _share(text: str, script: str) -> float:
+    """Return the share of a text's letters that are of a script."""
+    return len(_letters(script).findall(text)) / max(1, len(_LETTER.findall(text)))
+
+
+@lru_cache(maxsize=32)
+def _letters(script: str) -> Any:
+    # Only letters: vowel signs and tones are marks, which are no letters of the text's either.
+    chars = _SCRIPTS.get(script, rf"\p{{Script={script}}}")
+    return regex.compile(rf"(?=\p{{L}})[{chars}]")
+
+
+def _code(tag: str) -> str:
+    primary = primary_subtag(tag)
+    return _NAMES_OF_LINGUA.get(primary, primary)
+
+
+def _code_of(language: Any) -> str:
+    return str(language.iso_code_639_1.name).lower()
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    """Return the languages that lingua knows."""
+    lingua: Any = import_module("lingua")
+    return frozenset(_code_of(language) for language in lingua.Language.all())
+
+
+@lru_cache(maxsize=64)
+def _detector(of: frozenset[str] = frozenset()) -> Any:
+    """Return a detector of all languages, by trigrams; or one of some of them, by all it has."""
+    lingua: Any = import_module("lingua")
+    if not of:  # of all languages the other mode takes 900 MB, and many seconds to begin
+        return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
+    wanted = sorted((one for one in lingua.Language.all() if _code_of(one) in of), key=_code_of)
+    return lingua.LanguageDetectorBuilder.from_languages(*wanted).build()

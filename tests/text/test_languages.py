@@ -1,0 +1,92 @@
+"""The checks of each language: what people say in it is left alone, what models slip into found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from convogen.interaction.vocatives import called_in
+from convogen.methods.roleplay.thanks import is_thanks
+from convogen.text.checks import CHECKS, checked_languages
+from convogen.text.language import load_language
+from convogen.text.turn_checks import Scene, read_typed, read_utterance
+from convogen.text.utterances import is_farewell
+
+LANGUAGES = Path(__file__).parents[1] / "data" / "languages"
+TAGS = sorted(path.stem for path in LANGUAGES.glob("*.yaml"))
+
+MOST_FALSE_ALARMS = 0.01
+"""The share of what people say in which any check finds anything."""
+
+LEAST_FOUND = 0.8
+"""The share of what is to be found, per language."""
+
+
+def sentences(tag: str) -> dict[str, Any]:
+    return yaml.safe_load((LANGUAGES / f"{tag}.yaml").read_text("utf-8"))
+
+
+def scene_of(data: dict[str, Any]) -> Scene:
+    return Scene(data["speaker"], tuple(data["others"]), tuple(data["earlier"]))
+
+
+def findings(text: str, data: dict[str, Any], tag: str) -> set[str]:
+    """Return the checks that find something in a text, by any of the ways they are done."""
+    said = read_utterance(text, scene_of(data), language=tag)
+    typed = read_typed(text, scene_of(data), language=tag)
+    found = {said.fault, *said.tidied, typed.fault}
+    found |= {"farewell"} if is_farewell(text, tag) else set()
+    found |= {"courtesies"} if is_thanks(text, tag) else set()
+    found |= {"addressing"} if called_in(text, data["others"], tag) else set()
+    return {name for name in found if name is not None}
+
+
+def cases(data: dict[str, Any], tag: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the check, the text and whether it was found, of all that has to be found."""
+    for check, texts in data["found"].items():
+        for text in texts:
+            yield check, text, check in findings(text, data, tag)
+    for text, name in data.get("addressed", {}).items():
+        yield "addressing", text, called_in(text, data["others"], tag) == (name,)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_what_people_say_is_left_alone(tag: str) -> None:
+    data = sentences(tag)
+    texts = [*data["human"], *data["tricky"]]
+    alarms = {text: found for text in texts if (found := findings(text, data, tag))}
+    assert len(texts) >= 100
+    assert 2 * len(data["tricky"]) >= len(texts)
+    assert len(alarms) <= MOST_FALSE_ALARMS * len(texts), alarms
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_what_people_do_not_say_is_found(tag: str) -> None:
+    data = sentences(tag)
+    results = list(cases(data, tag))
+    missed = [(check, text) for check, text, found in results if not found]
+    assert len(results) >= 25
+    assert len(missed) <= (1 - LEAST_FOUND) * len(results), missed
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_each_check_of_a_language_has_cases(tag: str) -> None:
+    data = sentences(tag)
+    tried = {*data["found"], *(["addressing"] if data.get("addressed") else [])}
+    assert tried == load_language(tag).checks - {"topic"}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_goodbyes_and_thanks_are_no_faults(tag: str) -> None:
+    data = sentences(tag)
+    for text in (*data["found"].get("farewell", ()), *data["found"].get("courtesies", ())):
+        assert read_utterance(text, scene_of(data), language=tag).fault is None
+
+
+def test_all_languages_with_patterns_have_sentences() -> None:
+    assert set(TAGS) == {*checked_languages()} - {"en"}
+    assert load_language("en").checks == set(CHECKS)
