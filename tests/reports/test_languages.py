@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from convogen.judges.geval import GEval
-from convogen.metrics import measure
+from convogen.metrics import Statistics, measure
 from convogen.records import Conversation, Turn
 from convogen.reports.languages import card_languages, judging_limit, said_languages
 
@@ -13,7 +11,7 @@ JAPANESE = ["今日はちょっと無理かも、ごめんね。", "鍵は机の
 ENGLISH = ["I cannot make it today, sorry about that.", "Where did you put the keys again?"]
 
 
-def text(*conversations: tuple[str | None, list[str]]) -> dict[str, Any]:
+def text(*conversations: tuple[str | None, list[str]]) -> Statistics:
     given = [
         Conversation(
             id=f"c{number}",
@@ -22,7 +20,7 @@ def text(*conversations: tuple[str | None, list[str]]) -> dict[str, Any]:
         )
         for number, (tag, texts) in enumerate(conversations)
     ]
-    return measure(given, compare=False).as_dict()
+    return measure(given, compare=False)
 
 
 def test_what_is_stated_is_said_with_how_much_of_it_is_so() -> None:
@@ -44,7 +42,7 @@ def test_a_corpus_that_states_nothing_is_known_by_its_words() -> None:
     found = text((None, JAPANESE), (None, ENGLISH), (None, ENGLISH))
     assert said_languages(found) == "English (2 conversations); Japanese (1 conversation)"
     assert card_languages(found) == ["en", "ja"]
-    assert found["stated_languages"] == {}
+    assert found.stated_languages == {}
 
 
 def test_a_language_nobody_has_heard_of_is_said_as_it_stands() -> None:
