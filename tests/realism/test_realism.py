@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from convogen.errors import SourceError, UserError
 from convogen.realism import compare, sample
+from convogen.realism.comparing import families_of
 from convogen.realism.samples import FEWEST, MOST, Dialogue, grouped
-from convogen.realism.two_sample import folds, separations
+from convogen.realism.two_sample import false_alarms, folds, separations
 from convogen.records import Conversation, Turn
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "dialogueforge"
@@ -135,6 +136,16 @@ def test_labels_are_permuted_within_groups_that_have_both() -> None:
     found = separations({"one": Source()}, labels, groups, permutations=99, seed=0)["one"]  # type: ignore[dict-item]
     assert found.auc < 0.65
     assert found.p == 0.01
+
+
+def test_halves_of_people_raise_alarms_as_often_as_they_may() -> None:
+    """At 5% about 5 of 100 halves: 12 or more have a probability under 1%."""
+    human = _sample(converse(60, seed=3))
+    families = families_of(human)
+    rates = false_alarms(families, grouped(human), halves=100, permutations=39, seed=1)
+    assert set(rates) == {*families, "all"}
+    assert all(rate <= 0.11 for rate in rates.values())
+    assert any(rate > 0 for rate in rates.values())
 
 
 @pytest.mark.parametrize(
