@@ -271,3 +271,22 @@ def test_gpt_4o_is_told_by_surface_and_words_and_a_tuned_model_less() -> None:
     for family in ("surface", "tfidf"):
         assert tuned.separations[family].auc < strong.separations[family].auc - 0.15
         assert strong.controls[family].low < 0.5 < strong.controls[family].high
+
+
+def test_the_report_has_how_a_run_is_told_from_people(tmp_path: Path) -> None:
+    from convogen import Experiment, run
+
+    chosen = Experiment.load("GPIS-s", {"models": "scripted", "n": FEWEST, "max_turns": 3})
+    made = run(chosen, tmp_path / "run")
+    human = _write(tmp_path / "human.jsonl", converse(40, seed=2))
+    few = _write(tmp_path / "few.jsonl", converse(5, seed=3))
+    out = tmp_path / "page"
+    ended = convogen("report", made.folder, "--against", human, "--against", few, "--out", out)
+    assert ended.status == 0, ended.err
+    page = (out / "report.md").read_text("utf-8")
+    assert "Told from human" in page
+    assert "Told from few" not in page
+    assert "What tells run from human" in page
+    whole = json.loads((out / "report.json").read_text("utf-8"))
+    (corpus,) = whole["realism"]["run"].values()
+    assert corpus["separations"]["all"]["auc"] > 0.9
