@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FAMILY_NAMES = {
-    "surface": "length and punctuation",
-    "lexical": "choice of words",
-    "turn_taking": "turn-taking",
-    "interaction": "interaction",
-    "tfidf": "words (TF-IDF)",
-    "all": "all of these",
-}
 MOST_TELLTALES = 12
 LEAST_EFFECT = 0.1
 MOST_CHARS = 200
@@ -119,6 +111,8 @@ def _print(name: str, against: str, realism: Realism) -> None:
 
 def _separations(name: str, against: str, realism: Realism) -> Table:
     from rich.table import Table
+
+    from convogen.reports.realism import FAMILY_NAMES
 
     table = Table(
         title=styled(f"{name} beside {against}"),

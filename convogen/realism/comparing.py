@@ -22,7 +22,7 @@ from convogen.realism.telltales import (
 )
 from convogen.realism.two_sample import Control, KernelSource, Separation, control, separations
 
-__all__ = ["HALVES", "PERMUTATIONS", "Realism", "compare"]
+__all__ = ["HALVES", "PERMUTATIONS", "Realism", "compare", "families_of"]
 
 PERMUTATIONS = 199
 HALVES = 50
@@ -86,7 +86,7 @@ def compare(
         UserError: There are fewer than five groups.
     """
     ours, theirs, changes = normalised(generated, human)
-    features = [one for one in FEATURES if turns == "all" or one.family not in OF_ALL_TURNS]
+    features = _features(turns)
     both = [*ours, *theirs]
     values = measure(both, features)
     words = word_lists(both)
@@ -113,6 +113,16 @@ def compare(
         words=telling_words(words[:n], words[n:], MOST_WORDS),
         examples=telling_turns(both, words, labels, groups, seed=seed, most=MOST_TURNS),
     )
+
+
+def families_of(dialogues: Sequence[Dialogue], turns: Turns = "all") -> dict[str, KernelSource]:
+    """Return the families of features of dialogues, of everybody's turns or of some."""
+    features = _features(turns)
+    return _families(measure(dialogues, features), word_lists(dialogues), features)
+
+
+def _features(turns: Turns) -> list[Feature]:
+    return [one for one in FEATURES if turns == "all" or one.family not in OF_ALL_TURNS]
 
 
 def _families(

@@ -23,9 +23,13 @@ __all__ = [
     "FoldKernels",
     "KernelSource",
     "Separation",
+    "areas",
     "control",
     "cross_fitted",
+    "false_alarms",
     "folds",
+    "permuted",
+    "random_half",
     "separations",
 ]
 
@@ -37,6 +41,8 @@ ALPHA = 0.3
 """The ridge penalty, of kernels whose diagonal has a mean of 1."""
 
 RESAMPLES = 999
+_AT_ONCE = 25
+"""Halves whose labellings are solved for together."""
 LEVEL = 0.95
 
 
@@ -125,15 +131,15 @@ def separations(
     truth = np.asarray(labels, dtype=bool)
     numbers = np.asarray(groups, dtype=np.intp)
     rng = np.random.default_rng(seed)
-    columns = [truth, *(_permuted(truth, numbers, rng) for _ in range(permutations))]
+    columns = [truth, *(permuted(truth, numbers, rng) for _ in range(permutations))]
     classes = np.stack(columns, axis=1)
     scores = cross_fitted(families, classes, folds(groups, seed))
     result: dict[str, Separation] = {}
     for name, values in scores.items():
-        areas = _areas(values, classes)
+        aucs = areas(values, classes)
         low, high = _interval(values[:, 0], truth, numbers, seed)
-        p = float((1 + (areas[1:] >= areas[0]).sum()) / len(areas)) if permutations else None
-        result[name] = Separation(float(areas[0]), low, high, p)
+        p = float((1 + (aucs[1:] >= aucs[0]).sum()) / len(aucs)) if permutations else None
+        result[name] = Separation(float(aucs[0]), low, high, p)
     return result
 
 
@@ -143,17 +149,58 @@ def control(
     """Return how far random halves of one corpus are apart; no group is in both halves."""
     numbers = np.asarray(groups, dtype=np.intp)
     rng = np.random.default_rng(seed)
-    unique = np.unique(numbers)
-    classes = np.stack(
-        [np.isin(numbers, rng.permutation(unique)[: len(unique) // 2]) for _ in range(halves)],
-        axis=1,
-    )
+    classes = np.stack([random_half(numbers, rng) for _ in range(halves)], axis=1)
     result: dict[str, Control] = {}
     for name, values in cross_fitted(families, classes, folds(groups, seed)).items():
-        areas = _areas(values, classes)
-        low, high = np.quantile(areas, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        result[name] = Control(float(areas.mean()), float(low), float(high), halves)
+        aucs = areas(values, classes)
+        low, high = np.quantile(aucs, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        result[name] = Control(float(aucs.mean()), float(low), float(high), halves)
     return result
+
+
+def random_half(groups: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which conversations are in one half of the groups, drawn at random."""
+    unique = np.unique(groups)
+    return np.isin(groups, rng.permutation(unique)[: len(unique) // 2])
+
+
+def false_alarms(
+    families: Mapping[str, KernelSource],
+    groups: Sequence[int],
+    *,
+    halves: int,
+    permutations: int,
+    seed: int,
+    level: float = 0.05,
+) -> dict[str, float]:
+    """Return how often the test finds a difference between random halves of one corpus.
+
+    Args:
+        families: The features, by name.
+        groups: The group of each conversation.
+        halves: How many times the corpus is halved.
+        permutations: Permuted labels for each p-value.
+        seed: Of folds, halves and permutations.
+        level: The p-value up to which a difference counts as found, 0 to 1.
+
+    Returns:
+        By family and for `all`, the share of the halves with a p-value of at most `level`.
+    """
+    numbers = np.asarray(groups, dtype=np.intp)
+    rng = np.random.default_rng(seed)
+    parts = folds(groups, seed)
+    alarms: dict[str, int] = {}
+    for first in range(0, halves, _AT_ONCE):
+        columns: list[NDArray[np.bool_]] = []
+        for _ in range(min(_AT_ONCE, halves - first)):
+            half = random_half(numbers, rng)
+            columns += [half, *(permuted(half, numbers, rng) for _ in range(permutations))]
+        classes = np.stack(columns, axis=1)
+        for name, values in cross_fitted(families, classes, parts).items():
+            aucs = areas(values, classes).reshape(-1, 1 + permutations)
+            p = (1 + (aucs[:, 1:] >= aucs[:, :1]).sum(axis=1)) / aucs.shape[1]
+            alarms[name] = alarms.get(name, 0) + int((p <= level).sum())
+    return {name: count / halves for name, count in alarms.items()}
 
 
 def cross_fitted(
@@ -209,7 +256,7 @@ def _predicted(kernels: FoldKernels, targets: Floats) -> Floats:
     return np.asarray(ridge.fit(kernels.train, targets).predict(kernels.test), dtype=float)
 
 
-def _permuted(
+def permuted(
     labels: NDArray[np.bool_], groups: Ints, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Permute labels within groups that have both, and over whole groups that have one."""
@@ -228,7 +275,7 @@ def _permuted(
     return permuted
 
 
-def _areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
+def areas(scores: Floats, classes: NDArray[np.bool_]) -> Floats:
     """Return the area under the curve of each column."""
     stats: Any = import_module("scipy.stats")
     ranks = np.asarray(stats.rankdata(scores, axis=0), dtype=float)

@@ -18,6 +18,7 @@ from convogen.reports.intervals import mean_interval, ratio_interval, std_interv
 from convogen.reports.limits import limits
 from convogen.reports.matching import matching
 from convogen.reports.measured import Measured, measure_source
+from convogen.reports.realism import realism_of
 from convogen.reports.report import (
     Histogram,
     Made,
@@ -58,6 +59,7 @@ def gather(
         mtld_histogram=_histogram({**ours, **human}),
         limits=limits(reported, corpora, baseline),
         coverage=coverage_courses(runs),
+        realism=realism_of(runs, against),
     )
 
 

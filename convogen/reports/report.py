@@ -15,6 +15,7 @@ from convogen.inputs.keys import first_fault
 from convogen.metrics import Distance, Statistics
 from convogen.metrics.people import People
 from convogen.published import Cell
+from convogen.realism import Realism
 from convogen.reports.course import Course
 from convogen.reports.coverage import CoverageCourse
 from convogen.reports.groundedness import JudgeSummary
@@ -147,6 +148,7 @@ class Report:
         mtld_histogram: How MTLD, in the paper's rendering, is spread over conversations.
         limits: What the numbers cannot carry, in sentences.
         coverage: How evenly each run covers its topics; empty if that was not measured.
+        realism: How well runs are told from human corpora, by run and corpus; likewise.
     """
 
     convogen: str
@@ -157,6 +159,7 @@ class Report:
     mtld_histogram: Histogram
     limits: list[str]
     coverage: dict[str, CoverageCourse] = field(default_factory=dict[str, CoverageCourse])
+    realism: dict[str, dict[str, Realism]] = field(default_factory=dict[str, dict[str, Realism]])
 
     @property
     def sources(self) -> dict[str, ReportedCorpus]:

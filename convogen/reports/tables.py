@@ -19,6 +19,7 @@ from convogen.reports.cells import (
     share_cell,
 )
 from convogen.reports.people import people_table
+from convogen.reports.realism import realism_tables
 from convogen.reports.report import Report, ReportedCorpus, ReportedRun
 from convogen.storage.frames import frame
 
@@ -42,6 +43,7 @@ def tables(report: Report) -> dict[str, list[Table]]:
         "diversity": [_measures(report), _installed(report), _repetition(report)],
         "people": [people_table(report.runs)],
         "group_chat": [_group_chat(report), _turn_checks(report)],
+        "realism": list(realism_tables(report.realism)),
         "distances": [_distances(report), _changes(report), _targets(report)],
         "cost": [_cost(report)],
     }

@@ -261,7 +261,7 @@ def group_lines(asked: Asked) -> str:
         return re.findall(r"^- (.+) \(", last, re.MULTILINE)[-1]
     if schema := asked.body.get("response_format", {}).get("json_schema"):
         messages = tuple(Message(one["role"], one["content"]) for one in asked.body["messages"])
-        return improvise(Request("any", "any", messages, Sampling(), schema["schema"]))
+        return improvise(Request("any", "any", messages, Sampling(), schema=schema["schema"]))
     rng = random.Random(asked.nth)
     return " ".join("".join(rng.choices("abcdefghij", k=6)) for _ in range(510)) + "."
 

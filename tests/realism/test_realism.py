@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from convogen.errors import SourceError, UserError
 from convogen.realism import compare, sample
+from convogen.realism.comparing import families_of
 from convogen.realism.samples import FEWEST, MOST, Dialogue, grouped
-from convogen.realism.two_sample import folds, separations
+from convogen.realism.two_sample import false_alarms, folds, separations
 from convogen.records import Conversation, Turn
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "dialogueforge"
@@ -135,6 +136,16 @@ def test_labels_are_permuted_within_groups_that_have_both() -> None:
     found = separations({"one": Source()}, labels, groups, permutations=99, seed=0)["one"]  # type: ignore[dict-item]
     assert found.auc < 0.65
     assert found.p == 0.01
+
+
+def test_halves_of_people_raise_alarms_as_often_as_they_may() -> None:
+    """At 5% about 5 of 100 halves: 12 or more have a probability under 1%."""
+    human = _sample(converse(60, seed=3))
+    families = families_of(human)
+    rates = false_alarms(families, grouped(human), halves=100, permutations=39, seed=1)
+    assert set(rates) == {*families, "all"}
+    assert all(rate <= 0.11 for rate in rates.values())
+    assert any(rate > 0 for rate in rates.values())
 
 
 @pytest.mark.parametrize(
@@ -260,3 +271,22 @@ def test_gpt_4o_is_told_by_surface_and_words_and_a_tuned_model_less() -> None:
     for family in ("surface", "tfidf"):
         assert tuned.separations[family].auc < strong.separations[family].auc - 0.15
         assert strong.controls[family].low < 0.5 < strong.controls[family].high
+
+
+def test_the_report_has_how_a_run_is_told_from_people(tmp_path: Path) -> None:
+    from convogen import Experiment, run
+
+    chosen = Experiment.load("GPIS-s", {"models": "scripted", "n": FEWEST, "max_turns": 3})
+    made = run(chosen, tmp_path / "run")
+    human = _write(tmp_path / "human.jsonl", converse(40, seed=2))
+    few = _write(tmp_path / "few.jsonl", converse(5, seed=3))
+    out = tmp_path / "page"
+    ended = convogen("report", made.folder, "--against", human, "--against", few, "--out", out)
+    assert ended.status == 0, ended.err
+    page = (out / "report.md").read_text("utf-8")
+    assert "Told from human" in page
+    assert "Told from few" not in page
+    assert "What tells run from human" in page
+    whole = json.loads((out / "report.json").read_text("utf-8"))
+    (corpus,) = whole["realism"]["run"].values()
+    assert corpus["separations"]["all"]["auc"] > 0.9
