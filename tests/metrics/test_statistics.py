@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 
@@ -93,13 +94,13 @@ def test_what_was_asked_again_tidied_taken_and_broken_off() -> None:
     one = Conversation(id="c", turns=turns, refused=["empty", "loop", "refusal"], ended="refusal")
     proper = Conversation(id="d", turns=turns[:1], ended="max_turns")
     found = of(one, proper).turn_checks
-    assert found == {
+    assert asdict(found) == {
         "asked_again": {"echo": 4, "refusal": 2, "empty": 1, "loop": 1},
         "tidied": {"label": 3, "stage": 1},
         "taken_with": {"cut_off": 1},
         "broken_off": {"refusal": 1},
     }
-    assert list(found["asked_again"]) == ["echo", "refusal", "empty", "loop"]
+    assert list(found.asked_again) == ["echo", "refusal", "empty", "loop"]
     half = tally_of([one])
     half.merge(tally_of([proper], first=1))
     assert statistics_of(half, "text", compare=False).turn_checks == found
