@@ -6,14 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import regex
 
 from convogen.inputs.yaml12 import read_yaml
+from convogen.text.extras import optional_module
 from convogen.text.segmentation import primary, unspaced_language
 
 __all__ = ["function_words", "identify", "language_of"]
@@ -195,9 +194,9 @@ def _by_lingua(text: str, script: str) -> str | None:
 
 @cache
 def _lingua(script: str) -> Any:
-    if find_spec("lingua") is None:
+    lingua = optional_module("lingua")
+    if lingua is None:
         return None
-    lingua: Any = import_module("lingua")
     builder: Any = lingua.LanguageDetectorBuilder
     of_script = {
         "Latin": builder.from_all_languages_with_latin_script,

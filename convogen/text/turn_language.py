@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import regex
 
+from convogen.text.extras import optional_module
 from convogen.text.language_tags import language_name, primary_subtag, script_of
 
 __all__ = ["LEAST_WORDS", "can_tell", "turns_in_language"]
@@ -65,15 +64,15 @@ _UNSPACED = regex.compile(
 
 @lru_cache(maxsize=64)
 def can_tell(tag: str) -> str | None:
-    """Return why nobody here can tell whether a text is in a language; None if that can be told."""
-    if script_of(tag) == "Zyyy":
-        return f"{tag[:40]!r} is no language whose script is known"
+    """Return why texts in a language cannot be recognized here; None if they can."""
+    if not _has_letters(script_of(tag)):
+        return f"{tag[:60]!r} names no script whose letters Unicode lists"
     if script_of(tag) not in _SHARED:
         return None
-    if find_spec("lingua") is None:
+    if optional_module("lingua") is None:
         return (
-            f"{language_name(tag)} is told from other languages by lingua, which is not "
-            "installed: pip install 'convogen[lingua]'"
+            f"recognizing {language_name(tag)} needs lingua, which is not installed or does not "
+            "load: pip install 'convogen[lingua]'"
         )
     known = _known()
     code = _code(tag)
@@ -81,8 +80,8 @@ def can_tell(tag: str) -> str | None:
     if code in known and written_as_usual:
         return None
     return (
-        f"nothing here tells {language_name(tag)} from other languages; those that can be told: "
-        f"{', '.join(sorted(known))}, and all that have a script of their own"
+        f"{language_name(tag)} cannot be recognized here; {', '.join(sorted(known))} can, and so "
+        "can every language with a script of its own"
     )
 
 
@@ -164,6 +163,14 @@ def _share(text: str, script: str) -> float:
     return len(_letters(script).findall(text)) / max(1, len(_LETTER.findall(text)))
 
 
+def _has_letters(script: str) -> bool:
+    """Return whether Unicode knows which letters are of a script."""
+    try:
+        return script != "Zyyy" and _letters(script) is not None
+    except regex.error:
+        return False
+
+
 @lru_cache(maxsize=32)
 def _letters(script: str) -> Any:
     # Only letters: vowel signs and tones are marks, which are no letters of the text's either.
@@ -183,14 +190,14 @@ def _code_of(language: Any) -> str:
 @lru_cache(maxsize=1)
 def _known() -> frozenset[str]:
     """Return the languages that lingua knows."""
-    lingua: Any = import_module("lingua")
+    lingua: Any = optional_module("lingua")
     return frozenset(_code_of(language) for language in lingua.Language.all())
 
 
 @lru_cache(maxsize=64)
 def _detector(of: frozenset[str] = frozenset()) -> Any:
     """Return a detector of all languages, by trigrams; or one of some of them, by all it has."""
-    lingua: Any = import_module("lingua")
+    lingua: Any = optional_module("lingua")
     if not of:  # of all languages the other mode takes 900 MB, and many seconds to begin
         return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
     wanted = sorted((one for one in lingua.Language.all() if _code_of(one) in of), key=_code_of)

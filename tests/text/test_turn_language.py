@@ -81,3 +81,8 @@ def test_languages_that_cannot_be_told_are_named_with_those_that_can() -> None:
 @given(st.lists(st.text(max_size=60), max_size=6), st.sampled_from(["ja", "th", "zh", "ko"]))
 def test_any_texts_are_told_one_by_one(texts: list[str], tag: str) -> None:
     assert len(turns_in_language(texts, tag)) == len(texts)
+
+
+@pytest.mark.parametrize("tag", ["de-Latf", "ga-Latg", "ru-Cyrs", "zh-Hanb", "en-Zsye", "de-Qaaa"])
+def test_a_script_without_letters_of_its_own_is_no_crash(tag: str) -> None:
+    assert tag in (can_tell(tag) or "")
