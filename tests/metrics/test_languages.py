@@ -90,8 +90,14 @@ def test_identical_conversations_are_wholly_alike_in_every_script(
     texts = [SPOKEN[language][at] for at in order]
     found = measure([chat(*texts)] * n)
     assert found.self_bleu == pytest.approx(1.0)
+    assert found.self_bleu <= 1
     assert found.rouge_l == found.rouge_l_nearest == pytest.approx(1.0)
     assert found.repetition["starters"].copies == n
+
+
+def test_identical_conversations_of_emoji_are_wholly_alike() -> None:
+    found = measure([chat("😀😀🎉", "👨‍👩‍👧‍👦")] * 2)
+    assert found.self_bleu == found.rouge_l == found.rouge_l_nearest == 1.0
 
 
 def test_different_conversations_are_not_alike() -> None:
