@@ -56,7 +56,7 @@ def test_lengths_and_tokens_fit_the_turns_of_the_source(
         if schema:
             messages = tuple(Message(m["role"], m["content"]) for m in asked.body["messages"])
             seeded = Sampling(seed=asked.body["seed"])
-            return say(improvise(Request("any", "any", messages, seeded, schema)))
+            return say(improvise(Request("any", "any", messages, seeded, schema=schema)))
         if text.endswith("Summary:"):
             lines = [line.partition(": ")[2] for line in text.splitlines() if ": " in line]
             dialogue = "".join([line for line in lines if not line.isascii()][-3:])
