@@ -12,7 +12,7 @@ import regex
 from rapidfuzz.distance import LCSseq
 
 from convogen.text.identify import identify
-from convogen.text.segmentation import UNSPACED, at_white_space
+from convogen.text.segmentation import UNSPACED, at_white_space, primary
 
 __all__ = ["rouge_l", "tokens"]
 
@@ -29,12 +29,12 @@ def tokens(text: str, language: str | None = None) -> list[str]:
     Args:
         text: Any text.
         language: A BCP 47 tag. Of English, and of texts in Latin letters of no known language,
-            the tokens are runs of ASCII letters and digits. A text of no known language without
-            any has other tokens: its letters and digits, or else its symbols, such as emoji.
+            the tokens are runs of ASCII letters and digits. A text without any tokens that is not
+            known to be English has others: its letters and digits, or else its symbols.
     """
     lowered = text.lower()
     found = (_TOKEN if at_white_space(text, language) else _UNICODE_TOKEN).findall(lowered)
-    if found or language is not None or text.isascii():
+    if found or text.isascii() or (language is not None and primary(language) == "en"):
         return found
     return _UNICODE_TOKEN.findall(lowered) or _SYMBOL.findall(lowered)
 

@@ -19,6 +19,7 @@ from convogen.text.extras import optional_module
 from convogen.text.lengths import sentence_ends
 
 __all__ = [
+    "EXTRAS",
     "UNSPACED",
     "Unit",
     "at_white_space",
