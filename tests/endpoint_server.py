@@ -146,7 +146,10 @@ class EndpointServer:
         body = await request.json()
         asked = Asked(len(self.asked) + 1, body, headers, query, request.path)
         self.asked.append(asked)
-        answer = self.script(asked)
+        try:
+            answer = self.script(asked)
+        except Exception as error:  # noqa: BLE001, the test's own mistake; a 500 would be retried for minutes
+            return web.Response(status=400, text=f"the test's script: {error!r}")
         if isinstance(answer, Silence):
             await self._closing.wait()
             return web.Response(status=503)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
@@ -291,7 +292,7 @@ class _Engine:
         if failed > limit:
             raise TooManyFailures(
                 f"{failed} tasks failed, more than max_failures: {limit}; "
-                f"`convogen show {self._store.folder}` says why; "
+                f"`convogen show {quote(str(self._store.folder))}` says why; "
                 f"to go on: --set max_failures={failed + max(10, limit)}"
             )
         rejected, limit = self._store.n_rejected, self._experiment.max_rejected
@@ -301,7 +302,7 @@ class _Engine:
                 f"the gates rejected {rejected} conversations, more than max_rejected: {limit}; "
                 f"accepted: {accepted} of {self._experiment.n}, "
                 f"{accepted / (accepted + rejected):.1%} of those finished; "
-                f"`convogen show {self._store.folder}` says why; "
+                f"`convogen show {quote(str(self._store.folder))}` says why; "
                 f"to go on: --set max_rejected={rejected + max(50, limit)}"
             )
 

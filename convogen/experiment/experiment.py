@@ -187,7 +187,7 @@ class Experiment:
         if foreign and roles:
             raise ExperimentError(
                 f"{self.origin}: language: {foreign[0]}: the embedded model ({', '.join(roles)}) "
-                f"knows English alone, no {language_name(foreign[0])}; name another with --model "
+                f"writes only English, not {language_name(foreign[0])}; name another with --model "
                 "or --base-url, or write in English: --set language=en"
             )
 

@@ -1,7 +1,7 @@
-"""Too few of the turns are in the language that was asked for, English if none was.
+"""Rejects conversations with too few turns in the requested language, English if there is none.
 
 Turns of five words or more count; shorter ones do not tell. Languages in Latin, Cyrillic, Arabic or
-Devanagari letters are told apart by lingua (extra `lingua`), all others by their script.
+Devanagari letters are recognized by lingua (extra `lingua`), all others by their script.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class LanguageGate(Gate):
         default=0.9,
         gt=0,
         le=1,
-        description="share of an accepted conversation's turns of five words or more that are in "
-        "its language, at least",
+        description="least share of an accepted conversation's turns of five words or more that "
+        "must be in its language",
     )
 
     def cannot_check(self, languages: Sequence[str]) -> str | None:
@@ -49,6 +49,6 @@ class LanguageGate(Gate):
         return Rejection(
             f"turn {first + 1}, {said.speaker}, is not in {language_name(tag)}: "
             f"{said.text[:60]!r}; {share:.0%} of {n_told} turns of {LEAST_WORDS} words or more "
-            f"are, {self.min_share:.0%} are to be",
+            f"are, at least {self.min_share:.0%} must be",
             round(share, 4),
         )

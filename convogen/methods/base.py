@@ -37,7 +37,9 @@ def _tags(given: Any) -> str | tuple[str, ...] | None:
         raise ValueError("must be a language tag (BCP 47) such as de, or a list of them")
     tags = [language_tag(tag) for tag in listed]
     if twice := next((tag for nth, tag in enumerate(tags) if tag in tags[:nth]), None):
-        raise ValueError(f"{twice} is there twice; each language of the list is drawn as often")
+        raise ValueError(
+            f"{twice} is listed twice; every language in the list is drawn equally often"
+        )
     return tags[0] if len(tags) == 1 else tuple(tags)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convogen.text.extras import optional_module
 from convogen.text.segmentation import unspaced_language
 
 __all__ = [
@@ -169,7 +169,7 @@ def bleu_tokenizer(languages: Iterable[str | None]) -> str:
     known = {language or "en" for language in languages}
     unspaced = {unspaced_language(language) for language in known} - {None}
     for code, name, module in (("ja", "ja-mecab", "MeCab"), ("ko", "ko-mecab", "mecab_ko")):
-        if known == {code} and find_spec(module) is not None:
+        if known == {code} and optional_module(module) is not None:
             return name
     if unspaced:
         return "zh" if unspaced == {"zh"} else "char"
@@ -189,4 +189,4 @@ def self_bleu(texts: Sequence[str], tokenizer: str = "13a") -> float | None:
         bleu.sentence_score(text, [*texts[:at], *texts[at + 1 :]]).score / 100
         for at, text in enumerate(texts)
     ]
-    return float(np.mean(scores))
+    return min(1.0, float(np.mean(scores)))  # sacrebleu rounds up what is equal

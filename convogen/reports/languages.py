@@ -73,12 +73,12 @@ def _mostly_as_stated(found: StatedLanguage) -> bool:
 
 def _stated(tag: str, found: StatedLanguage) -> str:
     share = found.share
-    told = "nothing here tells how much is in it"
+    told = "it cannot be measured here how much is in it"
     if share is not None:
         told = f"{share:.1%} of {found.turns:,} turns of five words or more are in it"
     others = [f"{n:,} {_name(other)}" for other, n in found.found.items()]
     if not _mostly_as_stated(found) and set(found.found) - {primary_subtag(tag), _UNKNOWN}:
-        told += f"; by their words they are {', '.join(others)}"
+        told += f"; identified as {', '.join(others)}"
     return f"{_name(tag)} ({_counted(found.conversations)}; {told})"
 
 

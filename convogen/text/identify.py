@@ -6,15 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import regex
 
 from convogen.inputs.yaml12 import read_yaml
-from convogen.text.segmentation import primary, unspaced_language
+from convogen.text.extras import optional_module
+from convogen.text.segmentation import EXTRAS, primary, unspaced_language
 
 __all__ = ["frequent_words", "function_words", "identify", "language_of"]
 
@@ -108,15 +107,21 @@ class _Conversation(Protocol):
 def language_of(conversation: _Conversation) -> str | None:
     """Return the primary subtag of the language of a conversation; None if it is unknown.
 
-    It is the stated one unless that has spaces between words and the script of the turns none, or
-    the reverse.
+    It is the stated one unless the script of the turns is cut into words by another rule: at
+    spaces, by another segmenter, or by none. Japanese may do without kana.
     """
     found = identify(turn.text for turn in conversation.turns)
     if conversation.language is None:
         return found
     stated = primary(conversation.language)
-    spaced, found_spaced = (unspaced_language(one) is None for one in (stated, found))
-    return stated if found is None or spaced == found_spaced else found
+    may_be = found is None or (stated, found) == ("ja", "zh")
+    return stated if may_be or _rule(stated) == _rule(found) else found
+
+
+def _rule(language: str | None) -> str:
+    """Return what cuts texts in a language into words."""
+    code = unspaced_language(language)
+    return "spaces" if code is None else code if code in EXTRAS else "none"
 
 
 def _beginning(texts: Iterable[str]) -> str:
@@ -202,9 +207,9 @@ def _by_lingua(text: str, script: str) -> str | None:
 
 @cache
 def _lingua(script: str) -> Any:
-    if find_spec("lingua") is None:
+    lingua = optional_module("lingua")
+    if lingua is None:
         return None
-    lingua: Any = import_module("lingua")
     builder: Any = lingua.LanguageDetectorBuilder
     of_script = {
         "Latin": builder.from_all_languages_with_latin_script,

@@ -52,8 +52,7 @@ def language_tag(given: str) -> str:
     """Return a tag in its standard form.
 
     Raises:
-        ValueError: It is no tag of a language that has a name; says what is wrong, and what is
-            near it.
+        ValueError: It is not a tag of a language that has a name; says which tag is near.
     """
     import langcodes
 
@@ -172,7 +171,7 @@ def _subtag_name(kind: str, subtag: str) -> str:
 
 
 def _no_tag(given: str) -> str:
-    """Say that a text is no tag, and which one is near: by its name, or by its letters."""
+    """Return what is wrong with a text, and the nearest tag: by its name, or by its letters."""
     text = " ".join(given.split()).casefold()
     by_name = {name.casefold(): tag for tag, names in _names().items() for name in reversed(names)}
     by_name |= {names[0].casefold(): tag for tag, names in _USUAL.items()}
@@ -186,8 +185,7 @@ def _no_tag(given: str) -> str:
         tag = primary
     else:
         tag = "de"
-    meant = "did you mean" if near or tag != "de" else "such as"
-    return (
-        f"{given.strip()[:_LONGEST_TAG]!r} is no language tag (BCP 47); {meant} {tag}, which is "
-        f"{language_label(tag)}{'?' if meant != 'such as' else ''}"
-    )
+    shown = f"{given.strip()[:_LONGEST_TAG]!r} is not a known BCP 47 language tag"
+    if near or tag != "de":
+        return f"{shown}; did you mean {tag}, {language_label(tag)}?"
+    return f"{shown}; an example is {tag}, {language_label(tag)}"

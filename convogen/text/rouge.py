@@ -12,7 +12,7 @@ import regex
 from rapidfuzz.distance import LCSseq
 
 from convogen.text.identify import identify
-from convogen.text.segmentation import UNSPACED, at_white_space
+from convogen.text.segmentation import UNSPACED, at_white_space, primary
 
 __all__ = ["rouge_l", "tokens"]
 
@@ -20,6 +20,7 @@ _TOKEN = re.compile(r"[a-z0-9]+")
 _UNICODE_TOKEN = regex.compile(
     rf"[\p{{L}}&&[{UNSPACED}]]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]+", regex.VERSION1
 )
+_SYMBOL = regex.compile(r"(?!\s)\X")
 
 
 def tokens(text: str, language: str | None = None) -> list[str]:
@@ -28,10 +29,14 @@ def tokens(text: str, language: str | None = None) -> list[str]:
     Args:
         text: Any text.
         language: A BCP 47 tag. Of English, and of texts in Latin letters of no known language,
-            the tokens are runs of ASCII letters and digits.
+            the tokens are runs of ASCII letters and digits. A text without any tokens that is not
+            known to be English has others: its letters and digits, or else its symbols.
     """
-    pattern = _TOKEN if at_white_space(text, language) else _UNICODE_TOKEN
-    return pattern.findall(text.lower())
+    lowered = text.lower()
+    found = (_TOKEN if at_white_space(text, language) else _UNICODE_TOKEN).findall(lowered)
+    if found or text.isascii() or (language is not None and primary(language) == "en"):
+        return found
+    return _UNICODE_TOKEN.findall(lowered) or _SYMBOL.findall(lowered)
 
 
 def rouge_l(text: str, reference: str, language: str | None = None) -> float:
@@ -42,7 +47,5 @@ def rouge_l(text: str, reference: str, language: str | None = None) -> float:
     if language is None and not (text + reference).isascii():
         language = identify((reference, text))
     ours, theirs = tokens(text, language), tokens(reference, language)
-    if language is None and not (ours and theirs):
-        ours, theirs = (_UNICODE_TOKEN.findall(one.lower()) for one in (text, reference))
     common = LCSseq.similarity(ours, theirs)
     return 2 * common / (len(ours) + len(theirs)) if common else 0.0

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import regex
 
+from convogen.text.extras import optional_module
 from convogen.text.lengths import sentence_ends
 
 __all__ = [
+    "EXTRAS",
     "UNSPACED",
     "Unit",
     "at_white_space",
@@ -37,7 +38,7 @@ __all__ = [
 Unit = Literal["words", "characters"]
 """What lengths are counted in."""
 
-EXTRAS = {"zh": ("rjieba",), "ja": ("fugashi", "unidic_lite"), "th": ("pythainlp",)}
+EXTRAS = {"zh": ("rjieba",), "ja": ("fugashi", "unidic_lite"), "th": ("pythainlp.tokenize",)}
 """Languages that need a segmenter, and the modules of the extra that has it."""
 
 _CHINESE = frozenset({"yue", "wuu", "nan", "hak", "gan", "cmn", "lzh"})
@@ -181,13 +182,16 @@ def _is_word(word: str) -> bool:
 @cache
 def _segmenter(code: str) -> Callable[[str], list[str]] | None:
     """Return the function that cuts texts of a language into words; None if it is not here."""
-    if code not in EXTRAS or any(find_spec(module) is None for module in EXTRAS[code]):
+    modules: list[Any] = [optional_module(name) for name in EXTRAS.get(code, ())]
+    if not modules or None in modules:
         return None
     if code == "zh":
-        cut: Any = import_module("rjieba").cut
-        return lambda text: cut(text, False)  # its guesses at unknown words join known ones
+        (rjieba,) = modules
+        return lambda text: rjieba.cut(text, False)  # its guesses at unknown words join known ones
     if code == "ja":
-        tagger: Any = import_module("fugashi").Tagger("-Owakati")
+        fugashi, dictionary = modules  # named, because fugashi prefers another one if it is there
+        folder = Path(dictionary.DICDIR)
+        tagger = fugashi.Tagger(f'-Owakati -r "{folder / "mecabrc"}" -d "{folder}"')
         return lambda text: tagger.parse(text).split()
-    dictionary: Any = import_module("pythainlp.tokenize")
-    return lambda text: dictionary.word_tokenize(text, engine="newmm", keep_whitespace=False)
+    (tokenize,) = modules
+    return lambda text: tokenize.word_tokenize(text, engine="newmm", keep_whitespace=False)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import regex
 
+from convogen.text.extras import optional_module
 from convogen.text.language_tags import language_name, primary_subtag, script_of
 
 __all__ = ["LEAST_WORDS", "can_tell", "turns_in_language"]
@@ -57,6 +56,22 @@ _NAMES_OF_LINGUA = {"no": "nb", "fil": "tl", "cmn": "zh"}
 _KANA = regex.compile(r"[\p{Script=Hiragana}\p{Script=Katakana}]")
 _HAN = regex.compile(r"\p{Script=Han}")
 _LETTER = regex.compile(r"\p{L}")
+_ONLY = {
+    "Hans": frozenset(
+        "万业东两个为么乐书买产亲从们会儿关写务动劳医单卖厅双发变听园国图场备头妈孙学实对岁师带帮应"
+        "开张当战报时机来样楼欢气汉没灯点热爱爷独现电画疗笔红级纸线练组终经结给绿网职联脑脸药蓝见觉"
+        "计认让记讲设识词试话该语说请读课谁谢车边过还这进远迟钥钱铁银锁错镇长门问间队阳阴阶际险随难"
+        "须顾预领题颜风饭饿馆马驾验鱼鸟鸡黄"
+    ),
+    "Hant": frozenset(
+        "萬業東兩個為麼樂書買產親從們會兒關寫務動勞醫單賣廳雙發變聽園國圖場備頭媽孫學實對歲師帶幫應"
+        "開張當戰報時機來樣樓歡氣漢沒燈點熱愛爺獨現電畫療筆紅級紙線練組終經結給綠網職聯腦臉藥藍見覺"
+        "計認讓記講設識詞試話該語說請讀課誰謝車邊過還這進遠遲鑰錢鐵銀鎖錯鎮長門問間隊陽陰階際險隨難"
+        "須顧預領題顏風飯餓館馬駕驗魚鳥雞黃"
+    ),
+}
+"""Frequent characters that are written in one of the two Chinese scripts alone."""
+
 _UNSPACED = regex.compile(
     r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}"
     r"\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]"
@@ -65,15 +80,15 @@ _UNSPACED = regex.compile(
 
 @lru_cache(maxsize=64)
 def can_tell(tag: str) -> str | None:
-    """Return why nobody here can tell whether a text is in a language; None if that can be told."""
-    if script_of(tag) == "Zyyy":
-        return f"{tag[:40]!r} is no language whose script is known"
+    """Return why texts in a language cannot be recognized here; None if they can."""
+    if not _has_letters(script_of(tag)):
+        return f"{tag[:60]!r} names no script whose letters Unicode lists"
     if script_of(tag) not in _SHARED:
         return None
-    if find_spec("lingua") is None:
+    if optional_module("lingua") is None:
         return (
-            f"{language_name(tag)} is told from other languages by lingua, which is not "
-            "installed: pip install 'convogen[lingua]'"
+            f"recognizing {language_name(tag)} needs lingua, which is not installed or does not "
+            "load: pip install 'convogen[lingua]'"
         )
     known = _known()
     code = _code(tag)
@@ -81,8 +96,8 @@ def can_tell(tag: str) -> str | None:
     if code in known and written_as_usual:
         return None
     return (
-        f"nothing here tells {language_name(tag)} from other languages; those that can be told: "
-        f"{', '.join(sorted(known))}, and all that have a script of their own"
+        f"{language_name(tag)} cannot be recognized here; {', '.join(sorted(known))} can, and so "
+        "can every language with a script of its own"
     )
 
 
@@ -116,8 +131,9 @@ def _accepted(texts: list[str], tag: str) -> list[bool]:
     if script in ("Jpan", "Hans", "Hant"):
         together = "\n".join(texts)
         n_kana, n_han = len(_KANA.findall(together)), len(_HAN.findall(together))
-        japanese = n_kana > LEAST_KANA * (n_kana + n_han)
-        return [japanese == (script == "Jpan")] * len(texts)
+        if (n_kana > LEAST_KANA * (n_kana + n_han)) != (script == "Jpan"):
+            return [False] * len(texts)
+        return [_is_as_spelt(text, tag) for text in texts]
     if script not in _SHARED:
         return [True] * len(texts)
     code = _code(tag)
@@ -127,6 +143,18 @@ def _accepted(texts: list[str], tag: str) -> list[bool]:
         if whole[0].value - _likelihood(whole, _codes(tag)) >= LEAST_LEAD:
             return [False] * len(texts)
     return [_is_of(text, relatives) for text in texts]
+
+
+def _is_as_spelt(text: str, tag: str) -> bool:
+    """Return whether a Chinese turn is in the script, Simplified or Traditional, that a tag names.
+
+    A tag without a script or a region, such as `zh`, names neither.
+    """
+    script = script_of(tag)
+    if script not in _ONLY or tag.casefold() == primary_subtag(tag):
+        return True
+    own, other = _ONLY[script], _ONLY["Hans" if script == "Hant" else "Hant"]
+    return sum(char in own for char in text) >= sum(char in other for char in text)
 
 
 def _is_of(text: str, languages: frozenset[str]) -> bool:
@@ -164,6 +192,14 @@ def _share(text: str, script: str) -> float:
     return len(_letters(script).findall(text)) / max(1, len(_LETTER.findall(text)))
 
 
+def _has_letters(script: str) -> bool:
+    """Return whether Unicode knows which letters are of a script."""
+    try:
+        return script != "Zyyy" and _letters(script) is not None
+    except regex.error:
+        return False
+
+
 @lru_cache(maxsize=32)
 def _letters(script: str) -> Any:
     # Only letters: vowel signs and tones are marks, which are no letters of the text's either.
@@ -183,14 +219,14 @@ def _code_of(language: Any) -> str:
 @lru_cache(maxsize=1)
 def _known() -> frozenset[str]:
     """Return the languages that lingua knows."""
-    lingua: Any = import_module("lingua")
+    lingua: Any = optional_module("lingua")
     return frozenset(_code_of(language) for language in lingua.Language.all())
 
 
 @lru_cache(maxsize=64)
 def _detector(of: frozenset[str] = frozenset()) -> Any:
     """Return a detector of all languages, by trigrams; or one of some of them, by all it has."""
-    lingua: Any = import_module("lingua")
+    lingua: Any = optional_module("lingua")
     if not of:  # of all languages the other mode takes 900 MB, and many seconds to begin
         return lingua.LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
     wanted = sorted((one for one in lingua.Language.all() if _code_of(one) in of), key=_code_of)

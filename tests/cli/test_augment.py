@@ -254,7 +254,7 @@ def asked_by(experiment: Experiment, folder: Path) -> list[Request]:
 def test_the_language_of_the_source_is_kept(tmp_path: Path) -> None:
     plain = augmenting(in_german())
     assert plain.method.languages() == ("de",)
-    assert "written in German" in plain.method.notices()[0]
+    assert "writing in German" in plain.method.notices()[0]
     for request in asked_by(plain, tmp_path / "run"):
         prompt = "\n".join(message.content for message in request.messages)
         assert prompt.count("German (Deutsch)") == (request.role != "selector")
@@ -281,5 +281,5 @@ def test_nothing_is_said_of_english(tmp_path: Path) -> None:
 def test_the_embedded_model_is_not_asked_to_keep_german() -> None:
     ended = convogen("augment", in_german(), "--n", "2", "--label", "topic", "--out", "run")
     assert ended.status == 2
-    assert "knows English alone, no German" in ended.err.splitlines()[-1]
+    assert "writes only English, not German" in ended.err.splitlines()[-1]
     assert "--set language=en" in ended.err.splitlines()[-1]

@@ -67,7 +67,7 @@ def test_a_run_in_japanese(endpoint: EndpointServer) -> None:
     assert convogen("export", "run", "--to", "jsonl", "--out", "data").status == 0
     card = Path("data/README.md").read_text("utf-8")
     assert "\nlanguage:\n- ja\n" in card
-    assert "Languages found: Japanese" in card
+    assert "Languages: Japanese" in card
 
 
 def test_replies_in_english_are_refused_by_the_gate(endpoint: EndpointServer) -> None:
@@ -92,17 +92,17 @@ def test_what_is_found_is_said_whatever_was_asked_for(endpoint: EndpointServer) 
     convogen("export", "run", "--to", "jsonl", "--out", "data")
     card = Path("data/README.md").read_text("utf-8")
     assert "\nlanguage:\n- de\n" in card
-    assert "by their words they are 2 German" in card
+    assert "identified as 2 German" in card
 
 
 def test_what_is_no_language_costs_one_line(endpoint: EndpointServer) -> None:
     address = ("--base-url", endpoint.base_url, "--model", "m", "--out", "run")
     wrong = convogen("run", "GPIS-s", "--language", "german", *address)
     assert wrong.status == 2
-    assert "did you mean de, which is German" in wrong.complaint
+    assert "did you mean de, German" in wrong.complaint
     wrong = convogen("run", "GPIS-s", "--language", "de,", *address)
     assert wrong.status == 2
-    assert "'' is no language tag" in wrong.complaint
+    assert "'' is not a known BCP 47 language tag" in wrong.complaint
     assert not endpoint.asked
     assert not Path("run").exists()
 
@@ -113,7 +113,7 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
     common = ("GPIS-s", "--model", "scripted", "--n", 1, "--out", "run", "--language")
     lacking = python_process("-c", program, "run", *common, "de")
     assert lacking.status == 2
-    assert "German is told from other languages by lingua" in lacking.complaint
+    assert "recognizing German needs lingua" in lacking.complaint
     assert "pip install 'convogen[lingua]'" in lacking.complaint
     assert "--set 'gates=[]'" in lacking.complaint
     assert not Path("run").exists()

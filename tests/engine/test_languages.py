@@ -164,8 +164,8 @@ def test_the_draw_is_the_tasks_own_whatever_the_concurrency(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("german", "language: 'german' is no language tag (BCP 47); did you mean de,"),
-        (["de", "de"], "language: de is there twice"),
+        ("german", "language: 'german' is not a known BCP 47 language tag; did you mean de,"),
+        (["de", "de"], "language: de is listed twice"),
         (["de", 3], "language: must be a language tag"),
         ([], "language: must be a language tag"),
         (True, "language: must not be true or false"),
@@ -190,7 +190,7 @@ def test_the_file_of_a_run_gives_its_languages_again(tmp_path: Path) -> None:
 
 
 def test_the_embedded_model_is_not_asked_for_another_language(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"the embedded model .* no Japanese; name another"):
+    with pytest.raises(ExperimentError, match=r"the embedded model .* not Japanese; name another"):
         run(Experiment({"name": "x", "language": "ja"}), tmp_path)
     assert not list(tmp_path.iterdir())
 

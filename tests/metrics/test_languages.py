@@ -90,8 +90,29 @@ def test_identical_conversations_are_wholly_alike_in_every_script(
     texts = [SPOKEN[language][at] for at in order]
     found = measure([chat(*texts)] * n)
     assert found.self_bleu == pytest.approx(1.0)
+    assert found.self_bleu <= 1
     assert found.rouge_l == found.rouge_l_nearest == pytest.approx(1.0)
     assert found.repetition["starters"].copies == n
+
+
+def test_identical_conversations_of_emoji_are_wholly_alike() -> None:
+    for language in (None, "th", "de"):
+        found = measure([chat("😀😀🎉", "👨‍👩‍👧‍👦", language=language)] * 2)
+        assert found.self_bleu == found.rouge_l == found.rouge_l_nearest == 1.0
+
+
+@pytest.mark.parametrize("stated", ["zh", "ja", "th", "en", "de"])
+def test_a_language_that_is_stated_wrongly_gives_no_words_to_one_without(stated: str) -> None:
+    found = measure([chat(*SPOKEN["km"], language=stated)] * 2)
+    assert found.languages == {"km": 2}
+    assert found.words_per_turn is None
+    assert found.mtld_mean is None
+    assert found.distinct_1 is None
+
+
+def test_japanese_without_kana_stays_japanese() -> None:
+    assert measure([chat("了解。", "明日到着予定。", language="ja")]).languages == {"ja": 1}
+    assert measure([chat(*SPOKEN["ja"], language="zh")]).languages == {"ja": 1}
 
 
 def test_different_conversations_are_not_alike() -> None:

@@ -22,6 +22,7 @@ def test_it_is_that_of_rouge_score(text: str, reference: str) -> None:
     "text",
     [
         "Hello there",
+        "😀 👨‍👩‍👧‍👦🎉",
         "Été",
         "Ты идёшь в библиотеку?",
         "你今天去不去图书馆？",

@@ -81,3 +81,29 @@ def test_languages_that_cannot_be_told_are_named_with_those_that_can() -> None:
 @given(st.lists(st.text(max_size=60), max_size=6), st.sampled_from(["ja", "th", "zh", "ko"]))
 def test_any_texts_are_told_one_by_one(texts: list[str], tag: str) -> None:
     assert len(turns_in_language(texts, tag)) == len(texts)
+
+
+@pytest.mark.parametrize("tag", ["de-Latf", "ga-Latg", "ru-Cyrs", "zh-Hanb", "en-Zsye", "de-Qaaa"])
+def test_a_script_without_letters_of_its_own_is_no_crash(tag: str) -> None:
+    assert tag in (can_tell(tag) or "")
+
+
+SIMPLIFIED, TRADITIONAL = "我今天可能来不及了，对不起啊。", "我今天可能來不及了，對不起啊。"
+
+
+@pytest.mark.parametrize(
+    ("tag", "accepted"),
+    [
+        ("zh", [True, True]),
+        ("yue", [True, True]),
+        ("zh-Hans", [True, False]),
+        ("zh-CN", [True, False]),
+        ("zh-Hant", [False, True]),
+        ("zh-TW", [False, True]),
+        ("ja", [False, False]),
+    ],
+)
+def test_the_two_chinese_scripts_are_told_apart_if_one_is_named(
+    tag: str, accepted: list[bool]
+) -> None:
+    assert turns_in_language([SIMPLIFIED, TRADITIONAL], tag) == accepted

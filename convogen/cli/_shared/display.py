@@ -157,7 +157,7 @@ def _languages(summary: RunSummary) -> str:
     """Return how much of the conversations is in each language that was asked for."""
     return "; ".join(
         f"{language_name(tag)}, "
-        + ("nothing here tells how much" if found.share is None else f"{found.share:.1%} of turns")
+        + ("share not measurable" if found.share is None else f"{found.share:.1%} of turns")
         for tag, found in summary.stated_languages.items()
     )
 

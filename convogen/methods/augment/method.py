@@ -110,7 +110,7 @@ class Augment(Method):
     def notices(self) -> list[str]:
         own, asked = self.source_language, super().languages()
         if not asked and self.languages():
-            return [f"written in {languages_text(self.languages())}, as the source is"]
+            return [f"writing in {languages_text(self.languages())}, the source's language"]
         if own and (other := [tag for tag in asked if not same_language(tag, own)]):
             return [
                 f"the source is in {language_name(own)}: its dialogues show what kind of "

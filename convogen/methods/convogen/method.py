@@ -234,10 +234,10 @@ class ConvoGen(Method):
         without = [tag for tag in self.languages() if not in_languages(self.seeds, [tag])]
         if not without:
             return []
-        later = "; later ones see those of the run" if self.iterative is True else ""
+        later = "; later ones are shown the run's own" if self.iterative is True else ""
         return [
             f"no example experience is in {languages_text(without)}: the first are invented "
-            f"without an example{later}"
+            f"without one{later}"
         ]
 
     def sources(self) -> dict[str, str]:
