@@ -141,7 +141,7 @@ def test_commands_show_a_hostile_run_as_text(hostile: Path, tmp_path: Path) -> N
     assert "[/stage]" in failures
     for page in ("report/report.html", "report/report.md", "data/README.md"):
         assert not CONTROL.search((tmp_path / page).read_text()), page
-    assert samples_of("run", load_run(hostile))[0]["turns"][0]["text"] != ""
+    assert samples_of("run", load_run(hostile))[0].turns[0].text != ""
 
 
 def test_errors_are_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

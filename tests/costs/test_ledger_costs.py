@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ def test_calls_of_a_price_of_ones_own_by_hand(tmp_path: Path) -> None:
         call("generator", "unheard-of", 7, 1),
     ]
     first, second = spending(run(tmp_path, {"agent": OWN}, ledger))
-    assert first == {
+    assert asdict(first) == {
         "role": "agent", "model": "tiny", "price": "own", "calls": 2, "attempts": 4,
         "prompt_tokens": 1500, "completion_tokens": 110, "cached_tokens": 400, "seconds": 2.0,
         **lost, "cost_usd": pytest.approx(3280e-6), "lost_usd": pytest.approx(1000e-6),
     }  # fmt: skip
-    assert (second["role"], second["price"], second["cost_usd"], second["lost_usd"]) == (
+    assert (second.role, second.price, second.cost_usd, second.lost_usd) == (
         *("generator", None, None, None),
     )
     assert total_usd([first]) == pytest.approx(3280e-6)
@@ -74,12 +75,12 @@ def test_the_judges_stand_last_and_may_be_told_alone(tmp_path: Path) -> None:
         )
         (tmp_path / "scores" / f"{judge}.jsonl").write_text("")
     rows = spending(made)
-    assert [(row["role"], row["model"]) for row in rows] == [
+    assert [(row.role, row.model) for row in rows] == [
         *(("agent", "tiny"), ("selector", "tiny"), ("judge", "fed"), ("judge", "geval")),
     ]
     [alone] = spending(made, judge="fed")
-    assert (alone["model"], alone["prompt_tokens"], alone["price"]) == ("fed", 20, "own")
-    assert alone["cost_usd"] == pytest.approx(20e-6)
+    assert (alone.model, alone.prompt_tokens, alone.price) == ("fed", 20, "own")
+    assert alone.cost_usd == pytest.approx(20e-6)
 
 
 @pytest.mark.parametrize(

@@ -140,12 +140,12 @@ def test_two_runs_do_not_mix_and_nothing_is_left_behind(tmp_path: Path) -> None:
 
 def test_verbose_prints_it_and_twice_prints_all(tmp_path: Path) -> None:
     arguments = ["--n", 2, "--set", "max_turns=2", "--model", "scripted", "--out"]
-    quiet = convogen("run", "GPFS-s", *arguments, tmp_path / "quiet")
+    quiet = convogen("run", "GPFS-s", *arguments, tmp_path / "hush")
     once = convogen("--verbose", "run", "GPFS-s", *arguments, tmp_path / "once")
     twice = convogen("run", "GPFS-s", *arguments, tmp_path / "twice", "-vv")
     assert "INFO" not in quiet.err
     assert "INFO run: start" in once.err
     assert "DEBUG" not in once.err
     assert twice.err.count("DEBUG run: commit") == 2
-    assert once.out.replace("once", "quiet") == quiet.out
+    assert once.out.replace("once", "hush") == quiet.out
     assert [row for row in events(tmp_path / "twice") if row["level"] == "DEBUG"]

@@ -167,8 +167,6 @@ def test_what_the_user_must_mend_is_said_at_once(
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (refuse(400, "maximum context length is 4096 tokens"), "context_length"),
-        (refuse(400, "the request exceeds the available context size"), "context_length"),
         (refuse(400, "filtered", "content_filter"), "content_filter"),
         (refuse(400, "triggered our content management policy"), "content_filter"),
         (say("half a", finish_reason="content_filter"), "content_filter"),
@@ -185,6 +183,20 @@ def test_what_one_request_got_wrong_is_a_recorded_failure(
     assert [(f.stage, f.kind) for f in failures] == [("experience", kind)]
     assert failures[0].evidence
     assert len(list(result.conversations())) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["maximum context length is 4096 tokens", "the request exceeds the available context size"],
+)
+def test_a_request_refused_as_too_long_is_sent_again_with_less(
+    endpoint: EndpointServer, tmp_path: Path, said: str
+) -> None:
+    endpoint.script = lambda asked: refuse(400, said) if asked.nth == 1 else converse(asked)
+    result = run(experiment(endpoint, concurrency=1), tmp_path)
+    assert list(result.failures()) == []
+    first, second = endpoint.asked[:2]
+    assert second.body["max_tokens"] < first.body["max_tokens"]
 
 
 def free_port() -> int:

@@ -26,7 +26,7 @@ def breaker(clock: Clock) -> Breaker:
 
 
 def fail(breaker: Breaker, times: int, *, trial: bool = False, **more: float | None) -> list[bool]:
-    return [breaker.failed(trial, 90.0, more.get("after")) for _ in range(times)]
+    return [breaker.failed(90.0, more.get("after"), trial=trial) for _ in range(times)]
 
 
 def tripped(breaker: Breaker) -> Breaker:
@@ -77,10 +77,10 @@ def test_every_other_trial_is_a_probe_and_one_given_up_does_not_count(
         clock.now = breaker.until
         breaker.started()
         probes.append(breaker.probes)
-        breaker.given_up(False)  # another call, begun before
+        breaker.given_up(trial=False)  # another call, begun before
         assert not breaker.admits(clock.now)
         if given_up:
-            breaker.given_up(True)
+            breaker.given_up(trial=True)
             assert breaker.admits(clock.now)
         else:
             fail(breaker, 1, trial=True)
@@ -106,14 +106,18 @@ def test_how_long_it_has_been_failing_counts_from_the_first_of_the_row(
     breaker: Breaker, clock: Clock
 ) -> None:
     assert breaker.failing_s == 0
-    breaker.failed(False, 97.0, None)
-    breaker.failed(False, 99.0, None)
+    breaker.failed(97.0, None, trial=False)
+    breaker.failed(99.0, None, trial=False)
     clock.now = 103
     assert breaker.failing_s == 6
 
 
 def test_fewer_may_be_enough(breaker: Breaker) -> None:
-    assert [breaker.failed(False, 90.0, None, most=3) for _ in range(3)] == [False, False, True]
+    assert [breaker.failed(90.0, None, most=3, trial=False) for _ in range(3)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_doubt_opens_it_for_one_trial_and_leaves_an_open_one_as_it_is(
