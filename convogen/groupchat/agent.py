@@ -182,11 +182,12 @@ class PersonaAgent(BaseChatAgent):
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
         """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
         chat = self._chat
+        notes = [one for one in (note, chat.turn_note(self.display)) if one]
         scene = Scene(
             speaker=self.display,
             others=tuple(name for name in chat.keys if name != self.display),
             earlier=tuple(turn.text for turn in chat.turns),
-            unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
+            unsaid=self._unsaid | word_runs(notes) if notes else self._unsaid,
         )
         utterance = read_utterance(
             answer.text, scene, cut_off=answer.cut_off, language=self._language
@@ -223,6 +224,8 @@ class PersonaAgent(BaseChatAgent):
             target_words=chat.target_words,
             complaint=note,
         )[0].content
+        if asked := chat.turn_note(self.display):
+            at_end = f"{at_end}\n{asked}".strip()
         return agent_messages(self._system, chat.opening, turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:

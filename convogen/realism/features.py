@@ -18,10 +18,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from convogen.inputs.names import not_known
 from convogen.realism.samples import Dialogue
 from convogen.text.segmentation import sentences, words
 
-__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "measure"]
+__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "features_named", "measure"]
 
 Family = Literal["surface", "lexical", "turn_taking"]
 FAMILIES: tuple[Family, ...] = ("surface", "lexical", "turn_taking")
@@ -340,3 +341,11 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("names_said", "turn_taking", "turns that say another's name", "share", _says_names),
 )
+
+
+def features_named(names: Sequence[str]) -> list[Feature]:
+    """Return the features of these names; raises `ValueError` naming those that are meant."""
+    known = {feature.name: feature for feature in FEATURES}
+    if unknown := next((name for name in names if name not in known), None):
+        raise ValueError(not_known("feature", unknown, known))
+    return [known[name] for name in names]

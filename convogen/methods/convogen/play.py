@@ -13,6 +13,7 @@ from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.few_shot_hub import FewShotHub
 from convogen.generation.variations import Variation, deal_variation, draw_variation
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.methods.convogen.steering import turn_notes
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Outcome
 
@@ -131,6 +132,11 @@ class ConvoGenPlay(Play):
         if shape is not None:
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
+            if features := self._method.match_features:
+                first = experience.starter.speaker
+                rest = (one.name for one in experience.personas if one.name != first)
+                notes = turn_notes(shape, (first, *rest), features)
+                rules = replace(rules, turn_notes=notes)
         played = await play_group_chat(
             experience,
             rules,
