@@ -33,6 +33,9 @@ __all__ = ["Profile"]
 _RECENT = 20
 """The latest conversations, rejected ones too, whose surplus a conversation's is compared with."""
 
+TOLERANCE = 0.01
+"""How far above its share a bin may be, per feature, as a share of the accepted conversations."""
+
 _FEWEST = 4
 """The conversations without which no comparison is made."""
 
@@ -104,7 +107,7 @@ class _Quotas(Filter):
         surpluses = self._surpluses(self._bins(conversation))
         surplus = sum(surpluses)
         usual = median(self._recent) if len(self._recent) >= _FEWEST else 0.0
-        if surplus <= len(surpluses) / 2 or surplus < usual:
+        if surplus <= len(surpluses) * (0.5 + TOLERANCE * self._accepted) or surplus < usual:
             return None
         worst = max(range(len(surpluses)), key=surpluses.__getitem__)
         about = self._histograms[worst].feature.about

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.realism.features import Feature, measure
-from convogen.realism.samples import Dialogue, sample
+from convogen.realism.samples import sample
 from convogen.records import Conversation
 
 __all__ = ["Histogram", "human_histograms", "total_variation"]
@@ -42,7 +42,9 @@ class Histogram:
         cuts = quantiles[quantiles < values.max()]
         counts = np.bincount(np.searchsorted(cuts, values), minlength=len(cuts) + 1)
         shares = counts / len(values)
-        return cls(feature, tuple(map(float, cuts)), tuple(map(float, shares)), float(values.mean()))
+        return cls(
+            feature, tuple(map(float, cuts)), tuple(map(float, shares)), float(values.mean())
+        )
 
     def bin(self, value: float) -> int:
         """Return the number of the bin that a value is in, from 0."""
@@ -61,8 +63,7 @@ def human_histograms(
 
     Raises `SourceError`, which calls the corpus `name`, if it is too small (`samples.FEWEST`).
     """
-    dialogues: list[Dialogue] = sample(conversations, name)
-    values = measure(dialogues, features)
+    values = measure(sample(conversations, name), features)
     return [Histogram.of(one, values[:, at], bins) for at, one in enumerate(features)]
 
 

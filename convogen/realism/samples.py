@@ -10,7 +10,16 @@ from typing import Literal
 from convogen.errors import SourceError
 from convogen.records import Conversation, Turn
 
-__all__ = ["FEWEST", "MOST", "Dialogue", "Turns", "dialogue_of", "grouped", "sample", "single_turns"]
+__all__ = [
+    "FEWEST",
+    "MOST",
+    "Dialogue",
+    "Turns",
+    "dialogue_of",
+    "grouped",
+    "sample",
+    "single_turns",
+]
 
 Turns = Literal["all", "opener", "others"]
 """Whose turns are compared: everybody's, those of who speaks first, or those of all others."""

@@ -11,8 +11,6 @@ import re
 import sys
 from pathlib import Path
 
-from scripted_run import SlowModel
-
 from convogen import Experiment, run
 from convogen.models.backends.scripted import WORDS, improvise
 from convogen.models.base import Request
@@ -51,10 +49,19 @@ def _said(rng: random.Random, asks: bool, lower: bool, comma: bool, words: int) 
 
 def script(request: Request) -> str:
     """Ask often, begin with a capital, use commas; do as told with the probability `OBEYS`."""
-    if request.role != "agent":
+    if request.role not in ("agent", "generator"):
         return improvise(request)
     rng = random.Random(request.hash)
     asked = request.messages[-1].content
+    if request.role == "generator":
+        experience = json.loads(improvise(request))
+        experience["starter"]["text"] = _told(rng, asked.partition("In the text of")[2])
+        return json.dumps(experience)
+    return _told(rng, asked)
+
+
+def _told(rng: random.Random, asked: str) -> str:
+    """Return a turn, which is as `asked` in part."""
 
     def does(told: str, told_not: str, habit: float) -> bool:
         own = rng.random() < habit
@@ -88,6 +95,8 @@ def experiment(corpus: Path, n: int, **keys: object) -> Experiment:
 
 
 def main() -> None:
+    from scripted_run import SlowModel
+
     folder, n, concurrency, asked, *rest = sys.argv[1:]
     corpus = people(Path(folder).with_name("people.jsonl"))
     model = SlowModel(asked, int(rest[0]) if rest else -1, script)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from convogen.corpora.conversation_shapes import Shape
 
-__all__ = ["STEERABLE", "turn_notes", "wordings_hash"]
+__all__ = ["STEERABLE", "starter_note", "turn_notes", "wordings_hash"]
 
 STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -52,9 +52,15 @@ def turn_notes(
     """
     by_speaker: dict[int, list[str]] = {}
     for speaker, marks in zip(shape.speakers, shape.marks, strict=True):
-        by_speaker.setdefault(speaker, []).append(_note(marks, features))
+        by_speaker.setdefault(speaker, []).append(_note("In this turn", marks, features))
     turns = [tuple(notes) for notes in by_speaker.values()]
     return {name: turns[nth % len(turns)] for nth, name in enumerate(names)}
+
+
+def starter_note(shape: Shape, features: Sequence[str]) -> str | None:
+    """Return what the starter is to be like, for the request for an experience; None if that does
+    not matter."""
+    return _note("In the text of the starter", shape.marks[0], features) if features else None
 
 
 def wordings_hash() -> str:
@@ -62,6 +68,6 @@ def wordings_hash() -> str:
     return hashlib.blake2b(f"{dict(STEERABLE)}".encode(), digest_size=8).hexdigest()
 
 
-def _note(marks: frozenset[str], features: Sequence[str]) -> str:
+def _note(place: str, marks: frozenset[str], features: Sequence[str]) -> str:
     wishes = [STEERABLE[name][name not in marks] for name in features]
-    return f"(In this turn: {'; '.join(wishes)}.)"
+    return f"({place}: {'; '.join(wishes)}.)"
