@@ -1,7 +1,8 @@
 """The shapes of conversations: the number of turns, and the words and speaker of each.
 
 Each drawn shape is that of one whole conversation of the corpus, so that correlations are kept
-(long openings with short replies, many turns with few words).
+(long openings with short replies, many turns with few words). If features are asked for, a shape
+also says which turns are marked by each of them: end with a question, begin in lower case.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from convogen.records import Conversation
@@ -18,20 +19,25 @@ from convogen.text.identify import language_of
 
 __all__ = ["Shape", "Shapes"]
 
+MARKS = 16
+"""Features that a turn's marks can tell apart."""
+
 MOST = 65_535
 """Words of a turn, and speakers of a conversation, are counted up to this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A conversation without its text: for each turn its words (1 or more) and its speaker.
+    """A conversation without its text: for each turn its words (1 or more), its speaker and marks.
 
     Words are those of the conversation's language, estimated if there is no rule for it. Speakers
-    are numbered from 0 in the order in which they first speak.
+    are numbered from 0 in the order in which they first speak. The marks of a turn are those of the
+    features asked for that are above 0 in it; there are none if none was asked for.
     """
 
     turn_words: tuple[int, ...]
     speakers: tuple[int, ...]
+    marks: tuple[frozenset[str], ...] = ()
 
     @property
     def n_speakers(self) -> int:
@@ -40,12 +46,15 @@ class Shape:
 
 
 class Shapes:
-    """The shapes of a corpus, to draw from; they take four bytes per turn.
+    """The shapes of a corpus, to draw from; they take four bytes per turn, with marks six.
 
-    `hash` identifies them all and their order.
+    `hash` identifies them all and their order. `features` are those that turns are marked by, up to
+    `MARKS` of them.
     """
 
-    def __init__(self, shapes: Iterable[Shape]) -> None:
+    def __init__(self, shapes: Iterable[Shape], features: Sequence[str] = ()) -> None:
+        self._features = tuple(features)
+        self._marks = array("H")
         self._words = array("H")
         self._speakers = array("H")
         self._ends = array("Q", [0])
@@ -55,12 +64,18 @@ class Shapes:
             self._speakers.extend(shape.speakers)
             self._ends.append(len(self._words))
             digest.update(f"{shape.turn_words}{shape.speakers}".encode())
+            if self._features:
+                bits = [self._packed(marks) for marks in shape.marks]
+                self._marks.extend(bits)
+                digest.update(f"{self._features}{bits}".encode())
         self.hash = digest.hexdigest()
 
     @classmethod
-    def from_corpus(cls, conversations: Iterable[Conversation]) -> Shapes:
+    def from_corpus(
+        cls, conversations: Iterable[Conversation], features: Sequence[str] = ()
+    ) -> Shapes:
         """Return the shapes of all conversations that have a turn, in their order."""
-        return cls(_shape(one) for one in conversations if one.turns)
+        return cls((_shape(one, features) for one in conversations if one.turns), features)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -69,14 +84,21 @@ class Shapes:
         if not 0 <= index < len(self):
             raise IndexError(f"shape {index} of {len(self)}")
         turns = slice(self._ends[index], self._ends[index + 1])
-        return Shape(tuple(self._words[turns]), tuple(self._speakers[turns]))
+        marks = tuple(self._unpacked(bits) for bits in self._marks[turns])
+        return Shape(tuple(self._words[turns]), tuple(self._speakers[turns]), marks)
+
+    def _packed(self, marks: frozenset[str]) -> int:
+        return sum(1 << bit for bit, name in enumerate(self._features) if name in marks)
+
+    def _unpacked(self, bits: int) -> frozenset[str]:
+        return frozenset(name for bit, name in enumerate(self._features) if bits >> bit & 1)
 
     def draw(self, rng: random.Random) -> Shape:
         """Return one of them, uniformly at random; raises `IndexError` if there is none."""
         return self[rng.randrange(len(self))] if len(self) else self[0]
 
 
-def _shape(conversation: Conversation) -> Shape:
+def _shape(conversation: Conversation, features: Sequence[str]) -> Shape:
     numbers: dict[str, int] = {}
     language = language_of(conversation)
     counts = (about_words(turn.text, language) for turn in conversation.turns)
@@ -85,4 +107,17 @@ def _shape(conversation: Conversation) -> Shape:
     return Shape(
         tuple(min(max(1, count), MOST) for count in counts),
         tuple(numbers[turn.speaker] for turn in conversation.turns),
+        _marks(conversation, features) if features else (),
+    )
+
+
+def _marks(conversation: Conversation, features: Sequence[str]) -> tuple[frozenset[str], ...]:
+    """Return the features that are above 0 in each turn, read by itself."""
+    from convogen.realism.features import features_named, measure
+    from convogen.realism.samples import single_turns
+
+    values = measure(single_turns(conversation), features_named(features))
+    return tuple(
+        frozenset(name for name, value in zip(features, row, strict=True) if value > 0)
+        for row in values
     )

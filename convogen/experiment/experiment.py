@@ -97,7 +97,8 @@ class Common(Keys):
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
         description="what a finished conversation must pass before it counts, in this order; "
-        "near_duplicate comes last; default: none, with a `language` the gate language",
+        "near_duplicate comes last; default: none, with a `language` the gate language, with "
+        "`match_features` the gate profile",
     )
     max_rejected: int | None = Field(
         default=None,
@@ -171,9 +172,9 @@ class Experiment:
 
     @property
     def _gate_entries(self) -> list[dict[str, Any]]:
-        """The gates as they are written; the gate language if one is asked for, and no gate is."""
+        """The gates as they are written; those that the method implies if none are."""
         unsaid = "gates" not in self.common.model_fields_set
-        return [{"gate": "language"}] if unsaid and self.method.language else self.common.gates
+        return self.method.implied_gates() if unsaid else self.common.gates
 
     def check_languages(self) -> None:
         """Raise `ExperimentError` if the gates or the models cannot do with its languages.
@@ -338,7 +339,7 @@ class Experiment:
                 method[key] = str(Path(method[key]).resolve())
         if own := self.common.prompts:
             common["prompts"] = {step: str(Path(path).resolve()) for step, path in own.items()}
-        if self.common.gates or (self.method.language and self._gate_entries == []):
+        if self.common.gates or (self.method.implied_gates() and self._gate_entries == []):
             common["gates"] = [place_gate(entry, Path.cwd()) for entry in self.common.gates]
         return dump_yaml({**common, **method})
 

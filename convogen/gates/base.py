@@ -19,7 +19,7 @@ from convogen.inputs.keys import Keys
 from convogen.models.base import Sampling
 from convogen.models.traffic.session import Session
 from convogen.prompts import Prompt, prompts_of
-from convogen.records import Conversation, Experience
+from convogen.records import Conversation, Experience, Rejected
 from convogen.storage.run_folder import Run
 
 __all__ = ["Candidate", "Filter", "Gate", "OrderedGate", "Rejection"]
@@ -62,6 +62,11 @@ class Gate(Keys, ABC):
         exclude=True,
         description="a file of your own in place of a step's prompt",
     )
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        """Return False if a value of one of `path_fields` is not a path."""
+        return True
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
@@ -120,6 +125,12 @@ class Filter(ABC):
     @abstractmethod
     def add(self, conversation: Conversation) -> None:
         """Add an accepted conversation whose row is in the run folder."""
+
+    def add_rejected(self, rejected: Rejected) -> None:  # noqa: B027
+        """Add a conversation that this or another gate rejected and whose row is in the run folder.
+
+        What is added, accepted or not, comes in the order of the plan, after a restart too.
+        """
 
 
 class OrderedGate(Gate):

@@ -45,7 +45,12 @@ def place_gate(entry: Any, folder: Path) -> Any:
     own = cast("dict[str, Any]", entry)
     if not registry.known("gates", own.get("gate")):
         return own
-    paths = [key for key in gate_class(own).path_fields if isinstance(own.get(key), str)]
+    gate = gate_class(own)
+    paths = [
+        key
+        for key in gate.path_fields
+        if isinstance(value := own.get(key), str) and gate.is_path(key, value)
+    ]
     placed = own | {key: str(folder / own[key]) for key in paths}
     if isinstance(prompts := own.get("own_prompts"), dict):
         steps = cast("dict[str, Any]", prompts)

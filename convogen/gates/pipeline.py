@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from heapq import merge
 
 from convogen.gates.base import Candidate, Gate, OrderedGate, Rejection
 from convogen.models.base import encodable
@@ -28,10 +29,11 @@ class GateLine:
         self._filters = [(g.name, g.start(run)) for g in gates if isinstance(g, OrderedGate)]
 
     def restore(self) -> None:
-        """Restore the accepted conversations of an earlier start, read one by one."""
+        """Restore the finished conversations of an earlier start, read one by one, in order."""
         if self._filters:
-            for conversation in self._run.conversations():
-                self._add(conversation)
+            accepted, rejected = self._run.conversations(), self._run.rejected()
+            for row in merge(accepted, rejected, key=lambda row: row.task or 0):
+                self._add(row)
 
     async def check(self, outcome: Outcome, session: Session) -> Outcome:
         """Return the outcome of a task, as rejected if a gate rejects it."""
@@ -54,12 +56,15 @@ class GateLine:
 
     def committed(self, outcome: Outcome) -> None:
         """Add an outcome that is in the run folder."""
-        if outcome.conversation is not None:
-            self._add(outcome.conversation)
+        if (row := outcome.conversation or outcome.rejected) is not None:
+            self._add(row)
 
-    def _add(self, conversation: Conversation) -> None:
+    def _add(self, row: Conversation | Rejected) -> None:
         for _, one in self._filters:
-            one.add(conversation)
+            if isinstance(row, Rejected):
+                one.add_rejected(row)
+            else:
+                one.add(row)
 
 
 def _reject(outcome: Outcome, conversation: Conversation, gate: str, verdict: Rejection) -> Outcome:

@@ -6,6 +6,7 @@ Source: ConvoGen, section II-C-1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -66,6 +67,8 @@ class ExperienceGenerator:
         shots: Sequence[Experience],
         starter_words: int | None = None,
         variation: Variation | None = None,
+        *,
+        starter_note: str | None = None,
     ) -> Experience:
         """Return an experience of `n` people, none of them with a name of the shots.
 
@@ -75,6 +78,7 @@ class ExperienceGenerator:
             shots: The examples shown.
             starter_words: How long the starter should be; None if that does not matter.
             variation: The tie, place and mood that are suggested.
+            starter_note: What else is asked of the starter, at the end of the request.
 
         Raises:
             ModelFault: Of kind `experience_invalid`, if no reply could be used.
@@ -88,6 +92,7 @@ class ExperienceGenerator:
             starter_words=starter_words,
             variation=variation,
         )
+        messages = _ended(messages, starter_note)
 
         def parse(draft: Any, answer: SessionReply) -> Experience:
             personas = _invented(draft)
@@ -104,13 +109,17 @@ class ExperienceGenerator:
         shots: Sequence[Experience],
         starter_words: int | None = None,
         variation: Variation | None = None,
+        *,
+        starter_note: str | None = None,
     ) -> Experience:
         """Return an experience of given people; those without a name get one that no shot has.
 
         Everything else about them is unchanged. Of a variation only the place and the mood are
         suggested. Raises `ModelFault` as `invent`.
         """
-        messages = encounter_messages(self._prompt, people, shots, starter_words, variation)
+        messages = _ended(
+            encounter_messages(self._prompt, people, shots, starter_words, variation), starter_note
+        )
         unnamed = _unnamed(people)
 
         def parse(draft: Any, answer: SessionReply) -> Experience:
@@ -165,6 +174,14 @@ def encounter_messages(
         starter_words=starter_words,
         variation=variation and variation.scene(),
     )
+
+
+def _ended(messages: list[Message], note: str | None) -> list[Message]:
+    """Return the messages, the last one with a note at its end if there is one."""
+    if note is None:
+        return messages
+    *before, last = messages
+    return [*before, replace(last, content=f"{last.content}\n\n{note}")]
 
 
 def _unnamed(people: Sequence[Persona | Profile]) -> int:

@@ -200,11 +200,12 @@ class PersonaAgent(BaseChatAgent):
     def _read(self, answer: SessionReply, target: int | None, note: str | None) -> Utterance:
         """Return what the speaker says in an answer; with a target, the sentences nearest to it."""
         chat = self._chat
+        notes = [one for one in (note, chat.turn_note(self.display)) if one]
         scene = Scene(
             speaker=self.display,
             others=self._others,
             earlier=tuple(turn.text for turn in chat.turns),
-            unsaid=self._unsaid | word_runs([note]) if note else self._unsaid,
+            unsaid=self._unsaid | word_runs(notes) if notes else self._unsaid,
         )
         utterance = read_utterance(
             answer.text, scene, cut_off=answer.cut_off, language=self._language
@@ -244,6 +245,8 @@ class PersonaAgent(BaseChatAgent):
         if chat.rules.addressees and chat.prompts.addressed is not None:
             ask = chat.prompts.addressed.render(name=self.display, others=self._others)
             at_end = f"{at_end}\n{ask[0].content}".strip()
+        if asked := chat.turn_note(self.display):
+            at_end = f"{at_end}\n{asked}".strip()
         return agent_messages(self._system, chat.opening, turns, self.display, at_end)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:

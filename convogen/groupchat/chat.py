@@ -43,7 +43,8 @@ class ChatRules:
     chatty. `reasks` bounds how often one utterance is asked for again. `turn_words` are the words
     each turn should have, the starter first; None if no length is requested. `candidates` is the
     number of replies requested at once, of which one is taken. With `addressees` an agent says
-    whom each utterance is for.
+    whom each utterance is for. `turn_notes` has by speaker what each of their turns is to be like,
+    over again if they are fewer; None if that does not matter.
     """
 
     max_turns: int
@@ -55,6 +56,7 @@ class ChatRules:
     turn_words: tuple[int, ...] | None = None
     candidates: int = 1
     addressees: bool = False
+    turn_notes: Mapping[str, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,13 @@ class Chat:
     def target_words(self) -> int | None:
         """Words that the next turn should have; None if no length is requested."""
         return self.rules.turn_words[len(self.turns)] if self.rules.turn_words else None
+
+    def turn_note(self, speaker: str) -> str | None:
+        """Return what the next turn of a speaker is to be like; None if that does not matter."""
+        if self.rules.turn_notes is None:
+            return None
+        notes = self.rules.turn_notes[speaker]
+        return notes[sum(turn.speaker == speaker for turn in self.turns) % len(notes)]
 
     async def ask(self, role: str, chat: Shown, **options: Any) -> Fitted:
         """Ask a model; `stop` ends the wait. Raises `ModelFault`."""

@@ -216,6 +216,10 @@ class Method(Keys, ABC):
         unused = {key for key in later if getattr(self, key) == fields[key].default}
         return unused | set(self.path_fields)
 
+    def implied_gates(self) -> list[dict[str, Any]]:
+        """Return the entries of `gates` that hold for an experiment that does not list its own."""
+        return [{"gate": "language"}] if self.language else []
+
     def languages(self) -> tuple[str, ...]:
         """Return the tags of which each task draws one; none if nothing is to be said of it."""
         asked = self.language

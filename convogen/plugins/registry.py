@@ -66,6 +66,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "judge": "convogen.gates.judge:JudgeGate",
         "rule": "convogen.gates.rule:Rule",
         "language": "convogen.gates.language:LanguageGate",
+        "profile": "convogen.gates.profile:Profile",
     },
     "exporters": {
         "jsonl": "convogen.exports.plain:Jsonl",

@@ -18,13 +18,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from convogen.inputs.names import not_known
 from convogen.interaction.analysis import analyse
 from convogen.interaction.graph import gini_of
 from convogen.interaction.patterns import BEHAVIOUR_LABELS
 from convogen.realism.samples import Dialogue
 from convogen.text.segmentation import sentences, words
 
-__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "measure"]
+__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "features_named", "measure"]
 
 Family = Literal["surface", "lexical", "turn_taking", "interaction"]
 FAMILIES: tuple[Family, ...] = ("surface", "lexical", "turn_taking", "interaction")
@@ -368,3 +369,11 @@ FEATURES: tuple[Feature, ...] = (
         for name, about in BEHAVIOUR_LABELS.items()
     ),
 )
+
+
+def features_named(names: Sequence[str]) -> list[Feature]:
+    """Return the features of these names; raises `ValueError` naming those that are meant."""
+    known = {feature.name: feature for feature in FEATURES}
+    if unknown := next((name for name in names if name not in known), None):
+        raise ValueError(not_known("feature", unknown, known))
+    return [known[name] for name in names]

@@ -10,7 +10,16 @@ from typing import Literal
 from convogen.errors import SourceError
 from convogen.records import Conversation, Turn
 
-__all__ = ["FEWEST", "MOST", "Dialogue", "Turns", "grouped", "sample"]
+__all__ = [
+    "FEWEST",
+    "MOST",
+    "Dialogue",
+    "Turns",
+    "dialogue_of",
+    "grouped",
+    "sample",
+    "single_turns",
+]
 
 Turns = Literal["all", "opener", "others"]
 """Whose turns are compared: everybody's, those of who speaks first, or those of all others."""
@@ -77,7 +86,7 @@ def sample(
     kept: list[tuple[int, Dialogue]] = []
     count = 0
     for conversation in conversations:
-        dialogue = _dialogue(conversation, turns, skip, first)
+        dialogue = dialogue_of(conversation, turns, skip, first)
         if dialogue is None:
             continue
         if len(kept) < MOST:
@@ -93,9 +102,13 @@ def sample(
     return [dialogue for _, dialogue in sorted(kept, key=lambda one: one[0])]
 
 
-def _dialogue(
-    conversation: Conversation, turns: Turns, skip: int, first: int | None
+def dialogue_of(
+    conversation: Conversation, turns: Turns = "all", skip: int = 0, first: int | None = None
 ) -> Dialogue | None:
+    """Return the dialogue of one conversation; None if it has no turn that can be compared.
+
+    The parameters are those of `sample`.
+    """
     spoken = [turn for turn in conversation.turns[:first] if turn.text.strip()]
     chosen = [turn for turn in spoken[skip:] if _is_chosen(turn, spoken[0].speaker, turns)]
     if not chosen:
@@ -110,6 +123,14 @@ def _dialogue(
         keys.add(f"seed {source}")
     said = tuple((turn.speaker, turn.text) for turn in chosen)
     return Dialogue(conversation.id, said, frozenset(keys), conversation.language)
+
+
+def single_turns(conversation: Conversation) -> list[Dialogue]:
+    """Return a dialogue per turn, of that turn alone, in their order."""
+    return [
+        Dialogue(conversation.id, ((turn.speaker, turn.text),), frozenset(), conversation.language)
+        for turn in conversation.turns
+    ]
 
 
 def _is_chosen(turn: Turn, opener: str, turns: Turns) -> bool:

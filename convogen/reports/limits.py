@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from convogen.metrics import Statistics
 from convogen.metrics.labels import lines_not_checked, lines_without_words
@@ -18,8 +19,9 @@ FEW = 100
 
 LITTLE_MASS = 0.5
 
-MATCHED = ("max_turns",)
-"""Parameters that differ because one run is matched and the other is not."""
+MATCHED = ("max_turns", "match_features", "gates")
+"""Parameters that may differ because one run is matched and the other is not; of the gates, only
+`profile` does."""
 
 
 def limits(
@@ -170,7 +172,11 @@ def _baseline_limits(runs: Mapping[str, ReportedRun], base: str | None) -> list[
 def _essence(run: ReportedRun) -> Mapping[str, object]:
     """What made a run's data, but for what matching changes."""
     own = {key: value for key, value in run.parameters.items() if key not in MATCHED}
-    sources = {key: value for key, value in run.sources.items() if key != "match"}
+    gates: list[dict[str, Any]] = run.parameters.get("gates") or []
+    if other := [gate for gate in gates if gate.get("gate") != "profile"]:
+        own["gates"] = other
+    matched = ("match", "steering")
+    sources = {key: value for key, value in run.sources.items() if key not in matched}
     models = {f"model of {role}": spec for role, spec in (run.made.models or {}).items()}
     return own | models | {"prompts": run.prompts, "sources": sources}
 

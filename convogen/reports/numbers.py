@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
-from convogen.costs.ledger_costs import spending
+from convogen.costs.ledger_costs import JUDGE, spending
 from convogen.metrics import CorpusTally
 from convogen.metrics.people import people_of
 from convogen.published import published
@@ -16,6 +16,7 @@ from convogen.reports.coverage import coverage_courses
 from convogen.reports.groundedness import judge_summary, scores_by_judge
 from convogen.reports.intervals import mean_interval, ratio_interval, std_interval
 from convogen.reports.limits import limits
+from convogen.reports.matched_features import Target, matched_features
 from convogen.reports.matching import matching
 from convogen.reports.measured import Measured, measure_source
 from convogen.reports.realism import realism_of
@@ -48,7 +49,8 @@ def gather(
     """
     human = {name: measure_source(source, workers) for name, source in against.items()}
     ours = {name: measure_source(str(run.folder), workers) for name, run in runs.items()}
-    reported = {name: _run(runs[name], ours[name], human) for name in runs}
+    target = Target.of(runs.values())
+    reported = {name: _run(runs[name], ours[name], human, target) for name in runs}
     corpora = {name: _corpus(against[name], found) for name, found in human.items()}
     return Report(
         convogen=__version__,
@@ -82,10 +84,14 @@ def _corpus(source: str, found: Measured) -> ReportedCorpus:
     )
 
 
-def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> ReportedRun:
+def _run(
+    run: Run, found: Measured, human: Mapping[str, Measured], target: Target | None
+) -> ReportedRun:
     corpus = _corpus(str(run.folder), found)
     accepted = acceptance_of(run, corpus.conversations)
     essence: Mapping[str, Any] = run.manifest.get("experiment", {})
+    cost = spending(run)
+    n_calls = sum(spent.calls for spent in cost if spent.role != JUDGE)
     apart = ("roles", "prompts", "sources", "format")
     return ReportedRun(
         source=corpus.source,
@@ -108,7 +114,8 @@ def _run(run: Run, found: Measured, human: Mapping[str, Measured]) -> ReportedRu
         sources=essence.get("sources", {}),
         persona_sources=_persona_sources(run),
         people=people_of(one for experience in run.experiences() for one in experience.personas),
-        cost=spending(run),
+        features=matched_features(run, target, n_calls) if target else None,
+        cost=cost,
     )
 
 

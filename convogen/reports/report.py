@@ -20,6 +20,7 @@ from convogen.reports.course import Course
 from convogen.reports.coverage import CoverageCourse
 from convogen.reports.groundedness import JudgeSummary
 from convogen.reports.intervals import Interval
+from convogen.reports.matched_features import MatchedFeatures
 from convogen.reports.matching import Matching
 
 __all__ = ["Histogram", "Made", "Published", "Report", "ReportedCorpus", "ReportedRun"]
@@ -80,6 +81,8 @@ class ReportedRun(ReportedCorpus):
     Attributes:
         distances: How far it is from each of the corpora; None if it or the corpus has no turns.
         matching: How far turns are from the words asked of them; None if none were asked.
+        features: How its features are spread beside those of the matched corpus; None if no run of
+            the report is matched in features, or the report is an early version's.
         groundedness: What geval said; None if it did not judge the run.
         judged: What each judge said.
         course: Diversity in the order of the plan.
@@ -109,6 +112,7 @@ class ReportedRun(ReportedCorpus):
     sources: dict[str, Any]
     persona_sources: dict[str, int]
     people: People | None = None
+    features: MatchedFeatures | None = None
     cost: list[Spending]
 
 

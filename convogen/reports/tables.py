@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convogen.costs.ledger_costs import Spending
@@ -18,6 +19,7 @@ from convogen.reports.cells import (
     printed_cell,
     share_cell,
 )
+from convogen.reports.matched_features import MatchedFeature
 from convogen.reports.people import people_table
 from convogen.reports.realism import realism_tables
 from convogen.reports.report import Report, ReportedCorpus, ReportedRun
@@ -44,7 +46,7 @@ def tables(report: Report) -> dict[str, list[Table]]:
         "people": [people_table(report.runs)],
         "group_chat": [_group_chat(report), _turn_checks(report)],
         "realism": list(realism_tables(report.realism)),
-        "distances": [_distances(report), _changes(report), _targets(report)],
+        "distances": [_distances(report), _changes(report), _targets(report), *_features(report)],
         "cost": [_cost(report)],
     }
     return {part: [table for table in group if table.rows] for part, group in found.items()}
@@ -300,6 +302,50 @@ def _targets(report: Report) -> Table:
     ]
     note = "Each turn's words and those it was asked to have: the matched corpus' own."
     return Table("Lengths asked for", note, ["What", *found], rows if found else [])
+
+
+def _features(report: Report) -> list[Table]:
+    """Return what it took to match features, and how near each run came."""
+    found = {name: run.features for name, run in report.runs.items() if run.features}
+    runs = found.values()
+    taken = [
+        Row(
+            "ours",
+            "Finished conversations per accepted one",
+            [number_cell(one.finished_per_accepted) for one in runs],
+        ),
+        Row(
+            "ours",
+            "Calls per accepted conversation",
+            [number_cell(one.calls_per_accepted, 1) for one in runs],
+        ),
+    ]
+    rows = [
+        Row("ours", f"{name}: {feature.about}", _feature_cells(feature))
+        for name, one in found.items()
+        for feature in one.features.values()
+    ]
+    corpora = ", ".join(dict.fromkeys(one.corpus for one in runs))
+    note = (
+        f"Means per conversation of {corpora}, and of each run: all finished conversations, and "
+        "those that its gates accepted. Distances are Wasserstein distances from people's, in the "
+        "feature's own unit. In brackets: the shares of conversations in the bins of the corpus."
+    )
+    head = ["Run: feature", "People", "Finished", "Accepted", "Distance finished", "accepted"]
+    return [
+        Table("What matching features took", "", ["Per accepted", *found], taken if found else []),
+        Table("Features as people have them", note, head, rows),
+    ]
+
+
+def _feature_cells(feature: MatchedFeature) -> list[Cell]:
+    spreads = (feature.finished, feature.accepted)
+    means = [(feature.human_mean, feature.human_shares)] + [(s.mean, s.shares) for s in spreads]
+    cells = [
+        replace(number_cell(mean), interval=" / ".join(f"{share:.0%}" for share in shares))
+        for mean, shares in means
+    ]
+    return [*cells, *(number_cell(one.distance, 3) for one in spreads)]
 
 
 def _cost(report: Report) -> Table:

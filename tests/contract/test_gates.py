@@ -28,6 +28,10 @@ PARAMETERS = {
     "min_turns": {"turns": 2},
     "judge": {"min_score": 3},
     "rule": {"rule": "programs.gate_rules:most"},
+    "profile": {
+        "corpus": str(Path(__file__).parents[1] / "data" / "people.jsonl"),
+        "features": ["question_turns", "commas"],
+    },
 }
 NAMES = registry.names("gates")
 ROWS = ("conversations.jsonl", "rejected.jsonl", "failures.jsonl", "calls.jsonl")
@@ -125,9 +129,9 @@ class TestGate:
             assert Rejected.model_validate(json.loads(first.rejected.to_line())) == first.rejected
 
 
-def test_there_are_the_seven_gates() -> None:
+def test_there_are_the_eight_gates() -> None:
     first = ["near_duplicate", "safety", "guard", "min_turns", "judge", "rule", "language"]
-    assert NAMES[:7] == first
+    assert NAMES[:8] == [*first, "profile"]
 
 
 def test_a_gate_that_asks_a_model_is_in_the_ledger_and_in_the_journal(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from convogen.corpora import open_corpus
 from convogen.corpora.conversation_shapes import Shapes
 from convogen.errors import SourceError
 from convogen.generation.example_experiences import in_languages, load_experiences, shot_text
 from convogen.generation.variations import variations_hash
+from convogen.inputs.names import not_known
 from convogen.methods.base import Method, Play, RunInputs
+from convogen.methods.convogen.steering import STEERABLE, wordings_hash
 from convogen.models.base import Sampling
 from convogen.personas import (
     Casting,
@@ -49,7 +51,12 @@ class ConvoGen(Method):
 
     name: ClassVar[str] = "convogen"
     path_fields: ClassVar[tuple[str, ...]] = ("experiences", "persona_source", "match")
-    added_later: ClassVar[tuple[str, ...]] = ("candidates", "coverage_clusters", "addressees")
+    added_later: ClassVar[tuple[str, ...]] = (
+        "candidates",
+        "coverage_clusters",
+        "addressees",
+        "match_features",
+    )
     prompt_names: ClassVar[tuple[str, ...]] = (
         "experience",
         "encounter",
@@ -131,6 +138,11 @@ class ConvoGen(Method):
         description="corpus, a file or hf:OWNER/NAME[@CONFIG][:SPLIT]: each conversation takes the "
         "number of turns, their lengths in words and how many speak from one drawn there",
     )
+    match_features: tuple[str, ...] = Field(
+        default=(),
+        description="of the corpus to match: what turns are marked by as they are there, and what "
+        f"the gate profile then keeps spread as it is there, of {', '.join(STEERABLE)}",
+    )
     max_turns: int = Field(
         default=10,
         ge=1,
@@ -165,11 +177,22 @@ class ConvoGen(Method):
     def _as_long_as_the_corpus(cls, data: dict[str, Any]) -> dict[str, Any]:
         return {"max_turns": MOST_TURNS, **data} if data.get("match") else data
 
+    @field_validator("match_features")
+    @classmethod
+    def _steerable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := next((name for name in names if name not in STEERABLE), None):
+            raise ValueError(not_known("feature", unknown, STEERABLE))
+        if len(set(names)) < len(names):
+            raise ValueError("a feature is there twice")
+        return names
+
     @model_validator(mode="after")
     def _ordered(self) -> ConvoGen:
         low, high = self.participants
         if low > high:
             raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
+        if self.match_features and not self.match:
+            raise ValueError("match_features: needs match, the corpus whose features they are")
         if self.shot_policy == "coverage" and self.iterative is not True:
             raise ValueError(
                 f"shot_policy: coverage needs iterative: true (found {self.iterative}), a hub that "
@@ -190,6 +213,14 @@ class ConvoGen(Method):
         if field == "match":
             return not value.startswith("hf:")
         return field != "persona_source" or not is_named(value)
+
+    def implied_gates(self) -> list[dict[str, Any]]:
+        """Return the gate language if one is asked for, and profile with features to match."""
+        implied = super().implied_gates()
+        if self.match_features:
+            features = list(self.match_features)
+            implied.append({"gate": "profile", "corpus": self.match, "features": features})
+        return implied
 
     def most_turns(self) -> int:
         return self.max_turns
@@ -249,6 +280,8 @@ class ConvoGen(Method):
         }
         if self.shapes is not None:
             hashes["match"] = self.shapes.hash
+        if self.match_features:
+            hashes["steering"] = wordings_hash()
         if (hub := self.hub) is None:
             return hashes
         return {
@@ -272,7 +305,7 @@ class ConvoGen(Method):
         """The shapes of the corpus to match, read once; None if none is matched."""
         if self.match is None:
             return None
-        shapes = Shapes.from_corpus(open_corpus(self.match))
+        shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
         if not len(shapes):
             raise SourceError(f"match {self.match}: there is no conversation in it; give a corpus")
         return shapes

@@ -13,6 +13,7 @@ from convogen.generation.experience_generator import ExperienceGenerator
 from convogen.generation.few_shot_hub import FewShotHub
 from convogen.generation.variations import Variation, deal_variation, draw_variation
 from convogen.methods.base import Play, RunInputs, Task
+from convogen.methods.convogen.steering import starter_note, turn_notes
 from convogen.records import Conversation, Experience
 from convogen.storage.run_folder import Outcome
 
@@ -93,16 +94,21 @@ class ConvoGenPlay(Play):
     async def _invent(self, task: Task, shape: Shape | None) -> Experience:
         shots = await self._hub.shots(task.number, task.language)
         words = shape.turn_words[0] if shape else None
+        note = starter_note(shape, self._method.match_features) if shape else None
         session, variation = task.session, self._variation(task)
         if self._casting is None:
             low, high = self._method.participants
             n = random.Random(task.seed).randint(low, high)
             if shape is not None:
                 n = min(max(low, shape.n_speakers), high)
-            experience = await self._generator.invent(session, n, shots, words, variation)
+            experience = await self._generator.invent(
+                session, n, shots, words, variation, starter_note=note
+            )
         else:
             people = self._casting.group(task.number)
-            experience = await self._generator.match(session, people, shots, words, variation)
+            experience = await self._generator.match(
+                session, people, shots, words, variation, starter_note=note
+            )
         own = {
             "id": f"e-{task.id}",
             "task": task.number,
@@ -132,6 +138,11 @@ class ConvoGenPlay(Play):
         if shape is not None:
             cap = min(rules.max_turns, len(shape.turn_words))
             rules = replace(rules, max_turns=cap, turn_words=shape.turn_words)
+            if features := self._method.match_features:
+                first = experience.starter.speaker
+                rest = (one.name for one in experience.personas if one.name != first)
+                notes = turn_notes(shape, (first, *rest), features)
+                rules = replace(rules, turn_notes=notes)
         played = await play_group_chat(
             experience,
             rules,

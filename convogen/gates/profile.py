@@ -1,0 +1,147 @@
+"""Keeps the accepted conversations spread as those of a human corpus are, feature by feature.
+
+The corpus' quantiles cut each feature into a few bins. A conversation whose bins hold more of the
+accepted ones than of the corpus brings the two apart, by its surplus: the sum over the features of
+how many conversations its bin has too many. It is rejected if it brings them apart, unless that of
+most recent ones was larger still. So the rejections that are allowed go to the worst, and not to
+the first. At each length of the run the accepted ones are near the corpus: the quotas are those of
+the conversations so far, since a run can be made longer.
+
+Counts, and the surplus of the last few conversations, are all that is held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, field_validator
+
+from convogen.corpora import open_corpus
+from convogen.gates.base import Filter, OrderedGate, Rejection
+from convogen.records import Conversation, Rejected
+from convogen.storage.run_folder import Run
+
+if TYPE_CHECKING:
+    from convogen.realism.histograms import Histogram
+
+__all__ = ["Profile"]
+
+_RECENT = 20
+"""The latest conversations, rejected ones too, whose surplus a conversation's is compared with."""
+
+TOLERANCE = 0.01
+"""How far above its share a bin may be, per feature, as a share of the accepted conversations."""
+
+_FEWEST = 4
+"""The conversations without which no comparison is made."""
+
+
+class Profile(OrderedGate):
+    """Parameters of the gate."""
+
+    name: ClassVar[str] = "profile"
+    path_fields: ClassVar[tuple[str, ...]] = ("corpus",)
+
+    corpus: str = Field(
+        min_length=1,
+        description="of people, a file or hf:OWNER/NAME[@CONFIG][:SPLIT], with 30 conversations or "
+        "more",
+    )
+    features: tuple[str, ...] = Field(
+        min_length=1, description="what is to be spread as in the corpus (`convogen realism`)"
+    )
+    bins: int = Field(default=4, ge=2, le=20, description="most bins of a feature")
+    max_redraws_per_accepted: float = Field(
+        default=1.0,
+        ge=0,
+        description="most rejections by this gate per accepted conversation, so that 1 at most "
+        "doubles the calls",
+    )
+
+    @field_validator("features")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from convogen.realism.features import features_named
+
+        features_named(names)
+        return names
+
+    @classmethod
+    def is_path(cls, field: str, value: str) -> bool:
+        return not value.startswith("hf:")
+
+    @cached_property
+    def histograms(self) -> list[Histogram]:
+        """The corpus' spread of each feature, read once; raises `SourceError` if it cannot be."""
+        from convogen.realism.features import features_named
+        from convogen.realism.histograms import human_histograms
+
+        features = features_named(self.features)
+        return human_histograms(open_corpus(self.corpus), self.corpus, features, self.bins)
+
+    def sources(self) -> dict[str, str]:
+        spread = [(one.cuts, one.shares) for one in self.histograms]
+        return {"corpus": hashlib.blake2b(f"{spread}".encode(), digest_size=8).hexdigest()}
+
+    def start(self, run: Run) -> Filter:
+        return _Quotas(self.histograms, self.max_redraws_per_accepted)
+
+
+class _Quotas(Filter):
+    """The accepted conversations by bin."""
+
+    def __init__(self, histograms: list[Histogram], redraws: float) -> None:
+        self._histograms = histograms
+        self._redraws = redraws
+        self._counts = [[0] * len(one.shares) for one in histograms]
+        self._accepted = self._rejected = 0
+        self._recent: deque[float] = deque(maxlen=_RECENT)
+
+    def check(self, conversation: Conversation) -> Rejection | None:
+        if self._rejected + 1 > self._redraws * self._accepted:
+            return None
+        surpluses = self._surpluses(self._bins(conversation))
+        surplus = sum(surpluses)
+        usual = median(self._recent) if len(self._recent) >= _FEWEST else 0.0
+        if surplus <= len(surpluses) * (0.5 + TOLERANCE * self._accepted) or surplus < usual:
+            return None
+        worst = max(range(len(surpluses)), key=surpluses.__getitem__)
+        about = self._histograms[worst].feature.about
+        return Rejection(
+            f"as many as in the corpus are accepted already, most of all by {about}",
+            round(surplus, 4),
+        )
+
+    def add(self, conversation: Conversation) -> None:
+        bins = self._bins(conversation)
+        self._recent.append(sum(self._surpluses(bins)))
+        self._accepted += 1
+        for counts, at in zip(self._counts, bins, strict=True):
+            counts[at] += 1
+
+    def add_rejected(self, rejected: Rejected) -> None:
+        if rejected.gate == Profile.name:
+            self._recent.append(sum(self._surpluses(self._bins(rejected.conversation))))
+            self._rejected += 1
+
+    def _bins(self, conversation: Conversation) -> list[int]:
+        """Return the bin of a conversation for each feature; without a word it is the lowest."""
+        from convogen.realism.features import measure
+        from convogen.realism.samples import dialogue_of
+
+        dialogue = dialogue_of(conversation)
+        if dialogue is None:
+            return [0] * len(self._histograms)
+        [values] = measure([dialogue], [one.feature for one in self._histograms])
+        return [one.bin(value) for one, value in zip(self._histograms, values, strict=True)]
+
+    def _surpluses(self, bins: list[int]) -> list[float]:
+        """Return for each feature how many accepted ones a bin has above its share."""
+        return [
+            counts[at] - one.shares[at] * self._accepted
+            for one, counts, at in zip(self._histograms, self._counts, bins, strict=True)
+        ]

@@ -1,0 +1,72 @@
+"""How a feature is spread over the conversations of a corpus, in a few bins of equal share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.realism.features import Feature, measure
+from convogen.realism.samples import sample
+from convogen.records import Conversation
+
+__all__ = ["Histogram", "human_histograms", "total_variation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """The spread of one feature.
+
+    Attributes:
+        feature: What is counted.
+        cuts: Values up to which, inclusively, each bin but the last goes, ascending.
+        shares: Of the corpus' conversations in each bin, one more than the cuts; none is empty.
+        mean: Of the corpus' conversations.
+    """
+
+    feature: Feature
+    cuts: tuple[float, ...]
+    shares: tuple[float, ...]
+    mean: float
+
+    @classmethod
+    def of(cls, feature: Feature, values: NDArray[np.float64], bins: int) -> Histogram:
+        """Return the histogram of values in at most `bins` bins, with the same share if it can be.
+
+        The cuts are quantiles; equal ones are merged, so that no value is in two bins.
+        """
+        levels = np.arange(1, bins) / bins
+        quantiles = np.unique(np.quantile(values, levels, method="inverted_cdf"))
+        cuts = quantiles[quantiles < values.max()]
+        counts = np.bincount(np.searchsorted(cuts, values), minlength=len(cuts) + 1)
+        shares = counts / len(values)
+        return cls(
+            feature, tuple(map(float, cuts)), tuple(map(float, shares)), float(values.mean())
+        )
+
+    def bin(self, value: float) -> int:
+        """Return the number of the bin that a value is in, from 0."""
+        return int(np.searchsorted(self.cuts, value))
+
+    def shares_of(self, values: NDArray[np.float64]) -> tuple[float, ...]:
+        """Return the share of values in each of the bins."""
+        counts = np.bincount(np.searchsorted(self.cuts, values), minlength=len(self.shares))
+        return tuple(map(float, counts / max(1, len(values))))
+
+
+def human_histograms(
+    conversations: Iterable[Conversation], name: str, features: Sequence[Feature], bins: int
+) -> list[Histogram]:
+    """Return a histogram per feature of a corpus, or of a sample of it if it is large.
+
+    Raises `SourceError`, which calls the corpus `name`, if it is too small (`samples.FEWEST`).
+    """
+    values = measure(sample(conversations, name), features)
+    return [Histogram.of(one, values[:, at], bins) for at, one in enumerate(features)]
+
+
+def total_variation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the total variation distance of two distributions over the same bins, 0 to 1."""
+    return float(np.abs(np.asarray(one) - np.asarray(other)).sum() / 2)

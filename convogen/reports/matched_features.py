@@ -1,0 +1,170 @@
+"""How a run's features are spread beside those of the corpus that they were matched to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.corpora import open_corpus
+from convogen.errors import SourceError
+from convogen.inputs.yaml12 import read_mapping
+from convogen.realism.features import Feature, features_named, measure
+from convogen.realism.histograms import Histogram, total_variation
+from convogen.realism.samples import dialogue_of, sample
+from convogen.records import Conversation
+from convogen.storage.run_folder import Run
+
+__all__ = ["FeatureSpread", "MatchedFeature", "MatchedFeatures", "Target", "matched_features"]
+
+_BINS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpread:
+    """How a feature is spread over conversations.
+
+    Attributes:
+        mean: Per conversation, in the feature's unit.
+        shares: Of the conversations in each bin, 0 to 1.
+        distance: Wasserstein distance from the corpus, in the feature's unit.
+        total_variation: Distance of the shares from the corpus', 0 to 1.
+    """
+
+    mean: float
+    shares: tuple[float, ...]
+    distance: float
+    total_variation: float
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedFeature:
+    """A feature in the corpus and in a run.
+
+    Attributes:
+        about: What it is, for a reader.
+        unit: `share` (0 to 1) or what it counts.
+        cuts: Values up to which, inclusively, each bin but the last goes.
+        human_mean: Per conversation of the corpus.
+        human_shares: Of the corpus' conversations in each bin, 0 to 1.
+        finished: Of all finished conversations, those that a gate rejected among them.
+        accepted: Of those that were accepted.
+    """
+
+    about: str
+    unit: str
+    cuts: tuple[float, ...]
+    human_mean: float
+    human_shares: tuple[float, ...]
+    finished: FeatureSpread
+    accepted: FeatureSpread
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedFeatures:
+    """The features of a run that a corpus was to give, or gives to the run compared with it.
+
+    Attributes:
+        corpus: Where the corpus is.
+        finished_per_accepted: Finished conversations per accepted one, 1 if none was rejected.
+        calls_per_accepted: Model calls of the run per accepted conversation, failed tasks' too.
+        features: By their names.
+    """
+
+    corpus: str
+    finished_per_accepted: float
+    calls_per_accepted: float
+    features: dict[str, MatchedFeature]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The features of a corpus that runs are held against, measured once."""
+
+    corpus: str
+    features: Sequence[Feature]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> Target | None:
+        """Return that of the first run that is matched in features, if it can still be read."""
+        for run in runs:
+            try:
+                if (asked := _asked(read_mapping(run.folder / "experiment.yaml"))) is None:
+                    continue
+                corpus, features = asked[0], features_named(asked[1])
+                return cls(corpus, features, measure(sample(open_corpus(corpus), corpus), features))
+            except (SourceError, ValueError):
+                continue
+        return None
+
+
+def _asked(experiment: dict[str, Any]) -> tuple[str, list[str]] | None:
+    """Return the corpus and the names of an experiment's features, of its gate or its method."""
+    gates: list[Any] = experiment.get("gates") or []
+    for entry in gates:
+        if isinstance(entry, dict):
+            gate = cast("dict[str, Any]", entry)
+            if gate.get("gate") == "profile":
+                return str(gate["corpus"]), list(gate["features"])
+    if names := experiment.get("match_features"):
+        return str(experiment.get("match")), list(names)
+    return None
+
+
+def matched_features(run: Run, target: Target, n_calls: int) -> MatchedFeatures | None:
+    """Return how far a run is from a target, before and after its gates; None if it is empty.
+
+    `n_calls` is the number of the run's model calls, judges' left out.
+    """
+    accepted = _values(run.conversations(), target.features)
+    if not len(accepted):
+        return None
+    rejected = _values((row.conversation for row in run.rejected()), target.features)
+    finished = np.concatenate([accepted, rejected])
+    found: dict[str, MatchedFeature] = {}
+    for at, feature in enumerate(target.features):
+        human = target.values[:, at]
+        histogram = Histogram.of(feature, human, _BINS)
+        found[feature.name] = MatchedFeature(
+            about=feature.about,
+            unit=feature.unit,
+            cuts=histogram.cuts,
+            human_mean=histogram.mean,
+            human_shares=histogram.shares,
+            finished=_spread(finished[:, at], human, histogram),
+            accepted=_spread(accepted[:, at], human, histogram),
+        )
+    return MatchedFeatures(
+        target.corpus, len(finished) / len(accepted), n_calls / len(accepted), found
+    )
+
+
+def _values(
+    conversations: Iterable[Conversation], features: Sequence[Feature]
+) -> NDArray[np.float64]:
+    """Return the features of conversations that have a turn, one by one: (conversations,
+    features)."""
+    rows = [
+        measure([dialogue], features)[0]
+        for one in conversations
+        if (dialogue := dialogue_of(one)) is not None
+    ]
+    return np.array(rows).reshape(-1, len(features))
+
+
+def _spread(
+    values: NDArray[np.float64], human: NDArray[np.float64], histogram: Histogram
+) -> FeatureSpread:
+    stats: Any = import_module("scipy.stats")
+    shares = histogram.shares_of(values)
+    return FeatureSpread(
+        mean=float(values.mean()),
+        shares=shares,
+        distance=float(stats.wasserstein_distance(values, human)),
+        total_variation=total_variation(shares, histogram.shares),
+    )
