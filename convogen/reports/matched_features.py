@@ -98,7 +98,7 @@ class Target:
                     continue
                 corpus, features = asked[0], features_named(asked[1])
                 return cls(corpus, features, measure(sample(open_corpus(corpus), corpus), features))
-            except (SourceError, ValueError):
+            except (SourceError, ValueError, KeyError):
                 continue
         return None
 

@@ -211,6 +211,14 @@ def test_unused_it_is_not_in_the_fingerprint_and_used_it_implies_the_gate(
         assert Experiment.load(tmp_path / f"{nth}.yaml").fingerprint == one.fingerprint
 
 
+def test_with_a_language_both_implied_gates_hold(corpus: Path) -> None:
+    keys = {"match": str(corpus), "match_features": ["commas"], "language": "ja"}
+    assert [gate.name for gate in Experiment({"name": "x", **keys}).gates] == [
+        "language",
+        "profile",
+    ]
+
+
 def test_from_the_command_line_to_the_report(corpus: Path, tmp_path: Path) -> None:
     common = ("run", "demo", "--model", "scripted", "--n", "4", "--match", corpus)
     matched = convogen(
@@ -228,7 +236,9 @@ def test_from_the_command_line_to_the_report(corpus: Path, tmp_path: Path) -> No
         "--json",
     )
     assert ended.status == 0, ended.err
-    runs = json.loads(ended.out)["runs"]
+    numbers = json.loads(ended.out)
+    assert not [limit for limit in numbers["limits"] if "differs from the baseline" in limit]
+    runs = numbers["runs"]
     rejected = sum(1 for _ in Run(tmp_path / "after").rejected())
     features = runs["after"]["features"]
     assert features["finished_per_accepted"] == (4 + rejected) / 4
