@@ -188,6 +188,7 @@ class _Engine:
         self._window = WINDOW * experiment.concurrency + 16
         self._kept: set[int] = set()
         self._asking = {gate.name for gate in experiment.gates if gate.roles}
+        self._decisive = {gate.name for gate in experiment.gates if gate.rejections_are_failures}
         afterwards = _afterwards(experiment, store)
         self._first = FirstTasks(
             UNTRIED, "tasks", set_key=_setting, afterwards=afterwards, unheard=traffic.unheard
@@ -278,13 +279,18 @@ class _Engine:
             self._first.failed(way, played.journal)
 
     def _way(self, outcome: Outcome) -> Way | None:
-        """Return how a task failed; None if it did not. A gate's model that gives no verdict counts
-        as failed."""
+        """Return how a task failed; None if it did not.
+
+        A gate's model that gives no verdict counts as failed, and so does what a gate rejects whose
+        rejections are failures.
+        """
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)
         rejected = outcome.rejected
         if rejected is not None and rejected.gate in self._asking and rejected.value is None:
             return Way(f"gate {rejected.gate}", "nothing judged", rejected.reason)
+        if rejected is not None and rejected.gate in self._decisive:
+            return Way(f"gate {rejected.gate}", "rejected", rejected.reason)
         return None
 
     def _check_limits(self) -> None:

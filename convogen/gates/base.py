@@ -48,6 +48,10 @@ class Gate(Keys, ABC):
     roles: ClassVar[dict[str, Sampling]] = {}
     """The roles whose models it calls, with their default sampling."""
 
+    rejections_are_failures: ClassVar[bool] = False
+    """Whether a model whose first conversations are all rejected will not do better later; a run
+    stops then as if they had failed."""
+
     path_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file. Its content, not its path, changes the data; `sources` hashes it."""
 

@@ -23,6 +23,7 @@ class LanguageGate(Gate):
     """Parameters of the gate."""
 
     name: ClassVar[str] = "language"
+    rejections_are_failures: ClassVar[bool] = True
 
     min_share: float = Field(
         default=0.9,

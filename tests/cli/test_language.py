@@ -81,6 +81,17 @@ def test_replies_in_english_are_refused_by_the_gate(endpoint: EndpointServer) ->
     assert not list(load_run("run").conversations())
 
 
+def test_a_model_that_never_writes_the_language_is_given_up_after_ten(
+    endpoint: EndpointServer,
+) -> None:
+    endpoint.script = in_english
+    done = run(endpoint, "--n", "50", "--concurrency", "1")
+    assert done.status != 0
+    assert "the first 10 tasks all failed in one way, gate language" in done.complaint
+    assert "is not in Japanese" in done.complaint
+    assert len(list(load_run("run").rejected())) == 10
+
+
 def test_what_is_found_is_said_whatever_was_asked_for(endpoint: EndpointServer) -> None:
     """A model that answers in German where Japanese is asked for, and no gate."""
     german = ["Hast du die Schlüssel schon wieder verlegt?", "Nein, die liegen doch auf dem Tisch."]
