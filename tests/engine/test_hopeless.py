@@ -178,7 +178,8 @@ def test_an_endpoint_that_spoils_in_the_middle_of_a_run_stops_it(
     assert len(list(load_run(tmp_path).conversations())) > 5, "what was good is kept"
     assert len(endpoint.asked) <= 150 + MOST_CALLS
     endpoint.script = converse
-    done = convogen(*started[:-4], "--n", "60", "--out", tmp_path)
+    more = ("--n", "60", "--set", "max_failures=200")
+    done = convogen(*started[:-4], *more, "--out", tmp_path)
     assert done.status == 0, "and it goes on"
     assert len(list(load_run(tmp_path).conversations())) == 60
 

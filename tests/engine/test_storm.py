@@ -86,14 +86,14 @@ def test_a_storm_of_faults_loses_nothing(endpoint: EndpointServer, tmp_path: Pat
         return calm(asked)
 
     endpoint.script = calm
-    quiet = run(experiment(endpoint.base_url, 500), tmp_path / "calm")
+    quiet = run(experiment(endpoint.base_url, 200), tmp_path / "calm")
     endpoint.script = storm
     endpoint.asked.clear()
-    stormy = run(experiment(endpoint.base_url, 500), tmp_path / "stormy")
+    stormy = run(experiment(endpoint.base_url, 200), tmp_path / "stormy")
 
     assert set(raised) == set(STORM)
     ids = [conversation.id for conversation in stormy.conversations()]
-    assert len(ids) == len(set(ids)) == 500
+    assert len(ids) == len(set(ids)) == 200
     assert dataset(tmp_path / "stormy") == dataset(tmp_path / "calm"), "not a byte is different"
     tries = attempts(stormy)
     assert tries.total() == attempts(quiet).total(), "each call was answered once"
