@@ -80,7 +80,7 @@ roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's
 	$(BIN)/convogen study $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
 
 test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## ruff, pyright and the layers of the imports
 	$(BIN)/ruff check .

@@ -108,7 +108,7 @@ def test_what_the_run_invented_is_shown_to_tasks_of_its_language_alone(tmp_path:
 def test_the_gate_rejects_what_is_in_another_language(tmp_path: Path) -> None:
     def mixed(request: Request) -> str:
         said = japanese(request)
-        return improvise(request) if request.role == "agent" and "0" in said else said
+        return improvise(request) if request.role == "agent" and "05" in said else said
 
     finished = run(experiment(language="ja"), tmp_path, open_model=opened(mixed, []))
     assert len(list(finished.conversations())) == 3

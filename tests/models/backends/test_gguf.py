@@ -91,7 +91,7 @@ def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_
         "personas": "sampled",
         "sampling.generator.extra": f"{{{loops}, top_k: 30}}",
         "sampling.agent.extra": f"{{{loops}}}",
-        "max_turns": 3,
+        "max_turns": 2,
         "participants": 2,
         "reasks": 2,
         "max_failures": 40,
@@ -107,7 +107,7 @@ def test_a_run_on_a_llama_cpp_server_as_an_ordinary_endpoint(base_url: str, tmp_
     assert ended.status == 0, ended.err
     assert "1 of 1 conversations" in " ".join(ended.out.split())
     result = load_run(tmp_path / "run")
-    check(result, people=2, max_turns=3)
+    check(result, people=2, max_turns=2)
     assert {call["model"] for call in result.ledger()} == {"smollm2"}
     models = json.loads((tmp_path / "run" / "manifest.json").read_text())["models"]
     assert models["agent"] == {"name": "smollm2", "kind": "endpoint", "base_url": base_url}
