@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from convogen.corpora.seeds import INQUIRER, RESPONDER, Seed
@@ -169,6 +169,7 @@ class _Dialogue:
         about: str,
     ) -> None:
         self._method, self._prompts, self._task, self._about = method, prompts, task, about
+        self._seed = seed
         self.turns: list[Turn] = []
         for turn in seed.turns[: method.opening]:
             if not turn.text:
@@ -253,8 +254,12 @@ class _Dialogue:
         given = self._task.session.traffic.role(role).sampling.max_tokens
         if target is None or given is not None:
             return None
-        language = identify(turn.text for turn in self.turns)
-        return Sampling(max_tokens=2 * tokens_of(target, language) + 80)
+        return Sampling(max_tokens=2 * tokens_of(target, self._written_in) + 80)
+
+    @cached_property
+    def _written_in(self) -> str | None:
+        """The language of the task, else of its seed; None if it is unknown."""
+        return self._task.language or identify(turn.text for turn in self._seed.turns)
 
     def _utterance(
         self, answer: SessionReply, speaker: str, target: int | None
