@@ -170,7 +170,7 @@ def _mutmut(folder: Path, *arguments: str) -> bytes:
 
 
 def report(package: str, folder: Path, outcomes: dict[str, str]) -> None:
-    """Print a package's row and write what survived, as differences, beside the copy."""
+    """Print a package's score and write its surviving mutants as diffs next to the copy."""
     counts = Counter(outcomes.values())
     caught = sum(counts[outcome] for outcome in CAUGHT)
     parts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))

@@ -40,7 +40,7 @@ class Graph:
 
     @property
     def reciprocity(self) -> float | None:
-        """Share of the weight that is returned, 0 to 1; None without any.
+        """Share of the edge weight that is reciprocated, 0 to 1; None if there are no edges.
 
         The sum of min(w_ij, w_ji) over the sum of w_ij (Squartini, Picciolo, Ruzzenenti and
         Garlaschelli, 2013, "Reciprocity of weighted networks").

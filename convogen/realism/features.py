@@ -179,7 +179,7 @@ def _returns(reading: Reading) -> float:
 
 
 def _taken_up(reading: Reading) -> float:
-    """Return the mean share of a turn's words of five letters or more that the turn before has."""
+    """Return the mean share of longer words (5+ letters) that the previous turn has too."""
     shares: list[float] = []
     for before, turn in pairwise(reading.words):
         content = {word for word in turn if len(word) >= 5}

@@ -84,7 +84,7 @@ def about_words(text: str, language: str | None = None) -> int:
 
 
 def tokens_of(words: int, language: str | None = None) -> int:
-    """Return how many tokens it may take to write words of a language, English if it is None."""
+    """Return an upper estimate of the tokens that words of a language take (None: English)."""
     if language is None:
         return TOKENS_PER_WORD["en"] * words
     code = unspaced_language(language) or primary(language)

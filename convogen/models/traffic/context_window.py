@@ -226,7 +226,7 @@ class _Request:
         return None
 
     def _halved(self, plan: _Plan) -> _Plan | None:
-        """Return a smaller plan for a model whose window is unknown."""
+        """Return a smaller request for a model whose context window is unknown."""
         left_out, cap = plan
         last = left_out == self._exchanges
         least = SHORTEST_REPLY if last else self._least
