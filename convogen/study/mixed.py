@@ -19,17 +19,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convogen.errors import SourceError
+from convogen.study.design import Design
 
-__all__ = ["MOST_CONDITIONS", "Fit", "fit_binomial", "fit_linear", "fit_shares"]
-
-MOST_CONDITIONS = 26
+__all__ = ["Fit", "fit_binomial", "fit_linear", "fit_shares"]
 
 _STEP = 1e-3
 _CONVERGED = 1e-10
@@ -37,7 +35,6 @@ _MOST_STEPS = 100
 _ZERO_VARIANCE = 1e-7
 
 Numbers = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def fit_binomial(
     Raises:
         SourceError: In one line, if there is no finite estimate.
     """
-    design = _Design.of(conditions, groups)
+    design = Design.of(conditions, groups)
     y = np.asarray(outcomes, float)
     means = design.means(y)
     for name, mean in zip(design.conditions, means, strict=True):
@@ -93,7 +90,7 @@ def fit_binomial(
     variances = np.where(best[:k] < _ZERO_VARIANCE, 0.0, best[:k])
     best = np.concatenate([np.sqrt(variances), best[k:]])
     hessian = _hessian(lambda at: laplace(at[:k], at[k:]), best)
-    covariance = 2 * np.linalg.inv(hessian)[k:, k:]
+    covariance = cast("Numbers", 2 * np.linalg.inv(hessian)[k:, k:])
     if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
         raise SourceError("the model did not converge: too few answers per condition and person")
     deviations = dict(zip(groups, best[:k].tolist(), strict=True))
@@ -107,7 +104,7 @@ def fit_linear(
 
     Arguments and errors are those of `fit_binomial`.
     """
-    design = _Design.of(conditions, groups)
+    design = Design.of(conditions, groups)
     y = np.asarray(values, float)
     if np.ptp(y) == 0:
         raise SourceError("all values are the same; nothing varies that a model could explain")
@@ -137,91 +134,14 @@ def fit_shares(counts: Mapping[str, tuple[int, int]]) -> Fit:
     """
     positive, n = (np.array(column, float) for column in zip(*counts.values(), strict=True))
     means = np.log(positive / (n - positive))
-    covariance = np.diag(n / (positive * (n - positive)))
-    return Fit([*counts], means, covariance, {}, None, int(n.sum()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Design:
-    """Which condition and which members each answer is of, as indices.
-
-    Members of all groups are numbered through: those of the second begin after the first's.
-    """
-
-    conditions: list[str]
-    condition: Indices
-    members: list[Indices]
-    sizes: list[int]
-
-    @classmethod
-    def of(cls, conditions: Sequence[str], groups: Mapping[str, Sequence[str]]) -> _Design:
-        names = list(dict.fromkeys(conditions))
-        if not 2 <= len(names) <= MOST_CONDITIONS:
-            raise SourceError(
-                f"{len(names)} condition{'s' * (len(names) != 1)}; a comparison needs 2 to "
-                f"{MOST_CONDITIONS}"
-            )
-        members: list[Indices] = []
-        sizes: list[int] = []
-        for group, labels in groups.items():
-            found = list(dict.fromkeys(labels))
-            if len(found) < 2:
-                raise SourceError(f"only 1 {group}; a random intercept needs 2 or more")
-            if len(found) == len(labels):
-                raise SourceError(
-                    f"every answer is of another {group}; a random intercept needs several "
-                    "answers of one"
-                )
-            members.append(_numbered(labels, found) + sum(sizes))
-            sizes.append(len(found))
-        return cls(names, _numbered(conditions, names), members, sizes)
-
-    def means(self, y: Numbers) -> Numbers:
-        return self.by_condition(y) / self.by_condition(np.ones_like(y))
-
-    def by_condition(self, values: Numbers) -> Numbers:
-        """Return sums of an array over the conditions (X'v)."""
-        return np.bincount(self.condition, values, len(self.conditions))
-
-    def by_member(self, values: Numbers) -> Numbers:
-        """Return sums of an array over the members (Z'v)."""
-        return sum((np.bincount(at, values, sum(self.sizes)) for at in self.members), np.zeros(1))
-
-    def crossed(self, weights: Numbers) -> Numbers:
-        """Return the weighted crossproduct of the members' indicators (Z'WZ)."""
-        q = sum(self.sizes)
-        found = np.diag(self.by_member(weights))
-        for one, other in combinations(self.members, 2):
-            block = np.bincount(one * q + other, weights, q * q).reshape(q, q)
-            found += block + block.T
-        return found
-
-    def members_by_condition(self) -> Numbers:
-        """Return the number of answers by member and condition (Z'X)."""
-        c, q = len(self.conditions), sum(self.sizes)
-        pairs = [np.bincount(at * c + self.condition, minlength=q * c) for at in self.members]
-        return np.sum(pairs, axis=0).reshape(q, c).astype(float)
-
-    def spread(self, effects: Numbers) -> Numbers:
-        """Return the sum of its members' effects for each answer (Zb)."""
-        return np.sum([effects[at] for at in self.members], axis=0)
-
-    def scaled(self, theta: Numbers) -> Numbers:
-        """Return the standard deviation of each member's effect."""
-        return np.repeat(theta, self.sizes)
-
-    def rank(self) -> int:
-        """Return the rank of all effects, fixed and random."""
-        ones = np.ones(len(self.condition))
-        zx = self.members_by_condition()
-        whole = np.block([[np.diag(self.by_condition(ones)), zx.T], [zx, self.crossed(ones)]])
-        return int(np.linalg.matrix_rank(whole, hermitian=True))
+    variances: Numbers = n / (positive * (n - positive))
+    return Fit([*counts], means, np.diag(variances), {}, None, int(n.sum()))
 
 
 class _Laplace:
     """-2 log likelihood of a binomial model by the Laplace approximation, less a constant."""
 
-    def __init__(self, design: _Design, y: Numbers) -> None:
+    def __init__(self, design: Design, y: Numbers) -> None:
         self._design, self._y = design, y
         self._modes = np.zeros(sum(design.sizes))
 
@@ -260,12 +180,12 @@ def _penalized(eta: Numbers, y: Numbers, u: Numbers) -> float:
     return float(2 * (np.logaddexp(0, eta) - y * eta).sum() + u @ u)
 
 
-def _information(design: _Design, scaled: Numbers, fitted: Numbers) -> Numbers:
+def _information(design: Design, scaled: Numbers, fitted: Numbers) -> Numbers:
     crossed = design.crossed(fitted * (1 - fitted))
     return scaled[:, None] * crossed * scaled + np.eye(len(scaled))
 
 
-def _reml(design: _Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, Numbers, float]:
+def _reml(design: Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, Numbers, float]:
     """Return the REML criterion, the means, their covariance and the residual deviation.
 
     `theta` are the groups' standard deviations relative to that of the residuals.
@@ -277,7 +197,8 @@ def _reml(design: _Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, 
     right = np.column_stack([design.members_by_condition(), design.by_member(y)])
     solved = linalg.solve_triangular(lower, scaled[:, None] * right, lower=True)
     zx, zy = solved[:, :-1], solved[:, -1]
-    root = np.linalg.cholesky(np.diag(design.by_condition(ones)) - zx.T @ zx)
+    within = np.diag(design.by_condition(ones)) - zx.T @ zx
+    root = cast("Numbers", np.linalg.cholesky(within))
     half = linalg.solve_triangular(root, design.by_condition(y) - zx.T @ zy, lower=True)
     means = linalg.solve_triangular(root.T, half)
     free = len(y) - len(means)
@@ -287,11 +208,6 @@ def _reml(design: _Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, 
     inverse = linalg.solve_triangular(root, np.eye(len(means)), lower=True)
     variance = squares / free
     return criterion, means, variance * inverse.T @ inverse, math.sqrt(variance)
-
-
-def _numbered(labels: Sequence[str], names: Sequence[str]) -> Indices:
-    places = {name: at for at, name in enumerate(names)}
-    return np.array([places[label] for label in labels], np.int64)
 
 
 def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:
