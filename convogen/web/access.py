@@ -1,0 +1,62 @@
+"""Who may see the researcher's pages.
+
+On this machine alone everybody may; as soon as a server listens to others, whoever opens a page
+needs the token that the command line printed. It arrives once in the address and is kept in a
+cookie, so that it stands in no bookmark and no `Referer`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+__all__ = ["COOKIE", "Access", "is_loopback"]
+
+COOKIE = "convogen-token"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that listens at `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Access:
+    """The token of the researcher's pages; None if none is needed."""
+
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def listening_at(cls, host: str) -> Access:
+        """Return an access with a new token, or with none if only this machine reaches `host`."""
+        return cls(None if is_loopback(host) else secrets.token_urlsafe(24))
+
+    def address(self, base: str) -> str:
+        """Return the address that opens the pages at `base`, with the token if one is needed."""
+        return f"{base}?{urlencode({'token': self.token})}" if self.token else base
+
+    def refusal(self, request: Request) -> Response | None:
+        """Return what is answered instead of a researcher's page; None if it may be seen."""
+        if self.token is None or self._matches(request.cookies.get(COOKIE, "")):
+            return None
+        if self._matches(request.query_params.get("token", "")):
+            answer = RedirectResponse(request.url.path, 303)
+            secure = request.url.scheme == "https"
+            answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", secure=secure)
+            return answer
+        said = "This page needs the token: open the address that the command line printed."
+        return PlainTextResponse(said, 403)
+
+    def _matches(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), (self.token or "").encode())

@@ -1,0 +1,41 @@
+"""The application that the viewer and the study have in common: protection, styles, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from convogen.web.pages import STATIC, page
+from convogen.web.protection import Protection
+
+__all__ = ["application"]
+
+
+async def _error(_: Request, error: Exception) -> Response:
+    """Answer with a page that says what is wrong; none of the server's own state stands in it."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "Something failed here."
+    return page("convogen.web", "error.html", status, status_code=status, detail=detail)
+
+
+def application(
+    package: str, routes: Sequence[BaseRoute], *, hosts: frozenset[str] = frozenset()
+) -> Protection:
+    """Return an application with protection and the files of `static`.
+
+    Args:
+        package: The application's package, whose `static` folder is served under `/static` beside
+            that of `convogen.web`.
+        routes: The application's own routes.
+        hosts: The host names that it answers to; empty allows every name.
+    """
+    files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
+    handlers = {HTTPException: _error, 500: _error}
+    app = Starlette(routes=[*routes, Mount("/static", files)], exception_handlers=handlers)
+    return Protection(app, hosts)

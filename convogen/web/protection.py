@@ -1,0 +1,101 @@
+"""What every response and request of the web pages is held to.
+
+All text of models, personas and participants is hostile. Templates escape it; a content security
+policy that allows no inline script stands behind them. A form is taken only from our own pages: the
+browser says where a request comes from (`Sec-Fetch-Site`, else `Origin`), which no other page can
+change. Bodies are limited. Other names of this host are refused, so that no name server can point
+a foreign page's name at this machine (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["MOST_BODY", "Protection"]
+
+MOST_BODY = 256 * 1024
+"""Bytes of a request's body; more is refused."""
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+class Protection:
+    """ASGI middleware that protects pages, forms and the server.
+
+    Args:
+        app: What is protected.
+        hosts: The names under which the pages may be asked for; empty allows every name.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset()) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if refusal := self._refusal(Headers(scope=scope), scope["method"]):
+            status, why = refusal
+            await PlainTextResponse(why, status, _HEADERS)(scope, receive, send)
+            return
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MOST_BODY:
+                raise HTTPException(413, "Too large.")
+            return message
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, limited, with_headers)
+
+    def _refusal(self, headers: Headers, method: str) -> tuple[int, str] | None:
+        """Return the status and the reason for which a request is refused."""
+        host = headers.get("host", "")
+        if self._hosts and (urlsplit(f"//{host}").hostname or "") not in self._hosts:
+            return 421, "This server is not known under that name."
+        if method not in _SAFE_METHODS and not _is_from_our_pages(headers, host):
+            return 403, "This request comes from another site."
+        try:
+            if int(headers.get("content-length", "0")) > MOST_BODY:
+                return 413, "Too large."
+        except ValueError:
+            return 400, "The Content-Length is not a number."
+        return None
+
+
+def _is_from_our_pages(headers: Headers, host: str) -> bool:
+    """Return whether a request that changes something was sent by a page of ours.
+
+    A client that is no browser sends neither header; it has no cookies that a page could abuse.
+    """
+    if (site := headers.get("sec-fetch-site")) is not None:
+        return site in {"same-origin", "none"}
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host

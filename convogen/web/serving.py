@@ -1,0 +1,94 @@
+"""Serving the web pages from the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import webbrowser
+from collections.abc import Callable
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from convogen.errors import UserError
+from convogen.web.access import Access, is_loopback
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+__all__ = ["bind", "own_names", "serve"]
+
+
+def _web(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UserError("the web pages: pip install 'convogen[web]' first") from error
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; `port` 0 takes a free one.
+
+    Raises:
+        UserError: The address cannot be listened at, for example because the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"--host {host} --port {port}: {why}; --port 0 takes a free one") from error
+    return listener
+
+
+def own_names(host: str) -> frozenset[str]:
+    """Return the host names under which a server that listens at `host` answers.
+
+    One that only this machine reaches answers to the names of this machine alone; one that others
+    reach may have any name.
+    """
+    return frozenset({host, "localhost", "127.0.0.1", "::1"}) if is_loopback(host) else frozenset()
+
+
+def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    access: Access,
+    say: Callable[[str], object],
+    open_browser: bool = False,
+) -> None:
+    """Serve an application until it is interrupted; addresses of its visitors are kept nowhere.
+
+    Args:
+        app: The application.
+        listener: From `bind`.
+        access: The token, which is part of the address that is said.
+        say: Prints a line.
+        open_browser: Whether the pages are opened in the user's browser.
+    """
+    uvicorn = _web("uvicorn")
+    host, port = listener.getsockname()[:2]
+    everywhere = not is_loopback(host) and ipaddress.ip_address(host).is_unspecified
+    shown: str = socket.gethostname() if everywhere else host
+    base = f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+    address = access.address(base)
+    say(f"{address}  (Ctrl-C ends it)")
+    if open_browser:
+        Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        return
