@@ -1,0 +1,119 @@
+"""Making the folder of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import RunFolderError, SourceError
+from convogen.inputs.text_file import read_text
+from convogen.jsonl import make_folder, write_whole
+from convogen.records import Conversation
+from convogen.study.codes import CODES_FILE, new_codes, write_codes
+from convogen.study.dialogues import Simulated, read_dialogues, read_pairs
+from convogen.study.plan import plan_study
+from convogen.study.store import STORE_FILE, Store
+from convogen.study.study_file import DESIGN_FILE, CollectDesign, Design, PairsDesign, commented
+
+__all__ = ["Made", "new_study"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A study that was made: the codes by participant, their file, and a line about it."""
+
+    codes: Mapping[str, str]
+    codes_file: Path
+    summary: str
+
+
+def new_study(
+    folder: Path,
+    design: Design,
+    *,
+    natural: Sequence[str] = (),
+    simulated: Sequence[str] = (),
+    dialogues: Sequence[str] = (),
+    predicted: Path | None = None,
+) -> Made:
+    """Make the folder of a study, which must be new or empty.
+
+    All is read and planned before anything is written.
+
+    Args:
+        folder: The folder.
+        design: Its design.
+        natural: For pairs: sources of dialogues with people.
+        simulated: For pairs: sources of simulated ones, as `Simulated.named` reads them.
+        dialogues: For ratings: sources.
+        predicted: For pairs: the file of a judge's probabilities.
+
+    Raises:
+        RunFolderError: The folder holds something, or cannot be written.
+        SourceError: A source cannot be read, or there are too few dialogues.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunFolderError(f"{folder}: is there already; name a new or an empty folder")
+    shown: list[Conversation] = []
+    candidates: list[dict[str, Any]] = []
+    if isinstance(design, PairsDesign):
+        named = [Simulated.named(one) for one in simulated]
+        shown, candidates = read_pairs(natural, named, design.seed)
+    elif not isinstance(design, CollectDesign):
+        shown = read_dialogues(dialogues)
+    known = _predicted(predicted) if predicted else None
+    codes = new_codes(design.participants)
+    make_folder(folder)
+    folder.chmod(0o700)
+    path = folder / STORE_FILE
+    try:
+        store = Store.create(path, codes)
+        try:
+            store.add_dialogues(shown)
+            store.set_meta("candidates", candidates)
+            store.set_meta("predicted", known)
+            plan_study(design, store, folder / DESIGN_FILE)
+        finally:
+            store.close()
+    except SourceError:
+        for left in folder.glob(f"{STORE_FILE}*"):
+            left.unlink()
+        raise
+    write_whole(folder / DESIGN_FILE, commented(design))
+    write_codes(folder, codes)
+    return Made(codes, folder / CODES_FILE, _summary(design, len(shown), len(candidates)))
+
+
+def _predicted(path: Path) -> dict[str, float]:
+    """Return a judge's probabilities by pair, 0 to 1."""
+    found: dict[str, float] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row: Any = json.loads(line)
+            pair, value = row["pair"], row["probability"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            pair = value = None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not isinstance(pair, str) or not is_number or not 0 <= value <= 1:
+            raise SourceError(
+                f"{path} line {number}: must be an object with `pair`, an id, and `probability`, "
+                "a number from 0 to 1"
+            )
+        found[pair] = float(value)
+    return found
+
+
+def _summary(design: Design, dialogues: int, candidates: int) -> str:
+    people = f"{design.participants} participants"
+    if isinstance(design, CollectDesign):
+        n = len(design.goals)
+        return f"{people}, {n} goals each: {design.participants * n} dialogues"
+    if isinstance(design, PairsDesign):
+        return f"{people}, {design.pairs_each} pairs each, of {candidates} pairs"
+    each = getattr(design, "dialogues_each", 0)
+    return f"{people}, {each} dialogues each, of {dialogues} dialogues"
