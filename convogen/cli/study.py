@@ -1,4 +1,4 @@
-"""`convogen study`: studies with people, and the tables of LLM Roleplay for our runs."""
+"""`convogen study`: the tables of LLM Roleplay for our runs, beside the published ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.options import NearestGroup, OutPath
+from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.terminal import say_json
-from convogen.cli.study_new import new
-from convogen.cli.study_serve import export, forget, serve
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,16 +29,7 @@ _LENGTHS = (
 """How our lengths are measured, for every table that has published ones beside them."""
 
 
-@click.group("study", cls=NearestGroup)
-def command() -> None:
-    """Study simulated people: with participants, and over the seeds of role plays."""
-
-
-for _command in (new, serve, export, forget):
-    command.add_command(_command)
-
-
-@command.command("tables")
+@click.command("study")
 @click.argument(
     "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
@@ -50,7 +39,7 @@ for _command in (new, serve, export, forget):
     help="Draw figure 8 of the paper into this file (.png, .svg or .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def tables(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
+def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
     """Study RUNs of the method roleplay: lengths, failures and lexical diversity over seeds.
 
     Runs that differ only in their seeds are one condition; means and standard deviations are over

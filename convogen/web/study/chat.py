@@ -121,6 +121,10 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
     if len(chat.said) % 2 or chat.used_up:
         return None
     participant, turn = visit.participant, prompt_turn(text)
+    turns = [*(one.turn for one in chat.said), turn]
+    if await run_in_threadpool(replies.chatbot.shortage, participant.place, turns) is not None:
+        said = "This message is longer than what this study has left for you; a short one may fit."
+        return Refused({"message": said}, form)
     await run_in_threadpool(visit.site.store.say, participant.id, goal, len(chat.said), turn)
     await replies.chat(participant.id, participant.place, goal)
     await replies.wait(participant.place, goal)
