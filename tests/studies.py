@@ -32,7 +32,10 @@ __all__ = [
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> ${7*7} {{ 7*7 }} \x1b[31m\u202e"
 """A text that does something wherever it is not shown as it is."""
 
-GOALS = ({"name": "cats", "goal": "Find out why cats purr."}, {"name": "sum", "goal": "Add it up:\n```\n1 + 2\n```"})
+GOALS = (
+    {"name": "cats", "goal": "Find out why cats purr."},
+    {"name": "sum", "goal": "Add it up:\n```\n1 + 2\n```"},
+)
 
 
 def dialogue(
@@ -40,11 +43,20 @@ def dialogue(
 ) -> Conversation:
     """A dialogue of a person, or who plays one, and a chatbot."""
     turns = [
-        Turn(speaker=speaker, text=f"{said} ({name}, {at})", model="bot" if speaker == "assistant" else None)
+        Turn(
+            speaker=speaker,
+            text=f"{said} ({name}, {at})",
+            model="bot" if speaker == "assistant" else None,
+        )
         for at in range(exchanges)
-        for speaker, said in (("user", text), ("assistant", "Because of **that**.\n\n```py\nx = 1\n```"))
+        for speaker, said in (
+            ("user", text),
+            ("assistant", "Because of **that**.\n\n```py\nx = 1\n```"),
+        )
     ]
-    return Conversation(id=name, context={"persona_id": person, "goal": goal, "topic": goal}, turns=turns)
+    return Conversation(
+        id=name, context={"persona_id": person, "goal": goal, "topic": goal}, turns=turns
+    )
 
 
 def _write(path: Path, dialogues: list[Conversation]) -> str:
@@ -52,7 +64,9 @@ def _write(path: Path, dialogues: list[Conversation]) -> str:
     return str(path)
 
 
-def pairs_data(folder: Path, *, people: int = 3, goals: int = 2, text: str = "Why?") -> dict[str, Any]:
+def pairs_data(
+    folder: Path, *, people: int = 3, goals: int = 2, text: str = "Why?"
+) -> dict[str, Any]:
     """Natural dialogues and simulated ones of two conditions, as `new_study` takes them."""
     cells = [(f"p{person:02}", f"goal {goal}") for person in range(people) for goal in range(goals)]
     natural = [
@@ -76,9 +90,14 @@ def ratings_data(folder: Path, n: int = 4, text: str = "Why?") -> dict[str, Any]
     return {"dialogues": [_write(folder / "dialogues.jsonl", dialogues)]}
 
 
-def made(folder: Path, kind: str, keys: Mapping[str, Any] | None = None, **data: Any) -> dict[str, str]:
+def made(
+    folder: Path, kind: str, keys: Mapping[str, Any] | None = None, **data: Any
+) -> dict[str, str]:
     """Make a study and return its codes by participant."""
-    given = {"participants": 2, **({"goals": GOALS, "model": "scripted"} if kind == "collect" else {})}
+    given = {
+        "participants": 2,
+        **({"goals": GOALS, "model": "scripted"} if kind == "collect" else {}),
+    }
     design: Design = KINDS[kind].model_validate({**given, **(keys or {})})
     return dict(new_study(folder, design, **data).codes)
 
@@ -113,7 +132,16 @@ class Visitor:
         """Go through what stands before the first task."""
         self.send(agree="yes")
         if "Your persona" in self.text:
-            self.send(**{"age": "25 to 34", "race": "", "gender": "female", "education": "high school", "native_english": "native", **persona})
+            self.send(
+                **{
+                    "age": "25 to 34",
+                    "race": "",
+                    "gender": "female",
+                    "education": "high school",
+                    "native_english": "native",
+                    **persona,
+                }
+            )
         self.send(experience="None")
         if "Start the Survey" in self.text:
             self.send()

@@ -40,7 +40,7 @@ GROUPS = {
         "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
         "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
         "agreement": "Compare judges: agreement, self-preference, position, correction by people.",
-        "study": "Run studies with people; study role plays over seeds, beside LLM Roleplay.",
+        "study": "Study role plays with people and over seeds, beside the tables of LLM Roleplay.",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
     "Use it": {

@@ -15,7 +15,7 @@ from convogen.cli._shared.terminal import say
 if TYPE_CHECKING:
     from convogen.study.study_file import CollectDesign, PairsDesign, RatingsDesign
 
-__all__ = ["new"]
+__all__ = ["command"]
 
 
 @click.command("new")
@@ -42,10 +42,13 @@ __all__ = ["new"]
     "--attention-checks", type=WholeNumber(0, 20), help="Further ones that say what to do."
 )
 @click.option(
-    "--predicted",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="pairs: JSON lines with `pair` and `probability`, a judge's that people do not detect it; "
-    "pairs are then assigned adaptively.",
+    "--judge",
+    "verdicts",
+    multiple=True,
+    metavar="VERDICTS",
+    type=click.Path(path_type=Path),
+    help="pairs: a judge's verdicts, as `study results` takes them; people are then given the "
+    "pairs that it is unsure of.",
 )
 @click.option(
     "--goals",
@@ -57,7 +60,7 @@ __all__ = ["new"]
 @price_option
 @click.option("--budget-usd", type=Amount(min=0, min_open=True), help="collect: per participant.")
 @click.option("--budget-tokens", type=WholeNumber(min=1), help="collect: per participant.")
-def new(folder: Path, kind: str, **options: Any) -> None:
+def command(folder: Path, kind: str, **options: Any) -> None:
     """Make the FOLDER of a study with people.
 
     It has `study.yaml`, every key with a comment: texts, questions, goals, scales, the chatbot.
@@ -80,7 +83,7 @@ def new(folder: Path, kind: str, **options: Any) -> None:
         natural=options["natural"],
         simulated=options["simulated"],
         dialogues=options["dialogues"],
-        predicted=options["predicted"],
+        verdicts=options["verdicts"],
     )
     name = shlex.quote(str(folder))
     for participant, code in made.codes.items():
@@ -93,7 +96,7 @@ def new(folder: Path, kind: str, **options: Any) -> None:
 _ONLY = {
     "natural": "pairs",
     "simulated": "pairs",
-    "predicted": "pairs",
+    "verdicts": "pairs",
     "dialogues": "ratings",
     "goals": "collect",
     "models": "collect",
@@ -102,7 +105,12 @@ _ONLY = {
     "budget_usd": "collect",
     "budget_tokens": "collect",
 }
-_OPTIONS = {"models": "--model", "base_urls": "--base-url", "prices": "--price"}
+_OPTIONS = {
+    "models": "--model",
+    "base_urls": "--base-url",
+    "prices": "--price",
+    "verdicts": "--judge",
+}
 
 
 def _refuse_unused(kind: str, options: dict[str, Any]) -> None:
@@ -128,7 +136,7 @@ def _design(kind: str, options: dict[str, Any]) -> CollectDesign | PairsDesign |
         "seed": options["seed"],
         "attention_checks": options["attention_checks"],
         "pairs_each" if kind == "pairs" else "dialogues_each": options["each"],
-        "assignment": "adaptive" if options["predicted"] else None,
+        "assignment": "adaptive" if options["verdicts"] else None,
     }
     given = {name: value for name, value in keys.items() if value is not None}
     if kind == "collect":

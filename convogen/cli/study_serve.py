@@ -1,4 +1,4 @@
-"""`convogen study serve`, `forget` and `export`: a study that runs, and what comes of it."""
+"""`convogen study serve`: a study shown to its participants."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from pathlib import Path
 import click
 
 from convogen.cli._shared.numbers import WholeNumber
-from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.terminal import say
 
-__all__ = ["export", "forget", "serve"]
-
-_FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+__all__ = ["command"]
 
 
 @click.command("serve")
-@_FOLDER
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", type=WholeNumber(0, 65_535), default=8717, show_default=True)
 @click.option("--open", "open_browser", is_flag=True, help="Open the progress page in a browser.")
-def serve(folder: Path, host: str, port: int, open_browser: bool) -> None:
+def command(folder: Path, host: str, port: int, open_browser: bool) -> None:
     """Serve the study in FOLDER to its participants until Ctrl-C.
 
     Each enters with a code. /progress is the researcher's page; if others reach this machine, it
@@ -56,38 +53,3 @@ def serve(folder: Path, host: str, port: int, open_browser: bool) -> None:
             held.release()
     finally:
         listener.close()
-
-
-@click.command("forget")
-@_FOLDER
-@click.argument("code")
-def forget(folder: Path, code: str) -> None:
-    """Delete all that the participant with CODE answered, for good.
-
-    CODE is the participant's code, or the name in codes.csv such as p01. The code then opens
-    nothing any more. What was exported before is not changed.
-    """
-    from convogen.study.withdrawing import forget as forget_participant
-
-    say(f"{forget_participant(folder, code)}: everything is deleted, and the code opens nothing")
-
-
-@click.command("export")
-@_FOLDER
-@click.option("--to", "target", type=OutPath(file_okay=False), required=True, help="A new folder.")
-def export(folder: Path, target: Path) -> None:
-    """Write the answers of the study in FOLDER to files, as JSON lines and Parquet.
-
-    \b
-    collect  natural/ is a run folder, which stats, study tables, evaluate and study new read;
-             personas.yaml, goals.yaml and simulate.yaml have the same personas with the same
-             goals simulated by `convogen run`
-    pairs    answers.jsonl, a line per answer
-    ratings  ratings/<participant>.jsonl, which agreement reads; ratings.jsonl with comments
-
-    It may be called while the study is served.
-    """
-    from convogen.study.exporting import export_study
-
-    for line in export_study(folder, target):
-        say(line)

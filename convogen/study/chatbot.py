@@ -70,8 +70,7 @@ class Chatbot:
         self._folder = folder
         self._study = study
         self._open_model = open_model
-        budget = design.budget
-        self._limits = Limits(usd=budget.usd, tokens=budget.tokens)
+        self._limits = design.budget.limits
         self._prices: Mapping[str, Pricer] = role_prices({ROLE: design.model}, self._limits)
         self._role = Role(design.model, self._sampling())
         self._words = WordList([SHIPPED]) if design.guard == "words" else None

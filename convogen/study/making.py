@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convogen.engine.run_budget import role_prices
 from convogen.errors import RunFolderError, SourceError
-from convogen.inputs.text_file import read_text
 from convogen.jsonl import make_folder, write_whole
 from convogen.records import Conversation
+from convogen.study.candidates import Candidate
+from convogen.study.chatbot import ROLE
 from convogen.study.codes import CODES_FILE, new_codes, write_codes
 from convogen.study.dialogues import Simulated, read_dialogues, read_pairs
 from convogen.study.plan import plan_study
 from convogen.study.store import STORE_FILE, Store
 from convogen.study.study_file import DESIGN_FILE, CollectDesign, Design, PairsDesign, commented
+from convogen.study.verdicts import predicted, read_pair_verdicts
 
 __all__ = ["Made", "new_study"]
 
@@ -37,7 +39,7 @@ def new_study(
     natural: Sequence[str] = (),
     simulated: Sequence[str] = (),
     dialogues: Sequence[str] = (),
-    predicted: Path | None = None,
+    verdicts: Sequence[Path] = (),
 ) -> Made:
     """Make the folder of a study, which must be new or empty.
 
@@ -49,11 +51,12 @@ def new_study(
         natural: For pairs: sources of dialogues with people.
         simulated: For pairs: sources of simulated ones, as `Simulated.named` reads them.
         dialogues: For ratings: sources.
-        predicted: For pairs: the file of a judge's probabilities.
+        verdicts: For pairs: the files of a judge's verdicts, by which pairs are assigned.
 
     Raises:
         RunFolderError: The folder holds something, or cannot be written.
         SourceError: A source cannot be read, or there are too few dialogues.
+        ModelConfigError: A budget needs the price of the chatbot, which is not known.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunFolderError(f"{folder}: is there already; name a new or an empty folder")
@@ -64,7 +67,12 @@ def new_study(
         shown, candidates = read_pairs(natural, named, design.seed)
     elif not isinstance(design, CollectDesign):
         shown = read_dialogues(dialogues)
-    known = _predicted(predicted) if predicted else None
+    known = None
+    if verdicts:
+        pairs = [Candidate(**one) for one in candidates]
+        known = predicted(read_pair_verdicts(verdicts, pairs), pairs)
+    if isinstance(design, CollectDesign):
+        role_prices({ROLE: design.model}, design.budget.limits)  # a price may be missing
     codes = new_codes(design.participants)
     make_folder(folder)
     folder.chmod(0o700)
@@ -85,27 +93,6 @@ def new_study(
     write_whole(folder / DESIGN_FILE, commented(design))
     write_codes(folder, codes)
     return Made(codes, folder / CODES_FILE, _summary(design, len(shown), len(candidates)))
-
-
-def _predicted(path: Path) -> dict[str, float]:
-    """Return a judge's probabilities by pair, 0 to 1."""
-    found: dict[str, float] = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row: Any = json.loads(line)
-            pair, value = row["pair"], row["probability"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            pair = value = None
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not isinstance(pair, str) or not is_number or not 0 <= value <= 1:
-            raise SourceError(
-                f"{path} line {number}: must be an object with `pair`, an id, and `probability`, "
-                "a number from 0 to 1"
-            )
-        found[pair] = float(value)
-    return found
 
 
 def _summary(design: Design, dialogues: int, candidates: int) -> str:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from convogen.errors import SourceError
 from convogen.study.design import Design
 
-__all__ = ["Fit", "fit_binomial", "fit_linear", "fit_shares"]
+__all__ = ["Fit", "fit_binomial", "fit_linear", "fit_shares", "fit_spreads"]
 
 _STEP = 1e-3
 _CONVERGED = 1e-10
@@ -136,6 +136,20 @@ def fit_shares(counts: Mapping[str, tuple[int, int]]) -> Fit:
     means = np.log(positive / (n - positive))
     variances: Numbers = n / (positive * (n - positive))
     return Fit([*counts], means, np.diag(variances), {}, None, int(n.sum()))
+
+
+def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
+    """Return the linear fit without random effects.
+
+    Args:
+        spreads: Condition -> number of answers, their mean and sample standard deviation.
+    """
+    n, means, stds = (np.array(column, float) for column in zip(*spreads.values(), strict=True))
+    df = int(n.sum()) - len(n)
+    variance = float((n - 1) @ stds**2) / df
+    variances: Numbers = variance / n
+    deviations = {"residual": math.sqrt(variance)}
+    return Fit([*spreads], means, np.diag(variances), deviations, df, int(n.sum()))
 
 
 class _Laplace:

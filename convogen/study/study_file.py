@@ -23,6 +23,7 @@ from convogen.methods.roleplay.people import Goal, goals_of
 from convogen.methods.roleplay.personas import FEATURES, Feature, options_of
 from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec
+from convogen.models.traffic.budget import Limits
 
 __all__ = [
     "DESIGN_FILE",
@@ -95,6 +96,11 @@ class Budget(Keys):
     messages: int | None = Field(default=200, ge=1, description="messages of the participant")
     tokens: int | None = Field(default=None, ge=1, description="prompt and completion tokens")
     usd: float | None = Field(default=None, gt=0, description="US dollars")
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of money and tokens."""
+        return Limits(usd=self.usd, tokens=self.tokens)
 
 
 class Design(Keys):

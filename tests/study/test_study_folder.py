@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,10 @@ def test_participants_are_those_with_codes(tmp_path: Path) -> None:
         (("--kind", "pairs"), "needs --natural DATA and --simulated DATA"),
         (("--kind", "ratings"), "needs --dialogues DATA"),
         (("--kind", "collect", "--dialogues", "x"), "--dialogues: is of --kind ratings"),
-        (("--kind", "ratings", "--dialogues", "x", "--model", "y"), "--model: is of --kind collect"),
+        (
+            ("--kind", "ratings", "--dialogues", "x", "--model", "y"),
+            "--model: is of --kind collect",
+        ),
         (("--kind", "collect", "--each", "3"), "--each, --attention-checks"),
         (("--kind", "collect", "--model", "a-model", "--budget-usd", "1"), "needs the price"),
     ],
@@ -122,7 +126,7 @@ def test_too_few_dialogues_leave_nothing_behind(tmp_path: Path, kind: str) -> No
     with pytest.raises(SourceError):
         made(tmp_path / "study", kind, keys, **data)
     assert list((tmp_path / "study").glob("*")) == []
-    made(tmp_path / "study", kind, {name: 2 for name in keys}, **data)
+    made(tmp_path / "study", kind, dict.fromkeys(keys, 2), **data)
 
 
 def test_adaptive_pairs_take_a_judges_probabilities(tmp_path: Path) -> None:
@@ -130,21 +134,25 @@ def test_adaptive_pairs_take_a_judges_probabilities(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     made(folder, "pairs", {"pairs_each": 2}, **data)
     known = Store(folder / "study.db").meta("candidates")
-    predicted = tmp_path / "predicted.jsonl"
-    lines = [f'{{"pair": "{one["id"]}", "probability": {0.1 + 0.07 * at}}}' for at, one in enumerate(known)]
-    predicted.write_text("\n".join(lines))
+    verdicts = tmp_path / "verdicts.jsonl"
+    rows = [
+        {"pair": one["id"], "condition": one["condition"], "undetected": 0.1 + 0.07 * at}
+        for at, one in enumerate(known)
+    ]
+    verdicts.write_text("\n".join(map(json.dumps, rows)))
     made(
         tmp_path / "adaptive",
         "pairs",
         {"pairs_each": 2, "assignment": "adaptive"},
         **data,
-        predicted=predicted,
+        verdicts=[verdicts],
     )
     items = Store(tmp_path / "adaptive" / "study.db").items("p01")
     assert len({item["probability"] for item in items}) == 2
-    predicted.write_text('{"pair": "x", "probability": 2}')
-    with pytest.raises(SourceError, match=r"predicted.jsonl line 1: must be an object"):
-        made(tmp_path / "other", "pairs", {"pairs_each": 2}, **data, predicted=predicted)
+    verdicts.write_text("\n".join(map(json.dumps, rows[1:])))
+    adaptive = {"pairs_each": 2, "assignment": "adaptive"}
+    with pytest.raises(SourceError, match="1 of condition"):
+        made(tmp_path / "other", "pairs", adaptive, **data, verdicts=[verdicts])
 
 
 @given(
@@ -177,7 +185,7 @@ def test_ratings_are_drawn_evenly(
 def test_codes_are_told_apart_by_letters_alone() -> None:
     codes = new_codes(200)
     assert len(set(codes.values())) == 200
-    assert list(codes)[0] == "p001"
+    assert next(iter(codes)) == "p001"
     assert all(len(code) == 14 and not set(code) & set("01IO") for code in codes.values())
     code = codes["p001"]
     assert digest(code) == digest(f" {code.lower().replace('-', '')} ") != digest(codes["p002"])

@@ -82,7 +82,9 @@ def test_the_export_is_a_run_that_other_commands_read(tmp_path: Path) -> None:
     assert first.ended == "goal"
     assert sum(row["completion_tokens"] for row in run.ledger()) == 40
     assert json.loads(convogen("stats", out / "natural", "--json").out)
-    (condition,) = json.loads(convogen("study", "tables", out / "natural", "--json").out)["conditions"]
+    (condition,) = json.loads(convogen("study", "tables", out / "natural", "--json").out)[
+        "conditions"
+    ]
     assert condition["dialogues"] == [4]
     assert condition["lengths"]["turns"]["mean"] == 1.0
     rows = (out / "participants.jsonl").read_text().splitlines()
@@ -99,12 +101,28 @@ def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
             for _ in range(2):
                 visitor.send(message="Why?").until("Purring").send(action="next")
     assert convogen("study", "export", folder, "--to", out).status == 0
-    simulate = ("run", out / "simulate.yaml", "--model", "scripted", "--out", tmp_path / "simulated")
+    simulate = (
+        "run",
+        out / "simulate.yaml",
+        "--model",
+        "scripted",
+        "--out",
+        tmp_path / "simulated",
+    )
     ended = convogen(*simulate, "--set", "max_turns=2")
     assert ended.status == 0, ended.err
     pairs = ("--natural", out / "natural", "--simulated", f"words={tmp_path / 'simulated'}")
     ended = convogen(
-        "study", "new", tmp_path / "pairs", "--kind", "pairs", *pairs, "--each", 2, "--participants", 2
+        "study",
+        "new",
+        tmp_path / "pairs",
+        "--kind",
+        "pairs",
+        *pairs,
+        "--each",
+        2,
+        "--participants",
+        2,
     )
     assert ended.status == 0, ended.err
     assert "2 pairs each, of 4 pairs" in ended.out
@@ -226,6 +244,7 @@ def test_the_budget_is_the_participants(tmp_path: Path, budget: dict[str, Any]) 
                 visitor.send(action="next")  # no exchange is possible any more
                 assert "Thank you" in visitor.text
 
+
 def test_a_message_is_not_sent_if_the_budget_does_not_cover_it(tmp_path: Path) -> None:
     folder, model = tmp_path / "study", Model()
     codes = made(folder, "collect", {"budget": {"tokens": 6_000}})
@@ -255,7 +274,7 @@ def test_features_may_be_kept_to_oneself(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("age", "race", "gender", "education", "native_english"), "")
     with visiting(folder, lambda _: Model()) as client:
         visitor = Visitor(client).enter(codes["p01"]).send(agree="yes")
-        assert visitor.send(age="17", **{}).status == 422
+        assert visitor.send(age="17").status == 422
         visitor.send(**nothing).send(experience="None")
         visitor.send(message="Why?").until("Purring").send(action="next")
     assert convogen("study", "export", folder, "--to", out).status == 0

@@ -32,7 +32,9 @@ def test_codes_are_secret(tmp_path: Path, codes: dict[str, str]) -> None:
 def test_a_code_opens_the_study_however_it_is_typed(tmp_path: Path, codes: dict[str, str]) -> None:
     with visiting(tmp_path / "study") as client:
         opened = client.post(
-            "/enter", data={"code": f" {codes['p01'].lower().replace('-', ' ')} "}, follow_redirects=False
+            "/enter",
+            data={"code": f" {codes['p01'].lower().replace('-', ' ')} "},
+            follow_redirects=False,
         )
         assert (opened.status_code, opened.headers["location"]) == (303, "/study")
         cookie = opened.headers["set-cookie"].lower()

@@ -99,9 +99,7 @@ def test_not_sure_needs_no_utterance(
     assert (row.choice, row.utterance, row.detected) == ("unsure", None, False)
 
 
-def test_a_page_is_answered_once(
-    tmp_path: Path, study: tuple[TestClient, dict[str, str]]
-) -> None:
+def test_a_page_is_answered_once(tmp_path: Path, study: tuple[TestClient, dict[str, str]]) -> None:
     """By a double click, or from a page that the back button brought up."""
     client, codes = study
     visitor = Visitor(client).enter(codes["p01"]).begin()

@@ -49,7 +49,9 @@ def test_ratings_are_what_agreement_reads(tmp_path: Path) -> None:
 
 def test_every_scale_needs_a_point(tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    codes = made(folder, "ratings", {"dialogues_each": 1, "scales": SCALES}, **ratings_data(tmp_path))
+    codes = made(
+        folder, "ratings", {"dialogues_each": 1, "scales": SCALES}, **ratings_data(tmp_path)
+    )
     with visiting(folder) as client:
         visitor = Visitor(client).enter(codes["p01"]).begin()
         for fields in ({"fluent": "7"}, {"fluent": "8", "kind": "1"}, {"fluent": "0", "kind": "1"}):

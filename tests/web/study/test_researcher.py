@@ -8,9 +8,14 @@ import pytest
 from command_line import convogen
 from studies import Visitor, made, pairs_data, scripted, visiting
 
+from convogen.models.base import Request
 from convogen.study.store import Store
 
-SECRET = "a sentence that only one person wrote"
+SENTENCE = "a sentence that only one person wrote"
+
+
+def _turned(request: Request) -> str:
+    return f"You said {request.messages[-1].content[::-1]}"
 
 
 def test_progress_shows_everybody(tmp_path: Path) -> None:
@@ -35,8 +40,8 @@ def test_progress_shows_everybody(tmp_path: Path) -> None:
 def test_a_participant_is_forgotten(tmp_path: Path, by: str) -> None:
     folder = tmp_path / "study"
     codes = made(folder, "collect")
-    with visiting(folder, scripted(lambda _: f"You said {SECRET[::-1]}")) as client:
-        Visitor(client).enter(codes["p01"]).begin().send(message=SECRET).until("You said")
+    with visiting(folder, scripted(_turned)) as client:
+        Visitor(client).enter(codes["p01"]).begin().send(message=SENTENCE).until("You said")
         client.cookies.clear()
         other = Visitor(client).enter(codes["p02"]).begin()
         other.send(message="Another sentence").until("You said")
@@ -49,8 +54,8 @@ def test_a_participant_is_forgotten(tmp_path: Path, by: str) -> None:
         assert client.post("/enter", data={"code": codes["p01"]}).status_code == 403
         assert "withdrawn" in client.get("/progress").text
         kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-        assert SECRET.encode() not in kept
-        assert SECRET[::-1].encode() not in kept
+        assert SENTENCE.encode() not in kept
+        assert SENTENCE[::-1].encode() not in kept
         assert b"Another sentence" in kept
     assert convogen("study", "export", folder, "--to", tmp_path / "out").status == 0
     assert "withdrawn" in (tmp_path / "out" / "natural" / "failures.jsonl").read_text()
