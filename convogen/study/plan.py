@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from convogen.errors import SourceError
@@ -12,7 +12,7 @@ from convogen.study.pairing import draw_pairs
 from convogen.study.store import Store
 from convogen.study.study_file import CollectDesign, Design, PairsDesign, RatingsDesign
 
-__all__ = ["draw_ratings", "plan_study", "steps"]
+__all__ = ["draw_ratings", "next_step", "plan_study", "steps"]
 
 
 def plan_study(design: Design, store: Store, where: object) -> None:
@@ -126,6 +126,11 @@ def draw_ratings(
             own.insert(draw.randint(1, len(own)), check)
         found[name] = own
     return found
+
+
+def next_step(design: Design, items: int, answered: Container[str]) -> str | None:
+    """Return the first step that is not answered; None if all are."""
+    return next((step for step in steps(design, items) if step not in answered), None)
 
 
 def steps(design: Design, items: int) -> list[str]:

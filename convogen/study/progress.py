@@ -9,11 +9,11 @@ from statistics import median
 from typing import Any
 
 from convogen.study.answers import PairAnswer
-from convogen.study.plan import steps
+from convogen.study.plan import next_step
 from convogen.study.store import Answer, Participant, Store
 from convogen.study.study_file import Design
 
-__all__ = ["Progress", "check_passed", "current_step", "pair_answer", "progress_of"]
+__all__ = ["Progress", "check_passed", "pair_answer", "progress_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,6 @@ class Progress:
     last: float | None
 
 
-def current_step(design: Design, store: Store, participant: str) -> str | None:
-    """Return the first step that a participant has not answered; None if all are done."""
-    answered = store.answers(participant)
-    own = steps(design, len(store.items(participant)))
-    return next((step for step in own if step not in answered), None)
-
-
 def pair_answer(item: Mapping[str, Any], answer: Answer) -> PairAnswer:
     """Return the record of a pair's answer."""
     at = datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="seconds")
@@ -67,14 +60,13 @@ def check_passed(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool | Non
 def progress_of(design: Design, store: Store, participant: Participant) -> Progress:
     """Return a participant's progress."""
     items, answered = store.items(participant.id), store.answers(participant.id)
-    own = steps(design, len(items))
     pairs = [
         (item, answered[f"item:{at}"]) for at, item in enumerate(items) if f"item:{at}" in answered
     ]
     passed = [check_passed(item, answer.body) for item, answer in pairs]
     return Progress(
         participant=participant,
-        step=next((step for step in own if step not in answered), None),
+        step=next_step(design, len(items), answered),
         items=len(pairs),
         of=len(items),
         seconds=median(answer.seconds for _, answer in pairs) if pairs else None,

@@ -214,6 +214,13 @@ class Store:
         rows = self._rows("SELECT id, place, code IS NULL FROM participant ORDER BY place")
         return [Participant(name, place, bool(gone)) for name, place, gone in rows]
 
+    def participant(self, name: str) -> Participant:
+        """Return a participant; raises `KeyError` if there is none of that name."""
+        rows = self._rows("SELECT id, place, code IS NULL FROM participant WHERE id = ?", name)
+        if not rows:
+            raise KeyError(name)
+        return Participant(rows[0][0], rows[0][1], bool(rows[0][2]))
+
     def participant_with(self, code: str) -> str | None:
         """Return the participant whose code this is; None if it is nobody's."""
         rows = self._rows("SELECT id FROM participant WHERE code = ?", digest(code))
@@ -254,6 +261,11 @@ class Store:
                 {"who": participant, "step": step, "body": _json(body), "now": time.time()},
             )
             return done.rowcount == 1
+
+    def answered(self, participant: str) -> set[str]:
+        """Return the steps that a participant has answered."""
+        rows = self._rows("SELECT step FROM answer WHERE participant = ?", participant)
+        return {step for (step,) in rows}
 
     def answers(self, participant: str) -> dict[str, Answer]:
         """Return a participant's answers by step."""
@@ -296,10 +308,6 @@ class Store:
         """Return how many messages a participant has written, over all chats."""
         query = "SELECT count(*) FROM message WHERE participant = ? AND nth % 2 = 0"
         return self._rows(query, participant)[0][0]
-
-    def has_withdrawn(self, participant: str) -> bool:
-        """Return whether everything of a participant was deleted."""
-        return not self._rows(_KNOWN, participant)
 
     def forget(self, participant: str) -> None:
         """Delete everything of a participant, whose code then opens nothing.

@@ -12,8 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from convogen.study.progress import current_step
-from convogen.study.store import Participant
+from convogen.study.plan import next_step
 from convogen.study.study_file import CollectDesign, PairsDesign, RatingsDesign
 from convogen.web.study import chat, forms, pairs, ratings
 from convogen.web.study.entry import participant_of
@@ -30,15 +29,13 @@ async def _visit(request: Request) -> Visit | None:
     site, name = site_of(request), await participant_of(request)
     if name is None:
         return None
-    everybody = await run_in_threadpool(site.store.participants)
-    participant = next(one for one in everybody if one.id == name)
-    return await run_in_threadpool(_at_its_step, site, participant)
+    return await run_in_threadpool(_at_its_step, site, name)
 
 
-def _at_its_step(site: Site, participant: Participant) -> Visit:
-    step = current_step(site.design, site.store, participant.id)
-    items = site.store.items(participant.id)
-    return Visit(site, participant, step, items)
+def _at_its_step(site: Site, name: str) -> Visit:
+    items = site.store.items(name)
+    step = next_step(site.design, len(items), site.store.answered(name))
+    return Visit(site, site.store.participant(name), step, items)
 
 
 async def show(request: Request) -> Response:

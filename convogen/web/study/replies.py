@@ -66,8 +66,11 @@ class Replies:
         else:
             self.trouble = ""
             await run_in_threadpool(self._store.say, participant, goal, len(said), turn)
-        if await run_in_threadpool(self._store.has_withdrawn, participant):
+        if await run_in_threadpool(self._has_withdrawn, participant):
             self.chatbot.forget(place)  # another process deleted the participant meanwhile
+
+    def _has_withdrawn(self, participant: str) -> bool:
+        return self._store.participant(participant).withdrawn
 
     async def forget(self, place: int) -> None:
         """Give up what is being written for a participant, and delete what was answered."""
