@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,14 @@ __all__ = ["command"]
     "format_",
     metavar="FORMAT",
     required=True,
-    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, dpo, hf; or an installed one.",
+    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, dpo, hf; inspect (a log for "
+    "Inspect View); argilla, label-studio (for people to label); or an installed one.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     required=True,
-    help="Folder for the data, the card README.md and export.json.",
+    help="Folder for the data, the card README.md and export.json; inspect: a file, NAME.eval.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An installed exporter's keys."
@@ -124,12 +124,16 @@ def command(
     if push_to_hub:
         check_name(push_to_hub)
     plan = _plan(format_, settings, **given)
+    if push_to_hub and plan.exporter.for_tool:
+        raise click.UsageError(
+            f"--push-to-hub pushes data sets; --to {format_} is for {plan.exporter.for_tool}"
+        )
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)
     exported = export_run(run, out, plan, available_cores())
     if as_json:
-        say_json(json.loads((out / "export.json").read_text("utf-8")))
+        say_json(exported.description)
     else:
         _print(exported, plan)
     if push_to_hub:

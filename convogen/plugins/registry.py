@@ -76,6 +76,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "messages": "convogen.exports.chat:Messages",
         "dpo": "convogen.exports.preferences:DPO",
         "hf": "convogen.exports.plain:HuggingFace",
+        "inspect": "convogen.exports.inspect_log:InspectLog",
     },
     "readers": {
         "convogen": "convogen.corpora.chat:OwnRecords",
