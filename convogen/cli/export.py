@@ -94,6 +94,22 @@ __all__ = ["command"]
     help="dpo: a further run or replay to compare with, besides the replays beside RUN.",
 )
 @click.option(
+    "--questions",
+    metavar="FILE",
+    help="argilla, label-studio: a YAML file with questions of your own; the default ones are in "
+    "the export, questions.yaml.",
+)
+@click.option(
+    "--scene/--no-scene",
+    default=None,
+    help="argilla, label-studio: show what a conversation is grounded in [default: scene].",
+)
+@click.option(
+    "--annotators",
+    type=WholeNumber(min=1),
+    help="argilla: how many people label each conversation [default: 1].",
+)
+@click.option(
     "--partial",
     is_flag=True,
     help="With the conversations that are finished behind a task that is not.",
@@ -172,10 +188,12 @@ def _plan(
 
 
 def _print(exported: Exported, plan: ExportPlan) -> None:
-    for split in plan.splits:
+    for split in plan.splits if not plan.exporter.for_tool else ():
         conversations, rows = exported.conversations[split], exported.rows[split]
         none = "; no file" if not rows else ""
         say(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
+    if plan.exporter.for_tool:
+        say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
     if exported.left_out:
         say(f"left out: {exported.left_out:,} conversations without a row")
     for kind, n in sorted(exported.counts.items()):

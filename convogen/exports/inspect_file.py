@@ -2,8 +2,9 @@
 
 Members, as `inspect_ai.log.read_eval_log` and Inspect View read them: `samples/<id>_epoch_1.json`,
 `summaries.json` (samples, thinned), `header.json`, and `_journal/start.json`. Nothing in it comes
-from a clock or from chance: times are the run's, ids are hashes. The comment of the ZIP has a hash
-of the members, so that a log that Inspect has rewritten is told from ours.
+from a clock or from chance: times are the run's, ids are hashes. The last member, `convogen`, has a
+hash of the others, so that a log that Inspect has rewritten is told from ours. (Inspect View reads
+no ZIP that has a comment.)
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +31,7 @@ _LONGEST = 1_000
 """Characters of a text in a summary; Inspect cuts them as well."""
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
-_MARK = b"convogen "
+_MARK = "convogen"
 _NO_SECRET = ("model", "sampling", "roles", "prompts", "sources", "format")
 
 
@@ -62,15 +64,15 @@ def write_log(packing: Packing, path: Path) -> None:
         start = {"version": _VERSION, "eval": _spec(packing, totals), "plan": _plan(packing)}
         _write(log, "_journal/start.json", _json(start).encode())
         _write(log, "header.json", _json(_header(packing, totals, start)).encode())
-        log.comment = _MARK + _hash_of_members(log)
+        _write(log, _MARK, _hash_of_members(log))
 
 
 def is_unchanged(path: Path) -> bool:
     """Return whether a file is a log that `write_log` wrote and nobody has changed."""
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as log:
-            return log.comment == _MARK + _hash_of_members(log)
-    except (OSError, ValueError, zipfile.BadZipFile):
+            return log.read(_MARK) == _hash_of_members(log)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return False
 
 
@@ -205,7 +207,7 @@ def _write(log: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 @contextmanager
-def _member(log: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
+def _member(log: zipfile.ZipFile, name: str) -> Generator[IO[bytes]]:
     """Open a member to write; its time is the ZIP format's first."""
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
@@ -216,5 +218,7 @@ def _member(log: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
 
 
 def _hash_of_members(log: zipfile.ZipFile) -> bytes:
-    members = "".join(f"{one.filename}\n{one.CRC}\n" for one in log.infolist())
+    members = "".join(
+        f"{one.filename}\n{one.CRC}\n" for one in log.infolist() if one.filename != _MARK
+    )
     return hashlib.blake2b(members.encode(), digest_size=16).hexdigest().encode()

@@ -80,7 +80,7 @@ def _score(score: Score) -> dict[str, Any]:
     return {
         "value": value,
         **({"answer": score.choice} if score.choice is not None else {}),
-        **({"explanation": explanation} if explanation is not None else {"explanation": None}),
+        "explanation": explanation,
         **({"metadata": more} if more else {}),
         "history": [],
     }
@@ -91,18 +91,12 @@ def _message(conversation: Conversation, number: int, turn: Turn) -> dict[str, A
     bare = set(conversation.participants) == {INQUIRER, RESPONDER}
     role = turn.speaker if bare and turn.speaker in (INQUIRER, RESPONDER) else RESPONDER
     text = turn.text if bare else f"{turn.speaker}: {turn.text}"
-    known = turn.model_dump(
-        include={"origin", "request", "reasks", "lapse", "addressee"}, exclude_defaults=True
-    )
-    if turn.selection is not None:
-        known["selection"] = turn.selection.model_dump(
-            include={"candidates", "reply", "repair"}, exclude_defaults=True
-        )
+    known = {"speaker": turn.speaker, **({"lapse": turn.lapse} if turn.lapse else {})}
     model = {"model": without_folders(turn.model)} if turn.model else {}
     return {
         "id": f"{conversation.id}-{number}",
         "content": text,
-        "metadata": {"speaker": turn.speaker, **known, **(model if role == INQUIRER else {})},
+        "metadata": {**known, **(model if role == INQUIRER else {})},
         "role": role,
         **(model if role != INQUIRER else {}),
     }
@@ -110,10 +104,6 @@ def _message(conversation: Conversation, number: int, turn: Turn) -> dict[str, A
 
 def _metadata(item: Item) -> dict[str, Any]:
     found = item.conversation
-    joined = joined_values(item, ("personas", "provenance"))
-    provenance: dict[str, Any] = {
-        key: value for key, value in joined["provenance"].items() if key != "turns"
-    }
     return {
         "participants": found.participants,
         **{key: value for key, value in found.context.items() if value is not None},
@@ -123,8 +113,7 @@ def _metadata(item: Item) -> dict[str, Any]:
         "language": found.language,
         "turns": len(found.turns),
         "labelled": {name: label.value for name, label in (found.labelled or {}).items()},
-        "personas": joined["personas"],
-        "provenance": provenance,
+        **joined_values(item, ("personas", "provenance")),
     }
 
 

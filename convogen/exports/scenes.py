@@ -20,7 +20,11 @@ def scene_parts(item: Item) -> list[tuple[str, str]]:
 
 def scene_text(item: Item) -> str:
     """Return the scene as one text, a part per paragraph; empty if nothing is known of it."""
-    return "\n\n".join(f"{title}: {text}" for title, text in scene_parts(item))
+    return "\n\n".join(_paragraph(*part) for part in scene_parts(item))
+
+
+def _paragraph(title: str, text: str) -> str:
+    return f"{title}:\n{text}" if "\n" in text else f"{title}: {text}"
 
 
 def _parts(item: Item) -> Iterator[tuple[str, str]]:
