@@ -90,7 +90,8 @@ def _scores(labels: Sequence[HumanLabel]) -> dict[str, dict[str, float]]:
 
 
 def _name(told: Sequence[str], code: str) -> str:
-    return f"{told[0]} {code}" if told and told[0] else code
+    """Return what an annotator is called: the code of the tool after what was told."""
+    return f"{(told and told[0]) or 'annotator'} {code}"
 
 
 def _dialogues(told: Sequence[str]) -> str:
