@@ -39,12 +39,15 @@ GROUPS = {
         "realism": "Tell generated conversations from human ones, and say what gives them away.",
         "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
         "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
-        "agreement": "Compare judges: agreement, self-preference, position, correction by people.",
-        "study": "Study role plays with people and over seeds, beside the tables of LLM Roleplay.",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
+    "Ask people": {
+        "study": "Study role plays with people and over seeds, beside the tables of LLM Roleplay.",
+        "labels": "Read people's answers back from Argilla or Label Studio.",
+        "agreement": "Compare judges and people: agreement, self-preference, correction of rates.",
+    },
     "Use it": {
-        "export": "Export a run as a data set: JSONL, Parquet, CSV, ShareGPT, Hugging Face, …",
+        "export": "Export a run as a data set, or for Inspect View, Argilla and Label Studio.",
         "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",
     },
     "Models and settings": {

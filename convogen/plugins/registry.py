@@ -76,6 +76,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "messages": "convogen.exports.chat:Messages",
         "dpo": "convogen.exports.preferences:DPO",
         "hf": "convogen.exports.plain:HuggingFace",
+        "inspect": "convogen.exports.inspect_log:InspectLog",
+        "argilla": "convogen.exports.argilla:ArgillaRecords",
+        "label-studio": "convogen.exports.label_studio:LabelStudioTasks",
     },
     "readers": {
         "convogen": "convogen.corpora.chat:OwnRecords",
