@@ -10,7 +10,7 @@ from convogen.interaction.addressing import Address, infer
 from convogen.interaction.coherence import Coherence, coherence
 from convogen.interaction.friction import friction
 from convogen.interaction.graph import Graph, gini_of, graph_of, speaker_entropy
-from convogen.interaction.patterns import BEHAVIOURS, Behaviour, Opener, load_patterns
+from convogen.interaction.patterns import Behaviour, Opener, load_patterns
 from convogen.interaction.utterances import CLIP, Utterance, only_asks, read
 from convogen.text.checks import checked_as
 from convogen.text.identify import frequent_words, identify
@@ -113,12 +113,6 @@ class Interaction:
             "global_coherence": self.coherence.overall,
             "speaker_consistency": self.coherence.consistency,
         }
-
-    def counts(self) -> dict[Behaviour, int] | None:
-        """Return in how many turns each behaviour is; None without patterns."""
-        if self.behaviours is None:
-            return None
-        return {name: sum(name in turn for turn in self.behaviours) for name in BEHAVIOURS}
 
 
 def analyse(

@@ -21,6 +21,7 @@ __all__ = [
     "Behaviour",
     "Opener",
     "Patterns",
+    "behaviour_term",
     "load_patterns",
 ]
 
@@ -79,6 +80,12 @@ LANGUAGES = Path(__file__).parent / "languages"
 
 _BEFORE_WORDS = " \t\n\"'“”‘*_(-–—.…¡¿"
 """What may stand before the first word of a turn."""
+
+
+def behaviour_term(name: str) -> str:
+    """Return what a behaviour is called in a table or a figure."""
+    terms = {"misunderstanding": "misunderstanding put right", "self_repair": "self-repair"}
+    return terms.get(name, name.replace("_", " "))
 
 
 def _compiled(lines: object) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from convogen.reports.cells import (
     printed_cell,
     share_cell,
 )
+from convogen.reports.interaction import interaction_tables
 from convogen.reports.matched_features import MatchedFeature
 from convogen.reports.people import people_table
 from convogen.reports.realism import realism_tables
@@ -45,6 +46,7 @@ def tables(report: Report) -> dict[str, list[Table]]:
         "diversity": [_measures(report), _installed(report), _repetition(report)],
         "people": [people_table(report.runs)],
         "group_chat": [_group_chat(report), _turn_checks(report)],
+        "interaction": list(interaction_tables(report.interaction())),
         "realism": list(realism_tables(report.realism)),
         "distances": [_distances(report), _changes(report), _targets(report), *_features(report)],
         "cost": [_cost(report)],
