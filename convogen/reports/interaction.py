@@ -110,7 +110,9 @@ def _friction(sources: Sources, columns: Mapping[str, Friction]) -> Table:
             for key in names
         ),
     ]
-    note = "Share of turns with 95% intervals. Rules are for English."
+    note = "Share of turns with 95% intervals."
+    if any(one.protocol == RULES for one in columns.values()):
+        note += " Rules are for English."
     if beside:
         note += " *: differs from the human corpus."
         if any(one.protocol != beside.protocol for one in columns.values()):
@@ -148,7 +150,8 @@ def _agreement(name: str, judged: JudgedFriction) -> Table:
     ]
     turns = next(iter(judged.agreement.values())).turns
     note = (
-        f"Turns of {turns:,} that have a behaviour by rules, by {judged.friction.told_by}, by both."
+        f"Of {turns:,} turns, those that have a behaviour by rules, by the judge "
+        f"({judged.friction.told_by}), by both."
     )
     if judged.without_labels:
         note += f" {judged.without_labels:,} more turns got no labels."

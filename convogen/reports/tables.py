@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convogen.costs.ledger_costs import Spending
+from convogen.metrics.judged_friction import JUDGE
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS, character_lengths
 from convogen.metrics.repetition import Repetition
 from convogen.reports.cells import (
@@ -138,11 +139,11 @@ def _other_aspects(report: Report) -> list[Table]:
 
 
 def _other_judges(report: Report) -> list[Table]:
-    """A table a judge besides geval: an aspect a row, a run a column."""
+    """A table a judge besides geval and that of friction: an aspect a row, a run a column."""
     runs = report.runs
     found: list[Table] = []
     for judge in dict.fromkeys(judge for run in runs.values() for judge in run.judged):
-        if judge == "geval":
+        if judge in ("geval", JUDGE):
             continue
         of = {name: run.judged[judge] for name, run in runs.items() if judge in run.judged}
         aspects = dict.fromkeys(aspect for one in of.values() for aspect in one.aspects)
