@@ -57,6 +57,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "fed": "convogen.judges.fed:Fed",
         "unieval": "convogen.judges.unieval:UniEval",
         "gteval": "convogen.judges.gteval:GTEval",
+        "friction": "convogen.judges.friction:FrictionJudge",
     },
     "gates": {
         "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",
