@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "Run an experiment: a shipped one by name, or a YAML file.",
     "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
     "show": "Show a run: what is in it, what failed and why, tokens, cost.",
+    "view": "Read runs in the browser: search, filter, compare; what is behind each turn.",
     "ablate": "Run a grid of an experiment's settings, and compare its cells with the first.",
     "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
