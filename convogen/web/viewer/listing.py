@@ -42,6 +42,12 @@ class Choices:
     checks: dict[str, list[tuple[str, int]]]
     scales: list[str]
 
+    @property
+    def scale(self) -> str:
+        """The scale that is shown if none is chosen: that of a whole, or the first."""
+        overall = (scale for scale in self.scales if scale.endswith("/overall"))
+        return next(overall, self.scales[0] if self.scales else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -110,8 +116,7 @@ def _with_scale(query: Query, choices: Choices) -> Query:
     """Return the query with a scale that exists; the first one if scores are asked for by none."""
     if query.scale in choices.scales:
         return query
-    overall = (scale for scale in choices.scales if scale.endswith("/overall"))
-    return replace(query, scale=next(overall, choices.scales[0] if choices.scales else ""))
+    return replace(query, scale=choices.scale)
 
 
 def _choices(connection: sqlite3.Connection, numbers: range) -> Choices:

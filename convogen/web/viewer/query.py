@@ -33,6 +33,7 @@ _ORDERS = {
     "best": "value is null, value desc, task",
     "worst": "value is null, value, task",
 }
+_EXACT = ("language", "status", "why")
 _NAMES = (
     "number status why id task file offset length topic people n_turns n_words language preview"
 )
@@ -195,7 +196,7 @@ def _conditions(run: str, query: Query) -> tuple[str, list[object]]:
         if part := getattr(query, column):
             name = "people" if column == "speaker" else column
             wanted.append((f"i.{name} like ? escape '\\'", [_like(part)]))
-    exact = {"language": query.language, "status": query.status, "why": query.why}
+    exact: dict[str, object] = {name: getattr(query, name) for name in _EXACT}
     wanted += [(f"i.{column} = ?", [value]) for column, value in exact.items() if value]
     for column, bound, sign in (
         ("s.value", query.low, ">="),

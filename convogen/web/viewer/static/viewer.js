@@ -20,7 +20,9 @@ if (document.querySelector("[data-list]")) {
 
 for (const form of all(".search")) {
   form.addEventListener("submit", () => { // what is empty need not stand in the address
-    for (const field of all("input[name], select[name]", form)) if (!field.value) field.disabled = true;
+    for (const field of all("input[name], select[name]", form)) {
+      if (!field.value || field.value === field.dataset.default) field.disabled = true;
+    }
   });
 }
 window.addEventListener("pageshow", () => all(".search [disabled]").forEach((field) => { field.disabled = false; }));
@@ -123,7 +125,11 @@ for (const button of all("[popovertarget]")) {
   const hide = () => { if (byHover && card.matches(":popover-open")) card.hidePopover(); byHover = false; };
   const soon = (what, ms) => { clearTimeout(waiting); waiting = setTimeout(what, ms); };
   card.addEventListener("toggle", (event) => { if (event.newState === "open" && document.activeElement === button) place(card, button); });
-  button.addEventListener("click", () => { clearTimeout(waiting); byHover = false; });
+  button.addEventListener("click", (event) => { // a card that is shown already stays
+    clearTimeout(waiting);
+    if (byHover && card.matches(":popover-open")) event.preventDefault();
+    byHover = false;
+  });
   if (!hovers) continue;
   button.addEventListener("pointerenter", () => soon(show, 250));
   button.addEventListener("pointerleave", () => soon(hide, 200));
