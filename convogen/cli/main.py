@@ -30,6 +30,7 @@ GROUPS = {
         "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     },
     "Look at it": {
+        "view": "Read runs in the browser: search, filter, compare; what is behind each turn.",
         "show": "Show a run: what is in it, what failed and why, tokens, cost.",
         "report": "Put what is known about runs on one page, beside the published numbers.",
     },
