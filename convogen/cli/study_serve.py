@@ -26,9 +26,10 @@ def command(folder: Path, host: str, port: int, open_browser: bool) -> None:
     nginx.
     """
     from convogen.web.access import Access
-    from convogen.web.serving import base_address, bind, own_names
+    from convogen.web.serving import base_address, bind, own_names, web_modules
     from convogen.web.serving import serve as serve_app
 
+    web_modules()
     listener = bind(host, port)
     try:
         from convogen.storage.task_log import lock
