@@ -33,7 +33,7 @@ def command(folder: Path, host: str, port: int, open_browser: bool) -> None:
     listener = bind(host, port)
     try:
         from convogen.storage.task_log import lock
-        from convogen.study.study_file import load_design
+        from convogen.study.study_yaml import load_design
         from convogen.web.study.app import study_app
 
         load_design(folder)  # before a lock is left in it

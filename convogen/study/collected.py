@@ -21,8 +21,9 @@ from convogen.methods.roleplay.play import RESPONDER
 from convogen.records import Conversation, Experience, Failure, Persona, Starter, Usage
 from convogen.storage.consistency import journal_path
 from convogen.storage.run_folder import DATA_FORMAT, Outcome, RunStore
-from convogen.study.store import Participant, Store
+from convogen.study.store import Store
 from convogen.study.study_file import CollectDesign
+from convogen.study.tables import Participant
 from convogen.study.withdrawing import JOURNALS
 from convogen.version import __version__
 
@@ -32,6 +33,14 @@ NATURAL = "natural"
 """The run folder of the natural dialogues, in the folder of an export."""
 
 _RELATIONS = "a person and a chatbot"
+_PROMPT = """\
+---
+about: The chatbot's system message in the study.
+variables: []
+---
+[system]
+{{% raw %}}{text}{{% endraw %}}
+"""
 _COLUMNS: dict[str, Column] = {
     **dict.fromkeys(("id", "participant", "goal", "goal_text"), "string"),
     "task": "int64",
@@ -188,13 +197,20 @@ def _write_simulation(design: CollectDesign, store: Store, target: Path) -> str:
             rows.append({"persona_id": one.id, **answers["persona"].body})
     goals = [goal.model_dump(mode="json") for goal in design.goals]
     responder = design.model.public().model_dump(mode="json", exclude_defaults=True)
-    experiment = {
+    experiment: dict[str, Any] = {
         "name": "simulated",
         "method": "roleplay",
         "personas_file": "personas.yaml",
         "goals_file": "goals.yaml",
+        "responder_family": design.responder_family,
         "models": {"inquirer": {"name": "embedded"}, "responder": responder},
     }
+    if design.sampling is not None:
+        own = design.sampling.model_dump(mode="json", exclude_unset=True)
+        experiment["sampling"] = {"responder": own}
+    if design.system and design.system.strip():
+        experiment["prompts"] = {"responder": "responder.md"}
+        write_whole(target / "responder.md", _PROMPT.format(text=design.system))
     write_whole(target / "personas.yaml", dump_yaml({"personas": rows}))
     write_whole(target / "goals.yaml", dump_yaml({"goals": goals}, blocks=True))
     text = (

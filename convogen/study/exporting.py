@@ -13,8 +13,10 @@ from convogen.exports.containers import open_writer
 from convogen.jsonl import make_folder, write_whole
 from convogen.study.collected import write_natural
 from convogen.study.progress import check_passed, pair_answer
-from convogen.study.store import STORE_FILE, Answer, Participant, Store
-from convogen.study.study_file import CollectDesign, PairsDesign, load_design
+from convogen.study.store import STORE_FILE, Store
+from convogen.study.study_file import CollectDesign, PairsDesign
+from convogen.study.study_yaml import load_design
+from convogen.study.tables import Answer, Participant
 
 __all__ = ["export_study"]
 

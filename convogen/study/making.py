@@ -17,7 +17,8 @@ from convogen.study.codes import CODES_FILE, new_codes, write_codes
 from convogen.study.dialogues import Simulated, read_dialogues, read_pairs
 from convogen.study.plan import plan_study
 from convogen.study.store import STORE_FILE, Store
-from convogen.study.study_file import DESIGN_FILE, CollectDesign, Design, PairsDesign, commented
+from convogen.study.study_file import CollectDesign, Design, PairsDesign, RatingsDesign
+from convogen.study.study_yaml import DESIGN_FILE, commented
 from convogen.study.verdicts import predicted, read_pair_verdicts
 
 __all__ = ["Made", "new_study"]
@@ -96,11 +97,16 @@ def new_study(
 
 
 def _summary(design: Design, dialogues: int, candidates: int) -> str:
-    people = f"{design.participants} participants"
+    people = _counted(design.participants, "participant")
     if isinstance(design, CollectDesign):
         n = len(design.goals)
-        return f"{people}, {n} goals each: {design.participants * n} dialogues"
+        total = _counted(design.participants * n, "dialogue")
+        return f"{people}, {_counted(n, 'goal')} each: {total}"
     if isinstance(design, PairsDesign):
-        return f"{people}, {design.pairs_each} pairs each, of {candidates} pairs"
-    each = getattr(design, "dialogues_each", 0)
-    return f"{people}, {each} dialogues each, of {dialogues} dialogues"
+        return f"{people}, {_counted(design.pairs_each, 'pair')} each, of {candidates}"
+    assert isinstance(design, RatingsDesign), "there are three kinds"
+    return f"{people}, {_counted(design.dialogues_each, 'dialogue')} each, of {dialogues}"
+
+
+def _counted(n: int, name: str) -> str:
+    return f"{n} {name}" if n == 1 else f"{n} {name}s"

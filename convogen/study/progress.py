@@ -10,8 +10,9 @@ from typing import Any
 
 from convogen.study.answers import PairAnswer
 from convogen.study.plan import next_step
-from convogen.study.store import Answer, Participant, Store
+from convogen.study.store import Store
 from convogen.study.study_file import Design
+from convogen.study.tables import Answer, Participant
 
 __all__ = ["Progress", "check_passed", "pair_answer", "progress_of"]
 

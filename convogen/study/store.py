@@ -15,46 +15,19 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
 from convogen.records import Conversation, Turn
 from convogen.study.codes import digest
+from convogen.study.tables import SCHEMA, Answer, Participant, Said
 
-__all__ = ["STORE_FILE", "Answer", "Participant", "Said", "Store"]
+__all__ = ["STORE_FILE", "Store"]
 
 STORE_FILE = "study.db"
 
 _FORMAT = 1
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE dialogue (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
-CREATE TABLE participant (
-    id TEXT PRIMARY KEY, place INTEGER UNIQUE NOT NULL, code BLOB UNIQUE
-) STRICT;
-CREATE TABLE item (
-    participant TEXT NOT NULL REFERENCES participant, position INTEGER NOT NULL,
-    body TEXT NOT NULL, PRIMARY KEY (participant, position)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE session (
-    token BLOB PRIMARY KEY, participant TEXT NOT NULL REFERENCES participant
-) STRICT, WITHOUT ROWID;
-CREATE TABLE shown (
-    participant TEXT NOT NULL REFERENCES participant, step TEXT NOT NULL, at REAL NOT NULL,
-    PRIMARY KEY (participant, step)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE answer (
-    participant TEXT NOT NULL REFERENCES participant, step TEXT NOT NULL, body TEXT NOT NULL,
-    seconds REAL NOT NULL, at REAL NOT NULL, PRIMARY KEY (participant, step)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE message (
-    participant TEXT NOT NULL REFERENCES participant, item INTEGER NOT NULL, nth INTEGER NOT NULL,
-    turn TEXT NOT NULL, at REAL NOT NULL, fault TEXT, PRIMARY KEY (participant, item, nth)
-) STRICT, WITHOUT ROWID;
-"""
 
 _PERSONAL = ("item", "session", "shown", "answer", "message")
 """The tables whose rows are deleted with a participant."""
@@ -70,39 +43,6 @@ SELECT :who, :step, :body, max(0, :now - coalesce(
 WHERE EXISTS (SELECT 1 FROM participant WHERE id = :who AND code IS NOT NULL)
 """
 """The seconds are those since the step was first shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Participant:
-    """A participant: `place` counts from 0; `withdrawn` if everything of theirs was deleted."""
-
-    id: str
-    place: int
-    withdrawn: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to a step.
-
-    Attributes:
-        body: What was answered, in the form of the step.
-        seconds: From the page's first delivery to the answer's arrival.
-        at: When it arrived, in seconds since 1970.
-    """
-
-    body: dict[str, Any]
-    seconds: float
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A message of a chat; `fault` says why there is no reply to it yet, if one was given up."""
-
-    turn: Turn
-    at: float
-    fault: str | None
 
 
 class Store:
@@ -131,7 +71,7 @@ class Store:
         path.touch(0o600, exist_ok=False)
         db = sqlite3.connect(path)
         with db:
-            db.executescript(_SCHEMA)
+            db.executescript(SCHEMA)
             known = {"format": _FORMAT, "study": secrets.token_hex(16)}
             db.executemany(
                 "INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in known.items()]

@@ -1,4 +1,4 @@
-"""The file of a study: `study.yaml` in its folder, one model per kind.
+"""The keys of a study's file: a model per kind.
 
 Texts may be changed at any time. What decides who is asked what (`PLANNED`) may not, once
 somebody has answered.
@@ -6,44 +6,30 @@ somebody has answered.
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections import Counter
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from convogen.errors import SourceError
 from convogen.inputs.keys import Keys
-from convogen.inputs.validation import validated
-from convogen.inputs.yaml12 import dump_yaml, read_mapping
 from convogen.methods.roleplay.method import Kind as Family
 from convogen.methods.roleplay.people import Goal, goals_of
 from convogen.methods.roleplay.personas import FEATURES, Feature, options_of
 from convogen.models.base import Sampling
 from convogen.models.spec import ModelSpec
 from convogen.models.traffic.budget import Limits
+from convogen.study.questions import Line, Option, Question, Scale
 
 __all__ = [
-    "DESIGN_FILE",
     "KINDS",
     "Budget",
     "CollectDesign",
     "Design",
     "PairsDesign",
-    "Question",
     "RatingsDesign",
-    "Scale",
-    "commented",
-    "load_design",
 ]
 
-DESIGN_FILE = "study.yaml"
-
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
-Line = Annotated[str, Field(min_length=1, max_length=300)]
-Option = Annotated[str, Field(min_length=1, max_length=120)]
 
 _CONSENT = """\
 You are invited to take part in a study of conversations with chatbots.
@@ -54,40 +40,6 @@ later with the same code, or ask the researchers to delete everything that was r
 
 The answers may be published as research data. Please write nothing that identifies you or \
 somebody else."""
-
-
-class Question(Keys):
-    """A question with options, of which one is chosen."""
-
-    question: Line
-    options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=20)]
-
-
-class Scale(Keys):
-    """A rating scale from 1 to `points`."""
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="its name in the data")
-    question: Line
-    points: int = Field(ge=2, le=11)
-    labels: tuple[Option, ...] = Field(
-        default=(), description="of both ends, or of every point; none: the numbers alone"
-    )
-
-    @model_validator(mode="after")
-    def _ends_or_all(self) -> Self:
-        if len(self.labels) not in {0, 2, self.points}:
-            raise ValueError(
-                f"labels: must be 2, for the ends, or {self.points}, for every point "
-                f"(found {len(self.labels)})"
-            )
-        return self
-
-    def label(self, point: int) -> str:
-        """Return the label of a point; empty if it has none."""
-        if len(self.labels) == self.points:
-            return self.labels[point - 1]
-        ends = dict(zip((1, self.points), self.labels, strict=False))
-        return ends.get(point, "")
 
 
 class Budget(Keys):
@@ -305,47 +257,6 @@ KINDS: dict[str, type[CollectDesign | PairsDesign | RatingsDesign]] = {
     "pairs": PairsDesign,
     "ratings": RatingsDesign,
 }
-
-
-def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
-    """Return the design of a study folder.
-
-    Raises:
-        SourceError: the file is missing, or a key in it is wrong; names the key and what is
-            allowed.
-    """
-    path = folder / DESIGN_FILE
-    if not path.is_file():
-        raise SourceError(
-            f"{folder}: no study here: it has no {DESIGN_FILE}; `convogen study new {folder} "
-            "--kind …` makes one"
-        )
-    data = read_mapping(path)
-    kind = data.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise SourceError(f"{path}: kind: must be one of {', '.join(KINDS)} (found {kind!r:.60})")
-    return validated(KINDS[kind], data, str(path), raising=SourceError)
-
-
-def commented(design: Design) -> str:
-    """Return a design as YAML in which a comment stands above every key."""
-    data = design.model_dump(mode="json", exclude_none=True, exclude={"model"})
-    if isinstance(design, CollectDesign):
-        data["model"] = design.model.model_dump(mode="json", exclude_defaults=True)
-    fields = type(design).model_fields
-    order = ["kind", "title", *(name for name in fields if name not in {"kind", "title"})]
-    parts = ["# A study with people. `convogen study serve` shows it.\n"]
-    for name in order:
-        said = fields[name].description
-        comment = textwrap.fill(_sentence(said), 96, initial_indent="# ", subsequent_indent="# ")
-        unset = name not in data and fields[name].get_default(call_default_factory=True) is None
-        value = f"# {name}:\n" if unset else dump_yaml({name: data.get(name)}, blocks=True)
-        parts.append(f"{comment}\n{value}" if said else value)
-    return "\n".join(parts)
-
-
-def _sentence(text: str | None) -> str:
-    return text[0].upper() + text[1:] + "." * (not re.search(r"[.!?]\Z", text)) if text else ""
 
 
 def _refuse_twice(kind: str, names: list[str]) -> None:

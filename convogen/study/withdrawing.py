@@ -7,7 +7,8 @@ from pathlib import Path
 from convogen.errors import SourceError
 from convogen.storage.consistency import journal_path
 from convogen.study.store import STORE_FILE, Store
-from convogen.study.study_file import CollectDesign, load_design
+from convogen.study.study_file import CollectDesign
+from convogen.study.study_yaml import load_design
 
 __all__ = ["JOURNALS", "forget"]
 

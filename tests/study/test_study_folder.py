@@ -19,7 +19,8 @@ from convogen.study.codes import digest, new_codes
 from convogen.study.dialogues import exchanges
 from convogen.study.plan import draw_ratings, plan_study
 from convogen.study.store import Store
-from convogen.study.study_file import KINDS, commented, load_design
+from convogen.study.study_file import KINDS
+from convogen.study.study_yaml import commented, load_design
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,7 +22,8 @@ from convogen.models.spec import ModelSpec
 from convogen.study.chatbot import Chatbot
 from convogen.study.plan import plan_study
 from convogen.study.store import STORE_FILE, Store
-from convogen.study.study_file import DESIGN_FILE, CollectDesign, load_design
+from convogen.study.study_file import CollectDesign
+from convogen.study.study_yaml import DESIGN_FILE, load_design
 from convogen.study.withdrawing import JOURNALS
 from convogen.web.access import Access
 from convogen.web.app import application

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from convogen.models.base import printable
 from convogen.study.chatbot import prompt_turn
-from convogen.study.store import Said
 from convogen.study.study_file import CollectDesign
+from convogen.study.tables import Said
 from convogen.web.study.rendering import blocks, shown_dialogue
 from convogen.web.study.replies import Replies
 from convogen.web.study.visit import Refused, Visit

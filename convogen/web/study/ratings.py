@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from convogen.study.study_file import RatingsDesign, Scale
+from convogen.study.questions import Scale
+from convogen.study.study_file import RatingsDesign
 from convogen.web.study.rendering import Block, Bubble, shown_dialogue
 from convogen.web.study.visit import Refused, Visit
 

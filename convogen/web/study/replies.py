@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from convogen.errors import ModelFault
 from convogen.study.chatbot import Chatbot
-from convogen.study.store import Said, Store
+from convogen.study.store import Store
+from convogen.study.tables import Said
 
 __all__ = ["Replies"]
 

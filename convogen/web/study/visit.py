@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse
 
-from convogen.study.store import Participant
+from convogen.study.tables import Participant
 from convogen.web.study.site import Site
 
 __all__ = ["Refused", "Visit"]

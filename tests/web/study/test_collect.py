@@ -13,10 +13,12 @@ import pytest
 from command_line import convogen
 from studies import HOSTILE, Visitor, made, scripted, visiting
 
+from convogen import Experiment
 from convogen.errors import EndpointDown, ModelFault
 from convogen.models.base import ModelReply, Request
 from convogen.records import Usage
 from convogen.storage.run_folder import load_run
+from convogen.study.chatbot import prompt_turn
 from convogen.study.store import Store
 
 
@@ -93,7 +95,8 @@ def test_the_export_is_a_run_that_other_commands_read(tmp_path: Path) -> None:
 
 def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
     folder, out, model = tmp_path / "study", tmp_path / "out", Model()
-    codes = made(folder, "collect")
+    own = {"system": "Be {{brief}} {% x %}", "sampling": {"temperature": 0.5}}
+    codes = made(folder, "collect", own)
     with visiting(folder, lambda _: model) as client:
         for code in codes.values():
             client.cookies.clear()
@@ -111,6 +114,9 @@ def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
     )
     ended = convogen(*simulate, "--set", "max_turns=2")
     assert ended.status == 0, ended.err
+    asked = Experiment.load(out / "simulate.yaml")
+    assert asked.sampling("responder").temperature == 0.5
+    assert asked.prompts["responder"].render()[0].content == model.asked[0].messages[0].content
     pairs = ("--natural", out / "natural", "--simulated", f"words={tmp_path / 'simulated'}")
     ended = convogen(
         "study",
@@ -125,7 +131,7 @@ def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
         2,
     )
     assert ended.status == 0, ended.err
-    assert "2 pairs each, of 4 pairs" in ended.out
+    assert "2 pairs each, of 4." in ended.out
     judge = re.search(r"p01  (\S+)", ended.out)
     assert judge
     with visiting(tmp_path / "pairs") as client:
@@ -211,6 +217,18 @@ def test_nothing_is_paid_for_twice(tmp_path: Path) -> None:
     with visiting(folder, lambda _: model) as client:
         Visitor(client).enter(codes["p01"]).until("Purring calms them.")
     assert len(model.asked) == 1
+
+
+def test_a_message_without_a_reply_is_answered_after_a_restart(tmp_path: Path) -> None:
+    folder, model = tmp_path / "study", Model()
+    codes = made(folder, "collect")
+    with visiting(folder, lambda _: model) as client:
+        Visitor(client).enter(codes["p01"]).begin()
+    store = Store(folder / "study.db")
+    store.say("p01", 0, 0, prompt_turn("Why?"))
+    store.close()
+    with visiting(folder, lambda _: model) as client:
+        Visitor(client).enter(codes["p01"]).until("Purring calms them.")
 
 
 def test_a_slow_reply_is_given_up(tmp_path: Path) -> None:
