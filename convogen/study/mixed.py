@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 
 from convogen.errors import SourceError
 from convogen.study.design import Design
+from convogen.study.likelihoods import Laplace, reml
 
 __all__ = ["Fit", "fit_binomial", "fit_linear", "fit_shares", "fit_spreads"]
 
 _STEP = 1e-3
-_CONVERGED = 1e-10
-_MOST_STEPS = 100
 _ZERO_VARIANCE = 1e-7
 _NO_REMAINDER = 1e-6
 _LARGEST_RATIO = 1e4
@@ -87,7 +86,7 @@ def fit_binomial(
                 "are infinite (separation); a logit model needs both outcomes in every condition"
             )
     k = len(design.sizes)
-    laplace = _Laplace(design, y)
+    laplace = Laplace(design, y)
     start = np.concatenate([np.full(k, 0.25), np.log(means / (1 - means))])
     bounds = [(0.0, _LARGEST_DEVIATION**2)] * k + [(None, None)] * len(means)
     best = _minimum(lambda at: laplace(np.sqrt(at[:k]), at[k:]), start, bounds)
@@ -131,11 +130,11 @@ def fit_linear(
             "remainder; a model needs some"
         )
     scale = float(y.std())
-    reml = partial(_reml, design, (y - y.mean()) / scale)
+    criterion = partial(reml, design, (y - y.mean()) / scale)
     bounds = [(0.0, _LARGEST_RATIO**2)] * len(design.sizes)
-    best = _minimum(lambda at: reml(np.sqrt(at))[0], np.full(len(bounds), 0.25), bounds)
+    best = _minimum(lambda at: criterion(np.sqrt(at))[0], np.full(len(bounds), 0.25), bounds)
     best = np.where(best < _ZERO_VARIANCE, 0.0, best)
-    _, means, covariance, residual = reml(np.sqrt(best))
+    _, means, covariance, residual = criterion(np.sqrt(best))
     deviations = dict(zip(groups, (np.sqrt(best) * residual * scale).tolist(), strict=True))
     deviations["residual"] = residual * scale
     means, covariance = means * scale + y.mean(), covariance * scale**2
@@ -166,82 +165,6 @@ def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
     variances: Numbers = variance / n
     deviations = {"residual": math.sqrt(variance)}
     return Fit([*spreads], means, np.diag(variances), deviations, df, int(n.sum()))
-
-
-class _Laplace:
-    """-2 log likelihood of a binomial model by the Laplace approximation, less a constant."""
-
-    def __init__(self, design: Design, y: Numbers) -> None:
-        self._design, self._y = design, y
-        self._modes: Numbers = np.zeros(sum(design.sizes), np.float64)
-
-    def __call__(self, theta: Numbers, means: Numbers) -> float:
-        """Return it at standard deviations `theta` of the groups and `means` of the conditions.
-
-        The modes of the random effects are found by Newton's method with halved steps, from those
-        of the call before.
-        """
-        design, y, scaled = self._design, self._y, self._design.scaled(theta)
-        fixed, u = means[design.condition], self._modes
-        eta = fixed + design.spread(scaled * u)
-        value = _penalized(eta, y, u)
-        for _ in range(_MOST_STEPS):
-            fitted = _shares(eta)
-            step = np.linalg.solve(
-                _information(design, scaled, fitted), scaled * design.by_member(y - fitted) - u
-            )
-            while True:
-                new = u + step
-                eta_new = fixed + design.spread(scaled * new)
-                value_new = _penalized(eta_new, y, new)
-                if value_new <= value + _CONVERGED or float(np.abs(step).max()) < _CONVERGED:
-                    break
-                step = step / 2
-            done = value - value_new < _CONVERGED and float(np.abs(step).max()) < _STEP
-            u, eta, value = new, eta_new, value_new
-            if done:
-                break
-        self._modes = u
-        fitted = _shares(eta)
-        return value + float(np.linalg.slogdet(_information(design, scaled, fitted))[1])
-
-
-def _shares(log_odds: Numbers) -> Numbers:
-    return 0.5 * (1 + np.tanh(log_odds / 2))  # exp would overflow
-
-
-def _penalized(eta: Numbers, y: Numbers, u: Numbers) -> float:
-    return float(2 * (np.logaddexp(0, eta) - y * eta).sum() + u @ u)
-
-
-def _information(design: Design, scaled: Numbers, fitted: Numbers) -> Numbers:
-    crossed = design.crossed(fitted * (1 - fitted))
-    return scaled[:, None] * crossed * scaled + np.eye(len(scaled))
-
-
-def _reml(design: Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, Numbers, float]:
-    """Return the REML criterion, the means, their covariance and the residual deviation.
-
-    `theta` are the groups' standard deviations relative to that of the residuals.
-    """
-    linalg: Any = import_module("scipy.linalg")
-    ones, scaled = np.ones(len(y)), design.scaled(theta)
-    whole = scaled[:, None] * design.crossed(ones) * scaled + np.eye(len(scaled))
-    lower = np.linalg.cholesky(whole)
-    right = np.column_stack([design.members_by_condition(), design.by_member(y)])
-    solved = linalg.solve_triangular(lower, scaled[:, None] * right, lower=True)
-    zx, zy = solved[:, :-1], solved[:, -1]
-    within = np.diag(design.by_condition(ones)) - zx.T @ zx
-    root = cast("Numbers", np.linalg.cholesky(within))
-    half = linalg.solve_triangular(root, design.by_condition(y) - zx.T @ zy, lower=True)
-    means = linalg.solve_triangular(root.T, half)
-    free = len(y) - len(means)
-    squares = max(float(y @ y - zy @ zy - half @ half), np.finfo(float).tiny)
-    logs = 2 * float(np.log(np.diag(lower)).sum() + np.log(np.diag(root)).sum())
-    criterion = logs + free * (1 + math.log(2 * math.pi * squares / free))
-    inverse = linalg.solve_triangular(root, np.eye(len(means)), lower=True)
-    variance = squares / free
-    return criterion, means, variance * inverse.T @ inverse, math.sqrt(variance)
 
 
 def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:

@@ -171,6 +171,9 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
         assert ended.status == 2
         assert said in ended.complaint
     assert "cannot be read" in convogen("study", "results", tmp_path / "nothing").complaint
+    (tmp_path / "study").mkdir()
+    ended = convogen("study", "results", tmp_path / "study")
+    assert "no answers.jsonl in it; export the study's answers first" in ended.complaint
     many = [one.model_copy(update={"condition": f"c{at}"}) for at, one in enumerate(answers)]
     refused = convogen("study", "results", written(file, many))
     assert "192 conditions; at most 26 are compared" in refused.complaint
