@@ -25,9 +25,13 @@ __all__ = ["PHONE", "browser", "serious_faults", "serving"]
 PHONE = {"width": 360, "height": 740}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium.
+
+    One per module: as long as it is open an event loop counts as running, so that no test could
+    start another.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on PATH")

@@ -25,24 +25,29 @@ def command(folder: Path, host: str, port: int, open_browser: bool) -> None:
     acknowledged. For participants elsewhere, put a server with HTTPS before it, such as Caddy or
     nginx.
     """
+    import asyncio
+
+    from convogen.storage.task_log import lock
+    from convogen.study.chatbot import check_model
+    from convogen.study.study_file import CollectDesign
+    from convogen.study.study_yaml import load_design
     from convogen.web.access import Access
-    from convogen.web.serving import base_address, bind, own_names, web_modules
-    from convogen.web.serving import serve as serve_app
+    from convogen.web.serving import base_address, bind, own_names, serve, web_modules
 
     web_modules()
+    from convogen.web.study.app import study_app
+
+    design = load_design(folder)  # before a lock is left in it
+    if isinstance(design, CollectDesign):
+        asyncio.run(check_model(design.model))
     listener = bind(host, port)
     try:
-        from convogen.storage.task_log import lock
-        from convogen.study.study_yaml import load_design
-        from convogen.web.study.app import study_app
-
-        load_design(folder)  # before a lock is left in it
         held = lock(folder)
         try:
             access = Access.listening_at(host)
             app = study_app(folder, access, hosts=own_names(host))
             say(f"participants: {base_address(listener)}")
-            serve_app(
+            serve(
                 app,
                 listener,
                 access=access,

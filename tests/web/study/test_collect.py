@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +167,7 @@ def test_a_message_is_sent_once(tmp_path: Path) -> None:
         visitor = Visitor(client).enter(codes["p01"]).begin()
         old = visitor.token
         visitor.send(message="Why?").until("Purring")
-        visitor._took(client.post("/study", data={"page": old, "message": "Why?"}))
+        visitor.took(client.post("/study", data={"page": old, "message": "Why?"}))
         assert visitor.text.count("Why?") == 1
     assert len(model.asked) == 1
 
@@ -210,10 +212,8 @@ def test_nothing_is_paid_for_twice(tmp_path: Path) -> None:
     codes = made(folder, "collect")
     with visiting(folder, lambda _: model) as client:
         Visitor(client).enter(codes["p01"]).begin().send(message="Why?").until("Purring")
-    store = Store(folder / "study.db")
-    with store._writing() as db:
+    with closing(sqlite3.connect(folder / "study.db")) as db, db:
         db.execute("DELETE FROM message WHERE nth = 1")
-    store.close()
     with visiting(folder, lambda _: model) as client:
         Visitor(client).enter(codes["p01"]).until("Purring calms them.")
     assert len(model.asked) == 1
