@@ -134,7 +134,7 @@ def test_the_same_people_can_be_simulated(tmp_path: Path) -> None:
     )
     assert ended.status == 0, ended.err
     assert "2 pairs each, of 4." in ended.out
-    judge = re.search(r"p01  (\S+)", ended.out)
+    judge = re.search(r"r01  (\S+)", ended.out)
     assert judge
     with visiting(tmp_path / "pairs") as client:
         assert "Dialogue complete 0/2" in Visitor(client).enter(judge[1]).begin().text
