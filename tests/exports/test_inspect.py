@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -222,14 +223,15 @@ def test_inspect_reads_it_back(tmp_path: Path) -> None:
 
 
 def _python_with_inspect() -> str:
-    """A Python that has inspect-ai: this one, or that of the `inspect` command on the PATH.
+    """A Python that has inspect-ai: that of the `inspect` command beside this one or on the PATH.
 
     inspect-ai needs older versions of what convogen is tested with, so it has a place of its own.
     """
     if find_spec("inspect_ai"):
         return sys.executable
-    command = shutil.which("inspect")
+    places = (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+    command = shutil.which("inspect", path=os.pathsep.join(places))
     python = Path(command).resolve().with_name("python") if command else None
     if python is None or not python.exists():
-        pytest.skip("no inspect-ai: `pipx install inspect-ai` puts `inspect` on the PATH")
+        pytest.skip("no inspect-ai: `make inspect` installs it")
     return str(python)
