@@ -183,6 +183,20 @@ def test_a_tie_is_no_label_and_is_counted(generated: Path, tmp_path: Path) -> No
     assert "1 tied" in " ".join(agreement(*args).out.split())
 
 
+def test_labels_join_the_set_of_the_judges_only_if_it_is_one(tmp_path: Path) -> None:
+    labels = labelled(tmp_path / "L.jsonl", choice("c", "1", "No"), choice("c", "2", "No"))
+    verdict = {"conversation": "c", "judge": "unieval", "choice": "No"}
+    judged = [labelled(tmp_path / f"{name}.jsonl", verdict) for name in "ab"]
+    sources = [f"judge-{path.stem},{path.stem}={path}" for path in judged]
+    for chosen, sets in ((sources[:1], {"a": 3}), (sources, {"": 2})):
+        found = json.loads(agreement(*chosen, labels, "--protocol", "unieval", "--json").out)
+        groups = {group["dialogues"]: len(group["judges"]) for group in found["agreement"]}
+        assert groups == sets
+    named = f"people,b={labels}"
+    found = json.loads(agreement(*sources, named, "--protocol", "unieval", "--json").out)
+    assert [group["dialogues"] for group in found["agreement"]] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("row", "protocol", "said"),
     [

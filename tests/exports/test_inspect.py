@@ -108,6 +108,16 @@ def test_the_header_is_of_the_run_and_of_no_clock(tmp_path: Path) -> None:
     assert "/srv" not in json.dumps(header)
 
 
+def test_nothing_says_where_files_are(tmp_path: Path) -> None:
+    lists = [{"words": {"file": "/home/someone/list.txt"}}]
+    experiment = {"method": "convogen", "gates": lists, "persona_source": "/home/someone/hub"}
+    found = exported(run_folder(tmp_path / "run", experiment=experiment), tmp_path / "a.eval")
+    [step] = found["header.json"]["plan"]["steps"]
+    assert (step["solver"], step["params"]["persona_source"]) == ("convogen", "hub")
+    assert "list.txt" in step["params"]["gates"]
+    assert "someone" not in json.dumps(found)
+
+
 def test_an_unfinished_run_without_a_time_says_so(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run", complete=False, started_at=None)
     header = exported(run, tmp_path / "a.eval")["header.json"]
