@@ -96,6 +96,12 @@ def test_skipped_and_discarded_answers_are_left_out_and_counted(tmp_path: Path) 
     assert counts["left_out"] == {"answers discarded or not submitted": 3}
 
 
+def test_answers_that_may_have_been_discarded_are_told(tmp_path: Path) -> None:
+    assert "6 answers may have been" in imported(tmp_path, "argilla", argilla_nested(ANSWERS)).err
+    for tool, data in (("argilla", argilla_flat(ANSWERS)), ("label-studio", label_studio(ANSWERS))):
+        assert "discarded" not in imported(tmp_path, tool, data).err
+
+
 def test_the_folder_of_to_disk_will_do(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
