@@ -4,9 +4,9 @@ Pillutla et al., "MAUVE: Measuring the gap between neural text and human text us
 frontiers" (NeurIPS 2021), equations 1 and 2: for mixtures R = a P + (1 - a) Q with 0 < a < 1, the
 divergence frontier is the curve of the points (exp(-c KL(Q|R)), exp(-c KL(P|R))), and MAUVE the
 area under it, 1 if P is Q and near 0 if they have nothing in common. P and Q are histograms over
-the clusters that k-means finds in the vectors of both corpora together, one cluster per ten texts
-of the smaller corpus, after a principal component analysis that keeps 90% of the variance; c is 5
-as in the paper.
+the clusters that k-means finds in the vectors of both corpora together, brought to length 1, one
+cluster per ten texts of the smaller corpus, after a principal component analysis that keeps 90% of
+the variance; c is 5 as in the paper.
 
 What differs from the published numbers: vectors are of whole conversations, by the encoder that the
 user names, not of passages by GPT-2. Compare values of one encoder and of like sizes only; the
@@ -84,6 +84,7 @@ def mauve_beside_halves(
 def mauve(generated: Floats, human: Floats, *, seed: int) -> float:
     """Return MAUVE of two samples of vectors, 0 to 1."""
     both = np.vstack([generated, human])
+    both = both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.finfo(float).tiny)
     distinct = len(np.unique(both, axis=0))
     if distinct == 1:
         return 1.0
