@@ -17,7 +17,7 @@ from convogen.web.viewer.people import Person, people_of
 from convogen.web.viewer.query import PER_PAGE, SORTS, STATUSES, Found, Query, count, find
 from convogen.web.viewer.text import Part, marked, terms_of
 
-__all__ = ["Choices", "Listed", "Listing", "listing"]
+__all__ = ["Choices", "Listed", "Listing", "listing", "scales_of"]
 
 MOST_CHOICES = 60
 MOST_FACES = 6
@@ -110,6 +110,13 @@ def listing(runs: Sequence[Opened], query: Query) -> Listing:
         damaged=damaged,
         nothing_searched=bool(query.text) and not terms,
     )
+
+
+def scales_of(opened: Opened) -> list[str]:
+    """Return what a run is scored on, as judge and aspect."""
+    with reading([opened.index]) as connection:
+        rows = connection.execute("select judge, aspect from r0.scale order by judge, number")
+        return [f"{row['judge']}/{row['aspect']}" for row in rows]
 
 
 def _with_scale(query: Query, choices: Choices) -> Query:
