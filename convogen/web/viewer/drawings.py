@@ -56,10 +56,12 @@ class Drawings:
         """Begin to draw, unless that goes on already; what is done is drawn anew."""
         known = self.of(runs)
         if known is None or known.done:
-            drawing = self._drawings[_key(runs)] = Drawing()
-            Thread(target=self._draw, args=(runs, drawing), daemon=True).start()
+            self._drawings[_key(runs)] = Drawing()
+            Thread(target=self.draw, args=(runs,), daemon=True).start()
 
-    def _draw(self, runs: Sequence[Opened], drawing: Drawing) -> None:
+    def draw(self, runs: Sequence[Opened]) -> None:
+        """Draw the plots of some runs."""
+        drawing = self._drawings[_key(runs)] = Drawing()
         with self._one:
             try:
                 drawing.plots = _plots(runs)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from convogen.web.viewer.index import reading
 from convogen.web.viewer.opened import Opened
 
-__all__ = ["MOST", "Edge", "Lineage", "Node", "around", "window"]
+__all__ = ["MOST", "Edge", "Lineage", "Node", "around", "places_of", "window"]
 
 MOST = 80
 """Experiences in a picture."""
@@ -128,8 +128,7 @@ def _some(
 def _drawn(connection: sqlite3.Connection, names: Sequence[str]) -> Lineage:
     known = _known(connection, names)
     (total,) = connection.execute("select count(*) from r0.experience").fetchone()
-    depths = _depths(names, known.parents)
-    places = _places(depths, known.parents)
+    places = places_of(names, known.parents)
     drawn = set(names)
     nodes = [_node(name, place, known, name in drawn) for name, place in places.items()]
     edges = [
@@ -178,10 +177,16 @@ def _depths(names: Iterable[str], parents: Mapping[str, Sequence[str]]) -> dict[
     return depths
 
 
-def _places(
-    depths: Mapping[str, int], parents: Mapping[str, Sequence[str]]
+def places_of(
+    names: Iterable[str], parents: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, int]]:
-    """Return where each box stands: in its column, near the middle of its shots."""
+    """Return where the boxes of experiences and their shots stand, in columns by their depth.
+
+    Args:
+        names: Experiences in the order of the plan.
+        parents: The shots of each.
+    """
+    depths = _depths(names, parents)
     places: dict[str, tuple[int, int]] = {}
     for depth in range(max(depths.values(), default=-1) + 1):
         column = [name for name, own in depths.items() if own == depth]

@@ -12,23 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from viewed_runs import HOSTILE, append, many_rows, varied_run
+from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
 
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.index import Index, reading
-from convogen.web.viewer.opened import Opened, open_runs
+from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.query import Query, find
 from convogen.web.viewer.text import match_expression, searchable, terms_of
 
 ID = re.compile(r'class="title" href="/conversation\?run=[\w-]+&amp;id=([\w-]+)"')
-
-
-def opened_at(*folders: Path) -> list[Opened]:
-    """Runs whose indexes are up to date, in a folder beside the first."""
-    runs = open_runs(folders, folders[0].parent / "cache")
-    for one in runs:
-        one.scanner.catch_up()
-    return runs
 
 
 @pytest.fixture
