@@ -26,7 +26,7 @@ from convogen.web.viewer.formats import FILTERS, duration_text, usd_text
 from convogen.web.viewer.lineage import MOST, around, window
 from convogen.web.viewer.listing import listing, scales_of
 from convogen.web.viewer.live import state_of
-from convogen.web.viewer.opened import Opened, Outcome
+from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.pairs import counterparts, judges_beside, pairs_of, turns_beside
 from convogen.web.viewer.query import Query
 
@@ -93,8 +93,7 @@ class Pages:
     def conversation(self, request: Request) -> Response:
         """Answer with one conversation, or what a task failed with."""
         opened = self._run(request)
-        outcome = self._outcome(opened, name := request.query_params.get("id", ""))
-        shown = conversation_page(opened, name, outcome)
+        shown = self._shown(opened, request.query_params.get("id", ""))
         links = self._links(opened, shown)
         return self._page("conversation.html", request, shown=shown, run=opened, links=links)
 
@@ -115,9 +114,7 @@ class Pages:
         sides: list[ConversationPage] = []
         for run, name in (("run", "id"), ("with", "other")):
             opened = self._run(request, run)
-            found = request.query_params.get(name, "")
-            outcome = self._outcome(opened, found)
-            sides.append(conversation_page(opened, found, outcome, f"{run}-"))
+            sides.append(self._shown(opened, request.query_params.get(name, ""), f"{run}-"))
         turns = turns_beside(*sides)
         return self._page(
             "pair.html",
@@ -233,24 +230,22 @@ class Pages:
         return links
 
     def _run(self, request: Request, name: str = "run") -> Opened:
-        """Return the run that a parameter names."""
-        key = request.query_params.get(name, "")
-        if not key and len(self._runs) == 1:
-            return next(iter(self._runs.values()))
+        """Return the run that a parameter names, the first if it names none."""
+        key = request.query_params.get(name) or next(iter(self._runs))
         if key not in self._runs:
             raise HTTPException(404, "No such run is open here.")
         return self._runs[key]
 
-    def _outcome(self, opened: Opened, name: str) -> Outcome:
+    def _shown(self, opened: Opened, name: str, prefix: str = "") -> ConversationPage:
+        """Return what is shown of the conversation with an id."""
         try:
-            outcome = opened.outcome(name)
+            if (outcome := opened.outcome(name)) is not None:
+                return conversation_page(opened, name, outcome, prefix)
         except RunFolderError as error:
             raise HTTPException(409, f"{error}. Try again in a moment.") from error
-        if outcome is None:
-            read = opened.scanner.progress()
-            later = f" (so far {read.percent}% of it is read)" if read.percent < 100 else ""
-            raise HTTPException(404, f"The run has no conversation of that id{later}.")
-        return outcome
+        read = opened.scanner.progress()
+        later = f" (so far {read.percent}% of it is read)" if read.percent < 100 else ""
+        raise HTTPException(404, f"The run has no conversation of that id{later}.")
 
     def _page(self, template: str, request: Request, **values: Any) -> Response:
         return page(

@@ -21,6 +21,7 @@ __all__ = ["Choices", "Listed", "Listing", "listing", "scales_of"]
 
 MOST_CHOICES = 60
 MOST_FACES = 6
+"""People that are shown in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _choices(connection: sqlite3.Connection, numbers: range) -> Choices:
 
 
 def _listed(opened: Opened, found: Found, terms: Sequence[str]) -> Listed:
-    people = [*people_of(found.people, (), ()).values()]
+    people = [*people_of(found.people[:MOST_FACES], (), ()).values()]
     return Listed(opened.key, found, people, _parts(opened, found, terms) if terms else [])
 
 
