@@ -27,11 +27,7 @@ PHONE = {"width": 360, "height": 740}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium.
-
-    One per module: as long as it is open an event loop counts as running, so that no test could
-    start another.
-    """
+    """A headless Chromium: one at a time, as Playwright runs an event loop while it is open."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on PATH")
