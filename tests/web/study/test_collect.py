@@ -295,7 +295,9 @@ def test_features_may_be_kept_to_oneself(tmp_path: Path) -> None:
         assert visitor.send(age="17").status == 422
         visitor.send(**nothing).send(experience="None")
         visitor.send(message="Why?").until("Purring").send(action="next")
-    assert convogen("study", "export", folder, "--to", out).status == 0
+    chart = tmp_path / "people.svg"
+    assert convogen("study", "export", folder, "--to", out, "--chart", chart).status == 0
+    assert "native english" in chart.read_text()
     (one,) = load_run(out / "natural").conversations()
     assert "features" not in one.context
     assert "p01" not in (out / "personas.yaml").read_text()

@@ -6,9 +6,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from studies import Visitor, made, ratings_data, visiting
 
 from convogen.web.access import Access
+from convogen.web.serving import behind_https
+from convogen.web.study.app import study_app
 from convogen.web.study.limiter import Limiter
 from convogen.web.study.site import COOKIE
 
@@ -45,6 +48,20 @@ def test_a_code_opens_the_study_however_it_is_typed(tmp_path: Path, codes: dict[
         assert "Before you take part" in client.get("/").text
         client.post("/leave")
         assert "Your code" in client.get("/study").text
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_cookies_need_https_where_there_is_any(
+    tmp_path: Path, codes: dict[str, str], https: bool
+) -> None:
+    access = Access.listening_at("0.0.0.0")
+    app = study_app(tmp_path / "study", access)
+    with TestClient(behind_https(app) if https else app, follow_redirects=False) as client:
+        entered = client.post("/enter", data={"code": codes["r01"]})
+        opened = client.get(f"/progress?token={access.token}")
+        for answer in (entered, opened):
+            assert answer.status_code == 303
+            assert ("secure" in answer.headers["set-cookie"].lower()) == https
 
 
 def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> None:
