@@ -22,7 +22,7 @@ UNSAID = "Prefer not to say"
 
 _MADE_BY = "convogen study export"
 _COLOUR = "#0072b2"
-_WIDEST_LABEL = 22
+_WIDEST_LABEL = 40
 _STYLE: dict[str, object] = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -72,7 +72,7 @@ def draw_people(folder: Path, path: Path) -> None:
         raise SourceError(f"{folder}: nobody has filled in the form yet")
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context(_STYLE):
-        figure: Any = import_module("matplotlib.figure").Figure((10, 5.5), layout="constrained")
+        figure: Any = import_module("matplotlib.figure").Figure((12, 5.5), layout="constrained")
         panels = figure.subplots(2, 3).flat
         most = max(len(of) for of in counts.values())
         for axes, (name, of) in zip(panels, counts.items(), strict=False):
@@ -88,8 +88,8 @@ def _bars(axes: Any, title: str, counts: Mapping[str, int]) -> None:
     shown = {name: count for name, count in counts.items() if count or name != UNSAID}
     places = range(len(shown))
     axes.barh(places, list(shown.values()), 0.7, color=_COLOUR)
-    labels = [textwrap.shorten(name, 2 * _WIDEST_LABEL, placeholder="…") for name in shown]
-    axes.set_yticks(places, [textwrap.fill(label, _WIDEST_LABEL) for label in labels])
+    labels = [textwrap.shorten(name, _WIDEST_LABEL, placeholder="…") for name in shown]
+    axes.set_yticks(places, labels)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_title(title, loc="left")
     axes.set_xlabel("participants")
