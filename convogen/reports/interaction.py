@@ -68,8 +68,8 @@ def _measures(columns: Mapping[str, InteractionStatistics]) -> Table:
         if any(key in one.measures for one in columns.values())
     ]
     note = (
-        "Means over conversations with 95% intervals; measures of groups are over conversations of "
-        f"three people or more. {accuracy_text()}"
+        "Means over conversations with normal 95% intervals; measures of groups are over "
+        f"conversations of three people or more. {accuracy_text()}"
     )
     return Table("Interaction", note, ["Measure", *columns], rows)
 
@@ -110,7 +110,9 @@ def _friction(sources: Sources, columns: Mapping[str, Friction]) -> Table:
             for key in names
         ),
     ]
-    note = "Share of turns with 95% intervals."
+    note = (
+        "Share of turns with Wilson's 95% intervals, widened as turns of a conversation are alike."
+    )
     if any(one.protocol == RULES for one in columns.values()):
         note += " Rules are for English."
     if beside:
