@@ -71,7 +71,11 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
             "select sum(usd), count(*) = count(usd), "
             "sum(prompt_tokens + completion_tokens) from r0.spent where role <> 'judge'"
         ).fetchone()
-        rate = _rate(connection.execute("select slot, tasks from r0.pace").fetchall())
+        recent = "slot > (select max(slot) from r0.pace) - ?"
+        pace = connection.execute(
+            f"select slot, tasks from r0.pace where {recent}", (WINDOW_S // SLOT_S,)
+        )
+        rate = _rate(pace.fetchall())
     wanted = manifest.get("n") if isinstance(manifest.get("n"), int) else None
     accepted = counts["accepted"] + counts["broken"]
     tasks = sum(counts.values())
@@ -99,13 +103,12 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
 
 
 def _rate(pace: list[Any]) -> float | None:
-    """Return the tasks per minute in the last `WINDOW_S`, from slots with their tasks."""
+    """Return the tasks per minute over slots with their tasks; None if there are none."""
     if not pace:
         return None
-    last = max(row["slot"] for row in pace)
-    recent = [row for row in pace if row["slot"] > last - WINDOW_S / SLOT_S]
-    seconds = (last - min(row["slot"] for row in recent) + 1) * SLOT_S
-    return 60 * sum(row["tasks"] for row in recent) / seconds
+    slots = [row["slot"] for row in pace]
+    seconds = (max(slots) - min(slots) + 1) * SLOT_S
+    return 60 * sum(row["tasks"] for row in pace) / seconds
 
 
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:
