@@ -223,7 +223,7 @@ class Pages:
             )
             for key, name in counterparts(opened, shown.id, others)
         ]
-        if shown.experience is not None:
+        if shown.experience is not None and shown.experience.shots:
             links.append(
                 ("Lineage", address("/lineage", run=opened.key, focus=shown.experience.id))
             )

@@ -99,6 +99,8 @@ def test_what_is_asked_for_is_found(
 
 def test_where_a_search_found_something_is_marked(client: TestClient) -> None:
     assert "The <mark>sourdough</mark> is ready." in client.get("/?q=sourdough").text
+    assert "<mark>焼い</mark>" in client.get("/?q=焼い").text
+    assert "A long story of <mark>b</mark>read" in client.get("/?q=b&topic=long").text
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
