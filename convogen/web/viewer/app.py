@@ -28,7 +28,13 @@ from convogen.web.viewer.lineage import MOST, around, window
 from convogen.web.viewer.listing import listing, scales_of
 from convogen.web.viewer.live import state_of
 from convogen.web.viewer.opened import Opened
-from convogen.web.viewer.pairs import counterparts, judges_beside, pairs_of, turns_beside
+from convogen.web.viewer.pairs import (
+    counterparts,
+    judges_beside,
+    other_judge,
+    pairs_of,
+    turns_beside,
+)
 from convogen.web.viewer.query import Query
 
 __all__ = ["viewer"]
@@ -135,19 +141,17 @@ class Pages:
         """Answer with two judges' scores of the same conversations."""
         opened = self._run(request)
         scales = scales_of(opened)
-        chosen = [
-            _one_of(request.query_params.get(name, ""), scales, place)
-            for place, name in enumerate(("first", "second"))
-        ]
+        first = _one_of(request.query_params.get("first"), scales)
+        second = _one_of(request.query_params.get("second"), [other_judge(first, scales), *scales])
         number = _page_number(request)
-        total, rows = judges_beside(opened, chosen[0], chosen[1], number)
+        total, rows = judges_beside(opened, first, second, number)
         return self._page(
             "judges.html",
             request,
             run=opened,
             scales=scales,
-            first=chosen[0],
-            second=chosen[1],
+            first=first,
+            second=second,
             total=total,
             rows=rows,
             page=number,
@@ -278,9 +282,9 @@ def _whole(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def _one_of(text: str, known: Sequence[str], place: int) -> str:
-    """Return what is asked for if it is known, else what is known at a place."""
-    return text if text in known else known[place] if place < len(known) else ""
+def _one_of(asked: str | None, known: Sequence[str]) -> str:
+    """Return what is asked for if it is known, else the first that is."""
+    return asked if asked is not None and asked in known else next(iter(known), "")
 
 
 def live_fields(opened: Opened) -> dict[str, Any]:

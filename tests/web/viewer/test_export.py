@@ -142,7 +142,7 @@ def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:
 
 def test_the_command_serves_on_this_machine(run: Path) -> None:
     program = "from convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "view", str(run), "--no-browser"]
+    command = [sys.executable, "-c", program, "view", str(run), "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         try:
             assert process.stdout is not None
