@@ -61,6 +61,8 @@ def command(
     if page is not None:
         if host or port is not None or no_browser:
             raise click.UsageError("--host, --port and --no-browser serve pages; --export does not")
+        if str(page) == "-":
+            raise click.UsageError("--export -: a page is not printed; name a file")
         _export(folders, page, search or "", names, n)
         return
     if search or names or n:

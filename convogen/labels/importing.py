@@ -12,7 +12,7 @@ from typing import Any, cast
 from convogen.errors import SourceError
 from convogen.inputs.text_file import open_file
 from convogen.labels.answers import Answer, as_mapping
-from convogen.labels.argilla import argilla_answers
+from convogen.labels.argilla import UNKNOWN_STATUS, argilla_answers
 from convogen.labels.human import HumanLabel
 from convogen.labels.label_studio import label_studio_answers
 from convogen.labels.questions import Choice, Questions, Rating
@@ -29,10 +29,14 @@ TOOLS = tuple(EXPORTED)
 
 @dataclass
 class Imported:
-    """The labels of an export, in its order, and what was left out of it, by kind."""
+    """The labels of an export, in its order, and what was left out of it, by kind.
+
+    `unknown_status` counts the answers that may have been discarded: the export does not say.
+    """
 
     labels: list[HumanLabel] = field(default_factory=list[HumanLabel])
     left_out: Counter[str] = field(default_factory=Counter[str])
+    unknown_status: int = 0
 
     @property
     def annotators(self) -> int:
@@ -81,6 +85,7 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
                 f"{label.annotator!r:.80}; delete one of them in the tool"
             )
     found.labels = list(labels.values())
+    found.unknown_status = found.left_out.pop(UNKNOWN_STATUS, 0)
     found.left_out = +found.left_out
     return found
 
@@ -103,16 +108,21 @@ def _label(answer: Answer, questions: Questions, exported: Path | None) -> Human
         raise SourceError(
             f"{answer.place}: {answer.question!r:.80} was not asked; questions: {asked}{hint}"
         )
-    label = HumanLabel(
-        conversation=answer.conversation, annotator=answer.annotator, aspect=question.name
-    )
+    given: dict[str, Any]
     if isinstance(question, Rating):
-        return label.model_copy(update={"value": float(_rating(answer, question))})
-    if isinstance(question, Choice):
-        update = {"choice": _choice(answer, question), "protocol": question.protocol}
-        return label.model_copy(update=update)
-    text = _text(answer)
-    return label.model_copy(update={"comment": text}) if text else None
+        given = {"value": float(_rating(answer, question))}
+    elif isinstance(question, Choice):
+        given = {"choice": _choice(answer, question), "protocol": question.protocol}
+    elif text := _text(answer):
+        given = {"comment": text}
+    else:
+        return None
+    return HumanLabel(
+        conversation=answer.conversation,
+        annotator=answer.annotator,
+        aspect=question.name,
+        **given,
+    )
 
 
 def _text(answer: Answer) -> str:
