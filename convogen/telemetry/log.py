@@ -25,7 +25,7 @@ from convogen.models.base import encodable
 from convogen.redaction import masked
 from convogen.visible import visible
 
-__all__ = ["run_log", "verbose"]
+__all__ = ["facts_of", "run_log", "verbose"]
 
 ROOT = logging.getLogger("convogen")
 ROOT.addHandler(logging.NullHandler())  # otherwise Python prints warnings that no handler takes
@@ -109,6 +109,11 @@ class PlainLine(logging.Formatter):
         event = masked(record.getMessage())
         line = " ".join([at, record.levelname, f"{source}:", event, *facts])
         return visible(" ".join(line.split()))
+
+
+def facts_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+    """Return the event of a record and its facts as JSON takes them, bounded, without secrets."""
+    return _text(record.getMessage()), _plain(_facts(record))
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
