@@ -43,10 +43,14 @@ class WorkerActor(Worker):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
-        logging.getLogger("convogen").propagate = False  # it is for the run's log, not for Ray's
 
     def __repr__(self) -> str:
         return self._title
+
+    async def start(self, setup: Setup) -> Hello:
+        """Open what the worker plays, its process being Ray's for this alone."""
+        self.own_process(setup.log_level)
+        return await super().start(setup)
 
 
 class RayWorkers:

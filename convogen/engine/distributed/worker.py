@@ -85,8 +85,18 @@ class Worker:
             return Hello(node, pid, ToldError.of(error))
         return Hello(node, pid)
 
-    def _send_of_any_thread(self, message: ToDriver) -> None:
-        self._loop.call_soon_threadsafe(self._outbox.put, message)
+    def own_process(self, log_level: int) -> None:
+        """Set up a process that has nothing else to do: its log goes to the driver."""
+        loop, log = asyncio.get_running_loop(), logging.getLogger("convogen")
+        log.addHandler(
+            WorkerLog(
+                log_level, lambda message: loop.call_soon_threadsafe(self._outbox.put, message)
+            )
+        )
+        log.setLevel(log_level)
+        log.propagate = False
+        configure()
+        gc.set_threshold(*COLLECTOR)
 
     def _open(self, setup: Setup) -> None:
         if setup.version != __version__:
@@ -103,12 +113,6 @@ class Worker:
                 "on every node"
             )
         self._begun = setup.begun
-        self._loop = asyncio.get_running_loop()
-        logging.getLogger("convogen").addHandler(
-            WorkerLog(setup.log_level, self._send_of_any_thread)
-        )
-        configure()
-        gc.set_threshold(*COLLECTOR)
         self._folder = Path(tempfile.mkdtemp(prefix="convogen-worker-"))
         roles = open_roles(self._experiment)
         self._traffic = WorkerTraffic(roles, self._tally, self._open_model, self._outbox.put)

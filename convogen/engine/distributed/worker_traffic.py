@@ -157,7 +157,6 @@ class WorkerLog(logging.Handler):
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record, unless a worker of this very process has sent it already."""
-        if not hasattr(record, "worker"):
-            event, facts = facts_of(record)
-            self._send(Logged(record.name, record.levelno, event, facts))
+        """Send a record."""
+        event, facts = facts_of(record)
+        self._send(Logged(record.name, record.levelno, event, facts))
