@@ -113,4 +113,4 @@ class _Process:
 
 
 def _sent(value: T) -> T:
-    return pickle.loads(pickle.dumps(value))
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own, just written

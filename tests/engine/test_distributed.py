@@ -193,15 +193,13 @@ def test_a_stopped_run_is_gone_on_with_in_workers_or_without(
         played_here = {"workers": workers} if turn % 2 else {"open_model": opens(asked)}
         try:
             run(experiment(), folder, limits=Limits(tokens=limit), **played_here)
-        except BudgetReached as reached:
-            assert "--budget-tokens" in str(reached)
-            used = sum(
-                row["prompt_tokens"] + row["completion_tokens"] for row in load_run(folder).ledger()
-            )
+        except BudgetReached:
+            ledger = load_run(folder).ledger()
+            used = sum(row["prompt_tokens"] + row["completion_tokens"] for row in ledger)
             assert used <= limit
-        else:
-            assert turn > 2
-            break
+            continue
+        assert turn > 2
+        break
     assert dataset(folder) == expected[0]
     assert asked.total() == expected[1]
 
@@ -269,9 +267,7 @@ def test_refusals_for_load_slow_down_all_workers(tmp_path: Path) -> None:
             answered += 1
             return await super().complete(request)
 
-    of = experiment(
-        30, models={"name": "any", "base_url": "http://127.0.0.1:9/v1"}, concurrency=64
-    )
+    of = experiment(12, models={"name": "any", "base_url": "http://127.0.0.1:9/v1"}, concurrency=64)
     workers = InProcessWorkers(4, lambda _: Busy(Counter(), improvise))
     tally = RunProgress()
     run_virtually(run_async(of, tmp_path / "run", workers=workers, tally=tally))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -30,6 +31,9 @@ START_S = 120.0
 
 OBJECT_STORE_BYTES = 100 << 20
 """The object store of a local cluster: messages are small and short-lived."""
+
+CONNECT_S = 10.0
+LARGEST_PORT = 65_535
 
 CALLS = 64
 """Method calls of an actor at once: two are in flight, and more where a driver is slow."""
@@ -58,7 +62,7 @@ class RayWorkers:
 
     Args:
         address: `local` for a cluster on this machine that ends with the run, `auto` for the one
-            that is running here, or the address of a head node (`10.0.0.1:6379`, `ray://…`).
+            that is running here, or the address of a head node (`10.0.0.1:6379`).
         n_workers: How many processes play; by default as many as the cluster has processors.
     """
 
@@ -107,6 +111,7 @@ class RayWorkers:
         ray = _ray()
         if ray.is_initialized():
             return False
+        _check_address(self._address)
         options: dict[str, Any] = {"address": self._address}
         log = logging.getLogger("ray")
         log.setLevel(max(log.level, logging.ERROR))
@@ -139,6 +144,25 @@ class RayWorkers:
             f"{lineages} lineages (of the method convogen: lanes), each played by one worker"
         )
         return lineages
+
+
+def _check_address(address: str) -> None:
+    """Raise `ClusterError` if nothing listens at an address: Ray itself would try for minutes."""
+    if address in (LOCAL, "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > LARGEST_PORT or "/" in host:
+        raise ClusterError(
+            f"--ray {address}: must be local, auto, or HOST:PORT of a cluster's head, which "
+            "`ray start --head` prints"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"--ray {address}: nothing listens there ({error.strerror or error}); start a cluster "
+            "with `ray start --head`, or use --ray local"
+        ) from error
 
 
 class _Spawner:
