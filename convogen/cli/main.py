@@ -9,6 +9,7 @@ import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -19,31 +20,49 @@ from convogen.errors import ConvogenError
 from convogen.redaction import masked
 from convogen.version import __version__
 
-COMMANDS = {
-    "demo": "See it at work: a few conversations by a small model on this machine.",
-    "run": "Run an experiment: a shipped one by name, or a YAML file.",
-    "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
-    "show": "Show a run: what is in it, what failed and why, tokens, cost.",
-    "ablate": "Run a grid of an experiment's settings, and compare its cells with the first.",
-    "replay": "Play a run again from its recorded calls, or a conversation with other models.",
-    "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
-    "evaluate": "Measure runs, and have a judge score how grounded they are.",
-    "realism": "Tell generated conversations from human ones, and say what gives them away.",
-    "study": "Study role plays over seeds, beside the published tables of LLM Roleplay.",
-    "downstream": "Train models on a run's dialogues, evaluate them on held-out ones.",
-    "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
-    "agreement": "Compare judges: agreement, self-preference, place, rates put right by people.",
-    "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
-    "report": "Put what is known of runs on one page, beside the published numbers.",
-    "export": "Export a run as a data set: JSONL, Parquet, CSV, ShareGPT, messages, Hugging Face.",
-    "list": "List experiments, methods, judges, exporters, hubs, models; and plugins.",
-    "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
-    "models": "The embedded models: where they are; pull another GGUF.",
-    "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",
-    "personas": "Persona hubs: list those at hand, measure any.",
-    "schema": "Print the JSON Schema of an experiment file, for editors.",
+GROUPS = {
+    "Make data": {
+        "demo": "See it at work: a few conversations by a small model on this machine.",
+        "init": "Write a commented experiment file to start from.",
+        "run": "Run an experiment: a shipped one by name, or a YAML file.",
+        "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
+        "ablate": "Run a grid of an experiment's settings and compare its cells with the first.",
+        "replay": "Play a run again from its recorded calls, or a conversation with other models.",
+    },
+    "Look at it": {
+        "view": "Read runs in the browser: search, filter, compare; what is behind each turn.",
+        "show": "Show a run: what is in it, what failed and why, tokens, cost.",
+        "report": "Put what is known about runs on one page, beside the published numbers.",
+    },
+    "Measure it": {
+        "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
+        "evaluate": "Measure runs, and have a judge score how grounded they are.",
+        "realism": "Tell generated conversations from human ones, and say what gives them away.",
+        "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
+        "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
+        "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
+    },
+    "Ask people": {
+        "study": "Study role plays with people and over seeds, beside the tables of LLM Roleplay.",
+        "labels": "Read people's answers back from Argilla or Label Studio.",
+        "agreement": "Compare judges and people: agreement, self-preference, correction of rates.",
+    },
+    "Use it": {
+        "export": "Export a run as a data set, or for Inspect View, Argilla and Label Studio.",
+        "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",
+    },
+    "Models and settings": {
+        "list": "List experiments, methods, judges, exporters, hubs, models and plugins.",
+        "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
+        "models": "Show where the embedded models are, or pull another GGUF file.",
+        "personas": "List persona hubs, or measure one.",
+        "schema": "Print the JSON Schema of an experiment file, for editors.",
+    },
 }
-"""Name -> the line that `--help` prints; `convogen.cli.<name>.command` is the command."""
+"""Heading -> name -> the line that `--help` prints, in the order of what one does.
+`convogen.cli.<name>.command` is the command."""
+
+COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 SHORT_VERBOSE = re.compile("-v+")
 
@@ -63,11 +82,16 @@ class LazyGroup(NearestGroup):
         return import_module(f"convogen.cli.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="convogen")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("--verbose", "-v", count=True, help="Print what happens; twice for all of it.")
@@ -77,6 +101,11 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
     from convogen.cli._shared.notices import notices
 
     context.with_resource(notices("convogen.corpora"))
+    if context.invoked_subcommand is None:
+        from convogen.cli._shared.next_steps import next_steps
+
+        for line in next_steps(Path.cwd()):
+            say(line)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

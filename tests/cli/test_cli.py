@@ -53,12 +53,6 @@ def test_help(command: list[str]) -> None:
             assert about.split(":")[0] in " ".join(ended.out.split())
 
 
-def test_without_arguments_the_help_is_shown() -> None:
-    ended = convogen()
-    assert ended.status == 2
-    assert "Commands:" in ended.err
-
-
 def test_version() -> None:
     from convogen import __version__
 
