@@ -117,7 +117,11 @@ def facts_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    facts = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    facts = {
+        name: value
+        for name, value in vars(record).items()
+        if name not in STANDARD and not name.startswith("_")  # a library's own, as Ray's
+    }
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
         facts |= {"error": type(error).__name__, "detail": str(error)}

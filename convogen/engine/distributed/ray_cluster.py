@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -95,6 +97,7 @@ class RayWorkers:
     async def player(self, context: PlayerContext) -> AsyncGenerator[Player]:
         """Connect to the cluster, start the workers, and end them with the block."""
         ours = await asyncio.to_thread(self._connect)
+        _take_signals_back()
         try:
             async with RemotePlayer(context, self._count(context), _Spawner(context)) as player:
                 yield player
@@ -144,6 +147,14 @@ class RayWorkers:
             f"{lineages} lineages (of the method convogen: lanes), each played by one worker"
         )
         return lineages
+
+
+def _take_signals_back() -> None:
+    """Have Python handle the signals again that Ray's library would print a stack of."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)
 
 
 def _check_address(address: str) -> None:

@@ -88,11 +88,11 @@ class Worker:
     def own_process(self, log_level: int) -> None:
         """Set up a process that has nothing else to do: its log goes to the driver."""
         loop, log = asyncio.get_running_loop(), logging.getLogger("convogen")
-        log.addHandler(
-            WorkerLog(
-                log_level, lambda message: loop.call_soon_threadsafe(self._outbox.put, message)
-            )
-        )
+
+        def send(message: ToDriver) -> None:
+            loop.call_soon_threadsafe(self._outbox.put, message)
+
+        log.addHandler(WorkerLog(log_level, send))
         log.setLevel(log_level)
         log.propagate = False
         configure()
@@ -113,7 +113,6 @@ class Worker:
                 "on every node"
             )
         self._begun = setup.begun
-        self._folder = Path(tempfile.mkdtemp(prefix="convogen-worker-"))
         roles = open_roles(self._experiment)
         self._traffic = WorkerTraffic(roles, self._tally, self._open_model, self._outbox.put)
 
@@ -148,9 +147,8 @@ class Worker:
 
     def _part(self, number: int) -> _Part:
         if number not in self._parts:
-            folder = self._folder / f"{number}"
-            folder.mkdir()
-            self._parts[number] = _Part(folder)
+            folder = tempfile.mkdtemp(prefix="convogen-worker-")
+            self._parts[number] = _Part(Path(folder))
         return self._parts[number]
 
     def _adopt(self, message: AdoptPart) -> None:
@@ -198,5 +196,6 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_S)
         await self._traffic.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for part in self._parts.values():
+            shutil.rmtree(part.folder, ignore_errors=True)
         self._outbox.put(Stopped())
