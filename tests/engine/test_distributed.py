@@ -249,14 +249,13 @@ def test_rates_and_concurrency_hold_over_four_workers(tmp_path: Path) -> None:
         assert within <= 30 + 6 + 1
 
 
-def test_refusals_for_load_slow_down_all_workers(tmp_path: Path) -> None:
-    """An endpoint that takes three calls at once: its limit is found for all workers together."""
-    in_flight = 0
-    refused = answered = 0
+def refusals(folder: Path, *, n_workers: int) -> int:
+    """How often an endpoint that takes three calls at once refuses those of a run."""
+    in_flight = refused = 0
 
     class Busy(Model):
         async def complete(self, request: Request) -> ModelReply:
-            nonlocal in_flight, refused, answered
+            nonlocal in_flight, refused
             if in_flight >= 3:
                 refused += 1
                 await asyncio.sleep(0.1)
@@ -264,15 +263,24 @@ def test_refusals_for_load_slow_down_all_workers(tmp_path: Path) -> None:
             in_flight += 1
             await asyncio.sleep(1)
             in_flight -= 1
-            answered += 1
             return await super().complete(request)
 
-    of = experiment(12, models={"name": "any", "base_url": "http://127.0.0.1:9/v1"}, concurrency=64)
-    workers = InProcessWorkers(4, lambda _: Busy(Counter(), improvise))
-    tally = RunProgress()
-    run_virtually(run_async(of, tmp_path / "run", workers=workers, tally=tally))
+    def opened(spec: object) -> ChatModel:
+        return Busy(Counter(), improvise)
+
+    models = {"name": "any", "base_url": "http://127.0.0.1:9/v1"}
+    of, tally = experiment(12, models=models), RunProgress()
+    here = {"workers": InProcessWorkers(n_workers, opened)} if n_workers else {"open_model": opened}
+    run_virtually(run_async(of, folder, tally=tally, **here))
     assert refused == tally.counts["retries"]
-    assert refused < answered / 2
+    return refused
+
+
+def test_the_limit_of_an_endpoint_is_found_for_all_workers_together(tmp_path: Path) -> None:
+    """Four limits of their own would be refused four times as often."""
+    alone = refusals(tmp_path / "alone", n_workers=0)
+    assert alone > 10
+    assert refusals(tmp_path / "four", n_workers=4) < 2 * alone
 
 
 def test_an_endpoint_that_is_down_ends_the_run_everywhere(tmp_path: Path) -> None:

@@ -52,6 +52,10 @@ T = TypeVar("T")
 LARGEST_BATCH = 256
 """Messages in a batch."""
 
+INTERVAL_S = 0.01
+"""Least time between two batches: sending one takes as much of the driver's processor as admitting
+and journalling several calls. The first message after a pause is sent at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToldError:
@@ -284,6 +288,7 @@ class Outbox(Generic[T]):
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
         self._any = asyncio.Event()
+        self._taken_at = -INTERVAL_S
 
     def put(self, message: T) -> None:
         """Add a message."""
@@ -292,7 +297,11 @@ class Outbox(Generic[T]):
 
     async def take(self) -> list[T]:
         """Return the next batch, once there is a message."""
+        clock = asyncio.get_running_loop().time
         await self._any.wait()
+        if (wait_s := self._taken_at + INTERVAL_S - clock()) > 0:
+            await asyncio.sleep(wait_s)
+        self._taken_at = clock()
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
         if not self._waiting:
             self._any.clear()

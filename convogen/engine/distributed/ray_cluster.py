@@ -198,13 +198,14 @@ class _RayWorker:
 
     def __init__(self, actor: Any, title: str) -> None:
         self._actor = actor
-        self._title = title
+        self._start = actor.start.options(name=f"{title}: start").remote
+        self._deliver = actor.deliver.options(name=f"{title}: tasks").remote
+        self._collect = actor.collect.options(name=f"{title}: answers").remote
 
     async def start(self, setup: Setup) -> Hello:
-        named = self._actor.start.options(name=f"{self._title}: start")
         try:
             async with asyncio.timeout(START_S):
-                return await _answer(named.remote(setup))
+                return cast("Hello", await _answer(self._start(setup)))
         except TimeoutError:
             self.kill()
             raise WorkerGone(
@@ -212,11 +213,10 @@ class _RayWorker:
             ) from None
 
     async def deliver(self, messages: list[ToWorker]) -> None:
-        await _answer(self._actor.deliver.options(name=f"{self._title}: tasks").remote(messages))
+        await _answer(self._deliver(messages))
 
     async def collect(self) -> Batch:
-        named = self._actor.collect.options(name=f"{self._title}: answers")
-        return cast("Batch", await _answer(named.remote()))
+        return cast("Batch", await _answer(self._collect()))
 
     def kill(self) -> None:
         _ray().kill(self._actor)
