@@ -55,10 +55,11 @@ def cluster() -> Iterator[Cluster]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_prestart_worker_first_driver": "0",  # four processes for each driver, unused
         "WORKERS_KEY": KEY,
     }
     process = subprocess.Popen(
-        [sys.executable, CLUSTER, "4"],
+        [sys.executable, CLUSTER, "2"],
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
