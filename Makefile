@@ -82,7 +82,7 @@ roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's
 	$(BIN)/convogen study tables $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
 
 test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 inspect: $(BIN)/inspect ## install inspect-ai beside, so that a test reads an exported log back with it
 

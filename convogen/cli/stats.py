@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.interaction_tables import interaction_tables
+from convogen.cli._shared.interaction_tables import interacting_of, interaction_tables
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
@@ -93,7 +93,7 @@ def command(
     human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
     people = {name: found for name, (found, _) in measured.items()}
-    interacting = _interacting(people, {against: human} if against and human else {}, judged)
+    interacting = interacting_of(people, {against: human} if against and human else {}, judged)
     if as_json:
         beside = interacting.get(against) if against else None
         reports = [
@@ -112,22 +112,6 @@ def command(
     beside = {short_name(against, {}): human} if against and human else {}
     shown = zip([*named, *beside], interacting.values(), strict=False)
     _print_tables(named, beside, render, dict(shown))
-
-
-def _interacting(
-    ours: dict[str, Statistics], human: dict[str, Statistics], judged: Sequence[str]
-) -> dict[str, SourceInteraction]:
-    """Return how people interact by source, ours first; empty if that was not measured."""
-    from convogen.reports.friction_labels import friction_labels
-    from convogen.reports.interaction import SourceInteraction
-
-    if not any(one.interaction for one in (*ours.values(), *human.values())):
-        return {}
-    labels = friction_labels((*ours, *human), judged)
-    return {
-        name: SourceInteraction(one.interaction, labels.get(name), human=name in human)
-        for name, one in (*ours.items(), *human.items())
-    }
 
 
 def _judged_dict(one: SourceInteraction | None) -> dict[str, Any]:
@@ -162,8 +146,8 @@ class _Measured:
         left_out: What was read and is not measured, by kind.
         distance: How far it is from the corpus beside it, if there is one.
         interacting: How people interact, if that was measured.
-        friction_differences: By how much more of its turns have each behaviour than of that corpus,
-            if that was told of both in the same way.
+        differences_told_by: Who told the behaviours of both, a judge's model or rules.
+        friction_differences: By how much more of its turns have each behaviour than of that corpus.
     """
 
     source: str
@@ -174,6 +158,7 @@ class _Measured:
     warnings: list[str]
     distance: Distance | None
     interacting: SourceInteraction | None
+    differences_told_by: str | None
     friction_differences: dict[str, Estimate] | None
 
     @classmethod
@@ -185,12 +170,10 @@ class _Measured:
         ours: SourceInteraction | None,
         theirs: SourceInteraction | None,
     ) -> _Measured:
-        from convogen.metrics import distance, share_differences
+        from convogen.metrics import distance
+        from convogen.reports.interaction import differences
 
         bad = corpus.bad_rows
-        differences = None
-        if ours and theirs:
-            differences = share_differences(ours.friction, theirs.friction)
         return cls(
             corpus.source,
             found,
@@ -200,7 +183,7 @@ class _Measured:
             [*corpus.warnings(), *_not_measured(corpus.source, found)],
             distance(found, human) if human else None,
             ours,
-            differences,
+            *(differences(ours, theirs) if ours and theirs else (None, None)),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -220,7 +203,10 @@ class _Measured:
         if self.friction_differences is None:
             return {}
         one_by_one = self.friction_differences.items()
-        return {"friction_differences": {name: asdict(one) for name, one in one_by_one}}
+        return {
+            "friction_differences": {name: asdict(one) for name, one in one_by_one},
+            "differences_told_by": self.differences_told_by,
+        }
 
 
 def _print_tables(

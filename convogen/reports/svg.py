@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from convogen.reports.chartfile import drawing
 from convogen.reports.report import Report
 
-__all__ = ["SOFT", "add_legend", "new_figure", "source_line", "styled", "to_svg"]
+__all__ = [
+    "SOFT",
+    "add_legend",
+    "line_style",
+    "new_figure",
+    "source_line",
+    "styled",
+    "to_svg",
+]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
@@ -26,10 +34,7 @@ _INK, _GRID, SOFT = "#010203", "#040506", "#070809"
 _SIZE = (5.2, 3.3)
 _STYLE: dict[str, object] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "convogen",
-    "font.family": "sans-serif",
     "font.size": 10.5,
-    "text.parse_math": False,
     "text.color": _INK,
     "axes.labelcolor": _INK,
     "axes.edgecolor": _INK,
@@ -37,10 +42,6 @@ _STYLE: dict[str, object] = {
     "ytick.color": _INK,
     "axes.grid": True,
     "grid.color": _GRID,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
     "legend.fontsize": 9.5,
 }
 
@@ -48,9 +49,7 @@ _STYLE: dict[str, object] = {
 @contextmanager
 def styled() -> Generator[None]:
     """Draw in the style of the page within this context."""
-    matplotlib: Any = import_module("matplotlib")
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name's characters that the measuring font lacks
+    with drawing(_STYLE):
         yield
 
 
@@ -67,12 +66,15 @@ def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
 
 def source_line(report: Report, name: str) -> dict[str, str | float]:
     """Return a source's colour and dashes; corpora to compare with are thinner."""
-    at = [*report.sources].index(name)
-    ours = name in report.runs
+    return line_style([*report.sources].index(name), name, human=name not in report.runs)
+
+
+def line_style(at: int, name: str, *, human: bool) -> dict[str, str | float]:
+    """Return the colour and dashes of the series at an index, with its name in the legend."""
     return {
         "color": _COLOURS[at % len(_COLOURS)],
         "linestyle": _DASHES[at % len(_DASHES)],
-        "linewidth": 2.2 if ours else 1.6,
+        "linewidth": 1.6 if human else 2.2,
         "label": _label(name),
     }
 

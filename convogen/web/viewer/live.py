@@ -11,6 +11,7 @@ from typing import Any
 from convogen.errors import ConvogenError
 from convogen.plugins import registry
 from convogen.storage.task_log import journals
+from convogen.web.viewer.formats import duration_text, usd_text
 from convogen.web.viewer.index import reading
 from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.query import Query, count
@@ -60,6 +61,38 @@ class RunState:
         """How much of the run is done."""
         return min(100, 100 * self.done // self.wanted) if self.wanted else None
 
+    @property
+    def rows(self) -> int:
+        """Rows of any status."""
+        return sum(self.counts.values())
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The figures as they are written, by the name of the place that shows them."""
+        return {
+            "state": self.state,
+            "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),
+            "failures": f"{self.counts['failed']:,}",
+            "rejected": f"{self.counts['rejected']:,}",
+            "cost": usd_text(self.usd),
+            "tokens": f"{self.tokens:,}",
+            "rate": "–" if self.rate is None else f"{self.rate:.3g} per minute",
+            "left": "–" if self.left_s is None else duration_text(self.left_s),
+            "flight": f"{self.in_flight} under way, {self.waiting} waiting",
+            "quiet": duration_text(self.quiet_s),
+            "read": f"{self.read.percent}%",
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the script of a page polls for."""
+        return {
+            "state": self.state,
+            "rows": self.rows,
+            "percent": self.percent,
+            "read": self.read.percent,
+            "texts": self.texts,
+        }
+
 
 def state_of(opened: Opened, now: float | None = None) -> RunState:
     """Return how far a run is, at a time in seconds (default: now)."""
@@ -71,7 +104,11 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
             "select sum(usd), count(*) = count(usd), "
             "sum(prompt_tokens + completion_tokens) from r0.spent where role <> 'judge'"
         ).fetchone()
-        rate = _rate(connection.execute("select slot, tasks from r0.pace").fetchall())
+        recent = "slot > (select max(slot) from r0.pace) - ?"
+        pace = connection.execute(
+            f"select slot, tasks from r0.pace where {recent}", (WINDOW_S // SLOT_S,)
+        )
+        rate = _rate(pace.fetchall())
     wanted = manifest.get("n") if isinstance(manifest.get("n"), int) else None
     accepted = counts["accepted"] + counts["broken"]
     tasks = sum(counts.values())
@@ -79,6 +116,7 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
     quiet = max(0.0, now - _last_written(folder))
     complete = bool(manifest.get("complete"))
     state = "complete" if complete else "running" if quiet < QUIET_S else "stopped"
+    waiting = sum(1 for _ in (folder / "journal").glob("*.done"))
     left = None
     if state == "running" and rate and wanted and done:
         left = max(0, wanted - done) * tasks / done / rate * 60
@@ -87,8 +125,8 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
         wanted=wanted,
         done=done,
         counts=counts,
-        waiting=sum(1 for _ in (folder / "journal").glob("*.done")),
-        in_flight=0 if complete else len(journals(folder / "journal")),
+        waiting=waiting,
+        in_flight=0 if complete else max(0, len(journals(folder / "journal")) - waiting),
         rate=rate,
         left_s=left,
         usd=spent[0] if spent[1] else None,
@@ -99,13 +137,12 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
 
 
 def _rate(pace: list[Any]) -> float | None:
-    """Return the tasks per minute in the last `WINDOW_S`, from slots with their tasks."""
+    """Return the tasks per minute over slots with their tasks; None if there are none."""
     if not pace:
         return None
-    last = max(row["slot"] for row in pace)
-    recent = [row for row in pace if row["slot"] > last - WINDOW_S / SLOT_S]
-    seconds = (last - min(row["slot"] for row in recent) + 1) * SLOT_S
-    return 60 * sum(row["tasks"] for row in recent) / seconds
+    slots = [row["slot"] for row in pace]
+    seconds = (max(slots) - min(slots) + 1) * SLOT_S
+    return 60 * sum(row["tasks"] for row in pace) / seconds
 
 
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:
