@@ -2,11 +2,11 @@
 
     python -m benchmarks.in_flight [--chats 100 1000 10000] [--json FILE]
 
-Each chat waits most of the time for a model that takes about a minute to answer. The minutes pass on a
-clock that jumps (as in `tests/virtual_time.py`), so that what is measured is this process alone,
-whatever else the machine does: processor time, resident memory at the peak, and for how long at a
-time the event loop answered nobody (processor time between two looks at what is ready). The time
-that the run took on that clock stands beside the least that is possible: it shows how soon the
+Each chat waits most of the time for a model that takes about a minute to answer. The minutes pass
+on a clock that jumps (as in `tests/virtual_time.py`), so that what is measured is this process
+alone, whatever else the machine does: processor time, resident memory at the peak, and for how long
+at a time the event loop answered nobody (processor time between two looks at what is ready). The
+time that the run took on that clock stands beside the least that is possible: it shows how soon the
 search for the limit of calls in flight has found it. No HTTP is in it. Linux only.
 """
 

@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from convogen.engine.distributed.driver import RemotePlayer, WorkerGone
+from convogen.engine.distributed.driver import RemotePlayer
 from convogen.engine.distributed.driver_calls import RemoteModel
 from convogen.engine.distributed.messages import Batch, Hello, Setup, Stop, ToWorker
+from convogen.engine.distributed.slots import WorkerGone
 from convogen.engine.distributed.worker import Worker
 from convogen.engine.playing import Player, PlayerContext
 from convogen.experiment.experiment import Experiment

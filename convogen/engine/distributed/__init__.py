@@ -10,7 +10,8 @@ process to the call, and the data set is that of one process to the byte.
     messages        what the driver and a worker tell each other
     worker          plays tasks; knows nothing of Ray
     worker_traffic  its model calls, admitted by the driver
-    driver          the workers' tasks and lineages; what becomes of a dead worker's
+    driver          who plays which tasks and lineages; what becomes of a dead worker's
+    slots           the places of workers, and the tasks in their hands
     driver_calls    the workers' calls, in the driver's traffic
     ray_cluster     the only importer of Ray: connecting, starting, the actor
 """

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Protocol
 
 from convogen.engine.distributed.driver_calls import WorkerCalls
 from convogen.engine.distributed.messages import (
@@ -16,11 +14,9 @@ from convogen.engine.distributed.messages import (
     AdoptPart,
     Asked,
     Attempted,
-    Batch,
     CancelTask,
     Committed,
     Heard,
-    Hello,
     Logged,
     Outbox,
     PartRows,
@@ -32,18 +28,18 @@ from convogen.engine.distributed.messages import (
     Stopped,
     TaskEnded,
     ToDriver,
-    ToWorker,
 )
+from convogen.engine.distributed.slots import RemoteTask, Slot, Spawn, WorkerGone
 from convogen.engine.ordered_tasks import GRACE_S
 from convogen.engine.playing import Played, PlayerContext
 from convogen.errors import ClusterError, WorkersDied
 from convogen.inputs.text_file import open_file
 from convogen.models.base import ModelReply
 from convogen.records import Usage
-from convogen.storage.run_folder import Journal, Outcome
+from convogen.storage.run_folder import Outcome
 from convogen.version import __version__
 
-__all__ = ["RemotePlayer", "Spawn", "WorkerGone", "WorkerProcess"]
+__all__ = ["RemotePlayer"]
 
 LOG = logging.getLogger("convogen.cluster")
 
@@ -52,56 +48,6 @@ DEATHS = 3
 
 LINES = 64
 """Experiences in a message."""
-
-
-class WorkerGone(Exception):
-    """A worker's process is dead, or could not be started in time."""
-
-
-class WorkerProcess(Protocol):
-    """A worker in a process of its own; each method raises `WorkerGone` once that is dead."""
-
-    async def start(self, setup: Setup) -> Hello: ...
-
-    async def deliver(self, messages: list[ToWorker]) -> None: ...
-
-    async def collect(self) -> Batch: ...
-
-    def kill(self) -> None: ...
-
-
-Spawn = Callable[[int], Awaitable[WorkerProcess]]
-"""Start the worker of a number; raises `WorkerGone` if there is no room for it."""
-
-
-@dataclass(eq=False)
-class _Task:
-    """A task in play: its lineage, the calls in flight, and what it comes to."""
-
-    number: int
-    lineage: int | None
-    journal: Journal
-    done: asyncio.Future[Outcome]
-    calls: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
-
-
-class _Slot:
-    """The place of a worker: its tasks and lineages outlive the process that plays them."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.node = ""
-        self.process: WorkerProcess | None = None
-        self.lineages: set[int] = set()
-        self.tasks: dict[int, _Task] = {}
-        self.parts: dict[int | None, int] = {}
-        self.outbox: Outbox[ToWorker] = Outbox()
-        self.calls: WorkerCalls | None = None
-        self.stopped = asyncio.Event()
-
-    @property
-    def n_playing(self) -> int:
-        return sum(not task.done.done() for task in self.tasks.values())
 
 
 class RemotePlayer:
@@ -116,8 +62,8 @@ class RemotePlayer:
     def __init__(self, context: PlayerContext, n_workers: int, spawn: Spawn) -> None:
         self._context = context
         self._spawn = spawn
-        self._slots = [_Slot(number) for number in range(n_workers)]
-        self._tasks: dict[int, _Task] = {}
+        self._slots = [Slot(number) for number in range(n_workers)]
+        self._tasks: dict[int, RemoteTask] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._deaths = 0
         self._failure: BaseException | None = None
@@ -157,7 +103,7 @@ class RemotePlayer:
         journal = self._context.store.journal(number)
         lineage = None if self._lineages is None else self._method.lineage(number)
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        task = self._tasks[number] = _Task(number, lineage, journal, done)
+        task = self._tasks[number] = RemoteTask(number, lineage, journal, done)
         slot = self._slot_of(lineage)
         slot.tasks[number] = task
         self._send_task(slot, task)
@@ -182,15 +128,15 @@ class RemotePlayer:
             line = outcome.experience.to_line() if outcome.experience else None
             slot.outbox.put(Committed(slot.parts[task.lineage], number, line))
 
-    def _owner(self, task: _Task) -> _Slot | None:
+    def _owner(self, task: RemoteTask) -> Slot | None:
         return next((slot for slot in self._slots if task.number in slot.tasks), None)
 
-    def _slot_of(self, lineage: int | None) -> _Slot:
+    def _slot_of(self, lineage: int | None) -> Slot:
         if lineage is not None:
             return next(slot for slot in self._slots if lineage in slot.lineages)
         return min(self._slots, key=lambda slot: (slot.process is None, len(slot.tasks)))
 
-    async def _start(self, slot: _Slot) -> None:
+    async def _start(self, slot: Slot) -> None:
         """Start a slot's process, and give it the slot's lineages and tasks."""
         context = self._context
         process = await self._spawn(slot.number)
@@ -215,7 +161,7 @@ class RemotePlayer:
         for _, task in sorted(slot.tasks.items()):
             self._send_task(slot, task)
 
-    def _adopt(self, slot: _Slot, lineages: Iterable[int]) -> None:
+    def _adopt(self, slot: Slot, lineages: Iterable[int]) -> None:
         """Give a worker lineages to play, with what is committed of them."""
         part, keys = len(set(slot.parts.values())), list(lineages)
         for lines in _chunks(self._experiences(frozenset(keys))):
@@ -233,12 +179,12 @@ class RemotePlayer:
                 if self._method.lineage(json.loads(line)["task"]) in lineages:
                     yield line
 
-    def _send_task(self, slot: _Slot, task: _Task) -> None:
+    def _send_task(self, slot: Slot, task: RemoteTask) -> None:
         if slot.process is not None:
             part, again = slot.parts[task.lineage], task.done.done()
             slot.outbox.put(PlayTask(task.number, part, task.journal.answered(), again))
 
-    async def _keep(self, slot: _Slot) -> None:
+    async def _keep(self, slot: Slot) -> None:
         """Exchange messages with a slot's worker, and replace it when it dies."""
         try:
             while slot in self._slots:
@@ -254,7 +200,7 @@ class RemotePlayer:
         except Exception as error:  # noqa: BLE001 - raised in the tasks
             self._fail(error)
 
-    async def _exchange(self, slot: _Slot) -> None:
+    async def _exchange(self, slot: Slot) -> None:
         """Send and receive until the worker has stopped; raises `WorkerGone` if it died."""
         process, outbox = slot.process, slot.outbox
         assert process is not None
@@ -281,7 +227,7 @@ class RemotePlayer:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    def _take(self, slot: _Slot, message: ToDriver) -> None:
+    def _take(self, slot: Slot, message: ToDriver) -> None:
         context = self._context
         assert slot.calls is not None
         match message:
@@ -309,7 +255,7 @@ class RemotePlayer:
             case Stopped():
                 slot.stopped.set()
 
-    def _ended(self, slot: _Slot, message: TaskEnded) -> None:
+    def _ended(self, slot: Slot, message: TaskEnded) -> None:
         task = slot.tasks.get(message.number)
         if task is None or task.done.done():
             return  # played again for its lineage, or cancelled
@@ -324,7 +270,7 @@ class RemotePlayer:
         else:
             task.done.cancel()
 
-    async def _bury(self, slot: _Slot, gone: WorkerGone) -> None:
+    async def _bury(self, slot: Slot, gone: WorkerGone) -> None:
         """Count the calls of a dead worker as lost; raises `WorkersDied` if too many have died."""
         assert slot.calls is not None
         if slot.process is not None:
@@ -344,7 +290,7 @@ class RemotePlayer:
         if any(one.process is not None for one in self._slots):
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
 
-    def _close(self, slot: _Slot, gone: WorkerGone | None = None) -> None:
+    def _close(self, slot: Slot, gone: WorkerGone | None = None) -> None:
         """Hand the lineages and tasks of a slot over to the others, as there is no room for it."""
         self._slots.remove(slot)
         if not self._slots:
@@ -357,7 +303,7 @@ class RemotePlayer:
                 self._adopt(heir, lineages)
         self._move(slot, list(slot.tasks.values()))
 
-    def _move(self, slot: _Slot, tasks: Iterable[_Task]) -> None:
+    def _move(self, slot: Slot, tasks: Iterable[RemoteTask]) -> None:
         """Give tasks of a slot that has no process to others."""
         for task in sorted(tasks, key=lambda one: one.number):
             heir = self._slot_of(task.lineage)

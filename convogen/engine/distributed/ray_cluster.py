@@ -12,9 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from convogen.engine.distributed.driver import RemotePlayer, WorkerGone
+from convogen.engine.distributed.driver import RemotePlayer
 from convogen.engine.distributed.driver_calls import RemoteModel
 from convogen.engine.distributed.messages import Batch, Hello, Setup, ToWorker
+from convogen.engine.distributed.slots import WorkerGone
 from convogen.engine.distributed.worker import Worker
 from convogen.engine.playing import Player, PlayerContext
 from convogen.errors import ClusterError, ModelConfigError
