@@ -146,11 +146,12 @@ def test_a_killed_worker_changes_nothing(
     endpoint = Endpoint(
         server, len(expected[1]) // 2, lambda: os.kill(worker_pids(folder)[1], signal.SIGKILL)
     )
-    on = ("--ray", cluster.address, "--workers", 4)
+    on = ("--ray", cluster.address, "--workers", 6)
     ended = python_process(*command(folder, server, N, *on), **cluster.environment)
     assert ended.status == 0, ended.err
-    [line] = ended.err.splitlines()
-    assert "died; its" in line
+    too_many, died = ended.err.splitlines()
+    assert "starts 4 of 6 workers" in too_many
+    assert "died; its" in died
     assert len(worker_pids(folder)) == 5
     assert dataset(folder) == expected[0]
     assert load_run(folder).manifest["complete"] is True

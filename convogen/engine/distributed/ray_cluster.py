@@ -144,8 +144,8 @@ class RayWorkers:
         if lineages is None or wanted <= lineages:
             return max(1, wanted)
         context.tally.say(
-            f"{lineages} of {wanted} workers start: the tasks of this experiment fall into "
-            f"{lineages} lineages (of the method convogen: lanes), each played by one worker"
+            f"starts {lineages} of {wanted} workers: this experiment's tasks are {lineages} "
+            f"lineage{'s' * (lineages > 1)} (a lane, a topic), and each stays with one worker"
         )
         return lineages
 
