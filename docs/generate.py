@@ -34,7 +34,7 @@ def generated_pages() -> dict[str, str]:
     return {
         "reference/cli.md": _cli_page(),
         "reference/experiment.md": _experiment_page(json_schema()),
-        "reference/changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
+        "reference/changelog.md": _changelog(),
     }
 
 
@@ -71,6 +71,11 @@ def _summary(text: str) -> str:
     paragraph = " ".join(next(prose, "").split())
     sentence = re.split(r"(?<=[.:?])\s", paragraph, maxsplit=1)[0].rstrip(":")
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence)
+
+
+def _changelog() -> str:
+    heading, rest = (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n", maxsplit=1)
+    return f"{heading}\n\nWhat changed in each release, newest first.\n{rest}"
 
 
 # --- the command line ------------------------------------------------------------------------

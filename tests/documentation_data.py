@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from convogen import Experiment, run
 
 __all__ = ["write"]
 
+EXAMPLES = Path(__file__).parents[1] / "experiences"
 PLACES = "garden kitchen harbour library station market workshop orchard".split()
 THINGS = "kettle ladder lantern notebook saddle mirror candle basket engine feather".split()
 TOPICS = ["gardening", "travel", "cooking"]
@@ -33,6 +35,7 @@ def write(folder: Path) -> None:
     agent = "---\nvariables: [name]\n---\n[system]\nYou are {{ name }}."
     (folder / "my-agent.md").write_text(agent, "utf-8")
     (folder / "rules.py").write_text("def no_lists(conversation):\n    return None\n", "utf-8")
+    shutil.copytree(EXAMPLES, folder / "experiences")
     for name in ("GPIS-s", "GPFS-s"):
         _run(folder, name)
 
