@@ -1,14 +1,15 @@
 """Write the pages of the site that are made from the code: `python docs/generate.py`.
 
 `reference/cli.md` comes from the commands, `reference/experiment.md` from the JSON Schema of an
-experiment, `reference/changelog.md` from CHANGELOG.md, and `llms.txt` from the navigation. They are
-written beside the pages that are kept in version control, so that any builder of mkdocs.yml finds
-them. `make docs` runs this first.
+experiment, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
+CHANGELOG.md, and `llms.txt` from the navigation. They are written next to the pages that are kept
+in version control, so that any builder of mkdocs.yml finds them. `make docs` runs this first.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import click
 import yaml
+from click.testing import CliRunner
 
 from convogen.cli.main import GROUPS, cli
 from convogen.experiment.experiment import Common
@@ -25,6 +27,9 @@ __all__ = ["generated_pages", "llms_txt"]
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
+KINDS = ("experiments", "methods", "judges", "gates", "exporters", "readers", "languages")
+"""What `convogen list` prints that does not depend on the machine."""
+
 ACRONYMS = {"Azure": "azure", "Http": "http", "ModelSpec": "models", "Price": "price"}
 """Definitions of the schema -> the key that takes one."""
 
@@ -34,6 +39,7 @@ def generated_pages() -> dict[str, str]:
     return {
         "reference/cli.md": _cli_page(),
         "reference/experiment.md": _experiment_page(json_schema()),
+        "reference/catalogue.md": _catalogue(),
         "reference/changelog.md": _changelog(),
     }
 
@@ -71,6 +77,22 @@ def _summary(text: str) -> str:
     paragraph = " ".join(next(prose, "").split())
     sentence = re.split(r"(?<=[.:?])\s", paragraph, maxsplit=1)[0].rstrip(":")
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence)
+
+
+def _catalogue() -> str:
+    printed = CliRunner().invoke(cli, ["list", "--json"], catch_exceptions=False)
+    listing: dict[str, dict[str, str]] = json.loads(printed.stdout)
+    lines = [
+        "# Catalogue",
+        "",
+        "Everything that an experiment or a command can name, as `convogen list` prints it.",
+        "",
+        "Installed [plugins](../extending.md) add to these lists.",
+    ]
+    for kind in KINDS:
+        lines += ["", f"## {kind.capitalize()}", "", "| name | |", "| --- | --- |"]
+        lines += [f"| `{name}` | {_in_table(_escaped(about))} |" for name, about in listing[kind].items()]
+    return "\n".join(lines) + "\n"
 
 
 def _changelog() -> str:

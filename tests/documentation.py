@@ -24,6 +24,7 @@ _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
 _LINK = re.compile(r"(?<!\\)\]\(([^()\s]+(?:\([^()]*\))?[^()\s]*)\)")
 
 
@@ -58,7 +59,7 @@ class Page:
             Block(
                 f"{self.path}:{self.text.count(chr(10), 0, found.start('language')) + 1}",
                 found["language"],
-                re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+                _included(re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE)),
                 found["needs"],
             )
             for found in _FENCE.finditer(self.text)
@@ -83,6 +84,11 @@ class Page:
     def anchors(self) -> set[str]:
         """Return the anchors of its headings."""
         return {_slug(h) for h in re.findall(r"^#{1,6} +(.+?) *#*$", self.prose, re.MULTILINE)}
+
+
+def _included(text: str) -> str:
+    """Return a block's text with the files that it includes."""
+    return _SNIPPET.sub(lambda found: (ROOT / found[1]).read_text("utf-8"), text)
 
 
 def _slug(heading: str) -> str:

@@ -86,7 +86,9 @@ def _walk(block: Block, names: dict[str, Any]) -> None:
             if block.needs is None:
                 exec(code, names)  # noqa: S102
         case "yaml":
-            _check_experiment(block.text)
+            if block.needs is None:
+                _check_experiment(block.text)
+            assert yaml.safe_load(block.text)
         case "json":
             for line in block.text.splitlines() if "\n{" in block.text else [block.text]:
                 json.loads(line)
@@ -131,7 +133,7 @@ def _rehearse(words: list[str]) -> None:
     judged = words[0] != "evaluate" or "--judge" in words
     if words[0] in ASKS and judged and (words[0] != "replay" or "--conversation" in words):
         words = [*_without(words, "--model", "--base-url", "--price"), "--model", "scripted"]
-        if any("dialogueforge" in word for word in words):
+        if words[0] in PLAYS and any("dialogueforge" in word for word in words):
             words += ["--model", "responder=scripted"]
     if words[0] in PLAYS - {"replay"}:
         words = [*_without(words, "--n"), "--n", "3"]
