@@ -26,7 +26,7 @@ grid = $(BIN)/convogen ablate dialogueforge-$(1) --vary models.inquirer=$(call g
   --out $(if $(call given,OUT),$(call given,OUT),runs/dialogueforge)/$(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
+.PHONY: help install demo docs table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
   bench adapter clean \
   $(EXPERIMENTS)
 
@@ -78,6 +78,16 @@ dialogueforge: $(STAMP) ## DialogueForge's grid: inquirers, both data sets, 6 an
 roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's tables of them [N=20] [MODEL=...]
 	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479
 	$(BIN)/convogen study $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
+
+DOCS := $(VENV)/.installed-docs
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The theme's notice on its own future is no warning of ours.
+docs: $(DOCS) ## build the documentation into site/, to be opened from the disk
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

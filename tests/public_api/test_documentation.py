@@ -239,6 +239,16 @@ def test_the_files_that_are_named_exist() -> None:
                 assert (ROOT / code).exists(), f"{page.path}: {code}"
 
 
+def test_the_messages_that_are_explained_exist() -> None:
+    page = pages()["docs/reference/errors.md"].text
+    quoted = re.findall(r"^\| `([^`]+)` \|", page.split("## Common messages")[1], re.MULTILINE)
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "convogen").rglob("*.py"))
+    joined = re.sub(r'"\s*\n\s*f?"', "", source)
+    assert len(quoted) > 5
+    for message in quoted:
+        assert message in joined, message
+
+
 def test_the_navigation_has_every_page_once() -> None:
     index = generator().llms_txt(generator().generated_pages())
     listed = re.findall(r"\(([\w./-]+)\.html\): .", index)
