@@ -27,7 +27,7 @@ grid = $(BIN)/convogen ablate dialogueforge-$(1) --vary models.inquirer=$(call g
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo docs table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
-  bench adapter clean \
+  bench adapter clean release-check \
   $(EXPERIMENTS)
 
 help: ## list the targets
@@ -103,6 +103,17 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 check: lint test ## everything that continuous integration runs
+
+RELEASE := $(VENV)/.installed-release
+$(RELEASE): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	@touch $@
+
+release-check: $(RELEASE) ## build the distribution, check its metadata, and try the wheel in an environment of its own
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m pytest tests/public_api/test_wheel.py
 
 bench: $(STAMP) ## measure model calls under load and print each figure beside its limit
 	$(BIN)/python -m benchmarks.traffic

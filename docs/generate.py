@@ -46,7 +46,7 @@ def generated_pages() -> dict[str, str]:
 
 def llms_txt(pages: Mapping[str, str]) -> str:
     """Return the index for language models (llmstxt.org): each page with its first sentence."""
-    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506, TID251
+    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: TID251
     lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
     for section in config["nav"]:
         ((heading, entries),) = section.items()
@@ -91,7 +91,9 @@ def _catalogue() -> str:
     ]
     for kind in KINDS:
         lines += ["", f"## {kind.capitalize()}", "", "| name | |", "| --- | --- |"]
-        lines += [f"| `{name}` | {_in_table(_escaped(about))} |" for name, about in listing[kind].items()]
+        lines += [
+            f"| `{name}` | {_in_table(_escaped(about))} |" for name, about in listing[kind].items()
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -201,7 +203,7 @@ def _default(value: Mapping[str, Any]) -> str:
     default = value.get("default")
     if default is None or default in ([], {}, ""):
         return ""
-    text = yaml.safe_dump(default, default_flow_style=True, width=1000)  # noqa: TID251
+    text = yaml.safe_dump(default, default_flow_style=True, width=1000)
     return f"`{_in_table(text.removesuffix('...' + chr(10)).strip())}`"
 
 
@@ -217,7 +219,9 @@ def _type(value: Mapping[str, Any]) -> str:
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:
-        return ", ".join(f"`{str(v).lower() if v is True or v is False else v}`" for v in value["enum"])
+        return ", ".join(
+            f"`{str(v).lower() if v is True or v is False else v}`" for v in value["enum"]
+        )
     if value.get("type") == "array":
         items = value.get("items")
         return f"list of {_type(items)}" if items and "anyOf" not in items else "list"

@@ -31,7 +31,14 @@ from convogen.plugins import registry
 
 WRITTEN = [page for page in pages().values() if page.blocks]
 LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
-NEEDS = {"an endpoint", "the embedded model", "the network", "training", "a plugin", "the web extra"}
+NEEDS = {
+    "an endpoint",
+    "the embedded model",
+    "the network",
+    "training",
+    "a plugin",
+    "the web extra",
+}
 PLAYS = {"run", "augment", "ablate", "replay"}
 ASKS = {*PLAYS, "evaluate", "arena", "doctor", "demo"}
 """Commands that ask a model, and so are given the scripted one."""
@@ -220,7 +227,9 @@ def test_links_lead_somewhere(page: Page) -> None:
     for link in page.links:
         target, _, anchor = link.partition("#")
         if "://" in target:
-            assert re.fullmatch(r"https://[a-z0-9.-]+\.[a-z]{2,}(/[\w./()@:%+~?=&-]*)?", target), link
+            assert re.fullmatch(r"https://[a-z0-9.-]+\.[a-z]{2,}(/[\w./()@:%+~?=&-]*)?", target), (
+                link
+            )
             continue
         path = (ROOT / folder / target).resolve() if target else ROOT / page.path
         known = pages().get(path.relative_to(ROOT).as_posix())

@@ -11,14 +11,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from browser import browser  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from browser import Browser, browser
 from documentation import ROOT, pages
-from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("material") is None,
-    reason="the site needs mkdocs: pip install 'convogen[docs]'",
-)
+__all__ = ["browser"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("material") is None,
+        reason="the site needs mkdocs: pip install 'convogen[docs]'",
+    ),
+]
 LOADED = re.compile(r"<(?:script|img|iframe)[^>]* src=\"([^\"]+)|<link[^>]* href=\"([^\"]+)")
 
 
@@ -69,7 +73,7 @@ def test_the_search_index_has_the_text(site: Path) -> None:
     assert {"how-to/gates.html", "reference/cli.html", "reference/python.html"} <= places
 
 
-def test_search_works_from_the_disk(site: Path, browser: Browser) -> None:  # noqa: F811
+def test_search_works_from_the_disk(site: Path, browser: Browser) -> None:
     page = browser.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
