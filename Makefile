@@ -77,7 +77,7 @@ dialogueforge: $(STAMP) ## DialogueForge's grid: inquirers, both data sets, 6 an
 
 roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's tables of them [N=20] [MODEL=...]
 	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479
-	$(BIN)/convogen study $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
+	$(BIN)/convogen study tables $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
 
 DOCS := $(VENV)/.installed-docs
 $(DOCS): $(STAMP)

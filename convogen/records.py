@@ -301,6 +301,9 @@ class Score(Record):
     Of a protocol that asks for a choice, `choice` is the one made, `index` counts from 1 to the
     utterance it rests on. Of two dialogues `place` (1 or 2) says where the judged one was shown;
     the choice is told as if that had been the second (`gteval`) or `A` (`arena`).
+
+    Of a protocol that labels turns, `turn_labels` has the labels of each turn; None for a turn that
+    got none, whereas an empty list says that no label applies.
     """
 
     conversation: str
@@ -313,5 +316,6 @@ class Score(Record):
     choice: str | None = None
     index: int | None = None
     place: Literal[1, 2] | None = None
+    turn_labels: tuple[tuple[str, ...] | None, ...] | None = None
     explanation: str | None = None
     reason: str | None = None

@@ -59,21 +59,24 @@ def command(
     `conversation`, `value` and `aspect`. Krippendorff's alpha of each aspect: ordinal if all values
     are whole numbers, as Likert ratings are, else interval. Alpha of verdicts is nominal.
 
+    Labels that `convogen labels import` read may be any of these FILES: each annotator is compared
+    as a judge. For --human, what most annotators chose is the label of a dialogue.
+
     A path JUDGE/uni_eval/DIALOGUES.jsonl says which judge and dialogues; else name them before it.
     """
     from convogen.reports.agreement import (
         agreements,
         calibrations,
         position_biases,
-        read_judgement,
         self_preference,
     )
+    from convogen.reports.annotators import in_one_set, read_all_verdicts
 
     if protocol == "scores":
         _compare_scores(sources, own, humans, as_json)
         return
     known = cast("Protocol", protocol)
-    judged = [read_judgement(each, known) for each in sources]
+    judged = in_one_set([one for each in sources for one in read_all_verdicts(each, known)])
     mine: dict[str, str] = {}
     for pair in own:
         judge, sign, dialogues = pair.partition("=")
@@ -103,13 +106,15 @@ def command(
 def _compare_scores(
     sources: Sequence[str], own: Sequence[str], humans: Sequence[str], as_json: bool
 ) -> None:
-    from convogen.reports.score_agreement import read_scores, score_agreements
+    from convogen.reports.annotators import in_one_set, read_all_scores
+    from convogen.reports.score_agreement import score_agreements
 
     if own or humans:
         raise click.UsageError(
             "--own and --human are of verdicts; scores of people are one more FILE to compare"
         )
-    groups = score_agreements([read_scores(each) for each in sources])
+    judged = in_one_set([one for each in sources for one in read_all_scores(each)])
+    groups = score_agreements(judged)
     if as_json:
         say_json({"protocol": "scores", "agreement": [asdict(group) for group in groups]}, indent=2)
         return
@@ -164,7 +169,8 @@ def _print(console: Console, found: _Compared) -> None:
         for one in found.calibration:
             names = [one.judge, one.dialogues]
             _row(table, [*names, f"as judged, n={one.n}"], one.rate, 2)
-            _row(table, [*names, f"Rogan-Gladen, {one.labels} labels"], one.rogan_gladen, 2)
+            labels = f"{one.labels} labels" + (f", {one.tied} tied" if one.tied else "")
+            _row(table, [*names, f"Rogan-Gladen, {labels}"], one.rogan_gladen, 2)
             _row(table, [*names, "prediction-powered"], one.prediction_powered, 2)
         console.print(table)
 

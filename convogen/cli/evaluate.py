@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.interaction_tables import interaction_tables
 from convogen.cli._shared.judging import judge_runs
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import (
@@ -231,10 +232,16 @@ def _judges_tables(
     from convogen.cli._shared.diasynth_tables import diasynth_tables
     from convogen.cli.verdicts import verdict_table
     from convogen.judges.verdict_files import PROTOCOLS
+    from convogen.metrics.judged_friction import JUDGE
+    from convogen.reports.interaction import SourceInteraction
 
     for name, run in runs.items():
-        for found in run.judged.values():
-            yield _judge_table(name, found)
+        for judge, found in run.judged.items():
+            if judge != JUDGE:
+                yield _judge_table(name, found)
+    yield from interaction_tables(
+        {name: SourceInteraction(None, run.friction) for name, run in runs.items()}
+    )
     geval = {name: run.judged["geval"] for name, run in runs.items() if "geval" in run.judged}
     groups = any(run.method == "convogen" for run in runs.values())
     for number in ("IV", "VI"):

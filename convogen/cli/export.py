@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,14 @@ __all__ = ["command"]
     "format_",
     metavar="FORMAT",
     required=True,
-    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, dpo, hf; or an installed one.",
+    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, dpo, hf; inspect (a log for "
+    "Inspect View); argilla, label-studio (for people to label); or an installed one.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     required=True,
-    help="Folder for the data, the card README.md and export.json.",
+    help="Folder for the data, the card README.md and export.json; inspect: a file, NAME.eval.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An installed exporter's keys."
@@ -94,6 +94,22 @@ __all__ = ["command"]
     help="dpo: a further run or replay to compare with, besides the replays beside RUN.",
 )
 @click.option(
+    "--questions",
+    metavar="FILE",
+    help="argilla, label-studio: a YAML file with questions of your own; the default ones are in "
+    "the export, questions.yaml.",
+)
+@click.option(
+    "--scene/--no-scene",
+    default=None,
+    help="argilla, label-studio: show what a conversation is grounded in [default: scene].",
+)
+@click.option(
+    "--annotators",
+    type=WholeNumber(min=1),
+    help="argilla: how many people label each conversation [default: 1].",
+)
+@click.option(
     "--partial",
     is_flag=True,
     help="With the conversations that are finished behind a task that is not.",
@@ -124,12 +140,16 @@ def command(
     if push_to_hub:
         check_name(push_to_hub)
     plan = _plan(format_, settings, **given)
+    if push_to_hub and plan.exporter.for_tool:
+        raise click.UsageError(
+            f"--push-to-hub pushes data sets; --to {format_} is for {plan.exporter.for_tool}"
+        )
     run = load_run(folder)
     if partial:
         run = PartialRun(run.folder)
     exported = export_run(run, out, plan, available_cores())
     if as_json:
-        say_json(json.loads((out / "export.json").read_text("utf-8")))
+        say_json(exported.description)
     else:
         _print(exported, plan)
     if push_to_hub:
@@ -168,10 +188,12 @@ def _plan(
 
 
 def _print(exported: Exported, plan: ExportPlan) -> None:
-    for split in plan.splits:
+    for split in plan.splits if not plan.exporter.for_tool else ():
         conversations, rows = exported.conversations[split], exported.rows[split]
         none = "; no file" if not rows else ""
         say(f"{split}: {conversations:,} conversations, {rows:,} rows{none}")
+    if plan.exporter.for_tool:
+        say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
     if exported.left_out:
         say(f"left out: {exported.left_out:,} conversations without a row")
     for kind, n in sorted(exported.counts.items()):

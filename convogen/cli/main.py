@@ -30,6 +30,7 @@ GROUPS = {
         "replay": "Play a run again from its recorded calls, or a conversation with other models.",
     },
     "Look at it": {
+        "view": "Read runs in the browser: search, filter, compare; what is behind each turn.",
         "show": "Show a run: what is in it, what failed and why, tokens, cost.",
         "report": "Put what is known about runs on one page, beside the published numbers.",
     },
@@ -39,12 +40,15 @@ GROUPS = {
         "realism": "Tell generated conversations from human ones, and say what gives them away.",
         "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
         "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
-        "agreement": "Compare judges: agreement, self-preference, position, correction by people.",
-        "study": "Study role plays over seeds, beside the published tables of LLM Roleplay.",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
+    "Ask people": {
+        "study": "Study role plays with people and over seeds, beside the tables of LLM Roleplay.",
+        "labels": "Read people's answers back from Argilla or Label Studio.",
+        "agreement": "Compare judges and people: agreement, self-preference, correction of rates.",
+    },
     "Use it": {
-        "export": "Export a run as a data set: JSONL, Parquet, CSV, ShareGPT, Hugging Face, …",
+        "export": "Export a run as a data set, or for Inspect View, Argilla and Label Studio.",
         "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",
     },
     "Models and settings": {

@@ -25,12 +25,19 @@ __all__ = ["command"]
     "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
 )
 @click.option("--baseline", metavar="RUN", help="A run to compare the others' distances with.")
+@click.option(
+    "--judged",
+    multiple=True,
+    metavar="FOLDER",
+    help="A corpus' labels by `evaluate CORPUS --judge friction --out`; a run has its own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of the page as JSON.")
 def command(
     folders: tuple[str, ...],
     out: Path,
     against: tuple[str, ...],
     baseline: str | None,
+    judged: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Put what is known of RUN folders on one page, beside the published numbers.
@@ -52,7 +59,7 @@ def command(
     human = {short_name(name, {**others, **distinct}): name for name in others}
     human = {f"{name} (corpus)" if name in runs else name: of for name, of in human.items()}
     first = short_name(baseline, distinct) if baseline else None
-    report = gather(runs, human, available_cores(), first)
+    report = gather(runs, human, available_cores(), first, judged)
     for line in metric_faults(report):
         say(line, err=True)
     paths = write_report(report, runs, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convogen.corpora import Corpus
     from convogen.metrics import Distance, Estimate, Rendering, Statistics
     from convogen.published import Cell
+    from convogen.reports.interaction import SourceInteraction
 
 __all__ = [
     "command",
@@ -55,6 +56,12 @@ _LABELS = {
     is_flag=True,
     help="Who addresses whom, coherence and friction, too; takes several times as long.",
 )
+@click.option(
+    "--judged",
+    multiple=True,
+    metavar="FOLDER",
+    help="A corpus' labels by `evaluate CORPUS --judge friction --out`; a run has its own.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--workers", type=WholeNumber(1), help="Processes; all cores if not given.")
@@ -64,6 +71,7 @@ def command(
     render: Rendering,
     against: str | None,
     interaction: bool,
+    judged: tuple[str, ...],
     strict: bool,
     as_json: bool,
     workers: int | None,
@@ -76,23 +84,54 @@ def command(
     from convogen.cli._shared.notices import notices
     from convogen.metrics import available_cores
 
+    if judged and not interaction:
+        raise click.UsageError("--judged has labels for --interaction; add it")
     click.get_current_context().with_resource(notices("convogen.corpora"))
     cores = workers or available_cores()
     how = {"rendering": render, "workers": cores, "interaction": interaction}
     measured = {name: _measure(name, format_, strict, how) for name in files}
     human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
+    people = {name: found for name, (found, _) in measured.items()}
+    interacting = _interacting(people, {against: human} if against and human else {}, judged)
     if as_json:
-        reports = [_Measured.of(*one, human).as_dict() for one in measured.values()]
+        beside = interacting.get(against) if against else None
+        reports = [
+            _Measured.of(*one, human, interacting.get(name), beside).as_dict()
+            for name, one in measured.items()
+        ]
         whole = dict(reports[0])
         if len(reports) > 1:
             whole["corpora"] = reports
         if human:
-            whole["against"] = {"source": against, **human.as_dict()}
+            labels = _judged_dict(beside)
+            whole["against"] = {"source": against, **human.as_dict(), **labels}
         say_json(whole)
         return
-    named = {short_name(name, measured): found for name, (found, _) in measured.items()}
-    _print_tables(named, {short_name(against, {}): human} if against and human else {}, render)
+    named = {short_name(name, people): found for name, found in people.items()}
+    beside = {short_name(against, {}): human} if against and human else {}
+    shown = zip([*named, *beside], interacting.values(), strict=False)
+    _print_tables(named, beside, render, dict(shown))
+
+
+def _interacting(
+    ours: dict[str, Statistics], human: dict[str, Statistics], judged: Sequence[str]
+) -> dict[str, SourceInteraction]:
+    """Return how people interact by source, ours first; empty if that was not measured."""
+    from convogen.reports.friction_labels import friction_labels
+    from convogen.reports.interaction import SourceInteraction
+
+    if not any(one.interaction for one in (*ours.values(), *human.values())):
+        return {}
+    labels = friction_labels((*ours, *human), judged)
+    return {
+        name: SourceInteraction(one.interaction, labels.get(name), human=name in human)
+        for name, one in (*ours.items(), *human.items())
+    }
+
+
+def _judged_dict(one: SourceInteraction | None) -> dict[str, Any]:
+    return {"judged_friction": asdict(one.judged)} if one and one.judged else {}
 
 
 def _measure(
@@ -122,8 +161,9 @@ class _Measured:
         format: The format it was read in.
         left_out: What was read and is not measured, by kind.
         distance: How far it is from the corpus beside it, if there is one.
+        interacting: How people interact, if that was measured.
         friction_differences: By how much more of its turns have each behaviour than of that corpus,
-            if the interaction of both was measured.
+            if that was told of both in the same way.
     """
 
     source: str
@@ -133,16 +173,24 @@ class _Measured:
     left_out: dict[str, int]
     warnings: list[str]
     distance: Distance | None
+    interacting: SourceInteraction | None
     friction_differences: dict[str, Estimate] | None
 
     @classmethod
-    def of(cls, found: Statistics, corpus: Corpus, human: Statistics | None) -> _Measured:
+    def of(
+        cls,
+        found: Statistics,
+        corpus: Corpus,
+        human: Statistics | None,
+        ours: SourceInteraction | None,
+        theirs: SourceInteraction | None,
+    ) -> _Measured:
         from convogen.metrics import distance, share_differences
 
         bad = corpus.bad_rows
         differences = None
-        if human and human.interaction and found.interaction:
-            differences = share_differences(found.interaction, human.interaction)
+        if ours and theirs:
+            differences = share_differences(ours.friction, theirs.friction)
         return cls(
             corpus.source,
             found,
@@ -151,6 +199,7 @@ class _Measured:
             dict(corpus.reading.left_out),
             [*corpus.warnings(), *_not_measured(corpus.source, found)],
             distance(found, human) if human else None,
+            ours,
             differences,
         )
 
@@ -163,6 +212,7 @@ class _Measured:
             "left_out": self.left_out,
             "warnings": self.warnings,
             **({"distance": asdict(self.distance)} if self.distance else {}),
+            **_judged_dict(self.interacting),
             **self._differences(),
         }
 
@@ -173,11 +223,15 @@ class _Measured:
         return {"friction_differences": {name: asdict(one) for name, one in one_by_one}}
 
 
-def _print_tables(ours: dict[str, Statistics], human: dict[str, Statistics], render: str) -> None:
-
+def _print_tables(
+    ours: dict[str, Statistics],
+    human: dict[str, Statistics],
+    render: str,
+    interacting: dict[str, SourceInteraction],
+) -> None:
     console = terminal()
     console.print(paper_table(ours | human, render))
-    tables = (*more_tables(ours, human), *interaction_tables(ours, human))
+    tables = (*more_tables(ours, human), *interaction_tables(interacting))
     for table in (*tables, *metric_tables(ours | human)):
         console.print(table)
     for name, found in (ours | human).items():

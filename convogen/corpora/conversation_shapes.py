@@ -19,7 +19,7 @@ from convogen.text.identify import language_of
 
 __all__ = ["Shape", "Shapes"]
 
-MARKS = 16
+MARKS = 32
 """Features that a turn's marks can tell apart."""
 
 MOST = 65_535
@@ -46,7 +46,7 @@ class Shape:
 
 
 class Shapes:
-    """The shapes of a corpus, to draw from; they take four bytes per turn, with marks six.
+    """The shapes of a corpus, to draw from; they take four bytes per turn, with marks eight.
 
     `hash` identifies them all and their order. `features` are those that turns are marked by, up to
     `MARKS` of them.
@@ -54,7 +54,7 @@ class Shapes:
 
     def __init__(self, shapes: Iterable[Shape], features: Sequence[str] = ()) -> None:
         self._features = tuple(features)
-        self._marks = array("H")
+        self._marks = array("I")
         self._words = array("H")
         self._speakers = array("H")
         self._ends = array("Q", [0])
@@ -112,12 +112,7 @@ def _shape(conversation: Conversation, features: Sequence[str]) -> Shape:
 
 
 def _marks(conversation: Conversation, features: Sequence[str]) -> tuple[frozenset[str], ...]:
-    """Return the features that are above 0 in each turn, read by itself."""
-    from convogen.realism.features import features_named, measure
-    from convogen.realism.samples import single_turns
+    """Return the features that each turn has any of."""
+    from convogen.realism.features import features_named, turn_marks
 
-    values = measure(single_turns(conversation), features_named(features))
-    return tuple(
-        frozenset(name for name, value in zip(features, row, strict=True) if value > 0)
-        for row in values
-    )
+    return turn_marks(conversation, features_named(features))

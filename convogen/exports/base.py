@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
@@ -27,6 +28,7 @@ __all__ = [
     "Container",
     "Exporter",
     "Item",
+    "Packing",
     "context_values",
     "given_labels",
     "without_folders",
@@ -61,6 +63,23 @@ class Item:
     alternatives: tuple[Item, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What `Exporter.pack` is given.
+
+    Attributes:
+        folder: Where to write, whole: nobody reads it before it is finished.
+        rows: The rows, one JSON object per line, in the order of the run.
+        manifest: The run's manifest.
+        description: What `export.json` says.
+    """
+
+    folder: Path
+    rows: Path
+    manifest: Mapping[str, Any]
+    description: Mapping[str, Any]
+
+
 class Exporter(BaseModel, ABC):
     """Base of all exporters; unknown options are refused."""
 
@@ -76,6 +95,19 @@ class Exporter(BaseModel, ABC):
 
     about_rows: ClassVar[str]
     """What a row is, for the card."""
+
+    for_tool: ClassVar[str | None] = None
+    """The tool that the export is made for, which reads a run as a whole: there are no splits, no
+    joined columns, and `pack` writes the tool's own files. None for a data set."""
+
+    loading: ClassVar[str] = ""
+    """How the tool reads the export, for the card: Markdown."""
+
+    single_file: ClassVar[str | None] = None
+    """The suffix of the file if the export is one file, without a card, and not a folder."""
+
+    with_scores: ClassVar[bool] = False
+    """Whether `Item.scores` has the scores of all judges, joined or not."""
 
     def check(self, speakers: Mapping[str, int]) -> None:
         """Raise `SourceError` where these options fit no conversation of a run.
@@ -105,6 +137,18 @@ class Exporter(BaseModel, ABC):
         What of the conversation the rows do not hold as it was is counted in `counts`, by kind;
         the totals are `counts` in `export.json`.
         """
+
+    def pack(self, packing: Packing) -> None:
+        """Write the files of a tool; what is left of `packing.rows` is removed afterwards.
+
+        An export that is one file is written to the name `export` and its suffix.
+        """
+        raise NotImplementedError
+
+    def wrote(self, path: Path) -> bool:
+        """Return whether a single file is an export, unchanged, that may be replaced."""
+        del path
+        return False
 
     def why_empty(self, counts: Mapping[str, int]) -> str:
         """Why a whole run gave no row, in words that say what to do."""

@@ -185,7 +185,7 @@ def _front_matter(facts: CardFacts, plan: ExportPlan, exported: Exported) -> dic
     if from_hub:
         names = (re.split(r"[@:]", source.removeprefix("hf:"))[0] for source in from_hub)
         matter["source_datasets"] = list(dict.fromkeys(names))
-    if exporter.container != "hf":
+    if exporter.container != "hf" and not exporter.for_tool:
         files = [
             {"split": split, "path": f"data/{split}.{exporter.container}"}
             for split in plan.splits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -12,10 +13,17 @@ from typing import Any
 from convogen.corpora.cells import protected
 from convogen.errors import SourceError
 from convogen.exports.alternatives import Alternatives
-from convogen.exports.base import Column, Exporter, Item, context_values, given_labels
+from convogen.exports.base import (
+    Column,
+    Exporter,
+    Item,
+    Packing,
+    context_values,
+    given_labels,
+)
 from convogen.exports.card import CardFacts, card_text
 from convogen.exports.containers import Writer, arrow_schema, finish, open_writer
-from convogen.exports.folder import seal, staged
+from convogen.exports.folder import SingleFile, seal, staged
 from convogen.exports.joining import (
     JOINS,
     Contents,
@@ -56,7 +64,8 @@ class ExportPlan:
 class Exported:
     """What an export holds: conversations and rows by split, the columns, the licences.
 
-    `counts` has what the rows do not hold as it was, by kind.
+    `counts` has what the rows do not hold as it was, by kind, `description` what `export.json`
+    says.
     """
 
     folder: Path
@@ -68,6 +77,7 @@ class Exported:
     alternatives: Alternatives | None = None
     licences: Licences = field(default_factory=Licences)
     example: Item | None = None
+    description: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
@@ -88,7 +98,7 @@ def export_run(
     """
     run, out = run if isinstance(run, Run) else load_run(run), Path(out)
     plan = ExportPlan(open_exporter(plan, {})) if isinstance(plan, str) else plan
-    _check(plan)
+    _check(plan, out)
     exporter = plan.exporter
     with registry.blaming("exporters", exporter.name):
         own, joined = exporter.columns(), joined_columns(plan.joins)
@@ -110,7 +120,10 @@ def export_run(
     columns: dict[str, Column] = {**own, **of_context, **kinds, **joined}
     if exporter.container == "csv":
         columns |= {name: "string" for name, kind in columns.items() if not isinstance(kind, str)}
-    with staged(out, plan.overwrite) as folder:
+    single = None
+    if exporter.single_file is not None:
+        single = SingleFile(f"export{exporter.single_file}", exporter.wrote)
+    with staged(out, plan.overwrite, single) as folder:
         exported = Exported(out, columns, alternatives=alternatives)
         with registry.blaming("exporters", exporter.name):
             _write(
@@ -125,14 +138,36 @@ def export_run(
         for source in [*(alternatives.runs if alternatives else ()), run]:
             sources = source.manifest.get("experiment", {}).get("sources", {})
             exported.licences.add_dialogues(sources, exported.conversations.total())
-        facts = CardFacts.gather(run, contents.conversations, workers)
-        write_whole(folder / "README.md", card_text(facts, plan, exported))
-        seal(folder, _description(run, plan, exported))
+        exported.description = _description(run, plan, exported)
+        if exporter.for_tool:
+            with registry.blaming("exporters", exporter.name):
+                _pack(run, plan, folder, exported)
+        if single is None:
+            facts = CardFacts.gather(run, contents.conversations, workers)
+            write_whole(folder / "README.md", card_text(facts, plan, exported))
+            seal(folder, exported.description)
     return exported
 
 
-def _check(plan: ExportPlan) -> None:
-    """Raise `SourceError` for joins that are not known, and alternatives that nothing compares."""
+def _pack(run: Run, plan: ExportPlan, folder: Path, exported: Exported) -> None:
+    """Have the rows made into the files of the tool."""
+    (rows,) = (folder / "data").iterdir()
+    plan.exporter.pack(Packing(folder, rows, run.manifest, exported.description))
+    shutil.rmtree(folder / "data")
+
+
+def _check(plan: ExportPlan, out: Path) -> None:
+    """Raise `SourceError` for what the exporter cannot do, and for joins that are not known."""
+    exporter = plan.exporter
+    if exporter.for_tool and len(plan.splits) > 1:
+        raise SourceError(f"export to {exporter.name}: has no splits: a run is exported whole")
+    if exporter.for_tool and plan.joins:
+        raise SourceError(f"export to {exporter.name}: joins no columns; leave out --with")
+    if exporter.single_file and out.suffix != exporter.single_file:
+        raise SourceError(
+            f"export to {exporter.name}: {str(out)!r}: is a file, and must end in "
+            f"{exporter.single_file}"
+        )
     unknown = [name for name in plan.joins if name not in JOINS]
     if unknown:
         raise SourceError(f"with: {unknown[0]!r} is not known; allowed: {', '.join(JOINS)}")
@@ -153,7 +188,8 @@ def _write(
     """Write the data of all splits in one pass; a split without rows has no file."""
     exporter = plan.exporter
     container = exporter.container
-    wanted = set(contents.judges if "scores" in plan.joins else ()) | {exporter.judged_by}
+    joined = "scores" in plan.joins or exporter.with_scores
+    wanted = set(contents.judges if joined else ()) | {exporter.judged_by}
     judges = [name for name in contents.judges if name in wanted]
     writers: dict[str, Writer] = {}
     with ExitStack() as stack:

@@ -13,8 +13,9 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from convogen.jsonl import write_whole
 from convogen.storage.task_log import lock
 from convogen.version import __version__
 
-__all__ = ["DESCRIPTION", "seal", "staged"]
+__all__ = ["DESCRIPTION", "SingleFile", "seal", "staged"]
 
 DESCRIPTION = "export.json"
 """Says what an export holds, file by file; a folder without it is not replaced."""
@@ -41,24 +42,36 @@ _UNLISTED = re.compile(
 """The files of an export whose `export.json` does not list them yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    """An export that is one file: its name in the new folder, and whether a path is one of ours."""
+
+    name: str
+    ours: Callable[[Path], bool]
+
+
 @contextmanager
-def staged(out: Path, overwrite: bool) -> Generator[Path]:
+def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Generator[Path]:
     """Yield a new folder to write into; at the end of the block it is put at `out`.
 
-    If the block raises or the process is killed, `out` is as it was. Raise `RunFolderError` if
-    `out` is the current folder, holds anything (with `overwrite`: anything but an unchanged
-    export), cannot be written, or another process is exporting to it.
+    Of an export that is a `single` file, only this file is. If the block raises or the process is
+    killed, `out` is as it was. Raise `RunFolderError` if `out` is the current folder, holds
+    anything (with `overwrite`: anything but an unchanged export), cannot be written, or another
+    process is exporting to it.
     """
     out = _target(out)
     try:
         with _workplace(out) as work:
             _recover(work, out)
-            _admit(out, overwrite)
+            _admit(out, overwrite, single)
             new = work / "new"
             new.mkdir()
             yield new
-            _admit(out, overwrite)
-            _put(new, out, work / "old")
+            _admit(out, overwrite, single)
+            if single is None:
+                _put(new, out, work / "old")
+            else:
+                (new / single.name).replace(out)
     except OSError as error:
         where = error.filename or out
         raise RunFolderError(
@@ -132,9 +145,12 @@ def _recover(work: Path, out: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _admit(out: Path, overwrite: bool) -> None:
+def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
     """Raise `RunFolderError` if `out` may not be made or replaced."""
     if not out.exists():
+        return
+    if single is not None:
+        _admit_file(out, overwrite, single)
         return
     if not out.is_dir():
         raise RunFolderError(f"{out}: is a file; name a folder")
@@ -152,6 +168,19 @@ def _admit(out: Path, overwrite: bool) -> None:
         raise RunFolderError(
             f"{out}: holds what the export did not write: {', '.join(foreign[:3])}{more}; move "
             "that away, or name another folder"
+        )
+
+
+def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
+    if out.is_dir():
+        raise RunFolderError(f"{out}: is a folder; name a file")
+    if not single.ours(out):
+        raise RunFolderError(
+            f"{out}: is no export of ours, or was changed since; name another file"
+        )
+    if not overwrite:
+        raise RunFolderError(
+            f"{out}: is an export already; name another file, or --overwrite replaces it"
         )
 
 

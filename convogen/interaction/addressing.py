@@ -19,11 +19,24 @@ from convogen.interaction.patterns import Patterns
 from convogen.interaction.utterances import Utterance, read
 from convogen.interaction.vocatives import named_in, names_of
 
-__all__ = ["Address", "Evidence", "addresses"]
+__all__ = ["EVIDENCE_LABELS", "Address", "Evidence", "addresses"]
 
 Evidence = Literal[
     "stated", "named", "only", "group", "answers", "previous", "earlier", "answered", "opening"
 ]
+
+EVIDENCE_LABELS: dict[Evidence, str] = {
+    "stated": "Its author states it",
+    "named": "It calls somebody by name",
+    "only": "There is only one other person",
+    "group": "Words for a group",
+    "answers": "It answers an open question",
+    "previous": "It replies to the turn before",
+    "earlier": "It replies to an earlier turn",
+    "answered": "Who speaks next answers it",
+    "opening": "Nothing: it opens something",
+}
+"""How evidence is worded for readers, the surest first."""
 
 LOOK_BACK = 6
 """Turns before this one that it may reply to."""

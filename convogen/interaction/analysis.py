@@ -10,8 +10,8 @@ from convogen.interaction.addressing import Address, infer
 from convogen.interaction.coherence import Coherence, coherence
 from convogen.interaction.friction import friction
 from convogen.interaction.graph import Graph, gini_of, graph_of, speaker_entropy
-from convogen.interaction.patterns import BEHAVIOURS, Behaviour, load_patterns
-from convogen.interaction.utterances import CLIP, Utterance, read
+from convogen.interaction.patterns import Behaviour, Opener, load_patterns
+from convogen.interaction.utterances import CLIP, Utterance, only_asks, read
 from convogen.text.checks import checked_as
 from convogen.text.identify import frequent_words, identify
 from convogen.text.segmentation import primary, unspaced_language, words
@@ -22,6 +22,7 @@ MEASURES: dict[str, str] = {
     "named": "Turns that name whom they address",
     "to_everyone": "Turns to everyone",
     "to_previous": "Turns that reply to the turn before",
+    "counter_questions": "Turns that answer a question with a question",
     "degree": "People addressed per person",
     "density": "Density",
     "reciprocity": "Reciprocity",
@@ -47,14 +48,20 @@ class Interaction:
         people: Who takes part, those who never speak included.
         speakers: Who says each turn.
         addresses: The address of each turn.
+        asks: Whether each turn has a question.
+        only_asks: Whether it says nothing else.
         behaviours: The behaviours in each turn; None if there are no patterns for its language.
+        openers: What each turn begins with; None without patterns.
         language: The primary subtag of the patterns' language; None without patterns.
     """
 
     people: tuple[str, ...]
     speakers: tuple[str, ...]
     addresses: list[Address]
+    asks: tuple[bool, ...]
+    only_asks: tuple[bool, ...]
     behaviours: list[frozenset[Behaviour]] | None
+    openers: list[Opener | None] | None
     language: str | None
     _content: list[Sequence[str]]
 
@@ -65,6 +72,19 @@ class Interaction:
     @cached_property
     def coherence(self) -> Coherence:
         return coherence(self.speakers, self._content, self.addresses)
+
+    @cached_property
+    def counter_questions(self) -> list[bool]:
+        """Whether each turn only asks something, in reply to what its speaker was asked."""
+        return [
+            only_asks and one.reply_to is not None and self._is_asked(speaker, one.reply_to)
+            for speaker, only_asks, one in zip(
+                self.speakers, self.only_asks, self.addresses, strict=True
+            )
+        ]
+
+    def _is_asked(self, speaker: str, reply_to: int) -> bool:
+        return self.asks[reply_to] and speaker in self.addresses[reply_to].to
 
     def measures(self) -> dict[str, float | None]:
         """Return the numbers of `MEASURES`; None if a conversation has no value.
@@ -81,6 +101,7 @@ class Interaction:
             "named": named / n if n else None,
             "to_everyone": graph.to_everyone / n if group and n else None,
             "to_previous": previous / (n - 1) if group and n > 1 else None,
+            "counter_questions": sum(self.counter_questions) / n if n else None,
             "degree": graph.degree if group else None,
             "density": graph.density if group else None,
             "reciprocity": graph.reciprocity if group else None,
@@ -92,12 +113,6 @@ class Interaction:
             "global_coherence": self.coherence.overall,
             "speaker_consistency": self.coherence.consistency,
         }
-
-    def counts(self) -> dict[Behaviour, int] | None:
-        """Return in how many turns each behaviour is; None without patterns."""
-        if self.behaviours is None:
-            return None
-        return {name: sum(name in turn for turn in self.behaviours) for name in BEHAVIOURS}
 
 
 def analyse(
@@ -128,7 +143,10 @@ def analyse(
         people,
         speakers,
         found,
+        tuple(one.asks for one in said),
+        tuple(only_asks(one) for one in said),
         friction(speakers, said, found, patterns) if patterns else None,
+        [patterns.opener(one) for one in said] if patterns else None,
         patterns.language if patterns else None,
         _content(said, code),
     )

@@ -17,9 +17,11 @@ from convogen.interaction.addressing import Address
 from convogen.interaction.patterns import BEHAVIOURS, Behaviour, Patterns
 from convogen.interaction.utterances import Utterance
 
-__all__ = ["friction"]
+__all__ = ["CUT_OFF", "friction"]
 
-_CUT_OFF = re.compile(r"[\w,'’]\s?(?:—|–|-{1,3})[\"'”’]*\Z")
+CUT_OFF = re.compile(r"[\w,'’]\s?(?:—|–|-{1,3})[\"'”’]*\Z")
+"""Is found at the end of a turn that breaks off."""
+
 _ECHO_WORDS = 4
 
 
@@ -82,7 +84,7 @@ def _context(
 
 def _interrupts(matches: bool, turn: Utterance, context: _Context) -> bool:
     before = context.before
-    return matches or (before is not None and _CUT_OFF.search(before.text) is not None)
+    return matches or (before is not None and CUT_OFF.search(before.text) is not None)
 
 
 def _disagrees(matches: bool, turn: Utterance, context: _Context) -> bool:

@@ -16,8 +16,12 @@ from convogen.interaction.utterances import Utterance
 __all__ = [
     "BEHAVIOURS",
     "BEHAVIOUR_LABELS",
+    "OPENERS",
+    "OPENER_LABELS",
     "Behaviour",
+    "Opener",
     "Patterns",
+    "behaviour_term",
     "load_patterns",
 ]
 
@@ -57,7 +61,31 @@ BEHAVIOUR_LABELS: dict[Behaviour, str] = {
 
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(BEHAVIOUR_LABELS)
 
+Opener = Literal["response", "marker", "assessment", "first_person", "question_word"]
+"""What the first word or phrase of a turn is."""
+
+OPENER_LABELS: dict[Opener, str] = {
+    "response": "turns that begin with yes, no, okay or the like",
+    "marker": "turns that begin with well, so, oh, but or the like",
+    "assessment": "turns that begin by judging what was said, as in great or that sounds good",
+    "first_person": "turns that begin with I, my, we or the like",
+    "question_word": "turns that begin with a question word",
+}
+"""How openers are worded for readers."""
+
+OPENERS: tuple[Opener, ...] = tuple(OPENER_LABELS)
+
 LANGUAGES = Path(__file__).parent / "languages"
+
+
+_BEFORE_WORDS = " \t\n\"'“”‘*_(-–—.…¡¿"
+"""What may stand before the first word of a turn."""
+
+
+def behaviour_term(name: str) -> str:
+    """Return what a behaviour is called in a table or a figure."""
+    terms = {"misunderstanding": "misunderstanding put right", "self_repair": "self-repair"}
+    return terms.get(name, name.replace("_", " "))
 
 
 def _compiled(lines: object) -> re.Pattern[str]:
@@ -107,6 +135,7 @@ class Patterns(BaseModel):
         minimal: Matches a reply that says next to nothing.
         declines: Matches a bare no.
         requests: Is found in questions that ask for something to be done or allowed.
+        openers: What turns begin with, by kind; the first that matches counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -119,12 +148,20 @@ class Patterns(BaseModel):
     minimal: _Pattern
     declines: _Pattern
     requests: _Pattern
+    openers: dict[Opener, _Pattern]
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if missing := [name for name in BEHAVIOURS if name not in self.friction]:
             raise ValueError(f"friction: no rules for {', '.join(missing)}")
+        if missing := [name for name in OPENERS if name not in self.openers]:
+            raise ValueError(f"openers: no patterns for {', '.join(missing)}")
         return self
+
+    def opener(self, said: Utterance) -> Opener | None:
+        """Return what a turn begins with; None if that is something else."""
+        plain = said.plain.lstrip(_BEFORE_WORDS)
+        return next((name for name, one in self.openers.items() if one.match(plain)), None)
 
 
 @lru_cache

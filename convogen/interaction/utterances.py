@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["CLIP", "Utterance", "read"]
+__all__ = ["CLIP", "Utterance", "only_asks", "read"]
 
 CLIP = 2_000
 """Characters of a turn that are looked at."""
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _QUESTION = re.compile(r"[?？؟]")
+_PAUSE = re.compile(r"\.{2,}|…")
+_STATES = re.compile(r"[.!](?:\s|\Z)|[。！]")
 _STRAIGHT = str.maketrans("‘’`", "'''")
 
 
@@ -43,3 +45,8 @@ def read(text: str) -> Utterance:
     if "'" in plain:  # a rule's word may be the stem of a contraction: `let's`, `who's`
         words |= {token.partition("'")[0] for token in tokens if "'" in token}
     return Utterance(text, plain, tuple(tokens), words, _QUESTION.search(plain) is not None)
+
+
+def only_asks(said: Utterance) -> bool:
+    """Return whether a turn is one question or several, and no sentence besides."""
+    return said.asks and _STATES.search(_PAUSE.sub(" ", said.plain)) is None

@@ -24,6 +24,7 @@ __all__ = [
     "ReferenceDialogues",
     "digest_of",
     "pair_by_seed",
+    "pairing_key",
     "real_dialogues",
     "seed_of",
 ]
@@ -90,7 +91,7 @@ class PairFolder(_Elsewhere):
 
     def keys(self) -> dict[str, str]:
         """Return the pairing keys of the conversations by their ids."""
-        return {one.id: f"{_key(one, place)}" for place, one in self._paired_conversations()}
+        return {one.id: f"{pairing_key(one, place)}" for place, one in self._paired_conversations()}
 
     def _paired_conversations(self) -> Iterator[tuple[int, Conversation]]:
         for place, conversation in enumerate(self._first.conversations()):
@@ -125,7 +126,7 @@ class ReferenceDialogues:
 
     def has(self, conversation: Conversation, place: int) -> bool:
         """Return whether there is a dialogue on the same seed."""
-        return bool(self._dialogues.get(_key(conversation, place)))
+        return bool(self._dialogues.get(pairing_key(conversation, place)))
 
     def of(self, conversation: Conversation, place: int) -> tuple[Turn, ...]:
         """Return the reference of the conversation at index `place`.
@@ -137,7 +138,7 @@ class ReferenceDialogues:
                 f"{self.name}: nothing to set beside conversation {conversation.id}, which has "
                 f"{_missing(conversation, place)}"
             )
-        key = _key(conversation, place)
+        key = pairing_key(conversation, place)
         reference = tuple(self._dialogues[key])
         here, there = opening(conversation.turns), opening(reference)
         if self._same_opening and isinstance(key, int) and here != there:
@@ -181,7 +182,7 @@ def pair_by_seed(first: Run, second: Run, out: Path) -> tuple[PairFolder, Refere
         both = f"{_called(first)} and {_called(second)}"
         raise SourceError(f"{both}: the same dialogues; give others")
     dialogues: dict[str | int, Sequence[Turn]] = {
-        _key(conversation, place): conversation.turns
+        pairing_key(conversation, place): conversation.turns
         for place, conversation in enumerate(second.conversations())
     }
     references = ReferenceDialogues(_called(second), dialogues, digest=prints[1])
@@ -197,7 +198,7 @@ def _called(run: Run) -> str:
     return run.source if isinstance(run, CorpusFolder) else str(run.folder)
 
 
-def _key(conversation: Conversation, place: int) -> str | int:
+def pairing_key(conversation: Conversation, place: int) -> str | int:
     """Return a conversation's pairing key: its seed, else its person and goal, else its
     position."""
     known = seed_of(conversation) or _errand(conversation, place)

@@ -30,6 +30,7 @@ __all__ = [
     "Protocol",
     "Verdict",
     "Verdicts",
+    "choice_passes",
     "count_verdicts",
     "load_verdicts",
     "read_verdicts",
@@ -155,14 +156,20 @@ def _verdicts(
             row, where = _row(line), f"{path} line {number}"
             ours = row.get("judge") == protocol and isinstance(row.get("conversation"), str)
             choice = _choice(row, allowed, where, ours)
-            named = "No" if protocol == "unieval" else f"Conversation {2 if ours else generated}"
-            passed = choice is not None and (choice == named) == (protocol == "unieval")
+            passed = choice is not None and choice_passes(
+                choice, protocol, 2 if ours else generated
+            )
             place = row.get("place")
             conversation = row["conversation"] if ours else None
             index = read_place(row.get("index")) if choice == "Yes" else None
             yield Verdict(
                 choice, passed, conversation, place if ours and place in (1, 2) else None, index
             )
+
+
+def choice_passes(choice: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> bool:
+    """Return whether a dialogue passes; `generated` is its position of the two of GTEval."""
+    return choice == "No" if protocol == "unieval" else choice != f"Conversation {generated}"
 
 
 def _row(line: str) -> dict[str, Any]:

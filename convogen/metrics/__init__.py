@@ -15,7 +15,8 @@ from dataclasses import replace
 from convogen.errors import UserError
 from convogen.metrics.base import Measurement, Metric, measure_plugins
 from convogen.metrics.corpus import Batches, Measurable, as_batches, available_cores, tally_corpus
-from convogen.metrics.interaction import Estimate, InteractionStatistics, share_differences
+from convogen.metrics.friction import Estimate, Friction, share_differences
+from convogen.metrics.interaction import InteractionStatistics
 from convogen.metrics.rendering import RENDERINGS, Rendering, render
 from convogen.metrics.statistics import Distance, Statistics, distance, statistics_of
 from convogen.metrics.tally import CorpusTally
@@ -26,6 +27,7 @@ __all__ = [
     "CorpusTally",
     "Distance",
     "Estimate",
+    "Friction",
     "InteractionStatistics",
     "Measurement",
     "Metric",

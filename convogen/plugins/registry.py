@@ -57,6 +57,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "fed": "convogen.judges.fed:Fed",
         "unieval": "convogen.judges.unieval:UniEval",
         "gteval": "convogen.judges.gteval:GTEval",
+        "friction": "convogen.judges.friction:FrictionJudge",
     },
     "gates": {
         "near_duplicate": "convogen.gates.near_duplicate:NearDuplicate",
@@ -76,6 +77,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "messages": "convogen.exports.chat:Messages",
         "dpo": "convogen.exports.preferences:DPO",
         "hf": "convogen.exports.plain:HuggingFace",
+        "inspect": "convogen.exports.inspect_log:InspectLog",
+        "argilla": "convogen.exports.argilla:ArgillaRecords",
+        "label-studio": "convogen.exports.label_studio:LabelStudioTasks",
     },
     "readers": {
         "convogen": "convogen.corpora.chat:OwnRecords",

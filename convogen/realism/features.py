@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from math import sqrt
 from typing import Literal
@@ -19,18 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.inputs.names import not_known
-from convogen.interaction.analysis import analyse
+from convogen.interaction.friction import CUT_OFF
 from convogen.interaction.graph import gini_of
-from convogen.interaction.patterns import BEHAVIOUR_LABELS
-from convogen.realism.samples import Dialogue
-from convogen.text.segmentation import sentences, words
+from convogen.interaction.patterns import BEHAVIOUR_LABELS, OPENER_LABELS, Behaviour, Opener
+from convogen.realism.reading import Reading
+from convogen.realism.samples import Dialogue, dialogue_of, single_turns
+from convogen.records import Conversation
 
-__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "features_named", "measure"]
+__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "features_named", "measure", "turn_marks"]
 
 Family = Literal["surface", "lexical", "turn_taking", "interaction"]
 FAMILIES: tuple[Family, ...] = ("surface", "lexical", "turn_taking", "interaction")
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _END = re.compile(r"[.!?…。！？؟।]['\"”’)\]]*\s*\Z")
 _QUESTION = re.compile(r"[?？؟]['\"”’)\]]*\s*\Z")
 _EXCLAMATION = re.compile("[!！]")
@@ -49,45 +49,6 @@ WINDOW = 50
 """Words over which the type-token ratio is taken, so that length does not change it."""
 
 
-class Reading:
-    """A conversation's turns with what several features need of them."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self.texts = dialogue.texts
-        self.speakers = [speaker for speaker, _ in dialogue.turns]
-        self.words = [
-            [word.lower() for word in _words(text, dialogue.language)] for text in self.texts
-        ]
-        self.all_words = [word for turn in self.words for word in turn]
-        self.joined = " ".join(self.texts)
-        self._language = dialogue.language
-
-    @cached_property
-    def interaction(self) -> dict[str, float | None]:
-        """Its measures, and the share of turns with each behaviour if there are patterns."""
-        found = analyse(self.speakers, self.texts, language=self._language)
-        counts = found.counts() or {}
-        return found.measures() | {k: n / len(found.addresses) for k, n in counts.items()}
-
-    @cached_property
-    def lengths(self) -> NDArray[np.float64]:
-        return np.array([len(turn) for turn in self.words], dtype=float)
-
-    @cached_property
-    def sentence_count(self) -> int:
-        return sum(len(sentences(text, self._language)) for text in self.texts)
-
-    @cached_property
-    def turn_counts(self) -> list[int]:
-        return list(Counter(self.speakers).values())
-
-    def turns_with(self, pattern: re.Pattern[str]) -> float:
-        return sum(1 for text in self.texts if pattern.search(text)) / len(self.texts)
-
-    def per_100_words(self, count: int) -> float:
-        return 100 * count / max(1, len(self.all_words))
-
-
 @dataclass(frozen=True, slots=True)
 class Feature:
     """A number per conversation.
@@ -98,6 +59,9 @@ class Feature:
         about: What it is, for a reader.
         unit: `share` (0 to 1) or what it counts.
         value: Computes it.
+        marks: Says which turns have it, if that depends on the turns before; None if each turn is
+            read by itself.
+        by_rules: Whether it is told by rules for some languages only, and 0 in others.
     """
 
     name: str
@@ -105,6 +69,8 @@ class Feature:
     about: str
     unit: str
     value: Callable[[Reading], float]
+    marks: Callable[[Reading], Sequence[bool]] | None = None
+    by_rules: bool = False
 
 
 def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArray[np.float64]:
@@ -116,12 +82,24 @@ def measure(dialogues: Sequence[Dialogue], features: Sequence[Feature]) -> NDArr
     return values
 
 
-def _words(text: str, language: str | None) -> list[str]:
-    """Return the words without punctuation; the characters where a language has no segmenter."""
-    found = words(text, language)
-    if found is None:
-        return [char for char in text if char.isalnum()]
-    return [match[0] for word in found for match in _WORD.finditer(word)]
+def turn_marks(
+    conversation: Conversation, features: Sequence[Feature]
+) -> tuple[frozenset[str], ...]:
+    """Return for each turn the names of the features that it has any of; blank turns have none."""
+    alone = [one for one in features if one.marks is None]
+    found = [
+        {one.name for one, value in zip(alone, row, strict=True) if value > 0}
+        for row in measure(single_turns(conversation), alone)
+    ]
+    dialogue = dialogue_of(conversation)
+    if dialogue is not None and len(alone) < len(features):
+        reading = Reading(dialogue)
+        spoken = [at for at, turn in enumerate(conversation.turns) if turn.text.strip()]
+        for one in features:
+            for at, holds in zip(spoken, one.marks(reading) if one.marks else (), strict=False):
+                if holds:
+                    found[at].add(one.name)
+    return tuple(map(frozenset, found))
 
 
 def _cased(text: str) -> float:
@@ -189,8 +167,38 @@ def _taken_up(reading: Reading) -> float:
 
 
 def _interaction(name: str, reading: Reading) -> float:
-    """Return a measure of interaction, 0 if there is none: so are behaviours without patterns."""
-    return reading.interaction.get(name) or 0.0
+    """Return a measure of interaction, 0 if there is none."""
+    return reading.measures.get(name) or 0.0
+
+
+def _behaves(name: Behaviour, reading: Reading) -> list[bool]:
+    """Return which turns have a behaviour: none without patterns for the language."""
+    turns = reading.interaction.behaviours
+    return [name in turn for turn in turns] if turns else []
+
+
+def _opens(name: Opener, reading: Reading) -> list[bool]:
+    turns = reading.interaction.openers
+    return [name == turn for turn in turns] if turns else []
+
+
+def _counter_questions(reading: Reading) -> list[bool]:
+    return reading.interaction.counter_questions
+
+
+def _marked(
+    name: str,
+    family: Family,
+    about: str,
+    marks: Callable[[Reading], Sequence[bool]],
+    by_rules: bool = True,
+) -> Feature:
+    """Return the feature whose value is the share of turns with a mark."""
+
+    def value(reading: Reading) -> float:
+        return sum(marks(reading)) / len(reading.texts)
+
+    return Feature(name, family, about, "share", value, marks, by_rules)
 
 
 def _says_names(reading: Reading) -> float:
@@ -242,6 +250,13 @@ FEATURES: tuple[Feature, ...] = (
         "turns with line breaks, lists or markup",
         "share",
         lambda r: r.turns_with(_FORMATTED),
+    ),
+    Feature(
+        "cut_off_turns",
+        "surface",
+        "turns that break off with a dash",
+        "share",
+        lambda r: r.turns_with(CUT_OFF),
     ),
     Feature(
         "commas",
@@ -298,6 +313,10 @@ FEATURES: tuple[Feature, ...] = (
         lambda r: _share(r, lambda word: any(char.isdigit() for char in word)),
     ),
     Feature("first_words", "lexical", "different first words, per turn", "share", _first_words),
+    *(
+        _marked(f"{name}_starts", "lexical", about, partial(_opens, name))
+        for name, about in OPENER_LABELS.items()
+    ),
     Feature("turns", "turn_taking", "turns per conversation", "turns", lambda r: len(r.texts)),
     Feature(
         "speakers",
@@ -364,8 +383,15 @@ FEATURES: tuple[Feature, ...] = (
             ("speaker_consistency", "how much more alike one's own turns are", "cosine"),
         )
     ),
+    _marked(
+        "counter_questions",
+        "interaction",
+        "turns that answer a question with a question",
+        _counter_questions,
+        by_rules=False,
+    ),
     *(
-        Feature(name, "interaction", about, "share", partial(_interaction, name))
+        _marked(name, "interaction", about, partial(_behaves, name))
         for name, about in BEHAVIOUR_LABELS.items()
     ),
 )

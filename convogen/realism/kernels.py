@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convogen.realism.features import Reading
+from convogen.realism.reading import Reading
 from convogen.realism.samples import Dialogue
 from convogen.realism.two_sample import FoldKernels
 from convogen.text.learning import learner

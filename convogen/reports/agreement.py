@@ -7,8 +7,9 @@ dialogues; see `convogen.reports.calibration` for those of the rates put right.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +19,14 @@ import numpy as np
 
 from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
-from convogen.judges.verdict_files import PROTOCOLS, Protocol, Verdict, load_verdicts
+from convogen.judges.verdict_files import (
+    PROTOCOLS,
+    Protocol,
+    Verdict,
+    choice_passes,
+    load_verdicts,
+)
+from convogen.labels import is_label_file, labels_of, read_labels
 from convogen.metrics.agreement import (
     agreement_share,
     cohen_kappa,
@@ -45,6 +53,7 @@ __all__ = [
     "agreements",
     "calibrations",
     "judge_and_dialogues",
+    "names_and_path",
     "position_biases",
     "read_judgement",
     "self_preference",
@@ -146,6 +155,7 @@ class Calibration:
     Attributes:
         n: Number of dialogues with a verdict.
         labels: Number of them that people labelled.
+        tied: Number of them on which as many people chose one way as the other: no label.
         agreed: Share of the labels that the judge's verdicts equal, 0 to 1; None without a label.
         rate: The rate as judged.
     """
@@ -158,6 +168,7 @@ class Calibration:
     rate: Interval | None
     rogan_gladen: Corrected
     prediction_powered: Corrected
+    tied: int = 0
 
 
 def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
@@ -167,15 +178,26 @@ def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
     JUDGE/uni_eval/DIALOGUES.jsonl; else the judge is the file and the dialogues have no name.
     Raises `SourceError` where the file cannot be read.
     """
-    label, sign, rest = text.partition("=")
-    told = [] if not sign or Path(text).exists() else [part.strip() for part in label.split(",")]
-    file = verdict_file(Path(rest if told else text), protocol)
-    if len(told) > 2:
-        raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
+    told, path = names_and_path(text)
+    file = verdict_file(path, protocol)
     verdicts = load_verdicts(file, protocol)
     judge, dialogues = judge_and_dialogues(file)
     judge = told[0] if told and told[0] else judge
     return JudgeVerdicts(judge, told[1] if len(told) == 2 else dialogues, verdicts, file)
+
+
+def names_and_path(text: str) -> tuple[list[str], Path]:
+    """Return the names before the `=` of `[JUDGE[,DIALOGUES]=]PATH`, and the path.
+
+    Raises `SourceError` if there are more than two names.
+    """
+    label, sign, rest = text.partition("=")
+    if not sign or Path(text).exists():
+        return [], Path(text)
+    told = [part.strip() for part in label.split(",")]
+    if len(told) > 2:
+        raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
+    return told, Path(rest)
 
 
 def judge_and_dialogues(file: Path) -> tuple[str, str]:
@@ -288,8 +310,9 @@ def calibrations(
     """Each judge's pass rate put right with the labels of `[DIALOGUES=]FILE`, in percent.
 
     A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
-    `conversation`; without either its place is that of the dialogue. Raises `SourceError` where a
-    label is of no judged dialogue, or where it is not told which of several sets is meant.
+    `conversation`; without either its place is that of the dialogue. If several annotators labelled
+    a dialogue, what most of them chose is its label, and a tie is none. Raises `SourceError` where
+    a label is of no judged dialogue, or where it is not told which of several sets is meant.
     """
     found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)
@@ -304,9 +327,10 @@ def calibrations(
             raise SourceError(
                 f"--human {human}: of which dialogues? DIALOGUES=FILE; there are: {there}"
             )
-        labels = _labels(path, protocol)
+        read = _majority if is_label_file(path) else _labels
+        labels, tied = read(path, protocol)
         meant = [one for one in judgements if not named or one.dialogues == name]
-        found += [_calibration(one, labels, path) for one in meant]
+        found += [replace(_calibration(one, labels, path), tied=tied) for one in meant]
     return found
 
 
@@ -348,8 +372,22 @@ def _percent(share: Corrected) -> Corrected:
     return Corrected(*(None if value is None else 100 * value for value in ends))
 
 
-def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]:
-    """Line, which dialogue, and whether it passes; a line without a choice is no label."""
+def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
+    """Return the labels of several annotators as `_labels` does, and the number of ties."""
+    votes: dict[str, Counter[bool]] = {}
+    for label in labels_of(read_labels(path), protocol):
+        passed = choice_passes(label.choice or "", protocol)
+        votes.setdefault(label.conversation, Counter())[passed] += 1
+    if not votes:
+        raise SourceError(f"{path}: holds no choice by the protocol {protocol}")
+    clear = {key: of for key, of in votes.items() if of[True] != of[False]}
+    labels: list[tuple[int, int | str, bool]]
+    labels = [(0, key, of[True] > of[False]) for key, of in clear.items()]
+    return labels, len(votes) - len(labels)
+
+
+def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, bool]], int]:
+    """Return line, which dialogue, and whether it passes, of each line with a choice; no ties."""
     allowed = {choice.casefold(): choice for choice in PROTOCOLS[protocol]}
     found: list[tuple[int, int | str, bool]] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -367,14 +405,13 @@ def _labels(path: Path, protocol: Protocol) -> list[tuple[int, int | str, bool]]
                 f"{path} line {number}: no label: an object with `choice` ("
                 f"{', '.join(allowed.values())}) and `row` or `conversation`"
             )
-        passed = said == "No" if protocol == "unieval" else said != "Conversation 2"
-        found.append((number, key, passed))
+        found.append((number, key, choice_passes(said, protocol)))
     if not found:
         raise SourceError(
             f"{path}: holds no label; each line is an object with a `choice`: "
             f"{', '.join(allowed.values())}"
         )
-    return found
+    return found, 0
 
 
 def position_biases(judgements: Sequence[JudgeVerdicts]) -> list[JudgePosition]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from convogen.judges.verdict_files import PROTOCOLS, Protocol
+from convogen.metrics.judged_friction import JudgedFriction, judged_friction
 from convogen.reports.groundedness import JudgeSummary, judge_summary, scores_by_judge
 from convogen.reports.measured import SourceStatistics
 from convogen.reports.verdicts import RunVerdicts, told_apart
@@ -25,6 +26,7 @@ class EvaluatedRun:
         groundedness: What the judge in question said; None if it did not judge the run.
         judged: What each judge that scores said.
         verdicts: What each protocol's judge of human likeness said.
+        friction: What the judge `friction` labelled; None if it labelled nothing.
     """
 
     statistics: SourceStatistics
@@ -33,6 +35,7 @@ class EvaluatedRun:
     groundedness: JudgeSummary | None
     judged: dict[str, JudgeSummary]
     verdicts: dict[Protocol, RunVerdicts]
+    friction: JudgedFriction | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain values, the statistics among them."""
@@ -43,6 +46,7 @@ class EvaluatedRun:
             "groundedness": asdict(self.groundedness) if self.groundedness else None,
             "judged": {judge: asdict(one) for judge, one in self.judged.items()},
             "verdicts": {protocol: one.as_dict() for protocol, one in self.verdicts.items()},
+            **({"friction": asdict(self.friction)} if self.friction else {}),
         }
 
 
@@ -72,4 +76,5 @@ def evaluated(run: Run, statistics: SourceStatistics, judge: str | None) -> Eval
         groundedness=judge_summary(run, judge if judge and judge not in PROTOCOLS else "geval"),
         judged=scores_by_judge(run),
         verdicts=told_apart(run),
+        friction=judged_friction(run),
     )

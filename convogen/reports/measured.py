@@ -77,10 +77,13 @@ class SourceStatistics:
     distances: dict[str, Distance | None]
 
 
-def measure_source(source: str, workers: int = 1) -> Measured:
-    """Measure a run folder, a file or a data set; raises `SourceError` where it cannot be read."""
+def measure_source(source: str, workers: int = 1, interaction: bool = False) -> Measured:
+    """Measure a run folder, a file or a data set, and how people in it interact if that is asked.
+
+    Raises `SourceError` if it cannot be read.
+    """
     corpus = open_corpus(source)
-    text = measure(corpus, "text", workers)
+    text = measure(corpus, "text", workers, interaction=interaction)
     tally = tally_corpus(corpus, "paper", workers)
     paper = statistics_of(tally, "paper", compare=False)
     return Measured(source, text, paper, tally, corpus.bad_rows.count)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
 from convogen.costs.ledger_costs import JUDGE, spending
 from convogen.metrics import CorpusTally
+from convogen.metrics.judged_friction import judged_friction
 from convogen.metrics.people import people_of
 from convogen.published import published
 from convogen.reports.acceptance import acceptance_of
 from convogen.reports.course import course
 from convogen.reports.coverage import coverage_courses
+from convogen.reports.friction_labels import friction_labels
 from convogen.reports.groundedness import judge_summary, scores_by_judge
 from convogen.reports.intervals import mean_interval, ratio_interval, std_interval
 from convogen.reports.limits import limits
@@ -41,17 +44,23 @@ def gather(
     against: Mapping[str, str],
     workers: int = 1,
     baseline: str | None = None,
+    judged: Sequence[str] = (),
 ) -> Report:
     """Return the numbers of runs and of the sources of corpora, by the names to show them under.
 
     `baseline` is the run that the others' distances from the corpora are compared with.
+    `judged` are folders with the labels of corpora by the judge `friction`.
     Raises `SourceError` or `RunFolderError` if a source cannot be read.
     """
-    human = {name: measure_source(source, workers) for name, source in against.items()}
-    ours = {name: measure_source(str(run.folder), workers) for name, run in runs.items()}
+    human = {name: measure_source(source, workers, True) for name, source in against.items()}
+    ours = {name: measure_source(str(run.folder), workers, True) for name, run in runs.items()}
     target = Target.of(runs.values())
     reported = {name: _run(runs[name], ours[name], human, target) for name in runs}
-    corpora = {name: _corpus(against[name], found) for name, found in human.items()}
+    labels = friction_labels(against.values(), judged)
+    corpora = {
+        name: replace(_corpus(source, human[name]), judged_friction=labels.get(source))
+        for name, source in against.items()
+    }
     return Report(
         convogen=__version__,
         runs=reported,
@@ -100,6 +109,7 @@ def _run(
         tables=corpus.tables,
         text=corpus.text,
         balance=corpus.balance,
+        judged_friction=judged_friction(run),
         distances=found.distances(human),
         matching=matching(run),
         groundedness=judge_summary(run),

@@ -13,12 +13,14 @@ from convogen.costs.ledger_costs import Spending
 from convogen.errors import SourceError
 from convogen.inputs.keys import first_fault
 from convogen.metrics import Distance, Statistics
+from convogen.metrics.judged_friction import JudgedFriction
 from convogen.metrics.people import People
 from convogen.published import Cell
 from convogen.realism import Realism
 from convogen.reports.course import Course
 from convogen.reports.coverage import CoverageCourse
 from convogen.reports.groundedness import JudgeSummary
+from convogen.reports.interaction import SourceInteraction
 from convogen.reports.intervals import Interval
 from convogen.reports.matched_features import MatchedFeatures
 from convogen.reports.matching import Matching
@@ -64,6 +66,7 @@ class ReportedCorpus:
             mtld_std; None if there is nothing to measure.
         text: The statistics of the text as it is.
         balance: Participation balance, 0 to 1.
+        judged_friction: What the judge `friction` labelled; None if it labelled nothing.
     """
 
     source: str
@@ -72,6 +75,7 @@ class ReportedCorpus:
     tables: dict[str, Interval | None]
     text: Statistics
     balance: Interval | None
+    judged_friction: JudgedFriction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +173,15 @@ class Report:
     def sources(self) -> dict[str, ReportedCorpus]:
         """The runs, then the corpora."""
         return {**self.runs, **self.against}
+
+    def interaction(self) -> dict[str, SourceInteraction]:
+        """Return how people of each source interact."""
+        return {
+            name: SourceInteraction(
+                one.text.interaction, one.judged_friction, human=name not in self.runs
+            )
+            for name, one in self.sources.items()
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain values, as `report.json` holds them."""

@@ -21,7 +21,7 @@ import numpy as np
 from convogen.errors import SourceError
 from convogen.inputs.text_file import read_text
 from convogen.metrics.agreement import Level, krippendorff_alpha
-from convogen.reports.agreement import judge_and_dialogues
+from convogen.reports.agreement import judge_and_dialogues, names_and_path
 from convogen.reports.intervals import Interval, statistic_interval
 
 __all__ = [
@@ -50,11 +50,7 @@ def read_scores(text: str) -> JudgeScores:
         SourceError: the file cannot be read, a line is no score or contradicts another, or there
             is none.
     """
-    label, sign, rest = text.partition("=")
-    named = [] if not sign or Path(text).exists() else [part.strip() for part in label.split(",")]
-    if len(named) > 2:
-        raise SourceError(f"{text}: must be JUDGE,DIALOGUES=FILE")
-    path = Path(rest if named else text)
+    named, path = names_and_path(text)
     judge, dialogues = judge_and_dialogues(path)
     judge = named[0] if named and named[0] else judge
     return JudgeScores(judge, named[1] if len(named) == 2 else dialogues, _scores(path), path)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convogen.costs.ledger_costs import Spending
+from convogen.metrics.judged_friction import JUDGE
 from convogen.metrics.labels import GROUP_CHAT, MEASURES, TURN_CHECKS, character_lengths
 from convogen.metrics.repetition import Repetition
 from convogen.reports.cells import (
@@ -19,6 +20,7 @@ from convogen.reports.cells import (
     printed_cell,
     share_cell,
 )
+from convogen.reports.interaction import interaction_tables
 from convogen.reports.matched_features import MatchedFeature
 from convogen.reports.people import people_table
 from convogen.reports.realism import realism_tables
@@ -45,6 +47,7 @@ def tables(report: Report) -> dict[str, list[Table]]:
         "diversity": [_measures(report), _installed(report), _repetition(report)],
         "people": [people_table(report.runs)],
         "group_chat": [_group_chat(report), _turn_checks(report)],
+        "interaction": list(interaction_tables(report.interaction())),
         "realism": list(realism_tables(report.realism)),
         "distances": [_distances(report), _changes(report), _targets(report), *_features(report)],
         "cost": [_cost(report)],
@@ -136,11 +139,11 @@ def _other_aspects(report: Report) -> list[Table]:
 
 
 def _other_judges(report: Report) -> list[Table]:
-    """A table a judge besides geval: an aspect a row, a run a column."""
+    """A table a judge besides geval and that of friction: an aspect a row, a run a column."""
     runs = report.runs
     found: list[Table] = []
     for judge in dict.fromkeys(judge for run in runs.values() for judge in run.judged):
-        if judge == "geval":
+        if judge in ("geval", JUDGE):
             continue
         of = {name: run.judged[judge] for name, run in runs.items() if judge in run.judged}
         aspects = dict.fromkeys(aspect for one in of.values() for aspect in one.aspects)

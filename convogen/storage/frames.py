@@ -40,7 +40,7 @@ _DTYPES = {
         "float64": "value mass similarity seconds",
         "boolean": "acquainted admitted",
         "datetime64[ms, UTC]": "at",
-        "object": "context labels distribution counts",
+        "object": "context labels distribution counts turn_labels",
         LIST: "participants personas shots repairs plan refused reasks tidied faults candidates"
         " selection_candidates",
     }.items()
@@ -66,8 +66,8 @@ COLUMNS: dict[RunTable, dict[str, str]] = {
         " selection_reply selection_repair selection_left_out" + _TOKENS
     ),
     "scores": _columns(
-        "conversation judge aspect value method distribution mass choice index place explanation"
-        " reason"
+        "conversation judge aspect value method distribution mass choice index place turn_labels"
+        " explanation reason"
     ),
     "ledger": _columns(
         "judge task role model attempts seconds at lost_attempts lost_prompt_tokens"

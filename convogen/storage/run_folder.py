@@ -36,7 +36,16 @@ from convogen.storage.task_log import TaskLog, claim, journals, lock
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["DATA_FORMAT", "Journal", "Outcome", "Run", "RunStore", "differences", "load_run"]
+__all__ = [
+    "DATA_FORMAT",
+    "Journal",
+    "Outcome",
+    "Run",
+    "RunStore",
+    "differences",
+    "load_run",
+    "load_unchecked",
+]
 
 DATA_FORMAT = 3
 """Incremented when the same experiment produces different records than before. Records only ever
@@ -324,22 +333,30 @@ def load_run(folder: str | Path) -> Run:
     do not agree task by task, or if the first record of a kind cannot be read; further records are
     checked as they are read.
     """
+    run = load_unchecked(folder)
+    for records in (run.experiences(), run.conversations(), run.failures(), run.rejected()):
+        next(records, None)
+    run.check()
+    return run
+
+
+def load_unchecked(folder: str | Path) -> Run:
+    """Open a run folder for reading, whatever its rows are like; only its manifest is read.
+
+    Raises `RunFolderError` if it is not a run folder or has a later data format.
+    """
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
             f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
         )
-    run = Run(path)
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
         raise RunFolderError(
             f"{path}: written in data format {written}, this version reads 1 to {DATA_FORMAT}; "
             "read it with the version of convogen in its manifest.json, or a later one"
         )
-    for records in (run.experiences(), run.conversations(), run.failures(), run.rejected()):
-        next(records, None)
-    run.check()
-    return run
+    return Run(path)
 
 
 def run_manifest(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from convogen.web.access import Access, is_loopback
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["bind", "own_names", "serve"]
+__all__ = ["bind", "own_names", "serve", "web_modules"]
+
+
+def web_modules() -> None:
+    """Raise `UserError` if what the web pages are served with is not installed."""
+    for module in ("starlette", "uvicorn"):
+        _web(module)
 
 
 def _web(module: str) -> Any:

@@ -146,20 +146,20 @@ def test_interaction_is_measured_beside_people_if_asked_for(tmp_path: Path) -> N
     asked = ("stats", ours, "--against", people, "--interaction")
     found = json.loads(convogen(*asked, "--json").out)
     assert found["interaction"]["conversations"] == 40
-    assert found["interaction"]["friction"]["disagreement"]["value"] == 0
-    assert found["against"]["interaction"]["friction"]["disagreement"]["value"] == 1 / 3
+    assert found["interaction"]["friction"]["shares"]["disagreement"]["value"] == 0
+    assert found["against"]["interaction"]["friction"]["shares"]["disagreement"]["value"] == 1 / 3
     apart = found["friction_differences"]["disagreement"]
     assert apart["low"] < apart["value"] == -1 / 3 < apart["high"] < 0
     named = found["against"]["interaction"]["measures"]["named"]
     assert named["value"] == pytest.approx(1 / 3)
     shown = convogen(*asked).out
     assert "Friction" in shown
-    assert re.search(r"Turns that disagree.*0\.0% \(.*\)\*", shown)
+    assert re.search(r"Disagreement.*0\.0%\* \(", shown)
 
 
 def test_a_corpus_without_conversations_of_two_has_no_interaction(tmp_path: Path) -> None:
     alone = _write_scenes(tmp_path / "alone.jsonl", [("Ana", "Hello there.")], 3)
     found = json.loads(convogen("stats", alone, "--json", "--interaction").out)
     assert found["interaction"]["conversations"] == 0
-    assert found["interaction"]["friction"] == {}
+    assert found["interaction"]["friction"] is None
     assert "Friction" not in convogen("stats", alone, "--interaction").out

@@ -15,6 +15,7 @@ from interaction.labelled import DATA, agreement, conversations
 
 from convogen.corpora import open_corpus
 from convogen.inputs.yaml12 import read_yaml
+from convogen.interaction.accuracy import HELD_OUT, Accuracy
 from convogen.interaction.analysis import analyse
 from convogen.interaction.patterns import BEHAVIOURS
 
@@ -32,6 +33,20 @@ def test_rules_agree_with_labels(name: str) -> None:
     assert found.reply_to >= least[1]
     assert found.pooled_kappa >= least[2]
     assert found.addressee > found.previous_speaker + 0.05
+
+
+def test_what_readers_are_told_of_the_accuracy_is_what_is_measured() -> None:
+    found = agreement("held_out")
+    assert (
+        Accuracy(
+            turns=found.turns,
+            addressee=round(found.addressee, 2),
+            previous_speaker=round(found.previous_speaker, 2),
+            reply_to=round(found.reply_to, 2),
+            behaviours=round(found.pooled_kappa, 2),
+        )
+        == HELD_OUT
+    )
 
 
 def test_there_are_enough_conversations_with_labels_that_exist() -> None:

@@ -185,7 +185,7 @@ def test_limits_are_said(report: tuple[Path, dict]) -> None:
 
 def test_every_plot_is_there_and_labelled(report: tuple[Path, dict]) -> None:
     page = (report[0] / "report.html").read_text()
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     for label in ("MTLD of a conversation", "Words in a turn", "% near-copies", "Score, mean"):
         assert label in page
 

@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from convogen.published import PublishedTable, published
 
-__all__ = ["Check", "checks"]
+__all__ = ["Check", "checks", "numbers_of", "verdict_on"]
 
 Verdict = Literal["rounded", "truncated", "within the spread", "off"]
 
@@ -54,14 +54,14 @@ def checks() -> list[Check]:
 def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """Table 1's percentages and their standard deviations: table 7's counts over its outputs."""
     for row, cells in tables["7"].rows.items():
-        counts, percent = _numbers(cells), _numbers(tables["1"].rows[row])
+        counts, percent = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name in (one for one in percent if one in counts and not one.startswith("prompt_tok")):
             responder = name.startswith("incoherent_responder")
             outputs = counts["responder_outputs" if responder else "inquirer_outputs"]
             low = 100 * (counts[name] - _HALF) / (outputs + _HALF)
             high = 100 * (counts[name] + _HALF) / (outputs - _HALF)
             spread = 0.0 if name.endswith("_std") else percent[f"{name}_std"]
-            verdict = _verdict(percent[name], low, high, spread)
+            verdict = verdict_on(percent[name], low, high, spread)
             computed = 100 * counts[name] / outputs
             yield Check("table 1 from table 7", row, name, percent[name], computed, verdict)
 
@@ -69,44 +69,44 @@ def _rates(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 def _utterances(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """Two utterances per turn; tokens per prompt, printed twice."""
     for row, cells in tables["7"].rows.items():
-        counts, means = _numbers(cells), _numbers(tables["1"].rows[row])
+        counts, means = numbers_of(cells), numbers_of(tables["1"].rows[row])
         for name, of in (("utterances", "turns"), ("utterances_std", "turns_std")):
             low, high = 2 * (means[of] - _HALF), 2 * (means[of] + _HALF)
-            verdict = _verdict(counts[name], low, high)
+            verdict = verdict_on(counts[name], low, high)
             yield Check(
                 "table 7 from table 1's turns", row, name, counts[name], 2 * means[of], verdict
             )
         for name in ("prompt_tokens", "prompt_tokens_std"):
-            verdict = _verdict(counts[name], means[name], means[name])
+            verdict = verdict_on(counts[name], means[name], means[name])
             yield Check("table 7 from table 1", row, name, counts[name], means[name], verdict)
 
 
 def _outputs(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """One response per turn, in 200 dialogues."""
     for row, cells in tables["7"].rows.items():
-        outputs = _numbers(cells)["responder_outputs"]
-        turns = _numbers(tables["1"].rows[row])["turns"]
+        outputs = numbers_of(cells)["responder_outputs"]
+        turns = numbers_of(tables["1"].rows[row])["turns"]
         low, high = DIALOGUES * (turns - _HALF), DIALOGUES * (turns + _HALF)
-        verdict = _verdict(outputs, low, high)
+        verdict = verdict_on(outputs, low, high)
         about = f"table 7 from {DIALOGUES} dialogues of table 1's turns"
         yield Check(about, row, "responder_outputs", outputs, DIALOGUES * turns, verdict)
 
 
 def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """Table 4's own row: means of table 1's means, and their standard deviations (ddof 0)."""
-    ours = _numbers(tables["4"].rows["LLM Roleplay"])
-    rows = [_numbers(cells) for cells in tables["1"].rows.values()]
+    ours = numbers_of(tables["4"].rows["LLM Roleplay"])
+    rows = [numbers_of(cells) for cells in tables["1"].rows.values()]
     for name in ("turns", "prompt_tokens", "response_tokens"):
         values = [row[name] for row in rows]
         mean, std = fmean(values), pstdev(values)
         spreads = fmean(row[f"{name}_std"] for row in rows)
         said = "table 4 from table 1's means"
         for cell, computed in ((name, mean), (f"{name}_std", std)):
-            verdict = _verdict(ours[cell], computed - _HALF, computed + _HALF)
+            verdict = verdict_on(ours[cell], computed - _HALF, computed + _HALF)
             yield Check(said, "LLM Roleplay", cell, ours[cell], computed, verdict)
         cell = f"{name}_std"
-        if _verdict(ours[cell], std - _HALF, std + _HALF) == "off":
-            verdict = _verdict(ours[cell], spreads - _HALF, spreads + _HALF)
+        if verdict_on(ours[cell], std - _HALF, std + _HALF) == "off":
+            verdict = verdict_on(ours[cell], spreads - _HALF, spreads + _HALF)
             said = "table 4 as the mean of table 1's deviations"
             yield Check(said, "LLM Roleplay", cell, ours[cell], spreads, verdict)
 
@@ -114,15 +114,15 @@ def _overall(tables: dict[str, PublishedTable]) -> Iterator[Check]:
 def _repeated(tables: dict[str, PublishedTable]) -> Iterator[Check]:
     """Table 9's numbers that table 4 has too."""
     for row, cells in tables["9"].rows.items():
-        other = _numbers(tables["4"].rows.get(row, {}))
-        for name, number in _numbers(cells).items():
+        other = numbers_of(tables["4"].rows.get(row, {}))
+        for name, number in numbers_of(cells).items():
             if name not in other:
                 continue
-            verdict = _verdict(other[name], number, number)
+            verdict = verdict_on(other[name], number, number)
             yield Check("table 4 from table 9", row, name, other[name], number, verdict)
 
 
-def _verdict(printed: float, low: float, high: float, spread: float = 0.0) -> Verdict:
+def verdict_on(printed: float, low: float, high: float, spread: float = 0.0) -> Verdict:
     """Return how a number printed with two decimals fits one between two bounds."""
     if low - _HALF - _SLACK <= printed <= high + _HALF + _SLACK:
         return "rounded"
@@ -132,6 +132,7 @@ def _verdict(printed: float, low: float, high: float, spread: float = 0.0) -> Ve
     return "within the spread" if near and spread else "off"
 
 
-def _numbers(cells: object) -> dict[str, float]:
+def numbers_of(cells: object) -> dict[str, float]:
+    """Return the cells of a row that are numbers."""
     known = cast("dict[str, float | str | None]", cells)
     return {name: float(cell) for name, cell in known.items() if isinstance(cell, int | float)}

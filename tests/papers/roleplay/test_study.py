@@ -171,8 +171,8 @@ def test_inquirers_have_a_row_over_them_all(tmp_path: Path) -> None:
     assert (row.conditions, row.inquirers) == ((0, 1), 2)
     assert row.lengths["turns"][:2] == (1.5, 0.5)
     assert over_inquirers(found[:1]) == []
-    assert "(1, 2) over 2" in convogen("study", *folders).out
-    (told,) = json.loads(convogen("study", *folders, "--json").out)["over_inquirers"]
+    assert "(1, 2) over 2" in convogen("study", "tables", *folders).out
+    (told,) = json.loads(convogen("study", "tables", *folders, "--json").out)["over_inquirers"]
     assert told["conditions"] == [0, 1]
     assert told["lengths"]["turns"] == {"mean": 1.5, "std": 0.5, "spread": None}
 
@@ -200,12 +200,12 @@ def test_what_telling_changes_is_tested_on_the_users_text(tmp_path: Path) -> Non
     assert ttr.difference == pytest.approx(0.25)
     assert ttr.p < 0.05
     assert (found["words"].difference, found["words"].share, found["words"].p) == (0, None, 1)
-    ended = convogen("study", *folders)
+    ended = convogen("study", "tables", *folders)
     assert "Table 2, tested" in ended.out
     assert "+0.250" in ended.out
-    whole = json.loads(convogen("study", *folders, "--json").out)
+    whole = json.loads(convogen("study", "tables", *folders, "--json").out)
     assert [whole["conditions"][one["condition"]]["told"] for one in whole["told"]] == ["all"] * 5
-    alone = convogen("study", folders[0])
+    alone = convogen("study", "tables", folders[0])
     assert "Table 2, tested" not in alone.out
 
 
@@ -227,15 +227,15 @@ def test_figure_8_has_the_largest_of_each_measure_at_one(tmp_path: Path) -> None
 
     run_folder, chart = play(tmp_path / "run", every(4)), tmp_path / "figure.svg"
     for _ in range(2):  # the second takes the place of the first
-        ended = convogen("study", run_folder, "--chart", chart)
+        ended = convogen("study", "tables", run_folder, "--chart", chart)
         assert ended.status == 0, ended.err
     drawn = chart.read_text("utf-8")
     assert "Published (table 1)" in drawn
     assert "the paper does not say how it normalizes" in drawn
     chart.write_text("mine", "utf-8")
-    assert convogen("study", run_folder, "--chart", chart).status == 2
+    assert convogen("study", "tables", run_folder, "--chart", chart).status == 2
     assert chart.read_text("utf-8") == "mine"
-    wrong = convogen("study", tmp_path / "no run", "--chart", tmp_path / "figure.gif")
+    wrong = convogen("study", "tables", tmp_path / "no run", "--chart", tmp_path / "figure.gif")
     assert "allowed endings: .png, .svg, .pdf" in wrong.complaint
 
 
@@ -276,7 +276,7 @@ def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -> None:
     folders = [play(tmp_path / f"{seed}", every(4), seed=seed) for seed in (1, 2)]
-    ended = convogen("study", *folders)
+    ended = convogen("study", "tables", *folders)
     assert ended.status == 0, ended.err
     tables = ("Table 1", "Table 2", "Table 4", "Table 7", "Table 9", "Figure 8")
     for words in (*tables, "percent of turns", "5.48 (0.09)", "WildChat", "15.20", "Meena"):
@@ -292,7 +292,7 @@ def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -
         ("Dividing by the largest is ours", 1),
     ):
         assert said.count(different) == times
-    told = json.loads(convogen("study", *folders, "--json").out)
+    told = json.loads(convogen("study", "tables", *folders, "--json").out)
     (condition,) = told["conditions"]
     (same,) = conditions(map(load_run, folders))
     assert condition["rates"]["no_prompt"]["mean"] == same.rate("no_prompt").mean
@@ -304,15 +304,17 @@ def test_the_command_prints_the_tables_and_what_does_not_agree(tmp_path: Path) -
 def test_a_run_that_did_not_end_is_told_of(tmp_path: Path) -> None:
     experiment = Experiment({"name": "t", "method": "roleplay", **SMALL})
     run(experiment, tmp_path / "run", pilot=2, open_model=lambda _: ScriptedModel(every(99)))
-    ended = convogen("study", tmp_path / "run")
+    ended = convogen("study", "tables", tmp_path / "run")
     assert "dialogues by seed: 0: 2 (incomplete)" in " ".join(ended.out.split())
-    (condition,) = json.loads(convogen("study", tmp_path / "run", "--json").out)["conditions"]
+    (condition,) = json.loads(convogen("study", "tables", tmp_path / "run", "--json").out)[
+        "conditions"
+    ]
     assert condition["complete"] == [False]
 
 
 def test_a_run_of_another_method_is_refused_in_one_line(tmp_path: Path) -> None:
     run(Experiment.load("demo", {"n": 1, "models": "scripted"}), tmp_path / "demo")
-    ended = convogen("study", tmp_path / "demo")
+    ended = convogen("study", "tables", tmp_path / "demo")
     assert ended.status == 2
     assert "is a run of the method convogen, not of roleplay" in ended.complaint
 

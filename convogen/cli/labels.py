@@ -1,0 +1,89 @@
+"""`convogen labels`: what people answered in a labelling tool, read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from convogen.cli._shared.options import NearestGroup, OutPath
+from convogen.cli._shared.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from convogen.labels import Imported
+
+__all__ = ["command"]
+
+
+@click.group("labels", cls=NearestGroup)
+def command() -> None:
+    """Labels by people: conversations go out with `convogen export`, answers come back here."""
+
+
+@command.command("import")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "tool",
+    required=True,
+    type=click.Choice(["argilla", "label-studio"]),
+    help="The tool that FILE was exported from.",
+)
+@click.option("--out", type=OutPath(), required=True, help="File for the labels, JSON lines.")
+@click.option(
+    "--export",
+    "exported",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="The folder that `convogen export` wrote: its questions were asked, about its "
+    "conversations [default: the default questions; ids are not checked].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bool) -> None:
+    """Read the answers in FILE, for `convogen agreement`.
+
+    Argilla: the folder of `Dataset.to_disk` or the file of `Dataset.records.to_json`, which do not
+    say which answers were discarded; the JSON of `Dataset.records.to_list(flatten=True)` does.
+    Label Studio: an export as JSON or JSON-MIN.
+
+    A line has `conversation`, `annotator` (the tool's code of a person), `aspect` (the question)
+    and `value`, `choice` or `comment`. Ratings are scores and choices verdicts:
+
+      convogen agreement --protocol scores RUN/scores/geval.jsonl LABELS.jsonl
+
+      convogen agreement --protocol unieval RUN/scores/unieval.jsonl --human LABELS.jsonl
+    """
+    from convogen.errors import SourceError
+    from convogen.jsonl import write_ours
+    from convogen.labels import import_labels
+    from convogen.labels.human import is_label_text
+
+    found = import_labels(file, tool, exported)
+    if not found.labels:
+        left = "; ".join(f"{kind}: {n}" for kind, n in found.left_out.items())
+        raise SourceError(f"{file}: holds no answer{f' ({left})' if left else ''}")
+    text = "".join(label.to_line().decode() for label in found.labels)
+    write_ours(out, text, is_label_text)
+    if as_json:
+        say_json(_counts(found), indent=2)
+        return
+    counts = _counts(found)
+    say(
+        f"{counts['labels']:,} labels by {counts['annotators']:,} annotators of "
+        f"{counts['conversations']:,} conversations"
+    )
+    for kind, n in found.left_out.items():
+        say(f"left out: {n:,} {kind}")
+    if exported is None:
+        say("ids of conversations were not checked; --export FOLDER does", err=True)
+    say(out)
+
+
+def _counts(found: Imported) -> dict[str, object]:
+    return {
+        "labels": len(found.labels),
+        "annotators": found.annotators,
+        "conversations": found.conversations,
+        "left_out": dict(found.left_out),
+    }

@@ -1,0 +1,416 @@
+"""`convogen study tables`: the tables of LLM Roleplay for runs, beside the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+import click
+
+from convogen.cli._shared.console import styled, terminal
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.terminal import say_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convogen.papers.roleplay.published_checks import Check
+    from convogen.papers.roleplay.study import Condition, Measure, Overall, Played
+    from convogen.published import Cell
+
+__all__ = ["command"]
+
+_LENGTHS = (
+    "Our lengths are those of the dialogues that were kept; tokens are as the endpoint counts "
+    "them, those of a prompt over the whole output around it. The paper names no tokenizer."
+)
+"""How our lengths are measured, for every table that has published ones beside them."""
+
+
+@click.command("tables")
+@click.argument(
+    "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--chart",
+    type=OutPath(dir_okay=False),
+    help="Draw figure 8 of the paper into this file (.png, .svg or .pdf).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
+    """Print the tables of RUNs of roleplay: lengths, failures and lexical diversity over seeds.
+
+    Runs that differ only in their seeds are one condition; means and standard deviations are over
+    its runs. The tables have the published numbers beside ours; below them stands which published
+    numbers can be recomputed from others, and how well they agree.
+    """
+    from convogen.papers.roleplay.published_checks import checks
+    from convogen.papers.roleplay.study import conditions, over_inquirers
+    from convogen.reports.chartfile import check_kind
+    from convogen.storage.run_folder import load_run
+
+    if chart is not None:
+        check_kind(chart)  # before the runs are read, which takes a while
+    found = conditions(load_run(folder) for folder in folders)
+    arithmetic = checks()
+    if chart is not None:
+        from convogen.papers.roleplay.chart import draw
+
+        draw(_numbered(found), chart)
+    if as_json:
+        from convogen.papers.roleplay.diversity import told_apart
+
+        whole = {
+            "conditions": [_report(one) for one in found],
+            "over_inquirers": [_overall(one) for one in over_inquirers(found)],
+            "told": [asdict(one) for one in told_apart(found)],
+            "published": [asdict(one) for one in arithmetic],
+        }
+        say_json(whole)
+        return
+    _print(found, arithmetic)
+
+
+class _MeasureReport(TypedDict):
+    """A `Measure` as JSON."""
+
+    mean: float | None
+    std: float | None
+    spread: float | None
+
+
+class _ConditionReport(TypedDict):
+    """A condition as JSON; lists have an entry per run.
+
+    Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
+    """
+
+    name: str
+    told: str
+    runs: list[str]
+    seeds: list[int]
+    dialogues: list[int]
+    complete: list[bool]
+    failures: list[dict[str, int]]
+    lengths: dict[str, _MeasureReport]
+    rates: dict[str, _MeasureReport]
+    per_dialogue: dict[str, _MeasureReport]
+    per_turn: dict[str, _MeasureReport]
+    counts: dict[str, _MeasureReport]
+    diversity: dict[str, _MeasureReport]
+
+
+class _OverallReport(TypedDict):
+    """Conditions, by index, that differ in their inquirers, as JSON."""
+
+    conditions: tuple[int, ...]
+    inquirers: int
+    lengths: dict[str, _MeasureReport]
+
+
+def _report(one: Condition) -> _ConditionReport:
+    from convogen.papers.roleplay.study import DIVERSITY, LENGTHS, RATES
+
+    outputs = ("inquirer_outputs", "responder_outputs", "dialogues", "regenerated")
+    return _ConditionReport(
+        name=one.name,
+        told=one.told,
+        runs=[f"{each.run.folder}" for each in one.runs],
+        seeds=[each.seed for each in one.runs],
+        dialogues=[each.counts["dialogues"] for each in one.runs],
+        complete=[each.run.manifest.get("complete") is True for each in one.runs],
+        failures=[dict(each.failures) for each in one.runs],
+        lengths=_measures(LENGTHS, one.length),
+        rates=_measures(RATES, one.rate),
+        per_dialogue=_measures(RATES, one.per_dialogue),
+        per_turn=_measures(RATES, one.per_turn),
+        counts=_measures((*RATES, *outputs), one.count),
+        diversity=_measures(DIVERSITY, one.diversity),
+    )
+
+
+def _overall(one: Overall) -> _OverallReport:
+    return _OverallReport(
+        conditions=one.conditions,
+        inquirers=one.inquirers,
+        lengths=_measures(one.lengths, one.lengths.__getitem__),
+    )
+
+
+def _measures(names: Iterable[str], measure: Callable[[str], Measure]) -> dict[str, _MeasureReport]:
+    found = {name: measure(name) for name in names}
+    return {
+        name: _MeasureReport(mean=one.mean, std=one.std, spread=one.spread)
+        for name, one in found.items()
+    }
+
+
+def _numbered(found: Sequence[Condition]) -> dict[str, Condition]:
+    return {f"({nth}) {one.name}": one for nth, one in enumerate(found, 1)}
+
+
+def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
+    console = terminal()
+    for nth, one in enumerate(found, 1):
+        seeds = ", ".join(map(_seed, one.runs))
+        console.print(styled(f"({nth}) {one.name}; dialogues by seed: {seeds}"))
+    for draw in _TABLES:
+        if (table := draw(found)) is not None:
+            console.print(table)
+    console.print(styled(_told(arithmetic)))
+
+
+def _seed(one: Played) -> str:
+    """Return a run's seed and how many dialogues were begun with it."""
+    whole = "" if one.run.manifest.get("complete") is True else " (incomplete)"
+    return f"{one.seed}: {one.counts['dialogues']}{whole}"
+
+
+def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table.add_column(columns[0], overflow="fold")
+    for column in columns[1:]:
+        table.add_column(column, justify="right", overflow="fold")
+    return table
+
+
+def _rates(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.study import LENGTHS, RATES
+    from convogen.published import published
+
+    rows = published("roleplay")["1"].rows
+    table = _table(
+        "Table 1: lengths, and failures in percent of outputs",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
+        "Thanks without end, broken off, not saved: percent of the dialogues begun. What the paper "
+        f"does not print, rules of ours count.\n{_LENGTHS}",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
+    )
+    for name, label in LENGTHS.items():
+        ours = [_text(one.length(name), spread=True) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    table.add_section()
+    for name, (label, _) in RATES.items():
+        ours = [_text(one.rate(name), 100) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    return table
+
+
+def _counts(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.study import RATES
+    from convogen.published import published
+    from convogen.reports.cells import number_text
+
+    rows = published("roleplay")["7"].rows
+    table = _table(
+        "Table 7: lengths, and failures with the number of outputs",
+        "In parentheses: for lengths the deviation within a seed, for failures that over seeds.\n"
+        "Ours are means over seeds, of as many dialogues as each has; the paper's over three. "
+        f"{_LENGTHS}",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *rows],
+    )
+    for name, label, of, scale in (
+        ("utterances", "Utterances per dialogue", "turns", 2),
+        ("prompt_tokens", "Tokens per prompt", "prompt_tokens", 1),
+    ):
+        ours = [_text(one.length(of), scale, spread=True) for one in found]
+        table.add_row(label, *ours, *(_cell(row, name) for row in rows.values()))
+    table.add_section()
+    for name, (label, of) in RATES.items():
+        ours = [f"{_text(one.count(name))} of {number_text(one.count(of).mean)}" for one in found]
+        printed = [
+            f"{_cell(row, name)} of {row[of]:,.2f}" if name in row else "–" for row in rows.values()
+        ]
+        table.add_row(label, *ours, *printed)
+    return table
+
+
+def _places(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.study import RATES
+
+    columns = [f"({nth}) {per}" for nth, _ in enumerate(found, 1) for per in ("turns", "dialogues")]
+    table = _table(
+        "Failures in percent of turns and of dialogues",
+        "Those in which a failure occurs at least once; in parentheses: deviation over seeds. A "
+        "turn is a prompt and its response; of a failed task only the last is known. The paper "
+        "counts outputs only (table 1).",
+        ["", *columns],
+    )
+    for name, (label, _) in RATES.items():
+        of_dialogue = name in ("thanking", "broken", "unsaved")
+        cells = [
+            cell
+            for one in found
+            for cell in (
+                "–" if of_dialogue else _text(one.per_turn(name), 100),
+                _text(one.rate(name) if of_dialogue else one.per_dialogue(name), 100),
+            )
+        ]
+        table.add_row(label, *cells)
+    return table
+
+
+def _told_apart(found: Sequence[Condition]) -> Table | None:
+    from convogen.papers.roleplay.diversity import MEASURES, told_apart
+
+    compared = told_apart(found)
+    if not compared:
+        return None
+    table = _table(
+        "Table 2, tested: how describing a persona changes the user's text",
+        "Compared with the condition that tells nothing, paired by person and goal: mean "
+        "difference, share of the pairs raised, p of Wilcoxon's signed-rank test (Holm). A "
+        "type-token ratio falls with length: see MTLD and the words. The paper gives no test.",
+        ["Told", "measure", "pairs", "difference", "raised", "p"],
+    )
+    for one in compared:
+        table.add_row(
+            f"({one.condition + 1}) {one.told}",
+            MEASURES[one.measure],
+            f"{one.pairs}",
+            f"{one.difference:+.3f}",
+            "–" if one.share is None else f"{one.share:.0%}",
+            f"{one.p:.3f}" if one.p >= 0.001 else "<0.001",
+        )
+    return table
+
+
+def _diversity(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.study import DIVERSITY
+    from convogen.published import published
+
+    table = _table(
+        "Table 2: the user's language by what is told of a persona",
+        "Ours: over the prompts of a dialogue; mean over dialogues, deviation over seeds. The "
+        "paper does not say over which text it computes its own, gives variances, and has Mixtral "
+        "as the inquirer.",
+        ["Told", *DIVERSITY.values()],
+    )
+    for nth, one in enumerate(found, 1):
+        ours = [_text(one.diversity(name), digits=3) for name in DIVERSITY]
+        table.add_row(f"({nth}) {one.told}", *ours)
+    table.add_section()
+    for name, row in published("roleplay")["2"].rows.items():
+        table.add_row(f"{name}, published", *(_cell(row, key, "_var", 3) for key in DIVERSITY))
+    return table
+
+
+def _lengths(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.study import LENGTHS, over_inquirers
+    from convogen.published import published
+
+    table = _table(
+        "Table 4: beside other data sets",
+        "In parentheses: deviation within a seed; over inquirers and in the paper's own row, that "
+        "of the inquirers' means (for its responses, the mean of the inquirers' deviations).\n"
+        f"{_LENGTHS}",
+        ["", *LENGTHS.values()],
+    )
+    for nth, one in enumerate(found, 1):
+        table.add_row(f"({nth})", *(_text(one.length(name), spread=True) for name in LENGTHS))
+    for row in over_inquirers(found):
+        members = ", ".join(f"{at + 1}" for at in row.conditions)
+        cells = (_text(row.lengths[name]) for name in LENGTHS)
+        table.add_row(f"({members}) over {row.inquirers} inquirers", *cells)
+    table.add_section()
+    for name, row in published("roleplay")["4"].rows.items():
+        table.add_row(f"{name}, published", *(_cell(row, key) for key in LENGTHS))
+    return table
+
+
+def _data_sets(found: Sequence[Condition]) -> Table:
+    from convogen.published import published
+
+    columns = ("type", "dialogues", "style", "topics", "persona")
+    table = _table(
+        "Table 9: beside more data sets",
+        "The published rows are as printed, but for the type, which is that of table 4: which rows "
+        "the three groups of table 9 span is not known. Ours: all dialogues of all seeds. "
+        f"{_LENGTHS}",
+        ["", "type", "dialogues", "Turns per dialogue", "Tokens per prompt", *columns[2:]],
+    )
+    for nth, one in enumerate(found, 1):
+        lengths = [_text(one.length(name), spread=True) for name in ("turns", "prompt_tokens")]
+        count = sum(len(run.lengths["turns"]) for run in one.runs)
+        persona = "no" if one.told == "none" else "yes"
+        table.add_row(
+            f"({nth})", "synthetic", f"{count}", *lengths, "human-chatbot", "goals", persona
+        )
+    table.add_section()
+    for name, row in published("roleplay")["9"].rows.items():
+        lengths = [_cell(row, key) for key in ("turns", "prompt_tokens")]
+        about = ["-" if row[key] is None else f"{row[key]}" for key in columns]
+        table.add_row(f"{name}, published", *about[:2], *lengths, *about[2:])
+    return table
+
+
+def _figure(found: Sequence[Condition]) -> Table:
+    from convogen.papers.roleplay.chart import MEASURES, normalized, ours, theirs
+    from convogen.reports.cells import number_text
+
+    mine, printed = normalized(ours(_numbered(found))), normalized(theirs())
+    table = _table(
+        "Figure 8: each measure divided by the largest of its group",
+        "The groups are our conditions and the inquirers of table 1. Smaller is better, except for "
+        "turns. --chart FILE draws it. Dividing by the largest is ours: the paper does not say how "
+        "it normalizes.",
+        ["", *(f"({nth})" for nth, _ in enumerate(found, 1)), *printed],
+    )
+    for name, label in MEASURES.items():
+        cells = (row[name] for row in (*mine.values(), *printed.values()))
+        table.add_row(label, *map(number_text, cells))
+    return table
+
+
+_TABLES: tuple[Callable[[Sequence[Condition]], Table | None], ...] = (
+    _rates,
+    _counts,
+    _places,
+    _diversity,
+    _told_apart,
+    _lengths,
+    _data_sets,
+    _figure,
+)
+
+
+def _told(arithmetic: Sequence[Check]) -> str:
+    """Return how many published numbers agree with others, and which do not."""
+    lines = ["The published numbers, recomputed from each other:"]
+    for what in dict.fromkeys(one.what for one in arithmetic):
+        own = [one for one in arithmetic if one.what == what]
+        verdicts = dict.fromkeys(("rounded", "truncated", "within the spread", "off"), 0)
+        for one in own:
+            verdicts[one.verdict] += 1
+        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items() if count)
+        lines.append(f"  {what}: {told}")
+        lines += [
+            f"    {one.row}, {one.cell}: printed {one.printed:g}, recomputed {one.computed:.4g}"
+            for one in own
+            if one.verdict != "rounded"
+        ]
+    return "\n".join(lines)
+
+
+def _text(found: Measure, scale: float = 1, *, spread: bool = False, digits: int = 2) -> str:
+    """Return a mean with its deviation in parentheses."""
+    from convogen.reports.cells import number_text
+
+    std = found.spread if spread else found.std
+    shown = number_text(None if found.mean is None else found.mean * scale, digits)
+    return shown if std is None else f"{shown} ({number_text(std * scale, digits)})"
+
+
+def _cell(row: dict[str, Cell], name: str, deviation: str = "_std", digits: int = 2) -> str:
+    """Return a published number with what is printed in parentheses."""
+    from convogen.reports.cells import number_text
+
+    value, std = row.get(name), row.get(f"{name}{deviation}")
+    if not isinstance(value, float):
+        return "–"
+    shown = number_text(value, digits)
+    return f"{shown} ({number_text(std, digits)})" if isinstance(std, float) else shown

@@ -1,0 +1,60 @@
+"""Conversations for people to label: what the formats of the labelling tools have in common.
+
+The rows become one JSON array; beside it are the tool's own settings, and `questions.yaml`, by
+which `convogen labels import` reads the answers. Scores of judges are not in it: they would sway
+the people whom they are compared with.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from convogen.exports.base import Container, Exporter, Packing
+from convogen.inputs.text_file import open_file
+from convogen.jsonl import write_whole
+from convogen.labels import Questions
+
+__all__ = ["Labelling"]
+
+
+def _read(value: Any) -> Any:
+    return Questions.read(Path(value)) if isinstance(value, str) else value
+
+
+class Labelling(Exporter):
+    """Base of the exporters for labelling tools."""
+
+    container: ClassVar[Container] = "jsonl"
+    with_context: ClassVar[bool] = False
+    data_file: ClassVar[str]
+    """The file of all rows."""
+
+    questions: Annotated[Questions, BeforeValidator(_read)] = Field(
+        default_factory=Questions.default, description="a YAML file with questions of your own"
+    )
+    scene: bool = Field(
+        default=True, description="show what the conversation is grounded in, personas included"
+    )
+
+    def pack(self, packing: Packing) -> None:
+        # In ASCII, since Argilla opens files with the encoding of the user's system.
+        with (
+            open_file(packing.rows) as rows,
+            (packing.folder / self.data_file).open("w", encoding="utf-8", newline="\n") as data,
+        ):
+            for number, line in enumerate(rows):
+                data.write((",\n" if number else "[\n") + json.dumps(json.loads(line)))
+            data.write("\n]\n")
+        write_whole(packing.folder / "questions.yaml", self.questions.to_yaml())
+        for name, text in self.settings(packing).items():
+            path = packing.folder / name
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, text)
+
+    def settings(self, packing: Packing) -> dict[str, str]:
+        """Return the files that set up the tool, by name."""
+        raise NotImplementedError

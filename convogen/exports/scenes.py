@@ -1,0 +1,41 @@
+"""What a conversation is grounded in, as people read it beside the turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convogen.exports.base import Item
+from convogen.generation.example_experiences import card_text
+
+__all__ = ["scene_parts", "scene_text"]
+
+
+def scene_parts(item: Item) -> list[tuple[str, str]]:
+    """Return titles and texts: topic, situation and relations, then each person.
+
+    Without an experience, the parts are the labels of the conversation's context that are texts.
+    """
+    return [(title, text) for title, text in _parts(item) if title and text]
+
+
+def scene_text(item: Item) -> str:
+    """Return the scene as one text, a part per paragraph; empty if nothing is known of it."""
+    return "\n\n".join(_paragraph(*part) for part in scene_parts(item))
+
+
+def _paragraph(title: str, text: str) -> str:
+    return f"{title}:\n{text}" if "\n" in text else f"{title}: {text}"
+
+
+def _parts(item: Item) -> Iterator[tuple[str, str]]:
+    known = item.experience
+    if known is None:
+        for label, value in item.conversation.context.items():
+            if isinstance(value, str):
+                yield label.replace("_", " ").capitalize(), value
+        return
+    yield "Topic", known.topic
+    yield "Situation", known.situation
+    yield "Relations", known.relations
+    for person in known.personas:
+        yield person.name, card_text(person)

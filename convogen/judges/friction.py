@@ -1,0 +1,219 @@
+"""Friction: what each turn does that keeps a conversation from running smoothly.
+
+The behaviours are those that `convogen.interaction.friction` tells by rules, and two that only a
+reader can tell: sarcasm, and taking somebody otherwise than they meant it. A call labels a stretch
+of turns, which are shown with those before them. Turns that a reply leaves out, or gives a label
+that does not exist, are asked for again alone; those that never get valid labels have none, and
+count for nothing.
+
+A turn may have several labels or none, as dialogue acts are multifunctional (Bunt et al., 2012,
+"ISO 24617-2: A semantically-based standard for dialogue annotation"); definitions and wording are
+ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+from pydantic import Field, field_validator
+
+from convogen.errors import ModelFault
+from convogen.judges.base import Judge, JudgeInput, fault_reason
+from convogen.judges.human_likeness import numbered
+from convogen.models.base import Message, Sampling
+from convogen.models.traffic.context_window import ask_whole
+from convogen.models.traffic.session import Session
+from convogen.records import Experience, Score, Turn
+from convogen.text.objects import NoObject, find_object
+
+__all__ = ["BEHAVIOURS", "FrictionJudge"]
+
+BEHAVIOURS = {
+    "interruption": "breaks in before the one who speaks has finished, or says that it interrupts",
+    "disagreement": "contradicts, rejects or doubts what somebody else said",
+    "misunderstanding": "puts right how something the speaker said before was taken",
+    "misinterpretation": "takes what somebody said otherwise than it was meant",
+    "repair_request": "asks what was said or meant, or whether it was understood rightly",
+    "evasion": "ought to answer a question and dodges it: by vagueness, by an answer to another "
+    "question, by asking back",
+    "refusal": "declines a request, an offer or a proposal",
+    "complaint": "voices annoyance, or reproaches somebody",
+    "topic_change": "leaves the subject for another one",
+    "silence": "says nothing, or next to nothing, when an answer or a reaction is due",
+    "self_repair": "breaks off to correct or rephrase what the speaker is saying",
+    "hesitation": "has fillers, pauses or repeated beginnings, as in 'um' or 'the, the'",
+    "hedging": "makes what is said weaker or less certain, as in 'maybe' or 'I guess'",
+    "backchannel": "only shows attention while somebody else goes on, as in 'mm-hm'",
+    "sarcasm": "means the opposite of what it says, or mocks",
+}
+"""The labels and what they mean."""
+
+_TOKENS, _TOKENS_PER_TURN = 60, 30
+_LONGEST_REPLY = 4_000
+_LONGEST_REASON = 500
+_MOST_NAMED = 8
+"""Turns that a complaint or a reason names."""
+
+Labels = tuple[str, ...]
+
+
+class FrictionJudge(Judge):
+    """Parameters of the judge."""
+
+    name: ClassVar[str] = "friction"
+    prompt_names: ClassVar[tuple[str, ...]] = ("label",)
+    sampling: ClassVar[Sampling] = Sampling(temperature=0.0)
+
+    behaviours: dict[str, str] = Field(
+        default=BEHAVIOURS, min_length=1, max_length=30, description="what each label means"
+    )
+    turns_per_call: int = Field(default=30, ge=1, le=40, description="turns labelled by one call")
+    context_turns: int = Field(default=30, ge=0, description="earlier turns that are shown with it")
+    turn_chars: int = Field(default=2_000, ge=100, description="a turn is shown so far")
+    reasks: int = Field(default=1, ge=0, le=10, description="how often missing turns are asked for")
+
+    @field_validator("behaviours")
+    @classmethod
+    def _apart(cls, behaviours: dict[str, str]) -> dict[str, str]:
+        if len({_folded(label) for label in behaviours}) < len(behaviours):
+            raise ValueError("two labels differ only in case, spaces or hyphens")
+        return behaviours
+
+    @property
+    def highest(self) -> float:
+        return 1.0
+
+    def aspects(self, experience: Experience | None) -> tuple[str, ...]:
+        del experience
+        return ("friction",)
+
+    async def judge(self, session: Session, judged: JudgeInput, aspect: str) -> Score:
+        turns = judged.conversation.turns
+        labels: list[Labels | None] = [None] * len(turns)
+        reasons: list[str] = []
+        for first in range(0, len(turns), self.turns_per_call):
+            last = min(first + self.turns_per_call, len(turns))
+            reasons += await self._label(session, turns, labels, (first, last))
+        return self._score(judged.conversation.id, aspect, labels, reasons)
+
+    def _score(
+        self,
+        conversation: str,
+        aspect: str,
+        labels: Sequence[Labels | None],
+        reasons: Sequence[str],
+    ) -> Score:
+        """Return the score: the share of the labelled turns that have any label."""
+        known = [turn for turn in labels if turn is not None]
+        return Score(
+            conversation=conversation,
+            judge=self.name,
+            aspect=aspect,
+            value=sum(map(bool, known)) / len(known) if known else None,
+            turn_labels=tuple(labels) if known else None,
+            reason="; ".join(reasons)[:_LONGEST_REASON] or (None if labels else "it has no turns"),
+        )
+
+    async def _label(
+        self,
+        session: Session,
+        turns: Sequence[Turn],
+        labels: list[Labels | None],
+        stretch: tuple[int, int],
+    ) -> list[str]:
+        """Fill in the labels of the turns from the first to before the last index of a stretch.
+
+        A stretch that does not fit into the model's context is halved. Returns why turns have no
+        labels; nothing if all have some.
+        """
+        first, last = stretch
+        try:
+            return await self._ask(session, turns, labels, stretch)
+        except ModelFault as fault:
+            if fault.kind != "context_length" or last - first == 1:
+                return [fault_reason(fault)]
+        middle = (first + last) // 2
+        left = await self._label(session, turns, labels, (first, middle))
+        return left + await self._label(session, turns, labels, (middle, last))
+
+    async def _ask(
+        self,
+        session: Session,
+        turns: Sequence[Turn],
+        labels: list[Labels | None],
+        stretch: tuple[int, int],
+    ) -> list[str]:
+        first, last = stretch
+        begin = max(0, first - min(self.context_turns, 2 * (last - first)))
+        shown = numbered(turns[:last], self.turn_chars).split("\n")[begin:]
+        asked = self.prompts["label"].render(
+            behaviours=self.behaviours, transcript="\n".join(shown), first=first + 1, last=last
+        )
+        missing, asking = list(range(first + 1, last + 1)), asked
+        why = ""
+        for _ in range(1 + self.reasks):
+            room = Sampling(max_tokens=_TOKENS + _TOKENS_PER_TURN * len(missing))
+            schema = _schema(self.behaviours, missing)
+            answer = await ask_whole(session, self.role, asking, room, schema=schema)
+            read, why = self._read(answer.text, missing)
+            for number, found in read.items():
+                labels[number - 1] = found
+            missing = [number for number in missing if number not in read]
+            if not missing:
+                return []
+            wanted = ", ".join(map(str, missing))
+            again = (
+                f"That is not complete: {why}. Answer with the object for these turns: {wanted}."
+            )
+            reply = answer.text[:_LONGEST_REPLY].strip()
+            asking = [*asked, *([Message("assistant", reply)] if reply else [])]
+            asking.append(Message("user", again))
+        return [f"labels_invalid: {len(missing)} of {len(turns)} turns have no labels: {why}"]
+
+    def _read(self, text: str, wanted: Sequence[int]) -> tuple[dict[int, Labels], str]:
+        """Return the labels in a reply by the number of the turn, and what is wrong with the rest.
+
+        Numbers that were not asked for are ignored.
+        """
+        try:
+            data = find_object(text, [f"{number}" for number in wanted])
+        except NoObject as fault:
+            return {}, "it was cut off" if fault.unclosed else f"{fault}"
+        read: dict[int, Labels] = {}
+        faults: list[str] = []
+        for number in wanted:
+            found = self._labels(data.get(f"{number}"))
+            if isinstance(found, str):
+                faults.append(f"turn {number} {found}")
+            else:
+                read[number] = found
+        return read, "; ".join(faults[:_MOST_NAMED])
+
+    def _labels(self, value: Any) -> Labels | str:
+        """Return labels in the order of the judge's, each once, or what is wrong with a value."""
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list):
+            return "is not there" if value is None else "has no list of labels"
+        known = {_folded(label): label for label in self.behaviours}
+        found = set[str]()
+        for one in cast("list[Any]", values):
+            label = known.get(_folded(one)) if isinstance(one, str) else None
+            if label is None:
+                return f"has {one!r:.40}, which is none of the labels"
+            found.add(label)
+        return tuple(label for label in self.behaviours if label in found)
+
+
+def _folded(label: str) -> str:
+    return "_".join(label.casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _schema(behaviours: Mapping[str, str], numbers: Sequence[int]) -> dict[str, Any]:
+    labels = {"type": "array", "items": {"type": "string", "enum": list(behaviours)}}
+    return {
+        "type": "object",
+        "properties": {f"{number}": labels for number in numbers},
+        "required": [f"{number}" for number in numbers],
+        "additionalProperties": False,
+    }

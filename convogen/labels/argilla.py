@@ -1,0 +1,67 @@
+"""Answers out of Argilla 2.x: `Dataset.to_disk`, `records.to_json`, or `to_list(flatten=True)`.
+
+The first two nest the answers by question, and do not say which of them were discarded or are
+drafts; the third has parallel lists, `<question>.responses`, `.users` and `.status`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, cast
+
+from convogen.errors import SourceError
+from convogen.labels.answers import Answer, as_mapping
+
+__all__ = ["argilla_answers"]
+
+_LISTS = (".responses", ".responses.users", ".responses.status")
+
+
+def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iterator[Answer]:
+    """Yield the submitted answers of an export; the others are counted in `left_out`.
+
+    Raises `SourceError` if it is no export of Argilla.
+    """
+    for number, row in enumerate(data, 1):
+        record, place = as_mapping(row), f"{where}: record {number}"
+        flat = any(key.endswith(_LISTS[0]) for key in record)
+        nested = isinstance(record.get("fields"), dict) and "responses" in record
+        if not (flat or nested or "_server_id" in record):
+            raise SourceError(
+                f"{place}: no record of Argilla; give the folder of `Dataset.to_disk`, or the file "
+                "of `Dataset.records.to_json`"
+            )
+        conversation = record.get("id")
+        if not isinstance(conversation, str):
+            raise SourceError(f"{place}: has no `id`, which says of which conversation it is")
+        found = 0
+        for question, value, user, status in _flat(record) if flat else _nested(record):
+            if status not in (None, "submitted"):
+                left_out["answers discarded or not submitted"] += 1
+            elif not isinstance(user, str) or not user:
+                raise SourceError(f"{place}: {question}: an answer without `user_id`")
+            elif value is not None:
+                found += 1
+                yield Answer(place, conversation, user, question, value)
+        left_out["conversations without an answer"] += not found
+
+
+def _nested(record: dict[str, Any]) -> Iterator[tuple[str, Any, Any, Any]]:
+    for question, responses in as_mapping(record.get("responses")).items():
+        for response in cast("list[Any]", responses) if isinstance(responses, list) else ():
+            given = as_mapping(response)
+            yield question, given.get("value"), given.get("user_id"), given.get("status")
+
+
+def _flat(record: dict[str, Any]) -> Iterator[tuple[str, Any, Any, Any]]:
+    for key in record:
+        if not key.endswith(_LISTS[0]):
+            continue
+        question = key.removesuffix(_LISTS[0])
+        lists = [_entries(record.get(question + suffix)) for suffix in _LISTS]
+        yield from ((question, *given) for given in zip(*lists, strict=False))
+
+
+def _entries(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []

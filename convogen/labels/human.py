@@ -1,0 +1,88 @@
+"""Labels by people: JSON lines, one per conversation, annotator and question.
+
+    {"conversation": "c-1", "annotator": "7", "aspect": "topic", "value": 4.0}
+    {"conversation": "c-1", "annotator": "7", "aspect": "artificial", "protocol": "unieval",
+     "choice": "Yes"}
+
+A file holds those of all annotators, kept apart by `annotator`, a code of the labelling tool.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import Field, ValidationError
+
+from convogen.errors import SourceError
+from convogen.inputs.keys import first_fault
+from convogen.inputs.text_file import open_file, read_text
+from convogen.judges.verdict_files import Protocol
+from convogen.records import Record
+
+__all__ = ["HumanLabel", "is_label_file", "is_label_text", "labels_of", "read_labels"]
+
+
+class HumanLabel(Record):
+    """What one annotator answered to one question about a conversation.
+
+    Exactly one of `value`, `choice` and `comment` is there. `aspect` is the question's name, and
+    `protocol` that of a judge whose verdicts the choice can be compared with.
+    """
+
+    conversation: str = Field(min_length=1)
+    annotator: str = Field(min_length=1)
+    aspect: str = Field(min_length=1)
+    value: float | None = Field(default=None, allow_inf_nan=False)
+    protocol: Protocol | None = None
+    choice: str | None = None
+    comment: str | None = None
+
+
+def is_label_text(text: str) -> bool:
+    """Return whether a text begins with a label by a person."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    try:
+        row: Any = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and {"conversation", "annotator"} <= cast("Any", row).keys()
+
+
+def is_label_file(path: Path) -> bool:
+    """Return whether a file holds labels by people, by its first line."""
+    try:
+        with open_file(path) as file:
+            return is_label_text(file.readline(1 << 20).decode("utf-8-sig", "replace"))
+    except OSError:
+        return False
+
+
+def read_labels(path: Path) -> list[HumanLabel]:
+    """Return the labels of a file.
+
+    Raises:
+        SourceError: a line is no label, or contradicts another of the same annotator.
+    """
+    found: dict[tuple[str, str, str], HumanLabel] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            label = HumanLabel.model_validate_json(line)
+        except ValidationError as error:
+            raise SourceError(f"{path} line {number}: no label: {first_fault(error)}") from error
+        key = (label.conversation, label.annotator, label.aspect)
+        if found.setdefault(key, label) != label:
+            raise SourceError(
+                f"{path} line {number}: contradicts an earlier label of {label.conversation!r} by "
+                f"{label.annotator!r}; keep the right one"
+            )
+    return list(found.values())
+
+
+def labels_of(labels: Iterable[HumanLabel], protocol: Protocol) -> list[HumanLabel]:
+    """Return the choices that can be compared with the verdicts of a protocol."""
+    return [one for one in labels if one.protocol == protocol and one.choice is not None]

@@ -1,0 +1,189 @@
+"""Answers of a labelling tool, held against the questions, become labels by people."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from convogen.errors import SourceError
+from convogen.inputs.text_file import open_file
+from convogen.labels.answers import Answer, as_mapping
+from convogen.labels.argilla import argilla_answers
+from convogen.labels.human import HumanLabel
+from convogen.labels.label_studio import label_studio_answers
+from convogen.labels.questions import Choice, Questions, Rating
+
+__all__ = ["EXPORTED", "TOOLS", "Imported", "import_labels"]
+
+LARGEST_BYTES = 512 << 20
+
+EXPORTED = {"argilla": "records.json", "label-studio": "tasks.json"}
+"""The file of the conversations in the folder that `convogen export` writes, by tool."""
+
+TOOLS = tuple(EXPORTED)
+
+
+@dataclass
+class Imported:
+    """The labels of an export, in its order, and what was left out of it, by kind."""
+
+    labels: list[HumanLabel] = field(default_factory=list[HumanLabel])
+    left_out: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def annotators(self) -> int:
+        """How many people answered."""
+        return len({label.annotator for label in self.labels})
+
+    @property
+    def conversations(self) -> int:
+        """How many conversations have a label."""
+        return len({label.conversation for label in self.labels})
+
+
+def import_labels(path: Path, tool: str, exported: Path | None = None) -> Imported:
+    """Return the labels in the export of a labelling tool.
+
+    Args:
+        path: What the tool exported.
+        tool: One of `TOOLS`.
+        exported: The folder that `convogen export` wrote for the tool: its questions were asked,
+            about its conversations. None: the default questions, of any conversations.
+
+    Raises:
+        SourceError: it is no export of this tool, or has answers that are none to the questions,
+            contradict one another, or are about conversations that were not exported.
+    """
+    questions, known = Questions.default(), None
+    if exported is not None:
+        questions, known = _asked(exported, tool)
+    if path.is_dir() and tool == "argilla":
+        path = path / EXPORTED[tool]
+    found = Imported()
+    labels: dict[tuple[str, str, str], HumanLabel] = {}
+    for answer in _answers(_json_list(path), str(path), tool, questions, found.left_out):
+        if known is not None and answer.conversation not in known:
+            raise SourceError(
+                f"{answer.place}: conversation {answer.conversation!r:.80} is none of those "
+                f"exported to {exported}"
+            )
+        label = _label(answer, questions, exported)
+        if label is None:
+            continue
+        key = (label.conversation, label.annotator, label.aspect)
+        if labels.setdefault(key, label) != label:
+            raise SourceError(
+                f"{answer.place}: {label.aspect}: a second, different answer by annotator "
+                f"{label.annotator!r:.80}; delete one of them in the tool"
+            )
+    found.labels = list(labels.values())
+    found.left_out = +found.left_out
+    return found
+
+
+def _answers(
+    data: list[Any], where: str, tool: str, questions: Questions, left_out: Counter[str]
+) -> Iterable[Answer]:
+    if tool == "argilla":
+        return argilla_answers(data, where, left_out)
+    asked = [one.name for one in questions.questions]
+    return label_studio_answers(data, where, left_out, asked)
+
+
+def _label(answer: Answer, questions: Questions, exported: Path | None) -> HumanLabel | None:
+    """Return an answer as a label; None if it is an empty comment."""
+    question = questions.get(answer.question)
+    if question is None:
+        hint = "" if exported else "; --export FOLDER has questions of your own"
+        asked = ", ".join(one.name for one in questions.questions)
+        raise SourceError(
+            f"{answer.place}: {answer.question!r:.80} was not asked; questions: {asked}{hint}"
+        )
+    label = HumanLabel(
+        conversation=answer.conversation, annotator=answer.annotator, aspect=question.name
+    )
+    if isinstance(question, Rating):
+        return label.model_copy(update={"value": float(_rating(answer, question))})
+    if isinstance(question, Choice):
+        update = {"choice": _choice(answer, question), "protocol": question.protocol}
+        return label.model_copy(update=update)
+    text = _text(answer)
+    return label.model_copy(update={"comment": text}) if text else None
+
+
+def _text(answer: Answer) -> str:
+    value = answer.value
+    lines = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not all(isinstance(line, str) for line in lines):
+        raise SourceError(f"{answer.place}: {answer.question}: must be a text")
+    return "\n".join(lines).strip()
+
+
+def _rating(answer: Answer, question: Rating) -> int:
+    value = answer.value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:3])
+    whole = isinstance(value, int | float) and not isinstance(value, bool)
+    if not whole or value not in question.values:
+        low, high = question.scale
+        raise SourceError(
+            f"{answer.place}: {question.name}: {_quoted(answer.value)} by annotator "
+            f"{answer.annotator!r:.80} is off the scale from {low} to {high}"
+        )
+    return int(value)
+
+
+def _choice(answer: Answer, question: Choice) -> str:
+    shown = {text: value for value, text in question.options.items()}
+    value = answer.value
+    if isinstance(value, str):
+        if value in question.options:
+            return value
+        if value in shown:
+            return shown[value]
+    raise SourceError(
+        f"{answer.place}: {question.name}: {_quoted(value)} by annotator {answer.annotator!r:.80} "
+        f"is no option; allowed: {', '.join(shown)}"
+    )
+
+
+def _quoted(value: Any) -> str:
+    return f"{value!r:.80}"
+
+
+def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
+    """Return the questions of an export, and the ids of its conversations."""
+    path, questions = folder / EXPORTED[tool], folder / "questions.yaml"
+    if not path.is_file() or not questions.is_file():
+        raise SourceError(
+            f"{folder}: is no folder that `convogen export --to {tool}` wrote: no {path.name}, or "
+            "no questions.yaml"
+        )
+    rows = [as_mapping(row) for row in _json_list(path)]
+    ids = {
+        row.get("id") if tool == "argilla" else as_mapping(row.get("data")).get("conversation")
+        for row in rows
+    }
+    return Questions.read(questions), ids
+
+
+def _json_list(path: Path) -> list[Any]:
+    """Return the list of a JSON file; raises `SourceError` if it is none, or not whole."""
+    try:
+        with open_file(path) as file:
+            data = file.read(LARGEST_BYTES + 1)
+        if len(data) > LARGEST_BYTES:
+            raise SourceError(f"{path}: cannot be read: larger than {LARGEST_BYTES >> 20} MB")
+        found: Any = json.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise SourceError(f"{path}: is no JSON, or not all of it is there: {said}") from error
+    if not isinstance(found, list):
+        raise SourceError(f"{path}: must be a list of records or tasks, as the tool exports it")
+    return cast("list[Any]", found)

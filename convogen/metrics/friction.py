@@ -1,0 +1,172 @@
+"""How many turns of a corpus have each behaviour, in bounded memory.
+
+Intervals are of 95% and take conversations as independent, not turns: Wilson's, with the number of
+turns divided by the design effect that the ratio estimator's variance has over conversations (Korn
+and Graubard, 1998).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from statistics import NormalDist
+
+__all__ = [
+    "MOST_TURNS",
+    "RULES",
+    "BehaviourTally",
+    "Estimate",
+    "Friction",
+    "Z",
+    "share_differences",
+]
+
+Z = NormalDist().inv_cdf(0.975)
+
+MOST_TURNS = 4
+"""Turns of a conversation with a behaviour from which histograms do not tell numbers apart."""
+
+
+RULES = "rules"
+"""What tells behaviours without a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean or a share, with its 95% interval.
+
+    Attributes:
+        value: What was measured.
+        low: Lower end of the interval.
+        high: Upper end.
+        n: Conversations that have a value, or turns of which it is a share.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Friction:
+    """How many turns of a corpus have each behaviour.
+
+    Attributes:
+        told_by: `rules`, or a judge's model.
+        protocol: What the model was asked, as a hash, or `rules`; shares of different protocols
+            cannot be compared.
+        conversations: Conversations of which it is known.
+        turns: Their turns.
+        shares: Share of the turns with each behaviour.
+        histograms: Share of the conversations that have 0, 1, 2, 3, and 4 or more turns with it.
+    """
+
+    told_by: str
+    protocol: str
+    conversations: int
+    turns: int
+    shares: dict[str, Estimate]
+    histograms: dict[str, tuple[float, ...]]
+
+
+@dataclass
+class BehaviourTally:
+    """Sums over conversations, which merge.
+
+    These are, per behaviour, the turns with it, their squares per conversation, their products with
+    the conversation's turns, and the conversations by the number of such turns.
+    """
+
+    conversations: int = 0
+    turns: int = 0
+    turn_squares: int = 0
+    counts: Counter[str] = field(default_factory=Counter[str])
+    squares: Counter[str] = field(default_factory=Counter[str])
+    products: Counter[str] = field(default_factory=Counter[str])
+    conversations_with: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+
+    def add(self, behaviours: Iterable[Collection[str]]) -> None:
+        """Count a conversation by the behaviours of its turns, one or more."""
+        turns = 0
+        counts = Counter[str]()
+        for turn in behaviours:
+            turns += 1
+            counts.update(set(turn))
+        self.conversations += 1
+        self.turns += turns
+        self.turn_squares += turns * turns
+        for name, count in counts.items():
+            self.counts[name] += count
+            self.squares[name] += count * count
+            self.products[name] += count * turns
+            self.conversations_with[name, min(count, MOST_TURNS)] += 1
+
+    def merge(self, other: BehaviourTally) -> None:
+        """Add what another tally has counted."""
+        self.conversations += other.conversations
+        self.turns += other.turns
+        self.turn_squares += other.turn_squares
+        self.counts.update(other.counts)
+        self.squares.update(other.squares)
+        self.products.update(other.products)
+        self.conversations_with.update(other.conversations_with)
+
+    def friction(self, names: Sequence[str], told_by: str, protocol: str) -> Friction | None:
+        """Return the shares of the behaviours named; None without turns."""
+        if not self.turns:
+            return None
+        return Friction(
+            told_by=told_by,
+            protocol=protocol,
+            conversations=self.conversations,
+            turns=self.turns,
+            shares={name: self._share(name) for name in names},
+            histograms={name: self._histogram(name) for name in names},
+        )
+
+    def _share(self, name: str) -> Estimate:
+        p = self.counts[name] / self.turns
+        residuals = self.squares[name] - 2 * p * self.products[name] + p * p * self.turn_squares
+        m = self.conversations
+        variance = max(0.0, residuals) / self.turns**2 * (m / (m - 1)) if m > 1 else 0.0
+        n = p * (1 - p) / variance if variance > 0 else float(self.turns)
+        low, high = _wilson(p, min(n, float(self.turns)))
+        return Estimate(p, low, high, self.turns)
+
+    def _histogram(self, name: str) -> tuple[float, ...]:
+        having = [self.conversations_with[name, n] for n in range(1, MOST_TURNS + 1)]
+        counts = [self.conversations - sum(having), *having]
+        return tuple(count / self.conversations for count in counts)
+
+
+def share_differences(ours: Friction | None, human: Friction | None) -> dict[str, Estimate]:
+    """Return by how much more of our turns have each behaviour than people's.
+
+    What only one of the two has is left out, and everything if they were told by other protocols.
+    Intervals are Newcombe's of the difference of two shares (1998, method 10). `n` are our turns.
+    """
+    if ours is None or human is None or ours.protocol != human.protocol:
+        return {}
+    return {
+        name: _difference(one, human.shares[name])
+        for name, one in ours.shares.items()
+        if name in human.shares
+    }
+
+
+def _difference(one: Estimate, other: Estimate) -> Estimate:
+    apart = one.value - other.value
+    below = sqrt((one.value - one.low) ** 2 + (other.high - other.value) ** 2)
+    above = sqrt((one.high - one.value) ** 2 + (other.value - other.low) ** 2)
+    return Estimate(apart, apart - below, apart + above, one.n)
+
+
+def _wilson(p: float, n: float) -> tuple[float, float]:
+    """Return Wilson's score interval (1927) of a share of n independent trials."""
+    square = Z * Z / n
+    centre = (p + square / 2) / (1 + square)
+    half = Z / (1 + square) * sqrt(p * (1 - p) / n + square / (4 * n))
+    return max(0.0, centre - half), min(1.0, centre + half)

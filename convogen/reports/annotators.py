@@ -1,0 +1,98 @@
+"""Labels by people where judges are compared: each annotator of a file is a judge of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from convogen.errors import SourceError
+from convogen.judges.verdict_files import Protocol, Verdict, choice_passes
+from convogen.labels import HumanLabel, is_label_file, labels_of, read_labels
+from convogen.reports.agreement import JudgeVerdicts, names_and_path, read_judgement
+from convogen.reports.score_agreement import JudgeScores, read_scores
+
+__all__ = ["in_one_set", "read_all_scores", "read_all_verdicts"]
+
+J = TypeVar("J", JudgeVerdicts, JudgeScores)
+
+
+def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
+    """Return the verdicts of `[JUDGE[,DIALOGUES]=]PATH`; of labels by people, an annotator each.
+
+    Raises:
+        SourceError: see `read_judgement`; or the labels have no choice by this protocol.
+    """
+    told, path = names_and_path(text)
+    if not is_label_file(path):
+        return [read_judgement(text, protocol)]
+    people = _by_annotator(labels_of(read_labels(path), protocol))
+    if not people:
+        raise SourceError(f"{path}: holds no choice by the protocol {protocol}")
+    return [
+        JudgeVerdicts(_name(told, code), _dialogues(told), _verdicts(labels, protocol), path)
+        for code, labels in people.items()
+    ]
+
+
+def read_all_scores(text: str) -> list[JudgeScores]:
+    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; of labels by people, an annotator each.
+
+    Raises:
+        SourceError: see `read_scores`; or the labels have no rating.
+    """
+    told, path = names_and_path(text)
+    if not is_label_file(path):
+        return [read_scores(text)]
+    people = _by_annotator(one for one in read_labels(path) if one.value is not None)
+    if not people:
+        raise SourceError(f"{path}: holds no rating")
+    return [
+        JudgeScores(_name(told, code), _dialogues(told), _scores(labels), path)
+        for code, labels in people.items()
+    ]
+
+
+def in_one_set(judged: Sequence[J]) -> list[J]:
+    """Return the judgements, those of people in the set that all the judges judged, if it is one.
+
+    Labels by people do not say of which set they are; conversations have ids of their own.
+    """
+    sets = {one.dialogues for one in judged if not is_label_file(one.path)}
+    if len(sets) != 1:
+        return list(judged)
+    [name] = sets
+    return [one if one.dialogues else replace(one, dialogues=name) for one in judged]
+
+
+def _by_annotator(labels: Iterable[HumanLabel]) -> dict[str, list[HumanLabel]]:
+    found: dict[str, list[HumanLabel]] = {}
+    for label in labels:
+        found.setdefault(label.annotator, []).append(label)
+    return found
+
+
+def _verdicts(labels: Sequence[HumanLabel], protocol: Protocol) -> list[Verdict]:
+    """Return an annotator's verdicts; those on one conversation must not contradict each other."""
+    return [
+        Verdict(one.choice, choice_passes(one.choice, protocol), one.conversation)
+        for one in labels
+        if one.choice is not None
+    ]
+
+
+def _scores(labels: Sequence[HumanLabel]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for label in labels:
+        if label.value is not None:
+            found.setdefault(label.aspect, {})[label.conversation] = label.value
+    return found
+
+
+def _name(told: Sequence[str], code: str) -> str:
+    """Return what an annotator is called: the code of the tool after what was told."""
+    return f"{(told and told[0]) or 'annotator'} {code}"
+
+
+def _dialogues(told: Sequence[str]) -> str:
+    return told[1] if len(told) == 2 else ""

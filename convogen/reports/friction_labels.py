@@ -1,0 +1,58 @@
+"""Where the labels of the judge `friction` are: in a run's folder, or apart for a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from convogen.errors import RunFolderError
+from convogen.judges.reference_dialogues import CorpusFolder
+from convogen.metrics.judged_friction import JUDGE, JudgedFriction, judged_friction
+from convogen.storage.run_folder import load_run
+from convogen.storage.score_store import scores_manifest
+
+__all__ = ["friction_labels"]
+
+
+def friction_labels(sources: Iterable[str], folders: Sequence[str]) -> dict[str, JudgedFriction]:
+    """Return what the judge labelled, by source; sources that it did not label are left out.
+
+    Args:
+        sources: Runs, and corpora as they were named to `evaluate`.
+        folders: Score folders of corpora.
+
+    Raises:
+        RunFolderError: A folder has no labels, or they are of none of the sources or of other data.
+    """
+    names = list(sources)
+    apart = {_source_of(folder, names): folder for folder in folders}
+    found: dict[str, JudgedFriction] = {}
+    for name in names:
+        if name in apart:
+            run = CorpusFolder(name, Path(apart[name]))
+        elif not name.startswith("hf:") and (Path(name) / "manifest.json").is_file():
+            run = load_run(name)
+        else:
+            continue
+        if (labels := judged_friction(run)) is not None:
+            found[name] = labels
+    return found
+
+
+def _source_of(folder: str, names: Sequence[str]) -> str:
+    """Return of which source the labels in a folder are."""
+    manifest = scores_manifest(Path(folder) / "scores" / f"{JUDGE}.jsonl")
+    if manifest is None:
+        raise RunFolderError(
+            f"{folder}: no labels of the judge {JUDGE}; `convogen evaluate CORPUS --judge {JUDGE} "
+            "--out FOLDER` writes them into a folder in FOLDER"
+        )
+    source = f"{manifest.get('source', folder)}"
+    for name in names:
+        if name == source or _path(name) == _path(source):
+            return name
+    raise RunFolderError(f"{folder}: its labels are of {source}, which is not measured here")
+
+
+def _path(name: str) -> Path | str:
+    return name if name.startswith("hf:") else Path(name).resolve()

@@ -1,0 +1,104 @@
+"""Figures of a report as SVG, in the page's own colours: how they look, not what they show.
+
+Data colours are Okabe and Ito's, told apart by line style too; text and axes take the page's, so
+that a plot suits a light page, a dark one and paper.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from convogen.reports.report import Report
+
+__all__ = ["SOFT", "add_legend", "new_figure", "source_line", "styled", "to_svg"]
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES = ("-", "--", "-.", ":")
+_INK, _GRID, SOFT = "#010203", "#040506", "#070809"
+"""Stand-ins, replaced by the page's colours."""
+
+_SIZE = (5.2, 3.3)
+_STYLE: dict[str, object] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "convogen",
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "text.parse_math": False,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.grid": True,
+    "grid.color": _GRID,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+}
+
+
+@contextmanager
+def styled() -> Generator[None]:
+    """Draw in the style of the page within this context."""
+    matplotlib: Any = import_module("matplotlib")
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name's characters that the measuring font lacks
+        yield
+
+
+def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
+    """Return a figure of the page's width and its axes; `height` is in inches."""
+    figure: Any = import_module("matplotlib.figure").Figure(
+        (_SIZE[0], height), layout="constrained"
+    )
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
+    return figure, axes
+
+
+def source_line(report: Report, name: str) -> dict[str, str | float]:
+    """Return a source's colour and dashes; corpora to compare with are thinner."""
+    at = [*report.sources].index(name)
+    ours = name in report.runs
+    return {
+        "color": _COLOURS[at % len(_COLOURS)],
+        "linestyle": _DASHES[at % len(_DASHES)],
+        "linewidth": 2.2 if ours else 1.6,
+        "label": _label(name),
+    }
+
+
+def _label(name: str) -> str:
+    return f" {name[:28]}" if name.startswith("_") else name[:28]
+
+
+def add_legend(axes: Any, count: int) -> None:
+    """Put a legend of `count` entries above the axes."""
+    columns = 2 if count > 1 else 1
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+
+
+def to_svg(figure: Any) -> str:
+    """Return the figure as an element of a page: no ids, no namespaces, no metadata."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = text.replace("xlink:href", "href")
+    for stand_in, colour in ((_INK, "ink"), (_GRID, "rule"), (SOFT, "soft")):
+        text = text.replace(stand_in, f"var(--{colour})")
+    return text

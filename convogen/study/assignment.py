@@ -1,0 +1,173 @@
+"""Which pairs of dialogues are given out, and with what probability.
+
+`paper` gives out pairs of a condition with equal probability. `adaptive` prefers pairs on which a
+judge is unsure how people decide: active statistical inference (Zrnic and Candès, 2024). The
+variance of the estimate is least if the probability is in proportion to the expected error of the
+judge's prediction; for a yes or no predicted with probability p that is the root of p(1 - p). A
+share of all probability is spread evenly, so that every pair may come and a judge that is wrongly
+sure costs little.
+
+All pairs are drawn before the study begins. Each pair's probability is thus exact, whatever order
+answers come in; it is kept with its answer, and results weight by its inverse.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Literal
+
+import numpy as np
+
+from convogen.errors import SourceError
+from convogen.study.candidates import Candidate
+
+__all__ = [
+    "EVEN_SHARE",
+    "Assignment",
+    "chosen_pairs",
+    "inclusion_probabilities",
+    "systematic_sample",
+]
+
+Assignment = Literal["paper", "adaptive"]
+
+EVEN_SHARE = 0.25
+"""How much of the probability is spread evenly over all pairs."""
+
+
+def chosen_pairs(
+    by_condition: Mapping[str, Sequence[Candidate]],
+    n: int,
+    participants: int,
+    draw: random.Random,
+    predicted: Mapping[str, float] | None = None,
+) -> list[list[Candidate]]:
+    """Return the pairs of each condition that are given out, with their probabilities.
+
+    Args:
+        by_condition: What may be given out.
+        n: How many pairs of each condition are, at most as many as there are.
+        participants: To how many people; no more pairs of one person and goal are chosen.
+        draw: The source of randomness.
+        predicted: For adaptive assignment: id of each candidate -> the judge's probability that
+            people do not detect it. If None, pairs are equally probable.
+
+    Raises:
+        SourceError: In one line, if there is no such choice.
+    """
+    ordered = sorted(by_condition.items())
+    if participants >= len(by_condition):
+        if predicted is not None:
+            return [_by_uncertainty(of, n, predicted, draw) for _, of in ordered]
+        return [
+            [replace(one, probability=n / len(of)) for one in draw.sample(of, n)]
+            for _, of in ordered
+        ]
+    if predicted is not None:
+        raise SourceError(
+            f"{participants} participants for {len(by_condition)} conditions: adaptive assignment "
+            "needs at least as many participants as conditions"
+        )
+    return _by_flow(by_condition, n, participants, draw)
+
+
+def inclusion_probabilities(predicted: Sequence[float], n: int) -> list[float]:
+    """Return the probability with which each pair is drawn; they add up to n.
+
+    Args:
+        predicted: The judge's probability per pair that people do not detect it, 0 to 1.
+        n: How many pairs are drawn, at most as many as there are.
+    """
+    unsure = [math.sqrt(max(0.0, p * (1 - p))) for p in predicted]
+    mean = math.fsum(unsure) / max(len(unsure), 1)
+    weights = [EVEN_SHARE + (1 - EVEN_SHARE) * (one / mean if mean else 1.0) for one in unsure]
+    found = [0.0] * len(weights)
+    left, open_ = n, list(range(len(weights)))
+    while open_:
+        scale = left / math.fsum(weights[at] for at in open_)
+        certain = [at for at in open_ if weights[at] * scale >= 1]
+        for at in certain or open_:
+            found[at] = min(1.0, weights[at] * scale)
+        if not certain:
+            break
+        left -= len(certain)
+        open_ = [at for at in open_ if weights[at] * scale < 1]
+    return found
+
+
+def systematic_sample(probabilities: Sequence[float], draw: random.Random) -> list[int]:
+    """Return the indices of a sample of fixed size with exactly these inclusion probabilities.
+
+    Systematic sampling in random order (Madow, 1949).
+
+    Args:
+        probabilities: Each above 0 and at most 1; they add up to a whole number.
+        draw: The source of randomness.
+    """
+    certain = [at for at, p in enumerate(probabilities) if p >= 1]
+    others = [at for at, p in enumerate(probabilities) if p < 1]
+    size = round(math.fsum(probabilities[at] for at in others))
+    draw.shuffle(others)
+    start, chosen, cumulated = draw.random(), list(certain), 0.0
+    for nth, at in enumerate(others, 1):
+        after = size if nth == len(others) else min(size, cumulated + probabilities[at])
+        if math.floor(after - start) > math.floor(cumulated - start):
+            chosen.append(at)
+        cumulated = after
+    return sorted(chosen)
+
+
+def _by_uncertainty(
+    of: Sequence[Candidate], n: int, predicted: Mapping[str, float], draw: random.Random
+) -> list[Candidate]:
+    missing = [one for one in of if one.id not in predicted]
+    if missing:
+        raise SourceError(
+            f"adaptive assignment needs a judge's probability for every pair; {len(missing)} of "
+            f"condition {of[0].condition!r} have none, for example {missing[0].id!r}"
+        )
+    probabilities = inclusion_probabilities([predicted[one.id] for one in of], n)
+    return [
+        replace(of[at], probability=probabilities[at])
+        for at in systematic_sample(probabilities, draw)
+    ]
+
+
+def _by_flow(
+    by_condition: Mapping[str, Sequence[Candidate]], n: int, most: int, draw: random.Random
+) -> list[list[Candidate]]:
+    """Choose n pairs of each condition, at most so many of a cell, as a maximum flow."""
+    csgraph: Any = import_module("scipy.sparse.csgraph")
+    sparse: Any = import_module("scipy.sparse")
+    conditions = sorted(by_condition)
+    draw.shuffle(conditions)
+    cells = sorted({one.cell for of in by_condition.values() for one in of})
+    draw.shuffle(cells)
+    sink = 1 + len(conditions) + len(cells)
+    places = {name: at for at, name in enumerate([*conditions, *cells], 1)}
+    edges = [(0, places[name], n) for name in conditions]
+    edges += [(places[name], sink, most) for name in cells]
+    edges += [
+        (places[one.condition], places[one.cell], 1) for of in by_condition.values() for one in of
+    ]
+    rows, columns, capacities = zip(*edges, strict=True)
+    whole = (np.array(capacities, np.int32), (rows, columns))
+    flow = csgraph.maximum_flow(sparse.csr_matrix(whole, (sink + 1, sink + 1)), 0, sink)
+    if int(flow.flow_value) < n * len(conditions):
+        raise SourceError(
+            f"{n * len(conditions)} pairs cannot be given to {most} participants such that nobody "
+            f"sees two of the same person and goal: {len(cells)} persons and goals allow "
+            f"{int(flow.flow_value)}; more participants or fewer pairs are needed"
+        )
+    found: list[list[Candidate]] = []
+    for condition, of in sorted(by_condition.items()):
+        row = flow.flow[places[condition]]
+        used = {at for at, units in zip(row.indices, row.data, strict=True) if units > 0}
+        found.append(
+            [replace(one, probability=n / len(of)) for one in of if places[one.cell] in used]
+        )
+    return found

@@ -1,0 +1,90 @@
+"""The pairs of dialogues that a study may show."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from convogen.errors import SourceError
+
+__all__ = ["Candidate", "StudyDialogue", "candidate_pairs", "opaque_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDialogue:
+    """A dialogue that a study may show.
+
+    Attributes:
+        id: Its id within the study.
+        source_person: The code of the person who talks, or is simulated.
+        goal: The id of the goal that it pursues.
+        responder: The chatbot that answers.
+        condition: What simulated it; empty for natural dialogues.
+    """
+
+    id: str
+    source_person: str
+    goal: str
+    responder: str
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pair that may be shown: the ids of its dialogues, and what both are of.
+
+    `probability` is that of being given out, once pairs are drawn.
+    """
+
+    id: str
+    source_person: str
+    goal: str
+    condition: str
+    natural: str
+    simulated: str
+    probability: float = 1.0
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """The person and the goal, of which nobody sees two pairs."""
+        return self.source_person, self.goal
+
+
+def candidate_pairs(
+    natural: Iterable[StudyDialogue], simulated: Iterable[StudyDialogue], seed: int
+) -> list[Candidate]:
+    """Return the pair of each condition, person and goal, in an order that depends on ids alone.
+
+    If several dialogues are of the same, one is drawn. Ids of pairs do not tell the condition.
+
+    Raises:
+        SourceError: In one line, if no two dialogues make a pair.
+    """
+    drawn = random.Random(f"candidates {seed}")
+    natural_by: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for one in natural:
+        natural_by[one.source_person, one.goal, one.responder].append(one.id)
+    simulated_by: dict[tuple[str, str, str], list[StudyDialogue]] = defaultdict(list)
+    for one in simulated:
+        if (one.source_person, one.goal, one.responder) in natural_by:
+            simulated_by[one.condition, one.source_person, one.goal].append(one)
+    if not simulated_by:
+        raise SourceError(
+            "no pairs: no simulated dialogue is of the same person, goal and responder as a "
+            "natural one"
+        )
+    found: list[Candidate] = []
+    for (condition, person, goal), dialogues in sorted(simulated_by.items()):
+        one = drawn.choice(sorted(dialogues, key=lambda each: each.id))
+        other = drawn.choice(sorted(natural_by[person, goal, one.responder]))
+        found.append(Candidate(opaque_id(other, one.id), person, goal, condition, other, one.id))
+    return found
+
+
+def opaque_id(*parts: str) -> str:
+    """Return an id that tells nothing of what it is made from."""
+    text = "\x1f".join(parts)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -1,0 +1,103 @@
+"""The design of a mixed model: conditions, and crossed groups whose members differ at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.errors import SourceError
+
+__all__ = ["MOST_CONDITIONS", "Design"]
+
+MOST_CONDITIONS = 26
+
+Numbers = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Which condition and which members each answer is of, as indices.
+
+    Members of all groups are numbered through: those of the second begin after the first's.
+    """
+
+    conditions: list[str]
+    condition: Indices
+    members: list[Indices]
+    sizes: list[int]
+
+    @classmethod
+    def of(cls, conditions: Sequence[str], groups: Mapping[str, Sequence[str]]) -> Design:
+        names = list(dict.fromkeys(conditions))
+        if not 2 <= len(names) <= MOST_CONDITIONS:
+            raise SourceError(
+                f"{len(names)} condition{'s' * (len(names) != 1)}; a comparison needs 2 to "
+                f"{MOST_CONDITIONS}"
+            )
+        members: list[Indices] = []
+        sizes: list[int] = []
+        for group, labels in groups.items():
+            found = list(dict.fromkeys(labels))
+            if len(found) < 2:
+                raise SourceError(f"only 1 {group}; a random intercept needs 2 or more")
+            if len(found) == len(labels):
+                raise SourceError(
+                    f"every answer is of another {group}; a random intercept needs several "
+                    "answers of one"
+                )
+            members.append(_indices(labels, found) + sum(sizes))
+            sizes.append(len(found))
+        return cls(names, _indices(conditions, names), members, sizes)
+
+    def means(self, y: Numbers) -> Numbers:
+        return self.by_condition(y) / self.by_condition(np.ones_like(y))
+
+    def by_condition(self, values: Numbers) -> Numbers:
+        """Return sums of an array over the conditions (X'v)."""
+        return np.bincount(self.condition, values, len(self.conditions)).astype(np.float64)
+
+    def by_member(self, values: Numbers) -> Numbers:
+        """Return sums of an array over the members (Z'v)."""
+        q = sum(self.sizes)
+        sums = [np.bincount(at, values, q).astype(np.float64) for at in self.members]
+        return np.sum(sums, axis=0)
+
+    def crossed(self, weights: Numbers) -> Numbers:
+        """Return the weighted crossproduct of the members' indicators (Z'WZ)."""
+        q = sum(self.sizes)
+        found = np.diag(self.by_member(weights))
+        for one, other in combinations(self.members, 2):
+            block = np.bincount(one * q + other, weights, q * q).reshape(q, q)
+            found += block + block.T
+        return found
+
+    def members_by_condition(self) -> Numbers:
+        """Return the number of answers by member and condition (Z'X)."""
+        c, q = len(self.conditions), sum(self.sizes)
+        pairs = [np.bincount(at * c + self.condition, minlength=q * c) for at in self.members]
+        return np.sum(pairs, axis=0).reshape(q, c).astype(float)
+
+    def spread(self, effects: Numbers) -> Numbers:
+        """Return the sum of its members' effects for each answer (Zb)."""
+        return np.sum([effects[at] for at in self.members], axis=0)
+
+    def scaled(self, theta: Numbers) -> Numbers:
+        """Return the standard deviation of each member's effect."""
+        return np.repeat(theta, self.sizes)
+
+    def rank(self) -> int:
+        """Return the rank of all effects, fixed and random."""
+        ones = np.ones(len(self.condition))
+        zx = self.members_by_condition()
+        whole = np.block([[np.diag(self.by_condition(ones)), zx.T], [zx, self.crossed(ones)]])
+        return int(np.linalg.matrix_rank(whole, hermitian=True))
+
+
+def _indices(labels: Sequence[str], names: Sequence[str]) -> Indices:
+    places = {name: at for at, name in enumerate(names)}
+    return np.array([places[label] for label in labels], np.int64)

@@ -1,0 +1,252 @@
+"""Mixed models of answers: a mean per condition, crossed random intercepts.
+
+As lme4 fits them (Bates, Mächler, Bolker and Walker, 2015): linear ones by the profiled REML
+criterion, binomial ones (logit link) by the Laplace approximation over variances and means
+together, with the covariance of the means from the whole Hessian. Linear tests have the
+denominator degrees of freedom of the containment method for effects that vary within every group:
+answers less the rank of all effects, fixed and random.
+
+The code is ours because no library fits both kinds well. gpboost has the models, but its standard
+errors depend on where its optimizer stopped (up to 46% off on 800 answers) and it imports optuna;
+statsmodels' binomial mixed models are Bayesian; the ports of lme4 in PyPI derive standard errors
+from a Hessian with the variances held fixed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.errors import SourceError
+from convogen.study.design import Design
+
+__all__ = ["Fit", "fit_binomial", "fit_linear", "fit_shares", "fit_spreads"]
+
+_STEP = 1e-3
+_CONVERGED = 1e-10
+_MOST_STEPS = 100
+_ZERO_VARIANCE = 1e-7
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The means of conditions with all random effects at 0, on the scale of the link.
+
+    Attributes:
+        conditions: The names of the conditions.
+        means: One mean per condition; log odds if binomial.
+        covariance: The covariance matrix of the means.
+        deviations: Standard deviation of the random intercepts by group; linear fits also have
+            that of the residuals, as `residual`.
+        df: Denominator degrees of freedom; None if tests are asymptotic.
+        n: Number of answers.
+    """
+
+    conditions: list[str]
+    means: Numbers
+    covariance: Numbers
+    deviations: dict[str, float]
+    df: int | None
+    n: int
+
+
+def fit_binomial(
+    outcomes: Sequence[bool], conditions: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> Fit:
+    """Return the fit of a yes or no by condition, with a random intercept per member of a group.
+
+    Args:
+        outcomes: One per answer.
+        conditions: The condition of each answer.
+        groups: Name of a group -> the member of each answer.
+
+    Raises:
+        SourceError: In one line, if there is no finite estimate.
+    """
+    design = Design.of(conditions, groups)
+    y = np.asarray(outcomes, float)
+    means = design.means(y)
+    for name, mean in zip(design.conditions, means, strict=True):
+        if mean in (0.0, 1.0):
+            always = "all" if mean else "none"
+            raise SourceError(
+                f"{always} of the answers of condition {name!r} are positive, so that its log odds "
+                "are infinite (separation); a logit model needs both outcomes in every condition"
+            )
+    k = len(design.sizes)
+    laplace = _Laplace(design, y)
+    start = np.concatenate([np.full(k, 0.25), np.log(means / (1 - means))])
+    bounds = [(0.0, None)] * k + [(None, None)] * len(means)
+    best = _minimum(lambda at: laplace(np.sqrt(at[:k]), at[k:]), start, bounds)
+    variances = np.where(best[:k] < _ZERO_VARIANCE, 0.0, best[:k])
+    best = np.concatenate([np.sqrt(variances), best[k:]])
+    hessian = _hessian(lambda at: laplace(at[:k], at[k:]), best)
+    covariance = cast("Numbers", 2 * np.linalg.inv(hessian)[k:, k:])
+    if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
+        raise SourceError("the model did not converge: too few answers per condition and person")
+    deviations = dict(zip(groups, best[:k].tolist(), strict=True))
+    return Fit(design.conditions, best[k:], covariance, deviations, None, len(y))
+
+
+def fit_linear(
+    values: Sequence[float], conditions: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> Fit:
+    """Return the fit of a number by condition, with a random intercept per member of a group.
+
+    Arguments and errors are those of `fit_binomial`.
+    """
+    design = Design.of(conditions, groups)
+    y = np.asarray(values, float)
+    if np.ptp(y) == 0:
+        raise SourceError("all values are the same; nothing varies that a model could explain")
+    df = len(y) - design.rank()
+    if df < 1:
+        raise SourceError(
+            f"{len(y)} answers are too few for {len(design.conditions)} conditions and "
+            f"{sum(design.sizes)} random intercepts"
+        )
+    scale = float(y.std())
+    reml = partial(_reml, design, (y - y.mean()) / scale)
+    bounds = [(0.0, None)] * len(design.sizes)
+    best = _minimum(lambda at: reml(np.sqrt(at))[0], np.full(len(bounds), 0.25), bounds)
+    best = np.where(best < _ZERO_VARIANCE, 0.0, best)
+    _, means, covariance, residual = reml(np.sqrt(best))
+    deviations = dict(zip(groups, (np.sqrt(best) * residual * scale).tolist(), strict=True))
+    deviations["residual"] = residual * scale
+    means, covariance = means * scale + y.mean(), covariance * scale**2
+    return Fit(design.conditions, means, covariance, deviations, df, len(y))
+
+
+def fit_shares(counts: Mapping[str, tuple[int, int]]) -> Fit:
+    """Return the binomial fit without random effects.
+
+    Args:
+        counts: Condition -> positive answers, all answers; each condition has both outcomes.
+    """
+    positive, n = (np.array(column, float) for column in zip(*counts.values(), strict=True))
+    means = np.log(positive / (n - positive))
+    variances: Numbers = n / (positive * (n - positive))
+    return Fit([*counts], means, np.diag(variances), {}, None, int(n.sum()))
+
+
+def fit_spreads(spreads: Mapping[str, tuple[int, float, float]]) -> Fit:
+    """Return the linear fit without random effects.
+
+    Args:
+        spreads: Condition -> number of answers, their mean and sample standard deviation.
+    """
+    n, means, stds = (np.array(column, float) for column in zip(*spreads.values(), strict=True))
+    df = int(n.sum()) - len(n)
+    variance = float((n - 1) @ stds**2) / df
+    variances: Numbers = variance / n
+    deviations = {"residual": math.sqrt(variance)}
+    return Fit([*spreads], means, np.diag(variances), deviations, df, int(n.sum()))
+
+
+class _Laplace:
+    """-2 log likelihood of a binomial model by the Laplace approximation, less a constant."""
+
+    def __init__(self, design: Design, y: Numbers) -> None:
+        self._design, self._y = design, y
+        self._modes = np.zeros(sum(design.sizes))
+
+    def __call__(self, theta: Numbers, means: Numbers) -> float:
+        """Return it at standard deviations `theta` of the groups and `means` of the conditions.
+
+        The modes of the random effects are found by Newton's method with halved steps, from those
+        of the call before.
+        """
+        design, y, scaled = self._design, self._y, self._design.scaled(theta)
+        fixed, u = means[design.condition], self._modes
+        eta = fixed + design.spread(scaled * u)
+        value = _penalized(eta, y, u)
+        for _ in range(_MOST_STEPS):
+            fitted = 1 / (1 + np.exp(-eta))
+            step = np.linalg.solve(
+                _information(design, scaled, fitted), scaled * design.by_member(y - fitted) - u
+            )
+            while True:
+                new = u + step
+                eta_new = fixed + design.spread(scaled * new)
+                value_new = _penalized(eta_new, y, new)
+                if value_new <= value + _CONVERGED or float(np.abs(step).max()) < _CONVERGED:
+                    break
+                step = step / 2
+            done = value - value_new < _CONVERGED and float(np.abs(step).max()) < _STEP
+            u, eta, value = new, eta_new, value_new
+            if done:
+                break
+        self._modes = u
+        fitted = 1 / (1 + np.exp(-eta))
+        return value + float(np.linalg.slogdet(_information(design, scaled, fitted))[1])
+
+
+def _penalized(eta: Numbers, y: Numbers, u: Numbers) -> float:
+    return float(2 * (np.logaddexp(0, eta) - y * eta).sum() + u @ u)
+
+
+def _information(design: Design, scaled: Numbers, fitted: Numbers) -> Numbers:
+    crossed = design.crossed(fitted * (1 - fitted))
+    return scaled[:, None] * crossed * scaled + np.eye(len(scaled))
+
+
+def _reml(design: Design, y: Numbers, theta: Numbers) -> tuple[float, Numbers, Numbers, float]:
+    """Return the REML criterion, the means, their covariance and the residual deviation.
+
+    `theta` are the groups' standard deviations relative to that of the residuals.
+    """
+    linalg: Any = import_module("scipy.linalg")
+    ones, scaled = np.ones(len(y)), design.scaled(theta)
+    whole = scaled[:, None] * design.crossed(ones) * scaled + np.eye(len(scaled))
+    lower = np.linalg.cholesky(whole)
+    right = np.column_stack([design.members_by_condition(), design.by_member(y)])
+    solved = linalg.solve_triangular(lower, scaled[:, None] * right, lower=True)
+    zx, zy = solved[:, :-1], solved[:, -1]
+    within = np.diag(design.by_condition(ones)) - zx.T @ zx
+    root = cast("Numbers", np.linalg.cholesky(within))
+    half = linalg.solve_triangular(root, design.by_condition(y) - zx.T @ zy, lower=True)
+    means = linalg.solve_triangular(root.T, half)
+    free = len(y) - len(means)
+    squares = max(float(y @ y - zy @ zy - half @ half), np.finfo(float).tiny)
+    logs = 2 * float(np.log(np.diag(lower)).sum() + np.log(np.diag(root)).sum())
+    criterion = logs + free * (1 + math.log(2 * math.pi * squares / free))
+    inverse = linalg.solve_triangular(root, np.eye(len(means)), lower=True)
+    variance = squares / free
+    return criterion, means, variance * inverse.T @ inverse, math.sqrt(variance)
+
+
+def _minimum(function: Callable[[Numbers], float], start: Numbers, bounds: Any) -> Numbers:
+    """Return where a function is least; variances are its parameters, not their roots, since at a
+    root of 0 every derivative is 0."""
+    optimize: Any = import_module("scipy.optimize")
+    found = optimize.minimize(
+        function,
+        start,
+        method="L-BFGS-B",
+        jac="3-point",
+        bounds=bounds,
+        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-5},
+    )
+    return np.asarray(found.x, float)
+
+
+def _hessian(function: Callable[[Numbers], float], at: Numbers) -> Numbers:
+    """Return second derivatives by central differences."""
+    steps = np.eye(len(at)) * _STEP
+    middle, hessian = function(at), np.empty((len(at), len(at)))
+    for i, one in enumerate(steps):
+        hessian[i, i] = (function(at + one) - 2 * middle + function(at - one)) / _STEP**2
+        for j, other in enumerate(steps[:i]):
+            both = function(at + one + other) + function(at - one - other)
+            mixed = function(at + one - other) + function(at - one + other)
+            hessian[i, j] = hessian[j, i] = (both - mixed) / (4 * _STEP**2)
+    return hessian

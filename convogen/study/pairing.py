@@ -1,0 +1,207 @@
+"""Which pairs of a natural and a simulated dialogue each participant is shown.
+
+LLM Roleplay, section 3.4: both dialogues of a pair are of the same person, goal and responder; a
+pair is judged once; nobody sees two pairs of the same person and goal. Ours: as many pairs of each
+condition per participant, each side equally often the artificial one.
+
+Participants are the colours of an edge colouring. Cells (a person and a goal) are the nodes on one
+side; those on the other are blocks of a condition's pairs, as many pairs each as there are
+participants; pairs are the edges. No node has more edges than there are colours, so that each
+participant gets one pair of every block, each of another cell.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from convogen.errors import SourceError
+from convogen.study.answers import Side
+from convogen.study.assignment import Assignment, chosen_pairs
+from convogen.study.candidates import Candidate, opaque_id
+from convogen.study.colouring import coloured
+
+__all__ = ["Pair", "draw_pairs"]
+
+
+class Pair(BaseModel):
+    """A pair as one participant is shown it; the fields are those of `PairAnswer`.
+
+    In an attention check the simulated dialogue is shown with a plain request to name it, so that
+    whoever reads does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pair: str
+    participant: str
+    source_person: str
+    goal: str
+    condition: str
+    natural: str
+    simulated: str
+    artificial_side: Side
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    attention_check: bool = False
+
+
+def draw_pairs(
+    candidates: Sequence[Candidate],
+    participants: Sequence[str],
+    per_participant: int,
+    *,
+    seed: int,
+    assignment: Assignment = "paper",
+    predicted: Mapping[str, float] | None = None,
+    attention_checks: int = 0,
+) -> list[Pair]:
+    """Return the pairs of all participants, each one's in the order in which they are shown.
+
+    Args:
+        candidates: What may be shown; see `candidate_pairs`.
+        participants: The codes of the participants.
+        per_participant: How many pairs each is shown, a multiple of the number of conditions.
+        seed: Equal arguments with equal seeds give equal pairs.
+        assignment: How the pairs are chosen if there are more than are needed.
+        predicted: For `adaptive`: id of each candidate -> the judge's probability that people do
+            not detect it, 0 to 1.
+        attention_checks: How many extra pairs each participant is shown to see whether dialogues
+            are read; of persons and goals that the participant sees in no other pair.
+
+    Raises:
+        SourceError: In one line, if there is no such draw.
+    """
+    draw = random.Random(f"pairs {seed}")
+    by_condition: dict[str, list[Candidate]] = defaultdict(list)
+    for one in candidates:
+        by_condition[one.condition].append(one)
+    _check_sizes(by_condition, participants, per_participant)
+    n = len(participants) * per_participant // len(by_condition)
+    adaptive = (predicted or {}) if assignment == "adaptive" else None
+    chosen = chosen_pairs(by_condition, n, len(participants), draw, adaptive)
+    blocks = [
+        (block, one)
+        for condition, of in enumerate(chosen)
+        for block, one in _blocks(of, condition, len(participants), draw)
+    ]
+    colours = coloured([(one.cell, block) for block, one in blocks], len(participants), draw)
+    shown: list[list[Candidate]] = [[] for _ in participants]
+    for colour, (_, one) in zip(colours, blocks, strict=True):
+        shown[colour].append(one)
+    found: list[Pair] = []
+    for nth, (participant, own) in enumerate(zip(participants, shown, strict=True)):
+        pairs = _with_sides(own, participant, nth, draw)
+        draw.shuffle(pairs)
+        checks = _checks(candidates, own, participant, attention_checks, draw)
+        found += _spread(pairs, checks, draw)
+    return found
+
+
+def _check_sizes(
+    by_condition: Mapping[str, Sequence[Candidate]],
+    participants: Sequence[str],
+    per_participant: int,
+) -> None:
+    if not participants or per_participant < 1:
+        raise SourceError("a study needs at least 1 participant and 1 pair for each")
+    if len(set(participants)) < len(participants):
+        raise SourceError("two participants have the same code; each needs a code of its own")
+    conditions = len(by_condition)
+    if per_participant % conditions:
+        allowed = per_participant - per_participant % conditions or conditions
+        raise SourceError(
+            f"{per_participant} pairs per participant cannot be shared evenly by {conditions} "
+            f"conditions; a multiple is needed, such as {allowed}"
+        )
+    n = len(participants) * per_participant // conditions
+    for condition, of in sorted(by_condition.items()):
+        if len(of) < n:
+            raise SourceError(
+                f"{len(participants)} participants with {per_participant} pairs each need {n} "
+                f"pairs of every condition, but {condition!r} has {len(of)}; each is judged once"
+            )
+
+
+def _blocks(
+    of: Sequence[Candidate], condition: int, size: int, draw: random.Random
+) -> Iterable[tuple[tuple[int, int], Candidate]]:
+    """Yield the pairs of a condition with their block, in random order."""
+    for nth, one in enumerate(draw.sample(of, len(of))):
+        yield (condition, nth // size), one
+
+
+def _with_sides(
+    own: Sequence[Candidate], participant: str, nth: int, draw: random.Random
+) -> list[Pair]:
+    """Return a participant's pairs, half of each condition's with the artificial one left.
+
+    What is left over of odd numbers alternates over conditions and participants.
+    """
+    by_condition: dict[str, list[Candidate]] = defaultdict(list)
+    for one in own:
+        by_condition[one.condition].append(one)
+    found: list[Pair] = []
+    sides: tuple[Side, Side] = ("left", "right")
+    for at, condition in enumerate(sorted(by_condition)):
+        of = draw.sample(by_condition[condition], len(by_condition[condition]))
+        found += [
+            _pair(one, participant, sides[(place + at + nth) % 2]) for place, one in enumerate(of)
+        ]
+    return found
+
+
+def _checks(
+    candidates: Sequence[Candidate],
+    own: Sequence[Candidate],
+    participant: str,
+    n: int,
+    draw: random.Random,
+) -> list[Pair]:
+    seen = {one.cell for one in own}
+    free: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for one in candidates:
+        if one.cell not in seen:
+            free[one.cell].append(one)
+    if len(free) < n:
+        raise SourceError(
+            f"{n} attention checks per participant need as many persons and goals that the "
+            f"participant does not see otherwise, but there are {len(free)}"
+        )
+    found: list[Pair] = []
+    for cell in draw.sample(sorted(free), n):
+        one = draw.choice(free[cell])
+        one = replace(one, id=opaque_id("check", participant, one.id), probability=1.0)
+        side: Side = draw.choice(("left", "right"))
+        found.append(_pair(one, participant, side, attention_check=True))
+    return found
+
+
+def _spread(pairs: Sequence[Pair], checks: Sequence[Pair], draw: random.Random) -> list[Pair]:
+    """Return the pairs with one check in each of as many equal stretches as there are checks."""
+    cuts = [len(pairs) * nth // max(len(checks), 1) for nth in range(len(checks) + 1)]
+    before: dict[int, list[Pair]] = defaultdict(list)
+    for check, low, high in zip(checks, cuts, cuts[1:], strict=False):
+        before[draw.randint(low, max(low, high - 1))].append(check)
+    rows = ((*before[at], pair) for at, pair in enumerate(pairs))
+    return [*chain.from_iterable(rows)]
+
+
+def _pair(one: Candidate, participant: str, side: Side, *, attention_check: bool = False) -> Pair:
+    return Pair(
+        pair=one.id,
+        participant=participant,
+        source_person=one.source_person,
+        goal=one.goal,
+        condition=one.condition,
+        natural=one.natural,
+        simulated=one.simulated,
+        artificial_side=side,
+        probability=one.probability,
+        attention_check=attention_check,
+    )

@@ -1,0 +1,49 @@
+"""Reading the answers of a study, and of whom they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from convogen.errors import SourceError
+from convogen.inputs.text_file import read_text
+from convogen.inputs.validation import validated
+from convogen.jsonl import as_row
+from convogen.study.answers import PairAnswer
+
+__all__ = ["ANSWERS_FILE", "read_answers"]
+
+ANSWERS_FILE = "answers.jsonl"
+"""The export of a study in its folder."""
+
+
+def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
+    """Return the answers of files of JSON lines, or of folders of studies, by participant and pair.
+
+    Raises:
+        SourceError: In one line, if a line is no answer, a participant answered a pair twice, or
+            there is no answer.
+    """
+    found: dict[tuple[str, str], PairAnswer] = {}
+    files: list[Path] = []
+    for path in paths:
+        file = path / ANSWERS_FILE if path.is_dir() else path
+        files.append(file)
+        for number, line in enumerate(read_text(file).splitlines(), 1):
+            if not line.strip():
+                continue
+            where = f"{file} line {number}"
+            row = as_row(line.encode("utf-8", "surrogatepass"))
+            if row is None:
+                raise SourceError(f"{where}: is no JSON object; each line is one answer")
+            answer: PairAnswer = validated(PairAnswer, row, where, raising=SourceError)
+            key = answer.participant, answer.pair
+            if key in found:
+                raise SourceError(
+                    f"{where}: participant {answer.participant!r:.60} answered pair "
+                    f"{answer.pair!r:.60} before; leave one out"
+                )
+            found[key] = answer
+    if not found:
+        raise SourceError(f"{', '.join(map(str, files))}: no answer in it")
+    return [found[key] for key in sorted(found)]

@@ -1,0 +1,255 @@
+"""How often people fail to detect the simulated dialogue, per condition, with 95% intervals.
+
+Answers weigh by the inverse of the probability with which their pair was given out (Hájek, 1971).
+Standard errors are linearised and robust to what answers of one participant, and answers about one
+source person, have in common (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles
+of t.
+
+A judge's verdicts on all pairs shorten the intervals by prediction-powered inference (Angelopoulos
+and others, 2023): its mean over all pairs, put right by its mean error on the answered ones, the
+judge weighed such that the variance is least (PPI++: Angelopoulos, Duchi and Zrnic, 2024), with
+inverse probabilities as in active statistical inference (Zrnic and Candès, 2024). A judge that says
+nothing of people's answers gets the weight 0. `convogen.reports.calibration` has the same for
+answers that are equally probable and independent. The reference, ppi-python, has no clusters and
+would bring numba, scikit-learn, statsmodels and gdown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convogen.reports.intervals import LEVEL
+from convogen.study.answers import PairAnswer
+from convogen.study.verdicts import PairVerdict, verdicts_on
+
+__all__ = ["Bounds", "Rate", "RateDifference", "undetected"]
+
+NO_VERDICT = 0.5
+"""What is predicted of a pair without a verdict."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A number with its 95% interval; None if it has none, as if all answers are the same."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The share of a condition's pairs that people do not detect, 0 to 1.
+
+    Attributes:
+        condition: The name of the condition.
+        answers: How many of its pairs were answered.
+        pairs: How many were answered or have a verdict.
+        alone: The share by the answers alone.
+        powered: The share by answers and verdicts; None without verdicts.
+        weight: How much the judge counts, 0 to 1; None without verdicts.
+    """
+
+    condition: str
+    answers: int
+    pairs: int
+    alone: Bounds
+    powered: Bounds | None
+    weight: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateDifference:
+    """The first condition's share less the second's; see `Rate`."""
+
+    first: str
+    second: str
+    alone: Bounds
+    powered: Bounds | None
+
+
+def undetected(
+    answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict] | None = None
+) -> tuple[list[Rate], list[RateDifference]]:
+    """Return the share of each condition and the difference of every two.
+
+    Args:
+        answers: At least one; attention checks are not among them.
+        verdicts: What a judge says of these pairs and of others; None without a judge.
+    """
+    by_condition: dict[str, list[PairAnswer]] = defaultdict(list)
+    for one in answers:
+        by_condition[one.condition].append(one)
+    judged: dict[str, list[PairVerdict]] = defaultdict(list)
+    for verdict in verdicts or ():
+        judged[verdict.condition].append(verdict)
+    pools = {name: _pool(of, judged[name]) for name, of in by_condition.items()}
+    alone = {name: _estimate(pool, 0.0) for name, pool in pools.items()}
+    weights = {name: _best_weight(pool) for name, pool in pools.items()}
+    powered = {name: _estimate(pool, weights[name]) for name, pool in pools.items() if judged[name]}
+    rates = [
+        Rate(
+            condition=name,
+            answers=len(pool.labels),
+            pairs=len(pool.predicted),
+            alone=_bounds(alone[name], 0.0),
+            powered=_bounds(powered[name], 0.0) if name in powered else None,
+            weight=weights[name] if name in powered else None,
+        )
+        for name, pool in pools.items()
+    ]
+    differences = [
+        RateDifference(
+            first=one,
+            second=other,
+            alone=_bounds(_minus(alone[one], alone[other]), -1.0),
+            powered=(
+                _bounds(_minus(powered[one], powered[other]), -1.0)
+                if one in powered and other in powered
+                else None
+            ),
+        )
+        for one, other in combinations(pools, 2)
+    ]
+    return rates, differences
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The pairs of a condition, the answered ones first.
+
+    `labels` (1 if undetected) and `weights` (which add up to 1) are of the answered ones,
+    `predicted` and `clusters` (their participants; their source persons) of all.
+    """
+
+    labels: Numbers
+    weights: Numbers
+    predicted: Numbers
+    clusters: tuple[list[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """A share, and by how much each pair moves it; `answered` tells which pairs have an answer."""
+
+    value: float
+    influence: Numbers
+    answered: NDArray[np.bool_]
+    clusters: tuple[list[str], list[str]]
+
+
+def _pool(answers: Sequence[PairAnswer], verdicts: Sequence[PairVerdict]) -> _Pool:
+    matched = verdicts_on(verdicts, answers)
+    used = {id(one) for one in matched}
+    others = [one for one in verdicts if id(one) not in used]
+    weights = np.array([1 / one.probability for one in answers])
+    whose = [f"answered by {one.participant}" for one in answers]
+    about = [f"about {one.source_person}" for one in answers]
+    for nth, one in enumerate(others):
+        whose.append(f"unanswered {one.condition} {nth}")
+        about.append(
+            f"about {one.source_person}"
+            if one.source_person is not None
+            else f"unknown {one.condition} {nth}"
+        )
+    return _Pool(
+        labels=np.array([not one.detected for one in answers], float),
+        weights=weights / weights.sum(),
+        predicted=np.array([_predicted(one) for one in (*matched, *others)], float),
+        clusters=(whose, about),
+    )
+
+
+def _predicted(verdict: PairVerdict | None) -> float:
+    return NO_VERDICT if verdict is None or verdict.undetected is None else verdict.undetected
+
+
+def _directions(pool: _Pool) -> tuple[Numbers, Numbers]:
+    """Return the influence of the pairs by their answers, and what the judge adds per weight."""
+    n, size = len(pool.labels), len(pool.predicted)
+    by_answers, by_judge = np.zeros(size), (pool.predicted - pool.predicted.mean()) / size
+    by_answers[:n] = pool.weights * (pool.labels - pool.weights @ pool.labels)
+    guesses = pool.predicted[:n]
+    by_judge[:n] -= pool.weights * (guesses - pool.weights @ guesses)
+    return by_answers, by_judge
+
+
+def _best_weight(pool: _Pool) -> float:
+    """Return the weight of the judge, 0 to 1, at which the squared influences are least."""
+    by_answers, by_judge = _directions(pool)
+    squares = float(by_judge @ by_judge)
+    if squares < np.finfo(float).eps / len(by_judge):
+        return 0.0
+    return min(1.0, max(0.0, -float(by_answers @ by_judge) / squares))
+
+
+def _estimate(pool: _Pool, weight: float) -> _Estimate:
+    n = len(pool.labels)
+    by_answers, by_judge = _directions(pool)
+    errors = pool.labels - weight * pool.predicted[:n]
+    return _Estimate(
+        value=float(pool.weights @ errors + weight * pool.predicted.mean()),
+        influence=by_answers + weight * by_judge,
+        answered=np.arange(len(pool.predicted)) < n,
+        clusters=pool.clusters,
+    )
+
+
+def _minus(one: _Estimate, other: _Estimate) -> _Estimate:
+    return _Estimate(
+        value=one.value - other.value,
+        influence=np.concatenate([one.influence, -other.influence]),
+        answered=np.concatenate([one.answered, other.answered]),
+        clusters=(
+            [*one.clusters[0], *other.clusters[0]],
+            [*one.clusters[1], *other.clusters[1]],
+        ),
+    )
+
+
+def _bounds(found: _Estimate, least: float) -> Bounds:
+    """Return a number with its interval, both at least `least` and at most 1."""
+    value = min(1.0, max(least, found.value))
+    variance, df = _variance(found)
+    if df < 1 or variance <= np.finfo(float).eps ** 2:
+        return Bounds(value, None, None)
+    stats: Any = import_module("scipy.stats")
+    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * math.sqrt(variance)
+    return Bounds(value, max(least, found.value - half), min(1.0, found.value + half))
+
+
+def _variance(found: _Estimate) -> tuple[float, int]:
+    """Return the variance of an estimate and the degrees of freedom of its interval."""
+    n = int(found.answered.sum())
+    plain = float(found.influence @ found.influence) * n / max(n - 1, 1)
+    clustered: list[float] = []
+    df = n - 1
+    for labels in found.clusters:
+        groups = len({label for label, known in zip(labels, found.answered, strict=True) if known})
+        if 1 < groups < n:
+            sums = _sums(labels, found.influence)
+            clustered.append(float(sums @ sums) * groups / (groups - 1))
+            df = min(df, groups - 1)
+    if len(clustered) < 2:
+        return (clustered[0] if clustered else plain), df
+    both = [f"{len(one)} {one} {other}" for one, other in zip(*found.clusters, strict=True)]
+    shared = _sums(both, found.influence)
+    variance = sum(clustered) - float(shared @ shared) * n / max(n - 1, 1)
+    return (variance if variance > 0 else max(clustered)), df
+
+
+def _sums(labels: Sequence[str], values: Numbers) -> Numbers:
+    places: Mapping[str, int] = {name: at for at, name in enumerate(dict.fromkeys(labels))}
+    at = np.array([places[label] for label in labels], np.int64)
+    return np.bincount(at, values, len(places)).astype(np.float64)

@@ -1,0 +1,1 @@
+"""The viewer of run folders: lists, searches, compares and shows conversations."""

@@ -1,0 +1,331 @@
+"""What the page of one conversation shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+from convogen.errors import RunFolderError
+from convogen.records import Conversation, Experience, Failure, Rejected, Score, Turn, Usage
+from convogen.storage.score_store import scores_manifest
+from convogen.web.viewer.calls import Call, Spent, calls_by_turn, calls_of, spent_on
+from convogen.web.viewer.facts import CHECKS, Facts, facts_of, said_checks
+from convogen.web.viewer.opened import Opened, Outcome
+from convogen.web.viewer.people import Person, people_of
+
+__all__ = ["ConversationPage", "Judged", "Passage", "ShownTurn", "conversation_page", "passages"]
+
+LONG_TEXT = 1_600
+"""Characters from which a turn is folded to its beginning."""
+
+BEGINNING = 700
+MOST_REPLIES = 12
+"""Replies not taken that are shown of a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage of a turn: prose, or code between fences."""
+
+    text: str
+    is_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A reply that was not taken: its fault, and the text if it is known."""
+
+    fault: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTurn:
+    """A turn with what is behind it; `number` counts from 1.
+
+    `beginning` is None unless the text is long. `usage` and `usd` are those of all calls for the
+    turn; None if they are not known.
+    """
+
+    number: int
+    turn: Turn
+    person: Person
+    passages: list[Passage]
+    beginning: str | None
+    attempts: list[Attempt]
+    usage: Usage | None
+    usd: float | None
+
+    @property
+    def notes(self) -> list[str]:
+        """What is out of the ordinary, in a few words each."""
+        turn = self.turn
+        notes = [f"taken with {_words(turn.lapse)}"] if turn.lapse else []
+        if turn.reasks:
+            notes.append(f"asked again {len(turn.reasks)}×")
+        if turn.tidied:
+            notes.append("tidied")
+        if turn.selection is not None and turn.selection.repair:
+            notes.append("selector repaired")
+        if turn.capped_at is not None or turn.left_out:
+            notes.append("shortened for the context")
+        return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judge's scores of a conversation; `low` to `high` is its scale if it has one."""
+
+    judge: str
+    model: str
+    low: float | None
+    high: float | None
+    scores: list[Score]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """A conversation, accepted or not, or a failure, with all that is known of it."""
+
+    run: str
+    id: str
+    prefix: str
+    facts: Facts
+    reason: str
+    evidence: str
+    value: str
+    conversation: Conversation | None
+    experience: Experience | None
+    people: list[Person]
+    scene: list[tuple[str, str]]
+    labels: list[tuple[str, str]]
+    turns: list[ShownTurn]
+    checks: list[tuple[str, str]]
+    judged: list[Judged]
+    spent: list[Spent]
+    replay_of: str | None
+
+    @property
+    def usd(self) -> float | None:
+        """What the task cost; None if a price, or all of it, is unknown."""
+        known = [row.usd for row in self.spent if row.usd is not None]
+        return sum(known) if self.spent and len(known) == len(self.spent) else None
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the task."""
+        return sum((row.usage for row in self.spent), Usage())
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether two people talk, who are then shown on either side."""
+        return len(self.people) == 2
+
+
+def conversation_page(
+    opened: Opened, name: str, outcome: Outcome, prefix: str = ""
+) -> ConversationPage:
+    """Return what is shown of a conversation or a failure.
+
+    Args:
+        opened: Its run.
+        name: Its id.
+        outcome: What the run has of it.
+        prefix: What the ids of elements begin with, if a page has several conversations.
+    """
+    conversation = _conversation_in(outcome)
+    facts = facts_of(outcome, 0)
+    experience = opened.experience(facts.experience)
+    personas = experience.personas if experience else []
+    turns = conversation.turns if conversation else []
+    names = conversation.participants if conversation else [one.name for one in personas]
+    people = people_of(names, personas, (turn.speaker for turn in turns), f"{prefix}p")
+    rejected = outcome if isinstance(outcome, Rejected) else None
+    failure = outcome if isinstance(outcome, Failure) else None
+    return ConversationPage(
+        run=opened.key,
+        id=name,
+        prefix=prefix,
+        facts=facts,
+        reason=rejected.reason if rejected else failure.message if failure else "",
+        evidence=failure.evidence if failure else "",
+        value="" if rejected is None or rejected.value is None else str(rejected.value),
+        conversation=conversation,
+        experience=experience,
+        people=list(people.values()),
+        scene=_scene(conversation, experience),
+        labels=_labels(conversation),
+        turns=_turns(opened, turns, people, facts.task),
+        checks=_checks(conversation),
+        judged=_judged(opened, name),
+        spent=_spent(opened, facts.task),
+        replay_of=_replay_of(opened),
+    )
+
+
+def _conversation_in(outcome: Outcome) -> Conversation | None:
+    if isinstance(outcome, Rejected):
+        return outcome.conversation
+    return outcome if isinstance(outcome, Conversation) else None
+
+
+def _turns(
+    opened: Opened, turns: Sequence[Turn], people: Mapping[str, Person], task: int | None
+) -> list[ShownTurn]:
+    calls: list[list[Call]] = [[] for _ in turns]
+    if task is not None and (opened.run.folder / "calls.jsonl").exists():
+        with suppress(RunFolderError):  # then the replies that were not taken are not shown
+            calls = calls_by_turn(turns, calls_of(opened.run, task, opened.prices))
+    return [
+        _turn(number, turn, people[turn.speaker], own)
+        for number, (turn, own) in enumerate(zip(turns, calls, strict=True), 1)
+    ]
+
+
+def _turn(number: int, turn: Turn, person: Person, calls: Sequence[Call]) -> ShownTurn:
+    long = len(turn.text) > LONG_TEXT
+    usages = [one.usage for one in (turn, turn.selection) if one is not None and one.usage]
+    usage = sum((call.usage for call in calls), Usage()) if calls else None
+    known = [call.usd for call in calls if call.usd is not None]
+    return ShownTurn(
+        number=number,
+        turn=turn,
+        person=person,
+        passages=passages(turn.text),
+        beginning=_beginning(turn.text) if long else None,
+        attempts=_attempts(turn, calls),
+        usage=usage or (sum(usages, Usage()) if usages else None),
+        usd=sum(known) if calls and len(known) == len(calls) else None,
+    )
+
+
+def _attempts(turn: Turn, calls: Sequence[Call]) -> list[Attempt]:
+    """Return the faults of replies not taken, each with its text if the calls tell which it is."""
+    asked = [call for call in calls[:-1] if call.role == calls[-1].role]
+    texts = [call.text or call.fault for call in asked] if len(asked) == len(turn.reasks) else []
+    pairs = enumerate(turn.reasks[:MOST_REPLIES])
+    return [Attempt(fault, texts[at] if texts else None) for at, fault in pairs]
+
+
+def _beginning(text: str) -> str:
+    start = text[:BEGINNING]
+    return start[: start.rfind(" ") + 1 or BEGINNING] + "…"
+
+
+def passages(text: str) -> list[Passage]:
+    """Return a text's prose and its code, which stands between lines of three backticks."""
+    found: list[Passage] = []
+    is_code = False
+    lines: list[str] = []
+    for line in [*text.split("\n"), None]:
+        fence = line is not None and line.lstrip().startswith("```")
+        if line is not None and not fence:
+            lines.append(line)
+            continue
+        if any(one.strip() for one in lines) or (is_code and lines):
+            found.append(
+                Passage("\n".join(lines) if is_code else "\n".join(lines).strip("\n"), is_code)
+            )
+        is_code, lines = is_code ^ fence, []
+    return found or [Passage(text, False)]
+
+
+def _scene(
+    conversation: Conversation | None, experience: Experience | None
+) -> list[tuple[str, str]]:
+    """Return what a conversation is grounded in: labels and texts."""
+    context = dict(conversation.context) if conversation else {}
+    if experience is not None:
+        known = {name: getattr(experience, name) for name in ("topic", "situation", "relations")}
+        context = {**known, **context}
+        context["opening"] = f"{experience.starter.speaker}: {experience.starter.text}"
+    rows = ((name.replace("_", " "), as_text(value)) for name, value in context.items())
+    return [(name, text) for name, text in rows if text]
+
+
+def as_text(value: Any) -> str:
+    """Return a value of a record as people read it."""
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return "; ".join(f"{name.replace('_', ' ')}: {as_text(one)}" for name, one in items)
+    if isinstance(value, list | tuple):
+        return ", ".join(as_text(one) for one in cast("list[Any]", value))
+    return "" if value is None else str(value)
+
+
+def _labels(conversation: Conversation | None) -> list[tuple[str, str]]:
+    labelled = conversation.labelled if conversation else None
+    return [
+        (
+            kind,
+            as_text(label.value)
+            + (f" (planned: {as_text(label.planned)})" if label.planned else ""),
+        )
+        for kind, label in (labelled or {}).items()
+    ]
+
+
+def _checks(conversation: Conversation | None) -> list[tuple[str, str]]:
+    if conversation is None:
+        return []
+    return [
+        (CHECKS[what], ", ".join(f"{_words(fault)} {n}" for fault, n in faults.items()))
+        for what, faults in said_checks(conversation)
+    ]
+
+
+def _judged(opened: Opened, name: str) -> list[Judged]:
+    by_judge: dict[str, list[Score]] = {}
+    for score in opened.scores(name):
+        by_judge.setdefault(score.judge, []).append(score)
+    return [_by(opened, judge, scores) for judge, scores in by_judge.items()]
+
+
+def _by(opened: Opened, judge: str, scores: list[Score]) -> Judged:
+    try:
+        manifest = scores_manifest(opened.run.folder / "scores" / f"{judge}.jsonl") or {}
+    except RunFolderError:
+        manifest = {}
+    judged_by: Mapping[str, Any] = manifest.get("judged_by", {})
+    scale = judged_by.get("scale", [1, 5] if judge == "geval" else None)
+    low, high = _bounds(scale)
+    return Judged(judge, str(judged_by.get("model") or "unknown model"), low, high, scores)
+
+
+def _bounds(scale: Any) -> tuple[float | None, float | None]:
+    ends = cast("list[Any]", scale) if isinstance(scale, list) else []
+    if len(ends) == 2 and all(isinstance(end, int | float) for end in ends) and ends[0] < ends[1]:
+        return float(ends[0]), float(ends[1])
+    return None, None
+
+
+def _spent(opened: Opened, task: int | None) -> list[Spent]:
+    if task is None:
+        return []
+    try:
+        return spent_on(opened.run, task, opened.prices)
+    except (RunFolderError, OSError):
+        return []
+
+
+def _replay_of(opened: Opened) -> str | None:
+    origin = opened.manifest.get("replay_of")
+    found = cast("dict[str, Any]", origin) if isinstance(origin, dict) else {}
+    name = found.get("conversation")
+    return name if isinstance(name, str) else None
+
+
+def _words(fault: str | None) -> str:
+    return (fault or "").replace("_", " ")
+
+
+def starts_alike(first: Iterable[Turn], second: Iterable[Turn]) -> int:
+    """Return how many turns two conversations begin with that are the same."""
+    same = 0
+    for one, other in zip(first, second, strict=False):
+        if (one.speaker, one.text) != (other.speaker, other.text):
+            break
+        same += 1
+    return same

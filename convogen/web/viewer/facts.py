@@ -1,0 +1,138 @@
+"""What of a record goes into the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from convogen.judges.reference_dialogues import pairing_key
+from convogen.metrics.turn_checks import TurnChecks
+from convogen.records import PROPER_ENDS, Conversation, Failure, Rejected
+from convogen.text.identify import language_of
+from convogen.text.segmentation import count_words
+
+__all__ = ["CHECKS", "Facts", "facts_of", "said_checks"]
+
+CHECKS = {
+    "asked_again": "asked again",
+    "tidied": "tidied",
+    "taken_with": "taken with",
+    "selector": "selector",
+}
+"""What happened to a turn, and what the pages call it."""
+
+PREVIEW = 220
+"""Characters of a conversation's beginning that stand in the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a conversation, accepted or not, or of a task that gave none.
+
+    Attributes:
+        status: accepted, broken, rejected or failed.
+        why: The fault that broke it off, the gate, or the stage and kind of a failure.
+        scene, said: What is searched, besides the people.
+        checks: What was done to its turns (a key of `CHECKS`) and the fault.
+    """
+
+    status: str
+    why: str
+    id: str
+    task: int | None
+    experience: str | None
+    pair: str | None
+    topic: str
+    people: list[str]
+    n_turns: int
+    n_words: int | None
+    language: str | None
+    preview: str
+    scene: str
+    said: str
+    checks: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+
+def facts_of(record: Conversation | Rejected | Failure, place: int) -> Facts:
+    """Return what is indexed of a record, the `place`th of its file."""
+    if isinstance(record, Failure):
+        return _failure(record)
+    if isinstance(record, Rejected):
+        return _conversation(record.conversation, place, ("rejected", record.gate), record.id)
+    ended = record.ended
+    broken = ended is not None and ended not in PROPER_ENDS
+    return _conversation(record, place, ("broken", ended or "") if broken else ("accepted", ""))
+
+
+def said_checks(conversation: Conversation) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield what happened to a conversation's turns (a key of `CHECKS`), with counts by fault."""
+    checks = TurnChecks()
+    checks.add(conversation)
+    counts = checks.counts()
+    for what in ("asked_again", "tidied", "taken_with"):
+        if faults := getattr(counts, what):
+            yield what, faults
+    repairs = sum(
+        turn.selection is not None and turn.selection.repair is not None
+        for turn in conversation.turns
+    )
+    if repairs:
+        yield "selector", {"repaired": repairs}
+
+
+def _conversation(
+    conversation: Conversation, place: int, outcome: tuple[str, str], name: str | None = None
+) -> Facts:
+    context, turns = conversation.context, conversation.turns
+    language = language_of(conversation)
+    counts = [count_words(turn.text, language) for turn in turns]
+    known = [count for count in counts if count is not None]
+    people = dict.fromkeys([*conversation.participants, *(turn.speaker for turn in turns)])
+    scene = [str(value) for value in context.values() if isinstance(value, str | int | float)]
+    checks = {(what, fault) for what, faults in said_checks(conversation) for fault in faults}
+    return Facts(
+        status=outcome[0],
+        why=outcome[1],
+        id=name or conversation.id,
+        task=conversation.task,
+        experience=conversation.experience,
+        pair=str(pairing_key(conversation, place)),
+        topic=_topic(conversation),
+        people=list(people),
+        n_turns=len(turns),
+        n_words=sum(known) if len(known) == len(counts) else None,
+        language=conversation.language or language,
+        preview=turns[0].text[:PREVIEW] if turns else "",
+        scene="\n".join(scene),
+        said="\n".join(turn.text for turn in turns),
+        checks=checks,
+    )
+
+
+def _topic(conversation: Conversation) -> str:
+    """Return what a conversation is about, in the words of its method or corpus."""
+    context = conversation.context
+    for key in ("topic", "subtopic", "goal", "task", "situation"):
+        value = context.get(key)
+        if isinstance(value, str) and value.strip():
+            return " ".join(value.split())[:PREVIEW]
+    return ""
+
+
+def _failure(failure: Failure) -> Facts:
+    return Facts(
+        status="failed",
+        why=f"{failure.stage}/{failure.kind}",
+        id=failure.id,
+        task=failure.task,
+        experience=failure.experience,
+        pair=None,
+        topic="",
+        people=[],
+        n_turns=0,
+        n_words=None,
+        language=None,
+        preview=failure.message[:PREVIEW],
+        scene=failure.message,
+        said=failure.evidence[:20_000],
+    )

@@ -1,0 +1,54 @@
+"""Numbers and times as the pages write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convogen.text.language_tags import language_name
+
+__all__ = ["FILTERS", "duration_text", "number_text", "score_text", "usd_text"]
+
+
+def usd_text(usd: float | None) -> str:
+    """Return an amount of money, small ones to two significant digits; None is unknown."""
+    if usd is None:
+        return "unknown"
+    if usd == 0 or usd >= 1:
+        return f"${usd:,.2f}"
+    return f"${usd:.4f}" if usd >= 0.0001 else "under $0.0001"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in its largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} days"
+
+
+def number_text(number: float | None) -> str:
+    """Return a number with its thousands apart; None is a dash."""
+    return "–" if number is None else f"{number:,}"
+
+
+def score_text(value: float | None) -> str:
+    """Return a score; None is a dash."""
+    return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def language_text(tag: str | None) -> str:
+    """Return the name of a language, or its tag if it has none."""
+    return language_name(tag) if tag else ""
+
+
+FILTERS: dict[str, Any] = {
+    "usd": usd_text,
+    "duration": duration_text,
+    "number": number_text,
+    "score": score_text,
+    "language": language_text,
+}
+"""What every template may call."""

@@ -1,0 +1,150 @@
+"""The index of a run: what is searched, filtered and sorted, in an SQLite file.
+
+It lies in the user's cache, never in the run folder: that may be somebody else's, read-only, on a
+network drive (where SQLite's locks cannot be trusted), and its files are held against each other.
+The text itself is not copied: rows of the index say where in the run's files a record stands. It
+can be deleted at any time, and is when nobody has used it for a month.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["Index", "index_folder", "index_path", "reading"]
+
+VERSION = 1
+"""Incremented when the index of the same run has other content than before."""
+
+KEPT_DAYS = 30
+BUSY_S = 20.0
+
+_TABLES = """
+create table file(name text primary key, offset integer not null, rows integer not null,
+  mark blob not null) without rowid;
+create table damaged(file text not null, line integer not null, why text not null);
+create table item(
+  number integer primary key, status text not null, why text not null, id text not null,
+  task integer, experience text, pair text, file text not null, offset integer not null,
+  length integer not null, topic text not null, people text not null, n_turns integer not null,
+  n_words integer, language text, preview text not null);
+create index item_id on item(id);
+create index item_task on item(task);
+create index item_experience on item(experience);
+create index item_pair on item(pair);
+create index item_status on item(status, why);
+create index item_turns on item(n_turns);
+create index item_words on item(n_words);
+create index item_language on item(language);
+create table turn_check(what text, fault text, item integer, primary key(what, fault, item))
+  without rowid;
+create table experience(
+  id text primary key, task integer, offset integer not null, length integer not null,
+  topic text not null, admitted integer);
+create index experience_task on experience(task);
+create table shot(child text not null, parent text not null, primary key(child, parent))
+  without rowid;
+create index shot_parent on shot(parent);
+create table scale(number integer primary key, judge text not null, aspect text not null,
+  unique(judge, aspect));
+create table score(scale integer, conversation text, value real, offset integer not null,
+  length integer not null, primary key(scale, conversation)) without rowid;
+create index score_conversation on score(conversation);
+create index score_value on score(scale, value);
+create table spent(role text, model text, calls integer not null, prompt_tokens integer not null,
+  completion_tokens integer not null, cached_tokens integer not null, usd real,
+  primary key(role, model)) without rowid;
+create table pace(slot integer primary key, tasks integer not null);
+create virtual table words using fts5(scene, people, said, content='', columnsize=0,
+  tokenize="unicode61 remove_diacritics 2");
+"""
+# `status` is accepted, broken, rejected or failed, and `why` the fault, gate or stage and kind.
+
+
+class Index:
+    """The index of one run; each use opens a connection of its own.
+
+    Args:
+        path: The SQLite file; made anew if it is missing, damaged or of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            with self.writing() as made:
+                version: int = made.execute("pragma user_version").fetchone()[0]
+                if version == VERSION:
+                    made.execute("select count(*) from file").fetchone()
+                    return
+        except sqlite3.DatabaseError:
+            pass
+        self._make()
+
+    def _make(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        with self.writing() as made:
+            made.execute("pragma journal_mode = wal")
+            made.executescript(f"begin; {_TABLES} pragma user_version = {VERSION}; commit;")
+        self.path.chmod(0o600)
+
+    @contextmanager
+    def writing(self) -> Generator[sqlite3.Connection]:
+        """Yield a connection without a transaction; what is to belong together begins one."""
+        connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
+        with closing(connection):
+            connection.execute("pragma synchronous = normal")
+            yield connection
+
+    def clear(self, connection: sqlite3.Connection) -> None:
+        """Forget everything, in the transaction of the connection."""
+        tables = ("file", "damaged", "item", "turn_check", "experience", "shot", "scale", "score")
+        for table in (*tables, "spent", "pace"):
+            connection.execute(f"delete from {table}")
+        connection.execute("insert into words(words) values('delete-all')")
+
+
+@contextmanager
+def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
+    """Yield a connection to several indexes, whose tables are `r0.item`, `r1.item`, …"""
+    connection = sqlite3.connect(":memory:", timeout=BUSY_S, isolation_level=None)
+    with closing(connection):
+        connection.row_factory = sqlite3.Row
+        for number, index in enumerate(indexes):
+            connection.execute(f"attach ? as r{number}", (str(index.path),))
+        connection.execute("pragma query_only = on")
+        yield connection
+
+
+def index_folder() -> Path:
+    """Return the folder of indexes in the user's cache, without those that nobody uses any more.
+
+    If the cache cannot be written to, it is a temporary folder for this process.
+    """
+    folder = platformdirs.user_cache_path("convogen") / "viewer"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="convogen-view-"))
+    oldest = time.time() - KEPT_DAYS * 86_400
+    for path in folder.glob("*.sqlite*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+    return folder
+
+
+def index_path(folder: Path, run: Path) -> Path:
+    """Return where in a folder the index of a run lies."""
+    name = hashlib.blake2b(str(run.resolve()).encode(errors="surrogateescape"), digest_size=12)
+    return folder / f"{name.hexdigest()}.sqlite"

@@ -1,0 +1,78 @@
+"""Files of JSON lines that grow: where a row stands, and what has been added."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from convogen.inputs.text_file import open_file
+from convogen.jsonl import as_row
+
+__all__ = ["Line", "added", "line_at", "mark_of", "size_of"]
+
+MARKED = 4096
+"""Bytes at the beginning and before the end that tell whether a file only grew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A whole line, and the offset of its first byte."""
+
+    offset: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """The offset after it."""
+        return self.offset + len(self.data)
+
+
+def size_of(path: Path) -> int:
+    """Return how many bytes a file has, 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def added(path: Path, offset: int) -> Iterator[Line]:
+    """Yield the whole lines from an offset on; one that is still being written is left for later.
+
+    A last line that has only lost its newline is whole.
+    """
+    try:
+        file = open_file(path)
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(offset)
+        for data in file:
+            if not data.endswith(b"\n") and as_row(data) is None:
+                return
+            yield Line(offset, data)
+            offset += len(data)
+
+
+def line_at(path: Path, offset: int, length: int) -> bytes:
+    """Return the bytes of a line; fewer if the file has become shorter.
+
+    Raises `OSError` if the file cannot be read.
+    """
+    with open_file(path) as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+def mark_of(path: Path, end: int) -> bytes:
+    """Return what tells whether the first `end` bytes of a file are those that were read."""
+    digest = hashlib.blake2b(digest_size=12)
+    try:
+        with open_file(path) as file:
+            digest.update(file.read(min(MARKED, end)))
+            file.seek(max(0, end - MARKED))
+            digest.update(file.read(min(MARKED, end)))
+    except OSError:
+        digest.update(b"none")
+    return digest.digest()

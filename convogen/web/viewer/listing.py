@@ -1,0 +1,162 @@
+"""What the page with the list shows: a page of rows, the counts, what the filters offer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convogen.errors import RunFolderError
+from convogen.records import Failure, Rejected
+from convogen.web.viewer.facts import CHECKS
+from convogen.web.viewer.index import reading
+from convogen.web.viewer.live import RunState, state_of
+from convogen.web.viewer.opened import Opened, Outcome
+from convogen.web.viewer.people import Person, people_of
+from convogen.web.viewer.query import PER_PAGE, SORTS, STATUSES, Found, Query, count, find
+from convogen.web.viewer.text import Part, marked, terms_of
+
+__all__ = ["Choices", "Listed", "Listing", "listing"]
+
+MOST_CHOICES = 60
+MOST_FACES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row of the list: what the index has of it, and where the search found something."""
+
+    run: str
+    found: Found
+    people: list[Person]
+    parts: list[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the filters offer: values with how often they occur."""
+
+    languages: list[tuple[str, int]]
+    reasons: dict[str, list[tuple[str, int]]]
+    checks: dict[str, list[tuple[str, int]]]
+    scales: list[str]
+
+    @property
+    def scale(self) -> str:
+        """The scale that is shown if none is chosen: that of a whole, or the first."""
+        overall = (scale for scale in self.scales if scale.endswith("/overall"))
+        return next(overall, self.scales[0] if self.scales else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The page with the list.
+
+    Attributes:
+        counts: Rows by status, for the search and the filters but that of the status.
+        total: Rows that are found; `pages` is how many pages they fill.
+        nothing_searched: Whether the search has no word in it.
+    """
+
+    query: Query
+    rows: list[Listed]
+    counts: dict[str, int]
+    total: int
+    choices: Choices
+    states: dict[str, RunState]
+    damaged: list[tuple[str, str, int, str]]
+    nothing_searched: bool
+
+    @property
+    def pages(self) -> int:
+        """At least 1."""
+        return max(1, -(-self.total // PER_PAGE))
+
+    @property
+    def sorts(self) -> dict[str, str]:
+        """The orders that can be chosen, and what they are called."""
+        scored = bool(self.choices.scales)
+        return {key: text for key, text in SORTS.items() if scored or key not in ("best", "worst")}
+
+    @property
+    def every(self) -> int:
+        """Rows of any status."""
+        return sum(self.counts.values())
+
+
+def listing(runs: Sequence[Opened], query: Query) -> Listing:
+    """Return what the list shows of runs."""
+    numbers = range(len(runs))
+    with reading([opened.index for opened in runs]) as connection:
+        choices = _choices(connection, numbers)
+        query = _with_scale(query, choices)
+        counts = count(connection, numbers, replace(query, status="", why=""))
+        exact = count(connection, numbers, query)
+        rows = find(connection, numbers, query)
+        damaged = [
+            (runs[number].key, *row)
+            for number in numbers
+            for row in connection.execute(f"select file, line, why from r{number}.damaged limit 5")
+        ]
+    terms = terms_of(query.text)
+    return Listing(
+        query=query,
+        rows=[_listed(runs[row.run], row, terms) for row in rows],
+        counts=counts,
+        total=sum(exact.values()),
+        choices=choices,
+        states={opened.key: state_of(opened) for opened in runs},
+        damaged=damaged,
+        nothing_searched=bool(query.text) and not terms,
+    )
+
+
+def _with_scale(query: Query, choices: Choices) -> Query:
+    """Return the query with a scale that exists; the first one if scores are asked for by none."""
+    if query.scale in choices.scales:
+        return query
+    return replace(query, scale=choices.scale)
+
+
+def _choices(connection: sqlite3.Connection, numbers: range) -> Choices:
+    def counted(columns: str, table: str) -> list[tuple[Any, ...]]:
+        union = " union all ".join(f"select {columns} from r{number}.{table}" for number in numbers)
+        rows = connection.execute(
+            f"select *, count(*) as n from ({union}) group by {columns} order by n desc"
+        )
+        return [tuple(row) for row in rows]
+
+    reasons: dict[str, list[tuple[str, int]]] = {status: [] for status in STATUSES}
+    for status, why, n in counted("status, why", "item"):
+        if why and len(reasons[status]) < MOST_CHOICES:
+            reasons[status].append((why, int(n)))
+    checks: dict[str, list[tuple[str, int]]] = {what: [] for what in CHECKS}
+    for what, fault, n in counted("what, fault", "turn_check"):
+        if len(checks[what]) < MOST_CHOICES:
+            checks[what].append((fault, int(n)))
+    languages = [(tag, int(n)) for tag, n in counted("language", "item") if tag is not None]
+    scales = [f"{judge}/{aspect}" for judge, aspect, _ in counted("judge, aspect", "scale")]
+    return Choices(languages[:MOST_CHOICES], reasons, checks, sorted(scales))
+
+
+def _listed(opened: Opened, found: Found, terms: Sequence[str]) -> Listed:
+    people = [*people_of(found.people, (), ()).values()]
+    return Listed(opened.key, found, people, _parts(opened, found, terms) if terms else [])
+
+
+def _parts(opened: Opened, found: Found, terms: Sequence[str]) -> list[Part]:
+    """Return where the search found something; the record is read again, as the index has none."""
+    try:
+        outcome = opened.at(found.file, found.offset, found.length)
+    except RunFolderError:
+        return []
+    return marked(_texts(outcome), terms)
+
+
+def _texts(outcome: Outcome) -> list[str]:
+    if isinstance(outcome, Failure):
+        return [outcome.message, outcome.evidence]
+    conversation = outcome.conversation if isinstance(outcome, Rejected) else outcome
+    context = [str(value) for value in conversation.context.values()]
+    return [*(turn.text for turn in conversation.turns), *context]

@@ -1,0 +1,134 @@
+"""How far a run is: what its files say while it is written, and afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import ConvogenError
+from convogen.plugins import registry
+from convogen.storage.task_log import journals
+from convogen.web.viewer.index import reading
+from convogen.web.viewer.opened import Opened
+from convogen.web.viewer.query import Query, count
+from convogen.web.viewer.scanner import SLOT_S, Progress
+
+__all__ = ["RunState", "state_of"]
+
+WINDOW_S = 600
+"""Seconds before the last call over which the rate is taken."""
+
+QUIET_S = 180
+"""Seconds without a row after which a run is no longer taken to be going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Counts of a run now.
+
+    Attributes:
+        state: `complete`, `running`, or `stopped` if nothing was written for a while.
+        wanted: How many conversations were asked for; None if that is not known.
+        done: How many count towards it.
+        counts: Rows by status.
+        waiting: Finished tasks behind one that is not; `in_flight` those that are played.
+        rate: Tasks per minute lately; None if that is not known.
+        left_s: Seconds left at that rate.
+        usd: Cost of the run's own calls that are committed; None if a price is not known.
+        quiet_s: Seconds since anything was written.
+        read: How far the viewer has read it.
+    """
+
+    state: str
+    wanted: int | None
+    done: int
+    counts: dict[str, int]
+    waiting: int
+    in_flight: int
+    rate: float | None
+    left_s: float | None
+    usd: float | None
+    tokens: int
+    quiet_s: float
+    read: Progress
+
+    @property
+    def percent(self) -> int | None:
+        """How much of the run is done."""
+        return min(100, 100 * self.done // self.wanted) if self.wanted else None
+
+
+def state_of(opened: Opened, now: float | None = None) -> RunState:
+    """Return how far a run is, at a time in seconds (default: now)."""
+    now = time.time() if now is None else now
+    manifest, folder = opened.manifest, opened.run.folder
+    with reading([opened.index]) as connection:
+        counts = count(connection, [0], Query())
+        spent: Any = connection.execute(
+            "select sum(usd), count(*) = count(usd), "
+            "sum(prompt_tokens + completion_tokens) from r0.spent where role <> 'judge'"
+        ).fetchone()
+        rate = _rate(connection.execute("select slot, tasks from r0.pace").fetchall())
+    wanted = manifest.get("n") if isinstance(manifest.get("n"), int) else None
+    accepted = counts["accepted"] + counts["broken"]
+    tasks = sum(counts.values())
+    done = tasks if wanted is not None and _counts_failed(manifest) else accepted
+    quiet = max(0.0, now - _last_written(folder))
+    complete = bool(manifest.get("complete"))
+    state = "complete" if complete else "running" if quiet < QUIET_S else "stopped"
+    left = None
+    if state == "running" and rate and wanted and done:
+        left = max(0, wanted - done) * tasks / done / rate * 60
+    return RunState(
+        state=state,
+        wanted=wanted,
+        done=done,
+        counts=counts,
+        waiting=sum(1 for _ in (folder / "journal").glob("*.done")),
+        in_flight=0 if complete else len(journals(folder / "journal")),
+        rate=rate,
+        left_s=left,
+        usd=spent[0] if spent[1] else None,
+        tokens=spent[2] or 0,
+        quiet_s=quiet,
+        read=opened.scanner.progress(),
+    )
+
+
+def _rate(pace: list[Any]) -> float | None:
+    """Return the tasks per minute in the last `WINDOW_S`, from slots with their tasks."""
+    if not pace:
+        return None
+    last = max(row["slot"] for row in pace)
+    recent = [row for row in pace if row["slot"] > last - WINDOW_S / SLOT_S]
+    seconds = (last - min(row["slot"] for row in recent) + 1) * SLOT_S
+    return 60 * sum(row["tasks"] for row in recent) / seconds
+
+
+def _counts_failed(manifest: Mapping[str, Any]) -> bool:
+    """Return whether failed and rejected tasks count towards what was asked for.
+
+    The method says so, which is found by its name: a foreign experiment.yaml is not opened, since
+    it may name a module to import.
+    """
+    experiment: Any = manifest.get("experiment")
+    name = experiment.get("method") if isinstance(experiment, dict) else None  # pyright: ignore
+    try:
+        return isinstance(name, str) and registry.load("methods", name).counts_failed_tasks is True
+    except ConvogenError:
+        return False
+
+
+def _last_written(folder: Path) -> float:
+    """Return when anything in a run folder was last written, in seconds."""
+    names = ("manifest.json", "ledger.jsonl", "conversations.jsonl", "log.jsonl", "journal")
+    times = [0.0]
+    for path in (*(folder / name for name in names), *journals(folder / "journal")):
+        try:
+            times.append(path.stat().st_mtime)
+        except OSError:
+            continue
+    return max(times)

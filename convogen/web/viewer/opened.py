@@ -1,0 +1,155 @@
+"""The runs that a viewer was started with, their records found through the index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from convogen.costs.ledger_costs import Prices
+from convogen.errors import RunFolderError, UserError
+from convogen.records import Conversation, Experience, Failure, Record, Rejected, Score
+from convogen.storage.run_folder import Run, load_unchecked
+from convogen.web.viewer.index import Index, index_path, reading
+from convogen.web.viewer.lines import line_at
+from convogen.web.viewer.scanner import Scanner
+
+__all__ = ["MOST_RUNS", "Opened", "Outcome", "open_runs"]
+
+MOST_RUNS = 10
+"""SQLite reads so many indexes at once."""
+
+Outcome = Conversation | Rejected | Failure
+_RECORDS: dict[str, type[Outcome]] = {
+    "conversations.jsonl": Conversation,
+    "rejected.jsonl": Rejected,
+    "failures.jsonl": Failure,
+}
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run folder that is viewed.
+
+    Attributes:
+        key: What stands for it in addresses: never a path.
+        run: Its records.
+        index: Where they stand.
+    """
+
+    key: str
+    run: Run
+    index: Index
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """What keeps the index up to date."""
+        return Scanner(self.run, self.index)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The run's manifest now, which changes while it goes on; empty if it cannot be read."""
+        try:
+            return self.run.manifest
+        except RunFolderError:
+            return {}
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment, and the folder's if it is another."""
+        name = str(self.manifest.get("name") or self.key)
+        return name if name == self.key else f"{self.key} ({name})"
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What its calls cost."""
+        return Prices(self.run)
+
+    def outcome(self, name: str) -> Outcome | None:
+        """Return the conversation, rejected conversation or failure with an id; None if there is
+        none, or it is not in the index yet.
+
+        Raises `RunFolderError` if its row was changed since it was read.
+        """
+        with reading([self.index]) as connection:
+            row = connection.execute(
+                "select file, offset, length from r0.item where id = ? order by number limit 1",
+                (name,),
+            ).fetchone()
+        if row is None:
+            return None
+        return self._record(row["file"], row["offset"], row["length"], _RECORDS[row["file"]])
+
+    def experience(self, name: str | None) -> Experience | None:
+        """Return the experience with an id; None if there is none."""
+        with reading([self.index]) as connection:
+            row = connection.execute(
+                "select offset, length from r0.experience where id = ?", (name,)
+            ).fetchone()
+        if row is None:
+            return None
+        return self._record("experiences.jsonl", row["offset"], row["length"], Experience)
+
+    def scores(self, conversation: str) -> list[Score]:
+        """Return all judges' scores of a conversation, by judge; `judge` is the file's name."""
+        with reading([self.index]) as connection:
+            rows = connection.execute(
+                "select c.judge, s.offset, s.length from r0.score s "
+                "join r0.scale c on c.number = s.scale where s.conversation = ? order by c.number",
+                (conversation,),
+            ).fetchall()
+        found: list[Score] = []
+        for row in rows:
+            score = self._record(
+                f"scores/{row['judge']}.jsonl", row["offset"], row["length"], Score
+            )
+            found.append(score.model_copy(update={"judge": row["judge"]}))
+        return found
+
+    def at(self, file: str, offset: int, length: int) -> Outcome:
+        """Return what stands at a place that the index names."""
+        return self._record(file, offset, length, _RECORDS[file])
+
+    def _record(self, file: str, offset: int, length: int, record: type[R]) -> R:
+        path = self.run.folder / file
+        try:
+            return record.model_validate_json(line_at(path, offset, length))
+        except (OSError, ValidationError) as error:
+            raise RunFolderError(
+                f"{path.name}: has changed since it was read; it is being read again"
+            ) from error
+
+
+def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
+    """Open run folders, whose indexes lie in the folder `indexes`.
+
+    Raises `UserError` if a folder is not a run, or there are too many.
+    """
+    distinct = list({folder.resolve(): folder for folder in folders}.values())
+    if len(distinct) > MOST_RUNS:
+        raise UserError(f"view: {len(distinct)} runs; at most {MOST_RUNS} are shown at once")
+    runs = [load_unchecked(folder) for folder in distinct]
+    keys = _keys(run.folder.resolve().name for run in runs)
+    return [
+        Opened(key, run, Index(index_path(indexes, run.folder)))
+        for key, run in zip(keys, runs, strict=True)
+    ]
+
+
+def _keys(names: Iterable[str]) -> list[str]:
+    """Return a short name for each, no two alike."""
+    keys: list[str] = []
+    for name in names:
+        short = re.sub(r"[^\w.-]+", "-", name)[:60].strip("-.") or "run"
+        key, number = short, 1
+        while key in keys:
+            number += 1
+            key = f"{short}-{number}"
+        keys.append(key)
+    return keys

@@ -1,0 +1,89 @@
+"""How the people of a conversation are told apart: a tone and initials for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import regex
+
+from convogen.records import Persona
+
+__all__ = ["TONES", "Person", "people_of"]
+
+TONES = 8
+"""Colours in `viewer.css`; initials and names tell people apart as well."""
+
+_WORDS = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*")
+_LETTERS = regex.compile(r"[\p{L}\p{N}]\p{M}*")
+_CLOSE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in a conversation; `key` tells them apart within a page, `tone` is from 1."""
+
+    key: str
+    name: str
+    initials: str
+    tone: int
+    persona: Persona | None
+    spoke: bool
+
+
+def people_of(
+    names: Iterable[str], personas: Iterable[Persona], speakers: Iterable[str], prefix: str = "p"
+) -> dict[str, Person]:
+    """Return those who take part in a conversation or speak in it, by name.
+
+    Args:
+        names: The participants, in their order.
+        personas: What is known of them.
+        speakers: Who said each turn.
+        prefix: What their keys begin with.
+    """
+    known = {persona.name: persona for persona in personas}
+    spoke = set(speakers := list(speakers))
+    all_names = list(dict.fromkeys([*names, *speakers]))
+    shown = _initials(all_names)
+    return {
+        name: Person(
+            key=f"{prefix}{number}",
+            name=name,
+            initials=shown[name],
+            tone=number % TONES + 1,
+            persona=known.get(name),
+            spoke=name in spoke,
+        )
+        for number, name in enumerate(all_names)
+    }
+
+
+def _initials(names: Iterable[str]) -> dict[str, str]:
+    """Return one or two letters for each name, no two alike among the first hundred or so."""
+    taken: dict[str, str] = {}
+    for name in names:
+        initials = next(
+            (one for one in _candidates(name) if one not in taken.values()), f"{len(taken) + 1}"
+        )
+        taken[name] = initials
+    return taken
+
+
+def _candidates(name: str) -> Iterable[str]:
+    words = _WORDS.findall(name)
+    if not words:
+        return
+    letters = [_LETTERS.findall(word) for word in words]
+    first, last = letters[0], letters[-1]
+    if _CLOSE.match(first[0]):
+        yield first[0]
+        yield "".join(first[:2])
+        return
+    if len(words) > 1:
+        yield (first[0] + last[0]).upper()
+    for second in first[1:]:
+        yield first[0].upper() + second.lower()
+    yield first[0].upper()
+    for number in range(2, 10):
+        yield f"{first[0].upper()}{number}"

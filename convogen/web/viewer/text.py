@@ -1,0 +1,81 @@
+"""Text for the search: how it is cut into words, and what a search finds of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import regex
+
+__all__ = ["Part", "marked", "match_expression", "searchable", "terms_of"]
+
+MOST_TERMS = 12
+MOST_CHARS = 200
+AROUND = 90
+"""Characters that are shown before and after what was found."""
+
+_UNSPACED = regex.compile(
+    r"(?<=[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])|"
+    r"(?=[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
+)
+_TERM = re.compile(r'"([^"]*)"?|(\S+)')
+_WORD = regex.compile(r"[\p{L}\p{N}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a text that was or was not searched for."""
+
+    text: str
+    found: bool
+
+
+def searchable(text: str) -> str:
+    """Return a text whose characters stand apart if their script is written without spaces."""
+    return _UNSPACED.sub(" ", text)
+
+
+def terms_of(search: str) -> list[str]:
+    """Return what is searched for: words, and phrases in quotation marks."""
+    found = [phrase or word for phrase, word in _TERM.findall(search[:MOST_CHARS])]
+    return [term for term in found if _WORD.search(term)][:MOST_TERMS]
+
+
+def match_expression(terms: Iterable[str]) -> str:
+    """Return an FTS5 expression for all terms; they are data in it, never operators.
+
+    A term matches words that begin with it.
+    """
+    quoted = (searchable(term).replace('"', " ").replace("\0", " ") for term in terms)
+    return " ".join(f'"{term}" *' for term in quoted)
+
+
+def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
+    """Return the surroundings of the first term in the first text that has one, in parts.
+
+    The list is empty if no text has one, as when they differ by their accents.
+    """
+    if not terms:
+        return []
+    wanted = re.compile("|".join(re.escape(term) for term in terms), re.IGNORECASE)
+    for text in texts:
+        if first := wanted.search(text):
+            start = max(0, first.start() - AROUND)
+            shown = text[start : first.end() + AROUND]
+            cut = (
+                [Part("…", False)] * (start > 0),
+                [Part("…", False)] * (len(text) > start + len(shown)),
+            )
+            return [*cut[0], *_parts(shown, wanted), *cut[1]]
+    return []
+
+
+def _parts(text: str, wanted: re.Pattern[str]) -> list[Part]:
+    parts: list[Part] = []
+    end = 0
+    for match in wanted.finditer(text):
+        parts += [Part(text[end : match.start()], False), Part(match[0], True)]
+        end = match.end()
+    parts.append(Part(text[end:], False))
+    return [part for part in parts if part.text]

@@ -1,0 +1,55 @@
+"""Keeps the indexes of runs up to date while their pages are served."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from convogen.errors import ConvogenError
+from convogen.web.viewer.opened import Opened
+
+__all__ = ["FIRST_STEPS", "begin", "watching"]
+
+LOG = logging.getLogger("convogen.view")
+LOOK_AGAIN_S = 1.5
+FIRST_STEPS = 2
+"""Batches of each run that are read before its first page is shown."""
+
+
+def begin(runs: Sequence[Opened]) -> None:
+    """Read the beginning of each run, so that its first page is not empty."""
+    for opened in runs:
+        for _ in range(FIRST_STEPS):
+            opened.scanner.step()
+
+
+@contextmanager
+def watching(runs: Sequence[Opened]) -> Generator[None]:
+    """Read the runs into their indexes in a thread, and what is added to them, inside the block."""
+    stop = Event()
+    thread = Thread(target=_watch, args=(runs, stop), name="view-index", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def _watch(runs: Sequence[Opened], stop: Event) -> None:
+    while not stop.is_set():
+        more = [_step(opened) for opened in runs]
+        if not any(more):
+            stop.wait(LOOK_AGAIN_S)
+
+
+def _step(opened: Opened) -> bool:
+    """Read a batch; a run that cannot be read now is tried again later."""
+    try:
+        return opened.scanner.step()
+    except (OSError, sqlite3.Error, ConvogenError) as error:
+        LOG.warning("not read", extra={"run": opened.key, "detail": str(error)})
+        return False
