@@ -143,7 +143,7 @@ def _rehearse(words: list[str]) -> None:
         if words[0] in PLAYS and any("dialogueforge" in word for word in words):
             words += ["--model", "responder=scripted"]
     if words[0] in PLAYS - {"replay"}:
-        words = [*_without(words, "--n"), "--n", "3"]
+        words = [*_without(words, "--n"), "--n", "2" if words[0] == "ablate" else "3"]
     ended = convogen(*words)
     assert ended.status == 0, f"{shlex.join(words)}\n{ended.out}\n{ended.err}"
     if stdout:
