@@ -29,7 +29,7 @@ from convogen.cli.run import read_settings
 from convogen.experiment.experiment import shipped_experiments
 from convogen.plugins import registry
 
-WRITTEN = [page for page in pages().values() if page.blocks]
+WRITTEN = [page for page in pages().values() if page.blocks and page.path != "README.md"]
 LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
 NEEDS = {
     "an endpoint",
