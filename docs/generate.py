@@ -46,7 +46,7 @@ def generated_pages() -> dict[str, str]:
 
 def llms_txt(pages: Mapping[str, str]) -> str:
     """Return the index for language models (llmstxt.org): each page with its first sentence."""
-    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: TID251
+    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
     lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
     for section in config["nav"]:
         ((heading, entries),) = section.items()
