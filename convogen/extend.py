@@ -8,7 +8,7 @@ must have besides `name`, which is the entry point's own name:
 | `convogen.methods` | `Method` | `roles`, `prompt_names` | `start(inputs) -> Play` |
 | `convogen.judges` | `Judge` | `sampling`, `prompt_names` | `aspects`, `judge` |
 | `convogen.gates` | `Gate`, `OrderedGate` | | `check`; `start` of an ordered one |
-| `convogen.exporters` | `Exporter` | `container`, `about_rows` | `columns`, `rows` |
+| `convogen.exporters` | `Exporter` | `container`, `about_rows` | `columns`, `rows`; `pack` |
 | `convogen.readers` | `Reader` | `about` | `fits`, `convert`; `breaks` if rows group |
 | `convogen.metrics` | `Metric` | `about`, `unit` | `add`, `value` |
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from convogen.corpora.base import Reader
     from convogen.corpora.rows import Row, RowError
     from convogen.errors import ExperimentError, ModelFault, SourceError, UserError
-    from convogen.exports.base import TURN, Column, Container, Exporter, Item
+    from convogen.exports.base import TURN, Column, Container, Exporter, Item, Packing
     from convogen.gates.base import Candidate, Filter, Gate, OrderedGate, Rejection
     from convogen.judges.base import Judge, JudgeInput
     from convogen.methods.base import Method, Play, RunInputs, Task
@@ -88,6 +88,7 @@ __all__ = [
     "ModelFault",
     "OrderedGate",
     "Outcome",
+    "Packing",
     "Persona",
     "Play",
     "Prompt",
@@ -114,7 +115,7 @@ _HOMES = {
     "convogen.corpora.base": ("Reader",),
     "convogen.corpora.rows": ("Row", "RowError"),
     "convogen.errors": ("ExperimentError", "ModelFault", "SourceError", "UserError"),
-    "convogen.exports.base": ("TURN", "Column", "Container", "Exporter", "Item"),
+    "convogen.exports.base": ("TURN", "Column", "Container", "Exporter", "Item", "Packing"),
     "convogen.gates.base": ("Candidate", "Filter", "Gate", "OrderedGate", "Rejection"),
     "convogen.judges.base": ("Judge", "JudgeInput"),
     "convogen.methods.base": ("Method", "Play", "RunInputs", "Task"),

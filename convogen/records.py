@@ -184,10 +184,11 @@ class Selection(Record):
 class Turn(Record):
     """One utterance, and where it came from.
 
-    `origin` is `starter` for an opening, `agent` for a model's utterance, `script` for one of a
-    dialogue that was written in one reply, and None for a turn of a foreign corpus. `reasks` lists
-    the faults of the attempts at this turn that were not taken, `tidied` what was removed from the
-    reply to get `text`. `request` is the hash of the request that was answered with `text`.
+    `origin` is `starter` for an opening, `agent` for a model's utterance, `human` for that of a
+    participant in a study, `script` for one of a dialogue that was written in one reply, and None
+    for a turn of a foreign corpus. `reasks` lists the faults of the attempts at this turn that were
+    not taken, `tidied` what was removed from the reply to get `text`. `request` is the hash of the
+    request that was answered with `text`.
     `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
     is the fault of an utterance that was taken because no better one came. Where several replies
     were asked for at once, `candidates` has the fault of each, empty where it has none. `faults`
@@ -199,7 +200,7 @@ class Turn(Record):
 
     speaker: str
     text: str
-    origin: Literal["starter", "agent", "script"] | None = None
+    origin: Literal["starter", "agent", "script", "human"] | None = None
     model: str | None = None
     request: str | None = None
     usage: Usage | None = None

@@ -25,9 +25,9 @@ __all__ = ["PHONE", "browser", "serious_faults", "serving"]
 PHONE = {"width": 360, "height": 740}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium: one at a time, as Playwright runs an event loop while it is open."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on PATH")

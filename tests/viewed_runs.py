@@ -22,8 +22,9 @@ from convogen.records import (
     Turn,
     Usage,
 )
+from convogen.web.viewer.opened import Opened, open_runs
 
-__all__ = ["BIDI", "HOSTILE", "LONG", "append", "many_rows", "varied_run"]
+__all__ = ["BIDI", "HOSTILE", "LONG", "append", "many_rows", "opened_at", "varied_run"]
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=alert(1)>"
 BIDI = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"
@@ -57,6 +58,14 @@ def varied_run(folder: Path, **manifest: Any) -> Path:
     append(run, "failures", [failure])
     _write_calls(run)
     return run
+
+
+def opened_at(*folders: Path) -> list[Opened]:
+    """Runs whose indexes are up to date, in a folder beside the first."""
+    runs = open_runs(folders, folders[0].parent / "cache")
+    for one in runs:
+        one.scanner.catch_up()
+    return runs
 
 
 def append(run: Path, name: str, records: Iterable[Any]) -> None:

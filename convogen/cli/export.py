@@ -1,4 +1,4 @@
-"""`convogen export`: a run as a data set that other tools load."""
+"""`convogen export`: a run as a data set, or in the files of a tool."""
 
 from __future__ import annotations
 
@@ -129,7 +129,11 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Export a RUN folder as a data set, with a card that says what it is and how it was made."""
+    """Export a RUN folder as a data set, with a card that says what it is and how it was made.
+
+    Or for a tool to look at it (inspect) or to have people label it (argilla, label-studio):
+    `convogen labels import` reads their answers back. `convogen list` says what each FORMAT is.
+    """
     from convogen.exports import check_name, export_run, push
     from convogen.metrics import available_cores
     from convogen.storage.run_folder import load_run

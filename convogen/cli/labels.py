@@ -75,6 +75,12 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
     )
     for kind, n in found.left_out.items():
         say(f"left out: {n:,} {kind}")
+    if found.unknown_status:
+        say(
+            f"{found.unknown_status:,} answers may have been discarded, which this export does not "
+            "tell: the JSON of `records.to_list(flatten=True)` does",
+            err=True,
+        )
     if exported is None:
         say("ids of conversations were not checked; --export FOLDER does", err=True)
     say(out)
@@ -86,4 +92,5 @@ def _counts(found: Imported) -> dict[str, object]:
         "annotators": found.annotators,
         "conversations": found.conversations,
         "left_out": dict(found.left_out),
+        "unknown_status": found.unknown_status,
     }

@@ -42,6 +42,13 @@ MOST_CHARS = 200
     help="Permuted labels for the p-values; 0 leaves them out.",
 )
 @click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of all draws.")
+@click.option(
+    "--embeddings",
+    "encoder",
+    metavar="MODEL",
+    help="A sentence encoder, a checkpoint's name or folder: tells apart by its vectors, too.",
+)
+@click.option("--mauve", is_flag=True, help="With --embeddings: MAUVE, the overlap, 0 to 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     files: tuple[str, ...],
@@ -51,11 +58,13 @@ def command(
     first: int | None,
     permutations: int,
     seed: int,
+    encoder: str | None,
+    mauve: bool,
     as_json: bool,
 ) -> None:
     """Tell generated conversations from human ones by a classifier, and say what gives them away.
 
-    No model is called. Each RUN or CORPUS is compared with the human corpus by itself; at most
+    No endpoint is called. Each RUN or CORPUS is compared with the human corpus by itself; at most
     1,500 conversations of each are drawn.
 
     \b
@@ -63,18 +72,30 @@ def command(
     convogen realism generated.jsonl --against seeds.jsonl --turns opener --skip 1 --first 6
     """
     from convogen.corpora import open_corpus
+    from convogen.models.backends.sentence_encoder import sentence_vectors
     from convogen.realism import compare, sample
 
+    if mauve and encoder is None:
+        raise click.UsageError("--mauve is of embeddings; add --embeddings MODEL")
+    encode = sentence_vectors(encoder) if encoder else None
     human = sample(open_corpus(against), against, turns=turns, skip=skip, first=first, seed=seed)
     found: dict[str, Realism] = {}
     for name in files:
         generated = sample(open_corpus(name), name, turns=turns, skip=skip, first=first, seed=seed)
-        found[name] = compare(generated, human, turns=turns, permutations=permutations, seed=seed)
+        found[name] = compare(
+            generated,
+            human,
+            turns=turns,
+            permutations=permutations,
+            seed=seed,
+            encode=encode,
+            mauve=mauve,
+        )
     if as_json:
         from dataclasses import asdict
 
         corpora = [{"source": name, **asdict(realism)} for name, realism in found.items()]
-        say_json({"against": against, "corpora": corpora})
+        say_json({"against": against, "encoder": encoder, "corpora": corpora})
         return
     for name, realism in found.items():
         _print(name, against, realism)
@@ -83,6 +104,13 @@ def command(
 def _print(name: str, against: str, realism: Realism) -> None:
     console = terminal()
     console.print(_separations(name, against, realism))
+    if (mauve := realism.mauve) is not None:
+        console.print(
+            styled(
+                f"MAUVE {mauve.value:.3f}; between halves of the human corpus {mauve.halves:.3f} "
+                f"({mauve.low:.3f} to {mauve.high:.3f})"
+            )
+        )
     for change in realism.normalisations:
         console.print(
             styled(

@@ -12,6 +12,10 @@ from convogen.cli._shared.options import NearestGroup
 __all__ = ["SUBCOMMANDS", "command"]
 
 SUBCOMMANDS = {
+    "new": "Make the folder of a study with people: its file, and codes for participants.",
+    "serve": "Serve a study to its participants.",
+    "export": "Write out what participants answered.",
+    "forget": "Delete what a participant answered.",
     "results": "Say what people's answers show, beside the paper's tables 3 and 10.",
     "tables": "Print the tables of runs over seeds, beside the paper's tables 1, 2, 4, 7 and 9.",
 }

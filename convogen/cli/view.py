@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.terminal import say
 
 __all__ = ["command"]
@@ -15,31 +18,72 @@ __all__ = ["command"]
 @click.argument(
     "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The port [default: a free one]."
-)
+@click.option("--host", help="The address to listen at [default: 127.0.0.1].")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port [default: a free one].")
 @click.option("--no-browser", is_flag=True, help="Print the address alone.")
-def command(folders: tuple[Path, ...], host: str, port: int, no_browser: bool) -> None:
+@click.option(
+    "--export",
+    "page",
+    metavar="FILE.html",
+    type=OutPath(dir_okay=False),
+    help="Write up to 500 conversations on one page that needs no network, and end.",
+)
+@click.option("--search", metavar="TEXT", help="On that page: those with these words.")
+@click.option("--conversation", "names", multiple=True, metavar="ID", help="This one.")
+@click.option("--n", type=WholeNumber(min=1), help="The first N.")
+def command(
+    folders: tuple[Path, ...],
+    host: str | None,
+    port: int | None,
+    no_browser: bool,
+    page: Path | None,
+    search: str | None,
+    names: tuple[str, ...],
+    n: int | None,
+) -> None:
     """Read RUN folders in the browser: search, filter, compare; what is behind each turn.
 
     Nothing is changed in them. What makes the search quick is in your cache, and can be deleted at
     any time. Only this machine reaches the pages unless --host says otherwise; then whoever opens
     them needs the token in the address that is printed.
     """
-    from convogen.web.serving import bind, own_names, serve, web_modules
+    from convogen.web.serving import web_modules
 
     web_modules()
+    if page is not None:
+        if host or port is not None or no_browser:
+            raise click.UsageError("--host, --port and --no-browser serve pages; --export does not")
+        _export(folders, page, search or "", names, n)
+        return
+    if search or names or n:
+        raise click.UsageError("--search, --conversation and --n choose for --export FILE.html")
+    _serve(folders, host or "127.0.0.1", port or 0, not no_browser)
+
+
+def _export(
+    folders: Sequence[Path], page: Path, search: str, names: Sequence[str], n: int | None
+) -> None:
+    from convogen.web.viewer.export import chosen, export_page
+    from convogen.web.viewer.index import index_folder
+    from convogen.web.viewer.opened import open_runs
+
+    pages = chosen(open_runs(folders, index_folder()), search, names, n)
+    export_page(page, pages)
+    say(f"{page}: {len(pages)} conversations" if len(pages) > 1 else f"{page}: 1 conversation")
+
+
+def _serve(folders: Sequence[Path], host: str, port: int, open_browser: bool) -> None:
     from convogen.web.access import Access
+    from convogen.web.serving import bind, own_names, serve
     from convogen.web.viewer.app import viewer
     from convogen.web.viewer.index import index_folder
     from convogen.web.viewer.opened import open_runs
     from convogen.web.viewer.watch import begin, watching
 
     runs = open_runs(folders, index_folder())
+    listener = bind(host, port)
     begin(runs)
     access = Access.listening_at(host)
-    listener = bind(host, port)
     with watching(runs):
         app = viewer(runs, access, own_names(host))
-        serve(app, listener, access=access, say=say, open_browser=not no_browser)
+        serve(app, listener, access=access, say=say, open_browser=open_browser)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from convogen.records import Conversation
@@ -49,8 +49,11 @@ class Shapes:
     """The shapes of a corpus, to draw from; they take four bytes per turn, with marks eight.
 
     `hash` identifies them all and their order. `features` are those that turns are marked by, up to
-    `MARKS` of them.
+    `MARKS` of them. `languages` are the primary subtags of the corpus' languages, None for those
+    that are not known.
     """
+
+    languages: frozenset[str | None] = frozenset()
 
     def __init__(self, shapes: Iterable[Shape], features: Sequence[str] = ()) -> None:
         self._features = tuple(features)
@@ -75,7 +78,17 @@ class Shapes:
         cls, conversations: Iterable[Conversation], features: Sequence[str] = ()
     ) -> Shapes:
         """Return the shapes of all conversations that have a turn, in their order."""
-        return cls((_shape(one, features) for one in conversations if one.turns), features)
+        languages = set[str | None]()
+
+        def read() -> Iterator[Shape]:
+            for one in conversations:
+                if one.turns:
+                    languages.add(language := language_of(one))
+                    yield _shape(one, features, language)
+
+        shapes = cls(read(), features)
+        shapes.languages = frozenset(languages)
+        return shapes
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -98,9 +111,8 @@ class Shapes:
         return self[rng.randrange(len(self))] if len(self) else self[0]
 
 
-def _shape(conversation: Conversation, features: Sequence[str]) -> Shape:
+def _shape(conversation: Conversation, features: Sequence[str], language: str | None) -> Shape:
     numbers: dict[str, int] = {}
-    language = language_of(conversation)
     counts = (about_words(turn.text, language) for turn in conversation.turns)
     for turn in conversation.turns:
         numbers.setdefault(turn.speaker, min(len(numbers), MOST))

@@ -2,7 +2,8 @@
 
 An `Exporter` is a frozen pydantic model whose fields are its options on the command line. It turns
 an item, a conversation with what belongs to it, into rows; `container` says what the rows are
-written to. A package adds one with an entry point in the group `convogen.exporters`.
+written to, and `pack` what becomes of them if the export is for a tool. A package adds one with an
+entry point in the group `convogen.exporters`.
 """
 
 from __future__ import annotations
@@ -97,8 +98,9 @@ class Exporter(BaseModel, ABC):
     """What a row is, for the card."""
 
     for_tool: ClassVar[str | None] = None
-    """The tool that the export is made for, which reads a run as a whole: there are no splits, no
-    joined columns, and `pack` writes the tool's own files. None for a data set."""
+    """The tool that the export is made for, which reads a run as a whole: there are no splits and
+    no joined columns, the container is `jsonl`, and `pack` makes its rows into the tool's own
+    files. None for a data set."""
 
     loading: ClassVar[str] = ""
     """How the tool reads the export, for the card: Markdown."""

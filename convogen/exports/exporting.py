@@ -89,7 +89,7 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
 def export_run(
     run: str | Path | Run, out: str | Path, plan: ExportPlan | str = "jsonl", workers: int = 1
 ) -> Exported:
-    """Export what is committed in a run into a folder, whole or not at all.
+    """Export what is committed in a run into a folder or file, whole or not at all.
 
     `run` may be its folder, `plan` the name of an exporter as it is by default. Memory does not
     grow with the run. Raises `SourceError` for options that fit no conversation, unknown joins or

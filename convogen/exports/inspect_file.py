@@ -23,6 +23,7 @@ from typing import IO, Any
 from convogen.exports.base import Packing, without_folders
 from convogen.inputs.text_file import open_file
 from convogen.records import Usage
+from convogen.redaction import masked
 
 __all__ = ["is_unchanged", "usage_row", "write_log"]
 
@@ -32,7 +33,8 @@ _LONGEST = 1_000
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
 _MARK = "convogen"
-_NO_SECRET = ("model", "sampling", "roles", "prompts", "sources", "format")
+_APART = ("method", "roles", "prompts", "sources", "format")
+"""Of what the manifest says of an experiment, what is no parameter of its method."""
 
 
 def usage_row(usage: Usage) -> dict[str, int]:
@@ -147,9 +149,9 @@ def _spec(packing: Packing, totals: _Totals) -> dict[str, Any]:
 def _plan(packing: Packing) -> dict[str, Any]:
     essence: Mapping[str, Any] = packing.manifest.get("experiment", {})
     parameters = {
-        key: without_folders(value) if isinstance(value, str) else value
+        key: without_folders(masked(str(value)))
         for key, value in essence.items()
-        if key not in _NO_SECRET
+        if key not in _APART
     }
     method = str(essence.get("method") or "unknown")
     return {"name": "plan", "steps": [{"solver": method, "params": parameters}], "config": {}}

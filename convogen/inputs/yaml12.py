@@ -43,6 +43,9 @@ _CORE = {
 }
 """Tag -> pattern of an unquoted scalar of that tag, and its possible first characters."""
 
+_WIDTH = 80
+"""Characters of a line of YAML, PyYAML's default."""
+
 _TAG = "tag:yaml.org,2002:"
 _LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
@@ -77,9 +80,15 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
         raise raising(f"{where}: cannot be read: it is no UTF-8") from error
 
 
-def dump_yaml(data: Any) -> str:
-    """Return a tree as YAML that reads the same here and in YAML 1.1; keys keep their order."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+def dump_yaml(data: Any, *, blocks: bool = False) -> str:
+    """Return a tree as YAML that reads the same here and in YAML 1.1; keys keep their order.
+
+    Args:
+        data: The tree.
+        blocks: Whether long texts are written as blocks, for files that people edit.
+    """
+    dumper = _BlockDumper if blocks else _Dumper
+    return yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
 def _check_bounds(text: str) -> None:
@@ -205,6 +214,17 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what the core schema would read as something else than a text, too."""
 
 
+class _BlockDumper(_Dumper):
+    """Writes long texts as blocks."""
+
+    def text(self, value: str) -> Any:
+        """Represent a text: of several lines as it is, a long one folded."""
+        style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
+        return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
+
+
+_BlockDumper.add_representer(str, _BlockDumper.text)
+
 for _name, _build in {
     "null": _Loader.nothing,
     "bool": _Loader.boolean,
@@ -218,5 +238,5 @@ for _name, _build in {
     _Loader.add_constructor(_TAG + _name, _build)
 _Loader.add_constructor(None, _Loader.unknown)
 for _name, (_, _first) in _CORE.items():
-    for _class in (_Loader, _Dumper):
+    for _class in (_Loader, _Dumper, _BlockDumper):
         cast("Any", _class).add_implicit_resolver(_TAG + _name, _LOOKS[_name], list(_first))

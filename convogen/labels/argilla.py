@@ -13,7 +13,10 @@ from typing import Any, cast
 from convogen.errors import SourceError
 from convogen.labels.answers import Answer, as_mapping
 
-__all__ = ["argilla_answers"]
+__all__ = ["UNKNOWN_STATUS", "argilla_answers"]
+
+UNKNOWN_STATUS = "answers of unknown status"
+"""Counts answers that are taken although the export does not say whether they were submitted."""
 
 _LISTS = (".responses", ".responses.users", ".responses.status")
 
@@ -21,7 +24,8 @@ _LISTS = (".responses", ".responses.users", ".responses.status")
 def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iterator[Answer]:
     """Yield the submitted answers of an export; the others are counted in `left_out`.
 
-    Raises `SourceError` if it is no export of Argilla.
+    So are, as `UNKNOWN_STATUS`, the answers that it takes without knowing. Raises `SourceError` if
+    it is no export of Argilla.
     """
     for number, row in enumerate(data, 1):
         record, place = as_mapping(row), f"{where}: record {number}"
@@ -43,6 +47,7 @@ def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iter
                 raise SourceError(f"{place}: {question}: an answer without `user_id`")
             elif value is not None:
                 found += 1
+                left_out[UNKNOWN_STATUS] += status is None
                 yield Answer(place, conversation, user, question, value)
         left_out["conversations without an answer"] += not found
 

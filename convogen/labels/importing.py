@@ -12,7 +12,7 @@ from typing import Any, cast
 from convogen.errors import SourceError
 from convogen.inputs.text_file import open_file
 from convogen.labels.answers import Answer, as_mapping
-from convogen.labels.argilla import argilla_answers
+from convogen.labels.argilla import UNKNOWN_STATUS, argilla_answers
 from convogen.labels.human import HumanLabel
 from convogen.labels.label_studio import label_studio_answers
 from convogen.labels.questions import Choice, Questions, Rating
@@ -29,10 +29,14 @@ TOOLS = tuple(EXPORTED)
 
 @dataclass
 class Imported:
-    """The labels of an export, in its order, and what was left out of it, by kind."""
+    """The labels of an export, in its order, and what was left out of it, by kind.
+
+    `unknown_status` counts the answers that may have been discarded: the export does not say.
+    """
 
     labels: list[HumanLabel] = field(default_factory=list[HumanLabel])
     left_out: Counter[str] = field(default_factory=Counter[str])
+    unknown_status: int = 0
 
     @property
     def annotators(self) -> int:
@@ -81,6 +85,7 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
                 f"{label.annotator!r:.80}; delete one of them in the tool"
             )
     found.labels = list(labels.values())
+    found.unknown_status = found.left_out.pop(UNKNOWN_STATUS, 0)
     found.left_out = +found.left_out
     return found
 

@@ -37,7 +37,8 @@ def label_studio_answers(
             yield from _row(task, place, left_out, asked)
         else:
             raise SourceError(
-                f"{place}: no annotated task of Label Studio; export the project as JSON or JSON-MIN"
+                f"{place}: no annotated task of Label Studio; export the project as JSON or "
+                "JSON-MIN"
             )
 
 

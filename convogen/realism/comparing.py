@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from convogen.errors import UserError
+from convogen.realism.embedding import Embeddings, Encoder, conversation_vectors
 from convogen.realism.features import FAMILIES, FEATURES, Feature, measure
 from convogen.realism.kernels import NamedFeatures, TfIdf, WordLists, word_lists
+from convogen.realism.mauve import Mauve, mauve_beside_halves
 from convogen.realism.normalising import Normalisation, normalised
 from convogen.realism.samples import Dialogue, Turns, grouped
 from convogen.realism.telltales import (
@@ -48,6 +51,7 @@ class Realism:
         telltales: Features, the largest effect first.
         words: Words of either corpus, those of the generated one first.
         examples: Turns that tell most.
+        mauve: How far the corpora overlap; None if it was not asked for.
     """
 
     generated: int
@@ -60,6 +64,7 @@ class Realism:
     telltales: list[Telltale]
     words: list[TellingWord]
     examples: list[TellingTurn]
+    mauve: Mauve | None = None
 
 
 def compare(
@@ -70,6 +75,8 @@ def compare(
     permutations: int = PERMUTATIONS,
     halves: int = HALVES,
     seed: int = 0,
+    encode: Encoder | None = None,
+    mauve: bool = False,
 ) -> Realism:
     """Compare two samples by `convogen.realism.samples.sample`; needs the extra `realism`.
 
@@ -81,15 +88,20 @@ def compare(
         permutations: Permuted labels for the p-values; 0 leaves them out.
         halves: Random halves of the human corpus in the control.
         seed: Of everything random.
+        encode: A sentence encoder, for the family `embeddings`; None leaves it out.
+        mauve: Whether to compute MAUVE of the encoder's vectors.
 
     Raises:
-        UserError: There are fewer than five groups.
+        UserError: There are fewer than five groups, or MAUVE has no encoder.
     """
+    if mauve and encode is None:
+        raise UserError("realism: MAUVE is of embeddings; name a sentence encoder, too")
     ours, theirs, changes = normalised(generated, human)
     features = _features(turns)
     both = [*ours, *theirs]
     values = measure(both, features)
     words = word_lists(both)
+    vectors = conversation_vectors(both, encode) if encode else None
     labels = [True] * len(ours) + [False] * len(theirs)
     groups = grouped(both)
     n = len(ours)
@@ -100,18 +112,24 @@ def compare(
         turns=turns,
         normalisations=changes,
         separations=separations(
-            _families(values, words, features),
+            _families(values, words, features, vectors),
             labels,
             groups,
             permutations=permutations,
             seed=seed,
         ),
         controls=control(
-            _families(values[n:], words[n:], features), grouped(theirs), halves=halves, seed=seed
+            _families(values[n:], words[n:], features, None if vectors is None else vectors[n:]),
+            grouped(theirs),
+            halves=halves,
+            seed=seed,
         ),
         telltales=telltales(features, values[:n], values[n:]),
         words=telling_words(words[:n], words[n:], MOST_WORDS),
         examples=telling_turns(both, words, labels, groups, seed=seed, most=MOST_TURNS),
+        mauve=mauve_beside_halves(vectors[:n], vectors[n:], grouped(theirs), seed=seed)
+        if mauve and vectors is not None
+        else None,
     )
 
 
@@ -126,11 +144,17 @@ def _features(turns: Turns) -> list[Feature]:
 
 
 def _families(
-    values: NDArray[np.float64], words: Sequence[WordLists], features: Sequence[Feature]
+    values: NDArray[np.float64],
+    words: Sequence[WordLists],
+    features: Sequence[Feature],
+    vectors: NDArray[np.float64] | None = None,
 ) -> dict[str, KernelSource]:
     families: dict[str, KernelSource] = {}
     for name in FAMILIES:
         columns = [at for at, feature in enumerate(features) if feature.family == name]
         if columns and not (named := NamedFeatures(values[:, columns])).empty:
             families[name] = named
-    return families | {"tfidf": TfIdf(words)}
+    families["tfidf"] = TfIdf(words)
+    if vectors is not None:
+        families["embeddings"] = Embeddings(vectors)
+    return families

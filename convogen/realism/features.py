@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -21,12 +21,27 @@ from numpy.typing import NDArray
 from convogen.inputs.names import not_known
 from convogen.interaction.friction import CUT_OFF
 from convogen.interaction.graph import gini_of
-from convogen.interaction.patterns import BEHAVIOUR_LABELS, OPENER_LABELS, Behaviour, Opener
+from convogen.interaction.patterns import (
+    BEHAVIOUR_LABELS,
+    OPENER_LABELS,
+    Behaviour,
+    Opener,
+    load_patterns,
+)
 from convogen.realism.reading import Reading
 from convogen.realism.samples import Dialogue, dialogue_of, single_turns
 from convogen.records import Conversation
 
-__all__ = ["FAMILIES", "FEATURES", "Family", "Feature", "features_named", "measure", "turn_marks"]
+__all__ = [
+    "FAMILIES",
+    "FEATURES",
+    "Family",
+    "Feature",
+    "features_named",
+    "measure",
+    "turn_marks",
+    "without_rules",
+]
 
 Family = Literal["surface", "lexical", "turn_taking", "interaction"]
 FAMILIES: tuple[Family, ...] = ("surface", "lexical", "turn_taking", "interaction")
@@ -403,3 +418,15 @@ def features_named(names: Sequence[str]) -> list[Feature]:
     if unknown := next((name for name in names if name not in known), None):
         raise ValueError(not_known("feature", unknown, known))
     return [known[name] for name in names]
+
+
+def without_rules(features: Sequence[Feature], languages: Iterable[str | None]) -> str | None:
+    """Return the name of a feature that is told by rules, if no rules are of any of the languages.
+
+    Args:
+        features: The features to be measured.
+        languages: Primary subtags, None for an unknown language.
+    """
+    ruled = next((one.name for one in features if one.by_rules), None)
+    known = any(language and load_patterns(language) for language in languages) if ruled else True
+    return None if known else ruled

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convogen.realism.features import Feature, measure
+from convogen.errors import SourceError
+from convogen.realism.features import Feature, measure, without_rules
+from convogen.realism.reading import Reading
 from convogen.realism.samples import sample
 from convogen.records import Conversation
 
@@ -61,9 +63,16 @@ def human_histograms(
 ) -> list[Histogram]:
     """Return a histogram per feature of a corpus, or of a sample of it if it is large.
 
-    Raises `SourceError`, which calls the corpus `name`, if it is too small (`samples.FEWEST`).
+    Raises `SourceError`, which calls the corpus `name`, if it is too small (`samples.FEWEST`), or
+    if a feature is told by rules for languages that nothing in it is in.
     """
-    values = measure(sample(conversations, name), features)
+    dialogues = sample(conversations, name)
+    languages = (Reading(one).interaction.language for one in dialogues)
+    if unknown := without_rules(features, languages):
+        raise SourceError(
+            f"{name}: {unknown} is told by rules for English only, and nothing there is in English"
+        )
+    values = measure(dialogues, features)
     return [Histogram.of(one, values[:, at], bins) for at, one in enumerate(features)]
 
 

@@ -66,10 +66,12 @@ def in_one_set(judged: Sequence[J]) -> list[J]:
 
 
 def _by_annotator(labels: Iterable[HumanLabel]) -> dict[str, list[HumanLabel]]:
+    """Return the labels by annotator, numbers first and in their order."""
     found: dict[str, list[HumanLabel]] = {}
     for label in labels:
         found.setdefault(label.annotator, []).append(label)
-    return found
+    order = sorted(found, key=lambda code: (not code.isdigit(), len(code) * code.isdigit(), code))
+    return {code: found[code] for code in order}
 
 
 def _verdicts(labels: Sequence[HumanLabel], protocol: Protocol) -> list[Verdict]:

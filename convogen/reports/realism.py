@@ -20,6 +20,7 @@ FAMILY_NAMES = {
     "turn_taking": "turn-taking",
     "interaction": "interaction",
     "tfidf": "words (TF-IDF)",
+    "embeddings": "embeddings",
     "all": "all of these",
 }
 """Family of features -> what people call it."""

@@ -35,8 +35,12 @@ __all__ = [
 
 Assignment = Literal["paper", "adaptive"]
 
-EVEN_SHARE = 0.25
-"""How much of the probability is spread evenly over all pairs."""
+EVEN_SHARE = 0.5
+"""How much of the probability is spread evenly over all pairs.
+
+In `benchmarks.study` a judge that guesses then costs 2% of the standard error, and a useful one
+gains 4%; at a quarter these are 7% and 6%.
+"""
 
 
 def chosen_pairs(

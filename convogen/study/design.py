@@ -90,12 +90,14 @@ class Design:
         """Return the standard deviation of each member's effect."""
         return np.repeat(theta, self.sizes)
 
-    def rank(self) -> int:
-        """Return the rank of all effects, fixed and random."""
+    def left_by_all_effects(self, y: Numbers) -> tuple[int, float]:
+        """Return the rank of all effects, fixed and random, and the squares that they leave."""
         ones = np.ones(len(self.condition))
         zx = self.members_by_condition()
         whole = np.block([[np.diag(self.by_condition(ones)), zx.T], [zx, self.crossed(ones)]])
-        return int(np.linalg.matrix_rank(whole, hermitian=True))
+        right = np.concatenate([self.by_condition(y), self.by_member(y)])
+        fitted, _, rank, _ = np.linalg.lstsq(whole, right)
+        return int(rank), float(y @ y - right @ fitted)
 
 
 def _indices(labels: Sequence[str], names: Sequence[str]) -> Indices:

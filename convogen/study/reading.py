@@ -29,6 +29,8 @@ def read_answers(paths: Iterable[Path]) -> list[PairAnswer]:
     for path in paths:
         file = path / ANSWERS_FILE if path.is_dir() else path
         files.append(file)
+        if path.is_dir() and not file.exists():
+            raise SourceError(f"{path}: no {ANSWERS_FILE} in it; export the study's answers first")
         for number, line in enumerate(read_text(file).splitlines(), 1):
             if not line.strip():
                 continue

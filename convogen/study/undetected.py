@@ -3,7 +3,7 @@
 Answers weigh by the inverse of the probability with which their pair was given out (Hájek, 1971).
 Standard errors are linearised and robust to what answers of one participant, and answers about one
 source person, have in common (two-way clusters: Cameron, Gelbach and Miller, 2011), with quantiles
-of t.
+of t. Pairs that were given out but not answered are taken to be missing at random.
 
 A judge's verdicts on all pairs shorten the intervals by prediction-powered inference (Angelopoulos
 and others, 2023): its mean over all pairs, put right by its mean error on the answered ones, the

@@ -11,10 +11,12 @@ import hmac
 import ipaddress
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 __all__ = ["COOKIE", "Access", "is_loopback"]
 
@@ -48,6 +50,8 @@ class Access:
 
     def refusal(self, request: Request) -> Response | None:
         """Return what is answered instead of a researcher's page; None if it may be seen."""
+        from starlette.responses import PlainTextResponse, RedirectResponse
+
         if self.token is None or self._matches(request.cookies.get(COOKIE, "")):
             return None
         if self._matches(request.query_params.get("token", "")):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,7 +26,11 @@ async def _error(_: Request, error: Exception) -> Response:
 
 
 def application(
-    package: str, routes: Sequence[BaseRoute], *, hosts: frozenset[str] = frozenset()
+    package: str,
+    routes: Sequence[BaseRoute],
+    *,
+    hosts: frozenset[str] = frozenset(),
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Protection:
     """Return an application with protection and the files of `static`.
 
@@ -34,8 +39,11 @@ def application(
             that of `convogen.web`.
         routes: The application's own routes.
         hosts: The host names that it answers to; empty allows every name.
+        lifespan: What is open while the application is served; it may set the application's state.
     """
     files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
     handlers = {HTTPException: _error, 500: _error}
-    app = Starlette(routes=[*routes, Mount("/static", files)], exception_handlers=handlers)
+    app = Starlette(
+        routes=[*routes, Mount("/static", files)], exception_handlers=handlers, lifespan=lifespan
+    )
     return Protection(app, hosts)

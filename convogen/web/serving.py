@@ -16,7 +16,7 @@ from convogen.web.access import Access, is_loopback
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["bind", "own_names", "serve", "web_modules"]
+__all__ = ["base_address", "bind", "own_names", "serve", "web_modules"]
 
 
 def web_modules() -> None:
@@ -60,12 +60,21 @@ def own_names(host: str) -> frozenset[str]:
     return frozenset({host, "localhost", "127.0.0.1", "::1"}) if is_loopback(host) else frozenset()
 
 
+def base_address(listener: socket.socket) -> str:
+    """Return the address of a listener's pages, as people write it into a browser."""
+    host, port = listener.getsockname()[:2]
+    everywhere = not is_loopback(host) and ipaddress.ip_address(host).is_unspecified
+    shown: str = socket.gethostname() if everywhere else host
+    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
 def serve(
     app: ASGIApp,
     listener: socket.socket,
     *,
     access: Access,
     say: Callable[[str], object],
+    path: str = "",
     open_browser: bool = False,
 ) -> None:
     """Serve an application until it is interrupted; addresses of its visitors are kept nowhere.
@@ -75,14 +84,11 @@ def serve(
         listener: From `bind`.
         access: The token, which is part of the address that is said.
         say: Prints a line.
+        path: The page that the address is of, without a slash before it.
         open_browser: Whether the pages are opened in the user's browser.
     """
     uvicorn = _web("uvicorn")
-    host, port = listener.getsockname()[:2]
-    everywhere = not is_loopback(host) and ipaddress.ip_address(host).is_unspecified
-    shown: str = socket.gethostname() if everywhere else host
-    base = f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
-    address = access.address(base)
+    address = access.address(base_address(listener) + path)
     say(f"{address}  (Ctrl-C ends it)")
     if open_browser:
         Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -17,6 +17,7 @@ from run_rows import first_tasks
 from convogen import Experiment, run
 from convogen.engine.branch import replay_conversation
 from convogen.engine.judge_runner import judge_run
+from convogen.errors import SourceError
 from convogen.exports import ExportPlan, export_run, open_exporter
 from convogen.judges.geval import GEval
 from convogen.models.spec import ModelSpec
@@ -24,6 +25,8 @@ from convogen.plugins import registry
 from convogen.storage.run_folder import load_run
 
 EXPORTERS = registry.names("exporters")
+FOR_TOOLS = [name for name in EXPORTERS if registry.load("exporters", name).for_tool]
+DATA_SETS = [name for name in EXPORTERS if name not in FOR_TOOLS]
 SPLITS = {"train": 0.5, "test": 0.5}
 OPTIONS = {"dpo": {"judge": "geval", "margin": 0.01}}
 """What an exporter cannot do without."""
@@ -65,11 +68,39 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-class TestExporter:
-    def test_unknown_options_are_refused(self, name: str) -> None:
-        with pytest.raises(ValidationError, match="Extra inputs"):
-            registry.load("exporters", name)(surprise=1)
+def test_unknown_options_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        registry.load("exporters", name)(surprise=1)
 
+
+@pytest.mark.parametrize("name", FOR_TOOLS)
+class TestExporterForTool:
+    def test_the_same_run_gives_the_same_bytes(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        exporter = open_exporter(name, {})
+        outs = [tmp_path / f"{at}{exporter.single_file or ''}" for at in "ab"]
+        for out in outs:
+            exported = export_run(load_run(generated), out, ExportPlan(exporter))
+            assert exported.conversations.total() == len(list(load_run(generated).conversations()))
+        if exporter.single_file:
+            assert outs[0].read_bytes() == outs[1].read_bytes()
+        else:
+            assert files(outs[0]) == files(outs[1])
+
+    def test_it_has_no_splits_and_joins_nothing(
+        self, name: str, generated: Path, tmp_path: Path
+    ) -> None:
+        exporter = open_exporter(name, {})
+        out = tmp_path / f"a{exporter.single_file or ''}"
+        for more in ({"splits": SPLITS}, {"joins": ["scores"]}):
+            with pytest.raises(SourceError, match=f"export to {name}: "):
+                export_run(load_run(generated), out, ExportPlan(exporter, **more))
+        assert not out.exists()
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+class TestExporter:
     def test_every_conversation_is_in_one_split_and_rows_have_the_columns(
         self, name: str, generated: Path, tmp_path: Path
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,16 @@ def test_the_header_is_of_the_run_and_of_no_clock(tmp_path: Path) -> None:
     assert score["metrics"]["mean"]["value"] == pytest.approx(2.5)
     assert header["stats"]["model_usage"]["llama.gguf"]["total_tokens"] == 39
     assert "/srv" not in json.dumps(header)
+
+
+def test_nothing_says_where_files_are(tmp_path: Path) -> None:
+    lists = [{"words": {"file": "/home/someone/list.txt"}}]
+    experiment = {"method": "convogen", "gates": lists, "persona_source": "/home/someone/hub"}
+    found = exported(run_folder(tmp_path / "run", experiment=experiment), tmp_path / "a.eval")
+    [step] = found["header.json"]["plan"]["steps"]
+    assert (step["solver"], step["params"]["persona_source"]) == ("convogen", "hub")
+    assert "list.txt" in step["params"]["gates"]
+    assert "someone" not in json.dumps(found)
 
 
 def test_an_unfinished_run_without_a_time_says_so(tmp_path: Path) -> None:
@@ -222,14 +233,15 @@ def test_inspect_reads_it_back(tmp_path: Path) -> None:
 
 
 def _python_with_inspect() -> str:
-    """A Python that has inspect-ai: this one, or that of the `inspect` command on the PATH.
+    """A Python that has inspect-ai: that of the `inspect` command beside this one or on the PATH.
 
     inspect-ai needs older versions of what convogen is tested with, so it has a place of its own.
     """
     if find_spec("inspect_ai"):
         return sys.executable
-    command = shutil.which("inspect")
+    places = (str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+    command = shutil.which("inspect", path=os.pathsep.join(places))
     python = Path(command).resolve().with_name("python") if command else None
     if python is None or not python.exists():
-        pytest.skip("no inspect-ai: `pipx install inspect-ai` puts `inspect` on the PATH")
+        pytest.skip("no inspect-ai: `make inspect` installs it")
     return str(python)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulated_study import LOG_ODDS, Study, simulated
@@ -208,14 +208,39 @@ def test_numbers_that_do_not_vary_or_are_too_few_are_refused() -> None:
         fit_linear([], [], {"participant": []})
 
 
-def test_two_answers_of_everybody_still_have_an_estimate_or_a_reason() -> None:
-    study = simulated(1, participants=4, persons=4, each=4, log_odds={"A": 0.0, "B": 0.0})
-    try:
-        fit = fit_binomial(study.detected, study.conditions, study.groups())
-    except SourceError as refused:
-        assert "\n" not in str(refused)  # noqa: PT017
-    else:
-        assert np.all(np.isfinite(fit.means))
+def test_answers_that_the_effects_explain_whole_are_refused() -> None:
+    study = simulated(1, participants=6, persons=6, each=12)
+    numbers = [float(who[1:]) for who in study.participants]
+    with pytest.raises(SourceError, match="follow from the condition, the participant and the"):
+        fit_linear(numbers, study.conditions, study.groups())
+    always = [number > 2 for number in numbers]
+    with pytest.raises(SourceError, match="of one participant are nearly all alike"):
+        fit_binomial(always, study.conditions, study.groups())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 24), st.integers(1, 4), st.integers(1, 4), st.integers(0, 10**6))
+def test_any_answers_have_a_finite_fit_or_one_line(
+    n: int, participants: int, conditions: int, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    groups = {
+        "participant": [f"p{at}" for at in draw.integers(participants, size=n)],
+        "person": [f"s{at}" for at in draw.integers(3, size=n)],
+    }
+    of = [f"c{at}" for at in draw.integers(conditions, size=n)]
+    for fit in (
+        lambda: fit_binomial((draw.random(n) < 0.6).tolist(), of, groups),
+        lambda: fit_linear(draw.integers(4, size=n).astype(float).tolist(), of, groups),
+    ):
+        try:
+            found = fit()
+        except SourceError as refused:
+            assert "\n" not in str(refused)  # noqa: PT017
+            continue
+        assert np.all(np.isfinite(found.means))
+        assert all(one.error > 0 for one in contrasts(found))
+        assert 0 <= wald_test(found).p <= 1
 
 
 NAMES = st.integers(1, 7).map(lambda n: [f"c{at}" for at in range(n)])

@@ -10,8 +10,11 @@ import pytest
 from command_line import convogen
 
 from benchmarks.simulated_study import answered, answers_of, pool, simulated
+from convogen import Experiment, load_run, run
 from convogen.errors import SourceError
 from convogen.study.answers import PairAnswer
+from convogen.study.candidates import StudyDialogue, candidate_pairs
+from convogen.study.pairing import draw_pairs
 from convogen.study.reading import read_answers
 from convogen.study.results import study_results
 
@@ -42,7 +45,7 @@ def test_everything_is_printed_beside_the_papers_numbers(
         "192 answers by 8 participants about 8 source persons",
         "conditions: GPT4, Llama-2, Mixtral, Vicuna",
         "Table 3",
-        "19 / 51 / 42 │ 99.45 (98.81) │ 2.38 (1.35)",
+        "19/51/42 │ 99.45 (98.81) │ 2.38 (1.35)",
         "Undetected pairs, %",
         "Table 10",
         "Wald χ²(3) = ",
@@ -171,6 +174,9 @@ def test_faulty_answers_are_refused_in_one_line(tmp_path: Path, answers: list[Pa
         assert ended.status == 2
         assert said in ended.complaint
     assert "cannot be read" in convogen("study", "results", tmp_path / "nothing").complaint
+    (tmp_path / "study").mkdir()
+    ended = convogen("study", "results", tmp_path / "study")
+    assert "no answers.jsonl in it; export the study's answers first" in ended.complaint
     many = [one.model_copy(update={"condition": f"c{at}"}) for at, one in enumerate(answers)]
     refused = convogen("study", "results", written(file, many))
     assert "192 conditions; at most 26 are compared" in refused.complaint
@@ -196,3 +202,48 @@ def test_the_old_form_of_the_command_says_what_it_is_now(tmp_path: Path) -> None
     help_text = convogen("study", "--help").out
     assert "results" in help_text
     assert "tables" in help_text
+
+
+def test_runs_that_gteval_judged_are_a_judges_verdicts(tmp_path: Path) -> None:
+    """From role plays to results: natural dialogues, two conditions, both judged beside them."""
+
+    def play(name: str, seed: int) -> Path:
+        setting = {"name": "t", "method": "roleplay", "personas": 3, "goals": 2, "n": 6}
+        experiment = Experiment({**setting, "max_turns": 2, "models": "scripted", "seed": seed})
+        run(experiment, tmp_path / name)
+        return tmp_path / name
+
+    natural = play("natural", 1)
+    models = {"M": play("M", 2), "V": play("V", 3)}
+    for folder in models.values():
+        ended = convogen(
+            "evaluate", folder, "--judge", "gteval", "--real", natural, "--model", "scripted"
+        )
+        assert ended.status == 0, ended.err
+
+    def dialogues(folder: Path, condition: str = "") -> list[StudyDialogue]:
+        of = ((one.id, one.context) for one in load_run(folder).conversations())
+        return [
+            StudyDialogue(name, f"{has['persona_id']}", f"{has['situation']}", "bot", condition)
+            for name, has in of
+        ]
+
+    simulated_ones = [one for name, folder in models.items() for one in dialogues(folder, name)]
+    candidates = candidate_pairs(dialogues(natural), simulated_ones, seed=0)
+    answers = [
+        PairAnswer(
+            **pair.model_dump(),
+            choice="unsure" if at % 3 else pair.artificial_side,
+            confidence="confident",
+            utterance=1,
+            seconds=10 + at,
+        )
+        for at, pair in enumerate(draw_pairs(candidates, ["a", "b"], 4, seed=0))
+    ]
+    file = written(tmp_path / "answers.jsonl", answers)
+    options = [word for folder in models.values() for word in ("--judge", folder)]
+    ended = convogen("study", "results", file, *options, "--json")
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    assert [(one["answers"], one["pairs"]) for one in found["rates"]] == [(4, 6), (4, 6)]
+    assert found["judge"]["n"] == 8

@@ -91,18 +91,18 @@ def _table(title: str, caption: str, columns: Sequence[str], names: int = 1) -> 
 
 
 def _table_3(conditions: Sequence[Condition]) -> Table:
-    counts = "very / confident / somewhat"
     table = _table(
-        "Table 3: what people detect, with what confidence, how fast and by which utterance",
-        "Answers by confidence; means, in parentheses standard deviations. 50% undetected is "
-        "absolute indistinguishability.",
+        "Table 3: undetected pairs, and answers by confidence, seconds and utterance number",
+        "Detected and undetected pairs are given as those judged very confidently/confidently/"
+        "somewhat confidently. Seconds and utterance numbers are means, with standard deviations "
+        "in parentheses. A rate of 50% is absolute indistinguishability.",
         [
             "",
             "undetected, %",
-            f"detected: {counts}",
+            "detected",
             "seconds",
             "utterance",
-            f"undetected: {counts}",
+            "undetected",
             "seconds",
         ],
     )
@@ -118,9 +118,10 @@ def _table_3(conditions: Sequence[Condition]) -> Table:
             _spread(undetected.seconds),
         )
     table.add_section()
+    table.add_row("published:")
     for name, row in published("roleplay")["3"].rows.items():
         table.add_row(
-            f"{name}, published",
+            name,
             f"{row['undetected_percent']:.1f}",
             _counts(int(row[f"detected_{level}"] or 0) for level in CONFIDENCES),
             _printed(row, "detected_seconds"),
@@ -156,9 +157,9 @@ def _shares(results: StudyResults) -> Table:
 
 def _table_10(models: Sequence[Model], paper: Printed) -> Table:
     caption = [
-        "Means for a participant and a source person of no effect. Conditions that share a letter "
-        "do not differ (5%); A is hardest to detect: least often, in the latest utterance, after "
-        "the longest. The paper's letters are unadjusted.",
+        "Means for an average participant and source person. Conditions that share a letter do "
+        "not differ at 5%. A is hardest to detect: least often, by the latest utterance, after the "
+        "longest time. Letters are unadjusted as in the paper, then adjusted (Holm).",
         *(_told(model, paper) for model in models),
     ]
     table = _table(
@@ -265,7 +266,7 @@ def _bounded(found: Bounded | None) -> str:
 
 
 def _counts(counts: Iterable[int]) -> str:
-    return " / ".join(map(str, counts))
+    return "/".join(map(str, counts))
 
 
 def _spread(found: Spread) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -30,7 +30,7 @@ from convogen.personas import (
 )
 from convogen.prompts import Prompt
 from convogen.records import Experience
-from convogen.text.language_tags import languages_text
+from convogen.text.language_tags import languages_text, primary_subtag
 
 __all__ = ["ConvoGen"]
 
@@ -193,6 +193,12 @@ class ConvoGen(Method):
             raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
         if self.match_features and not self.match:
             raise ValueError("match_features: needs match, the corpus whose features they are")
+        for tag in self.languages():
+            if unknown := self._feature_without_rules([primary_subtag(tag)]):
+                raise ValueError(
+                    f"match_features: {unknown} is told by rules for English only (language: "
+                    f"{tag}); leave it out"
+                )
         if self.shot_policy == "coverage" and self.iterative is not True:
             raise ValueError(
                 f"shot_policy: coverage needs iterative: true (found {self.iterative}), a hub that "
@@ -281,7 +287,7 @@ class ConvoGen(Method):
         if self.shapes is not None:
             hashes["match"] = self.shapes.hash
         if self.match_features:
-            hashes["steering"] = wordings_hash()
+            hashes["steering"] = wordings_hash(self.match_features)
         if (hub := self.hub) is None:
             return hashes
         return {
@@ -308,7 +314,20 @@ class ConvoGen(Method):
         shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
         if not len(shapes):
             raise SourceError(f"match {self.match}: there is no conversation in it; give a corpus")
+        if unknown := self._feature_without_rules(shapes.languages):
+            raise SourceError(
+                f"match_features: {unknown} is told by rules for English only, and nothing in "
+                f"{self.match} is in English; leave it out"
+            )
         return shapes
+
+    def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
+        """Return a feature to match that no rules tell in any of the languages; None if all are."""
+        if not self.match_features:
+            return None
+        from convogen.realism.features import features_named, without_rules
+
+        return without_rules(features_named(self.match_features), languages)
 
     def casting(self, seed: int) -> Casting | None:
         """Return the assignment of personas to tasks; None if personas are generated."""

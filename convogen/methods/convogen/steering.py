@@ -33,10 +33,53 @@ STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
             "say more than three words",
         ),
         "formatted_turns": ("break it into lines, as in a message", "write it as plain text"),
+        "cut_off_turns": ("break off before the end, with a dash", "finish what you say"),
+        "response_starts": (
+            "begin with yes, no, okay or the like",
+            "do not begin with yes, no, okay or the like",
+        ),
+        "marker_starts": (
+            "begin with well, so, oh, but or the like",
+            "do not begin with well, so, oh, but or the like",
+        ),
+        "assessment_starts": (
+            "begin by judging what was said, as in great or that is odd",
+            "do not begin by judging what was said, as in great or that sounds good",
+        ),
+        "first_person_starts": ("begin with I, my or we", "do not begin with I, my or we"),
+        "question_word_starts": (
+            "begin with a question word",
+            "do not begin with a question word",
+        ),
+        "hesitation": ("hesitate, with an um, a pause or a false start", "speak fluently"),
+        "self_repair": ("correct yourself in the middle", "do not correct yourself"),
+        "hedging": ("hedge, as with maybe or I guess", "do not hedge"),
+        "backchannel": (
+            "only show that you are listening, as with mm-hm",
+            "do more than show that you are listening",
+        ),
+        "disagreement": ("disagree with what was said", "do not disagree with anybody"),
+        "repair_request": ("ask what was said or meant", "do not ask what was said or meant"),
+        "counter_questions": (
+            "answer the question with a question",
+            "do not answer a question with a question",
+        ),
+        "complaint": ("complain about something", "do not complain"),
+        "topic_change": ("change the subject, and say that you do", "keep to the subject"),
     }
 )
 """For features of `convogen.realism.features`, what a turn that has any of it, and one that has
-none, is to do."""
+none, is to do.
+
+What rules find too rarely to be a measure is left out (evasion, silence, misunderstanding put
+right), and so is what depends on another's turn alone (interruption: `cut_off_turns` is its other
+half; refusal).
+"""
+
+REACTIONS = frozenset(
+    ("backchannel", "disagreement", "repair_request", "counter_questions", "topic_change")
+)
+"""What a turn cannot do if it is the first."""
 
 
 def turn_notes(
@@ -60,12 +103,14 @@ def turn_notes(
 def starter_note(shape: Shape, features: Sequence[str]) -> str | None:
     """Return what the starter is to be like, for the request for an experience; None if that does
     not matter."""
-    return _note("In the text of the starter", shape.marks[0], features) if features else None
+    possible = [name for name in features if name not in REACTIONS]
+    return _note("In the text of the starter", shape.marks[0], possible) if possible else None
 
 
-def wordings_hash() -> str:
-    """Return what identifies the wordings, for a run's fingerprint."""
-    return hashlib.blake2b(f"{dict(STEERABLE)}".encode(), digest_size=8).hexdigest()
+def wordings_hash(features: Sequence[str]) -> str:
+    """Return what identifies the wordings of features, for a run's fingerprint."""
+    wordings = {name: STEERABLE[name] for name in features}
+    return hashlib.blake2b(f"{wordings}".encode(), digest_size=8).hexdigest()
 
 
 def _note(place: str, marks: frozenset[str], features: Sequence[str]) -> str:

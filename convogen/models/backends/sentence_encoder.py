@@ -1,20 +1,26 @@
-"""Semantic similarity of two texts by a sentence encoder loaded with transformers."""
+"""Vectors of texts, and their similarity, by a sentence encoder loaded with transformers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convogen.errors import ModelConfigError
 from convogen.models.backends.transformers_backend import transformers_class
 
-__all__ = ["sentence_similarity"]
+__all__ = ["sentence_similarity", "sentence_vectors"]
 
 MOST_TOKENS = 256
 KEPT = 10_000
 """Texts whose vectors are cached."""
+
+BATCH = 64
+"""Texts that are encoded at once."""
 
 
 def sentence_similarity(name: str) -> Callable[[str, str], float]:
@@ -23,6 +29,45 @@ def sentence_similarity(name: str) -> Callable[[str, str], float]:
     `name` is a checkpoint's name or folder (safetensors), such as
     `sentence-transformers/all-MiniLM-L6-v2`. Raises `ModelConfigError` if it cannot be loaded.
     """
+    encode = _load(name, f"similarity embedding:{name}", "similarity: token_sort")
+
+    @lru_cache(KEPT)
+    def vector(text: str) -> NDArray[np.float64]:
+        return encode([text])[0]
+
+    def similarity(text: str, other: str) -> float:
+        return 100 * min(1.0, max(0.0, float(vector(text) @ vector(other))))
+
+    return similarity
+
+
+def sentence_vectors(name: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
+    """Return a function for the mean token vectors of texts, of length 1: an array of shape (texts,
+    dimensions).
+
+    `name` is as for `sentence_similarity`, which says what is raised.
+    """
+    encode = _load(name, f"embeddings {name}", "no embeddings")
+
+    def vectors(texts: Sequence[str]) -> NDArray[np.float64]:
+        # texts of like length together, so that little is padded
+        order = sorted(range(len(texts)), key=lambda at: (len(texts[at]), at))
+        parts = [encode([texts[at] for at in batch]) for batch in _batches(order)]
+        stacked = np.concatenate(parts) if parts else np.zeros((0, 1))
+        found = np.empty_like(stacked)
+        found[order] = stacked
+        return found
+
+    return vectors
+
+
+def _batches(order: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (order[start : start + BATCH] for start in range(0, len(order), BATCH))
+
+
+def _load(name: str, what: str, instead: str) -> Callable[[list[str]], NDArray[np.float64]]:
+    """Return the encoder of a batch of texts; errors say `what` asked for it, and what else to
+    give."""
     model_class, tokenizer_class = (
         transformers_class("AutoModel"),
         transformers_class("AutoTokenizer"),
@@ -33,20 +78,24 @@ def sentence_similarity(name: str) -> Callable[[str, str], float]:
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"similarity embedding:{name}: no encoder that transformers loads ({said}); give a "
-            "checkpoint's name or folder, or similarity: token_sort"
+            f"{what}: no encoder that transformers loads ({said}); give a checkpoint's name or "
+            f"folder, or {instead}"
         ) from error
     torch: Any = import_module("torch")
 
-    @lru_cache(KEPT)
-    def vector(text: str) -> Any:
-        read = tokenizer(text, return_tensors="pt", truncation=True, max_length=MOST_TOKENS)
+    def encode(texts: list[str]) -> NDArray[np.float64]:
+        read = tokenizer(
+            texts,
+            return_tensors="pt",
+            truncation=True,
+            max_length=MOST_TOKENS,
+            padding=len(texts) > 1,
+        )
         with torch.inference_mode():
             hidden = model(**{key: read[key] for key in ("input_ids", "attention_mask")})
-        mean = hidden.last_hidden_state[0].mean(dim=0)
-        return mean / mean.norm().clamp(min=1e-9)
+        mask = read["attention_mask"][..., None].to(hidden.last_hidden_state.dtype)
+        mean = (hidden.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        unit = mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-9)
+        return np.asarray(unit.double().numpy())
 
-    def similarity(text: str, other: str) -> float:
-        return 100 * min(1.0, max(0.0, float(vector(text) @ vector(other))))
-
-    return similarity
+    return encode

@@ -90,14 +90,15 @@ def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: P
             )
         ):
             for column, (what, bars) in enumerate(
-                zip(("Detected", "Undetected"), panels, strict=True)
+                zip(("detected", "undetected"), panels, strict=True)
             ):
                 axes = figure.add_subplot(grid[row, column])
-                _stacked(axes, bars, f"{what}, {whose}")
+                _stacked(axes, bars, f"Figure 2, {whose}: {what}")
                 if column == 0:
                     axes.set_ylabel("% of pairs")
         pooled = figure.add_subplot(grid[0, 2])
-        _stacked(pooled, figure_13(answers), "Named as artificial, all conditions")
+        _stacked(pooled, figure_13(answers), "Figure 13, these answers")
+        pooled.set_xlabel("named as artificial, all conditions")
         handles, labels = pooled.get_legend_handles_labels()
         side = figure.add_subplot(grid[1, 2])
         side.set_axis_off()

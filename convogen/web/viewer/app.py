@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from convogen.errors import RunFolderError
@@ -20,17 +20,26 @@ from convogen.web.access import Access
 from convogen.web.app import application
 from convogen.web.pages import page
 from convogen.web.protection import Protection
-from convogen.web.viewer.conversation import conversation_page
+from convogen.web.viewer.conversation import ConversationPage, conversation_page
+from convogen.web.viewer.drawings import CAPTIONS, POLICY, Drawings
 from convogen.web.viewer.formats import FILTERS, duration_text, usd_text
-from convogen.web.viewer.listing import listing
+from convogen.web.viewer.lineage import MOST, around, window
+from convogen.web.viewer.listing import listing, scales_of
 from convogen.web.viewer.live import state_of
-from convogen.web.viewer.opened import Opened, Outcome
+from convogen.web.viewer.opened import Opened
+from convogen.web.viewer.pairs import counterparts, judges_beside, pairs_of, turns_beside
 from convogen.web.viewer.query import Query
 
 __all__ = ["viewer"]
 
 _PACKAGE = "convogen.web.viewer"
-TABS = [("/", "Conversations")]
+TABS = [
+    ("/", "Conversations"),
+    ("/compare", "Side by side"),
+    ("/judges", "Judges"),
+    ("/lineage", "Lineage"),
+    ("/plots", "Plots"),
+]
 """The pages of a run, and what they are called."""
 
 
@@ -47,22 +56,25 @@ def viewer(
     pages = Pages(runs)
     guard = access or Access()
 
-    def route(path: str, answer: Callable[[Request], Response]) -> Route:
+    def route(path: str, answer: Callable[[Request], Response], method: str = "GET") -> Route:
         def guarded(request: Request) -> Response:
             return guard.refusal(request) or answer(request)
 
-        return Route(path, guarded, methods=["GET"])
+        return Route(path, guarded, methods=[method])
 
-    return application(
-        _PACKAGE,
-        [
-            route("/", pages.list),
-            route("/conversation", pages.conversation),
-            route("/live", pages.live),
-            *(route(path, answer) for path, answer in pages.comparisons()),
-        ],
-        hosts=hosts,
-    )
+    routes = [
+        route("/", pages.list),
+        route("/conversation", pages.conversation),
+        route("/live", pages.live),
+        route("/compare", pages.compare),
+        route("/pair", pages.pair),
+        route("/judges", pages.judges),
+        route("/lineage", pages.lineage),
+        route("/plots", pages.plots),
+        route("/plots", pages.draw, "POST"),
+        route("/plot", pages.plot),
+    ]
+    return application(_PACKAGE, routes, hosts=hosts)
 
 
 class Pages:
@@ -70,49 +82,170 @@ class Pages:
 
     def __init__(self, runs: Sequence[Opened]) -> None:
         self._runs = {opened.key: opened for opened in runs}
+        self._drawings = Drawings()
 
     def list(self, request: Request) -> Response:
         """Answer with the conversations that the parameters ask for."""
-        chosen = [self._run(request)] if request.query_params.get("run") else [*self._runs.values()]
+        chosen, one = self._chosen(request)
         found = listing(chosen, Query.of(request.query_params))
-        return self._page(
-            "list.html", request, found=found, run=chosen[0] if len(chosen) == 1 else None
-        )
+        return self._page("list.html", request, found=found, run=one)
 
     def conversation(self, request: Request) -> Response:
         """Answer with one conversation, or what a task failed with."""
         opened = self._run(request)
-        outcome = self._outcome(opened, name := request.query_params.get("id", ""))
-        shown = conversation_page(opened, name, outcome)
-        return self._page("conversation.html", request, shown=shown, run=opened, links=[])
+        shown = self._shown(opened, request.query_params.get("id", ""))
+        links = self._links(opened, shown)
+        return self._page("conversation.html", request, shown=shown, run=opened, links=links)
 
     def live(self, request: Request) -> Response:
         """Answer with the state of a run, for the script that polls it."""
         return JSONResponse(live_fields(self._run(request)))
 
-    def comparisons(self) -> list[tuple[str, Callable[[Request], Response]]]:
-        """Return the further addresses."""
-        return []
+    def compare(self, request: Request) -> Response:
+        """Answer with the pairs of two runs."""
+        first, second = self._two(request)
+        pairs = pairs_of(first, second, number := _page_number(request))
+        return self._page(
+            "compare.html", request, run=first, first=first, second=second, pairs=pairs, page=number
+        )
+
+    def pair(self, request: Request) -> Response:
+        """Answer with two conversations side by side."""
+        sides: list[ConversationPage] = []
+        for run, name in (("run", "id"), ("with", "other")):
+            opened = self._run(request, run)
+            sides.append(self._shown(opened, request.query_params.get(name, ""), f"{run}-"))
+        turns = turns_beside(*sides)
+        return self._page(
+            "pair.html",
+            request,
+            run=self._runs[sides[0].run],
+            first=sides[0],
+            second=sides[1],
+            turns=turns,
+            alike=next((at for at, pair in enumerate(turns) if not pair.same), len(turns)),
+            from_turn=next((side.from_turn for side in sides if side.from_turn), None),
+        )
+
+    def judges(self, request: Request) -> Response:
+        """Answer with two judges' scores of the same conversations."""
+        opened = self._run(request)
+        scales = scales_of(opened)
+        chosen = [
+            _one_of(request.query_params.get(name, ""), scales, place)
+            for place, name in enumerate(("first", "second"))
+        ]
+        number = _page_number(request)
+        total, rows = judges_beside(opened, chosen[0], chosen[1], number)
+        return self._page(
+            "judges.html",
+            request,
+            run=opened,
+            scales=scales,
+            first=chosen[0],
+            second=chosen[1],
+            total=total,
+            rows=rows,
+            page=number,
+        )
+
+    def lineage(self, request: Request) -> Response:
+        """Answer with the picture of a part of the hub's lineage."""
+        opened = self._run(request)
+        focus = request.query_params.get("focus", "")
+        start = _whole(request.query_params.get("start", ""))
+        found = around(opened, focus) if focus else window(opened, start)
+        return self._page(
+            "lineage.html",
+            request,
+            run=opened,
+            lineage=found,
+            names={node.id: node.topic or node.id for node in found.nodes},
+            focus=focus,
+            start=start,
+            most=MOST,
+        )
+
+    def plots(self, request: Request) -> Response:
+        """Answer with the plots of a run, or of all, if they are drawn."""
+        chosen, one = self._chosen(request)
+        states = [state_of(opened) for opened in chosen]
+        total = sum(s.counts["accepted"] + s.counts["broken"] for s in states)
+        drawing = self._drawings.of(chosen)
+        return self._page(
+            "plots.html",
+            request,
+            run=one,
+            drawn=chosen,
+            drawing=drawing,
+            captions=CAPTIONS,
+            total=total,
+        )
+
+    def draw(self, request: Request) -> Response:
+        """Begin to draw plots."""
+        chosen, one = self._chosen(request)
+        self._drawings.begin(chosen)
+        return RedirectResponse(address("/plots", run=one.key if one else None), 303)
+
+    def plot(self, request: Request) -> Response:
+        """Answer with a plot as an image."""
+        drawing = self._drawings.of(self._chosen(request)[0])
+        svg = drawing.plots.get(request.query_params.get("name", "")) if drawing else None
+        if svg is None:
+            raise HTTPException(404, "This plot is not drawn.")
+        headers = {"Content-Security-Policy": POLICY}
+        return Response(svg, media_type="image/svg+xml", headers=headers)
+
+    def _chosen(self, request: Request) -> tuple[Sequence[Opened], Opened | None]:
+        """Return the runs that are asked for, and the only one if it is one."""
+        if request.query_params.get("run") or len(self._runs) == 1:
+            opened = self._run(request)
+            return [opened], opened
+        return [*self._runs.values()], None
+
+    def _two(self, request: Request) -> tuple[Opened, Opened]:
+        """Return two runs; the second is another than the first if there is one."""
+        named = request.query_params.get("run")
+        first = self._run(request) if named else next(iter(self._runs.values()))
+        if request.query_params.get("with"):
+            return first, self._run(request, "with")
+        others = (opened for opened in self._runs.values() if opened is not first)
+        return first, next(others, first)
+
+    def _links(self, opened: Opened, shown: ConversationPage) -> Sequence[tuple[str, str]]:
+        """Return what leads on from a conversation: texts and addresses."""
+        others = [other for other in self._runs.values() if other is not opened]
+        links = [
+            (
+                f"Beside {key}",
+                address("/pair", run=opened.key, id=shown.id, **{"with": key}, other=name),
+            )
+            for key, name in counterparts(opened, shown.id, others)
+        ]
+        if shown.experience is not None:
+            links.append(
+                ("Lineage", address("/lineage", run=opened.key, focus=shown.experience.id))
+            )
+        return links
 
     def _run(self, request: Request, name: str = "run") -> Opened:
-        """Return the run that a parameter names."""
-        key = request.query_params.get(name, "")
-        if not key and len(self._runs) == 1:
-            return next(iter(self._runs.values()))
+        """Return the run that a parameter names, the first if it names none."""
+        key = request.query_params.get(name) or next(iter(self._runs))
         if key not in self._runs:
             raise HTTPException(404, "No such run is open here.")
         return self._runs[key]
 
-    def _outcome(self, opened: Opened, name: str) -> Outcome:
+    def _shown(self, opened: Opened, name: str, prefix: str = "") -> ConversationPage:
+        """Return what is shown of the conversation with an id."""
         try:
-            outcome = opened.outcome(name)
+            if (outcome := opened.outcome(name)) is not None:
+                return conversation_page(opened, name, outcome, prefix)
         except RunFolderError as error:
             raise HTTPException(409, f"{error}. Try again in a moment.") from error
-        if outcome is None:
-            read = opened.scanner.progress()
-            later = f" (so far {read.percent}% of it is read)" if read.percent < 100 else ""
-            raise HTTPException(404, f"The run has no conversation of that id{later}.")
-        return outcome
+        read = opened.scanner.progress()
+        later = f" (so far {read.percent}% of it is read)" if read.percent < 100 else ""
+        raise HTTPException(404, f"The run has no conversation of that id{later}.")
 
     def _page(self, template: str, request: Request, **values: Any) -> Response:
         return page(
@@ -131,6 +264,19 @@ def address(path: str, **values: Any) -> str:
     """Return a path with parameters; those that are None or empty are left out."""
     given = {name: value for name, value in values.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def _page_number(request: Request) -> int:
+    return max(1, _whole(request.query_params.get("page", "")))
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _one_of(text: str, known: Sequence[str], place: int) -> str:
+    """Return what is asked for if it is known, else what is known at a place."""
+    return text if text in known else known[place] if place < len(known) else ""
 
 
 def live_fields(opened: Opened) -> dict[str, Any]:

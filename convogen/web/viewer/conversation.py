@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -105,7 +105,7 @@ class ConversationPage:
     checks: list[tuple[str, str]]
     judged: list[Judged]
     spent: list[Spent]
-    replay_of: str | None
+    from_turn: int | None
 
     @property
     def usd(self) -> float | None:
@@ -161,7 +161,7 @@ def conversation_page(
         checks=_checks(conversation),
         judged=_judged(opened, name),
         spent=_spent(opened, facts.task),
-        replay_of=_replay_of(opened),
+        from_turn=_from_turn(opened),
     )
 
 
@@ -310,22 +310,13 @@ def _spent(opened: Opened, task: int | None) -> list[Spent]:
         return []
 
 
-def _replay_of(opened: Opened) -> str | None:
+def _from_turn(opened: Opened) -> int | None:
+    """Return the first turn that was played again; None if the run is no such replay."""
     origin = opened.manifest.get("replay_of")
     found = cast("dict[str, Any]", origin) if isinstance(origin, dict) else {}
-    name = found.get("conversation")
-    return name if isinstance(name, str) else None
+    turn = found.get("from_turn")
+    return turn if isinstance(turn, int) else None
 
 
 def _words(fault: str | None) -> str:
     return (fault or "").replace("_", " ")
-
-
-def starts_alike(first: Iterable[Turn], second: Iterable[Turn]) -> int:
-    """Return how many turns two conversations begin with that are the same."""
-    same = 0
-    for one, other in zip(first, second, strict=False):
-        if (one.speaker, one.text) != (other.speaker, other.text):
-            break
-        same += 1
-    return same

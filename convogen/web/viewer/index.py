@@ -84,6 +84,8 @@ class Index:
                 if version == VERSION:
                     made.execute("select count(*) from file").fetchone()
                     return
+        except sqlite3.OperationalError:
+            raise
         except sqlite3.DatabaseError:
             pass
         self._make()

@@ -17,10 +17,11 @@ from convogen.web.viewer.people import Person, people_of
 from convogen.web.viewer.query import PER_PAGE, SORTS, STATUSES, Found, Query, count, find
 from convogen.web.viewer.text import Part, marked, terms_of
 
-__all__ = ["Choices", "Listed", "Listing", "listing"]
+__all__ = ["Choices", "Listed", "Listing", "listing", "scales_of"]
 
 MOST_CHOICES = 60
 MOST_FACES = 6
+"""People that are shown in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,13 @@ def listing(runs: Sequence[Opened], query: Query) -> Listing:
     )
 
 
+def scales_of(opened: Opened) -> list[str]:
+    """Return what a run is scored on, as judge and aspect."""
+    with reading([opened.index]) as connection:
+        rows = connection.execute("select judge, aspect from r0.scale order by judge, number")
+        return [f"{row['judge']}/{row['aspect']}" for row in rows]
+
+
 def _with_scale(query: Query, choices: Choices) -> Query:
     """Return the query with a scale that exists; the first one if scores are asked for by none."""
     if query.scale in choices.scales:
@@ -141,7 +149,7 @@ def _choices(connection: sqlite3.Connection, numbers: range) -> Choices:
 
 
 def _listed(opened: Opened, found: Found, terms: Sequence[str]) -> Listed:
-    people = [*people_of(found.people, (), ()).values()]
+    people = [*people_of(found.people[:MOST_FACES], (), ()).values()]
     return Listed(opened.key, found, people, _parts(opened, found, terms) if terms else [])
 
 

@@ -61,13 +61,13 @@ def people_of(
 
 def _initials(names: Iterable[str]) -> dict[str, str]:
     """Return one or two letters for each name, no two alike among the first hundred or so."""
-    taken: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    taken: set[str] = set()
     for name in names:
-        initials = next(
-            (one for one in _candidates(name) if one not in taken.values()), f"{len(taken) + 1}"
-        )
-        taken[name] = initials
-    return taken
+        free = (one for one in _candidates(name) if one not in taken)
+        shown[name] = next(free, f"{len(shown) + 1}")
+        taken.add(shown[name])
+    return shown
 
 
 def _candidates(name: str) -> Iterable[str]:

@@ -34,6 +34,7 @@ _ORDERS = {
     "worst": "value is null, value, task",
 }
 _EXACT = ("language", "status", "why")
+_KEPT = "i.status in ('accepted', 'broken')"
 _NAMES = (
     "number status why id task file offset length topic people n_turns n_words language preview"
 )
@@ -47,7 +48,8 @@ class Query:
     Attributes:
         text: Words and quoted phrases, all of which are in the scene, the people or the turns.
         topic, speaker: A part of it, in any case.
-        status: One of `STATUSES`; `why` narrows it to a fault, gate, or stage and kind.
+        status: One of `STATUSES`, or `kept` for conversations that no gate rejected; `why` narrows
+            it to a fault, gate, or stage and kind.
         check: What happened to a turn and the fault, as `asked_again/echo`.
         scale: Judge and aspect, as `geval/overall`, whose scores are shown, `low` to `high`.
         least, most: Number of turns.
@@ -197,6 +199,9 @@ def _conditions(run: str, query: Query) -> tuple[str, list[object]]:
             name = "people" if column == "speaker" else column
             wanted.append((f"i.{name} like ? escape '\\'", [_like(part)]))
     exact: dict[str, object] = {name: getattr(query, name) for name in _EXACT}
+    if exact["status"] == "kept":
+        wanted.append((_KEPT, []))
+        del exact["status"]
     wanted += [(f"i.{column} = ?", [value]) for column, value in exact.items() if value]
     for column, bound, sign in (
         ("s.value", query.low, ">="),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,17 +15,20 @@ from convogen.costs.ledger_costs import Prices, usage_of
 from convogen.errors import ConvogenError
 from convogen.inputs.keys import first_fault
 from convogen.jsonl import parse_row
+from convogen.models.prices import Pricer
 from convogen.models.traffic.journal import check_call
 from convogen.records import Conversation, Experience, Failure, Rejected, Score
 from convogen.storage.run_folder import Run
-from convogen.web.viewer.facts import Facts, facts_of
+from convogen.web.viewer.facts import facts_of
 from convogen.web.viewer.index import Index
 from convogen.web.viewer.lines import Line, added, mark_of, size_of
 from convogen.web.viewer.text import searchable
 
 __all__ = ["SLOT_S", "Progress", "Scanner"]
 
-BATCH = 400
+BATCH, FIRST = 400, 100
+"""Rows that are read at a time, and before the first page is shown."""
+
 SLOT_S = 10
 """Seconds in a slot of `pace`."""
 
@@ -58,7 +60,7 @@ class Scanner:
         self.run = run
         self.index = index
         self._prices: Prices | None = None
-        self._latest: dict[str, tuple[int, float]] = {}
+        self._latest: tuple[int, float] | None = None
 
     def files(self) -> list[str]:
         """Return the names of the files that are read, in the order in which they are."""
@@ -76,10 +78,16 @@ class Scanner:
         done = sum(min(known.get(name, 0), size) for name, size in sizes.items())
         return Progress(done, sum(sizes.values()), damaged)
 
+    def begin(self) -> None:
+        """Read the first rows of each file, so that the first page has something to show."""
+        self._refuse_changed()
+        for name in self.files():
+            self._read(name, FIRST)
+
     def step(self) -> bool:
         """Read a batch of the first file that has more; return whether there was one."""
         self._refuse_changed()
-        return any(self._read(name) for name in self.files())
+        return any(self._read(name, BATCH) for name in self.files())
 
     def catch_up(self) -> None:
         """Read everything that is there."""
@@ -96,19 +104,16 @@ class Scanner:
                 connection.execute("begin immediate")
                 self.index.clear(connection)
                 connection.execute("commit")
-                self._latest.clear()
+                self._latest = None
                 return
 
-    def _read(self, name: str) -> bool:
+    def _read(self, name: str, most: int) -> bool:
         path = self.run.folder / name
         with self.index.writing() as connection:
             connection.execute("begin immediate")
             found = connection.execute("select offset, rows from file where name = ?", (name,))
             offset, rows = found.fetchone() or (0, 0)
-            if size_of(path) <= offset:
-                connection.execute("rollback")
-                return False
-            lines = list(islice(added(path, offset), BATCH))
+            lines = list(islice(added(path, offset), most)) if size_of(path) > offset else []
             if not lines:
                 connection.execute("rollback")
                 return False
@@ -124,54 +129,76 @@ class Scanner:
     def _take(
         self, connection: sqlite3.Connection, name: str, lines: Sequence[Line], rows: int
     ) -> None:
-        if (record := _RECORDS.get(name)) is not None:
-            _items(connection, name, _parsed(connection, name, lines, rows, _parser(record)))
-        elif name == "experiences.jsonl":
-            _experiences(connection, _parsed(connection, name, lines, rows, _parser(Experience)))
-        elif name.endswith("ledger.jsonl"):
-            self._ledger(connection, name, _parsed(connection, name, lines, rows, _call))
-        else:
-            judge = Path(name).stem
-            _scores(connection, judge, _parsed(connection, name, lines, rows, _parser(Score)))
+        """Store what lines hold; those that cannot be read are noted with their number, from 1."""
+        parse, store = self._kind(name)
+        for number, line in enumerate(lines, rows + 1):
+            try:
+                store(connection, Row(name, number - 1, line, parse(line.data)))
+            except (ValidationError, ConvogenError, OverflowError) as error:
+                why = first_fault(error) if isinstance(error, ValidationError) else str(error)
+                known = (name, number, why[:300])
+                connection.execute("insert into damaged values(?, ?, ?)", known)
 
-    def _ledger(
-        self,
-        connection: sqlite3.Connection,
-        name: str,
-        calls: Iterable[tuple[Line, int, dict[str, Any]]],
-    ) -> None:
-        self._prices = self._prices or Prices(self.run)
-        finished: Counter[int] = Counter()
-        for _, _, row in calls:
-            usage, key = usage_of(row), (row["role"], row["model"])
-            price, _ = self._prices.of(*key)
-            counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-            usd = price(usage) if price else None
-            connection.execute(
-                "insert into spent values(?, ?, ?, ?, ?, ?, ?) on conflict do update set "
-                "calls = calls + excluded.calls, "
-                "prompt_tokens = prompt_tokens + excluded.prompt_tokens, "
-                "completion_tokens = completion_tokens + excluded.completion_tokens, "
-                "cached_tokens = cached_tokens + excluded.cached_tokens, usd = usd + excluded.usd",
-                (*key, "lost_attempts" not in row, *counts, usd),
-            )
-            at = row.get("at")
-            if name != "ledger.jsonl" or not isinstance(at, int | float):
-                continue
-            task, latest = self._latest.get(name, (row["task"], at))
-            if row["task"] != task:
-                finished[int(latest // SLOT_S)] += 1
-                latest = at
-            self._latest[name] = (row["task"], max(latest, at))
-        connection.executemany(
-            "insert into pace values(?, ?) on conflict do update "
-            "set tasks = tasks + excluded.tasks",
-            finished.items(),
+    def _kind(self, name: str) -> tuple[Callable[[bytes], Any], Store]:
+        """Return how the rows of a file are read, and how they are stored."""
+        if name in _RECORDS:
+            return _RECORDS[name].model_validate_json, _store_item
+        if name == "experiences.jsonl":
+            return Experience.model_validate_json, _store_experience
+        if name.endswith("ledger.jsonl"):
+            return _call, self._store_call
+        return Score.model_validate_json, _store_score
+
+    def _store_call(self, connection: sqlite3.Connection, row: Row) -> None:
+        call: dict[str, Any] = row.record
+        usage, key = usage_of(call), (call["role"], call["model"])
+        price = self._pricer(*key)
+        counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        connection.execute(
+            "insert into spent values(?, ?, ?, ?, ?, ?, ?) on conflict do update set "
+            "calls = calls + excluded.calls, "
+            "prompt_tokens = prompt_tokens + excluded.prompt_tokens, "
+            "completion_tokens = completion_tokens + excluded.completion_tokens, "
+            "cached_tokens = cached_tokens + excluded.cached_tokens, usd = usd + excluded.usd",
+            (*key, "lost_attempts" not in call, *counts, price(usage) if price else None),
         )
+        if row.file == "ledger.jsonl":
+            self._store_pace(connection, call)
+
+    def _store_pace(self, connection: sqlite3.Connection, call: Mapping[str, Any]) -> None:
+        """Count a task when the calls of the next one begin."""
+        at = call.get("at")
+        if not isinstance(at, int | float) or not 0 <= at < 1e12:
+            return
+        task, latest = self._latest or (call["task"], at)
+        if call["task"] != task:
+            connection.execute(
+                "insert into pace values(?, 1) on conflict do update set tasks = tasks + 1",
+                (int(latest // SLOT_S),),
+            )
+            latest = at
+        self._latest = (call["task"], max(latest, at))
+
+    def _pricer(self, role: str, model: str) -> Pricer | None:
+        """Return what a call costs; None if that is not known."""
+        try:
+            self._prices = self._prices or Prices(self.run)
+        except ConvogenError:
+            return None
+        return self._prices.of(role, model)[0]
 
 
-def _parser(record: type[Any]) -> Callable[[bytes], Any]:
-    return record.model_validate_json
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a file, its place from 0."""
+
+    file: str
+    place: int
+    line: Line
+    record: Any
+
+
+Store = Callable[[sqlite3.Connection, Row], None]
 
 
 def _call(line: bytes) -> dict[str, Any]:
@@ -180,40 +207,8 @@ def _call(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _parsed(
-    connection: sqlite3.Connection,
-    name: str,
-    lines: Sequence[Line],
-    rows: int,
-    parse: Callable[[bytes], Any],
-) -> Iterable[tuple[Line, int, Any]]:
-    """Yield what lines hold; those that cannot be read are noted with their number, from 1."""
-    for number, line in enumerate(lines, rows + 1):
-        try:
-            yield line, number - 1, parse(line.data)
-        except (ValidationError, ConvogenError) as error:
-            why = first_fault(error) if isinstance(error, ValidationError) else str(error)
-            connection.execute("insert into damaged values(?, ?, ?)", (name, number, why[:300]))
-
-
-def _items(
-    connection: sqlite3.Connection, name: str, records: Iterable[tuple[Line, int, Any]]
-) -> None:
-    for line, place, record in records:
-        facts = facts_of(record, place)
-        number = _item(connection, name, line, facts)
-        connection.executemany(
-            "insert or ignore into turn_check values(?, ?, ?)",
-            [(*check, number) for check in facts.checks],
-        )
-        texts = (facts.scene, "\n".join(facts.people), facts.said)
-        connection.execute(
-            "insert into words(rowid, scene, people, said) values(?, ?, ?, ?)",
-            (number, *map(searchable, texts)),
-        )
-
-
-def _item(connection: sqlite3.Connection, name: str, line: Line, facts: Facts) -> int:
+def _store_item(connection: sqlite3.Connection, row: Row) -> None:
+    facts = facts_of(row.record, row.place)
     values = {
         "status": facts.status,
         "why": facts.why,
@@ -221,9 +216,9 @@ def _item(connection: sqlite3.Connection, name: str, line: Line, facts: Facts) -
         "task": facts.task,
         "experience": facts.experience,
         "pair": facts.pair,
-        "file": name,
-        "offset": line.offset,
-        "length": len(line.data),
+        "file": row.file,
+        "offset": row.line.offset,
+        "length": len(row.line.data),
         "topic": facts.topic,
         "people": "\n".join(facts.people),
         "n_turns": facts.n_turns,
@@ -233,39 +228,37 @@ def _item(connection: sqlite3.Connection, name: str, line: Line, facts: Facts) -
     }
     names, marks = ", ".join(values), ", ".join("?" * len(values))
     statement = f"insert into item({names}) values({marks})"
-    return connection.execute(statement, tuple(values.values())).lastrowid or 0
+    number = connection.execute(statement, tuple(values.values())).lastrowid
+    connection.executemany(
+        "insert or ignore into turn_check values(?, ?, ?)",
+        [(*check, number) for check in facts.checks],
+    )
+    texts = (facts.scene, "\n".join(facts.people), facts.said)
+    connection.execute(
+        "insert into words(rowid, scene, people, said) values(?, ?, ?, ?)",
+        (number, *map(searchable, texts)),
+    )
 
 
-def _experiences(
-    connection: sqlite3.Connection, records: Iterable[tuple[Line, int, Experience]]
-) -> None:
-    for line, _, experience in records:
-        topic = " ".join(experience.topic.split())[:200]
-        connection.execute(
-            "insert or replace into experience values(?, ?, ?, ?, ?, ?)",
-            (
-                experience.id,
-                experience.task,
-                line.offset,
-                len(line.data),
-                topic,
-                experience.admitted,
-            ),
-        )
-        connection.executemany(
-            "insert or ignore into shot values(?, ?)",
-            [(experience.id, shot) for shot in experience.shots],
-        )
+def _store_experience(connection: sqlite3.Connection, row: Row) -> None:
+    experience: Experience = row.record
+    known = (experience.id, experience.task, row.line.offset, len(row.line.data))
+    connection.execute(
+        "insert or replace into experience values(?, ?, ?, ?, ?, ?)",
+        (*known, " ".join(experience.topic.split())[:200], experience.admitted),
+    )
+    connection.executemany(
+        "insert or ignore into shot values(?, ?)",
+        [(experience.id, shot) for shot in experience.shots],
+    )
 
 
-def _scores(
-    connection: sqlite3.Connection, judge: str, records: Iterable[tuple[Line, int, Score]]
-) -> None:
-    for line, _, score in records:
-        key = (judge, score.aspect)
-        connection.execute("insert or ignore into scale(judge, aspect) values(?, ?)", key)
-        connection.execute(
-            "insert or replace into score select number, ?, ?, ?, ? from scale "
-            "where judge = ? and aspect = ?",
-            (score.conversation, score.value, line.offset, len(line.data), *key),
-        )
+def _store_score(connection: sqlite3.Connection, row: Row) -> None:
+    score: Score = row.record
+    key = (Path(row.file).stem, score.aspect)
+    connection.execute("insert or ignore into scale(judge, aspect) values(?, ?)", key)
+    connection.execute(
+        "insert or replace into score select number, ?, ?, ?, ? from scale "
+        "where judge = ? and aspect = ?",
+        (score.conversation, score.value, row.line.offset, len(row.line.data), *key),
+    )

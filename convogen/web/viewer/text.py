@@ -33,7 +33,7 @@ class Part:
 
 def searchable(text: str) -> str:
     """Return a text whose characters stand apart if their script is written without spaces."""
-    return _UNSPACED.sub(" ", text)
+    return text if text.isascii() else _UNSPACED.sub(" ", text)
 
 
 def terms_of(search: str) -> list[str]:

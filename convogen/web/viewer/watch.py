@@ -11,19 +11,16 @@ from threading import Event, Thread
 from convogen.errors import ConvogenError
 from convogen.web.viewer.opened import Opened
 
-__all__ = ["FIRST_STEPS", "begin", "watching"]
+__all__ = ["begin", "watching"]
 
 LOG = logging.getLogger("convogen.view")
 LOOK_AGAIN_S = 1.5
-FIRST_STEPS = 2
-"""Batches of each run that are read before its first page is shown."""
 
 
 def begin(runs: Sequence[Opened]) -> None:
     """Read the beginning of each run, so that its first page is not empty."""
     for opened in runs:
-        for _ in range(FIRST_STEPS):
-            opened.scanner.step()
+        opened.scanner.begin()
 
 
 @contextmanager

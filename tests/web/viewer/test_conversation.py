@@ -9,20 +9,17 @@ from urllib.parse import urlencode
 import pytest
 from export_runs import NAMES, played, spoken, write_run
 from starlette.testclient import TestClient
-from viewed_runs import HOSTILE, LONG, varied_run
+from viewed_runs import HOSTILE, LONG, opened_at, varied_run
 
 from convogen.records import Turn
 from convogen.web.access import Access
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.conversation import passages
-from convogen.web.viewer.opened import open_runs
 from convogen.web.viewer.people import people_of
 
 
 def client_of(folder: Path, access: Access | None = None) -> TestClient:
-    runs = open_runs([folder], folder.parent / "cache")
-    runs[0].scanner.catch_up()
-    return TestClient(viewer(runs, access), "http://localhost")
+    return TestClient(viewer(opened_at(folder), access), "http://localhost")
 
 
 @pytest.fixture

@@ -12,23 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from viewed_runs import HOSTILE, append, many_rows, varied_run
+from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
 
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.index import Index, reading
-from convogen.web.viewer.opened import Opened, open_runs
+from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.query import Query, find
 from convogen.web.viewer.text import match_expression, searchable, terms_of
 
 ID = re.compile(r'class="title" href="/conversation\?run=[\w-]+&amp;id=([\w-]+)"')
-
-
-def opened_at(*folders: Path) -> list[Opened]:
-    """Runs whose indexes are up to date, in a folder beside the first."""
-    runs = open_runs(folders, folders[0].parent / "cache")
-    for one in runs:
-        one.scanner.catch_up()
-    return runs
 
 
 @pytest.fixture
@@ -198,6 +190,38 @@ def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(run: Path) -> None
     client = TestClient(viewer(opened_at(run)), "http://localhost")
     assert "c-10" in ids(client)
     assert "conversations.jsonl line 6 cannot be read: turns" in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "line"),
+    [
+        ("conversations", {"id": "c-9", "task": 10**30, "turns": []}, 6),
+        ("experiences", {"id": "e-9", "task": 10**30}, 6),
+        ("ledger", {"task": 9, "role": "agent", "model": "m", "prompt_tokens": 10**30}, 3),
+        ("ledger", {"task": 9, "role": "agent"}, 3),
+        ("scores/geval", {"conversation": "c-1", "judge": "geval"}, 6),
+        ("rejected", ["no object"], 2),
+    ],
+)
+def test_no_row_stops_what_comes_after_it(run: Path, name: str, row: object, line: int) -> None:
+    with (run / f"{name}.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    append(run, "conversations", many_rows(20, 1))
+    (opened,) = opened_at(run)
+    assert opened.scanner.progress().percent == 100
+    assert opened.outcome("c-20") is not None
+    with reading([opened.index]) as connection:
+        told = connection.execute("select file, line from r0.damaged").fetchall()
+    assert [tuple(one) for one in told] == [(f"{name}.jsonl", line)]
+
+
+def test_a_price_that_cannot_be_read_leaves_the_cost_unknown(tmp_path: Path) -> None:
+    models = {"agent": {"name": "made", "kind": "endpoint", "price": {"input": "no"}}}
+    client = TestClient(
+        viewer(opened_at(varied_run(tmp_path / "odd", models=models))), "http://localhost"
+    )
+    assert client.get("/live").json()["texts"]["cost"] == "unknown"
+    assert client.get("/conversation?id=c-0").status_code == 200
 
 
 def test_several_runs_are_searched_together_or_one_alone(tmp_path: Path) -> None:

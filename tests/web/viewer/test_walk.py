@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from browser import PHONE, Browser, browser, serious_faults, serving
 from playwright.sync_api import Page, expect
-from viewed_runs import HOSTILE, append, many_rows, varied_run
+from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
 
 from convogen.web.viewer.app import viewer
-from convogen.web.viewer.opened import Opened, open_runs
+from convogen.web.viewer.opened import Opened
 
 __all__ = ["browser"]
 
@@ -25,10 +25,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Opened]:
     folder = tmp_path_factory.mktemp("walk")
     first, second = varied_run(folder / "first"), varied_run(folder / "second")
     append(first, "conversations", many_rows(7, 60))
-    found = open_runs([first, second], folder / "cache")
-    for opened in found:
-        opened.scanner.catch_up()
-    return found
+    return opened_at(first, second)
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +173,7 @@ def test_hostile_text_is_shown_and_runs_nothing(browser: Browser, address: str) 
 
 def test_what_a_run_adds_is_offered(browser: Browser, tmp_path: Path) -> None:
     folder = varied_run(tmp_path / "going", complete=False)
-    (opened,) = open_runs([folder], tmp_path / "cache")
-    opened.scanner.catch_up()
+    (opened,) = opened_at(folder)
     with serving(viewer([opened])) as base, visitor(browser) as page:
         page.goto(base)
         append(folder, "conversations", many_rows(7, 3))

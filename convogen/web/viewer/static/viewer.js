@@ -35,9 +35,9 @@ function steps() {
   const found = { up: place.querySelector("[data-step=up]") };
   const nth = Array.isArray(list?.links) ? list.links.indexOf(location.pathname + location.search) : -1;
   if (nth < 0) return found;
-  if (typeof list.at === "string" && /^\/(\?|$)/.test(list.at)) found.up.setAttribute("href", list.at);
+  if (typeof list.at === "string" && /^\/(compare)?(\?|$)/.test(list.at)) found.up.setAttribute("href", list.at);
   for (const [name, href] of [["previous", list.links[nth - 1]], ["next", list.links[nth + 1]]]) {
-    if (typeof href !== "string" || !href.startsWith("/conversation?")) continue;
+    if (typeof href !== "string" || !/^\/(conversation|pair)\?/.test(href)) continue;
     found[name] = place.querySelector(`[data-step=${name}]`);
     found[name].setAttribute("href", href);
     found[name].hidden = false;
@@ -48,7 +48,7 @@ const way = steps();
 
 // --- keyboard -----------------------------------------------------------------------------------
 
-const rows = links.length ? links : all(".turns > .turn");
+const rows = links.length ? links : all(".turns > li");
 const help = document.getElementById("help");
 
 function move(by) {
@@ -66,9 +66,10 @@ function unfoldAll() {
 }
 
 function unfold() {
-  const fold = document.activeElement?.matches(".turn") && document.activeElement.querySelector(".behind");
-  if (fold) fold.open = !fold.open;
-  return Boolean(fold);
+  const folds = document.activeElement?.matches(".turns > li") ? all(".behind", document.activeElement) : [];
+  const open = !folds.some((fold) => fold.open);
+  folds.forEach((fold) => { fold.open = open; });
+  return folds.length > 0;
 }
 
 const actions = {

@@ -1,0 +1,33 @@
+"""`convogen study export`: what participants answered, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convogen.cli._shared.options import OutPath
+from convogen.cli._shared.terminal import say
+
+__all__ = ["command"]
+
+
+@click.command("export")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--to", "target", type=OutPath(file_okay=False), required=True, help="A new folder.")
+def command(folder: Path, target: Path) -> None:
+    """Write the answers of the study in FOLDER to files, as JSON lines and Parquet.
+
+    \b
+    collect  natural/ is a run folder, which stats, study tables, evaluate and study new read;
+             personas.yaml, goals.yaml and simulate.yaml have the same personas with the same
+             goals simulated by `convogen run`
+    pairs    answers.jsonl, a line per answer
+    ratings  ratings/<participant>.jsonl, which agreement reads; ratings.jsonl with comments
+
+    It may be called while the study is served.
+    """
+    from convogen.study.exporting import export_study
+
+    for line in export_study(folder, target):
+        say(line)

@@ -1,0 +1,160 @@
+"""`convogen study new`: the folder of a study with people."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convogen.cli._shared.numbers import Amount, WholeNumber
+from convogen.cli._shared.options import OutPath, base_url_option, model_option, price_option
+from convogen.cli._shared.terminal import say
+
+if TYPE_CHECKING:
+    from convogen.study.study_file import CollectDesign, PairsDesign, RatingsDesign
+
+__all__ = ["command"]
+
+
+@click.command("new")
+@click.argument("folder", type=OutPath(file_okay=False))
+@click.option(
+    "--kind",
+    type=click.Choice(["collect", "pairs", "ratings"]),
+    required=True,
+    help="collect: people chat with a chatbot; pairs: they tell simulated dialogues from natural "
+    "ones; ratings: they rate single dialogues.",
+)
+@click.option("--participants", type=WholeNumber(1, 10_000), help="How many people [default: 20].")
+@click.option("--seed", type=WholeNumber(min=0), help="Of all that is drawn at random.")
+@click.option("--natural", multiple=True, metavar="DATA", help="pairs: dialogues with people.")
+@click.option(
+    "--simulated",
+    multiple=True,
+    metavar="[CONDITION=]DATA",
+    help="pairs: simulated dialogues, such as a run of the method roleplay; once per condition.",
+)
+@click.option("--dialogues", multiple=True, metavar="DATA", help="ratings: what is rated.")
+@click.option("--each", type=WholeNumber(1, 1000), help="Pairs or dialogues per participant.")
+@click.option(
+    "--attention-checks", type=WholeNumber(0, 20), help="Further ones that say what to do."
+)
+@click.option(
+    "--judge",
+    "verdicts",
+    multiple=True,
+    metavar="VERDICTS",
+    type=click.Path(path_type=Path),
+    help="pairs: a judge's verdicts, as `study results` takes them; people are then given the "
+    "pairs that it is unsure of.",
+)
+@click.option(
+    "--goals",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="collect: a YAML file of goals, as the method roleplay reads it.",
+)
+@model_option
+@base_url_option
+@price_option
+@click.option("--budget-usd", type=Amount(min=0, min_open=True), help="collect: per participant.")
+@click.option("--budget-tokens", type=WholeNumber(min=1), help="collect: per participant.")
+def command(folder: Path, kind: str, **options: Any) -> None:
+    """Make the FOLDER of a study with people.
+
+    It has `study.yaml`, every key with a comment: texts, questions, goals, scales, the chatbot.
+    Edit it, then serve it. The participants' codes are printed once; they are in `codes.csv` too,
+    which nobody but you may read.
+
+    \b
+    For example:
+      convogen study new chats --kind collect --model gpt-4o-mini --budget-usd 0.50
+      convogen study new pairs --kind pairs --natural chats-export/natural \\
+          --simulated runs/roleplay-gpt4 --simulated runs/roleplay-vicuna --each 40
+    """
+    from convogen.study.making import new_study
+
+    _refuse_unused(kind, options)
+    design = _design(kind, options)
+    made = new_study(
+        folder,
+        design,
+        natural=options["natural"],
+        simulated=options["simulated"],
+        dialogues=options["dialogues"],
+        verdicts=options["verdicts"],
+    )
+    name = shlex.quote(str(folder))
+    for participant, code in made.codes.items():
+        say(f"{participant}  {code}")
+    say()
+    say(f"{made.summary}. The codes above are in {made.codes_file} too.")
+    say(f"Edit {folder / 'study.yaml'}, then: convogen study serve {name}")
+
+
+_ONLY = {
+    "natural": "pairs",
+    "simulated": "pairs",
+    "verdicts": "pairs",
+    "dialogues": "ratings",
+    "goals": "collect",
+    "models": "collect",
+    "base_urls": "collect",
+    "prices": "collect",
+    "budget_usd": "collect",
+    "budget_tokens": "collect",
+}
+_OPTIONS = {
+    "models": "--model",
+    "base_urls": "--base-url",
+    "prices": "--price",
+    "verdicts": "--judge",
+}
+
+
+def _refuse_unused(kind: str, options: dict[str, Any]) -> None:
+    for name, only in _ONLY.items():
+        if options[name] and kind != only:
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            raise click.UsageError(f"{option}: is of --kind {only}, not of {kind}")
+    if kind == "collect" and (options["each"] or options["attention_checks"]):
+        raise click.UsageError("--each, --attention-checks: are of --kind pairs or ratings")
+    if kind == "pairs" and not (options["natural"] and options["simulated"]):
+        raise click.UsageError("--kind pairs needs --natural DATA and --simulated DATA")
+    if kind == "ratings" and not options["dialogues"]:
+        raise click.UsageError("--kind ratings needs --dialogues DATA")
+
+
+def _design(kind: str, options: dict[str, Any]) -> CollectDesign | PairsDesign | RatingsDesign:
+    from convogen.errors import SourceError
+    from convogen.inputs.validation import validated
+    from convogen.study.study_file import KINDS
+
+    keys: dict[str, Any] = {
+        "participants": options["participants"],
+        "seed": options["seed"],
+        "attention_checks": options["attention_checks"],
+        "pairs_each" if kind == "pairs" else "dialogues_each": options["each"],
+        "assignment": "adaptive" if options["verdicts"] else None,
+    }
+    given = {name: value for name, value in keys.items() if value is not None}
+    if kind == "collect":
+        given |= _chatbot(options)
+    return validated(KINDS[kind], given, "study new", raising=SourceError)
+
+
+def _chatbot(options: dict[str, Any]) -> dict[str, Any]:
+    from convogen.cli._shared.options import spec_from
+    from convogen.methods.roleplay.people import goals_of
+
+    found: dict[str, Any] = {}
+    if options["models"] or options["base_urls"]:
+        spec = spec_from("responder", options["models"], options["base_urls"], options["prices"])
+        found["model"] = spec.model_dump(exclude_defaults=True)
+    if options["goals"]:
+        found["goals"] = goals_of(options["goals"])
+    budget = {"usd": options["budget_usd"], "tokens": options["budget_tokens"]}
+    if any(budget.values()):
+        found["budget"] = {name: value for name, value in budget.items() if value is not None}
+    return found

@@ -1,0 +1,56 @@
+"""`convogen study serve`: a study shown to its participants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convogen.cli._shared.numbers import WholeNumber
+from convogen.cli._shared.terminal import say
+
+__all__ = ["command"]
+
+
+@click.command("serve")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=WholeNumber(0, 65_535), default=8717, show_default=True)
+@click.option("--open", "open_browser", is_flag=True, help="Open the progress page in a browser.")
+def command(folder: Path, host: str, port: int, open_browser: bool) -> None:
+    """Serve the study in FOLDER to its participants until Ctrl-C.
+
+    Each enters with a code. /progress is the researcher's page; if others reach this machine, it
+    needs the token in the address that is printed. Every answer is on disk before it is
+    acknowledged. For participants elsewhere, put a server with HTTPS before it, such as Caddy or
+    nginx.
+    """
+    from convogen.web.access import Access
+    from convogen.web.serving import base_address, bind, own_names, web_modules
+    from convogen.web.serving import serve as serve_app
+
+    web_modules()
+    listener = bind(host, port)
+    try:
+        from convogen.storage.task_log import lock
+        from convogen.study.study_yaml import load_design
+        from convogen.web.study.app import study_app
+
+        load_design(folder)  # before a lock is left in it
+        held = lock(folder)
+        try:
+            access = Access.listening_at(host)
+            app = study_app(folder, access, hosts=own_names(host))
+            say(f"participants: {base_address(listener)}")
+            serve_app(
+                app,
+                listener,
+                access=access,
+                say=lambda line: say(f"progress:     {line}"),
+                path="progress",
+                open_browser=open_browser,
+            )
+        finally:
+            held.release()
+    finally:
+        listener.close()

@@ -1,0 +1,154 @@
+"""The dialogues of a study: what belongs to one exchange, and who of the two is the chatbot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen.corpora import open_corpus
+from convogen.errors import SourceError
+from convogen.judges.human_likeness import CHATBOTS
+from convogen.records import Conversation, Turn
+from convogen.storage.run_folder import Run
+from convogen.study.candidates import StudyDialogue, candidate_pairs
+
+__all__ = ["Exchange", "Simulated", "exchanges", "read_dialogues", "read_pairs", "responder_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange: the prompts, and the chatbot's replies to them."""
+
+    prompts: tuple[Turn, ...]
+    replies: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A source of simulated dialogues, and the name of what simulated them."""
+
+    source: str
+    condition: str
+
+    @classmethod
+    def named(cls, text: str) -> Simulated:
+        """Return the source of `[CONDITION=]SOURCE`; by default a run's inquirer names it."""
+        name, sign, rest = text.partition("=")
+        if sign and name and not Path(text).exists():
+            return cls(rest, name)
+        return cls(text, _inquirer_of(text) or Path(text).name)
+
+
+def exchanges(turns: Sequence[Turn]) -> list[Exchange]:
+    """Return the exchanges of a dialogue, each beginning with a prompt.
+
+    A speaker called assistant, chatbot and the like is the chatbot; if none is, everybody but the
+    first speaker.
+    """
+    named = any(turn.speaker.casefold() in CHATBOTS for turn in turns)
+    found: list[tuple[list[Turn], list[Turn]]] = []
+    for turn in turns:
+        machine = turn.speaker.casefold() in CHATBOTS if named else turn.speaker != turns[0].speaker
+        if not found or (not machine and found[-1][1]):
+            found.append(([], []))
+        found[-1][machine].append(turn)
+    return [Exchange(tuple(prompts), tuple(replies)) for prompts, replies in found]
+
+
+def responder_of(conversation: Conversation) -> str:
+    """Return the name of the model that answers in a dialogue; empty if it is not known."""
+    replies = (turn for one in exchanges(conversation.turns) for turn in one.replies)
+    return next((turn.model for turn in replies if turn.model), "")
+
+
+def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
+    """Return the dialogues of several sources, none of them empty.
+
+    Raises:
+        SourceError: two have the same id, or a source cannot be read.
+    """
+    found: dict[str, Conversation] = {}
+    for source in sources:
+        for one in open_corpus(source):
+            if one.id in found:
+                raise SourceError(f"{source}: a second dialogue has the id {one.id!r:.80}")
+            if one.turns:
+                found[one.id] = one
+    return list(found.values())
+
+
+def read_pairs(
+    natural: Iterable[str], simulated: Iterable[Simulated], seed: int
+) -> tuple[list[Conversation], list[dict[str, Any]]]:
+    """Return the dialogues of all pairs that could be shown, and the pairs.
+
+    Both dialogues of a pair are of the same person (`persona_id` or `persona` of the context), goal
+    (`goal`, or the situation of a role play) and responder. If a natural dialogue does not name
+    its responder, all are taken to have the same.
+
+    Raises:
+        SourceError: there is no pair, or a source cannot be read.
+    """
+    people = {one.id: one for one in read_dialogues(natural)}
+    models: dict[str, tuple[str, Conversation]] = {}
+    for each in simulated:
+        for one in read_dialogues([each.source]):
+            if one.id in people or one.id in models:
+                raise SourceError(f"{each.source}: a second dialogue has the id {one.id!r:.80}")
+            models[one.id] = each.condition, one
+    known = all(responder_of(one) for one in people.values())
+    names = _goal_names([*people.values(), *(one for _, one in models.values())])
+    pairs = candidate_pairs(
+        _described(((one, "") for one in people.values()), names, known),
+        _described(((one, condition) for condition, one in models.values()), names, known),
+        seed,
+    )
+    used = {name for pair in pairs for name in (pair.natural, pair.simulated)}
+    dialogues = [*people.values(), *(one for _, one in models.values())]
+    return [one for one in dialogues if one.id in used], [asdict(pair) for pair in pairs]
+
+
+def _described(
+    dialogues: Iterable[tuple[Conversation, str]], names: dict[str, str], known: bool
+) -> list[StudyDialogue]:
+    found: list[StudyDialogue] = []
+    for one, condition in dialogues:
+        person, goal = _person(one), _goal(one)
+        if person and goal:
+            responder = responder_of(one) if known else ""
+            found.append(StudyDialogue(one.id, person, names[goal], responder, condition))
+    return found
+
+
+def _person(conversation: Conversation) -> str:
+    context = conversation.context
+    person = context.get("persona_id", context.get("persona"))
+    return f"{person}" if isinstance(person, str | int) and not isinstance(person, bool) else ""
+
+
+def _goal(conversation: Conversation) -> str:
+    """Return the words of a dialogue's goal, without regard to case and spaces."""
+    context = conversation.context
+    goal = context.get("goal", context.get("situation", ""))
+    return " ".join(goal.casefold().split()) if isinstance(goal, str) else ""
+
+
+def _goal_names(conversations: Iterable[Conversation]) -> dict[str, str]:
+    """Return what each goal is called in the data: its topic, or the goal itself."""
+    names: dict[str, str] = {}
+    for one in conversations:
+        goal, topic = _goal(one), one.context.get("topic")
+        if isinstance(topic, str) and topic.strip():
+            names[goal] = topic
+        names.setdefault(goal, goal)
+    return names
+
+
+def _inquirer_of(source: str) -> str | None:
+    """Return the model that simulates people in a run; None if the source is no run."""
+    if not (Path(source) / "manifest.json").is_file():
+        return None
+    models: dict[str, dict[str, Any]] = Run(Path(source)).manifest.get("models") or {}
+    return models.get("inquirer", {}).get("name")

@@ -1,0 +1,112 @@
+"""Making the folder of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convogen.engine.run_budget import role_prices
+from convogen.errors import RunFolderError, SourceError
+from convogen.jsonl import make_folder, write_whole
+from convogen.records import Conversation
+from convogen.study.candidates import Candidate
+from convogen.study.chatbot import ROLE
+from convogen.study.codes import CODES_FILE, new_codes, write_codes
+from convogen.study.dialogues import Simulated, read_dialogues, read_pairs
+from convogen.study.plan import plan_study
+from convogen.study.store import STORE_FILE, Store
+from convogen.study.study_file import CollectDesign, Design, PairsDesign, RatingsDesign
+from convogen.study.study_yaml import DESIGN_FILE, commented
+from convogen.study.verdicts import predicted, read_pair_verdicts
+
+__all__ = ["Made", "new_study"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A study that was made: the codes by participant, their file, and a line about it."""
+
+    codes: Mapping[str, str]
+    codes_file: Path
+    summary: str
+
+
+def new_study(
+    folder: Path,
+    design: Design,
+    *,
+    natural: Sequence[str] = (),
+    simulated: Sequence[str] = (),
+    dialogues: Sequence[str] = (),
+    verdicts: Sequence[Path] = (),
+) -> Made:
+    """Make the folder of a study, which must be new or empty.
+
+    All is read and planned before anything is written.
+
+    Args:
+        folder: The folder.
+        design: Its design.
+        natural: For pairs: sources of dialogues with people.
+        simulated: For pairs: sources of simulated ones, as `Simulated.named` reads them.
+        dialogues: For ratings: sources.
+        verdicts: For pairs: the files of a judge's verdicts, by which pairs are assigned.
+
+    Raises:
+        RunFolderError: The folder holds something, or cannot be written.
+        SourceError: A source cannot be read, or there are too few dialogues.
+        ModelConfigError: A budget needs the price of the chatbot, which is not known.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunFolderError(f"{folder}: is there already; name a new or an empty folder")
+    shown: list[Conversation] = []
+    candidates: list[dict[str, Any]] = []
+    if isinstance(design, PairsDesign):
+        named = [Simulated.named(one) for one in simulated]
+        shown, candidates = read_pairs(natural, named, design.seed)
+    elif not isinstance(design, CollectDesign):
+        shown = read_dialogues(dialogues)
+    known = None
+    if verdicts:
+        pairs = [Candidate(**one) for one in candidates]
+        known = predicted(read_pair_verdicts(verdicts, pairs), pairs)
+    if isinstance(design, CollectDesign):
+        role_prices({ROLE: design.model}, design.budget.limits)  # a price may be missing
+    codes = new_codes(design.participants)
+    make_folder(folder)
+    folder.chmod(0o700)
+    path = folder / STORE_FILE
+    try:
+        store = Store.create(path, codes)
+        try:
+            store.add_dialogues(shown)
+            store.set_meta("candidates", candidates)
+            store.set_meta("predicted", known)
+            plan_study(design, store, folder / DESIGN_FILE)
+        finally:
+            store.close()
+    except SourceError:
+        for left in folder.glob(f"{STORE_FILE}*"):
+            left.unlink()
+        raise
+    write_whole(folder / DESIGN_FILE, commented(design))
+    write_codes(folder, codes)
+    return Made(codes, folder / CODES_FILE, _summary(design, len(shown), len(candidates)))
+
+
+def _summary(design: Design, dialogues: int, candidates: int) -> str:
+    people = _counted(design.participants, "participant")
+    if isinstance(design, CollectDesign):
+        n = len(design.goals)
+        total = _counted(design.participants * n, "dialogue")
+        return f"{people}, {_counted(n, 'goal')} each: {total}"
+    if isinstance(design, PairsDesign):
+        return f"{people}, {_counted(design.pairs_each, 'pair')} each, of {candidates}"
+    assert isinstance(design, RatingsDesign), "there are three kinds"
+    return f"{people}, {_counted(design.dialogues_each, 'dialogue')} each, of {dialogues}"
+
+
+def _counted(n: int, name: str) -> str:
+    return f"{n} {name}" if n == 1 else f"{n} {name}s"

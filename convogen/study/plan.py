@@ -1,0 +1,145 @@
+"""Who is asked what: planned from the design before the study begins, and kept in the store."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Container, Sequence
+from typing import Any
+
+from convogen.errors import SourceError
+from convogen.study.candidates import Candidate
+from convogen.study.pairing import draw_pairs
+from convogen.study.store import Store
+from convogen.study.study_file import CollectDesign, Design, PairsDesign, RatingsDesign
+
+__all__ = ["draw_ratings", "next_step", "plan_study", "steps"]
+
+
+def plan_study(design: Design, store: Store, where: object) -> None:
+    """Plan a study, or plan it again if its design was edited before anybody answered.
+
+    Args:
+        design: The design.
+        store: The study's store; its dialogues and participants are there already.
+        where: The file of the design, for messages.
+
+    Raises:
+        SourceError: the plan would change and somebody has answered, or there is no such plan.
+    """
+    planned = design.planned()
+    before = store.meta("planned")
+    if before == planned:
+        return
+    if before is not None and store.any_answer():
+        changed = next(key for key in planned if before.get(key) != planned[key])
+        raise SourceError(
+            f"{where}: {changed}: cannot change any more, since somebody has answered; put it back "
+            f"to {_short(before.get(changed))}, or make a new folder"
+        )
+    names = [one.id for one in store.participants()]
+    if len(names) != design.participants:
+        raise SourceError(
+            f"{where}: participants: there are codes for {len(names)} (found "
+            f"{design.participants}); `convogen study new` with --participants makes others"
+        )
+    store.plan(planned, _items(design, store, names))
+
+
+def _short(value: Any) -> str:
+    text = f"{value}"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _items(design: Design, store: Store, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return what each participant is asked, in order."""
+    if isinstance(design, CollectDesign):
+        goals = [{"goal": at} for at in range(len(design.goals))]
+        return dict.fromkeys(names, goals)
+    if isinstance(design, RatingsDesign):
+        return draw_ratings(
+            store.dialogue_ids(),
+            names,
+            design.dialogues_each,
+            seed=design.seed,
+            attention_checks=design.attention_checks,
+        )
+    assert isinstance(design, PairsDesign), "there are three kinds"
+    pairs = draw_pairs(
+        _candidates(store),
+        names,
+        design.pairs_each,
+        seed=design.seed,
+        assignment=design.assignment,
+        predicted=store.meta("predicted"),
+        attention_checks=design.attention_checks,
+    )
+    items: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for pair in pairs:
+        items[pair.participant].append(pair.model_dump(mode="json"))
+    return items
+
+
+def _candidates(store: Store) -> list[Candidate]:
+    kept: list[dict[str, Any]] = store.meta("candidates") or []
+    return [Candidate(**one) for one in kept]
+
+
+def draw_ratings(
+    dialogues: Sequence[str],
+    participants: Sequence[str],
+    each: int,
+    *,
+    seed: int,
+    attention_checks: int = 0,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the dialogues that each participant rates; all are rated about equally often.
+
+    Args:
+        dialogues: The ids of the dialogues.
+        participants: The names of the participants.
+        each: How many dialogues each participant rates; nobody gets one twice.
+        seed: Equal arguments with equal seeds give equal draws.
+        attention_checks: How many further dialogues per participant say how to rate them; they
+            have `expected`, the point to be chosen on every scale.
+
+    Raises:
+        SourceError: there are too few dialogues.
+    """
+    if each + attention_checks > len(dialogues):
+        raise SourceError(
+            f"dialogues_each and attention_checks: {each} + {attention_checks} for each "
+            f"participant, and there are only {len(dialogues)} dialogues"
+        )
+    draw = random.Random(f"ratings {seed}")
+    times = dict.fromkeys(dialogues, 0)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in participants:
+        order = draw.sample(dialogues, len(dialogues))
+        chosen = sorted(order, key=times.__getitem__)[:each]
+        for one in chosen:
+            times[one] += 1
+        own: list[dict[str, Any]] = [{"dialogue": one} for one in chosen]
+        draw.shuffle(own)
+        rest = [one for one in order if one not in chosen]
+        for one in rest[:attention_checks]:
+            check = {"dialogue": one, "expected": draw.choice((1, 2))}
+            own.insert(draw.randint(1, len(own)), check)
+        found[name] = own
+    return found
+
+
+def next_step(design: Design, items: int, answered: Container[str]) -> str | None:
+    """Return the first step that is not answered; None if all are."""
+    return next((step for step in steps(design, items) if step not in answered), None)
+
+
+def steps(design: Design, items: int) -> list[str]:
+    """Return the names of a participant's steps in order; those of the items are item:0, …"""
+    before = ["consent"]
+    if isinstance(design, CollectDesign) and design.features:
+        before.append("persona")
+    if design.experience is not None:
+        before.append("experience")
+    if not isinstance(design, CollectDesign):
+        before.append("start")
+    return [*before, *(f"item:{at}" for at in range(items))]

@@ -1,0 +1,48 @@
+"""Questions that participants answer by choosing: options, and points of a scale."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from convogen.inputs.keys import Keys
+
+__all__ = ["Line", "Option", "Question", "Scale"]
+
+Line = Annotated[str, Field(min_length=1, max_length=300)]
+Option = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+class Question(Keys):
+    """A question with options, of which one is chosen."""
+
+    question: Line
+    options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=20)]
+
+
+class Scale(Keys):
+    """A rating scale from 1 to `points`."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="its name in the data")
+    question: Line
+    points: int = Field(ge=2, le=11)
+    labels: tuple[Option, ...] = Field(
+        default=(), description="of both ends, or of every point; none: the numbers alone"
+    )
+
+    @model_validator(mode="after")
+    def _ends_or_all(self) -> Self:
+        if len(self.labels) not in {0, 2, self.points}:
+            raise ValueError(
+                f"labels: must be 2, for the ends, or {self.points}, for every point "
+                f"(found {len(self.labels)})"
+            )
+        return self
+
+    def label(self, point: int) -> str:
+        """Return the label of a point; empty if it has none."""
+        if len(self.labels) == self.points:
+            return self.labels[point - 1]
+        ends = dict(zip((1, self.points), self.labels, strict=False))
+        return ends.get(point, "")

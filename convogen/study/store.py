@@ -1,0 +1,266 @@
+"""What participants answered: one SQLite file, written before an answer is acknowledged.
+
+The file is in write-ahead mode and synchronised fully, so neither a crash of the process nor one
+of the machine loses an acknowledged answer. Each participant goes through steps in order; a step
+has at most one answer, the first. Of a participant nothing is kept but answers, messages and the
+hash of their code.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from convogen.errors import SourceError
+from convogen.records import Conversation, Turn
+from convogen.study.codes import digest
+from convogen.study.tables import SCHEMA, Answer, Participant, Said
+
+__all__ = ["STORE_FILE", "Store"]
+
+STORE_FILE = "study.db"
+
+_FORMAT = 1
+
+_PERSONAL = ("item", "session", "shown", "answer", "message")
+"""The tables whose rows are deleted with a participant."""
+
+_KNOWN = "SELECT 1 FROM participant WHERE id = ? AND code IS NOT NULL"
+"""Whether a participant has not withdrawn; part of every insert, so that none outlives that."""
+
+_ANSWER = """
+INSERT OR IGNORE INTO answer
+SELECT :who, :step, :body, max(0, :now - coalesce(
+    (SELECT at FROM shown WHERE participant = :who AND step = :step), :now
+)), :now
+WHERE EXISTS (SELECT 1 FROM participant WHERE id = :who AND code IS NOT NULL)
+"""
+"""The seconds are those since the step was first shown."""
+
+
+class Store:
+    """The answers of a study. Its methods may be called by any thread; writes are one by one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a store; raises `SourceError` if there is none."""
+        if not path.is_file():
+            raise SourceError(f"{path}: is missing; `convogen study new` makes a study's folder")
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, timeout=10, check_same_thread=False)
+            self._db.executescript(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                "PRAGMA secure_delete = ON;"
+            )
+            written = self.meta("format")
+        except sqlite3.Error as error:
+            raise SourceError(f"{path}: cannot be read: {error}") from error
+        if written != _FORMAT:
+            raise SourceError(f"{path}: is of format {written!r:.20}, this version reads {_FORMAT}")
+
+    @classmethod
+    def create(cls, path: Path, codes: Mapping[str, str]) -> Store:
+        """Return a new store with these participants and their codes."""
+        path.touch(0o600, exist_ok=False)
+        db = sqlite3.connect(path)
+        with db:
+            db.executescript(SCHEMA)
+            known = {"format": _FORMAT, "study": secrets.token_hex(16)}
+            db.executemany(
+                "INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in known.items()]
+            )
+            db.executemany(
+                "INSERT INTO participant VALUES (?, ?, ?)",
+                [(name, at, digest(code)) for at, (name, code) in enumerate(codes.items())],
+            )
+        db.close()
+        return cls(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Generator[sqlite3.Connection]:
+        """Hold the connection for one transaction; when it returns, its rows are on disk."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    def meta(self, key: str) -> Any:
+        """Return a fact about the study; None if it is not known."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else None
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Record a fact about the study."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, json.dumps(value)])
+
+    def add_dialogues(self, dialogues: Iterable[Conversation]) -> None:
+        """Add dialogues to be shown; one with a known id takes the place of the other."""
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO dialogue VALUES (?, ?)",
+                ((one.id, one.model_dump_json(exclude_none=True)) for one in dialogues),
+            )
+
+    def plan(
+        self, planned: Mapping[str, Any], items: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> None:
+        """Replace what is asked of everybody, and record what that was planned from."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('planned', ?)", [json.dumps(planned)])
+            db.execute("DELETE FROM item")
+            db.executemany(
+                f"INSERT INTO item SELECT ?, ?, ? WHERE EXISTS ({_KNOWN})",
+                (
+                    (participant, position, _json(item), participant)
+                    for participant, own in items.items()
+                    for position, item in enumerate(own)
+                ),
+            )
+
+    def items(self, participant: str) -> list[dict[str, Any]]:
+        """Return what a participant is asked, in order."""
+        query = "SELECT body FROM item WHERE participant = ? ORDER BY position"
+        return [json.loads(body) for (body,) in self._rows(query, participant)]
+
+    def dialogue(self, name: str) -> Conversation:
+        """Return a dialogue that is shown; raises `KeyError` if there is none of that id."""
+        rows = self._rows("SELECT body FROM dialogue WHERE id = ?", name)
+        if not rows:
+            raise KeyError(name)
+        return Conversation.model_validate_json(rows[0][0])
+
+    def dialogue_ids(self) -> list[str]:
+        """Return the ids of all dialogues, in order."""
+        return [name for (name,) in self._rows("SELECT id FROM dialogue ORDER BY id")]
+
+    def participants(self) -> list[Participant]:
+        """Return all participants in order."""
+        rows = self._rows("SELECT id, place, code IS NULL FROM participant ORDER BY place")
+        return [Participant(name, place, bool(gone)) for name, place, gone in rows]
+
+    def participant(self, name: str) -> Participant:
+        """Return a participant; raises `KeyError` if there is none of that name."""
+        rows = self._rows("SELECT id, place, code IS NULL FROM participant WHERE id = ?", name)
+        if not rows:
+            raise KeyError(name)
+        return Participant(rows[0][0], rows[0][1], bool(rows[0][2]))
+
+    def participant_with(self, code: str) -> str | None:
+        """Return the participant whose code this is; None if it is nobody's."""
+        rows = self._rows("SELECT id FROM participant WHERE code = ?", digest(code))
+        return rows[0][0] if rows else None
+
+    def open_session(self, participant: str) -> str:
+        """Return a new token that stands for a participant."""
+        token = secrets.token_hex(24)
+        with self._writing() as db:
+            db.execute("INSERT INTO session VALUES (?, ?)", (digest(token), participant))
+        return token
+
+    def participant_of(self, token: str) -> str | None:
+        """Return the participant that a token stands for; None if there is none."""
+        rows = self._rows("SELECT participant FROM session WHERE token = ?", digest(token))
+        return rows[0][0] if rows else None
+
+    def close_session(self, token: str) -> None:
+        """Let a token stand for nobody."""
+        with self._writing() as db:
+            db.execute("DELETE FROM session WHERE token = ?", [digest(token)])
+
+    def show(self, participant: str, step: str) -> None:
+        """Record that a step's page is delivered now; only the first time counts."""
+        if self._rows("SELECT 1 FROM shown WHERE participant = ? AND step = ?", participant, step):
+            return
+        with self._writing() as db:
+            db.execute(
+                f"INSERT OR IGNORE INTO shown SELECT ?, ?, ? WHERE EXISTS ({_KNOWN})",
+                (participant, step, time.time(), participant),
+            )
+
+    def answer(self, participant: str, step: str, body: Mapping[str, Any]) -> bool:
+        """Record an answer; returns False, changing nothing, if the step has one already."""
+        with self._writing() as db:
+            done = db.execute(
+                _ANSWER,
+                {"who": participant, "step": step, "body": _json(body), "now": time.time()},
+            )
+            return done.rowcount == 1
+
+    def answered(self, participant: str) -> set[str]:
+        """Return the steps that a participant has answered."""
+        rows = self._rows("SELECT step FROM answer WHERE participant = ?", participant)
+        return {step for (step,) in rows}
+
+    def answers(self, participant: str) -> dict[str, Answer]:
+        """Return a participant's answers by step."""
+        query = "SELECT step, body, seconds, at FROM answer WHERE participant = ?"
+        return {
+            step: Answer(json.loads(body), seconds, at)
+            for step, body, seconds, at in self._rows(query, participant)
+        }
+
+    def any_answer(self) -> bool:
+        """Return whether anybody has answered anything."""
+        return bool(self._rows("SELECT 1 FROM answer LIMIT 1"))
+
+    def say(self, participant: str, item: int, nth: int, turn: Turn) -> bool:
+        """Record the nth message of a chat, from 0; returns False if there is one already."""
+        with self._writing() as db:
+            done = db.execute(
+                f"INSERT OR IGNORE INTO message SELECT ?, ?, ?, ?, ?, NULL WHERE EXISTS ({_KNOWN})",
+                (participant, item, nth, turn.to_line().decode(), time.time(), participant),
+            )
+            return done.rowcount == 1
+
+    def set_fault(self, participant: str, item: int, nth: int, fault: str | None) -> None:
+        """Record why a message has no reply; None lets one be asked for again."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE message SET fault = ? WHERE participant = ? AND item = ? AND nth = ?",
+                (fault, participant, item, nth),
+            )
+
+    def chat(self, participant: str, item: int) -> list[Said]:
+        """Return the messages of a chat in order."""
+        query = (
+            "SELECT turn, at, fault FROM message WHERE participant = ? AND item = ? ORDER BY nth"
+        )
+        rows = self._rows(query, participant, item)
+        return [Said(Turn.model_validate_json(turn), at, fault) for turn, at, fault in rows]
+
+    def messages_of(self, participant: str) -> int:
+        """Return how many messages a participant has written, over all chats."""
+        query = "SELECT count(*) FROM message WHERE participant = ? AND nth % 2 = 0"
+        return self._rows(query, participant)[0][0]
+
+    def forget(self, participant: str) -> None:
+        """Delete everything of a participant, whose code then opens nothing.
+
+        The file is rewritten where the rows were, so that they cannot be recovered from it.
+        """
+        with self._writing() as db:
+            for table in _PERSONAL:
+                db.execute(f"DELETE FROM {table} WHERE participant = ?", [participant])  # noqa: S608
+            db.execute("UPDATE participant SET code = NULL WHERE id = ?", [participant])
+        with self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,264 @@
+"""The keys of a study's file: a model per kind.
+
+Texts may be changed at any time. What decides who is asked what (`PLANNED`) may not, once
+somebody has answered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from convogen.inputs.keys import Keys
+from convogen.methods.roleplay.method import Kind as Family
+from convogen.methods.roleplay.people import Goal, goals_of
+from convogen.methods.roleplay.personas import FEATURES, Feature, options_of
+from convogen.models.base import Sampling
+from convogen.models.spec import ModelSpec
+from convogen.models.traffic.budget import Limits
+from convogen.study.questions import Line, Option, Question, Scale
+
+__all__ = [
+    "KINDS",
+    "Budget",
+    "CollectDesign",
+    "Design",
+    "PairsDesign",
+    "RatingsDesign",
+]
+
+Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+
+_CONSENT = """\
+You are invited to take part in a study of conversations with chatbots.
+
+What you do here is recorded under the number of your code. No name, e-mail address or network \
+address is kept. Taking part is voluntary: you can stop at any time by closing the page, go on \
+later with the same code, or ask the researchers to delete everything that was recorded under it.
+
+The answers may be published as research data. Please write nothing that identifies you or \
+somebody else."""
+
+
+class Budget(Keys):
+    """What one participant may use of the chatbot, over all goals."""
+
+    messages: int | None = Field(default=200, ge=1, description="messages of the participant")
+    tokens: int | None = Field(default=None, ge=1, description="prompt and completion tokens")
+    usd: float | None = Field(default=None, gt=0, description="US dollars")
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of money and tokens."""
+        return Limits(usd=self.usd, tokens=self.tokens)
+
+
+class Design(Keys):
+    """What all kinds of studies have in common."""
+
+    PLANNED: ClassVar[tuple[str, ...]] = ("kind", "participants", "seed")
+    """Keys that decide who is asked what."""
+
+    title: Line
+    consent: Text = Field(
+        default=_CONSENT, description="what participants agree to before anything is asked"
+    )
+    agreement: Line = Field(
+        default="I have read this, I am of age, and I take part of my own free will.",
+        description="the words beside the box that has to be ticked",
+    )
+    instruction: Text
+    experience: Question | None = Field(
+        default=Question(
+            question="How much experience do you have with chatbots?",
+            options=(
+                "None",
+                "I have tried one a few times",
+                "I use one every now and then",
+                "I use one most days",
+                "I work on or research them",
+            ),
+        ),
+        description="asked before the first task; null: not asked",
+    )
+    thanks: Text = Field(
+        default="Thank you. Everything you did has been recorded; you can close this page.",
+        description="the last page",
+    )
+    participants: int = Field(
+        default=20, ge=1, le=10_000, description="how many people take part; each has a code"
+    )
+    seed: int = Field(default=0, ge=0, description="of all that is drawn at random")
+
+    def planned(self) -> dict[str, Any]:
+        """Return the keys that must not change once somebody has answered."""
+        return self.model_dump(mode="json", include=set(type(self).PLANNED))
+
+
+class CollectDesign(Design):
+    """People chat with a chatbot to reach goals (LLM Roleplay, section 3.1)."""
+
+    PLANNED = (*Design.PLANNED, "features", "goals")
+
+    kind: Literal["collect"] = "collect"
+    title: Line = "Chat with the Chatbot"
+    instruction: Text = Field(
+        default="Below is your goal. What would you ask the chatbot to reach it? Follow-up "
+        "questions are welcome, and so are questions about anything that you do not understand in "
+        "its answers.",
+        description="stands above every goal",
+    )
+    features: dict[Feature, Annotated[tuple[Option, ...], Field(min_length=2, max_length=40)]] = (
+        Field(
+            default_factory=lambda: {name: options_of(name) for name in FEATURES},
+            description="the persona form: features and their options, as the method roleplay has "
+            "them; everybody may also prefer not to say",
+        )
+    )
+    goals: Annotated[tuple[Goal, ...], Field(min_length=1, max_length=100)] = Field(
+        default_factory=lambda: tuple(goals_of(None)),
+        description="what every participant pursues, one dialogue per goal, in this order; code "
+        "stands between lines of ```",
+    )
+    model: ModelSpec = Field(
+        default_factory=lambda: ModelSpec(name="embedded"),
+        description="the chatbot; name, base_url, api_key_env and the other keys of a model in an "
+        "experiment",
+    )
+    sampling: Sampling | None = Field(
+        default=None, description="of the chatbot; default: the responder's of the method roleplay"
+    )
+    system: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="the chatbot's system message; default: the responder's of the method "
+        "roleplay, empty: none",
+    )
+    responder_family: Family = Field(
+        default="gpt", description="whether the chatbot takes a system message"
+    )
+    budget: Budget = Field(
+        default=Budget(), description="what each participant may use of the chatbot in all"
+    )
+    reply_timeout_s: float = Field(
+        default=120, gt=0, le=3600, description="seconds after which a reply is given up"
+    )
+    most_chars: int = Field(
+        default=8_000, ge=100, le=50_000, description="characters of a participant's message"
+    )
+    guard: Literal["words", "none"] = Field(
+        default="words",
+        description="words: a reply with an entry of the word list of the gate safety is not "
+        "shown, and can be asked for again; none: everything is shown",
+    )
+
+    @field_validator("features")
+    @classmethod
+    def _native_or_not(cls, value: dict[Feature, tuple[str, ...]]) -> Any:
+        known = options_of("native_english")
+        if unknown := set(value.get("native_english", ())) - set(known):
+            raise ValueError(
+                f"native_english: {min(unknown)!r} is no option; allowed: {', '.join(known)}"
+            )
+        return {name: value[name] for name in FEATURES if name in value}
+
+    @field_validator("goals")
+    @classmethod
+    def _named_once(cls, value: tuple[Goal, ...]) -> tuple[Goal, ...]:
+        _refuse_twice("goal", [goal.name for goal in value])
+        return value
+
+
+class PairsDesign(Design):
+    """People tell simulated dialogues from natural ones (LLM Roleplay, section 3.4)."""
+
+    PLANNED = (*Design.PLANNED, "pairs_each", "assignment", "attention_checks")
+
+    kind: Literal["pairs"] = "pairs"
+    title: Line = "Which dialogue is artificial?"
+    instruction: Text = Field(
+        default="You will see two dialogues side by side. In one of them, a person talks to a "
+        "chatbot; in the other, a program plays the person. Say which of the two you take to be "
+        "the artificial one, and which utterance gave it away.",
+        description="stands on the page before the first pair",
+    )
+    pairs_each: int = Field(
+        default=40, ge=1, le=1000, description="pairs that each participant judges"
+    )
+    assignment: Literal["paper", "adaptive"] = Field(
+        default="paper",
+        description="paper: pairs are drawn before the study, balanced over conditions and "
+        "sides; adaptive: what is asked next depends on the answers so far",
+    )
+    attention_checks: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="further pairs per participant that say themselves what to answer; they do "
+        "not enter results",
+    )
+
+
+class RatingsDesign(Design):
+    """People rate single dialogues on scales."""
+
+    PLANNED = (*Design.PLANNED, "dialogues_each", "scales", "attention_checks")
+
+    kind: Literal["ratings"] = "ratings"
+    title: Line = "Rate dialogues"
+    instruction: Text = Field(
+        default="You will read dialogues, one at a time. Please read each of them to its end "
+        "before you rate it.",
+        description="stands on the page before the first dialogue",
+    )
+    dialogues_each: int = Field(
+        default=20, ge=1, le=1000, description="dialogues that each participant rates"
+    )
+    scales: Annotated[tuple[Scale, ...], Field(min_length=1, max_length=20)] = Field(
+        default=(
+            Scale(
+                id="naturalness",
+                question="How natural does the dialogue sound?",
+                points=5,
+                labels=("not at all", "very"),
+            ),
+            Scale(
+                id="coherence",
+                question="How well does each utterance follow from what was said before?",
+                points=5,
+                labels=("not at all", "very well"),
+            ),
+        ),
+        description="the questions: an id, the question, how many points, labels of the ends or of "
+        "every point",
+    )
+    comment: Line | None = Field(
+        default="Is there anything you would like to add? (optional)",
+        description="the question above a field for free text; null: no such field",
+    )
+    attention_checks: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="further dialogues per participant that say themselves how to rate them",
+    )
+
+    @field_validator("scales")
+    @classmethod
+    def _named_once(cls, value: tuple[Scale, ...]) -> tuple[Scale, ...]:
+        _refuse_twice("scale", [scale.id for scale in value])
+        return value
+
+
+KINDS: dict[str, type[CollectDesign | PairsDesign | RatingsDesign]] = {
+    "collect": CollectDesign,
+    "pairs": PairsDesign,
+    "ratings": RatingsDesign,
+}
+
+
+def _refuse_twice(kind: str, names: list[str]) -> None:
+    if twice := next((name for name, times in Counter(names).items() if times > 1), None):
+        raise ValueError(f"two entries have the same {kind}: {twice!r:.80}")

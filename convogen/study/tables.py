@@ -1,0 +1,70 @@
+"""The tables in which a study's answers are kept, and what is read from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from convogen.records import Turn
+
+__all__ = ["SCHEMA", "Answer", "Participant", "Said"]
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE dialogue (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE participant (
+    id TEXT PRIMARY KEY, place INTEGER UNIQUE NOT NULL, code BLOB UNIQUE
+) STRICT;
+CREATE TABLE item (
+    participant TEXT NOT NULL REFERENCES participant, position INTEGER NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (participant, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE session (
+    token BLOB PRIMARY KEY, participant TEXT NOT NULL REFERENCES participant
+) STRICT, WITHOUT ROWID;
+CREATE TABLE shown (
+    participant TEXT NOT NULL REFERENCES participant, step TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (participant, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE answer (
+    participant TEXT NOT NULL REFERENCES participant, step TEXT NOT NULL, body TEXT NOT NULL,
+    seconds REAL NOT NULL, at REAL NOT NULL, PRIMARY KEY (participant, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE message (
+    participant TEXT NOT NULL REFERENCES participant, item INTEGER NOT NULL, nth INTEGER NOT NULL,
+    turn TEXT NOT NULL, at REAL NOT NULL, fault TEXT, PRIMARY KEY (participant, item, nth)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A participant: `place` counts from 0; `withdrawn` if everything of theirs was deleted."""
+
+    id: str
+    place: int
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a step.
+
+    Attributes:
+        body: What was answered, in the form of the step.
+        seconds: From the page's first delivery to the answer's arrival.
+        at: When it arrived, in seconds since 1970.
+    """
+
+    body: dict[str, Any]
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of a chat; `fault` says why there is no reply to it yet, if one was given up."""
+
+    turn: Turn
+    at: float
+    fault: str | None

@@ -1,0 +1,42 @@
+"""Deleting what a participant answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convogen.errors import SourceError
+from convogen.storage.consistency import journal_path
+from convogen.study.store import STORE_FILE, Store
+from convogen.study.study_file import CollectDesign
+from convogen.study.study_yaml import load_design
+
+__all__ = ["JOURNALS", "forget"]
+
+JOURNALS = "journal"
+"""The folder of the chatbot's answered calls, in a study's folder."""
+
+
+def forget(folder: Path, code: str) -> str:
+    """Delete everything of a participant, and return the participant's name.
+
+    Args:
+        folder: The study's folder; it may be served meanwhile.
+        code: The participant's code or name.
+
+    Raises:
+        SourceError: There is no such participant.
+    """
+    design, store = load_design(folder), Store(folder / STORE_FILE)
+    try:
+        name = store.participant_with(code) or code
+        found = next((one for one in store.participants() if one.id == name), None)
+        if found is None:
+            raise SourceError(f"{folder}: no participant has this code or name")
+        store.forget(found.id)
+        if isinstance(design, CollectDesign):
+            n = len(design.goals)
+            for task in range(found.place * n, (found.place + 1) * n):
+                journal_path(folder / JOURNALS, task).unlink(missing_ok=True)
+        return found.id
+    finally:
+        store.close()

@@ -1,0 +1,1 @@
+"""The pages of a study: participants', and the researcher's progress page."""

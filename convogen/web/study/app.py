@@ -1,0 +1,85 @@
+"""The application of a study.
+
+/               where a participant enters a code
+/study          whatever comes next for this participant, and the form that answers it
+/study/waiting  whether a reply of the chatbot is still being written
+/leave          forgets who this browser belongs to
+/progress       the researcher's page, with the token if others reach this machine
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from convogen.models.base import ChatModel
+from convogen.models.opening import open_model
+from convogen.models.spec import ModelSpec
+from convogen.study.chatbot import Chatbot
+from convogen.study.plan import plan_study
+from convogen.study.store import STORE_FILE, Store
+from convogen.study.study_file import CollectDesign
+from convogen.study.study_yaml import DESIGN_FILE, load_design
+from convogen.study.withdrawing import JOURNALS
+from convogen.web.access import Access
+from convogen.web.app import application
+from convogen.web.protection import Protection
+from convogen.web.study import entry, participant, researcher
+from convogen.web.study.limiter import Limiter
+from convogen.web.study.replies import Replies
+from convogen.web.study.site import PACKAGE, STUDY, Site
+
+__all__ = ["study_app"]
+
+
+def study_app(
+    folder: Path,
+    access: Access,
+    *,
+    hosts: frozenset[str] = frozenset(),
+    open_model: Callable[[ModelSpec], ChatModel] = open_model,
+) -> Protection:
+    """Return the application of the study in a folder.
+
+    Args:
+        folder: Made by `convogen study new`.
+        access: Who may see the researcher's page.
+        hosts: The host names that it answers to; empty allows every name.
+        open_model: Opens the chatbot's model.
+
+    Raises:
+        SourceError: The folder holds no study, or a key of its design is wrong.
+        ModelConfigError: The chatbot's budget needs a price that is not known.
+    """
+    design, store = load_design(folder), Store(folder / STORE_FILE)
+    plan_study(design, store, folder / DESIGN_FILE)
+    study: str = store.meta("study")
+    replies = None
+    if isinstance(design, CollectDesign):
+        chatbot = Chatbot(design, folder / JOURNALS, study, open_model)
+        replies = Replies(chatbot, store, len(design.goals))
+    site = Site(design, store, access, Limiter(), replies, secret=study.encode())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        app.state.site = site
+        yield
+        if replies is not None:
+            await replies.close()
+        store.close()
+
+    routes = [
+        Route("/", entry.ask_code),
+        Route("/enter", entry.enter, methods=["POST"]),
+        Route("/leave", entry.leave, methods=["POST"]),
+        Route(STUDY, participant.show, methods=["GET"]),
+        Route(STUDY, participant.take, methods=["POST"]),
+        Route(f"{STUDY}/waiting", participant.waiting),
+        Route("/progress", researcher.progress),
+        Route("/progress/forget", researcher.forget, methods=["POST"]),
+    ]
+    return application(PACKAGE, routes, hosts=hosts, lifespan=lifespan)

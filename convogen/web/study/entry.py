@@ -1,0 +1,66 @@
+"""Entering with a code, and leaving."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from convogen.web.study.site import COOKIE, STUDY, Site, redirect, site_of
+
+__all__ = ["ask_code", "enter", "leave", "participant_of"]
+
+_LONGEST_CODE = 100
+
+
+async def participant_of(request: Request) -> str | None:
+    """Return the participant that a browser belongs to; None if it belongs to nobody."""
+    token = request.cookies.get(COOKIE, "")
+    return await run_in_threadpool(site_of(request).store.participant_of, token)
+
+
+async def ask_code(request: Request) -> Response:
+    """Ask for a code; the address that the command line printed leads the researcher on."""
+    if token := request.query_params.get("token"):
+        return redirect(f"/progress?{urlencode({'token': token})}")
+    if await participant_of(request) is not None:
+        return redirect(STUDY)
+    return site_of(request).page("enter.html", error="", code="")
+
+
+async def enter(request: Request) -> Response:
+    """Open the study to whoever has a code."""
+    site = site_of(request)
+    async with request.form(max_files=0, max_fields=10) as form:
+        code = f"{form.get('code', '')}"[:_LONGEST_CODE].strip()
+    participant = await run_in_threadpool(site.store.participant_with, code)
+    if participant is None:
+        return _wrong(site, request, code)
+    answer = redirect(STUDY)
+    answer.set_cookie(
+        COOKIE,
+        await run_in_threadpool(site.store.open_session, participant),
+        max_age=60 * 60 * 24 * 90,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+def _wrong(site: Site, request: Request, code: str) -> Response:
+    if site.limiter.refuses(request.client.host if request.client else ""):
+        error = "Too many wrong codes came from here. Please wait a minute before the next try."
+        return site.page("enter.html", 429, error=error, code=code)
+    error = "This code is not known. Please compare it with the one you were given."
+    return site.page("enter.html", 403, error=error, code=code)
+
+
+async def leave(request: Request) -> Response:
+    """Forget whom this browser belongs to, for example on a shared computer."""
+    await run_in_threadpool(site_of(request).store.close_session, request.cookies.get(COOKIE, ""))
+    answer = redirect("/")
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer

@@ -1,0 +1,59 @@
+"""How often wrong codes are answered.
+
+A right code always opens: whoever tries codes, even from behind the same address, locks nobody out.
+What keeps guessers out is the length of the codes: at a thousand tries a second it takes hundreds
+of thousands of years to find one of fifty. Addresses are hashed with a salt of this process and are
+only in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+__all__ = ["Limiter"]
+
+
+class Limiter:
+    """Counts wrong codes per address: a bucket of tries that fills up again.
+
+    Args:
+        tries: How many wrong codes in a row are answered.
+        every_s: Seconds after which there is one more.
+        most: Addresses that are remembered; beyond that the oldest is forgotten.
+        clock: Monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        tries: int = 10,
+        every_s: float = 6.0,
+        most: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tries, self._every_s, self._most, self._clock = tries, every_s, most, clock
+        self._salt = secrets.token_bytes(16)
+        self._full_at: OrderedDict[bytes, float] = OrderedDict()
+
+    def refuses(self, address: str) -> bool:
+        """Count a wrong code; returns whether there were too many from this address."""
+        now, key = self._clock(), self._key(address)
+        full_at = max(self._full_at.pop(key, now), now) + self._every_s
+        refused = full_at > now + self._tries * self._every_s
+        self._full_at[key] = min(full_at, now + self._tries * self._every_s)
+        while len(self._full_at) > self._most:
+            self._full_at.popitem(last=False)
+        return refused
+
+    def _key(self, address: str) -> bytes:
+        try:
+            ip = ipaddress.ip_address(address)
+            if ip.version == 6:  # one household has a whole network of them
+                address = f"{ipaddress.ip_network((ip, 64), strict=False)}"
+        except ValueError:
+            pass
+        return hashlib.blake2b(address.encode(), key=self._salt, digest_size=8).digest()

@@ -1,0 +1,64 @@
+"""Texts as the pages show them: paragraphs and blocks of code, never markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convogen.records import Turn
+from convogen.study.dialogues import exchanges
+
+__all__ = ["Block", "Bubble", "blocks", "shown_dialogue"]
+
+_FENCE = re.compile(r"```(?:[ \t]*[\w+#.-]{0,20}[ \t]*\n)?(.*?)(?:```|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a text: prose, or code between fences."""
+
+    text: str
+    code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bubble:
+    """An utterance: whether it is the chatbot's, and the exchange that it belongs to, from 1.
+
+    `opens` says whether it is the first of its exchange.
+    """
+
+    machine: bool
+    number: int
+    opens: bool
+    blocks: list[Block]
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the parts of a text; code is what stands between ``` fences."""
+    found: list[Block] = []
+    end = 0
+    for fence in _FENCE.finditer(text):
+        found += _prose(text[end : fence.start()])
+        if code := fence[1].strip("\n"):
+            found.append(Block(code, code=True))
+        end = fence.end()
+    return [*found, *_prose(text[end:])]
+
+
+def _prose(text: str) -> list[Block]:
+    return [Block(part.strip(), code=False) for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def shown_dialogue(turns: Sequence[Turn]) -> list[Bubble]:
+    """Return the utterances of a dialogue in order."""
+    found: list[Bubble] = []
+    for number, exchange in enumerate(exchanges(turns), 1):
+        both = [(turn, False) for turn in exchange.prompts]
+        both += [(turn, True) for turn in exchange.replies]
+        found += [
+            Bubble(machine, number, at == 0, blocks(turn.text))
+            for at, (turn, machine) in enumerate(both)
+        ]
+    return found

@@ -1,0 +1,99 @@
+"""Replies in the making: they go on whether or not a browser waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from starlette.concurrency import run_in_threadpool
+
+from convogen.errors import ModelFault
+from convogen.study.chatbot import Chatbot
+from convogen.study.store import Store
+from convogen.study.tables import Said
+
+__all__ = ["Replies"]
+
+LOG = logging.getLogger(__name__)
+
+_PATIENCE_S = 1.5
+"""How long a page is held back for a quick reply."""
+
+_LAST_WORDS_S = 30
+"""How long the server waits for replies before it ends."""
+
+
+class Replies:
+    """Asks the chatbot for what is missing, once per message."""
+
+    def __init__(self, chatbot: Chatbot, store: Store, goals: int) -> None:
+        self.chatbot = chatbot
+        self.trouble = ""
+        """What was last wrong with the chatbot, for the researcher; empty after a reply."""
+
+        self._store = store
+        self._goals = goals
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+
+    async def chat(self, participant: str, place: int, goal: int) -> tuple[list[Said], bool]:
+        """Return the messages of a dialogue, and whether a reply is being written.
+
+        A missing reply is asked for, unless it was given up.
+        """
+        task = place * self._goals + goal
+        said = await run_in_threadpool(self._store.chat, participant, goal)
+        if len(said) % 2 and said[-1].fault is None and task not in self._under_way:
+            writing = asyncio.create_task(self._write(participant, place, goal, said))
+            self._under_way[task] = writing
+            writing.add_done_callback(lambda _: self._under_way.pop(task, None))
+        return said, task in self._under_way
+
+    async def wait(self, place: int, goal: int) -> None:
+        """Wait a moment for the reply in a dialogue."""
+        if (writing := self._under_way.get(place * self._goals + goal)) is not None:
+            await asyncio.wait([writing], timeout=_PATIENCE_S)
+
+    async def _write(self, participant: str, place: int, goal: int, said: list[Said]) -> None:
+        """Get a reply and record it, or why there is none."""
+        task = place * self._goals + goal
+        fault = ""
+        try:
+            turn = await self.chatbot.reply(task, [one.turn for one in said])
+        except Exception as error:  # noqa: BLE001 - what is not recorded would be asked for again
+            fault = _kind(error)
+            self.trouble = f"{fault}: {error}" if f"{error}" else fault
+            LOG.warning("no reply", extra={"task": task, "fault": fault, "detail": f"{error}"})
+            await run_in_threadpool(self._store.set_fault, participant, goal, len(said) - 1, fault)
+        else:
+            self.trouble = ""
+            await run_in_threadpool(self._store.say, participant, goal, len(said), turn)
+        if await run_in_threadpool(self._has_withdrawn, participant):
+            self.chatbot.forget(place)  # another process deleted the participant meanwhile
+
+    def _has_withdrawn(self, participant: str) -> bool:
+        return self._store.participant(participant).withdrawn
+
+    async def forget(self, place: int) -> None:
+        """Give up what is being written for a participant, and delete what was answered."""
+        tasks = range(place * self._goals, (place + 1) * self._goals)
+        await self._stop([self._under_way[task] for task in tasks if task in self._under_way])
+        await run_in_threadpool(self.chatbot.forget, place)
+
+    async def close(self) -> None:
+        """Wait for what is being written, so that it is not paid for in vain, and end."""
+        if writing := list(self._under_way.values()):
+            await asyncio.wait(writing, timeout=_LAST_WORDS_S)
+        await self._stop(list(self._under_way.values()))
+        await self.chatbot.close()
+
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _kind(error: Exception) -> str:
+    """Return why there is no reply, as the page knows it."""
+    if isinstance(error, ModelFault):
+        return error.kind
+    return "slow" if isinstance(error, TimeoutError) else "unavailable"

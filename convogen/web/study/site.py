@@ -1,0 +1,61 @@
+"""What the handlers of a study's pages share: the study itself, and whose request it is."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from convogen.study.store import Store
+from convogen.study.study_file import CollectDesign, PairsDesign, RatingsDesign
+from convogen.web.access import Access
+from convogen.web.pages import page
+from convogen.web.study.limiter import Limiter
+from convogen.web.study.replies import Replies
+
+__all__ = ["COOKIE", "PACKAGE", "STUDY", "Site", "redirect", "site_of"]
+
+PACKAGE = "convogen.web.study"
+COOKIE = "convogen-study"
+STUDY = "/study"
+"""The address of every page of a participant: which one is shown depends on what was answered."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A study that is being served."""
+
+    design: CollectDesign | PairsDesign | RatingsDesign
+    store: Store
+    access: Access
+    limiter: Limiter
+    replies: Replies | None
+    secret: bytes
+
+    def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a page of the study; its templates know the design."""
+        return page(PACKAGE, name, status, design=self.design, **values)
+
+    def token(self, participant: str, step: str) -> str:
+        """Return the token of a page: a form that does not have it answers another page."""
+        text = f"{participant}\x1f{step}".encode()
+        return blake2b(text, key=self.secret, digest_size=12).hexdigest()
+
+    def is_token(self, given: str, participant: str, step: str) -> bool:
+        """Return whether a form came from the page of this step."""
+        known = self.token(participant, step)
+        return hmac.compare_digest(given.encode(errors="replace"), known.encode())
+
+
+def site_of(request: Request) -> Site:
+    """Return the study that a request is for."""
+    return request.app.state.site
+
+
+def redirect(path: str) -> RedirectResponse:
+    """Return an answer that has the browser get another page, so that reloading repeats nothing."""
+    return RedirectResponse(path, 303)

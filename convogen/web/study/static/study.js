@@ -1,0 +1,61 @@
+// What makes the pages quicker to use; without it everything works all the same.
+"use strict";
+
+// A second click sends nothing; the server would ignore it as well.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+});
+// A page that the back button brings up is a form that may be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+// Enter sends, Shift and Enter begin a new line.
+for (const field of document.querySelectorAll("textarea[data-send]")) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (field.value.trim()) field.form.requestSubmit(field.form.querySelector("button"));
+  });
+  if (!field.disabled && location.hash === "#last") field.focus({ preventScroll: true });
+}
+
+// The utterance has to be named unless one is not sure.
+const named = [...document.querySelectorAll("input[name=utterance]")];
+const chosen = [...document.querySelectorAll("input[name=choice]")];
+const update = () => {
+  const unsure = chosen.some((one) => one.checked && one.value === "unsure");
+  for (const one of named) one.required = !unsure;
+};
+if (named.length) {
+  for (const one of chosen) one.addEventListener("change", update);
+  update();
+}
+
+// The page comes again when the reply is there.
+const chat = document.querySelector("[data-waiting]");
+const look = async () => {
+  try {
+    const answer = await fetch(chat.dataset.waiting, { cache: "no-store" });
+    if (answer.ok && !(await answer.json()).waiting) {
+      location.replace("/study#last");
+      location.reload();
+      return;
+    }
+  } catch {
+    // The next look may succeed.
+  }
+  setTimeout(look, 1000);
+};
+if (chat) {
+  document.getElementById("writing").scrollIntoView({ block: "center" });
+  setTimeout(look, 700);
+}
+
+const problems = document.getElementById("problems");
+if (problems) problems.focus();

@@ -1,0 +1,73 @@
+"""A request of a participant, at the step that comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from starlette.responses import HTMLResponse
+
+from convogen.study.tables import Participant
+from convogen.web.study.site import Site
+
+__all__ = ["Refused", "Visit"]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why an answer was not taken, by field, and what was given."""
+
+    errors: Mapping[str, str]
+    given: Mapping[str, str]
+    status: int = 422
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A participant's request; `step` is None if all steps are answered."""
+
+    site: Site
+    participant: Participant
+    step: str | None
+    items: list[dict[str, Any]]
+
+    @cached_property
+    def position(self) -> int | None:
+        """Which item this step is, from 0; None if it is none."""
+        name, sign, number = (self.step or "").partition(":")
+        return int(number) if sign and name == "item" else None
+
+    @property
+    def item(self) -> dict[str, Any] | None:
+        """The item of this step; None if it is none."""
+        return None if self.position is None else self.items[self.position]
+
+    def page(
+        self, name: str, refused: Refused | None, part: object = "", **values: Any
+    ) -> HTMLResponse:
+        """Return this step's page; if an answer was refused, with why and what was given."""
+        empty: Mapping[str, str] = {}
+        return self.site.page(
+            name,
+            refused.status if refused else 200,
+            token=self.page_token(part),
+            errors=refused.errors if refused else empty,
+            given=refused.given if refused else empty,
+            done=self.position,
+            of=len(self.items),
+            **values,
+        )
+
+    def page_token(self, part: object = "") -> str:
+        """Return the token of this step's page, or of a part of it."""
+        return self.site.token(self.participant.id, f"{self.step}/{part}")
+
+    def is_from_its_page(self, form: Mapping[str, str], part: object = "") -> bool:
+        """Return whether a form came from this step's page."""
+        return self.site.is_token(form.get("page", ""), self.participant.id, f"{self.step}/{part}")
+
+    def answer(self, body: Mapping[str, Any]) -> None:
+        """Record the answer to this step; a second one changes nothing."""
+        self.site.store.answer(self.participant.id, self.step or "", body)

@@ -1,0 +1,92 @@
+"""The report's plots of a run, drawn when they are asked for and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+
+from convogen.errors import ConvogenError
+from convogen.web.viewer.opened import Opened
+
+__all__ = ["CAPTIONS", "POLICY", "Drawing", "Drawings"]
+
+CAPTIONS = {
+    "mtld": "Lexical diversity: MTLD of the conversations.",
+    "words": "Length of turns: the share of turns of so many words or fewer.",
+    "judge": "Scores by aspect: mean and 95% interval.",
+    "course_nearest": "How similar an experience is to the most similar one before it.",
+    "course_near_copies": "Share of experiences that nearly copy one before them.",
+    "course_mtld": "MTLD over the course of the run, rolling mean.",
+    "coverage_largest": "Topics: the share of the largest cluster.",
+    "coverage_entropy": "Topics: how evenly they are spread over the clusters.",
+}
+"""Names of plots in the order in which they are shown, and what they show."""
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""Content security policy of an image: it carries its colours, and can ask for nothing."""
+
+_COLOURS = (
+    "<style>svg{--ink:#1d1f24;--rule:#dcd9d1;--soft:#9aa1ad}@media (prefers-color-scheme:dark)"
+    "{svg{--ink:#e8e6e1;--rule:#343841;--soft:#5b606b}}</style>"
+)
+
+
+@dataclass(slots=True)
+class Drawing:
+    """The plots of some runs: SVG by name once they are `done`; `fault` if they cannot be drawn."""
+
+    done: bool = False
+    fault: str = ""
+    plots: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Drawings:
+    """Draws one set of plots after the other, in threads."""
+
+    def __init__(self) -> None:
+        self._drawings: dict[tuple[str, ...], Drawing] = {}
+        self._one = Lock()
+
+    def of(self, runs: Sequence[Opened]) -> Drawing | None:
+        """Return the drawing of some runs; None if it was not asked for."""
+        return self._drawings.get(_key(runs))
+
+    def begin(self, runs: Sequence[Opened]) -> None:
+        """Begin to draw, unless that goes on already; what is done is drawn anew."""
+        known = self.of(runs)
+        if known is None or known.done:
+            self._drawings[_key(runs)] = Drawing()
+            Thread(target=self.draw, args=(runs,), daemon=True).start()
+
+    def draw(self, runs: Sequence[Opened]) -> None:
+        """Draw the plots of some runs."""
+        drawing = self._drawings[_key(runs)] = Drawing()
+        with self._one:
+            try:
+                drawing.plots = _plots(runs)
+            except ConvogenError as error:
+                drawing.fault = str(error)
+            except Exception:
+                drawing.fault = "The plots of this run cannot be drawn: `convogen report` says why."
+                raise
+            finally:
+                drawing.done = True
+
+
+def _key(runs: Sequence[Opened]) -> tuple[str, ...]:
+    return tuple(opened.key for opened in runs)
+
+
+def _plots(runs: Sequence[Opened]) -> dict[str, str]:
+    from convogen.reports.numbers import gather
+    from convogen.reports.plots import plots
+
+    found = plots(gather({opened.key: opened.run for opened in runs}, {}))
+    return {name: _standing_alone(svg) for name, svg in found.items() if name in CAPTIONS}
+
+
+def _standing_alone(svg: str) -> str:
+    """Return an element of a page as an image with colours of its own."""
+    opened, rest = svg.split(">", 1)
+    return f'{opened} xmlns="http://www.w3.org/2000/svg">{_COLOURS}{rest}'

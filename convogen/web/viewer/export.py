@@ -1,0 +1,134 @@
+"""Conversations on one page to send: styles and script inside, and no way to the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from markupsafe import Markup
+
+from convogen.errors import SourceError, UserError
+from convogen.jsonl import make_folder, refuse_foreign, write_whole
+from convogen.web.pages import STATIC, page
+from convogen.web.viewer.conversation import ConversationPage, conversation_page
+from convogen.web.viewer.formats import FILTERS
+from convogen.web.viewer.index import reading
+from convogen.web.viewer.opened import Opened
+from convogen.web.viewer.query import Query, find
+
+__all__ = ["MOST", "chosen", "export_page", "render"]
+
+MOST = 500
+"""Conversations on a page."""
+
+_MARK = '<meta name="generator" content="convogen view">'
+"""What is in each page of ours, which another may replace."""
+
+_STYLES = (("convogen.web", "base.css"), ("convogen.web.viewer", "viewer.css"))
+_SCRIPTS = (("convogen.web.viewer", "viewer.js"), ("convogen.web.viewer", "export.js"))
+_ROOM = "choose with --search TEXT, --conversation ID (any number of times) or --n N"
+
+
+def chosen(
+    runs: Sequence[Opened], search: str = "", names: Sequence[str] = (), n: int | None = None
+) -> list[ConversationPage]:
+    """Return what stands on a page: conversations that were not rejected, or those named.
+
+    Args:
+        runs: Where they are from; they are read as far as that is needed.
+        search: As in the list.
+        names: Their ids; then they may be rejected, or failures.
+        n: The first so many only.
+
+    Raises:
+        SourceError: A name is of no conversation, or there is nothing to show.
+        UserError: There are more than `MOST`.
+    """
+    wanted = MOST + 1 if n is None else n
+    found = _named(runs, names) if names else _found(runs, search, wanted)
+    if len(found) > MOST:
+        raise UserError(f"--export: more than the {MOST} conversations of a page; {_ROOM}")
+    if not found:
+        raise SourceError(
+            f"--export: no conversation to show{f' with {search!r}' if search else ''}"
+        )
+    return [_page(number, *one) for number, one in enumerate(found[:wanted], 1)]
+
+
+def _page(number: int, opened: Opened, name: str) -> ConversationPage:
+    outcome = opened.outcome(name)
+    assert outcome is not None, "the index names it"
+    return conversation_page(opened, name, outcome, f"c{number}-")
+
+
+def _named(runs: Sequence[Opened], names: Sequence[str]) -> list[tuple[Opened, str]]:
+    found: list[tuple[Opened, str]] = []
+    for name in names:
+        matches = [(opened, name) for opened in runs if _has(opened, name)]
+        if not matches:
+            raise SourceError(f"--conversation {name}: no such conversation in these runs")
+        found += matches
+    return found
+
+
+def _has(opened: Opened, name: str) -> bool:
+    while opened.outcome(name) is None:
+        if not opened.scanner.step():
+            return False
+    return True
+
+
+def _found(runs: Sequence[Opened], search: str, most: int) -> list[tuple[Opened, str]]:
+    query = Query(text=search, status="kept")
+    for opened in runs:
+        while len(_rows([opened], query, most)) < most and opened.scanner.step():
+            pass
+    return _rows(runs, query, most)
+
+
+def _rows(runs: Sequence[Opened], query: Query, most: int) -> list[tuple[Opened, str]]:
+    with reading([opened.index for opened in runs]) as connection:
+        rows = find(connection, range(len(runs)), query, most)
+    return [(runs[row.run], row.id) for row in rows]
+
+
+def render(pages: Sequence[ConversationPage]) -> str:
+    """Return the page; its security policy allows the style and the script in it alone."""
+    style, script = _text(_STYLES), _text(_SCRIPTS)
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return bytes(
+        page(
+            "convogen.web.viewer",
+            "export.html",
+            pages=pages,
+            runs=list(dict.fromkeys(shown.run for shown in pages)),
+            policy=policy,
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            **FILTERS,
+        ).body
+    ).decode()
+
+
+def export_page(path: Path, pages: Sequence[ConversationPage]) -> None:
+    """Write the page; raises `RunFolderError` if the file is somebody else's or not writable."""
+    make_folder(path.parent)
+    refuse_foreign(path, lambda text: _MARK in text)
+    write_whole(path, render(pages))
+
+
+def _text(sources: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(
+        (files(package) / STATIC / name).read_text("utf-8") for package, name in sources
+    )
+
+
+def _hash(text: str) -> str:
+    """Return a text's digest as a security policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

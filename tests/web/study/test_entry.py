@@ -1,0 +1,113 @@
+"""Codes, cookies, and who sees what."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from studies import Visitor, made, ratings_data, visiting
+
+from convogen.web.access import Access
+from convogen.web.study.limiter import Limiter
+from convogen.web.study.site import COOKIE
+
+
+@pytest.fixture
+def codes(tmp_path: Path) -> dict[str, str]:
+    """The codes of a study of ratings in `tmp_path / "study"`."""
+    return made(tmp_path / "study", "ratings", {"dialogues_each": 2}, **ratings_data(tmp_path))
+
+
+def test_codes_are_secret(tmp_path: Path, codes: dict[str, str]) -> None:
+    folder = tmp_path / "study"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for name in ("codes.csv", "study.db"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    assert len(set(codes.values())) == 2
+    rest = b"".join(path.read_bytes() for path in folder.iterdir() if path.name != "codes.csv")
+    assert all(code.encode() not in rest for code in codes.values())
+
+
+def test_a_code_opens_the_study_however_it_is_typed(tmp_path: Path, codes: dict[str, str]) -> None:
+    with visiting(tmp_path / "study") as client:
+        opened = client.post(
+            "/enter",
+            data={"code": f" {codes['p01'].lower().replace('-', ' ')} "},
+            follow_redirects=False,
+        )
+        assert (opened.status_code, opened.headers["location"]) == (303, "/study")
+        cookie = opened.headers["set-cookie"].lower()
+        assert cookie.startswith(COOKIE)
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert codes["p01"].lower() not in cookie
+        assert "Before you take part" in client.get("/").text
+        client.post("/leave")
+        assert "Your code" in client.get("/study").text
+
+
+def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> None:
+    with visiting(tmp_path / "study") as client:
+        for wrong in ("", "AAAA-AAAA-AAAA", "p01", "' OR 1=1 --", "\ud800", "x" * 10_000):
+            answer = client.post("/enter", data={"code": wrong.encode(errors="surrogatepass")})
+            assert answer.status_code == 403
+            assert COOKIE not in client.cookies
+        for method, path in (("GET", "/study"), ("POST", "/study"), ("GET", "/study/waiting")):
+            assert "bubble" not in client.request(method, path, data={"page": "x"}).text
+        client.cookies.set(COOKIE, "p01")
+        assert "Your code" in client.get("/study").text
+
+
+def test_wrong_codes_are_limited_and_lock_nobody_out(tmp_path: Path, codes: dict[str, str]) -> None:
+    with visiting(tmp_path / "study") as client:
+        statuses = [
+            client.post("/enter", data={"code": f"wrong {at}"}).status_code for at in range(30)
+        ]
+        assert statuses[0] == 403
+        assert statuses[-1] == 429
+        assert Visitor(client).enter(codes["p02"]).status == 200
+        assert "Before you take part" in client.get("/study").text
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "study").iterdir())
+    assert b"testclient" not in kept  # the address that the test client comes from
+
+
+def test_tries_come_back_and_addresses_are_apart() -> None:
+    now = 0.0
+    limiter = Limiter(tries=3, every_s=10, most=2, clock=lambda: now)
+    assert [limiter.refuses("192.0.2.1") for _ in range(4)] == [False, False, False, True]
+    assert not limiter.refuses("192.0.2.2")
+    now = 10.0
+    assert [limiter.refuses("192.0.2.1") for _ in range(2)] == [False, True]
+    for address in ("2001:db8::1", "2001:db8::2", "2001:db8::3"):
+        assert not limiter.refuses(address)
+    assert limiter.refuses("2001:db8::ffff")  # the same household
+
+
+def test_participants_are_apart(tmp_path: Path, codes: dict[str, str]) -> None:
+    with visiting(tmp_path / "study") as client:
+        first = Visitor(client).enter(codes["p01"]).begin()
+        own = first.token
+        client.cookies.clear()
+        second = Visitor(client).enter(codes["p02"])
+        assert "Before you take part" in second.text
+        second.begin()
+        assert second.token != own
+        client.post("/study", data={"page": own, "naturalness": "1", "coherence": "1"})
+        assert "Dialogue complete 0/2" in second.get().text
+
+
+@pytest.mark.parametrize("path", ["/progress", "/progress/forget"])
+def test_the_researchers_pages_need_the_token(
+    tmp_path: Path, codes: dict[str, str], path: str
+) -> None:
+    access = Access.listening_at("0.0.0.0")
+    with visiting(tmp_path / "study", access=access) as client:
+        Visitor(client).enter(codes["p01"])
+        method = "POST" if path.endswith("forget") else "GET"
+        refused = client.request(method, path, data={"participant": "p01"})
+        assert refused.status_code == 403
+        assert "p01" not in refused.text
+        assert "Before you take part" in client.get("/study").text
+        assert "p01" in client.get(f"/?token={access.token}").text
+        assert client.request(method, path, data={"participant": "p02"}).status_code == 200
