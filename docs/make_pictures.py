@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = {"width": 1120, "height": 700}
+SIZE = {"width": 1120, "height": 860}
 MOST_BYTES = 200_000
 
 
@@ -60,8 +60,9 @@ def main() -> None:
             page.goto(address)
             page.wait_for_load_state("networkidle")
             save(page, "viewer-list")
-            page.locator("main a[href*='/conversation']").first.click()
+            page.locator("main a[href*='/conversation']").nth(1).click()
             page.wait_for_load_state("networkidle")
+            page.locator("summary", has_text="tokens").first.click()  # what is behind a turn
             save(page, "viewer")
             chromium.close()
 
