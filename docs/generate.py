@@ -2,8 +2,9 @@
 
 `reference/cli.md` comes from the commands, `reference/experiment.md` from the JSON Schema of an
 experiment, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
-CHANGELOG.md, and `llms.txt` from the navigation. They are written next to the pages that are kept
-in version control, so that any builder of mkdocs.yml finds them. `make docs` runs this first.
+CHANGELOG.md, `llms.txt` and `llms-full.txt` from the navigation. They are written next to the pages
+that are kept in version control, so that any builder of mkdocs.yml finds them. `make docs` runs
+this first.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from convogen.cli.main import GROUPS, cli
 from convogen.experiment.experiment import Common
 from convogen.experiment.json_schema import json_schema
 
-__all__ = ["generated_pages", "llms_txt"]
+__all__ = ["generated_pages", "llms_full_txt", "llms_txt"]
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -46,7 +47,7 @@ def generated_pages() -> dict[str, str]:
 
 def llms_txt(pages: Mapping[str, str]) -> str:
     """Return the index for language models (llmstxt.org): each page with its first sentence."""
-    config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
+    config = _config()
     lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
     for section in config["nav"]:
         ((heading, entries),) = section.items()
@@ -55,6 +56,23 @@ def llms_txt(pages: Mapping[str, str]) -> str:
             text = pages.get(path) or (DOCS / path).read_text("utf-8")
             lines.append(f"- [{_title(text)}]({path.removesuffix('.md')}.html): {_summary(text)}")
     return "\n".join(lines) + "\n"
+
+
+def llms_full_txt(pages: Mapping[str, str]) -> str:
+    """Return all pages as one text, in the order of the navigation; included files included."""
+    texts = [
+        pages.get(path) or (DOCS / path).read_text("utf-8") for path in _paths(_config()["nav"])
+    ]
+    return re.sub(
+        r'^--8<-- "(.+)"$',
+        lambda found: (ROOT / found[1]).read_text("utf-8").rstrip(),
+        "\n\n".join(texts),
+        flags=re.MULTILINE,
+    )
+
+
+def _config() -> Any:
+    return yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
 
 
 def _paths(entries: Any) -> Iterator[str]:
@@ -249,7 +267,8 @@ def _in_table(text: str) -> str:
 def main() -> None:
     """Write the generated pages into docs/."""
     pages = generated_pages()
-    for path, text in {**pages, "llms.txt": llms_txt(pages)}.items():
+    indexes = {"llms.txt": llms_txt(pages), "llms-full.txt": llms_full_txt(pages)}
+    for path, text in (pages | indexes).items():
         (DOCS / path).write_text(text, "utf-8")
 
 
