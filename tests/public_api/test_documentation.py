@@ -239,6 +239,12 @@ def test_links_lead_somewhere(page: Page) -> None:
             assert anchor in known.anchors, f"{page.path}: {link}"
 
 
+def test_the_example_plugin_is_shown_whole() -> None:
+    shown = [block.text.strip() for block in pages()["docs/extending.md"].blocks]
+    for path in (ROOT / "examples/plugin/convogen_debate").glob("[a-z]*.py"):
+        assert path.read_text("utf-8").strip() in shown, path
+
+
 def test_the_files_that_are_named_exist() -> None:
     folders = "convogen|experiences|personas|examples|benchmarks|tests|docs"
     for page in pages().values():
