@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from convogen import Experiment, run
+from convogen import Experiment, load_run, run
 
 __all__ = ["write"]
 
@@ -38,6 +38,17 @@ def write(folder: Path) -> None:
     shutil.copytree(EXAMPLES, folder / "experiences")
     for name in ("GPIS-s", "GPFS-s"):
         _run(folder, name)
+    seeds = str(folder / "seeds.jsonl")
+    for out, utterances in (("base", 6), ("tuned", 8)):
+        _run(folder, "dialogueforge-oasst1", out, seeds=seeds, utterances=utterances)
+    judged = load_run(folder / "runs/GPIS-s").conversations()
+    ratings = [
+        {"conversation": one.id, "aspect": "overall", "value": 3 + i % 2}
+        for i, one in enumerate(judged)
+    ]
+    _lines(folder / "ratings.jsonl", ratings)
+    labels = [{"conversation": f"seed-{i}", "choice": ("No", "Yes")[i % 2]} for i in range(8)]
+    _lines(folder / "labels.jsonl", labels)
 
 
 def _run(folder: Path, name: str, out: str = "", **keys: Any) -> None:

@@ -32,13 +32,14 @@ from convogen.plugins import registry
 WRITTEN = [page for page in pages().values() if page.blocks and page.path != "README.md"]
 LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
 NEEDS = {
-    "an endpoint",
+    "30 conversations",
     "answers of people",
     "the embedded model",
     "the network",
     "training",
     "a plugin",
     "the web extra",
+    "these data sets",
 }
 PLAYS = {"run", "augment", "ablate", "replay"}
 ASKS = {*PLAYS, "evaluate", "arena", "doctor", "demo"}
@@ -136,6 +137,8 @@ def _parse(words: list[str]) -> click.Context:
 def _rehearse(words: list[str]) -> None:
     """Run a command with the scripted model, for three conversations at most."""
     stdout = None
+    words = [_an_id(words) if word == "ID" else word for word in words]
+    words = [path for word in words for path in _expanded(word)]
     if ">" in words:
         stdout, words = words[-1], words[: words.index(">")]
     judged = words[0] != "evaluate" or "--judge" in words
@@ -149,6 +152,18 @@ def _rehearse(words: list[str]) -> None:
     assert ended.status == 0, f"{shlex.join(words)}\n{ended.out}\n{ended.err}"
     if stdout:
         Path(stdout).write_text(ended.out, "utf-8")
+
+
+def _expanded(word: str) -> list[str]:
+    """Return what a shell makes of a pattern of file names."""
+    paths = [str(path) for path in sorted(Path().glob(word))] if word.startswith("runs/") else []
+    return paths or [word]
+
+
+def _an_id(words: list[str]) -> str:
+    """Return the id of a conversation of the run that a command names."""
+    run = next(word for word in words if word.startswith("runs/"))
+    return json.loads(Path(run, "conversations.jsonl").read_text("utf-8").splitlines()[0])["id"]
 
 
 def _without(words: list[str], *options: str) -> list[str]:
