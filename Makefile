@@ -92,7 +92,7 @@ docs: $(DOCS) ## build the documentation into site/, to be opened from the disk
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 inspect: $(BIN)/inspect ## install inspect-ai beside, so that a test reads an exported log back with it
 

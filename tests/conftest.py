@@ -14,6 +14,16 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that no worker is left with one at the end."""
+    long = {
+        item.path
+        for item in items
+        if any(item.get_closest_marker(name) for name in ("embedded", "slow"))
+    }
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture
 def endpoint() -> Iterator[EndpointServer]:
     """A test endpoint of its own for each test; set its `script` to say what it answers."""
