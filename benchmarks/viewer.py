@@ -135,6 +135,12 @@ def asked(url: str) -> float:
     return time.perf_counter() - began
 
 
+def processor_s(process: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory_mb(process: int, what: str = "VmRSS") -> float:
     """Return the memory of a process: `VmRSS` now, `VmHWM` at its most."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
@@ -146,16 +152,18 @@ def measured(run: Path, n: int, cache: Path) -> list[Figure]:
     began = time.perf_counter()
     with served(run, cache) as (address, process):
         first = asked(address)
-        shown = time.perf_counter() - began
+        shown, started = time.perf_counter() - began, processor_s(process)
         while json.load(urllib.request.urlopen(f"{address}/live", timeout=60))["read"] < 100:
             time.sleep(2)
         built = time.perf_counter() - began
-        peak = memory_mb(process, "VmHWM")
+        peak, work = memory_mb(process, "VmHWM"), processor_s(process)
     size = sum(path.stat().st_size for path in cache.rglob("*.sqlite*")) / 2**20
     rows = [
         Figure("first page, from the start of the command, no index yet", shown, "s"),
+        Figure("… processor time", started, "s"),
         Figure("… of it the page itself", first, "s", LIST_LIMIT_S),
         Figure("index built, while pages are served", built, "s", about=f"{n:,} tasks"),
+        Figure("… processor time", work, "s"),
         Figure("index on disk", size, "MB"),
         Figure("most memory meanwhile", peak, "MB"),
     ]
@@ -164,8 +172,11 @@ def measured(run: Path, n: int, cache: Path) -> list[Figure]:
         asked(address)
         rows.append(Figure("first page, with the index", time.perf_counter() - began, "s"))
         for name, path in SEARCHES.items():
+            before = processor_s(process)
             times = [asked(address + path) for _ in range(ROUNDS)]
-            rows.append(Figure(f"page: {name}", middle(times), "s", LIST_LIMIT_S))
+            work = (processor_s(process) - before) / ROUNDS
+            how = f"processor time {work:.2f} s"
+            rows.append(Figure(f"page: {name}", middle(times), "s", LIST_LIMIT_S, about=how))
         asked(f"{address}/conversation?id=c-{n // 2}")
         most = memory_mb(process, "VmHWM")
         rows.append(Figure("memory of the process", most, "MB", RSS_LIMIT_MB))

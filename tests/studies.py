@@ -116,16 +116,16 @@ class Visitor:
         self.text = ""
 
     def enter(self, code: str) -> Visitor:
-        self._took(self.client.post("/enter", data={"code": code}))
+        self.took(self.client.post("/enter", data={"code": code}))
         return self
 
     def get(self, path: str = "/study") -> Visitor:
-        self._took(self.client.get(path))
+        self.took(self.client.get(path))
         return self
 
     def send(self, **fields: str) -> Visitor:
         """Send the form of the page that was read last."""
-        self._took(self.client.post("/study", data={"page": self.token, **fields}))
+        self.took(self.client.post("/study", data={"page": self.token, **fields}))
         return self
 
     def begin(self, **persona: str) -> Visitor:
@@ -160,7 +160,8 @@ class Visitor:
         assert found, self.text
         return found[1]
 
-    def _took(self, response: Any) -> None:
+    def took(self, response: Any) -> None:
+        """Read a response as the page that is looked at."""
         self.status: int = response.status_code
         self.text = response.text
 

@@ -162,8 +162,8 @@ class _Measured:
         left_out: What was read and is not measured, by kind.
         distance: How far it is from the corpus beside it, if there is one.
         interacting: How people interact, if that was measured.
-        friction_differences: By how much more of its turns have each behaviour than of that corpus,
-            if that was told of both in the same way.
+        differences_told_by: Who told the behaviours of both, a judge's model or rules.
+        friction_differences: By how much more of its turns have each behaviour than of that corpus.
     """
 
     source: str
@@ -174,6 +174,7 @@ class _Measured:
     warnings: list[str]
     distance: Distance | None
     interacting: SourceInteraction | None
+    differences_told_by: str | None
     friction_differences: dict[str, Estimate] | None
 
     @classmethod
@@ -185,12 +186,10 @@ class _Measured:
         ours: SourceInteraction | None,
         theirs: SourceInteraction | None,
     ) -> _Measured:
-        from convogen.metrics import distance, share_differences
+        from convogen.metrics import distance
+        from convogen.reports.interaction import differences
 
         bad = corpus.bad_rows
-        differences = None
-        if ours and theirs:
-            differences = share_differences(ours.friction, theirs.friction)
         return cls(
             corpus.source,
             found,
@@ -200,7 +199,7 @@ class _Measured:
             [*corpus.warnings(), *_not_measured(corpus.source, found)],
             distance(found, human) if human else None,
             ours,
-            differences,
+            *(differences(ours, theirs) if ours and theirs else (None, None)),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -220,7 +219,10 @@ class _Measured:
         if self.friction_differences is None:
             return {}
         one_by_one = self.friction_differences.items()
-        return {"friction_differences": {name: asdict(one) for name, one in one_by_one}}
+        return {
+            "friction_differences": {name: asdict(one) for name, one in one_by_one},
+            "differences_told_by": self.differences_told_by,
+        }
 
 
 def _print_tables(

@@ -15,7 +15,13 @@ __all__ = ["command"]
 @click.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--to", "target", type=OutPath(file_okay=False), required=True, help="A new folder.")
-def command(folder: Path, target: Path) -> None:
+@click.option(
+    "--chart",
+    type=OutPath(dir_okay=False),
+    help="collect: draw who took part into this file (.png, .svg or .pdf), as the paper's figures "
+    "3 to 7.",
+)
+def command(folder: Path, target: Path, chart: Path | None) -> None:
     """Write the answers of the study in FOLDER to files, as JSON lines and Parquet.
 
     \b
@@ -29,5 +35,9 @@ def command(folder: Path, target: Path) -> None:
     """
     from convogen.study.exporting import export_study
 
+    if chart is not None:
+        from convogen.study.people_chart import draw_people
+
+        draw_people(folder, chart)
     for line in export_study(folder, target):
         say(line)

@@ -16,34 +16,49 @@ __all__ = ["command"]
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", type=WholeNumber(0, 65_535), default=8717, show_default=True)
+@click.option(
+    "--https", is_flag=True, help="Visitors come through a server with HTTPS: cookies need it."
+)
 @click.option("--open", "open_browser", is_flag=True, help="Open the progress page in a browser.")
-def command(folder: Path, host: str, port: int, open_browser: bool) -> None:
+def command(folder: Path, host: str, port: int, https: bool, open_browser: bool) -> None:
     """Serve the study in FOLDER to its participants until Ctrl-C.
 
     Each enters with a code. /progress is the researcher's page; if others reach this machine, it
     needs the token in the address that is printed. Every answer is on disk before it is
     acknowledged. For participants elsewhere, put a server with HTTPS before it, such as Caddy or
-    nginx.
+    nginx, and say --https.
     """
+    import asyncio
+
+    from convogen.storage.task_log import lock
+    from convogen.study.chatbot import check_model
+    from convogen.study.study_file import CollectDesign
+    from convogen.study.study_yaml import load_design
     from convogen.web.access import Access
-    from convogen.web.serving import base_address, bind, own_names, web_modules
-    from convogen.web.serving import serve as serve_app
+    from convogen.web.serving import (
+        base_address,
+        behind_https,
+        bind,
+        own_names,
+        serve,
+        web_modules,
+    )
 
     web_modules()
+    from convogen.web.study.app import study_app
+
+    design = load_design(folder)  # before a lock is left in it
+    if isinstance(design, CollectDesign):
+        asyncio.run(check_model(design.model))
     listener = bind(host, port)
     try:
-        from convogen.storage.task_log import lock
-        from convogen.study.study_yaml import load_design
-        from convogen.web.study.app import study_app
-
-        load_design(folder)  # before a lock is left in it
         held = lock(folder)
         try:
             access = Access.listening_at(host)
             app = study_app(folder, access, hosts=own_names(host))
             say(f"participants: {base_address(listener)}")
-            serve_app(
-                app,
+            serve(
+                behind_https(app) if https else app,
                 listener,
                 access=access,
                 say=lambda line: say(f"progress:     {line}"),

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from convogen.corpora.seeds import INQUIRER, RESPONDER
-from convogen.exports.base import Column, Container, Exporter, Item, Packing, without_folders
+from convogen.exports.base import (
+    CONTEXT,
+    Column,
+    Container,
+    Exporter,
+    Item,
+    Packing,
+    without_folders,
+)
 from convogen.exports.inspect_file import is_unchanged, usage_row, write_log
 from convogen.exports.joining import joined_values
 from convogen.exports.scenes import scene_text
@@ -104,9 +112,8 @@ def _message(conversation: Conversation, number: int, turn: Turn) -> dict[str, A
 
 def _metadata(item: Item) -> dict[str, Any]:
     found = item.conversation
-    return {
+    known = {
         "participants": found.participants,
-        **{key: value for key, value in found.context.items() if value is not None},
         "method": found.method,
         "experience": found.experience,
         "ended": found.ended,
@@ -115,6 +122,11 @@ def _metadata(item: Item) -> dict[str, Any]:
         "labelled": {name: label.value for name, label in (found.labelled or {}).items()},
         **joined_values(item, ("personas", "provenance")),
     }
+    labels = {
+        CONTEXT + label if label in known else label: value
+        for label, value in found.context.items()
+    }
+    return {key: v for key, v in (labels | known).items() if v not in (None, {}, [])}
 
 
 def _usage(conversation: Conversation) -> dict[str, Mapping[str, int]]:

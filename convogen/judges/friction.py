@@ -49,7 +49,10 @@ BEHAVIOURS = {
 }
 """The labels and what they mean."""
 
-_TOKENS, _TOKENS_PER_TURN = 60, 30
+MOST_LABELS = 5
+"""Labels of a turn that are asked for at most, so that no model goes on listing them."""
+
+_TOKENS, _TOKENS_PER_TURN = 60, 40
 _LONGEST_REPLY = 4_000
 _LONGEST_REASON = 500
 _MOST_NAMED = 8
@@ -210,7 +213,8 @@ def _folded(label: str) -> str:
 
 
 def _schema(behaviours: Mapping[str, str], numbers: Sequence[int]) -> dict[str, Any]:
-    labels = {"type": "array", "items": {"type": "string", "enum": list(behaviours)}}
+    label = {"type": "string", "enum": list(behaviours)}
+    labels = {"type": "array", "items": label, "maxItems": MOST_LABELS}
     return {
         "type": "object",
         "properties": {f"{number}": labels for number in numbers},

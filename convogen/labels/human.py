@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from convogen.errors import SourceError
 from convogen.inputs.keys import first_fault
 from convogen.inputs.text_file import open_file, read_text
-from convogen.judges.verdict_files import Protocol
+from convogen.judges.verdict_files import PROTOCOLS, Protocol
 from convogen.records import Record
 
 __all__ = ["HumanLabel", "is_label_file", "is_label_text", "labels_of", "read_labels"]
@@ -39,6 +39,16 @@ class HumanLabel(Record):
     protocol: Protocol | None = None
     choice: str | None = None
     comment: str | None = None
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        given = (self.value, self.choice, self.comment)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("must have one of value, choice and comment")
+        if self.protocol and self.choice not in PROTOCOLS[self.protocol]:
+            allowed = ", ".join(PROTOCOLS[self.protocol])
+            raise ValueError(f"choice by the protocol {self.protocol} must be one of {allowed}")
+        return self
 
 
 def is_label_text(text: str) -> bool:

@@ -108,16 +108,21 @@ def _label(answer: Answer, questions: Questions, exported: Path | None) -> Human
         raise SourceError(
             f"{answer.place}: {answer.question!r:.80} was not asked; questions: {asked}{hint}"
         )
-    label = HumanLabel(
-        conversation=answer.conversation, annotator=answer.annotator, aspect=question.name
-    )
+    given: dict[str, Any]
     if isinstance(question, Rating):
-        return label.model_copy(update={"value": float(_rating(answer, question))})
-    if isinstance(question, Choice):
-        update = {"choice": _choice(answer, question), "protocol": question.protocol}
-        return label.model_copy(update=update)
-    text = _text(answer)
-    return label.model_copy(update={"comment": text}) if text else None
+        given = {"value": float(_rating(answer, question))}
+    elif isinstance(question, Choice):
+        given = {"choice": _choice(answer, question), "protocol": question.protocol}
+    elif text := _text(answer):
+        given = {"comment": text}
+    else:
+        return None
+    return HumanLabel(
+        conversation=answer.conversation,
+        annotator=answer.annotator,
+        aspect=question.name,
+        **given,
+    )
 
 
 def _text(answer: Answer) -> str:

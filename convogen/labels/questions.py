@@ -157,6 +157,9 @@ class Questions(Keys):
         names = [one.name for one in questions]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two questions have the name {twice!r}")
+        protocols = [one.protocol for one in questions if isinstance(one, Choice) and one.protocol]
+        if len(set(protocols)) < len(protocols):
+            raise ValueError("two questions follow one protocol: which one counts?")
         return questions
 
     def get(self, name: str) -> Question | None:

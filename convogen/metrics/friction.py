@@ -169,4 +169,5 @@ def _wilson(p: float, n: float) -> tuple[float, float]:
     square = Z * Z / n
     centre = (p + square / 2) / (1 + square)
     half = Z / (1 + square) * sqrt(p * (1 - p) / n + square / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # rounding must not put the share outside its interval
+    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))

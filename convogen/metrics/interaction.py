@@ -1,13 +1,14 @@
 """How people interact over a whole corpus: means with intervals, in bounded memory.
 
-Intervals are normal ones of 95%, and take conversations as independent.
+Intervals are normal ones of 95%, cut at the bounds of a measure, and take conversations as
+independent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import sqrt
+from math import inf, sqrt
 
 from convogen.interaction.analysis import MEASURES, analyse
 from convogen.interaction.patterns import BEHAVIOURS
@@ -20,6 +21,10 @@ __all__ = [
     "InteractionTally",
     "interaction_of",
 ]
+
+
+_BOUNDS = {"degree": (0.0, inf), "speaker_consistency": (-1.0, 1.0)}
+"""The bounds of measures that are not between 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,13 @@ class _Moments:
         self.total += other.total
         self.squares += other.squares
 
-    def estimate(self) -> Estimate:
+    def estimate(self, bounds: tuple[float, float]) -> Estimate:
+        """Return the mean with its interval, no end of which is beyond the bounds of the values."""
         mean = self.total / self.n
         spread = max(0.0, self.squares - self.n * mean * mean) / max(1, self.n - 1)
         half = Z * sqrt(spread / self.n)
-        return Estimate(mean, mean - half, mean + half, self.n)
+        low, high = max(bounds[0], mean - half), min(bounds[1], mean + half)
+        return Estimate(mean, low, high, self.n)
 
 
 @dataclass
@@ -106,7 +113,9 @@ def interaction_of(tally: InteractionTally) -> InteractionStatistics:
     names = (name for name in MEASURES if name in tally.measures)
     return InteractionStatistics(
         conversations=tally.conversations,
-        measures={name: tally.measures[name].estimate() for name in names},
+        measures={
+            name: tally.measures[name].estimate(_BOUNDS.get(name, (0.0, 1.0))) for name in names
+        },
         friction=tally.friction.friction(BEHAVIOURS, RULES, RULES),
         evidence=dict(sorted(tally.evidence.items())),
     )

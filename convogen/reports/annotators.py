@@ -75,7 +75,7 @@ def _by_annotator(labels: Iterable[HumanLabel]) -> dict[str, list[HumanLabel]]:
 
 
 def _verdicts(labels: Sequence[HumanLabel], protocol: Protocol) -> list[Verdict]:
-    """Return an annotator's verdicts; those on one conversation must not contradict each other."""
+    """Return an annotator's verdicts, in the order of the file."""
     return [
         Verdict(one.choice, choice_passes(one.choice, protocol), one.conversation)
         for one in labels

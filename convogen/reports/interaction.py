@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from convogen.interaction.accuracy import accuracy_text
@@ -14,7 +14,13 @@ from convogen.metrics.friction import RULES
 from convogen.metrics.judged_friction import JudgedFriction
 from convogen.reports.cells import Cell, Row, Table, interval_cell, number_cell, share_cell
 
-__all__ = ["SourceInteraction", "interaction_tables"]
+__all__ = [
+    "FrictionColumn",
+    "SourceInteraction",
+    "differences",
+    "friction_columns",
+    "interaction_tables",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +38,63 @@ class SourceInteraction:
     human: bool = False
 
     @property
+    def rules(self) -> Friction | None:
+        """The behaviours by rules."""
+        return self.measured.friction if self.measured else None
+
+    @property
     def friction(self) -> Friction | None:
         """The behaviours by the judge if there is one, else by rules."""
-        if self.judged is not None:
-            return self.judged.friction
-        return self.measured.friction if self.measured else None
+        return self.judged.friction if self.judged else self.rules
 
 
 Sources = Mapping[str, SourceInteraction]
+
+
+@dataclass(frozen=True, slots=True)
+class FrictionColumn:
+    """The behaviours of a source, as one of those that told them has it.
+
+    Attributes:
+        label: The source's name, with who told it if that is not the same for all sources.
+        source: The source's name.
+        human: Whether it is a corpus to compare with.
+    """
+
+    label: str
+    source: str
+    human: bool
+    friction: Friction
+
+
+def friction_columns(sources: Sources) -> list[FrictionColumn]:
+    """Return the behaviours of all sources: by one judge if it labelled them all, else by each.
+
+    So what a judge labelled in one source only takes nothing away from the comparison by rules.
+    """
+    tellers = {one.friction.protocol for one in sources.values() if one.friction}
+    found: list[FrictionColumn] = []
+    for name, one in sources.items():
+        if len(tellers) == 1:
+            told = [(name, one.friction)]
+        else:
+            judge = one.judged.friction if one.judged else None
+            told = [(f"{name} ({RULES})", one.rules)]
+            told.append((f"{name} (judge {judge.told_by})" if judge else name, judge))
+        found += [FrictionColumn(label, name, one.human, of) for label, of in told if of]
+    return found
+
+
+def differences(
+    ours: SourceInteraction | None, human: SourceInteraction | None
+) -> tuple[str, dict[str, Estimate]]:
+    """Return who told the behaviours of both, and how our shares differ: by a judge if the same one
+    labelled both, else by rules."""
+    if ours is None or human is None:
+        return RULES, {}
+    if ours.friction and (apart := share_differences(ours.friction, human.friction)):
+        return ours.friction.told_by, apart
+    return RULES, share_differences(ours.rules, human.rules)
 
 
 def interaction_tables(sources: Sources) -> Iterator[Table]:
@@ -53,9 +108,8 @@ def interaction_tables(sources: Sources) -> Iterator[Table]:
     if measured:
         yield _measures(measured)
         yield _evidence(measured)
-    friction = {name: one.friction for name, one in sources.items() if one.friction}
-    if friction:
-        yield _friction(sources, friction)
+    if columns := friction_columns(sources):
+        yield _friction(columns)
     for name, one in sources.items():
         if one.judged is not None and one.judged.agreement:
             yield _agreement(name, one.judged)
@@ -68,8 +122,8 @@ def _measures(columns: Mapping[str, InteractionStatistics]) -> Table:
         if any(key in one.measures for one in columns.values())
     ]
     note = (
-        "Means over conversations with 95% intervals; measures of groups are over conversations of "
-        f"three people or more. {accuracy_text()}"
+        "Means over conversations with normal 95% intervals; measures of groups are over "
+        f"conversations of three people or more. {accuracy_text()}"
     )
     return Table("Interaction", note, ["Measure", *columns], rows)
 
@@ -89,35 +143,29 @@ def _evidence(columns: Mapping[str, InteractionStatistics]) -> Table:
     return Table("What tells whom a turn addresses", note, ["Told by", *columns], rows)
 
 
-def _friction(sources: Sources, columns: Mapping[str, Friction]) -> Table:
-    beside = next((one.friction for one in sources.values() if one.human and one.friction), None)
-    apart = {
-        name: share_differences(one, beside) if one is not beside else {}
-        for name, one in columns.items()
-    }
-    names = dict.fromkeys(name for one in columns.values() for name in one.shares)
-    rows = [
-        Row("ours", "Told by", [Cell(_told_by(one)) for one in columns.values()]),
-        *(
-            Row(
-                "ours",
-                _label(key),
-                [
-                    _share(one.shares.get(key), apart[name].get(key))
-                    for name, one in columns.items()
-                ],
-            )
-            for key in names
-        ),
+def _friction(columns: Sequence[FrictionColumn]) -> Table:
+    people: dict[str, Friction] = {}
+    for one in columns:
+        if one.human:
+            people.setdefault(one.friction.protocol, one.friction)
+    apart = [
+        share_differences(one.friction, None if one.human else people.get(one.friction.protocol))
+        for one in columns
     ]
-    note = "Share of turns with 95% intervals."
-    if any(one.protocol == RULES for one in columns.values()):
+    names = dict.fromkeys(name for one in columns for name in one.friction.shares)
+    rows = [Row("ours", "Told by", [Cell(_told_by(one.friction)) for one in columns])]
+    for name in names:
+        shares = zip(columns, apart, strict=True)
+        cells = [_share(one.friction.shares.get(name), of.get(name)) for one, of in shares]
+        rows.append(Row("ours", _label(name), cells))
+    note = "Share of turns with Wilson's 95% intervals, as wide as conversations differ."
+    if any(one.friction.protocol == RULES for one in columns):
         note += " Rules are for English."
-    if beside:
+    if any(apart):
         note += " *: differs from the human corpus."
-        if any(one.protocol != beside.protocol for one in columns.values()):
-            note += " What a judge told is not compared with what rules, or another judge, told."
-    return Table("Friction", note, ["Behaviour", *columns], rows)
+        if len({one.friction.protocol for one in columns}) > 1:
+            note += " What a judge told is compared only with what it told of that corpus."
+    return Table("Friction", note, ["Behaviour", *(one.label for one in columns)], rows)
 
 
 def _told_by(friction: Friction) -> str:

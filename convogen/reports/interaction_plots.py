@@ -9,29 +9,35 @@ from typing import Any
 from convogen.interaction.patterns import behaviour_term
 from convogen.metrics import Friction
 from convogen.metrics.friction import MOST_TURNS
+from convogen.reports.interaction import friction_columns
 from convogen.reports.report import Report
-from convogen.reports.svg import add_legend, new_figure, source_line, to_svg
+from convogen.reports.svg import line_style, new_figure, to_svg
 
 __all__ = ["friction_histograms", "friction_shares"]
 
 _COLUMNS = 3
+_MOST_LABEL = 28
+"""Characters of a legend's entry, of which who told the behaviours is not cut."""
+
+Series = list[tuple[Friction, dict[str, Any]]]
+"""What is drawn, with the style of each."""
 
 
 def friction_shares(report: Report) -> str | None:
     """Return the share of turns with each behaviour, with intervals; None if it is not known."""
-    friction, names = _friction(report)
+    series, names = _series(report)
     if not names:
         return None
-    figure, axes = new_figure(1.2 + 0.32 * len(names))
-    for at, (source, one) in enumerate(friction.items()):
-        shift = (at - (len(friction) - 1) / 2) * 0.6 / max(len(friction), 2)
-        style = source_line(report, source) | {"linestyle": "none"}
+    height = 0.16 * max(2, len(series))
+    figure, axes = new_figure(1.2 + height * len(names))
+    for at, (friction, style) in enumerate(series):
+        shift = (at - (len(series) - 1) / 2) * 0.7 / max(len(series), 2)
+        style["linestyle"] = "none"
         for row, name in enumerate(names):
-            if (share := one.shares.get(name)) is None:
+            if (share := friction.shares.get(name)) is None:
                 continue
             error = [[100 * (share.value - share.low)], [100 * (share.high - share.value)]]
-            marker = "osD^v"[at % 5]
-            place = row + shift
+            place, marker = row + shift, "osD^v"[at % 5]
             axes.errorbar(
                 100 * share.value, place, xerr=error, marker=marker, capsize=2, ms=4, **style
             )
@@ -40,18 +46,18 @@ def friction_shares(report: Report) -> str | None:
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("% of turns, with 95% intervals")
-    add_legend(axes, len(friction))
+    figure.legend(loc="outside upper left", ncols=2)
     return to_svg(figure)
 
 
 def friction_histograms(report: Report) -> str | None:
     """Return how many turns of a conversation have each behaviour, a panel each; None if it is not
-    known."""
-    friction, names = _friction(report)
+    known, or none has any."""
+    series, names = _series(report)
     names = [
         name
         for name in names
-        if any(one.histograms[name][0] < 1 for one in friction.values() if name in one.histograms)
+        if any(one.histograms[name][0] < 1 for one, _ in series if name in one.histograms)
     ]
     if not names:
         return None
@@ -66,32 +72,42 @@ def friction_histograms(report: Report) -> str | None:
         axes.patch.set_alpha(0)
         axes.grid(visible=False)
         axes.set_title(behaviour_term(name), fontsize=9.5, loc="left")
-        _bars(axes, report, friction, name)
+        _bars(axes, series, name)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.supxlabel("Turns of a conversation with it", fontsize=10)
     figure.supylabel("% of conversations", fontsize=10)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    handles = {text: bar for axes in panels for bar, text in zip(*_entries(axes), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2)
     return to_svg(figure)
 
 
-def _bars(axes: Any, report: Report, friction: dict[str, Friction], name: str) -> None:
-    """Draw a behaviour's histogram, the bars of the sources side by side."""
-    width = 0.8 / len(friction)
-    for at, (source, one) in enumerate(friction.items()):
-        if name not in one.histograms:
+def _entries(axes: Any) -> tuple[list[Any], list[str]]:
+    return axes.get_legend_handles_labels()
+
+
+def _bars(axes: Any, series: Series, name: str) -> None:
+    """Draw a behaviour's histogram, the bars of the series side by side."""
+    width = 0.8 / len(series)
+    for at, (friction, style) in enumerate(series):
+        if name not in friction.histograms:
             continue
-        style = source_line(report, source)
-        places = [n + (at - (len(friction) - 1) / 2) * width for n in range(MOST_TURNS + 1)]
-        shares = [100 * share for share in one.histograms[name]]
+        places = [n + (at - (len(series) - 1) / 2) * width for n in range(MOST_TURNS + 1)]
+        shares = [100 * share for share in friction.histograms[name]]
         axes.bar(places, shares, width, color=style["color"], label=style["label"])
     ticks = [f"{n}" for n in range(MOST_TURNS)]
     axes.set_xticks(range(MOST_TURNS + 1), [*ticks, f"{MOST_TURNS}+"])
 
 
-def _friction(report: Report) -> tuple[dict[str, Friction], list[str]]:
-    """Return the friction of each source that has any, and the behaviours of all of them."""
-    sources = report.interaction().items()
-    friction = {name: one.friction for name, one in sources if one.friction}
-    return friction, list(dict.fromkeys(name for one in friction.values() for name in one.shares))
+def _series(report: Report) -> tuple[Series, list[str]]:
+    """Return the friction to be drawn, each with its style, and the behaviours of all of it."""
+    columns = friction_columns(report.interaction())
+    order = [*report.sources]
+    one_each = len({one.source for one in columns}) == len(columns)
+    series: Series = []
+    for at, one in enumerate(columns):
+        place = order.index(one.source) if one_each else at
+        told_by = one.label.removeprefix(one.source)
+        label = f"{one.source[: max(8, _MOST_LABEL - len(told_by))]}{told_by}"
+        series.append((one.friction, line_style(place, label, human=one.human)))
+    return series, list(dict.fromkeys(name for one in columns for name in one.friction.shares))

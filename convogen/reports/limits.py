@@ -46,8 +46,8 @@ def limits(
         if corpus.bad_rows:
             said.append(f"{name}: {corpus.bad_rows} rows could not be read and are left out.")
     said.append(
-        "The intervals are BCa bootstraps over the conversations of one run: they say "
-        "nothing of how another run of the same experiment would come out."
+        "The intervals are over the conversations of one run, BCa bootstraps unless a table says "
+        "otherwise: they say nothing of how another run of the same experiment would come out."
     )
     said.append(
         "The published numbers were made with other models and prompts; a difference from them is "

@@ -16,7 +16,15 @@ from typing import Any
 
 from convogen.reports.report import Report
 
-__all__ = ["SOFT", "add_legend", "new_figure", "source_line", "styled", "to_svg"]
+__all__ = [
+    "SOFT",
+    "add_legend",
+    "line_style",
+    "new_figure",
+    "source_line",
+    "styled",
+    "to_svg",
+]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
@@ -67,12 +75,15 @@ def new_figure(height: float = _SIZE[1]) -> tuple[Any, Any]:
 
 def source_line(report: Report, name: str) -> dict[str, str | float]:
     """Return a source's colour and dashes; corpora to compare with are thinner."""
-    at = [*report.sources].index(name)
-    ours = name in report.runs
+    return line_style([*report.sources].index(name), name, human=name not in report.runs)
+
+
+def line_style(at: int, name: str, *, human: bool) -> dict[str, str | float]:
+    """Return the colour and dashes of the series at an index, with its name in the legend."""
     return {
         "color": _COLOURS[at % len(_COLOURS)],
         "linestyle": _DASHES[at % len(_DASHES)],
-        "linewidth": 2.2 if ours else 1.6,
+        "linewidth": 1.6 if human else 2.2,
         "label": _label(name),
     }
 

@@ -34,7 +34,7 @@ from convogen.storage.consistency import journal_path
 from convogen.study.study_file import CollectDesign
 from convogen.text.turn_checks import read_answer
 
-__all__ = ["ROLE", "Chatbot", "prompt_turn"]
+__all__ = ["ROLE", "Chatbot", "check_model", "prompt_turn"]
 
 ROLE = "responder"
 _CONCURRENCY = 32
@@ -44,6 +44,11 @@ _CONCURRENCY = 32
 def prompt_turn(text: str) -> Turn:
     """Return the turn of a participant's message."""
     return Turn(speaker=SPEAKER, text=text, origin="human")
+
+
+async def check_model(spec: ModelSpec) -> None:
+    """Raise `ModelConfigError` if a model cannot be used as configured, such as without its key."""
+    await open_model(spec).close()
 
 
 class Chatbot:

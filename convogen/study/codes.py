@@ -23,8 +23,13 @@ _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _GROUPS, _SIZE = 3, 4
 
 
-def new_codes(participants: int) -> dict[str, str]:
-    """Return a new code for each participant; participants are called p01, p02, …"""
+def new_codes(participants: int, letter: str = "p") -> dict[str, str]:
+    """Return a new code for each participant.
+
+    Args:
+        participants: How many there are.
+        letter: What their names begin with, as in p01, p02, …
+    """
     width = max(2, len(f"{participants}"))
     codes: dict[str, str] = {}
     taken: set[str] = set()
@@ -34,7 +39,7 @@ def new_codes(participants: int) -> dict[str, str]:
         )
         if code not in taken:
             taken.add(code)
-            codes[f"p{len(codes) + 1:0{width}}"] = code
+            codes[f"{letter}{len(codes) + 1:0{width}}"] = code
     return codes
 
 

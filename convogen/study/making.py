@@ -74,7 +74,9 @@ def new_study(
         known = predicted(read_pair_verdicts(verdicts, pairs), pairs)
     if isinstance(design, CollectDesign):
         role_prices({ROLE: design.model}, design.budget.limits)  # a price may be missing
-    codes = new_codes(design.participants)
+    # Those who judge are other people than those whose dialogues they may see.
+    letter = "p" if isinstance(design, CollectDesign) else "r"
+    codes = new_codes(design.participants, letter)
     make_folder(folder)
     folder.chmod(0o700)
     path = folder / STORE_FILE

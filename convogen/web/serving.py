@@ -14,9 +14,9 @@ from convogen.errors import UserError
 from convogen.web.access import Access, is_loopback
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["base_address", "bind", "own_names", "serve", "web_modules"]
+__all__ = ["base_address", "behind_https", "bind", "own_names", "serve", "web_modules"]
 
 
 def web_modules() -> None:
@@ -66,6 +66,18 @@ def base_address(listener: socket.socket) -> str:
     everywhere = not is_loopback(host) and ipaddress.ip_address(host).is_unspecified
     shown: str = socket.gethostname() if everywhere else host
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def behind_https(app: ASGIApp) -> ASGIApp:
+    """Return an application whose visitors come by HTTPS, through a server that stands before it.
+
+    Its cookies then travel over HTTPS alone.
+    """
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "scheme": "https"} if scope["type"] == "http" else scope, receive, send)
+
+    return wrapped
 
 
 def serve(

@@ -127,8 +127,11 @@ def test_an_unfinished_run_without_a_time_says_so(tmp_path: Path) -> None:
 
 def test_the_roles_of_a_dialogue_with_a_chatbot_are_kept(tmp_path: Path) -> None:
     turns = [Turn(speaker="user", text="Hi"), Turn(speaker="assistant", text="Hello", model="m")]
-    run = write_run(tmp_path / "run", [played(0, turns)])
-    [user, assistant] = exported(run, tmp_path / "a.eval")["samples/c-0_epoch_1.json"]["messages"]
+    run = write_run(tmp_path / "run", [played(0, turns, ended="few", goal="bread")])
+    sample = exported(run, tmp_path / "a.eval")["samples/c-0_epoch_1.json"]
+    labels = {key: sample["metadata"][key] for key in ("goal", "ended", "context_ended")}
+    assert labels == {"goal": "bread", "ended": "max_turns", "context_ended": "few"}
+    [user, assistant] = sample["messages"]
     assert (user["role"], user["content"]) == ("user", "Hi")
     assert (assistant["role"], assistant["content"]) == ("assistant", "Hello")
 

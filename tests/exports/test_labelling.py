@@ -227,3 +227,7 @@ def test_two_questions_of_one_name_are_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [played(0, spoken("Ahi", "Bho"))])
     args = ("--to", "argilla", "--out", tmp_path / "o", "--questions", tmp_path / "own.yaml")
     assert "two questions have the name 'a'" in convogen("export", run, *args).complaint
+    options = 'kind: choice, title: T, options: {"Yes": y, "No": n}, protocol: unieval}'
+    lines = "".join(f"  - {{name: {name}, {options}\n" for name in "ab")
+    (tmp_path / "own.yaml").write_text(f"questions:\n{lines}")
+    assert "follow one protocol" in convogen("export", run, *args).complaint

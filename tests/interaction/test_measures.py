@@ -148,3 +148,54 @@ def test_a_turn_keeps_its_stated_addressee_in_its_line() -> None:
 
 def test_behaviours_are_at_least_ten() -> None:
     assert len(BEHAVIOURS) >= 10
+
+
+@pytest.mark.parametrize(
+    ("text", "opener"),
+    [
+        ("Yes, I was.", "response"),
+        ("\u201cOkay\u201d is what she said.", "response"),
+        ("Well, I was there.", "marker"),
+        ("Um… yes.", "marker"),
+        ("Great, when do we start?", "assessment"),
+        ("That sounds really nice.", "assessment"),
+        ("That is my brother.", None),
+        ("I\u2019m not sure.", "first_person"),
+        ("We left at nine.", "first_person"),
+        ("*Why* not?", "question_word"),
+        ("Somehow it works.", None),
+        ("Sooner or later.", None),
+        ("Noble of you.", None),
+        ("", None),
+    ],
+)
+def test_what_a_turn_begins_with(text: str, opener: str | None) -> None:
+    found = analyse(["Ana"], [text], language="en")
+    assert found.openers == [opener]
+    assert analyse(["Ana"], [text], language="de").openers is None
+
+
+@pytest.mark.parametrize(
+    ("text", "returned"),
+    [
+        ("Why do you ask?", True),
+        ("Um... what?", True),
+        ("Where? With Dr.Who?", True),
+        ("At home. And you?", False),
+        ("At home!", False),
+        ("家にいた。あなたは？", False),
+        ("なぜ？", True),
+    ],
+)
+def test_a_question_returned_says_nothing_else(text: str, returned: bool) -> None:
+    found = analyse(["Ana", "Ben"], ["Where were you?", text])
+    assert found.counter_questions == [False, returned]
+    statement = analyse(["Ana", "Ben"], ["I was at home.", text])
+    assert statement.counter_questions == [False, False]
+
+
+@given(st.text(alphabet=".!? …a\n", max_size=300))
+def test_any_turn_has_its_openers_and_questions_fast(text: str) -> None:
+    found = analyse(["Ana", "Ben"], ["Where?", text], language="en")
+    assert len(found.counter_questions) == 2
+    assert not found.counter_questions[1] or "?" in text

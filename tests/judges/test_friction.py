@@ -253,17 +253,18 @@ def test_stats_and_report_take_the_judges_labels_and_say_so(tmp_path: Path) -> N
     assert labels["agreement"]["evasion"]["both"] == 0
     rules = numbers["interaction"]["friction"]
     assert rules["told_by"] == "rules"
-    # what a judge told is not set against what rules told
-    beside = convogen(
-        "stats", path, "--interaction", "--judged", folder, "--against", path, "--json"
-    )
-    assert "friction_differences" in json.loads(beside.out)
     other = tmp_path / "other.jsonl"
     other.write_bytes(path.read_bytes())
-    beside = convogen(
-        "stats", path, "--interaction", "--judged", folder, "--against", other, "--json"
-    )
-    assert json.loads(beside.out)["friction_differences"] == {}
+    asked = ("stats", path, "--interaction", "--judged", folder, "--against")
+    by_judge = json.loads(convogen(*asked, path, "--json").out)
+    assert by_judge["differences_told_by"] == "scripted"
+    assert "sarcasm" in by_judge["friction_differences"]
+    # What a judge told of one only is not set against what rules told: rules are, of both.
+    by_rules = json.loads(convogen(*asked, other, "--json").out)
+    assert by_rules["differences_told_by"] == "rules"
+    assert by_rules["friction_differences"]["evasion"]["value"] == 0
+    shown = convogen(*asked, other).out
+    assert all(who in shown for who in ("(judge", "scripted)", "(rules)"))
 
 
 @pytest.mark.parametrize("broken", ["none", "other"])

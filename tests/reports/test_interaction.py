@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,27 @@ def test_without_rules_for_the_language_there_is_no_friction(played: Path, tmp_p
     shown = convogen("stats", german, "--interaction", "--json")
     assert json.loads(shown.out)["interaction"]["friction"] is None
     assert "Friction" not in convogen("stats", german, "--interaction").out
+
+
+def test_labels_of_a_run_and_a_corpus_by_one_judge_take_the_place_of_rules(
+    played: Path, people: Path, tmp_path: Path
+) -> None:
+    mine = Path(shutil.copytree(played, tmp_path / "mine"))
+    judge = ("--judge", "friction", "--model", "scripted")
+    assert convogen("evaluate", mine, *judge).status == 0
+    ended = convogen("evaluate", people, *judge, "--out", tmp_path / "judged")
+    assert ended.status == 0, ended.err
+    assert "judge scripted, 120 turns" in " ".join(ended.out.split())
+    labels = tmp_path / "judged" / "people"
+    asked = ("report", mine, "--against", people, "--out", tmp_path / "report")
+    assert convogen(*asked, "--judged", labels).status == 0
+    page = (tmp_path / "report" / "report.md").read_text("utf-8")
+    assert "| Told by | judge scripted, 20 turns | judge scripted, 120 turns |" in page
+    assert "Rules beside the judge: people.jsonl" in page
+    assert "| Sarcasm |" in page
+    assert "## Other judges" not in page
+    assert convogen(*asked).status == 0
+    page = (tmp_path / "report" / "report.md").read_text("utf-8")
+    assert "| Behaviour | mine (rules) | mine (judge scripted) | people.jsonl (rules) |" in (
+        page.replace("\\", "")
+    )

@@ -195,5 +195,5 @@ def test_every_report_ends_with_what_holds_for_all(
     copied: Callable[..., Path], tmp_path: Path
 ) -> None:
     last = said(tmp_path, copied("a"))[-3:]
-    begins = ["The intervals are BCa", "The published numbers were", "The judge is first"]
+    begins = ["The intervals are over", "The published numbers were", "The judge is first"]
     assert [text[: len(start)] for text, start in zip(last, begins, strict=True)] == begins

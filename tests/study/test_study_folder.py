@@ -67,12 +67,12 @@ def test_what_is_asked_may_change_until_somebody_answers(tmp_path: Path) -> None
         plan_study(load_design(folder), store, path)
 
     served("dialogues_each: 2", "dialogues_each: 3")
-    assert len(store.items("p02")) == 3
-    store.answer("p01", "consent", {})
+    assert len(store.items("r02")) == 3
+    store.answer("r01", "consent", {})
     served("title: Rate dialogues", "title: Read dialogues")
     with pytest.raises(SourceError, match="dialogues_each: cannot change any more"):
         served("dialogues_each: 3", "dialogues_each: 2")
-    assert len(store.items("p02")) == 3
+    assert len(store.items("r02")) == 3
 
 
 def test_participants_are_those_with_codes(tmp_path: Path) -> None:
@@ -104,6 +104,12 @@ def test_options_that_do_not_fit_are_refused(
     assert ended.status == 2
     assert said in ended.complaint
     assert not (tmp_path / "study").exists()
+
+
+def test_a_model_that_cannot_be_used_is_said_before_anybody_comes(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    made(folder, "collect", {"model": "gpt-4o-mini"})
+    assert "OPENAI_API_KEY" in convogen("study", "serve", folder, "--port", 0).complaint
 
 
 def test_a_folder_is_never_replaced(tmp_path: Path) -> None:
@@ -148,7 +154,7 @@ def test_adaptive_pairs_take_a_judges_probabilities(tmp_path: Path) -> None:
         **data,
         verdicts=[verdicts],
     )
-    items = Store(tmp_path / "adaptive" / "study.db").items("p01")
+    items = Store(tmp_path / "adaptive" / "study.db").items("r01")
     assert len({item["probability"] for item in items}) == 2
     verdicts.write_text("\n".join(map(json.dumps, rows[1:])))
     adaptive = {"pairs_each": 2, "assignment": "adaptive"}

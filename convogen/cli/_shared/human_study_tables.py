@@ -118,7 +118,7 @@ def _table_3(conditions: Sequence[Condition]) -> Table:
             _spread(undetected.seconds),
         )
     table.add_section()
-    table.add_row("published:")
+    table.add_row("paper:")
     for name, row in published("roleplay")["3"].rows.items():
         table.add_row(
             name,

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from convogen.methods.roleplay.personas import Feature
+from convogen.study.people_chart import UNSAID
 from convogen.study.study_file import CollectDesign, Design, PairsDesign
 from convogen.web.study.rendering import blocks
 from convogen.web.study.visit import Refused, Visit
 
-__all__ = ["UNSAID", "page", "take"]
-
-UNSAID = "Prefer not to say"
-"""An option of every feature; the feature is then missing from the persona."""
+__all__ = ["page", "take"]
 
 _LABELS: dict[Feature, str] = {
     "age": "Age range",

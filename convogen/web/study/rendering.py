@@ -41,8 +41,8 @@ def blocks(text: str) -> list[Block]:
     end = 0
     for fence in _FENCE.finditer(text):
         found += _prose(text[end : fence.start()])
-        if code := fence[1].strip("\n"):
-            found.append(Block(code, code=True))
+        if fence[1].strip():
+            found.append(Block(fence[1].strip("\n"), code=True))
         end = fence.end()
     return [*found, *_prose(text[end:])]
 

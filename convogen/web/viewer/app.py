@@ -6,6 +6,7 @@ path. Every page is asked for with GET and changes nothing but the index.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -58,7 +59,10 @@ def viewer(
 
     def route(path: str, answer: Callable[[Request], Response], method: str = "GET") -> Route:
         def guarded(request: Request) -> Response:
-            return guard.refusal(request) or answer(request)
+            try:
+                return guard.refusal(request) or answer(request)
+            except sqlite3.OperationalError as error:
+                raise HTTPException(503, "The index is busy. Try again in a moment.") from error
 
         return Route(path, guarded, methods=[method])
 
@@ -223,7 +227,7 @@ class Pages:
             )
             for key, name in counterparts(opened, shown.id, others)
         ]
-        if shown.experience is not None:
+        if shown.experience is not None and shown.experience.shots:
             links.append(
                 ("Lineage", address("/lineage", run=opened.key, focus=shown.experience.id))
             )

@@ -8,7 +8,10 @@ can be deleted at any time, and is when nobody has used it for a month.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -77,20 +80,26 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.ensure()
+        os.utime(path)
+
+    def ensure(self) -> None:
+        """Make the file if it is missing, which somebody may have deleted, or cannot be used."""
         try:
-            with self.writing() as made:
-                version: int = made.execute("pragma user_version").fetchone()[0]
-                if version == VERSION:
-                    made.execute("select count(*) from file").fetchone()
-                    return
+            if self.path.exists() and self._version() == VERSION:
+                return
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
             pass
         self._make()
 
+    def _version(self) -> int:
+        with self.writing() as connection:
+            return connection.execute("pragma user_version").fetchone()[0]
+
     def _make(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         with self.writing() as made:
@@ -116,12 +125,17 @@ class Index:
 
 @contextmanager
 def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
-    """Yield a connection to several indexes, whose tables are `r0.item`, `r1.item`, …"""
-    connection = sqlite3.connect(":memory:", timeout=BUSY_S, isolation_level=None)
+    """Yield a connection to several indexes, whose tables are `r0.item`, `r1.item`, …
+
+    Raises `sqlite3.OperationalError` if one was deleted: `Index.ensure` makes it anew.
+    """
+    connection = sqlite3.connect(":memory:", timeout=BUSY_S, isolation_level=None, uri=True)
     with closing(connection):
         connection.row_factory = sqlite3.Row
         for number, index in enumerate(indexes):
-            connection.execute(f"attach ? as r{number}", (str(index.path),))
+            connection.execute(
+                f"attach ? as r{number}", (f"{index.path.absolute().as_uri()}?mode=rw",)
+            )
         connection.execute("pragma query_only = on")
         yield connection
 
@@ -137,7 +151,9 @@ def index_folder() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="convogen-view-"))
+        folder = Path(tempfile.mkdtemp(prefix="convogen-view-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
     oldest = time.time() - KEPT_DAYS * 86_400
     for path in folder.glob("*.sqlite*"):
         with suppress(OSError):

@@ -93,7 +93,7 @@ def listing(runs: Sequence[Opened], query: Query) -> Listing:
         choices = _choices(connection, numbers)
         query = _with_scale(query, choices)
         counts = count(connection, numbers, replace(query, status="", why=""))
-        exact = count(connection, numbers, query)
+        exact = count(connection, numbers, query) if query.status or query.why else counts
         rows = find(connection, numbers, query)
         damaged = [
             (runs[number].key, *row)

@@ -71,7 +71,11 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
             "select sum(usd), count(*) = count(usd), "
             "sum(prompt_tokens + completion_tokens) from r0.spent where role <> 'judge'"
         ).fetchone()
-        rate = _rate(connection.execute("select slot, tasks from r0.pace").fetchall())
+        recent = "slot > (select max(slot) from r0.pace) - ?"
+        pace = connection.execute(
+            f"select slot, tasks from r0.pace where {recent}", (WINDOW_S // SLOT_S,)
+        )
+        rate = _rate(pace.fetchall())
     wanted = manifest.get("n") if isinstance(manifest.get("n"), int) else None
     accepted = counts["accepted"] + counts["broken"]
     tasks = sum(counts.values())
@@ -79,6 +83,7 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
     quiet = max(0.0, now - _last_written(folder))
     complete = bool(manifest.get("complete"))
     state = "complete" if complete else "running" if quiet < QUIET_S else "stopped"
+    waiting = sum(1 for _ in (folder / "journal").glob("*.done"))
     left = None
     if state == "running" and rate and wanted and done:
         left = max(0, wanted - done) * tasks / done / rate * 60
@@ -87,8 +92,8 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
         wanted=wanted,
         done=done,
         counts=counts,
-        waiting=sum(1 for _ in (folder / "journal").glob("*.done")),
-        in_flight=0 if complete else len(journals(folder / "journal")),
+        waiting=waiting,
+        in_flight=0 if complete else max(0, len(journals(folder / "journal")) - waiting),
         rate=rate,
         left_s=left,
         usd=spent[0] if spent[1] else None,
@@ -99,13 +104,12 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
 
 
 def _rate(pace: list[Any]) -> float | None:
-    """Return the tasks per minute in the last `WINDOW_S`, from slots with their tasks."""
+    """Return the tasks per minute over slots with their tasks; None if there are none."""
     if not pace:
         return None
-    last = max(row["slot"] for row in pace)
-    recent = [row for row in pace if row["slot"] > last - WINDOW_S / SLOT_S]
-    seconds = (last - min(row["slot"] for row in recent) + 1) * SLOT_S
-    return 60 * sum(row["tasks"] for row in recent) / seconds
+    slots = [row["slot"] for row in pace]
+    seconds = (max(slots) - min(slots) + 1) * SLOT_S
+    return 60 * sum(row["tasks"] for row in pace) / seconds
 
 
 def _counts_failed(manifest: Mapping[str, Any]) -> bool:

@@ -80,6 +80,8 @@ def _candidates(name: str) -> Iterable[str]:
         yield first[0]
         yield "".join(first[:2])
         return
+    if last[-1].isdecimal() and len(words[-1]) > 1 and not first[0].isdecimal():
+        yield first[0].upper() + last[-1]
     if len(words) > 1:
         yield (first[0] + last[0]).upper()
     for second in first[1:]:

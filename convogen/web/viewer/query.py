@@ -156,7 +156,9 @@ def find(
 
 def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> dict[str, int]:
     """Return how many rows a query finds by status."""
-    selects, values = _selects(runs, query, "i.status as status, count(*) as n", " group by 1")
+    columns = "i.status as status, count(*) as n"
+    bounded = query.low is not None or query.high is not None
+    selects, values = _selects(runs, query, columns, scored=bounded, after=" group by 1")
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     for row in connection.execute(selects, values):
         counts[row["status"]] += row["n"]
@@ -164,19 +166,21 @@ def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> 
 
 
 def _selects(
-    runs: Sequence[int], query: Query, columns: str, after: str = ""
+    runs: Sequence[int], query: Query, columns: str, *, scored: bool = True, after: str = ""
 ) -> tuple[str, list[object]]:
+    """Return a select for each run, with the scores of the query's scale if `scored`."""
     parts: list[str] = []
     values: list[object] = []
     for run in runs:
         where, given = _conditions(f"r{run}", query)
-        values += _scale_of(query)
-        joined = (
-            f"left join r{run}.score s on s.conversation = i.id and s.scale = "
-            f"(select number from r{run}.scale where judge = ? and aspect = ?)"
-        )
-        chosen = columns.format(run=run)
-        parts.append(f"select {chosen} from r{run}.item i {joined} where {where}{after}")
+        source = f"r{run}.item i"
+        if scored:
+            values += _scale_of(query)
+            source += (
+                f" left join r{run}.score s on s.conversation = i.id and s.scale = "
+                f"(select number from r{run}.scale where judge = ? and aspect = ?)"
+            )
+        parts.append(f"select {columns.format(run=run)} from {source} where {where}{after}")
         values += given
     return " union all ".join(parts), values
 

@@ -96,6 +96,7 @@ class Scanner:
 
     def _refuse_changed(self) -> None:
         """Forget what was read of files that did not only grow."""
+        self.index.ensure()
         with self.index.writing() as connection:
             known = connection.execute("select name, offset, mark from file").fetchall()
             for name, offset, mark in known:

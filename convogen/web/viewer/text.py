@@ -58,7 +58,7 @@ def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
     """
     if not terms:
         return []
-    wanted = re.compile("|".join(re.escape(term) for term in terms), re.IGNORECASE)
+    wanted = re.compile("|".join(map(_beginning, terms)), re.IGNORECASE)
     for text in texts:
         if first := wanted.search(text):
             start = max(0, first.start() - AROUND)
@@ -69,6 +69,12 @@ def marked(texts: Iterable[str], terms: Sequence[str]) -> list[Part]:
             )
             return [*cut[0], *_parts(shown, wanted), *cut[1]]
     return []
+
+
+def _beginning(term: str) -> str:
+    """Return a pattern of a term where the search finds it: where a word begins, if it has any."""
+    pattern = re.escape(term)
+    return pattern if _UNSPACED.match(term) else rf"(?<!\w){pattern}"
 
 
 def _parts(text: str, wanted: re.Pattern[str]) -> list[Part]:

@@ -6,9 +6,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from studies import Visitor, made, ratings_data, visiting
 
 from convogen.web.access import Access
+from convogen.web.serving import behind_https
+from convogen.web.study.app import study_app
 from convogen.web.study.limiter import Limiter
 from convogen.web.study.site import COOKIE
 
@@ -33,7 +36,7 @@ def test_a_code_opens_the_study_however_it_is_typed(tmp_path: Path, codes: dict[
     with visiting(tmp_path / "study") as client:
         opened = client.post(
             "/enter",
-            data={"code": f" {codes['p01'].lower().replace('-', ' ')} "},
+            data={"code": f" {codes['r01'].lower().replace('-', ' ')} "},
             follow_redirects=False,
         )
         assert (opened.status_code, opened.headers["location"]) == (303, "/study")
@@ -41,21 +44,35 @@ def test_a_code_opens_the_study_however_it_is_typed(tmp_path: Path, codes: dict[
         assert cookie.startswith(COOKIE)
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
-        assert codes["p01"].lower() not in cookie
+        assert codes["r01"].lower() not in cookie
         assert "Before you take part" in client.get("/").text
         client.post("/leave")
         assert "Your code" in client.get("/study").text
 
 
+@pytest.mark.parametrize("https", [False, True])
+def test_cookies_need_https_where_there_is_any(
+    tmp_path: Path, codes: dict[str, str], https: bool
+) -> None:
+    access = Access.listening_at("0.0.0.0")
+    app = study_app(tmp_path / "study", access)
+    with TestClient(behind_https(app) if https else app, follow_redirects=False) as client:
+        entered = client.post("/enter", data={"code": codes["r01"]})
+        opened = client.get(f"/progress?token={access.token}")
+        for answer in (entered, opened):
+            assert answer.status_code == 303
+            assert ("secure" in answer.headers["set-cookie"].lower()) == https
+
+
 def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> None:
     with visiting(tmp_path / "study") as client:
-        for wrong in ("", "AAAA-AAAA-AAAA", "p01", "' OR 1=1 --", "\ud800", "x" * 10_000):
+        for wrong in ("", "AAAA-AAAA-AAAA", "r01", "' OR 1=1 --", "\ud800", "x" * 10_000):
             answer = client.post("/enter", data={"code": wrong.encode(errors="surrogatepass")})
             assert answer.status_code == 403
             assert COOKIE not in client.cookies
         for method, path in (("GET", "/study"), ("POST", "/study"), ("GET", "/study/waiting")):
             assert "bubble" not in client.request(method, path, data={"page": "x"}).text
-        client.cookies.set(COOKIE, "p01")
+        client.cookies.set(COOKIE, "r01")
         assert "Your code" in client.get("/study").text
 
 
@@ -66,7 +83,7 @@ def test_wrong_codes_are_limited_and_lock_nobody_out(tmp_path: Path, codes: dict
         ]
         assert statuses[0] == 403
         assert statuses[-1] == 429
-        assert Visitor(client).enter(codes["p02"]).status == 200
+        assert Visitor(client).enter(codes["r02"]).status == 200
         assert "Before you take part" in client.get("/study").text
     kept = b"".join(path.read_bytes() for path in (tmp_path / "study").iterdir())
     assert b"testclient" not in kept  # the address that the test client comes from
@@ -86,10 +103,10 @@ def test_tries_come_back_and_addresses_are_apart() -> None:
 
 def test_participants_are_apart(tmp_path: Path, codes: dict[str, str]) -> None:
     with visiting(tmp_path / "study") as client:
-        first = Visitor(client).enter(codes["p01"]).begin()
+        first = Visitor(client).enter(codes["r01"]).begin()
         own = first.token
         client.cookies.clear()
-        second = Visitor(client).enter(codes["p02"])
+        second = Visitor(client).enter(codes["r02"])
         assert "Before you take part" in second.text
         second.begin()
         assert second.token != own
@@ -103,11 +120,11 @@ def test_the_researchers_pages_need_the_token(
 ) -> None:
     access = Access.listening_at("0.0.0.0")
     with visiting(tmp_path / "study", access=access) as client:
-        Visitor(client).enter(codes["p01"])
+        Visitor(client).enter(codes["r01"])
         method = "POST" if path.endswith("forget") else "GET"
-        refused = client.request(method, path, data={"participant": "p01"})
+        refused = client.request(method, path, data={"participant": "r01"})
         assert refused.status_code == 403
-        assert "p01" not in refused.text
+        assert "r01" not in refused.text
         assert "Before you take part" in client.get("/study").text
-        assert "p01" in client.get(f"/?token={access.token}").text
-        assert client.request(method, path, data={"participant": "p02"}).status_code == 200
+        assert "r01" in client.get(f"/?token={access.token}").text
+        assert client.request(method, path, data={"participant": "r02"}).status_code == 200

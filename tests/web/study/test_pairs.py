@@ -36,14 +36,14 @@ def test_a_participant_judges_all_pairs(
     tmp_path: Path, study: tuple[TestClient, dict[str, str]]
 ) -> None:
     client, codes = study
-    visitor = Visitor(client).enter(codes["p01"]).begin()
+    visitor = Visitor(client).enter(codes["r01"]).begin()
     for at in range(3):
         assert f"Dialogue complete {at}/3" in visitor.text
         assert all(label in visitor.text for label in ("1st dialogue", "2nd dialogue", "Not sure"))
         visitor.send(choice="left", confidence="very", utterance="1")
     assert "Thank you" in visitor.text
     rows = answers(tmp_path)
-    assert [row.participant for row in rows] == ["p01"] * 3
+    assert [row.participant for row in rows] == ["r01"] * 3
     assert sum(row.attention_check for row in rows) == 1
     assert len({(row.source_person, row.goal) for row in rows}) == 3
     assert all(row.seconds >= 0 and row.choice == "left" for row in rows)
@@ -66,7 +66,7 @@ def test_an_answer_has_all_parts(
     study: tuple[TestClient, dict[str, str]], fields: dict[str, str], problem: str
 ) -> None:
     client, codes = study
-    visitor = Visitor(client).enter(codes["p01"]).begin().send(**fields)
+    visitor = Visitor(client).enter(codes["r01"]).begin().send(**fields)
     assert visitor.status == 422
     assert problem in visitor.text
     if "confidence" in fields:
@@ -79,8 +79,8 @@ def test_the_utterance_is_one_of_the_chosen_dialogue(tmp_path: Path) -> None:
     codes = made(tmp_path / "study", "pairs", {"pairs_each": 2, "participants": 1}, **data)
     store = Store(tmp_path / "study" / "study.db")
     with visiting(tmp_path / "study") as client:
-        visitor = Visitor(client).enter(codes["p01"]).begin()
-        for item in store.items("p01"):
+        visitor = Visitor(client).enter(codes["r01"]).begin()
+        for item in store.items("r01"):
             natural = "right" if item["artificial_side"] == "left" else "left"
             short = len(store.dialogue(item["natural"]).turns) == 2
             visitor.send(choice=natural, confidence="very", utterance="2")
@@ -94,7 +94,7 @@ def test_not_sure_needs_no_utterance(
     tmp_path: Path, study: tuple[TestClient, dict[str, str]]
 ) -> None:
     client, codes = study
-    Visitor(client).enter(codes["p01"]).begin().send(choice="unsure", confidence="somewhat")
+    Visitor(client).enter(codes["r01"]).begin().send(choice="unsure", confidence="somewhat")
     (row,) = answers(tmp_path)
     assert (row.choice, row.utterance, row.detected) == ("unsure", None, False)
 
@@ -102,7 +102,7 @@ def test_not_sure_needs_no_utterance(
 def test_a_page_is_answered_once(tmp_path: Path, study: tuple[TestClient, dict[str, str]]) -> None:
     """By a double click, or from a page that the back button brought up."""
     client, codes = study
-    visitor = Visitor(client).enter(codes["p01"]).begin()
+    visitor = Visitor(client).enter(codes["r01"]).begin()
     old = visitor.token
     visitor.send(choice="left", confidence="very", utterance="1")
     again = {"page": old, "choice": "right", "confidence": "somewhat", "utterance": "1"}
@@ -116,20 +116,20 @@ def test_one_goes_on_where_one_was(
     tmp_path: Path, study: tuple[TestClient, dict[str, str]]
 ) -> None:
     client, codes = study
-    visitor = Visitor(client).enter(codes["p01"]).begin()
+    visitor = Visitor(client).enter(codes["r01"]).begin()
     visitor.send(choice="left", confidence="very", utterance="1")
     page = visitor.text
     assert visitor.get().text == page
     with visiting(tmp_path / "study") as elsewhere:  # another browser, and a new process
-        assert Visitor(elsewhere).enter(codes["p01"]).text == page
+        assert Visitor(elsewhere).enter(codes["r01"]).text == page
 
 
 def test_a_check_says_what_to_answer(
     tmp_path: Path, study: tuple[TestClient, dict[str, str]]
 ) -> None:
     client, codes = study
-    visitor = Visitor(client).enter(codes["p01"]).begin()
-    items = Store(tmp_path / "study" / "study.db").items("p01")
+    visitor = Visitor(client).enter(codes["r01"]).begin()
+    items = Store(tmp_path / "study" / "study.db").items("r01")
     for item in items:
         assert ("to see whether the dialogues are read" in visitor.text) == item["attention_check"]
         first = visitor.text.index("1st dialogue</h2>")
@@ -145,8 +145,8 @@ def test_nothing_tells_which_is_simulated(
     tmp_path: Path, study: tuple[TestClient, dict[str, str]]
 ) -> None:
     client, codes = study
-    visitor = Visitor(client).enter(codes["p01"]).begin()
-    for item in Store(tmp_path / "study" / "study.db").items("p01"):
+    visitor = Visitor(client).enter(codes["r01"]).begin()
+    for item in Store(tmp_path / "study" / "study.db").items("r01"):
         assert item["condition"] not in re.sub(r"\(\w+-\d+, \d\)", "", visitor.text)
         assert "artificial_side" not in visitor.text
         visitor.send(choice="unsure", confidence="very")
@@ -156,7 +156,7 @@ def test_hostile_texts_are_texts(tmp_path: Path) -> None:
     data = pairs_data(tmp_path, text=HOSTILE)
     codes = made(tmp_path / "study", "pairs", {"pairs_each": 2, "title": HOSTILE[:99]}, **data)
     with visiting(tmp_path / "study") as client:
-        visitor = Visitor(client).enter(codes["p01"]).begin()
+        visitor = Visitor(client).enter(codes["r01"]).begin()
         assert "<script>alert" not in visitor.text
         assert "<img" not in visitor.text
         assert "&lt;script&gt;alert(1)" in visitor.text
@@ -171,6 +171,6 @@ def test_the_answers_are_parquet_too(
     from pyarrow import parquet
 
     client, codes = study
-    Visitor(client).enter(codes["p01"]).begin().send(choice="unsure", confidence="somewhat")
+    Visitor(client).enter(codes["r01"]).begin().send(choice="unsure", confidence="somewhat")
     rows = [json.loads(row.model_dump_json()) for row in answers(tmp_path)]
     assert parquet.read_table(tmp_path / "out" / "data" / "answers.parquet").to_pylist() == rows

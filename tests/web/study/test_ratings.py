@@ -33,7 +33,7 @@ def test_ratings_are_what_agreement_reads(tmp_path: Path) -> None:
     ended = convogen("study", "export", folder, "--to", tmp_path / "out")
     assert ended.status == 0, ended.err
     files = sorted((tmp_path / "out" / "ratings").iterdir())
-    assert [file.name for file in files] == ["p01.jsonl", "p02.jsonl"]
+    assert [file.name for file in files] == ["r01.jsonl", "r02.jsonl"]
     for file in files:
         assert len(file.read_text().splitlines()) == 3 * 2  # without the check
     compared = convogen("agreement", "--protocol", "scores", "--json", *files)
@@ -53,7 +53,7 @@ def test_every_scale_needs_a_point(tmp_path: Path) -> None:
         folder, "ratings", {"dialogues_each": 1, "scales": SCALES}, **ratings_data(tmp_path)
     )
     with visiting(folder) as client:
-        visitor = Visitor(client).enter(codes["p01"]).begin()
+        visitor = Visitor(client).enter(codes["r01"]).begin()
         for fields in ({"fluent": "7"}, {"fluent": "8", "kind": "1"}, {"fluent": "0", "kind": "1"}):
             visitor.send(**fields, comment="kept")
             assert visitor.status == 422

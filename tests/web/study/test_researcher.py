@@ -23,11 +23,11 @@ def test_progress_shows_everybody(tmp_path: Path) -> None:
     keys = {"pairs_each": 2, "participants": 3}
     codes = made(folder, "pairs", keys, **pairs_data(tmp_path, people=4))
     with visiting(folder) as client:
-        visitor = Visitor(client).enter(codes["p01"]).begin()
+        visitor = Visitor(client).enter(codes["r01"]).begin()
         for _ in range(2):
             visitor.send(choice="unsure", confidence="very")
         client.cookies.clear()
-        Visitor(client).enter(codes["p02"]).begin()
+        Visitor(client).enter(codes["r02"]).begin()
         text = client.get("/progress").text
     assert "1 of 3" in text
     for state in ("finished", "under way", "not begun"):
@@ -77,9 +77,9 @@ def test_a_page_opened_before_deletion_brings_nothing_back(tmp_path: Path) -> No
     folder = tmp_path / "study"
     codes = made(folder, "pairs", {"pairs_each": 2}, **pairs_data(tmp_path))
     with visiting(folder) as client:
-        Visitor(client).enter(codes["p01"]).begin()
+        Visitor(client).enter(codes["r01"]).begin()
         store = Store(folder / "study.db")
-        store.forget("p01")
-        assert not store.answer("p01", "item:0", {"choice": "left"})
-        assert store.answers("p01") == {}
+        store.forget("r01")
+        assert not store.answer("r01", "item:0", {"choice": "left"})
+        assert store.answers("r01") == {}
         assert "Your code" in client.get("/study").text

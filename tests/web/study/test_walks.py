@@ -106,7 +106,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     codes = made(folder, "pairs", {"pairs_each": 2}, **pairs_data(tmp_path, text=HOSTILE))
     with walking(browser, folder, "dark") as walk:
-        walk.enter(codes["p01"])
+        walk.enter(codes["r01"])
         walk.choose("How much experience", "None")
         walk.press("Go on")
         walk.look()
@@ -135,7 +135,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
         walk.press("Next Dialogue")
         page.get_by_role("heading", name="Thank you").wait_for()
         walk.look()
-    answers = Store(folder / "study.db").answers("p01")
+    answers = Store(folder / "study.db").answers("r01")
     assert answers["item:0"].body == {"choice": "left", "confidence": "confident", "utterance": 1}
     assert answers["item:1"].body["utterance"] is None
     assert 0 < answers["item:0"].seconds < 60
@@ -159,7 +159,7 @@ def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
             )
             walk = Participant(context.new_page(), address)
             walk.look = lambda: None  # axe is a script
-            walk.enter(codes["p01" if scheme == "light" else "p02"])
+            walk.enter(codes["r01" if scheme == "light" else "r02"])
             walk.choose("How much experience", "None")
             walk.press("Go on")
             walk.press("Start the Survey")
@@ -171,7 +171,7 @@ def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
             walk.page.get_by_role("heading", name="Thank you").wait_for()
             context.close()
     store = Store(folder / "study.db")
-    assert store.answers("p01")["item:1"].body["ratings"] == {"a": 2, "b": 1, "c": 11}
+    assert store.answers("r01")["item:1"].body["ratings"] == {"a": 2, "b": 1, "c": 11}
     with walking(browser, folder, "dark") as walk:  # and what the scales look like
         walk.page.goto(f"{walk.address}/progress")
         walk.look()
@@ -187,7 +187,7 @@ def test_scales_fit_a_phone(browser: Browser, tmp_path: Path) -> None:
         folder, "ratings", {"dialogues_each": 1, "scales": scales}, **ratings_data(tmp_path)
     )
     with walking(browser, folder, "light") as walk:
-        walk.enter(codes["p01"])
+        walk.enter(codes["r01"])
         walk.choose("How much experience", "None")
         walk.press("Go on")
         walk.press("Start the Survey")

@@ -133,6 +133,8 @@ def test_people_of_the_same_initials_are_told_apart() -> None:
     assert len(set(initials)) == len(names)
     assert all(1 <= len(one) <= 2 for one in initials)
     assert people_of(["Anna Berg"], (), ())["Anna Berg"].initials == "AB"
+    numbered = people_of(["#Person1#", "#Person2#", "user"], (), ())
+    assert [person.initials for person in numbered.values()] == ["P1", "P2", "Us"]
     assert people_of(["李雷"], (), ())["李雷"].initials == "李"
 
 

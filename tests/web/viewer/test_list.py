@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 from urllib.parse import urlencode
@@ -15,7 +17,7 @@ from starlette.testclient import TestClient
 from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
 
 from convogen.web.viewer.app import viewer
-from convogen.web.viewer.index import Index, reading
+from convogen.web.viewer.index import Index, index_folder, reading
 from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.query import Query, find
 from convogen.web.viewer.text import match_expression, searchable, terms_of
@@ -99,6 +101,8 @@ def test_what_is_asked_for_is_found(
 
 def test_where_a_search_found_something_is_marked(client: TestClient) -> None:
     assert "The <mark>sourdough</mark> is ready." in client.get("/?q=sourdough").text
+    assert "<mark>焼い</mark>" in client.get("/?q=焼い").text
+    assert "A long story of <mark>b</mark>read" in client.get("/?q=b&topic=long").text
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -171,6 +175,30 @@ def test_another_process_finds_the_index_and_a_damaged_one_is_made_anew(run: Pat
     opened.index.path.write_bytes(b"no database" * 1000)
     (anew,) = opened_at(run)
     assert anew.outcome("c-0") is not None
+
+
+def test_an_index_that_was_deleted_meanwhile_is_made_anew(run: Path) -> None:
+    (opened,) = opened_at(run)
+    client = TestClient(viewer([opened]), "http://localhost")
+    shutil.rmtree(opened.index.path.parent)
+    assert client.get("/").status_code == 503
+    opened.scanner.catch_up()
+    assert sorted(ids(client)) == ALL
+
+
+def test_indexes_that_nobody_uses_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = index_folder()
+    assert folder.is_relative_to(tmp_path)
+    old, new = Index(folder / "old.sqlite"), Index(folder / "new.sqlite")
+    os.utime(old.path, (1e9, 1e9))
+    assert index_folder() == folder
+    assert (old.path.exists(), new.path.exists()) == (False, True)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert index_folder().is_dir()
 
 
 def test_a_run_folder_is_only_read(run: Path) -> None:
