@@ -33,6 +33,7 @@ WRITTEN = [page for page in pages().values() if page.blocks and page.path != "RE
 LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
 NEEDS = {
     "30 conversations",
+    "an endpoint",
     "answers of people",
     "the embedded model",
     "the network",
