@@ -26,6 +26,7 @@ from documentation import ROOT, Block, Page, generator, pages
 from convogen import Experiment, ExperimentError
 from convogen.cli.main import cli
 from convogen.cli.run import read_settings
+from convogen.errors import __all__ as exceptions
 from convogen.experiment.experiment import shipped_experiments
 from convogen.plugins import registry
 
@@ -279,6 +280,11 @@ def test_the_messages_that_are_explained_exist() -> None:
     assert len(quoted) > 5
     for message in quoted:
         assert message in joined, message
+
+
+def test_every_exception_is_explained() -> None:
+    tree = next(b.text for b in pages()["docs/reference/errors.md"].blocks if b.language == "text")
+    assert set(re.findall(r"\b[A-Z]\w+(?= {2,}|$)", tree, re.MULTILINE)) == set(exceptions)
 
 
 def test_the_navigation_has_every_page_once() -> None:
