@@ -14,16 +14,18 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
 import documentation_data
 import pytest
 import yaml
-from command_line import convogen
+from command_line import convogen as convogen_command
 from documentation import ROOT, Block, Page, generator, pages
 
-from convogen import Experiment, ExperimentError
+import convogen
+from convogen import Experiment, ExperimentError, extend
 from convogen.cli.main import cli
 from convogen.cli.run import read_settings
 from convogen.errors import __all__ as exceptions
@@ -150,7 +152,7 @@ def _rehearse(words: list[str]) -> None:
             words += ["--model", "responder=scripted"]
     if words[0] in PLAYS - {"replay"}:
         words = [*_without(words, "--n"), "--n", "2" if words[0] == "ablate" else "3"]
-    ended = convogen(*words)
+    ended = convogen_command(*words)
     assert ended.status == 0, f"{shlex.join(words)}\n{ended.out}\n{ended.err}"
     if stdout:
         Path(stdout).write_text(ended.out, "utf-8")
@@ -280,6 +282,13 @@ def test_the_messages_that_are_explained_exist() -> None:
     assert len(quoted) > 5
     for message in quoted:
         assert message in joined, message
+
+
+@pytest.mark.parametrize("module", [convogen, extend], ids=lambda module: module.__name__)
+def test_every_public_name_is_on_a_page(module: ModuleType) -> None:
+    text = pages()["docs/reference/python.md"].text + pages()["docs/reference/extend.md"].text
+    shown = set(re.findall(r"^::: convogen\.(?:extend\.)?(\w+)$", text, re.MULTILINE))
+    assert set(module.__all__) - set(exceptions) - {"__version__"} <= shown
 
 
 def test_every_exception_is_explained() -> None:
