@@ -97,7 +97,7 @@ def export_run(
         run: The run, or its folder.
         out: The folder to write, or the file for an exporter that writes one.
         plan: The exporter with splits and joins, or an exporter's name for the defaults.
-        workers: Number of processes.
+        workers: Number of processes that compute the statistics of the card.
 
     Returns:
         What was written: counts, columns and files.
