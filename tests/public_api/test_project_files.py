@@ -68,6 +68,12 @@ def test_what_a_text_names_exists(path: str) -> None:
             assert (ROOT / code).exists(), code
 
 
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert len(pictures) > 5
+    assert [path.name for path in pictures if path.stat().st_size > 200_000] == []
+
+
 def test_every_target_for_developers_is_listed() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     for target in ("docs", "release-check", "check", "format"):
