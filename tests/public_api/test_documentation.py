@@ -32,7 +32,7 @@ from convogen.errors import __all__ as exceptions
 from convogen.experiment.experiment import shipped_experiments
 from convogen.plugins import registry
 
-WRITTEN = [page for page in pages().values() if page.blocks and page.path != "README.md"]
+WRITTEN = [page for page in pages().values() if page.blocks]
 LANGUAGES = {"json", "markdown", "python", "sh", "text", "toml", "yaml"}
 NEEDS = {
     "30 conversations",
