@@ -71,11 +71,12 @@ def test_the_area_falls_as_distributions_part() -> None:
 
 def test_samples_that_are_far_apart_or_the_same() -> None:
     rng = np.random.default_rng(0)
-    one = rng.normal(size=(200, 8))
-    assert mauve(one, one, seed=0) == pytest.approx(1.0)
-    assert mauve(one, one + 100, seed=0) == pytest.approx(0.00397, abs=1e-4)
-    other = rng.normal(size=(200, 8))
-    assert 0.6 < mauve(one, other, seed=0) < 1
+    one, nought = rng.uniform(1, 2, (200, 4)), np.zeros((200, 4))
+    there, elsewhere = np.hstack([one, nought]), np.hstack([nought, one])
+    assert mauve(there, there, seed=0) == pytest.approx(1.0)
+    assert mauve(there, elsewhere, seed=0) == pytest.approx(0.00397, abs=1e-4)
+    sample, other = rng.normal(size=(2, 200, 8))
+    assert 0.6 < mauve(sample, other, seed=0) < 1
     assert mauve(np.ones((40, 3)), np.ones((40, 3)), seed=0) == 1
     few = np.repeat(np.eye(3), 100, axis=0)
     assert mauve(few, few, seed=0) == pytest.approx(1.0)

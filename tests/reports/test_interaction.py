@@ -33,7 +33,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "mine"
-    run(Experiment.load("GPFS-s", {"n": 4, "models": "scripted", "max_turns": 5}), folder)
+    keys = {"n": 4, "models": "scripted", "max_turns": 5, "language": "en", "gates": []}
+    run(Experiment.load("GPFS-s", keys), folder)
     return folder
 
 
