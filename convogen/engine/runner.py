@@ -63,16 +63,26 @@ def run(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
     workers: Workers | None = None,
 ) -> Run:
-    """Run an experiment into a folder (default `runs/<name>`), or resume a run begun there.
+    """Run an experiment into a folder, or resume the run in it.
 
-    `experiment` may be the name of a shipped one or the path of a YAML file. `fresh` moves an
-    earlier run in the folder aside first. `limits` bounds what the whole folder may cost, and when
-    this start ends. With `pilot` no more than that many of the n conversations are played. `tally`
-    counts progress, and `on_conversation` is called with each conversation and its experience.
-    `open_model` creates the model of a spec. `workers` play the tasks in place of this process
-    (`convogen.engine.distributed.ray_cluster.RayWorkers`). Raises `UserError` for mistakes that can
-    be corrected beforehand, and `RunStopped` if the run ended early; in either case all answers are
-    kept, and calling again resumes the run.
+    Args:
+        experiment: The experiment, the name of a shipped one, or the path of a YAML file.
+        out: The run folder; default `runs/<name>`.
+        fresh: Whether to move an earlier run in the folder aside first.
+        limits: What the whole folder may cost, and when this start ends.
+        pilot: Play at most this many of the n conversations.
+        tally: Counts progress.
+        on_conversation: Called with each committed conversation and its experience.
+        open_model: Creates the model of a spec.
+        workers: Play the tasks in place of this process
+            (`convogen.engine.distributed.ray_cluster.RayWorkers`).
+
+    Returns:
+        The run, read only.
+
+    Raises:
+        UserError: A mistake that can be corrected; nothing is lost.
+        RunStopped: The run ended early. All answers are kept, and calling again resumes it.
     """
     arguments = run_async(
         experiment,
@@ -100,7 +110,10 @@ async def run_async(
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
     workers: Workers | None = None,
 ) -> Run:
-    """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
+    """Run an experiment as `run` does, within a running event loop.
+
+    Cancelling it stops the run cleanly.
+    """
     if out is not None and not str(out).strip():
         raise RunFolderError("the run's folder has an empty name; name one, or leave it out")
     if not isinstance(experiment, Experiment):

@@ -41,6 +41,7 @@ NEEDS = {
     "the embedded model",
     "the network",
     "training",
+    "a Ray cluster",
     "a plugin",
     "the web extra",
     "these data sets",
