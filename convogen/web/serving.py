@@ -47,7 +47,8 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"--host {host} --port {port}: {why}; --port 0 takes a free one") from error
+        other = "" if isinstance(error, socket.gaierror) else "; --port 0 takes a free one"
+        raise UserError(f"--host {host} --port {port}: {why}{other}") from error
     return listener
 
 

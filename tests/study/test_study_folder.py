@@ -44,6 +44,8 @@ def test_any_text_survives(text: str) -> None:
         ("kind: pairs\npair_each: 2", "unknown key 'pair_each'"),
         ("kind: ratings\nscales: [{id: a b, question: x, points: 5}]", "scales.0.id"),
         ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must be 2, for"),
+        ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
+        ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
         ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),
         ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is no option"),
         ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same goal"),

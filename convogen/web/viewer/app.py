@@ -63,6 +63,11 @@ def viewer(
                 return guard.refusal(request) or answer(request)
             except sqlite3.OperationalError as error:
                 raise HTTPException(503, "The index is busy. Try again in a moment.") from error
+            except sqlite3.DatabaseError as error:
+                for opened in runs:
+                    opened.scanner.recover(error)
+                said = "The index was damaged and is made anew. Try again in a moment."
+                raise HTTPException(503, said) from error
 
         return Route(path, guarded, methods=[method])
 

@@ -69,11 +69,33 @@ def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> 
         for wrong in ("", "AAAA-AAAA-AAAA", "r01", "' OR 1=1 --", "\ud800", "x" * 10_000):
             answer = client.post("/enter", data={"code": wrong.encode(errors="surrogatepass")})
             assert answer.status_code == 403
-            assert COOKIE not in client.cookies
+            assert not client.cookies
         for method, path in (("GET", "/study"), ("POST", "/study"), ("GET", "/study/waiting")):
             assert "bubble" not in client.request(method, path, data={"page": "x"}).text
-        client.cookies.set(COOKIE, "r01")
+        for name in (COOKIE, cookie_name(tmp_path / "study", codes["r01"])):
+            client.cookies.set(name, "r01")
         assert "Your code" in client.get("/study").text
+
+
+def cookie_name(folder: Path, code: str) -> str:
+    """The name of the cookie that a study sets."""
+    with visiting(folder) as client:
+        client.post("/enter", data={"code": code})
+        (name,) = client.cookies
+        return name
+
+
+def test_one_browser_is_in_two_studies_of_a_host(tmp_path: Path, codes: dict[str, str]) -> None:
+    others = made(tmp_path / "other", "ratings", {"dialogues_each": 1}, **ratings_data(tmp_path))
+    with visiting(tmp_path / "study") as one, visiting(tmp_path / "other") as other:
+        other.cookies = one.cookies  # which do not tell ports apart
+        Visitor(one).enter(codes["r01"])
+        Visitor(other).enter(others["r02"])
+        assert "Before you take part" in one.get("/study").text
+        assert "Before you take part" in other.get("/study").text
+        one.post("/leave")
+        assert "Your code" in one.get("/study").text
+        assert "Before you take part" in other.get("/study").text
 
 
 def test_wrong_codes_are_limited_and_lock_nobody_out(tmp_path: Path, codes: dict[str, str]) -> None:

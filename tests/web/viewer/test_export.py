@@ -152,3 +152,30 @@ def test_the_command_serves_on_this_machine(run: Path) -> None:
                 assert b"sourdough" in answer.read()
         finally:
             process.terminate()
+
+
+def test_a_damaged_index_is_made_anew(run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert convogen("view", run, "--export", page).status == 0
+    (index,) = (tmp_path / "cache" / "convogen" / "viewer").glob("*.sqlite")
+    whole = index.read_bytes()
+    index.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for _ in range(2):
+        ended = convogen("view", run, "--export", page)
+        assert (ended.status, ended.err) == (0, "")
+        assert shown(page) == ["c-0", "c-1", "c-2", "c-3", "c-4"]
+
+
+@pytest.mark.parametrize("options", [["--export", "page.html"], ["--no-browser"]])
+def test_an_index_that_cannot_be_written_is_one_line(
+    run: Path, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert convogen("view", run, "--export", "page.html").status == 0
+    (index,) = (tmp_path / "cache" / "convogen" / "viewer").glob("*.sqlite")
+    index.unlink()
+    index.mkdir()  # as a full disk, SQLite reports it as an operational error
+    ended = convogen("view", run, *options)
+    assert ended.status == 2
+    assert "cache" in ended.complaint
+    assert "XDG_CACHE_HOME" in ended.complaint

@@ -291,3 +291,16 @@ def test_an_empty_run_says_so(tmp_path: Path) -> None:
         path.write_bytes(b"")
     client = TestClient(viewer(opened_at(folder)), "http://localhost")
     assert "No conversation is committed in this run yet." in client.get("/").text
+
+
+def test_an_index_that_is_damaged_while_it_is_served_is_made_anew(run: Path) -> None:
+    (opened,) = opened_at(run)
+    client = TestClient(viewer([opened]), "http://localhost")
+    assert ids(client) == ALL
+    with opened.index.writing() as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    whole = opened.index.path.read_bytes()
+    opened.index.path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    assert client.get("/").status_code == 503
+    opened.scanner.catch_up()
+    assert ids(client) == ALL
