@@ -64,7 +64,9 @@ class Access:
         if self._matches(request.query_params.get("token", "")):
             answer = RedirectResponse(request.url.path, 303)
             secure = request.url.scheme == "https"
-            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", secure=secure)
+            answer.set_cookie(
+                self.cookie, self.token, httponly=True, samesite="strict", secure=secure
+            )
             return answer
         said = "This page needs the token: open the address that the command line printed."
         return PlainTextResponse(said, 403)

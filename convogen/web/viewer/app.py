@@ -29,7 +29,7 @@ from convogen.web.viewer.listing import listing, scales_of
 from convogen.web.viewer.live import state_of
 from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.pairs import counterparts, judges_beside, pairs_of, turns_beside
-from convogen.web.viewer.query import Query
+from convogen.web.viewer.query import Query, last_page
 
 __all__ = ["viewer"]
 
@@ -97,6 +97,8 @@ class Pages:
         """Answer with the conversations that the parameters ask for."""
         chosen, one = self._chosen(request)
         found = listing(chosen, Query.of(request.query_params))
+        if found.query.page > found.pages:
+            return _page_of(request, "/", found.pages)
         return self._page("list.html", request, found=found, run=one)
 
     def conversation(self, request: Request) -> Response:
@@ -114,6 +116,8 @@ class Pages:
         """Answer with the pairs of two runs."""
         first, second = self._two(request)
         pairs = pairs_of(first, second, number := _page_number(request))
+        if number > (last := last_page(pairs.total)):
+            return _page_of(request, "/compare", last)
         return self._page(
             "compare.html", request, run=first, first=first, second=second, pairs=pairs, page=number
         )
@@ -146,6 +150,8 @@ class Pages:
         ]
         number = _page_number(request)
         total, rows = judges_beside(opened, chosen[0], chosen[1], number)
+        if number > (last := last_page(total)):
+            return _page_of(request, "/judges", last)
         return self._page(
             "judges.html",
             request,
@@ -277,6 +283,11 @@ def address(path: str, **values: Any) -> str:
 
 def _page_number(request: Request) -> int:
     return max(1, _whole(request.query_params.get("page", "")))
+
+
+def _page_of(request: Request, path: str, page: int) -> Response:
+    """Lead to another page of what is asked for, such as the last one from beyond it."""
+    return RedirectResponse(f"{path}?{urlencode({**request.query_params, 'page': page})}", 303)
 
 
 def _whole(text: str) -> int:
