@@ -108,6 +108,16 @@ def test_options_that_do_not_fit_are_refused(
     assert not (tmp_path / "study").exists()
 
 
+def test_a_study_that_cannot_be_planned_leaves_nothing(tmp_path: Path) -> None:
+    (data,) = ratings_data(tmp_path)["dialogues"]
+    new = ("--kind", "ratings", "--dialogues", data, "--each", 99)
+    assert "there are only" in convogen("study", "new", tmp_path / "study", *new).complaint
+    assert not (tmp_path / "study").exists()
+    (tmp_path / "own").mkdir()
+    assert convogen("study", "new", tmp_path / "own", *new).status == 2
+    assert list((tmp_path / "own").iterdir()) == []
+
+
 def test_a_model_that_cannot_be_used_is_said_before_anybody_comes(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     made(folder, "collect", {"model": "gpt-4o-mini"})
@@ -198,6 +208,10 @@ def test_codes_are_told_apart_by_letters_alone() -> None:
     assert all(len(code) == 14 and not set(code) & set("01IO") for code in codes.values())
     code = codes["p001"]
     assert digest(code) == digest(f" {code.lower().replace('-', '')} ") != digest(codes["p002"])
+    for dash in ("\u2013", "\u2011", "\u2212", "\u00a0", "\u200b", "_"):
+        assert digest(code.replace("-", dash)) == digest(code)
+    wide = "".join(chr(ord(one) + 0xFEE0) for one in code)  # as some keyboards of East Asia type
+    assert digest(wide) == digest(code)
 
 
 @pytest.mark.parametrize(

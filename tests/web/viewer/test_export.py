@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -131,6 +132,13 @@ def test_what_cannot_be_done_is_one_line(
     ended = convogen("view", *(word.format(run=run) for word in words))
     assert ended.status == 2
     assert said in ended.complaint
+
+
+def test_a_wrong_host_is_not_mistaken_for_a_port_in_use(run: Path) -> None:
+    assert "--port 0 takes" not in convogen("view", run, "--host", "999.1.1.1").complaint
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = convogen("view", run, "--port", taken.getsockname()[1])
+        assert "--port 0 takes a free one" in ended.complaint
 
 
 def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:
