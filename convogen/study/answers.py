@@ -49,8 +49,8 @@ class PairAnswer(BaseModel):
     artificial_side: Side
     choice: Choice
     confidence: Confidence
-    utterance: Annotated[int, Field(ge=1)] | None = None
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    utterance: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]  # squares are summed
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     attention_check: bool = False
     answered_at: str = ""
