@@ -42,9 +42,15 @@ class Access:
     token: str | None = field(default=None, repr=False)
 
     @classmethod
-    def listening_at(cls, host: str) -> Access:
-        """Return an access with a new token, or with none if only this machine reaches `host`."""
-        return cls(None if is_loopback(host) else secrets.token_urlsafe(24))
+    def listening_at(cls, host: str, *, forwarded: bool = False) -> Access:
+        """Return an access with a new token, or with none if only this machine reaches `host`.
+
+        Args:
+            host: Where the server listens.
+            forwarded: Whether another server passes the requests of others on to it.
+        """
+        alone = is_loopback(host) and not forwarded
+        return cls(None if alone else secrets.token_urlsafe(24))
 
     def address(self, base: str) -> str:
         """Return the address that opens the pages at `base`, with the token if one is needed."""

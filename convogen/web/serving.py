@@ -52,13 +52,15 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def own_names(host: str) -> frozenset[str]:
+def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
     """Return the host names under which a server that listens at `host` answers.
 
     One that only this machine reaches answers to the names of this machine alone; one that others
-    reach may have any name.
+    reach, if only through another server (`forwarded`), may have any name.
     """
-    return frozenset({host, "localhost", "127.0.0.1", "::1"}) if is_loopback(host) else frozenset()
+    if forwarded or not is_loopback(host):
+        return frozenset()
+    return frozenset({host, "localhost", "127.0.0.1", "::1"})
 
 
 def base_address(listener: socket.socket) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 from studies import Visitor, made, ratings_data, visiting
@@ -150,3 +153,26 @@ def test_the_researchers_pages_need_the_token(
         assert "Before you take part" in client.get("/study").text
         assert "r01" in client.get(f"/?token={access.token}").text
         assert client.request(method, path, data={"participant": "r02"}).status_code == 200
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_who_comes_through_another_server_needs_the_token_for_progress(
+    tmp_path: Path, codes: dict[str, str], https: bool
+) -> None:
+    """Such a server passes on the name that it was asked for, and listens to everybody."""
+    program = "from convogen.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "study", "serve", str(tmp_path / "study")]
+    options = ["--port", "0", *(["--https"] if https else [])]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base, progress = (process.stdout.readline().split()[1] for _ in range(2))
+            elsewhere = {"host": "study.example"}
+            with httpx.Client(base_url=base, headers=elsewhere, timeout=30) as outside:
+                assert outside.get("/").status_code == (200 if https else 421)
+                assert outside.get("/progress").status_code == (403 if https else 421)
+                rewritten = outside.get("/progress", headers={"host": "127.0.0.1"})
+                assert rewritten.status_code == (403 if https else 200)
+                assert outside.get(progress).status_code == (303 if https else 421)
+        finally:
+            process.terminate()
