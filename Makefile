@@ -28,8 +28,8 @@ grid = $(BIN)/convogen ablate dialogueforge-$(1) --vary models.inquirer=$(call g
   --out $(if $(call given,OUT),$(call given,OUT),runs/dialogueforge)/$(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
-  bench adapter inspect clean \
+.PHONY: help install demo docs table ablation-personas ablation-sampling diasynth dialogueforge roleplay test lint format check \
+  bench adapter inspect clean release-check \
   $(EXPERIMENTS)
 
 help: ## list the targets
@@ -81,6 +81,16 @@ roleplay: $(STAMP) ## a persona talks to a chatbot: three seeds, and the paper's
 	$(call ablate,roleplay-smollm2) --vary seed=73,321,8479
 	$(BIN)/convogen study tables $(if $(call given,OUT),$(call given,OUT),runs/$@)/seed-*
 
+DOCS := $(VENV)/.installed-docs
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The theme's notice on its own future is no warning of ours.
+docs: $(DOCS) ## build the documentation into site/, to be opened from the disk
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -103,6 +113,17 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 check: lint test ## everything that continuous integration runs
+
+RELEASE := $(VENV)/.installed-release
+$(RELEASE): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	@touch $@
+
+release-check: $(RELEASE) ## build the distribution, check its metadata, and try the wheel in an environment of its own
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m pytest tests/public_api/test_wheel.py
 
 bench: $(STAMP) ## measure model calls under load and print each figure beside its limit
 	$(BIN)/python -m benchmarks.traffic

@@ -116,7 +116,7 @@ def _turn(speaker: str, draw: random.Random) -> dict[str, Any]:
 def served(run: Path, cache: Path) -> Generator[tuple[str, int]]:
     """Start `convogen view` and yield its address and process id."""
     program = "from convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "view", str(run), "--no-browser"]
+    command = [sys.executable, "-c", program, "view", str(run), "--no-browser", "--port", "0"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:

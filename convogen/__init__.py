@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convogen.engine.runner import run, run_async
     from convogen.errors import (
         BudgetReached,
+        ClusterError,
         ConvogenError,
         EndpointDown,
         ExperimentError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         TooManyFailures,
         TooManyRejected,
         UserError,
+        WorkersDied,
     )
     from convogen.experiment.experiment import Experiment
     from convogen.exports import export_run
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BudgetReached",
+    "ClusterError",
     "Conversation",
     "ConvogenError",
     "EndpointDown",
@@ -72,6 +75,7 @@ __all__ = [
     "TooManyRejected",
     "Turn",
     "UserError",
+    "WorkersDied",
     "__version__",
     "export_run",
     "judge_run",

@@ -7,12 +7,14 @@
     │   ├── ModelConfigError      no key, unknown model, embedded model not installed
     │   ├── PluginError           an installed plugin that cannot be used
     │   ├── RunFolderError        foreign, locked, unwritable or damaged run folder
+    │   ├── ClusterError          no Ray cluster, or workers there that cannot play the run
     │   └── LoopRunning           called in a notebook, whose event loop is running
     ├── RunStopped                a run that ended early; all that was answered is kept
     │   ├── EndpointDown          unreachable, refusing the key, or failing after all retries
     │   ├── TooManyFailures       the experiment's limit of failures was reached
     │   ├── Hopeless              its first tasks or scores, or many in a row, failed alike
     │   ├── TooManyRejected       its gates rejected more conversations than it allows
+    │   ├── WorkersDied           the workers of a cluster kept dying, or none is left
     │   └── BudgetReached         no further call fits into the budget or before the deadline
     └── ModelFault                what the model got wrong: becomes a recorded Failure
 
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 __all__ = [
     "BudgetReached",
+    "ClusterError",
     "ConvogenError",
     "EndpointDown",
     "ExperimentError",
@@ -38,6 +41,7 @@ __all__ = [
     "TooManyFailures",
     "TooManyRejected",
     "UserError",
+    "WorkersDied",
 ]
 
 
@@ -73,6 +77,10 @@ class RunFolderError(UserError):
     """A run folder is foreign, locked by another process, unwritable or damaged."""
 
 
+class ClusterError(UserError):
+    """A Ray cluster cannot be reached, or its workers cannot play the run."""
+
+
 class LoopRunning(UserError):
     """A function that runs an event loop was called within one, as in a notebook."""
 
@@ -97,6 +105,10 @@ class Hopeless(RunStopped):
 
 class TooManyRejected(RunStopped):
     """The gates rejected more conversations than the experiment allows."""
+
+
+class WorkersDied(RunStopped):
+    """The workers of a cluster kept dying, or none of them is left."""
 
 
 class BudgetReached(RunStopped):

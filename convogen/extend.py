@@ -23,6 +23,10 @@ hashes are in fingerprints and manifests, and a user can put a file of their own
 A step that shares another class's prompt says so in `prompt_owners`, for example
 `{"agent": "convogen"}`. `load_prompt(name, owner=MyClass)` loads any other file of that folder.
 
+On a cluster a run's tasks are played by several processes. Tasks of a method that share what its
+`Play` remembers are a lineage, and one process plays them; `lineages` and `lineage` say which are
+one, otherwise all are. `lineages` returns None if the play remembers nothing.
+
 What a model gets wrong is a `ModelFault`: record it, in a failure, a reason or a score of None. A
 row that a reader cannot read is a `RowError`. Import what is heavy inside the functions that need
 it: a command that lists the names of a kind imports its plugins.

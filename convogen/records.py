@@ -155,11 +155,11 @@ class Experience(Record):
     topic: str
     starter: Starter
     acquainted: bool | None = None
-    shots: list[str] = []
+    shots: list[str] = Field(default_factory=list)
     admitted: bool | None = None
     similarity: float | None = None
-    repairs: list[str] = []
-    reasks: list[str] = []
+    repairs: list[str] = Field(default_factory=list)
+    reasks: list[str] = Field(default_factory=list)
     plan: list[dict[str, Any]] | None = None
     language: str | None = None
     model: str | None = None
@@ -205,11 +205,11 @@ class Turn(Record):
     request: str | None = None
     usage: Usage | None = None
     selection: Selection | None = None
-    reasks: list[str] = []
-    tidied: list[str] = []
+    reasks: list[str] = Field(default_factory=list)
+    tidied: list[str] = Field(default_factory=list)
     target_words: int | None = None
     lapse: str | None = None
-    candidates: list[str] = []
+    candidates: list[str] = Field(default_factory=list)
     faults: list[str] | None = None
     capped_at: int | None = None
     left_out: int | None = None
@@ -226,7 +226,7 @@ class Label(Record):
     value: Any
     planned: Any = None
     check: str
-    reasks: list[str] = []
+    reasks: list[str] = Field(default_factory=list)
     model: str | None = None
     request: str | None = None
     usage: Usage | None = None
@@ -248,13 +248,13 @@ class Conversation(Record):
     task: int | None = None
     method: str | None = None
     experience: str | None = None
-    participants: list[str] = []
-    context: dict[str, Any] = {}
+    participants: list[str] = Field(default_factory=list)
+    context: dict[str, Any] = Field(default_factory=dict)
     language: str | None = None
     turns: list[Turn]
     labelled: dict[str, Label] | None = None
     ended: str | None = None
-    refused: list[str] = []
+    refused: list[str] = Field(default_factory=list)
     usage: Usage | None = None
 
 

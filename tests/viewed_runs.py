@@ -44,7 +44,17 @@ def varied_run(folder: Path, **manifest: Any) -> Path:
         Score(conversation=one.id, value=value, explanation=f"Because of {HOSTILE}", **geval)
         for (one, _), value in zip(records, (4.5, 1.0, 3.0, None, 2.0), strict=True)
     ]
-    other = [Score(conversation="c-0", judge="other", aspect="overall", value=1.5, reason="all")]
+    labels = (("small_talk", HOSTILE), (), None)
+    other = [
+        Score(
+            conversation="c-0",
+            judge="other",
+            aspect="overall",
+            value=1.5,
+            reason="all",
+            turn_labels=labels,
+        )
+    ]
     run = write_run(folder, records, scores, n=5, **manifest)
     (run / "scores" / "other.jsonl").write_bytes(other[0].to_line())
     refused, _ = played(5, spoken("AThis is about guns", "BOh"), topic="guns")
@@ -120,7 +130,7 @@ def _bakers() -> tuple[Conversation, Experience]:
             lapse="echo",
             target_words=12,
         ),
-        Turn(speaker="Zoë Ångström", text="Café, anyone?", origin="agent", model="made"),
+        Turn(speaker="Zoë Ångström", text="Café, anyone?", origin="human"),
     ]
     conversation, _ = played(0, turns, topic="sourdough", situation="the oven is cold")
     conversation = conversation.model_copy(update={"language": "en"})

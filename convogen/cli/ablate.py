@@ -70,10 +70,10 @@ def command(
 ) -> None:
     """Run EXPERIMENT once for each combination of the varied values, and compare the cells.
 
-    Each cell is a run folder in --out; the same command again goes on where it stopped, and plays
-    nothing twice. Differences are to the first cell: the first value of every key. The comparison
-    goes to ablation.json there as well; `convogen evaluate` on the folders, then the same command
-    again, adds a judge's scores. A budget or a deadline is that of all cells together.
+    Each cell is a run folder in --out. The same command again continues and plays nothing twice.
+    Cells are compared with the first one, which has the first value of every key. The comparison is
+    also written to ablation.json. To compare a judge's scores, judge the folders with `convogen
+    evaluate` and repeat the command. A budget or a deadline applies to all cells together.
     """
     from convogen.cli.run import load_with, read_settings
     from convogen.jsonl import is_json_of, refuse_foreign, write_ours

@@ -36,7 +36,7 @@ __all__ = ["command"]
     "humans",
     multiple=True,
     metavar="[DIALOGUES=]FILE",
-    help="A few labels by people, to put the judges' pass rates right.",
+    help="A few labels by people, to correct the judges' pass rates.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -50,10 +50,10 @@ def command(
 
     Verdicts: FILES as `convogen verdicts` reads them, or judged folders.
 
-    Cohen's kappa of each two judges of the same dialogues, Fleiss' kappa and Krippendorff's alpha
-    of all; by how many points a judge favours its own model's dialogues over others', beside the
-    other judges; whether the place decides where the order of two dialogues was drawn. Labels by
-    people are JSON lines with `choice` and `row` (from 1) or `conversation`.
+    Cohen's kappa of every two judges of the same dialogues, Fleiss' kappa and Krippendorff's alpha
+    of all; by how many points a judge favours its own model's dialogues, compared with the other
+    judges; position bias, if the order of two dialogues was random. Labels by people are JSON lines
+    with `choice` and `row` (from 1) or `conversation`.
 
     Scores (`--protocol scores`): FILES as RUN/scores/geval.jsonl, or JSON lines of people with
     `conversation`, `value` and `aspect`. Krippendorff's alpha of each aspect: ordinal if all values

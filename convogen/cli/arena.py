@@ -64,14 +64,14 @@ def command(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Rank runs (or files of dialogues) by whose person writes more as a human being would.
+    """Rank runs (or files of dialogues): which has the more human-like user?
 
-    A judge is shown two dialogues on the same seed, in an order that is drawn, and names one or
-    says tie. Every two sources are compared; the ranking is Bradley-Terry on Elo's scale, a tie
-    half a win for each, with 95% intervals over seeds. Half a tie between every two sources is
-    added, so that one that never loses is rated too.
+    A judge sees two dialogues on the same seed, in random order, and names one or a tie. Every two
+    sources are compared. The ranking is Bradley-Terry on Elo's scale, a tie being half a win for
+    each, with 95% intervals over seeds. Half a tie between every two sources is added, so that a
+    source that never loses is rated too.
 
-    Run again it goes on; with one more source, only its pairs are judged.
+    The same command again continues; with one more source, only its pairs are judged.
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena

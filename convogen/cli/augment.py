@@ -48,7 +48,7 @@ KINDS = ("summary", "topic", "intent", "emotion")
 @click.option(
     "--balance",
     type=click.Choice(KINDS[1:]),
-    help="A label whose values come evenly; a task that fails is not made up for.",
+    help="A label whose values are equally frequent; failed tasks are not replaced.",
 )
 @click.option(
     "--field",
@@ -87,7 +87,7 @@ def command(
     """Generate more of DATASET: conversations of its shape, with labels, in its own columns.
 
     DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It is a run like any other:
-    the same command again goes on where it stopped, and a larger --n makes it longer. The new rows
+    the same command again continues, and a larger --n makes it longer. The new rows
     are written into the run folder, under augmented/, with a note on how they were made.
     """
     from convogen.cli._shared.display import print_summary

@@ -50,9 +50,9 @@ def command(
 ) -> None:
     """Run the experiment `demo` on this machine, and print its conversations.
 
-    No key is needed. Where no model is named, a better one than the embedded is looked for on the
-    Hugging Face hub; its size and licence are printed before it is fetched. The same command again
-    goes on with a run that was stopped, and prints one that is complete.
+    No key is needed. If you name no model, a better one than the embedded model is looked for on
+    the Hugging Face hub; its size and licence are printed before it is downloaded. The same command
+    again continues an interrupted run, and prints a complete one.
     """
     from convogen.cli._shared.console import terminal
     from convogen.cli._shared.display import print_conversation, print_summary

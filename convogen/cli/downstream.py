@@ -45,8 +45,8 @@ ROLES = ("summarizer", "questioner", "answerer")
 def command() -> None:
     """Train models on a RUN's dialogues and evaluate them on held-out ones.
 
-    Three models at most are compared with the one as it is: fine-tuned on synthetic dialogues, on
-    as many in-domain ones, and on both.
+    Up to three fine-tuned models are compared with the original: fine-tuned on synthetic dialogues,
+    on as many in-domain ones, and on both.
     """
 
 
@@ -183,7 +183,7 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 @command.command("published")
 @json_option
 def published_command(as_json: bool) -> None:
-    """What DiaSynth's tables 6 and 7 come to by its equations, beside what the paper says.
+    """Compute what DiaSynth's tables 6 and 7 give by its equations, next to the paper's numbers.
 
     Means over the cells: a summariser, data set and measure each.
     """

@@ -38,13 +38,17 @@ __all__ = ["command", "open_run"]
 @click.command("evaluate")
 @click.argument("folders", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--judge", "judge_name", metavar="JUDGE", help="Score each: see `convogen list`.")
-@click.option("--real", metavar="CORPUS", help="The real dialogues that gteval shows beside ours.")
+@click.option(
+    "--real",
+    metavar="CORPUS",
+    help="The real dialogues for gteval to show next to the generated ones.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="The judge's keys.")
 @model_option
 @base_url_option
 @price_option
 @click.option(
-    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
+    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to compare the runs with."
 )
 @click.option("--concurrency", type=WholeNumber(min=1), help="The judge's calls in flight.")
 @click.option("--n", type=WholeNumber(min=1), help="Judge the first N conversations only.")
@@ -70,11 +74,11 @@ def command(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure run folders: statistics, diversity, group chat; with --judge, what a judge says.
+    """Measure run folders: statistics, diversity, group chat; with --judge, a judge's scores.
 
-    What is measured goes to scores/statistics.json in each folder, a judge's scores to
-    scores/<judge>.jsonl. The same command again goes on with judging that was stopped; no answered
-    call is paid for twice. With --out a SOURCE may be any conversation data.
+    Statistics go to scores/statistics.json in each folder, a judge's scores to
+    scores/<judge>.jsonl. The same command again continues interrupted judging; no answered call is
+    paid for twice. With --out a SOURCE may be any conversation data.
     """
     asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
     if judge_name is None and any(asked):

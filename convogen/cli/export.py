@@ -91,7 +91,7 @@ __all__ = ["command"]
     "--alternatives",
     multiple=True,
     metavar="RUN",
-    help="dpo: a further run or replay to compare with, besides the replays beside RUN.",
+    help="dpo: a further run or replay to compare with, in addition to the replays next to RUN.",
 )
 @click.option(
     "--questions",

@@ -93,10 +93,10 @@ def _examples() -> str:
 
 
 def _about(cls: type[Any]) -> str:
-    """Return `about`, else the docstring's first line; the module's if that only has parameters."""
+    """Return `about`, else the docstring's first paragraph, or the module's, in one line."""
     import sys
 
     text = getattr(cls, "about", None) or cls.__doc__ or ""
     if not text or text.startswith("Parameters of"):
         text = sys.modules[cls.__module__].__doc__ or text
-    return next(iter(text.strip().splitlines()), "")
+    return " ".join(text.strip().split("\n\n")[0].split())

@@ -22,7 +22,7 @@ from convogen.version import __version__
 
 GROUPS = {
     "Make data": {
-        "demo": "See it at work: a few conversations by a small model on this machine.",
+        "demo": "Try it: a few conversations by a small model on this machine.",
         "init": "Write a commented experiment file to start from.",
         "run": "Run an experiment: a shipped one by name, or a YAML file.",
         "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
@@ -32,18 +32,18 @@ GROUPS = {
     "Look at it": {
         "view": "Read runs in the browser: search, filter, compare; what is behind each turn.",
         "show": "Show a run: what is in it, what failed and why, tokens, cost.",
-        "report": "Put what is known about runs on one page, beside the published numbers.",
+        "report": "Write one page about runs, next to the published numbers.",
     },
     "Measure it": {
-        "stats": "Measure conversation data, ours or foreign, beside the published numbers.",
-        "evaluate": "Measure runs, and have a judge score how grounded they are.",
+        "stats": "Measure conversation data of any origin, next to the published numbers.",
+        "evaluate": "Measure runs, and let a judge score them.",
         "realism": "Tell generated conversations from human ones, and say what gives them away.",
-        "arena": "Have a judge compare runs on the same seeds, pair by pair, and rank them.",
-        "verdicts": "Count the verdicts of judges: can generated dialogues be told apart?",
+        "arena": "Rank runs on the same seeds by a judge's pairwise comparisons.",
+        "verdicts": "Count judges' verdicts: are generated dialogues recognised?",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
     "Ask people": {
-        "study": "Study role plays with people and over seeds, beside the tables of LLM Roleplay.",
+        "study": "Study role plays with people and over seeds, next to LLM Roleplay's tables.",
         "labels": "Read people's answers back from Argilla or Label Studio.",
         "agreement": "Compare judges and people: agreement, self-preference, correction of rates.",
     },

@@ -37,7 +37,7 @@ __all__ = ["command"]
 @click.option(
     "--out",
     type=OutPath(),
-    help="Folder for what is played [default: none; of a conversation: beside the run].",
+    help="Folder for what is played [default: none; for a conversation: next to the run].",
 )
 def command(
     folder: Path,
@@ -49,11 +49,11 @@ def command(
 ) -> int:
     """Play a RUN again from its recorded calls: is the data set the same bytes? No model is asked.
 
-    With --conversation and --from-turn, that conversation alone: its experience and the turns
-    before come from the record, the turns from there on from the model named (default: the run's
-    own). The same command again goes on where it was stopped, and nothing is paid for twice.
+    With --conversation and --from-turn, only that conversation is played: its experience and the
+    turns before come from the record, the later turns from the named model (default: the run's
+    own). The same command again continues, and nothing is paid for twice.
 
-    Exit status 0: the same, or played; 1: it differs, or a model failed.
+    Exit status 0: identical, or played; 1: different, or a model failed.
     """
     if (conversation is None) != (from_turn is None):
         raise click.UsageError("--conversation and --from-turn belong together")

@@ -22,7 +22,7 @@ __all__ = ["command"]
     help="Folder for report.html, report.md and report.json.",
 )
 @click.option(
-    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to set beside the runs."
+    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to compare the runs with."
 )
 @click.option("--baseline", metavar="RUN", help="A run to compare the others' distances with.")
 @click.option(
@@ -40,7 +40,7 @@ def command(
     judged: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Put what is known of RUN folders on one page, beside the published numbers.
+    """Write one page about RUN folders, next to the published numbers.
 
     `convogen evaluate RUN --judge geval` beforehand adds groundedness. The corpus that a run was
     matched to is set beside it.

@@ -26,6 +26,7 @@ from convogen.cli._shared.terminal import say
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
 
+    from convogen.engine.playing import Workers
     from convogen.engine.runner import OnConversation
     from convogen.experiment.experiment import Experiment
     from convogen.models.spec import ModelSpec
@@ -56,6 +57,19 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 @click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
 @click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
 @limit_options
+@click.option(
+    "--ray",
+    "cluster",
+    metavar="local|auto|ADDRESS",
+    help="Play on a Ray cluster: one of this machine for this run, the one running here, or the "
+    "one at an address. The data set is the same.",
+)
+@click.option(
+    "--workers",
+    type=WholeNumber(min=1),
+    metavar="N",
+    help="Processes that play there [default: its processors].",
+)
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
 @click.option("--dry-run", is_flag=True, help="Forecast the run from a pilot, its beginning.")
 @click.option(
@@ -78,6 +92,8 @@ def command(
     concurrency: int | None,
     seed: int | None,
     limits: Limits,
+    cluster: str | None,
+    workers: int | None,
     fresh: bool,
     dry_run: bool,
     pilot: int | None,
@@ -95,6 +111,7 @@ def command(
 
     if not dry_run and (pilot or as_json):
         raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
+    on = _workers(cluster, workers)
     overrides = read_settings(settings)
     given: dict[str, Any] = {"n": n, "seed": seed, "concurrency": concurrency}
     given |= {"match": match, "language": language}
@@ -104,9 +121,22 @@ def command(
     for line in notices(loaded):
         say(line, err=True)
     if dry_run:
-        _forecast(loaded, folder, fresh, limits, pilot or 5, as_json)
+        _forecast(loaded, folder, fresh, limits, pilot or 5, as_json, on)
     else:
-        print_summary(play(loaded, folder, fresh, limits))
+        print_summary(play(loaded, folder, fresh, limits, workers=on))
+
+
+def _workers(cluster: str | None, workers: int | None) -> Workers | None:
+    """Return where a run is played, None for this process."""
+    if cluster is None:
+        if workers is not None:
+            raise click.UsageError("--workers is for a Ray cluster; add --ray local")
+        return None
+    if not cluster.strip():
+        raise click.UsageError("--ray: it is empty; give local, auto, or the address of a cluster")
+    from convogen.engine.distributed.ray_cluster import RayWorkers
+
+    return RayWorkers(cluster, workers)
 
 
 def play(
@@ -117,6 +147,7 @@ def play(
     pilot: int | None = None,
     console: Console | None = None,
     on_conversation: OnConversation | None = None,
+    workers: Workers | None = None,
 ) -> Run:
     """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
     from convogen.cli._shared.display import live
@@ -134,6 +165,7 @@ def play(
                 pilot=pilot,
                 tally=tally,
                 on_conversation=on_conversation,
+                workers=workers,
             )
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
@@ -150,7 +182,13 @@ def play(
 
 
 def _forecast(
-    loaded: Experiment, folder: Path, fresh: bool, limits: Limits, pilot: int, as_json: bool
+    loaded: Experiment,
+    folder: Path,
+    fresh: bool,
+    limits: Limits,
+    pilot: int,
+    as_json: bool,
+    workers: Workers | None,
 ) -> None:
     """Play what is missing of the pilot, then forecast the run."""
     from convogen.cli._shared.dry_run import missing_pilot, print_forecast, spent_usd
@@ -159,7 +197,7 @@ def _forecast(
     begun = not fresh and (folder / "manifest.json").exists()
     before_usd = spent_usd(loaded, load_run(folder)) if begun else 0.0
     if missing_pilot(loaded, folder, pilot, fresh):
-        play(loaded, folder, fresh, limits, pilot)
+        play(loaded, folder, fresh, limits, pilot, workers=workers)
     print_forecast(loaded, load_run(folder), before_usd, as_json)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from convogen.cli._shared.console import styled, terminal
-from convogen.cli._shared.interaction_tables import interaction_tables
+from convogen.cli._shared.interaction_tables import interacting_of, interaction_tables
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.terminal import say, say_json
 
@@ -93,7 +93,7 @@ def command(
     human = _measure(against, None, strict, how)[0] if against else None
     print_metric_faults(found for found, _ in measured.values())
     people = {name: found for name, (found, _) in measured.items()}
-    interacting = _interacting(people, {against: human} if against and human else {}, judged)
+    interacting = interacting_of(people, {against: human} if against and human else {}, judged)
     if as_json:
         beside = interacting.get(against) if against else None
         reports = [
@@ -112,22 +112,6 @@ def command(
     beside = {short_name(against, {}): human} if against and human else {}
     shown = zip([*named, *beside], interacting.values(), strict=False)
     _print_tables(named, beside, render, dict(shown))
-
-
-def _interacting(
-    ours: dict[str, Statistics], human: dict[str, Statistics], judged: Sequence[str]
-) -> dict[str, SourceInteraction]:
-    """Return how people interact by source, ours first; empty if that was not measured."""
-    from convogen.reports.friction_labels import friction_labels
-    from convogen.reports.interaction import SourceInteraction
-
-    if not any(one.interaction for one in (*ours.values(), *human.values())):
-        return {}
-    labels = friction_labels((*ours, *human), judged)
-    return {
-        name: SourceInteraction(one.interaction, labels.get(name), human=name in human)
-        for name, one in (*ours.items(), *human.items())
-    }
 
 
 def _judged_dict(one: SourceInteraction | None) -> dict[str, Any]:

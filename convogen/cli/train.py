@@ -63,7 +63,7 @@ __all__ = ["command"]
     "--from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder of a training, to go on with its adapter.",
+    help="The folder of an earlier training, to continue with its adapter.",
 )
 @click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
@@ -75,7 +75,7 @@ __all__ = ["command"]
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any of the settings.")
 @click.option("--n", type=WholeNumber(min=1), help="Dialogues to train on [default: all].")
 @click.option("--n-held-out", type=WholeNumber(min=1), help="To measure [default: all].")
-@click.option("--steps", type=WholeNumber(min=1), help="Steps [default: as epochs say].")
+@click.option("--steps", type=WholeNumber(min=1), help="Steps [default: from the epochs].")
 @click.option("--seed", type=WholeNumber(min=0), help="Decides order, samples, first weights.")
 @click.option("--merge", is_flag=True, help="Write the whole model too, the adapter merged.")
 @click.option(
@@ -92,7 +92,7 @@ __all__ = ["command"]
 @click.option(
     "--no-summaries",
     is_flag=True,
-    help="Learn dialogues that bring no task_summary without their task.",
+    help="Train on dialogues without a task_summary, without their task.",
 )
 @click.option("--licence", help="The terms of TRAIN, for the manifest.")
 @click.option("--fresh", is_flag=True, help="Move what is in the folder aside first.")
@@ -113,10 +113,9 @@ def command(
     Both are a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]: dialogues of a person and a
     chatbot; with --learn agents a run, a file of scenes, or conversations with personas. No
     dialogue of the other corpus is trained on: those with the same id or the same first utterance
-    are left out. Where a dialogue brings no task_summary, --model (the role summarizer) writes what
-    the person wants, into task-summaries beside --out; --budget-usd and --budget-tokens bound what
-    that may cost. The same command again goes on from the
-    last checkpoint, or writes what is missing.
+    are left out. For a dialogue without a task_summary, --model (the role summarizer) writes what
+    the person wants, into task-summaries next to --out; --budget-usd and --budget-tokens bound its
+    cost. The same command again continues from the last checkpoint, or writes what is missing.
     """
     from convogen.models.traffic.budget import NO_LIMITS
     from convogen.training.tuning import check_plan, fine_tune

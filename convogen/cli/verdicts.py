@@ -45,7 +45,7 @@ _UNKNOWN = "?"
     show_default=True,
     help="GTEval: which of the two was the generated one, in files not made here.",
 )
-@click.option("--table", is_flag=True, help="Set rates of models, data and lengths side by side.")
+@click.option("--table", is_flag=True, help="Print rates of models, data and lengths side by side.")
 @click.option("--chart", type=OutPath(dir_okay=False), help="Draw them: .png, .svg, .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -61,11 +61,10 @@ def command(
     The rate is the share of dialogues that pass, in percent: for UniEval those of which the judge
     says that no utterance is a machine's, for GTEval those it does not name as the generated one.
 
-    --table has the change from one length to the next and what fine-tuning gained, beside the
-    published rates; a mark says where the judge was asked in another way than in the paper. A run
-    says itself what model, data and length it is of; a file is told
-    MODEL,DATA,N before it, such as "Llama-3.2-3B (FT),OASST1,6=verdicts.jsonl". The model `real`
-    stands for the real dialogues.
+    --table adds the change from one length to the next and the gain by fine-tuning, next to the
+    published rates; a mark shows rates that were judged differently from the paper. A run knows its
+    model, data and length; a file needs MODEL,DATA,N in front, such as "Llama-3.2-3B
+    (FT),OASST1,6=verdicts.jsonl". The model `real` stands for the real dialogues.
     """
     from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +16,20 @@ from convogen.errors import UserError
 
 __all__ = ["command"]
 
+PORT = 8765
+"""The same each time, so that the address of a conversation can be kept."""
+
 
 @click.command("view")
 @click.argument(
     "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option("--host", help="The address to listen at [default: 127.0.0.1].")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port [default: a free one].")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"The port, 0 for a free one [default: {PORT}, or a free one if it is taken].",
+)
 @click.option("--no-browser", is_flag=True, help="Print the address alone.")
 @click.option(
     "--export",
@@ -54,13 +62,15 @@ def command(
     web_modules()
     if page is not None and (host or port is not None or no_browser):
         raise click.UsageError("--host, --port and --no-browser serve pages; --export does not")
+    if page is not None and str(page) == "-":
+        raise click.UsageError("--export -: a page is not printed; name a file")
     if page is None and (search or names or n):
         raise click.UsageError("--search, --conversation and --n choose for --export FILE.html")
     try:
         if page is not None:
             _export(folders, page, search or "", names, n)
         else:
-            _serve(folders, host or "127.0.0.1", port or 0, not no_browser)
+            _serve(folders, host or "127.0.0.1", port, not no_browser)
     except sqlite3.Error as error:
         raise UserError(_no_index(error)) from error
 
@@ -87,7 +97,7 @@ def _export(
     say(f"{page}: {len(pages)} conversations" if len(pages) > 1 else f"{page}: 1 conversation")
 
 
-def _serve(folders: Sequence[Path], host: str, port: int, open_browser: bool) -> None:
+def _serve(folders: Sequence[Path], host: str, port: int | None, open_browser: bool) -> None:
     from convogen.web.access import Access
     from convogen.web.serving import bind, own_names, serve
     from convogen.web.viewer.app import viewer
@@ -96,9 +106,20 @@ def _serve(folders: Sequence[Path], host: str, port: int, open_browser: bool) ->
     from convogen.web.viewer.watch import begin, watching
 
     runs = open_runs(folders, index_folder())
-    listener = bind(host, port)
+    listener = _listener(host) if port is None else bind(host, port)
     begin(runs)
     access = Access.listening_at(host)
     with watching(runs):
         app = viewer(runs, access, own_names(host))
         serve(app, listener, access=access, say=say, open_browser=open_browser)
+
+
+def _listener(host: str) -> socket.socket:
+    """Return a socket at the usual port, or at a free one if that is taken."""
+    from convogen.errors import UserError
+    from convogen.web.serving import bind
+
+    try:
+        return bind(host, PORT)
+    except UserError:
+        return bind(host, 0)

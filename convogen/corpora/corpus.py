@@ -186,10 +186,18 @@ def _weight(value: Any) -> int:
 
 
 def open_corpus(source: str | Path, format: str | None = None, *, strict: bool = False) -> Corpus:  # noqa: A002
-    """Open a file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`; only its head is read.
+    """Open conversation data of any known format; only its head is read.
 
-    Raises `SourceError` if the source is missing or empty, `format` is unknown, or no format
-    fits.
+    Args:
+        source: A file, a run folder, or `hf:OWNER/NAME[@CONFIG][:SPLIT]`.
+        format: Name of the reader; recognised if None.
+        strict: Whether reading stops at the first bad row.
+
+    Returns:
+        The corpus; iterating over it yields its conversations.
+
+    Raises:
+        SourceError: The source is missing or empty, `format` is unknown, or no format fits.
     """
     if format is not None and not readers(format):
         if registry.known("readers", format):

@@ -75,14 +75,26 @@ def judge_run(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
-    """Score the first `n` conversations of a run (all if None), or resume.
+    """Score the conversations of a run, or resume scoring them.
 
-    `run` is a run's folder, or a `CorpusFolder`; `judge` and `spec` may be names: of a judge with
-    its default parameters, and of a model. `references` holds the dialogues to compare with, for a
-    judge that needs them. `concurrency` bounds the in-flight calls per endpoint (default 64, for an
-    embedded model 8); `fresh` moves earlier scores of this judge aside; `tally` counts progress.
-    Raises `RunFolderError` if the folder is not a run or holds another judge's scores,
-    `SourceError` if a conversation lacks what the judge needs, `RunStopped` if judging ended early.
+    Args:
+        run: The run, its folder, or a `CorpusFolder`.
+        judge: The judge, or its name for default parameters.
+        spec: The judge's model, or its name.
+        references: The dialogues to compare with, for a judge that needs them.
+        n: Score only the first n conversations; all if None.
+        concurrency: Most calls in flight per endpoint; default 64, for an embedded model 8.
+        fresh: Whether to move earlier scores of this judge aside.
+        tally: Counts progress.
+        open_model: Creates the model of a spec; default: as the judge does.
+
+    Returns:
+        The run, with the scores.
+
+    Raises:
+        RunFolderError: The folder is not a run, or holds another judge's scores.
+        SourceError: A conversation lacks what the judge needs.
+        RunStopped: Judging ended early; calling again resumes it.
     """
     arguments = judge_run_async(
         run,
@@ -110,7 +122,7 @@ async def judge_run_async(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] | None = None,
 ) -> Run:
-    """`judge_run` for callers that have an event loop."""
+    """Score the conversations of a run as `judge_run` does, within a running event loop."""
     run = run if isinstance(run, Run) else load_run(run)
     judge = open_judge(judge, {}) if isinstance(judge, str) else judge
     spec = ModelSpec(name=spec) if isinstance(spec, str) else spec

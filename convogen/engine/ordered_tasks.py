@@ -16,6 +16,10 @@ __all__ = ["GRACE_S", "WINDOW", "OrderedTaskRunner", "run_until_complete"]
 WINDOW = 4
 """Tasks in flight per call that may be in flight; bounds memory, hides slow tasks."""
 
+STARTED_AT_ONCE = 64
+"""Tasks started before the event loop looks at answers again: each prepares its first call, and
+thousands of them would hold up those that are in flight for seconds."""
+
 GRACE_S = 1.0
 """Seconds that tasks have to finish when a run is interrupted."""
 
@@ -49,11 +53,10 @@ class OrderedTaskRunner(Generic[T]):
         if self._broken is None:
             self._broken = asyncio.get_running_loop().create_future()
         while True:
-            most = wanted() if callable(wanted) else wanted
-            while len(self._under_way) < most or not self._under_way:
-                number = self._next + len(self._under_way)
-                self._under_way[number] = asyncio.create_task(self._play(number))
-                self._under_way[number].add_done_callback(self._notice)
+            if self._start_some(wanted() if callable(wanted) else wanted):
+                await asyncio.sleep(0)
+                if not self._broken.done():
+                    continue
             head = self._under_way[self._next]
             self._ended.clear()
             if not head.done() and not self._broken.done():
@@ -63,6 +66,16 @@ class OrderedTaskRunner(Generic[T]):
             if head.done():
                 self._next += 1
                 return self._under_way.pop(self._next - 1).result()
+
+    def _start_some(self, most: int) -> bool:
+        """Start tasks until `most` are in flight, at least one; return whether some are missing."""
+        for _ in range(STARTED_AT_ONCE):
+            if len(self._under_way) >= max(most, 1):
+                return False
+            number = self._next + len(self._under_way)
+            self._under_way[number] = asyncio.create_task(self._play(number))
+            self._under_way[number].add_done_callback(self._notice)
+        return len(self._under_way) < most
 
     def _notice(self, task: asyncio.Task[T]) -> None:
         self._ended.set()

@@ -11,38 +11,29 @@ same at any concurrency.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from convogen.engine.hopeless import FirstTasks, Way
 from convogen.engine.ordered_tasks import WINDOW, OrderedTaskRunner, run_until_complete
+from convogen.engine.playing import Played, Player, PlayerContext, Workers, local_player
 from convogen.engine.run_budget import charge_earlier_spending, describe_budget_stop, role_prices
 from convogen.engine.run_observability import log_outcome, observe_run
-from convogen.engine.task_setup import (
-    describe,
-    name_task,
-    now,
-    open_roles,
-    play_task,
-    writing_language,
-)
+from convogen.engine.task_setup import describe, now, open_roles
 from convogen.errors import BudgetReached, RunFolderError, TooManyFailures, TooManyRejected
 from convogen.experiment.experiment import Experiment
 from convogen.gates import GateLine
-from convogen.methods.base import Play, RunInputs, Task
 from convogen.models.base import ChatModel
 from convogen.models.opening import open_model
 from convogen.models.progress import RunProgress
 from convogen.models.spec import ModelSpec
-from convogen.models.tracing import span
 from convogen.models.traffic.admission import AdmissionQueue
 from convogen.models.traffic.budget import Budget, Limits
 from convogen.models.traffic.provenance import last_calls, moved
 from convogen.models.traffic.router import Traffic
 from convogen.records import Conversation, Experience
-from convogen.storage.run_folder import Journal, Outcome, Run, RunStore, run_manifest
+from convogen.storage.run_folder import Outcome, Run, RunStore, run_manifest
 from convogen.storage.task_log import moved_aside
 from convogen.storage.waiting import drop, forget, keep
 
@@ -70,6 +61,7 @@ def run(
     tally: RunProgress | None = None,
     on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
+    workers: Workers | None = None,
 ) -> Run:
     """Run an experiment into a folder (default `runs/<name>`), or resume a run begun there.
 
@@ -77,9 +69,10 @@ def run(
     earlier run in the folder aside first. `limits` bounds what the whole folder may cost, and when
     this start ends. With `pilot` no more than that many of the n conversations are played. `tally`
     counts progress, and `on_conversation` is called with each conversation and its experience.
-    `open_model` creates the model of a spec. Raises `UserError` for mistakes that can be corrected
-    beforehand, and `RunStopped` if the run ended early; in either case all answers are kept, and
-    calling again resumes the run.
+    `open_model` creates the model of a spec. `workers` play the tasks in place of this process
+    (`convogen.engine.distributed.ray_cluster.RayWorkers`). Raises `UserError` for mistakes that can
+    be corrected beforehand, and `RunStopped` if the run ended early; in either case all answers are
+    kept, and calling again resumes the run.
     """
     arguments = run_async(
         experiment,
@@ -90,6 +83,7 @@ def run(
         tally=tally,
         on_conversation=on_conversation,
         open_model=open_model,
+        workers=workers,
     )
     return run_until_complete(arguments, "run_async")
 
@@ -104,6 +98,7 @@ async def run_async(
     tally: RunProgress | None = None,
     on_conversation: OnConversation | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
+    workers: Workers | None = None,
 ) -> Run:
     """`run` for callers that have an event loop; cancelling it stops the run cleanly."""
     if out is not None and not str(out).strip():
@@ -112,6 +107,9 @@ async def run_async(
         experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     experiment.check_languages()
+    if workers is not None:
+        workers.check(experiment)
+        open_model = workers.open_model
     fingerprint = experiment.fingerprint
     tally = tally or RunProgress()
     limits = limits or Limits()
@@ -143,6 +141,7 @@ async def run_async(
                     traffic=traffic,
                     tally=tally,
                     budget=gate.budget,
+                    workers=workers,
                     on_conversation=on_conversation,
                 )
                 await engine.run(wanted)
@@ -158,12 +157,6 @@ async def run_async(
     return Run(folder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Played:
-    outcome: Outcome
-    journal: Journal
-
-
 class _Engine:
     """One start of a run."""
 
@@ -175,6 +168,7 @@ class _Engine:
         traffic: Traffic,
         tally: RunProgress,
         budget: Budget,
+        workers: Workers | None,
         on_conversation: OnConversation | None,
     ) -> None:
         self._on_conversation = on_conversation
@@ -183,7 +177,7 @@ class _Engine:
         self._store = store
         self._traffic = traffic
         self._tally = tally
-        self._begun = f"{store.manifest.get('started_at', '')}"
+        self._workers = workers
         self._gates = GateLine(experiment.gates, Run(store.folder))
         self._window = WINDOW * experiment.concurrency + 16
         self._kept: set[int] = set()
@@ -205,20 +199,23 @@ class _Engine:
         if _done(experiment, store) >= n or _exhausted(experiment, store):
             return
         self._kept = drop(store.folder, store.committed)
-        play = self._start()
         self._gates.restore()
-        line = OrderedTaskRunner(lambda number: self._play(play, number), store.committed)
-        try:
-            while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
-                self._check_limits()
-                # Never more in flight than the conversations that are missing.
-                missing = min(n - done, self._n_remaining)
-                played = await line.next(lambda most=missing: min(most, self._most))
-                task = store.committed
-                self._commit(task, played)
-                play.committed(task)
-        finally:
-            await line.stop()
+        begun = f"{store.manifest.get('started_at', '')}"
+        context = PlayerContext(experiment, store, self._traffic, self._tally, begun)
+        players = self._workers.player if self._workers else local_player
+        async with players(context) as player:
+            line = OrderedTaskRunner(lambda number: self._play(player, number), store.committed)
+            try:
+                while (done := _done(experiment, store)) < n and not _exhausted(experiment, store):
+                    self._check_limits()
+                    # Never more in flight than the conversations that are missing.
+                    missing = min(n - done, self._n_remaining)
+                    played = await line.next(lambda most=missing: min(most, self._most))
+                    task = store.committed
+                    self._commit(task, played)
+                    player.committed(task, played.outcome)
+            finally:
+                await line.stop()
 
     @property
     def _most(self) -> int:
@@ -239,30 +236,16 @@ class _Engine:
         tasks = self._experiment.method.task_count()
         return self._window if tasks is None else tasks - self._store.committed
 
-    def _start(self) -> Play:
-        experiment, store = self._experiment, self._store
-        seed = int(experiment.fingerprint, 16)
-        inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, Run(store.folder))
-        play = experiment.method.start(inputs)
-        play.restore(store.committed)
-        return play
+    async def _play(self, player: Player, number: int) -> Played:
+        played = await player.play(number)
+        if self._way(played.outcome) is None:
+            self._first.hopeful = True
+        if number > self._store.committed:
+            keep(self._store.folder, number, played.outcome)
+            self._kept.add(number)
+        return played
 
-    async def _play(self, play: Play, number: int) -> _Played:
-        journal = self._store.journal(number)
-        name, seed = name_task(self._experiment.fingerprint, number)
-        writing = writing_language(self._experiment.method, seed)
-        session = self._traffic.session(number, seed, journal, self._begun, writing)
-        task = Task(number, name, seed, session, self._tally.add)
-        with span("task", task=number):
-            outcome = await self._gates.check(await play_task(play, task), session)
-            if self._way(outcome) is None:
-                self._first.hopeful = True
-            if number > self._store.committed:
-                keep(self._store.folder, number, outcome)
-                self._kept.add(number)
-            return _Played(outcome, journal)
-
-    def _commit(self, task: int, played: _Played) -> None:
+    def _commit(self, task: int, played: Played) -> None:
         outcome = self._gates.decide(played.outcome)
         self._store.commit(task, outcome, played.journal)
         if task in self._kept:

@@ -150,10 +150,15 @@ class Experiment:
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-        """An experiment from a YAML file, or a shipped one by its name.
+        """Return the experiment of a YAML file, or a shipped one.
 
-        `overrides` maps keys, dotted where they are nested, to values. A path in the file is
-        relative to the file, one in an override to the current folder.
+        Args:
+            source: A path, or the name of a shipped experiment.
+            overrides: Values by key; nested keys are dotted. A path in an override is relative to
+                the current folder, a path in the file to the file.
+
+        Raises:
+            ExperimentError: There is no such experiment, or a key is wrong.
         """
         path = _find(source)
         data = read_mapping(path, ExperimentError)
@@ -164,7 +169,7 @@ class Experiment:
     def of(
         cls, data: Mapping[str, Any], overrides: Mapping[str, Any], origin: str = "experiment"
     ) -> Experiment:
-        """An experiment from its keys, with `overrides` as in `load`."""
+        """Return the experiment with these keys and with overrides as in `load`."""
         merged = {**data}
         for key, value in overrides.items():
             _set(merged, key, value)

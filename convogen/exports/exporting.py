@@ -89,12 +89,22 @@ def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
 def export_run(
     run: str | Path | Run, out: str | Path, plan: ExportPlan | str = "jsonl", workers: int = 1
 ) -> Exported:
-    """Export what is committed in a run into a folder or file, whole or not at all.
+    """Export the committed conversations of a run, completely or not at all.
 
-    `run` may be its folder, `plan` the name of an exporter as it is by default. Memory does not
-    grow with the run. Raises `SourceError` for options that fit no conversation, unknown joins or
-    scores that are not there, `RunFolderError` where a folder cannot be read or written, or `out`
-    holds something already.
+    Memory does not grow with the run.
+
+    Args:
+        run: The run, or its folder.
+        out: The folder to write, or the file for an exporter that writes one.
+        plan: The exporter with splits and joins, or an exporter's name for the defaults.
+        workers: Number of processes that compute the statistics of the card.
+
+    Returns:
+        What was written: counts, columns and files.
+
+    Raises:
+        SourceError: Options that fit no conversation, unknown joins, or missing scores.
+        RunFolderError: A folder cannot be read or written, or `out` holds something already.
     """
     run, out = run if isinstance(run, Run) else load_run(run), Path(out)
     plan = ExportPlan(open_exporter(plan, {})) if isinstance(plan, str) else plan

@@ -12,7 +12,7 @@ from convogen.models.traffic.session import Session
 from convogen.records import Conversation, Rejected
 from convogen.storage.run_folder import Outcome, Run
 
-__all__ = ["GateLine"]
+__all__ = ["GateLine", "check_gates"]
 
 LONGEST_REASON = 1000
 
@@ -37,13 +37,7 @@ class GateLine:
 
     async def check(self, outcome: Outcome, session: Session) -> Outcome:
         """Return the outcome of a task, as rejected if a gate rejects it."""
-        if outcome.conversation is None:
-            return outcome
-        candidate = Candidate(outcome.conversation, outcome.experience)
-        for gate in self._gates:
-            if (verdict := await gate.check(candidate, session)) is not None:
-                return _reject(outcome, outcome.conversation, gate.name, verdict)
-        return outcome
+        return await check_gates(self._gates, outcome, session)
 
     def decide(self, outcome: Outcome) -> Outcome:
         """Return the outcome to commit, given everything committed before it."""
@@ -65,6 +59,17 @@ class GateLine:
                 one.add_rejected(row)
             else:
                 one.add(row)
+
+
+async def check_gates(gates: Sequence[Gate], outcome: Outcome, session: Session) -> Outcome:
+    """Return the outcome of a task, as rejected if a gate rejects it for itself alone."""
+    if outcome.conversation is None:
+        return outcome
+    candidate = Candidate(outcome.conversation, outcome.experience)
+    for gate in gates:
+        if (verdict := await gate.check(candidate, session)) is not None:
+            return _reject(outcome, outcome.conversation, gate.name, verdict)
+    return outcome
 
 
 def _reject(outcome: Outcome, conversation: Conversation, gate: str, verdict: Rejection) -> Outcome:

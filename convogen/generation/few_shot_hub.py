@@ -30,7 +30,7 @@ from convogen.records import Experience
 from convogen.text.language_tags import language_and_script
 from convogen.text.near_duplicates import NearCopyIndex
 
-__all__ = ["FewShotHub", "RoundSlot", "similarity"]
+__all__ = ["FewShotHub", "RoundSlot", "round_slot", "similarity"]
 
 Policy = Literal["uniform", "newest", "coverage"]
 
@@ -45,6 +45,12 @@ class RoundSlot:
     lane: int
     round: int
     index: int
+
+
+def round_slot(task: int, lanes: int, per_round: int) -> RoundSlot:
+    """Return a task's place: tasks go round by round over all lanes, `per_round` per lane."""
+    in_round = task // per_round
+    return RoundSlot(in_round % lanes, in_round // lanes, task % per_round)
 
 
 class FewShotHub:
@@ -89,9 +95,8 @@ class FewShotHub:
             self._seed_index.add(at, _words(own))
 
     def place(self, task: int) -> RoundSlot:
-        """Return a task's place: tasks go round by round over all lanes, `per_round` per lane."""
-        lanes, in_round = len(self._lanes), task // self._per_round
-        return RoundSlot(in_round % lanes, in_round // lanes, task % self._per_round)
+        """Return a task's place."""
+        return round_slot(task, len(self._lanes), self._per_round)
 
     async def shots(self, task: int, language: str | None = None) -> list[Experience]:
         """Return the shots for a task's prompt, once all earlier rounds of its lane reported.

@@ -267,6 +267,19 @@ class Method(Keys, ABC):
         last = f"{turns[-1].speaker}: {turns[-1].text}" if turns else ""
         raise ModelFault(ended, f"broken off after {len(turns)} of {planned} turns", last)
 
+    def lineages(self) -> int | None:
+        """Return in how many lineages the tasks of a run fall; None if no task needs another.
+
+        Tasks of one lineage share what their play remembers, so that they are played in one
+        process; those of different lineages share nothing. Unless a method says otherwise, all of
+        its tasks are one lineage.
+        """
+        return 1
+
+    def lineage(self, task: int) -> int:
+        """Return the lineage of a task, from 0, if there are any."""
+        return 0
+
     @abstractmethod
     def start(self, inputs: RunInputs) -> Play:
         """Return the play of a new or resumed run."""

@@ -76,7 +76,7 @@ def word_hashes(words: Sequence[str]) -> Hashes:
         if word not in _hashes:
             digest = blake2b(word.encode(errors="replace"), digest_size=8).digest()
             _hashes[word] = int.from_bytes(digest, "little")
-    return np.fromiter((_hashes[word] for word in words), np.uint64, len(words))
+    return np.fromiter(map(_hashes.__getitem__, words), np.uint64, len(words))
 
 
 class Distinct:

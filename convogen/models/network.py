@@ -7,12 +7,20 @@ import re
 import socket
 import ssl
 import urllib.request
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from convogen.errors import ModelConfigError
 from convogen.redaction import public_url
 
-__all__ = ["CONNECT_S", "MAX_ANSWER_BYTES", "MAX_CONNECTIONS", "is_url", "proxy_for", "trusted"]
+__all__ = [
+    "CONNECT_S",
+    "MAX_ANSWER_BYTES",
+    "is_url",
+    "most_connections",
+    "proxy_for",
+    "trusted",
+]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that are reached directly, whatever proxy the environment names."""
@@ -24,8 +32,30 @@ LONGEST_HOST = 253
 CONNECT_S = 20.0
 """Seconds to connect to a host; an answer may take the model's `timeout_s`."""
 
-MAX_CONNECTIONS = 1000
+MOST_FILES = 1 << 16
+OWN_FILES = 128
+"""Files open at once that are no connections: journals, rows, libraries."""
+
 MAX_ANSWER_BYTES = 64 << 20
+
+
+def most_connections() -> int:
+    """Return how many connections may be open at once; the traffic's own limits are below it.
+
+    That is as many as a process may have files, after raising the number from the usual 1024 as far
+    as the system lets it, up to `MOST_FILES`.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return MOST_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    return max(OWN_FILES, min(soft, MOST_FILES) - OWN_FILES) if soft > 0 else MOST_FILES
 
 
 def is_url(value: str) -> bool:

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
 from convogen.jsonl import refuse_foreign, replacing, writing
 
-__all__ = ["check_kind", "save_chart"]
+__all__ = ["check_kind", "drawing", "save_chart"]
 
 _KINDS = (".png", ".svg", ".pdf")
+
+
+_STYLE: dict[str, object] = {
+    "font.family": "sans-serif",
+    "text.parse_math": False,
+    "svg.hashsalt": "convogen",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+"""matplotlib's settings for every chart: plain axes, no dollar sign read as mathematics, and the
+same bytes for the same data."""
+
+
+@contextmanager
+def drawing(style: dict[str, object]) -> Generator[None]:
+    """Draw with the common settings and a chart's own, silent on characters that a font lacks."""
+    matplotlib: Any = import_module("matplotlib")
+    with matplotlib.rc_context({**_STYLE, **style}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def check_kind(path: Path) -> None:

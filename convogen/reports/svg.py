@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from convogen.reports.chartfile import drawing
 from convogen.reports.report import Report
 
 __all__ = [
@@ -34,10 +34,7 @@ _INK, _GRID, SOFT = "#010203", "#040506", "#070809"
 _SIZE = (5.2, 3.3)
 _STYLE: dict[str, object] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "convogen",
-    "font.family": "sans-serif",
     "font.size": 10.5,
-    "text.parse_math": False,
     "text.color": _INK,
     "axes.labelcolor": _INK,
     "axes.edgecolor": _INK,
@@ -45,10 +42,6 @@ _STYLE: dict[str, object] = {
     "ytick.color": _INK,
     "axes.grid": True,
     "grid.color": _GRID,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
     "legend.fontsize": 9.5,
 }
 
@@ -56,9 +49,7 @@ _STYLE: dict[str, object] = {
 @contextmanager
 def styled() -> Generator[None]:
     """Draw in the style of the page within this context."""
-    matplotlib: Any = import_module("matplotlib")
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name's characters that the measuring font lacks
+    with drawing(_STYLE):
         yield
 
 

@@ -327,11 +327,15 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Open a run folder for reading.
+    """Open a run folder for reading, also while it is being written.
 
-    Raises `RunFolderError` if it is not a run folder, if it has a later data format, if its files
-    do not agree task by task, or if the first record of a kind cannot be read; further records are
-    checked as they are read.
+    Args:
+        folder: The run folder.
+
+    Raises:
+        RunFolderError: It is not a run folder, has a later data format, its files do not agree task
+            by task, or the first record of a kind cannot be read. Further records are checked as
+            they are read.
     """
     run = load_unchecked(folder)
     for records in (run.experiences(), run.conversations(), run.failures(), run.rejected()):

@@ -6,35 +6,30 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Choice", "Confidence", "PairAnswer", "Side"]
+__all__ = ["Choice", "Confidence", "Pair", "PairAnswer", "Side"]
 
 Side = Literal["left", "right"]
 Choice = Literal["left", "right", "unsure"]
 Confidence = Literal["somewhat", "confident", "very"]
 
 
-class PairAnswer(BaseModel):
-    """Which of two dialogues a participant took to be the artificial one.
+class Pair(BaseModel):
+    """A natural and a simulated dialogue as one participant is shown them.
 
     Both are of the same source person, goal and responder (LLM Roleplay, section 3.4).
 
     Attributes:
         pair: The id of the pair within the study.
-        participant: The code of the person who answered.
+        participant: The code of the person who is shown it.
         source_person: The code of the person whose natural dialogue is shown.
         goal: The id of the goal that both dialogues pursue.
         condition: What simulated the artificial dialogue, for example the inquirer's model.
         natural: The id of the natural dialogue.
         simulated: The id of the simulated dialogue.
-        artificial_side: Where the simulated dialogue stood.
-        choice: Which dialogue the participant named as the artificial one.
-        confidence: How sure the participant was; asked after `unsure` too.
-        utterance: The exchange that gave it away, counted from 1; may be missing after `unsure`.
-        seconds: From the page's delivery to the answer's arrival, measured on the server.
+        artificial_side: Where the simulated dialogue stands.
         probability: The probability with which this pair was given out, above 0 and at most 1.
-        attention_check: Whether the pair only checks that its dialogues are read; such answers do
-            not enter results.
-        answered_at: The time of the answer, ISO 8601 in UTC.
+        attention_check: Whether the simulated dialogue is shown with a plain request to name it,
+            so that whoever reads does; such answers do not enter results.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,12 +42,25 @@ class PairAnswer(BaseModel):
     natural: str
     simulated: str
     artificial_side: Side
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    attention_check: bool = False
+
+
+class PairAnswer(Pair):
+    """Which of a pair's dialogues a participant took to be the artificial one.
+
+    Attributes:
+        choice: Which dialogue the participant named.
+        confidence: How sure the participant was; asked after `unsure` too.
+        utterance: The exchange that gave it away, counted from 1; may be missing after `unsure`.
+        seconds: From the page's delivery to the answer's arrival, measured on the server.
+        answered_at: The time of the answer, ISO 8601 in UTC.
+    """
+
     choice: Choice
     confidence: Confidence
     utterance: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     seconds: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]  # squares are summed
-    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
-    attention_check: bool = False
     answered_at: str = ""
 
     @model_validator(mode="after")

@@ -17,38 +17,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from convogen.errors import SourceError
-from convogen.study.answers import Side
+from convogen.study.answers import Pair, Side
 from convogen.study.assignment import Assignment, chosen_pairs
 from convogen.study.candidates import Candidate, opaque_id
 from convogen.study.colouring import coloured
 
-__all__ = ["Pair", "draw_pairs"]
-
-
-class Pair(BaseModel):
-    """A pair as one participant is shown it; the fields are those of `PairAnswer`.
-
-    In an attention check the simulated dialogue is shown with a plain request to name it, so that
-    whoever reads does.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pair: str
-    participant: str
-    source_person: str
-    goal: str
-    condition: str
-    natural: str
-    simulated: str
-    artificial_side: Side
-    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
-    attention_check: bool = False
+__all__ = ["draw_pairs"]
 
 
 def draw_pairs(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.errors import SourceError
-from convogen.reports.chartfile import check_kind, save_chart
+from convogen.reports.chartfile import check_kind, drawing, save_chart
 from convogen.study.store import STORE_FILE, Store
 from convogen.study.study_file import CollectDesign
 from convogen.study.study_yaml import load_design
@@ -23,15 +23,6 @@ UNSAID = "Prefer not to say"
 _MADE_BY = "convogen study export"
 _COLOUR = "#0072b2"
 _WIDEST_LABEL = 40
-_STYLE: dict[str, object] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.parse_math": False,
-    "svg.hashsalt": "convogen",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
 def feature_counts(design: CollectDesign, store: Store) -> dict[str, dict[str, int]]:
@@ -70,8 +61,7 @@ def draw_people(folder: Path, path: Path) -> None:
         store.close()
     if not any(sum(of.values()) for of in counts.values()):
         raise SourceError(f"{folder}: nobody has filled in the form yet")
-    matplotlib: Any = import_module("matplotlib")
-    with matplotlib.rc_context(_STYLE):
+    with drawing({"font.size": 9}):
         figure: Any = import_module("matplotlib.figure").Figure((12, 5.5), layout="constrained")
         panels = figure.subplots(2, 3).flat
         most = max(len(of) for of in counts.values())

@@ -25,7 +25,7 @@ from convogen.models.base import encodable
 from convogen.redaction import masked
 from convogen.visible import visible
 
-__all__ = ["run_log", "verbose"]
+__all__ = ["facts_of", "run_log", "verbose"]
 
 ROOT = logging.getLogger("convogen")
 ROOT.addHandler(logging.NullHandler())  # otherwise Python prints warnings that no handler takes
@@ -111,8 +111,17 @@ class PlainLine(logging.Formatter):
         return visible(" ".join(line.split()))
 
 
+def facts_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+    """Return the event of a record and its facts as JSON takes them, bounded, without secrets."""
+    return _text(record.getMessage()), _plain(_facts(record))
+
+
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    facts = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    facts = {
+        name: value
+        for name, value in vars(record).items()
+        if name not in STANDARD and not name.startswith("_")  # a library's own, as Ray's
+    }
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
         facts |= {"error": type(error).__name__, "detail": str(error)}

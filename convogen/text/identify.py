@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import regex
 
@@ -22,6 +22,10 @@ MOST_CHARS, FEW_CHARS = 1_000, 400
 
 LEAST_CHARS = 40
 """Characters that lingua is asked about at least: its trigrams tell nothing of a word or two."""
+
+MANY_WORDS, LEAST_HINT = 80, 0.03
+"""In so many words of Latin script, any language lingua knows has this share of its frequent words.
+Texts below it are no language (codes, random letters), and the slowest for lingua."""
 
 LEAST_KANA = 0.05
 """Share of kana among Han and kana from which a text is Japanese."""
@@ -88,8 +92,13 @@ def identify(texts: Iterable[str]) -> str | None:
         return _SCRIPTS[script]
     if script in ("zh", "ja"):
         return script
-    first = _by_words(sample[:FEW_CHARS]) if len(sample) > 2 * FEW_CHARS else None
-    return first or _by_words(sample) or _by_lingua(sample, script) or _likeliest(sample, script)
+    if len(sample) > 2 * FEW_CHARS and (first := _by_words(_frequent(sample[:FEW_CHARS]))):
+        return first
+    found = _frequent(sample)
+    if language := _by_words(found):
+        return language
+    asked = script != "Latin" or _may_be_language(found)
+    return (_by_lingua(sample, script) if asked else None) or _likeliest(found, script)
 
 
 class _Said(Protocol):
@@ -110,12 +119,14 @@ def language_of(conversation: _Conversation) -> str | None:
     It is the stated one unless the script of the turns is cut into words by another rule: at
     spaces, by another segmenter, or by none. Japanese may do without kana.
     """
-    found = identify(turn.text for turn in conversation.turns)
     if conversation.language is None:
-        return found
+        return identify(turn.text for turn in conversation.turns)
     stated = primary(conversation.language)
-    may_be = found is None or (stated, found) == ("ja", "zh")
-    return stated if may_be or _rule(stated) == _rule(found) else found
+    script = _script(_beginning(turn.text for turn in conversation.turns))
+    if script is None or _rule(stated) == _rule(_SCRIPTS.get(script, script)):
+        return stated
+    found = identify(turn.text for turn in conversation.turns)
+    return stated if found is None or (stated, found) == ("ja", "zh") else found
 
 
 def _rule(language: str | None) -> str:
@@ -146,36 +157,61 @@ def _script(text: str) -> str | None:
     return script if counts[script] else None
 
 
-def _by_words(text: str) -> str | None:
+class _Frequent(NamedTuple):
+    """The words of a text that are frequent in any language, and how many words it has in all."""
+
+    counts: Counter[str]
+    total: int
+
+    def weights(self) -> dict[str, float]:
+        """Return what the words weigh by language."""
+        known = function_words()
+        weights: dict[str, float] = {}
+        for word, count in self.counts.items():
+            languages = known[word]
+            for language in languages:
+                weights[language] = weights.get(language, 0.0) + count / len(languages)
+        return weights
+
+    def most(self) -> int:
+        """Return how many words are frequent in the language that has most of them."""
+        known = function_words()
+        numbers: dict[str, int] = {}
+        for word, count in self.counts.items():
+            for language in known[word]:
+                numbers[language] = numbers.get(language, 0) + count
+        return max(numbers.values(), default=0)
+
+
+def _frequent(text: str) -> _Frequent:
+    pattern = _LATIN_WORD if text.isascii() else _WORD
+    words = pattern.findall(text.lower())
+    return _Frequent(Counter(filter(function_words().__contains__, words)), len(words))
+
+
+def _by_words(found: _Frequent) -> str | None:
     """Return the language whose frequent words a text has; None if no language stands out."""
-    scores, total = _scores(text)
-    if not scores:
+    weights = found.weights()
+    if not weights:
         return None
-    best = max(scores, key=scores.__getitem__)
-    following = max((score for language, score in scores.items() if language != best), default=0.0)
-    least = max(LEAST_WEIGHT, LEAST_SHARE * total, LEAST_LEAD * following)
-    return best if scores[best] >= least else None
+    best = max(weights, key=weights.__getitem__)
+    following = max((weight for other, weight in weights.items() if other != best), default=0.0)
+    least = max(LEAST_WEIGHT, LEAST_SHARE * found.total, LEAST_LEAD * following)
+    return best if weights[best] >= least else None
 
 
-def _likeliest(text: str, script: str) -> str | None:
+def _may_be_language(found: _Frequent) -> bool:
+    """Return whether a text is short, or has about as many frequent words as any language."""
+    return found.total < MANY_WORDS or found.most() >= LEAST_HINT * found.total
+
+
+def _likeliest(found: _Frequent, script: str) -> str | None:
     """Return the language of a script that several have, though none stands out; None for Latin."""
     default = _SCRIPTS.get(script)
     if default is None:
         return None
-    scores = {default: 0.0} | _scores(text)[0]
-    return max(scores, key=lambda language: (scores[language], language == default))
-
-
-def _scores(text: str) -> tuple[dict[str, float], int]:
-    """Return what a text's frequent words weigh by language, and how many words it has."""
-    pattern = _LATIN_WORD if text.isascii() else _WORD
-    counts = Counter(pattern.findall(text.lower()))
-    scores: dict[str, float] = {}
-    known = function_words()
-    for word, count in counts.items():
-        for language in (languages := known.get(word, ())):
-            scores[language] = scores.get(language, 0.0) + count / len(languages)
-    return scores, counts.total()
+    weights = {default: 0.0} | found.weights()
+    return max(weights, key=lambda language: (weights[language], language == default))
 
 
 @cache

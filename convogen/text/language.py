@@ -240,6 +240,7 @@ class Language(_Group):
         return Rules(compiled, triggers)
 
 
+@lru_cache
 def load_language(language: str) -> Language:
     """Return what is known about a language: nothing if it has no file.
 

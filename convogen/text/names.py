@@ -23,16 +23,26 @@ class Cast:
     """Who speaks and who else is there, by the names that they may be called, as of `called`.
 
     `name` finds the speaker's name in a text; a text without one of `words`, in
-    lower case, does not have it.
+    lower case, does not have it. `spelt` is its pattern, which is compiled when it is first asked
+    for: few utterances have their speaker's name, and thousands of people may be in play.
     """
 
     own: frozenset[str]
     others: frozenset[str]
-    name: re.Pattern[str]
+    spelt: str
     words: frozenset[str]
+
+    @property
+    def name(self) -> re.Pattern[str]:
+        return _compiled(self.spelt)
 
 
 @lru_cache(maxsize=4096)
+def _compiled(spelt: str) -> re.Pattern[str]:
+    return re.compile(spelt, re.IGNORECASE)
+
+
+@lru_cache(maxsize=1 << 15)
 def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
     """Return the names of a speaker and of others."""
     lang = load_language(language)
@@ -47,7 +57,7 @@ def cast_of(speaker: str, others: tuple[str, ...], language: str) -> Cast:
     return Cast(
         own=own,
         others=frozenset[str]().union(*(_forms(name, lang) for name in others)) - own,
-        name=re.compile(rf"(?<!\w)(?:{names or '(?!)'})(?!\w)", re.IGNORECASE),
+        spelt=rf"(?<!\w)(?:{names or '(?!)'})(?!\w)",
         words=frozenset(re.findall(r"[^\W_]+", f"{speaker} {anyascii(speaker)}".lower())),
     )
 

@@ -38,8 +38,8 @@ def test_every_key_that_is_commented_out_is_one(tmp_path: Path) -> None:
         given = yaml.safe_load(value)
         if key == "match":
             given = None  # the file of the example is the reader's
-        people = {"personas": "sampled"} if key == "persona_source" else {}
-        Experiment({**bare, **people, key: given})
+        with_it = {"persona_source": {"personas": "sampled"}, "language": {"gates": []}}
+        Experiment({**bare, **with_it.get(key, {}), key: given})
     gates = yaml.safe_load(
         "\n".join(line[2:] for line in text.splitlines() if re.match(r"#   - |# gates:", line))
     )

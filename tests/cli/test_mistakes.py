@@ -39,7 +39,7 @@ NEAREST = [
     (("downstream", "summarisation"), "did you mean summarization?"),
     (("run", "GPIS_s"), "did you mean GPIS-s?"),
     (("run", "roleplay-gpt-4"), "did you mean roleplay-gpt4?"),
-    (("xyzzy",), "there are: demo, run, augment"),
+    (("xyzzy",), "there are: demo, init, run, augment"),
 ]
 
 

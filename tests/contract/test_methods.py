@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from worker_processes import InProcessWorkers
 
 from convogen import Experiment, run
 from convogen.errors import ExperimentError
 from convogen.experiment.experiment import shipped_experiments
+from convogen.models.opening import open_model
 from convogen.plugins import registry
 from convogen.prompts import load_prompt
 from convogen.published import published
@@ -46,6 +48,15 @@ def test_it_is_deterministic_at_any_concurrency(method: str, tmp_path: Path) -> 
     run(minimal(method, concurrency=32), tmp_path / "many")
     assert rows(tmp_path / "one") == rows(tmp_path / "many")
     assert len(list(run(minimal(method), tmp_path / "one").conversations())) == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_workers_make_the_same_data(method: str, tmp_path: Path) -> None:
+    """Its lineages hold all that its tasks share: they are played apart, and one worker dies."""
+    run(minimal(method, n=5), tmp_path / "one")
+    workers = InProcessWorkers(2, open_model, {9}.__contains__)
+    run(minimal(method, n=5), tmp_path / "two", workers=workers)
+    assert rows(tmp_path / "one") == rows(tmp_path / "two")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import convogen
+from killable import run_program
 from programs.steered_run import FEATURES, experiment, people, script
 from scipy.stats import wasserstein_distance
 
@@ -95,9 +94,8 @@ def test_stopped_at_any_call_it_goes_on_to_the_same_bytes(
 
 
 def start(folder: Path, kill_after: int | None = None) -> int:
-    command = [sys.executable, str(PROGRAM), str(folder), "12", "8", str(folder.with_name("asked"))]
-    extra = [] if kill_after is None else [str(kill_after)]
-    return subprocess.run([*command, *extra], check=False, timeout=240).returncode
+    extra = [] if kill_after is None else [kill_after]
+    return run_program(PROGRAM, folder, 12, 8, folder.with_name("asked"), *extra)
 
 
 def test_killed_again_and_again_nothing_is_paid_for_twice(tmp_path: Path) -> None:

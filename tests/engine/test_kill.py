@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from killable import run_program
 
 from convogen import Experiment, load_run, run
 from convogen.models.backends.scripted import ScriptedModel, improvise
@@ -26,9 +27,8 @@ DATASET = ("experiences.jsonl", "conversations.jsonl", "failures.jsonl", "calls.
 
 
 def start(folder: Path, concurrency: int, asked: Path, kill_after: int | None = None) -> int:
-    command = [sys.executable, PROGRAM, folder, str(N), str(concurrency), asked]
-    extra = [] if kill_after is None else [str(kill_after)]
-    return subprocess.run([*command, *extra], check=False, timeout=120).returncode
+    extra = [] if kill_after is None else [kill_after]
+    return run_program(PROGRAM, folder, N, concurrency, asked, *extra)
 
 
 def dataset(folder: Path) -> dict[str, bytes]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from killable import run_program
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "gated_run.py"
 DATA_SET = ("experiences", "conversations", "rejected", "failures", "calls")
@@ -18,9 +17,8 @@ DATA_SET = ("experiences", "conversations", "rejected", "failures", "calls")
 
 def start(folder: Path, n: int, concurrency: int, kill_after: int | None = None) -> int:
     asked = folder.with_name("asked")
-    command = [sys.executable, PROGRAM, folder, str(n), str(concurrency), asked]
-    extra = [] if kill_after is None else [str(kill_after)]
-    return subprocess.run([*command, *extra], check=False, timeout=240).returncode
+    extra = [] if kill_after is None else [kill_after]
+    return run_program(PROGRAM, folder, n, concurrency, asked, *extra)
 
 
 def data_set(folder: Path) -> dict[str, bytes]:

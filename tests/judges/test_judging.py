@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from math import log
 from pathlib import Path
 
 import pytest
+from killable import run_program
 
 from convogen import Experiment, run
 from convogen.engine.judge_runner import judge_run
@@ -174,8 +173,7 @@ def test_an_empty_explanation_is_none_with_the_reason(folder: Path) -> None:
 
 def start(folder: Path, concurrency: int, asked: Path, kill_after: int | None = None) -> int:
     extra = [] if kill_after is None else [str(kill_after)]
-    command = [sys.executable, PROGRAM, folder, str(concurrency), asked, *extra]
-    return subprocess.run([*command], check=False, timeout=120).returncode
+    return run_program(PROGRAM, folder, concurrency, asked, *extra)
 
 
 def test_the_same_bytes_at_any_concurrency_and_after_kills(generated: Path, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convogen.errors import SourceError
+from convogen.study.answers import Pair
 from convogen.study.assignment import inclusion_probabilities, systematic_sample
 from convogen.study.candidates import Candidate, StudyDialogue, candidate_pairs
-from convogen.study.pairing import Pair, draw_pairs
+from convogen.study.pairing import draw_pairs
 
 MODELS = ("Llama-2", "Mixtral", "Vicuna", "GPT4")
 

@@ -1,8 +1,8 @@
-"""Tables of how people interact, for `convogen stats`."""
+"""How people interact, gathered and as tables, for `stats` and `evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from convogen.cli._shared.console import styled
@@ -10,10 +10,11 @@ from convogen.cli._shared.console import styled
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from convogen.metrics import Statistics
     from convogen.reports import cells
     from convogen.reports.interaction import SourceInteraction
 
-__all__ = ["interaction_tables"]
+__all__ = ["interacting_of", "interaction_tables"]
 
 
 def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]:
@@ -22,6 +23,22 @@ def interaction_tables(sources: dict[str, SourceInteraction]) -> Iterator[Table]
 
     for table in interaction.interaction_tables(sources):
         yield _shown(table)
+
+
+def interacting_of(
+    ours: dict[str, Statistics], human: dict[str, Statistics], judged: Sequence[str]
+) -> dict[str, SourceInteraction]:
+    """Return how people interact by source, ours first; empty if that was not measured."""
+    from convogen.reports.friction_labels import friction_labels
+    from convogen.reports.interaction import SourceInteraction
+
+    if not any(one.interaction for one in (*ours.values(), *human.values())):
+        return {}
+    labels = friction_labels((*ours, *human), judged)
+    return {
+        name: SourceInteraction(one.interaction, labels.get(name), human=name in human)
+        for name, one in (*ours.items(), *human.items())
+    }
 
 
 def _shown(table: cells.Table) -> Table:

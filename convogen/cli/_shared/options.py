@@ -88,7 +88,7 @@ price_option = click.option(
     "prices",
     multiple=True,
     metavar="[ROLE=]IN,OUT[,CACHED]",
-    help="What a model costs, in USD per million tokens [default: its list price, where known].",
+    help="What a model costs, in USD per million tokens [default: its list price, if known].",
 )
 
 

@@ -152,6 +152,9 @@ class Augment(Method):
     def most_turns(self) -> int:
         return self.max_turns
 
+    def lineages(self) -> None:
+        """Return None: no task needs another."""
+
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.augment.play import AugmentPlay
 

@@ -337,6 +337,15 @@ class ConvoGen(Method):
             return ReusedGroups(self.hub)
         return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
+    def lineages(self) -> int | None:
+        """Return the number of lanes if the hub feeds on its own output."""
+        return self.lanes if self.iterative is True else None
+
+    def lineage(self, task: int) -> int:
+        from convogen.generation.few_shot_hub import round_slot
+
+        return round_slot(task, self.lanes, self.per_round).lane
+
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.convogen.play import ConvoGenPlay
 

@@ -142,6 +142,9 @@ class DialogueForge(Method):
             return settings
         return settings.model_copy(update={"max_tokens": None})
 
+    def lineages(self) -> None:
+        """Return None: no task needs another."""
+
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.dialogueforge.play import DialogueForgePlay
 

@@ -229,6 +229,13 @@ class DiaSynth(Method):
             f"{plan.n_personas} personas = {len(plan)} dialogues"
         )
 
+    def lineages(self) -> int | None:
+        """Return the number of topics, whose lists of subtopics and personas their tasks share."""
+        return len(self.topic_list) if self.subtopics or self.personas else None
+
+    def lineage(self, task: int) -> int:
+        return self.dialogues.place(task).topic
+
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.diasynth.play import DiaSynthPlay
 

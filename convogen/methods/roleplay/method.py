@@ -272,6 +272,9 @@ class Roleplay(Method):
         goal = (n_rounds + person // len(self._variants)) % len(self.wanted)
         return self.people[person], self.wanted[goal]
 
+    def lineages(self) -> None:
+        """Return None: no task needs another."""
+
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.roleplay.play import RoleplayPlay
 

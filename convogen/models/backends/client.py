@@ -18,7 +18,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient
 
 from convogen.models.backends.account import Account
 from convogen.models.backends.faults import Faults, too_long
-from convogen.models.network import CONNECT_S, MAX_ANSWER_BYTES, MAX_CONNECTIONS, trusted
+from convogen.models.network import CONNECT_S, MAX_ANSWER_BYTES, most_connections, trusted
 from convogen.redaction import Secrets, masked
 
 __all__ = ["Client", "KeyProvider"]
@@ -97,7 +97,7 @@ def _opened(account: Account, timeout_s: float, provider: KeyProvider | None) ->
         trust_env=False,
         verify=trusted(),
         follow_redirects=False,
-        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEPALIVE_S),
+        limits=httpx2.Limits(max_connections=most_connections(), keepalive_expiry=KEEPALIVE_S),
         timeout=httpx2.Timeout(None, connect=min(CONNECT_S, timeout_s)),
         event_hooks={"response": [_bound]},
     )

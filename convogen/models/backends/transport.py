@@ -13,7 +13,7 @@ from convogen.models.backends.faults import Faults, too_long
 from convogen.models.network import (
     CONNECT_S,
     MAX_ANSWER_BYTES,
-    MAX_CONNECTIONS,
+    most_connections,
     proxy_for,
     trusted,
 )
@@ -82,7 +82,7 @@ class Transport:
 
         timeout_s = self._timeout_s
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=trusted()),
+            connector=aiohttp.TCPConnector(limit=most_connections(), ssl=trusted()),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -36,7 +36,13 @@ USUAL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a run: US dollars and tokens over its folder, seconds from its start."""
+    """Limits of a run; None for no limit.
+
+    Attributes:
+        usd: US dollars that all calls of the run folder may cost.
+        tokens: Tokens, prompt and completion, that they may take.
+        deadline_s: Seconds from this start until the run stops.
+    """
 
     usd: float | None = None
     tokens: int | None = None

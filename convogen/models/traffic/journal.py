@@ -63,9 +63,7 @@ class Journal:
                 check_call(where, row.get("call"))
                 if "text" in row or "fault" in row:
                     check_answer(where, _answer(row))
-                    self._rows[row["key"]] = row
-                else:
-                    self._lost.append(row)
+                self._take(row)
 
     def find(self, key: str) -> ModelReply | None:
         """Return the recorded reply to the call that is being made; None if it was not answered
@@ -102,8 +100,7 @@ class Journal:
                 **_by(answer),
             },
         }
-        append_line(self.path, json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        self._rows[key] = row
+        self.append(row)
 
     def record_lost_attempt(
         self, usage: Usage, attempts: int, seconds: float, *, key: str, role: str, model: str
@@ -124,8 +121,26 @@ class Journal:
                 "at": round(time.time(), 3),
             },
         }
+        self.append(row)
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Append a row of this or another journal of the task; raises `RunFolderError` if it cannot
+        be written."""
+        self._write(row)
+        self._take(row)
+
+    def _write(self, row: dict[str, Any]) -> None:
         append_line(self.path, json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        self._lost.append(row)
+
+    def _take(self, row: dict[str, Any]) -> None:
+        if "text" in row or "fault" in row:
+            self._rows[row["key"]] = row
+        else:
+            self._lost.append(row)
+
+    def answered(self) -> list[dict[str, Any]]:
+        """Return the rows of the answers, as they stand in the file."""
+        return list(self._rows.values())
 
     def calls(self) -> Iterator[dict[str, Any]]:
         """Yield the ledger rows of the calls, then of lost attempts.

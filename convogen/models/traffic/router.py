@@ -98,6 +98,11 @@ class Traffic:
             self._endpoints[key] = Endpoint(model, spec, self._concurrency, self.tally.note)
         return self._endpoints[key]
 
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """All endpoints, in an order that follows from the roles alone."""
+        return list(self._endpoints.values())
+
     def session(
         self,
         task: int,

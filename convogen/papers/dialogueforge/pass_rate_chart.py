@@ -5,7 +5,6 @@ As DialogueForge's figures 2 to 5; the whiskers are 95% intervals, diamonds the 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from convogen.errors import SourceError
 from convogen.papers.dialogueforge.as_published import REAL
 from convogen.papers.dialogueforge.pass_rates import Compared, Rate
-from convogen.reports.chartfile import check_kind, save_chart
+from convogen.reports.chartfile import check_kind, drawing, save_chart
 
 __all__ = ["draw"]
 
@@ -28,17 +27,6 @@ _LONGEST = 28
 _LEVEL = 3
 """So many names fit side by side."""
 
-_STYLE: dict[str, object] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.parse_math": False,
-    "svg.hashsalt": "convogen",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
-
 
 def draw(compared: Compared, path: Path) -> None:
     """Draw what `compare` found, a panel a data set; the file's ending says which kind it is.
@@ -51,9 +39,7 @@ def draw(compared: Compared, path: Path) -> None:
     if not models:
         raise SourceError(f"{path}: only real dialogues to draw; name a model's verdicts too")
     panels = list(dict.fromkeys(row.data for row in models))
-    matplotlib: Any = import_module("matplotlib")
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name's characters that the font lacks
+    with drawing({"font.size": 10}):
         widest = max(len({row.model for row in models if row.data == data}) for data in panels)
         figure = import_module("matplotlib.figure").Figure(
             (max(5.0, 1.6 + 0.75 * widest), 3.6 * len(panels)), layout="constrained"

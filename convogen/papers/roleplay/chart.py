@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from convogen.papers.roleplay.study import LENGTHS, RATES, Condition
 from convogen.published import published
-from convogen.reports.chartfile import check_kind, save_chart
+from convogen.reports.chartfile import check_kind, drawing, save_chart
 
 __all__ = ["MEASURES", "draw", "normalized", "ours", "theirs"]
 
@@ -34,13 +33,6 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
 _NOTE = "Each measure divided by the largest of its side: the paper does not say how it normalizes."
 _MADE_BY = "convogen study"
-_STYLE: dict[str, object] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.parse_math": False,
-    "svg.hashsalt": "convogen",
-    "legend.frameon": False,
-}
 
 Values = Mapping[str, Mapping[str, float | None]]
 """Who -> measure -> value; None if nothing was measured."""
@@ -90,9 +82,7 @@ def draw(conditions: Mapping[str, Condition], path: Path) -> None:
     be written.
     """
     check_kind(path)
-    matplotlib: Any = import_module("matplotlib")
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # characters of a name that the font lacks
+    with drawing({"font.size": 9}):
         figure = import_module("matplotlib.figure").Figure((11, 5.4), layout="constrained")
         for place, (title, values) in enumerate(
             (("These runs", ours(conditions)), ("Published (table 1)", theirs())), 1

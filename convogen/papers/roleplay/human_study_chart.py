@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from convogen.papers.roleplay.human_study import CONFIDENCES, Condition, printed_confidences
-from convogen.reports.chartfile import check_kind, save_chart
+from convogen.reports.chartfile import check_kind, drawing, save_chart
 from convogen.study.answers import Confidence, PairAnswer
 
 __all__ = ["Bars", "draw", "figure_2", "figure_13"]
@@ -25,16 +24,6 @@ _LONGEST = 24
 _LEVEL = 4
 """So many names fit side by side."""
 
-_STYLE: dict[str, object] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.parse_math": False,
-    "svg.hashsalt": "convogen",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
 
 Bars = Mapping[str, Mapping[Confidence, float]]
 """A bar -> the confidences stacked in it, in percent of all pairs."""
@@ -75,9 +64,7 @@ def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: P
     be written.
     """
     check_kind(path)
-    matplotlib: Any = import_module("matplotlib")
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # characters of a name that the font lacks
+    with drawing({"font.size": 9}):
         wide = max(3.2, 0.8 * len(conditions))
         figure: Any = import_module("matplotlib.figure").Figure(
             (2 * wide + 3.6, 6.6), layout="constrained"

@@ -28,11 +28,19 @@ _ANY_FAULT = "The chatbot gave no answer that can be shown."
 
 @dataclass(frozen=True)
 class _Chat:
-    """Where a dialogue stands."""
+    """Where a dialogue stands.
+
+    Attributes:
+        said: The messages so far.
+        waiting: Whether a reply is being written.
+        used_up: Whether the participant's budget covers no further message.
+        may_ask_again: Whether a reply that was given up may be asked for once more.
+    """
 
     said: list[Said]
     waiting: bool
     used_up: bool
+    may_ask_again: bool
 
     @property
     def fault(self) -> str:
@@ -41,8 +49,9 @@ class _Chat:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the next goal may come: after an exchange, or if no more can be had."""
-        return not self.waiting and (len(self.said) > 1 or self.used_up)
+        """Whether the next goal may come: after an exchange, or if none can be had."""
+        stuck = self.used_up or (bool(self.fault) and not self.may_ask_again)
+        return not self.waiting and (len(self.said) > 1 or stuck)
 
 
 def _parts(visit: Visit) -> tuple[CollectDesign, Replies, int]:
@@ -67,7 +76,8 @@ async def _chat(visit: Visit) -> _Chat:
         used_up |= (
             await run_in_threadpool(replies.chatbot.shortage, participant.place, asked) is not None
         )
-    return _Chat(said, waiting, used_up)
+    may_ask_again = not used_up and not replies.chatbot.keeps_memory
+    return _Chat(said, waiting, used_up, may_ask_again)
 
 
 async def is_waiting(visit: Visit) -> bool:
@@ -79,7 +89,7 @@ async def is_waiting(visit: Visit) -> bool:
 
 async def page(visit: Visit, refused: Refused | None) -> Response:
     """Return the page of a goal."""
-    design, replies, goal = _parts(visit)
+    design, _, goal = _parts(visit)
     chat = await _chat(visit)
     return visit.page(
         "chat.html",
@@ -91,7 +101,7 @@ async def page(visit: Visit, refused: Refused | None) -> Response:
         waiting=chat.waiting,
         used_up=chat.used_up,
         trouble=_FAULTS.get(chat.fault, _ANY_FAULT) if chat.fault else "",
-        may_retry=bool(chat.fault) and not replies.chatbot.keeps_memory and not chat.used_up,
+        may_retry=bool(chat.fault) and chat.may_ask_again,
         may_write=not chat.waiting and not chat.fault and not chat.used_up,
         may_finish=chat.may_finish,
     )
@@ -145,7 +155,7 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
 
 async def _retry(visit: Visit, chat: _Chat) -> None:
     _, replies, goal = _parts(visit)
-    if not chat.fault or chat.used_up or replies.chatbot.keeps_memory:
+    if not chat.fault or not chat.may_ask_again:
         return
     participant = visit.participant
     last = len(chat.said) - 1

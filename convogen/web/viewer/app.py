@@ -1,7 +1,7 @@
 """The viewer's addresses, and what each answers with.
 
 A run is named by its key, a conversation by its id: both are looked up, and neither is part of a
-path. Every page is asked for with GET and changes nothing but the index.
+path. Only drawing plots is a POST; pages are asked for with GET and change nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,14 +20,21 @@ from convogen.web.access import Access
 from convogen.web.app import application
 from convogen.web.pages import page
 from convogen.web.protection import Protection
+from convogen.web.viewer.addresses import address, one_of, page_number, page_of, whole_number
 from convogen.web.viewer.conversation import ConversationPage, conversation_page
 from convogen.web.viewer.drawings import CAPTIONS, POLICY, Drawings
-from convogen.web.viewer.formats import FILTERS, duration_text, usd_text
+from convogen.web.viewer.formats import FILTERS
 from convogen.web.viewer.lineage import MOST, around, window
 from convogen.web.viewer.listing import listing, scales_of
 from convogen.web.viewer.live import state_of
 from convogen.web.viewer.opened import Opened
-from convogen.web.viewer.pairs import counterparts, judges_beside, pairs_of, turns_beside
+from convogen.web.viewer.pairs import (
+    counterparts,
+    judges_beside,
+    other_judge,
+    pairs_of,
+    turns_beside,
+)
 from convogen.web.viewer.query import Query, last_page
 
 __all__ = ["viewer"]
@@ -98,7 +104,7 @@ class Pages:
         chosen, one = self._chosen(request)
         found = listing(chosen, Query.of(request.query_params))
         if found.query.page > found.pages:
-            return _page_of(request, "/", found.pages)
+            return page_of(request, "/", found.pages)
         return self._page("list.html", request, found=found, run=one)
 
     def conversation(self, request: Request) -> Response:
@@ -110,14 +116,14 @@ class Pages:
 
     def live(self, request: Request) -> Response:
         """Answer with the state of a run, for the script that polls it."""
-        return JSONResponse(live_fields(self._run(request)))
+        return JSONResponse(state_of(self._run(request)).as_dict())
 
     def compare(self, request: Request) -> Response:
         """Answer with the pairs of two runs."""
         first, second = self._two(request)
-        pairs = pairs_of(first, second, number := _page_number(request))
+        pairs = pairs_of(first, second, number := page_number(request))
         if number > (last := last_page(pairs.total)):
-            return _page_of(request, "/compare", last)
+            return page_of(request, "/compare", last)
         return self._page(
             "compare.html", request, run=first, first=first, second=second, pairs=pairs, page=number
         )
@@ -144,21 +150,19 @@ class Pages:
         """Answer with two judges' scores of the same conversations."""
         opened = self._run(request)
         scales = scales_of(opened)
-        chosen = [
-            _one_of(request.query_params.get(name, ""), scales, place)
-            for place, name in enumerate(("first", "second"))
-        ]
-        number = _page_number(request)
-        total, rows = judges_beside(opened, chosen[0], chosen[1], number)
+        first = one_of(request.query_params.get("first"), scales)
+        second = one_of(request.query_params.get("second"), [other_judge(first, scales), *scales])
+        number = page_number(request)
+        total, rows = judges_beside(opened, first, second, number)
         if number > (last := last_page(total)):
-            return _page_of(request, "/judges", last)
+            return page_of(request, "/judges", last)
         return self._page(
             "judges.html",
             request,
             run=opened,
             scales=scales,
-            first=chosen[0],
-            second=chosen[1],
+            first=first,
+            second=second,
             total=total,
             rows=rows,
             page=number,
@@ -168,7 +172,7 @@ class Pages:
         """Answer with the picture of a part of the hub's lineage."""
         opened = self._run(request)
         focus = request.query_params.get("focus", "")
-        start = _whole(request.query_params.get("start", ""))
+        start = whole_number(request.query_params.get("start", ""))
         found = around(opened, focus) if focus else window(opened, start)
         return self._page(
             "lineage.html",
@@ -273,52 +277,3 @@ class Pages:
             **FILTERS,
             **values,
         )
-
-
-def address(path: str, **values: Any) -> str:
-    """Return a path with parameters; those that are None or empty are left out."""
-    given = {name: value for name, value in values.items() if value not in (None, "")}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def _page_number(request: Request) -> int:
-    return max(1, _whole(request.query_params.get("page", "")))
-
-
-def _page_of(request: Request, path: str, page: int) -> Response:
-    """Lead to another page of what is asked for, such as the last one from beyond it."""
-    return RedirectResponse(f"{path}?{urlencode({**request.query_params, 'page': page})}", 303)
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
-def _one_of(text: str, known: Sequence[str], place: int) -> str:
-    """Return what is asked for if it is known, else what is known at a place."""
-    return text if text in known else known[place] if place < len(known) else ""
-
-
-def live_fields(opened: Opened) -> dict[str, Any]:
-    """Return the state of a run as texts by the names of the places that show them."""
-    state = state_of(opened)
-    total = sum(state.counts.values())
-    return {
-        "state": state.state,
-        "rows": total,
-        "percent": state.percent,
-        "read": state.read.percent,
-        "texts": {
-            "state": state.state,
-            "done": f"{state.done:,}" + (f" of {state.wanted:,}" if state.wanted else ""),
-            "failures": f"{state.counts['failed']:,}",
-            "rejected": f"{state.counts['rejected']:,}",
-            "rate": "–" if state.rate is None else f"{state.rate:.3g} per minute",
-            "left": "–" if state.left_s is None else duration_text(state.left_s),
-            "cost": usd_text(state.usd),
-            "tokens": f"{state.tokens:,}",
-            "quiet": duration_text(state.quiet_s),
-            "flight": f"{state.in_flight} under way, {state.waiting} waiting",
-            "read": f"{state.read.percent}%",
-        },
-    }

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from convogen.errors import RunFolderError
-from convogen.records import Conversation, Experience, Failure, Rejected, Score, Turn, Usage
-from convogen.storage.score_store import scores_manifest
+from convogen.records import Conversation, Experience, Failure, Rejected, Turn, Usage
 from convogen.web.viewer.calls import Call, Spent, calls_by_turn, calls_of, spent_on
 from convogen.web.viewer.facts import CHECKS, Facts, facts_of, said_checks
+from convogen.web.viewer.judged import Judged, judged_of
 from convogen.web.viewer.opened import Opened, Outcome
 from convogen.web.viewer.people import Person, people_of
 
-__all__ = ["ConversationPage", "Judged", "Passage", "ShownTurn", "conversation_page", "passages"]
+__all__ = ["ConversationPage", "Passage", "ShownTurn", "conversation_page", "passages"]
 
 LONG_TEXT = 1_600
 """Characters from which a turn is folded to its beginning."""
@@ -72,17 +72,6 @@ class ShownTurn:
         if turn.capped_at is not None or turn.left_out:
             notes.append("shortened for the context")
         return notes
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A judge's scores of a conversation; `low` to `high` is its scale if it has one."""
-
-    judge: str
-    model: str
-    low: float | None
-    high: float | None
-    scores: list[Score]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +148,7 @@ def conversation_page(
         labels=_labels(conversation),
         turns=_turns(opened, turns, people, facts.task),
         checks=_checks(conversation),
-        judged=_judged(opened, name),
+        judged=judged_of(opened, name),
         spent=_spent(opened, facts.task),
         from_turn=_from_turn(opened),
     )
@@ -274,31 +263,6 @@ def _checks(conversation: Conversation | None) -> list[tuple[str, str]]:
         (CHECKS[what], ", ".join(f"{_words(fault)} {n}" for fault, n in faults.items()))
         for what, faults in said_checks(conversation)
     ]
-
-
-def _judged(opened: Opened, name: str) -> list[Judged]:
-    by_judge: dict[str, list[Score]] = {}
-    for score in opened.scores(name):
-        by_judge.setdefault(score.judge, []).append(score)
-    return [_by(opened, judge, scores) for judge, scores in by_judge.items()]
-
-
-def _by(opened: Opened, judge: str, scores: list[Score]) -> Judged:
-    try:
-        manifest = scores_manifest(opened.run.folder / "scores" / f"{judge}.jsonl") or {}
-    except RunFolderError:
-        manifest = {}
-    judged_by: Mapping[str, Any] = manifest.get("judged_by", {})
-    scale = judged_by.get("scale", [1, 5] if judge == "geval" else None)
-    low, high = _bounds(scale)
-    return Judged(judge, str(judged_by.get("model") or "unknown model"), low, high, scores)
-
-
-def _bounds(scale: Any) -> tuple[float | None, float | None]:
-    ends = cast("list[Any]", scale) if isinstance(scale, list) else []
-    if len(ends) == 2 and all(isinstance(end, int | float) for end in ends) and ends[0] < ends[1]:
-        return float(ends[0]), float(ends[1])
-    return None, None
 
 
 def _spent(opened: Opened, task: int | None) -> list[Spent]:

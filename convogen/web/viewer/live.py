@@ -11,6 +11,7 @@ from typing import Any
 from convogen.errors import ConvogenError
 from convogen.plugins import registry
 from convogen.storage.task_log import journals
+from convogen.web.viewer.formats import duration_text, usd_text
 from convogen.web.viewer.index import reading
 from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.query import Query, count
@@ -59,6 +60,38 @@ class RunState:
     def percent(self) -> int | None:
         """How much of the run is done."""
         return min(100, 100 * self.done // self.wanted) if self.wanted else None
+
+    @property
+    def rows(self) -> int:
+        """Rows of any status."""
+        return sum(self.counts.values())
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The figures as they are written, by the name of the place that shows them."""
+        return {
+            "state": self.state,
+            "done": f"{self.done:,}" + (f" of {self.wanted:,}" if self.wanted else ""),
+            "failures": f"{self.counts['failed']:,}",
+            "rejected": f"{self.counts['rejected']:,}",
+            "cost": usd_text(self.usd),
+            "tokens": f"{self.tokens:,}",
+            "rate": "–" if self.rate is None else f"{self.rate:.3g} per minute",
+            "left": "–" if self.left_s is None else duration_text(self.left_s),
+            "flight": f"{self.in_flight} under way, {self.waiting} waiting",
+            "quiet": duration_text(self.quiet_s),
+            "read": f"{self.read.percent}%",
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the script of a page polls for."""
+        return {
+            "state": self.state,
+            "rows": self.rows,
+            "percent": self.percent,
+            "read": self.read.percent,
+            "texts": self.texts,
+        }
 
 
 def state_of(opened: Opened, now: float | None = None) -> RunState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -19,6 +20,7 @@ __all__ = [
     "TurnPair",
     "counterparts",
     "judges_beside",
+    "other_judge",
     "pairs_of",
     "turns_beside",
 ]
@@ -144,6 +146,17 @@ def _same(one: ShownTurn | None, other: ShownTurn | None) -> bool:
     if one is None or other is None:
         return False
     return (one.turn.speaker, one.turn.text) == (other.turn.speaker, other.turn.text)
+
+
+def other_judge(scale: str, scales: Sequence[str]) -> str:
+    """Return what a scale (`judge/aspect`) is best set beside: another judge's, of its aspect."""
+    judge, _, aspect = scale.rpartition("/")
+
+    def nearness(other: str) -> tuple[bool, bool, bool]:
+        its_judge, _, its_aspect = other.rpartition("/")
+        return its_judge != judge, its_aspect == aspect, other != scale
+
+    return max(scales, key=nearness, default="")
 
 
 def judges_beside(

@@ -78,14 +78,17 @@ class Query:
         def text(name: str) -> str:
             return values.get(name, "").strip()[:MOST_CHARS]
 
-        sort, status = text("sort"), text("status")
+        sort, status, why = text("sort"), text("status"), text("why")
+        chosen, colon, rest = why.partition(":")
+        if colon and chosen in STATUSES:  # as the filter has it
+            status, why = chosen, rest
         return cls(
             text=text("q"),
             topic=text("topic"),
             speaker=text("speaker"),
             language=text("language"),
             status=status if status in STATUSES else "",
-            why=text("why"),
+            why=why,
             check=text("check"),
             scale=text("scale"),
             low=_number(text("low")),

@@ -206,6 +206,20 @@ def test_a_failure_keeps_the_message(tmp_path: Path, fault: Any, said: str) -> N
     assert len(model.asked) == 2
 
 
+def test_a_chatbot_with_a_memory_gets_no_message_twice(tmp_path: Path) -> None:
+    folder, model = tmp_path / "study", Model(ModelFault("server", "no"))
+    http = {"url": "http://127.0.0.1:1/", "body": {"text": "{{ message }}"}, "answer": "text"}
+    codes = made(folder, "collect", {"model": {"name": "shop", "http": http}})
+    with visiting(folder, lambda _: model) as client:
+        visitor = Visitor(client).enter(codes["p01"]).begin().send(message="Why?")
+        visitor.until("gave no answer")
+        assert "Try again" not in visitor.text
+        visitor.send(action="retry")
+        assert "Tasks complete 1/2" in visitor.send(action="next").text
+    assert len(model.asked) == 1
+    assert [message.role for message in model.asked[0].messages] == ["user"]
+
+
 def test_nothing_is_paid_for_twice(tmp_path: Path) -> None:
     """A process that ended after an answer, before it was shown, has it in its journal."""
     folder, model = tmp_path / "study", Model()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 from command_line import convogen
 from studies import made, pairs_data
 
@@ -45,11 +45,11 @@ def token_of(page: str) -> str:
     return found[1]
 
 
-def browser(address: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=address, timeout=60, verify=NO_TLS)
+def browser(address: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=address, timeout=60, verify=NO_TLS, trust_env=False)
 
 
-async def begun(client: httpx.AsyncClient, code: str) -> str:
+async def begun(client: httpx2.AsyncClient, code: str) -> str:
     """Enter and go through the first pages; returns the first pair's page."""
     await client.post("/enter", data={"code": code})
     for answer in ({"agree": "yes"}, {"experience": "None"}, {}):
@@ -118,7 +118,7 @@ def test_a_killed_server_loses_no_acknowledged_answer(tmp_path: Path) -> None:
     assert 12 <= sum(acknowledged.values()) < 48
     with server(folder) as (address, _):
         for name, code in codes.items():
-            with httpx.Client(base_url=address, follow_redirects=True, trust_env=False) as client:
+            with httpx2.Client(base_url=address, follow_redirects=True, trust_env=False) as client:
                 page = client.post("/enter", data={"code": code}).text
             if acknowledged[name]:
                 found = re.search(r"Dialogue complete (\d)/6", page)
@@ -130,5 +130,5 @@ def test_others_need_the_token_and_a_study_is_served_once(tmp_path: Path) -> Non
     folder = tmp_path / "study"
     made(folder, "pairs", {"pairs_each": 2}, **pairs_data(tmp_path))
     with server(folder, "--host", "0.0.0.0") as (address, _):
-        assert httpx.get(f"{address}/progress", trust_env=False).status_code == 403
+        assert httpx2.get(f"{address}/progress", trust_env=False).status_code == 403
         assert "another process" in convogen("study", "serve", folder, "--port", 0).complaint

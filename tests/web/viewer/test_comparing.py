@@ -84,6 +84,7 @@ def _renamed(folder: Path) -> Path:
 def test_a_judge_stands_beside_another(tmp_path: Path) -> None:
     client = client_of(varied_run(tmp_path / "varied"))
     shown = text(client, "/judges")
+    assert "<option selected>other/overall</option>" in shown
     assert "1 conversations have both scores" in shown
     assert re.search(r"<td[^>]*>4\.5</td> ?<td>1\.5</td> ?<td>-3\.00</td>", shown)
     assert "not two sets of scores" in text(client_of(write_run(tmp_path / "one", [])), "/judges")

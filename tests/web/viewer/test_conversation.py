@@ -59,6 +59,14 @@ def test_a_conversation_has_its_scene_its_people_and_its_scores(client: TestClie
         assert text in shown, text
 
 
+def test_turns_have_the_labels_that_a_judge_gave_them(client: TestClient) -> None:
+    shown = page(client, "c-0")
+    assert '<a href="#t1">turn 1</a>: small talk, &lt;script&gt;' in shown
+    assert 'href="#t2">turn 2' not in shown  # no label applies
+    assert '<a href="#t3">turn 3</a>: none was given' in shown
+    assert "written by a participant" in shown
+
+
 def test_what_was_rejected_broken_off_or_failed_has_its_evidence(client: TestClient) -> None:
     assert "Rejected by the gate safety." in page(client, "c-5")
     assert "This is about guns" in page(client, "c-5")

@@ -121,6 +121,10 @@ def test_a_page_of_somebody_else_is_never_replaced(run: Path, tmp_path: Path) ->
             ["{run}", "--export", "x.html", "--search", "nobody says this"],
             "no conversation to show",
         ),
+        (["{run}", "--export", "-"], "name a file"),
+        (["{run}", "--export", "."], "--export"),
+        (["{run}", "--export", ""], "--export"),
+        (["{run}", "--export", "x.html/y.html/z.html", "--n", "0"], "--n"),
         (["{run}", "--port", "70000"], "--port"),
         (["{run}", "--host", "999.1.1.1"], "--host 999.1.1.1"),
     ],
@@ -150,7 +154,7 @@ def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:
 
 def test_the_command_serves_on_this_machine(run: Path) -> None:
     program = "from convogen.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "view", str(run), "--no-browser"]
+    command = [sys.executable, "-c", program, "view", str(run), "--no-browser", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         try:
             assert process.stdout is not None

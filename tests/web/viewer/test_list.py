@@ -73,6 +73,7 @@ ALL = ["c-0", "c-1", "c-2", "c-3", "c-4", "c-5", "f-6"]
         ({"status": "broken"}, ["c-3"]),
         ({"status": "rejected", "why": "safety"}, ["c-5"]),
         ({"why": "experience/no_json"}, ["f-6"]),
+        ({"why": "failed:experience/no_json", "status": "accepted"}, ["f-6"]),
         ({"check": "asked_again/assistant_offer"}, ["c-0"]),
         ({"check": "taken_with/echo"}, ["c-0"]),
         ({"check": "selector/repaired"}, ["c-0"]),

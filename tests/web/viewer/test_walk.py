@@ -15,6 +15,7 @@ from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
 from convogen.records import Conversation, Turn
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.opened import Opened
+from convogen.web.viewer.watch import watching
 
 __all__ = ["browser"]
 
@@ -188,9 +189,8 @@ def test_hostile_text_is_shown_and_runs_nothing(browser: Browser, address: str) 
 def test_what_a_run_adds_is_offered(browser: Browser, tmp_path: Path) -> None:
     folder = varied_run(tmp_path / "going", complete=False)
     (opened,) = opened_at(folder)
-    with serving(viewer([opened])) as base, visitor(browser) as page:
+    with watching([opened]), serving(viewer([opened])) as base, visitor(browser) as page:
         page.goto(base)
         append(folder, "conversations", many_rows(7, 3))
-        opened.scanner.catch_up()
         page.get_by_role("link", name="3 more: show").click()
         expect(page.locator(".list li")).to_have_count(10)

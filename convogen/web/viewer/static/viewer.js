@@ -168,3 +168,5 @@ function follow(section) {
   setTimeout(look, POLL_MS);
 }
 all("[data-going]").forEach(follow);
+
+if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), POLL_MS);

@@ -1,0 +1,353 @@
+"""The driver's side of the workers: who plays which task, and what becomes of a dead worker's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+
+from convogen.engine.distributed.driver_calls import WorkerCalls
+from convogen.engine.distributed.messages import (
+    Abandoned,
+    AdoptPart,
+    Asked,
+    Attempted,
+    CancelTask,
+    Committed,
+    Heard,
+    Logged,
+    Outbox,
+    PartRows,
+    PlayTask,
+    Row,
+    Said,
+    Setup,
+    Stop,
+    Stopped,
+    TaskEnded,
+    ToDriver,
+)
+from convogen.engine.distributed.slots import RemoteTask, Slot, Spawn, WorkerGone
+from convogen.engine.ordered_tasks import GRACE_S
+from convogen.engine.playing import Played, PlayerContext
+from convogen.errors import ClusterError, WorkersDied
+from convogen.inputs.text_file import open_file
+from convogen.models.base import ModelReply
+from convogen.records import Usage
+from convogen.storage.run_folder import Outcome
+from convogen.version import __version__
+
+__all__ = ["RemotePlayer"]
+
+LOG = logging.getLogger("convogen.cluster")
+
+DEATHS = 3
+"""Workers that may die, besides as many as there are, until a task ends; then the run stops."""
+
+LINES = 64
+"""Experiences in a message."""
+
+
+class RemotePlayer:
+    """Plays a run's tasks in workers, at most `n_workers` of them.
+
+    Lineages are dealt out to the workers; a task without one goes to the worker with the fewest. A
+    dead worker is replaced by another, which takes over its lineages and tasks; if there is no room
+    for one, the others do. Either is done as a resumed run does it: from the committed experiences,
+    and from the journals of tasks that are not committed.
+    """
+
+    def __init__(self, context: PlayerContext, n_workers: int, spawn: Spawn) -> None:
+        self._context = context
+        self._spawn = spawn
+        self._slots = [Slot(number) for number in range(n_workers)]
+        self._tasks: dict[int, RemoteTask] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._deaths = 0
+        self._failure: BaseException | None = None
+        self._method = context.experiment.method
+        self._lineages = self._method.lineages()
+        for lineage in range(self._lineages or 0):
+            self._slots[lineage % n_workers].lineages.add(lineage)
+
+    async def __aenter__(self) -> RemotePlayer:
+        started = await asyncio.gather(*map(self._start, self._slots), return_exceptions=True)
+        for result in started:
+            if isinstance(result, BaseException) and not isinstance(result, WorkerGone):
+                await self._end()
+                raise result
+        late = [slot for slot in self._slots if slot.process is None]
+        if len(late) == len(self._slots):
+            raise ClusterError(f"no worker could be started: {next(iter(started))}")
+        if late:
+            n = len(self._slots) - len(late)
+            self._context.tally.say(
+                f"the cluster has room for {n} of {len(self._slots)} workers; goes on with {n}"
+            )
+        for slot in late:
+            self._close(slot)
+        self._keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def play(self, number: int) -> Played:
+        """Return what a task came to in a worker; raises what it raised there."""
+        if self._failure is not None:
+            raise self._failure
+        journal = self._context.store.journal(number)
+        lineage = None if self._lineages is None else self._method.lineage(number)
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        task = self._tasks[number] = RemoteTask(number, lineage, journal, done)
+        slot = self._slot_of(lineage)
+        slot.tasks[number] = task
+        self._send_task(slot, task)
+        try:
+            outcome = await done
+            while task.calls:
+                await asyncio.wait(task.calls)
+            return Played(outcome, journal)
+        except asyncio.CancelledError:
+            owner = self._owner(task)
+            if owner is not None:
+                owner.outbox.put(CancelTask(number))
+            raise
+
+    def committed(self, number: int, outcome: Outcome) -> None:
+        """Let the lineage's worker have the experience, and release the task."""
+        task = self._tasks.pop(number)
+        if task.lineage is None or (slot := self._owner(task)) is None:
+            return
+        del slot.tasks[number]
+        if slot.process is not None:
+            line = outcome.experience.to_line() if outcome.experience else None
+            slot.outbox.put(Committed(slot.parts[task.lineage], number, line))
+
+    def _owner(self, task: RemoteTask) -> Slot | None:
+        return next((slot for slot in self._slots if task.number in slot.tasks), None)
+
+    def _slot_of(self, lineage: int | None) -> Slot:
+        if lineage is not None:
+            return next(slot for slot in self._slots if lineage in slot.lineages)
+        return min(self._slots, key=lambda slot: (slot.process is None, len(slot.tasks)))
+
+    async def _start(self, slot: Slot) -> None:
+        """Start a slot's process, and give it the slot's lineages and tasks."""
+        context = self._context
+        process = await self._spawn(slot.number)
+        setup = Setup(
+            slot.number,
+            __version__,
+            context.experiment.to_yaml(),
+            context.experiment.fingerprint,
+            context.experiment.fingerprint_inputs,
+            context.begun,
+            logging.getLogger("convogen").getEffectiveLevel(),
+        )
+        hello = await process.start(setup)
+        if hello.refusal is not None:
+            process.kill()
+            error = hello.refusal.error()
+            raise type(error)(f"worker {slot.number} on {hello.node}: {error}")
+        slot.node, slot.process, slot.outbox, slot.parts = hello.node, process, Outbox(), {}
+        slot.calls = WorkerCalls(context.traffic, slot.outbox.put)
+        LOG.info("worker", extra={"worker": slot.number, "node": hello.node, "pid": hello.pid})
+        self._adopt(slot, slot.lineages)
+        for _, task in sorted(slot.tasks.items()):
+            self._send_task(slot, task)
+
+    def _adopt(self, slot: Slot, lineages: Iterable[int]) -> None:
+        """Give a worker lineages to play, with what is committed of them."""
+        part, keys = len(set(slot.parts.values())), list(lineages)
+        for lines in _chunks(self._experiences(frozenset(keys))):
+            slot.outbox.put(PartRows(part, lines))
+        committed = self._context.store.committed if keys else 0
+        slot.outbox.put(AdoptPart(part, committed))
+        slot.parts.update(dict.fromkeys(keys or [None], part))
+
+    def _experiences(self, lineages: frozenset[int]) -> Iterator[bytes]:
+        """Yield the lines of the committed experiences of lineages."""
+        if not lineages or not self._context.store.committed:
+            return
+        with open_file(self._context.store.folder / "experiences.jsonl") as lines:
+            for line in lines:
+                if self._method.lineage(json.loads(line)["task"]) in lineages:
+                    yield line
+
+    def _send_task(self, slot: Slot, task: RemoteTask) -> None:
+        if slot.process is not None:
+            part, again = slot.parts[task.lineage], task.done.done()
+            slot.outbox.put(PlayTask(task.number, part, task.journal.answered(), again))
+
+    async def _keep(self, slot: Slot) -> None:
+        """Exchange messages with a slot's worker, and replace it when it dies."""
+        try:
+            while slot in self._slots:
+                try:
+                    await self._exchange(slot)
+                    return
+                except WorkerGone as gone:
+                    await self._bury(slot, gone)
+                try:
+                    await self._start(slot)
+                except WorkerGone as gone:
+                    self._close(slot, gone)
+        except Exception as error:  # noqa: BLE001 - raised in the tasks
+            self._fail(error)
+
+    async def _exchange(self, slot: Slot) -> None:
+        """Send and receive until the worker has stopped; raises `WorkerGone` if it died."""
+        process, outbox = slot.process, slot.outbox
+        assert process is not None
+
+        async def send() -> None:
+            while True:
+                await process.deliver(await outbox.take())
+
+        async def receive() -> None:
+            while not slot.stopped.is_set():
+                batch = await process.collect()
+                for what, n in batch.counts.items():
+                    self._context.tally.add(what, n)
+                for message in batch.messages:
+                    self._take(slot, message)
+
+        ways = [asyncio.create_task(send()), asyncio.create_task(receive())]
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in done:
+                way.result()
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    def _take(self, slot: Slot, message: ToDriver) -> None:
+        context = self._context
+        assert slot.calls is not None
+        match message:
+            case Asked():
+                if (task := slot.tasks.get(message.task)) is not None:
+                    call = slot.calls.ask(message, task.journal)
+                    task.calls.add(call)
+                    call.add_done_callback(task.calls.discard)
+            case Attempted():
+                slot.calls.attempted(message)
+            case Abandoned(call):
+                slot.calls.abandon(call)
+            case Row(number, row):
+                if (task := slot.tasks.get(number)) is not None:
+                    task.journal.append(row)
+            case Heard():
+                _hear(context, message)
+            case TaskEnded():
+                self._ended(slot, message)
+            case Said(line):
+                context.tally.say(line)
+            case Logged():
+                facts = {**message.facts, "worker": slot.number}
+                logging.getLogger(message.logger).log(message.level, message.event, extra=facts)
+            case Stopped():
+                slot.stopped.set()
+
+    def _ended(self, slot: Slot, message: TaskEnded) -> None:
+        task = slot.tasks.get(message.number)
+        if task is None or task.done.done():
+            return  # played again for its lineage, or cancelled
+        self._deaths = 0
+        task.journal.asked = message.asked
+        if task.lineage is None:
+            del slot.tasks[message.number]
+        if message.outcome is not None:
+            task.done.set_result(message.outcome)
+        elif message.error is not None:
+            task.done.set_exception(message.error.error())
+        else:
+            task.done.cancel()
+
+    async def _bury(self, slot: Slot, gone: WorkerGone) -> None:
+        """Count the calls of a dead worker as lost; raises `WorkersDied` if too many have died."""
+        assert slot.calls is not None
+        if slot.process is not None:
+            slot.process.kill()
+        slot.process = None
+        await slot.calls.abandon_all()
+        self._deaths += 1
+        LOG.warning("worker died", extra={"worker": slot.number, "detail": str(gone)})
+        if self._deaths > DEATHS + len(self._slots):
+            raise WorkersDied(
+                f"{self._deaths} workers died and no task ended meanwhile; the last on "
+                f"{slot.node}: {gone}; all answers are kept: the same command goes on"
+            )
+        self._context.tally.say(
+            f"worker {slot.number} on {slot.node} died; its {slot.n_playing} tasks go on in another"
+        )
+        if any(one.process is not None for one in self._slots):
+            self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
+
+    def _close(self, slot: Slot, gone: WorkerGone | None = None) -> None:
+        """Hand the lineages and tasks of a slot over to the others, as there is no room for it."""
+        self._slots.remove(slot)
+        if not self._slots:
+            raise WorkersDied(f"no worker is left: {gone}; all answers are kept")
+        heirs = [one for one in self._slots if one.process is not None] or self._slots
+        for nth, heir in enumerate(heirs):
+            lineages = sorted(slot.lineages)[nth :: len(heirs)]
+            heir.lineages.update(lineages)
+            if heir.process is not None and lineages:
+                self._adopt(heir, lineages)
+        self._move(slot, list(slot.tasks.values()))
+
+    def _move(self, slot: Slot, tasks: Iterable[RemoteTask]) -> None:
+        """Give tasks of a slot that has no process to others."""
+        for task in sorted(tasks, key=lambda one: one.number):
+            heir = self._slot_of(task.lineage)
+            heir.tasks[task.number] = slot.tasks.pop(task.number)
+            self._send_task(heir, task)
+
+    def _fail(self, error: BaseException) -> None:
+        """End all tasks with an error that is of none of them."""
+        self._failure = error
+        for task in self._tasks.values():
+            if not task.done.done():
+                task.done.set_exception(error)
+
+    async def _end(self) -> None:
+        """Stop the workers, keeping what they were answered."""
+        running = [slot for slot in self._slots if slot.process is not None]
+        for slot in running:
+            slot.outbox.put(Stop())
+        if self._keepers:
+            await asyncio.wait(self._keepers, timeout=GRACE_S)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for slot in running:
+            if slot.calls is not None:
+                await slot.calls.abandon_all()
+            if slot.process is not None:
+                slot.process.kill()
+
+
+def _hear(context: PlayerContext, heard: Heard) -> None:
+    """Note that a role was answered, and by which model."""
+    text = "…" if heard.text else ""
+    reply = ModelReply(text, Usage(), "stop", served=heard.served, left_out=heard.left_out)
+    context.traffic.heard(heard.role, reply)
+    context.traffic.provenance.heard(heard.role, heard.model, reply)
+
+
+def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    for line in lines:
+        chunk.append(line)
+        if len(chunk) == LINES:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

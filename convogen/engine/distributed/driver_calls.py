@@ -1,0 +1,113 @@
+"""The workers' model calls in the driver's traffic, which admits each of their attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+
+from convogen.engine.distributed.messages import (
+    Asked,
+    Attempted,
+    CallEnded,
+    Granted,
+    ToldError,
+    ToWorker,
+)
+from convogen.models.base import ModelReply, Request
+from convogen.models.traffic.journal import Journal
+from convogen.models.traffic.router import Traffic
+from convogen.records import Usage
+
+__all__ = ["RemoteModel", "WorkerCalls"]
+
+_current: ContextVar[_Call] = ContextVar("convogen_worker_call")
+
+
+class RemoteModel:
+    """Stands for the model of an endpoint: the worker that a call is of makes the attempt."""
+
+    def __init__(self, endpoint: int) -> None:
+        self._endpoint = endpoint
+
+    async def complete(self, request: Request) -> ModelReply:
+        """Have the worker make the attempt; return its usage alone, as the worker has the reply."""
+        usage = await _current.get().attempt(self._endpoint, probe=request.dialogue == "probe")
+        return ModelReply("", usage, "stop")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class _Call:
+    """A call of a worker; its attempts are made one after the other."""
+
+    def __init__(self, number: int, send: Callable[[ToWorker], None]) -> None:
+        self._number = number
+        self._send = send
+        self._attempts = 0
+        self._result: asyncio.Future[Usage] | None = None
+
+    async def attempt(self, endpoint: int, *, probe: bool) -> Usage:
+        self._attempts += 1
+        self._result = asyncio.get_running_loop().create_future()
+        self._send(Granted(self._number, endpoint, self._attempts, probe))
+        return await self._result
+
+    def attempted(self, message: Attempted) -> None:
+        if self._result is None or self._result.done():
+            return  # cancelled meanwhile
+        if message.fault is not None:
+            self._result.set_exception(message.fault.error())
+        else:
+            self._result.set_result(message.usage or Usage())
+
+
+class WorkerCalls:
+    """The calls in flight of one worker; `send` takes what the worker is to be told."""
+
+    def __init__(self, traffic: Traffic, send: Callable[[ToWorker], None]) -> None:
+        self._traffic = traffic
+        self._send = send
+        self._calls: dict[int, tuple[_Call, asyncio.Task[None]]] = {}
+
+    def ask(self, message: Asked, journal: Journal) -> asyncio.Task[None]:
+        """Admit a call's attempts from now on; return what ends with the call.
+
+        Attempts that may have been billed without an answer are recorded in the journal.
+        """
+        call = _Call(message.call, self._send)
+        task = asyncio.create_task(self._complete(call, message, journal))
+        self._calls[message.call] = call, task
+        task.add_done_callback(lambda _: self._calls.pop(message.call, None))
+        return task
+
+    async def _complete(self, call: _Call, message: Asked, journal: Journal) -> None:
+        _current.set(call)
+        request, role = message.request, message.request.role
+        self._traffic.asking(role)
+        before = None if message.before is None else self._traffic.endpoints[message.before]
+        key = f"{request.hash}.lost"
+        on_lost = partial(journal.record_lost_attempt, key=key, role=role, model=request.model)
+        try:
+            await self._traffic.complete(request, message.task, before, on_lost)
+        except Exception as error:  # noqa: BLE001 - the worker raises it in the task
+            self._send(CallEnded(message.call, ToldError.of(error)))
+
+    def attempted(self, message: Attempted) -> None:
+        """Pass on what an attempt came to."""
+        if (known := self._calls.get(message.call)) is not None:
+            known[0].attempted(message)
+
+    def abandon(self, call: int) -> None:
+        """Cancel a call; an attempt in flight counts as lost."""
+        if (known := self._calls.get(call)) is not None:
+            known[1].cancel()
+
+    async def abandon_all(self) -> None:
+        """Cancel all calls, as their worker is gone."""
+        tasks = [task for _, task in self._calls.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

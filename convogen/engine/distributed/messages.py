@@ -1,0 +1,308 @@
+"""What the driver and a worker tell each other.
+
+They are sent in batches, each direction in order: a worker's row of an answer is there before the
+outcome that rests on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from convogen import errors
+from convogen.errors import BudgetReached, ConvogenError, ModelFault, PluginError
+from convogen.models.base import Request, Transient
+from convogen.plugins.discovery import blame
+from convogen.records import Usage
+from convogen.redaction import masked
+from convogen.storage.run_folder import Outcome
+
+__all__ = [
+    "Abandoned",
+    "AdoptPart",
+    "Asked",
+    "Attempted",
+    "Batch",
+    "CallEnded",
+    "CancelTask",
+    "Committed",
+    "Granted",
+    "Heard",
+    "Hello",
+    "Logged",
+    "Outbox",
+    "PartRows",
+    "PlayTask",
+    "Row",
+    "Said",
+    "Setup",
+    "Stop",
+    "Stopped",
+    "TaskEnded",
+    "ToDriver",
+    "ToWorker",
+    "ToldError",
+]
+
+T = TypeVar("T")
+
+LARGEST_BATCH = 256
+"""Messages in a batch."""
+
+INTERVAL_S = 0.01
+"""Least time between two batches: sending one takes as much of the driver's processor as admitting
+and journalling several calls. The first message after a pause is sent at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldError:
+    """An error, in a form that can be sent: the name of its class, its text, its other fields.
+
+    `kind` is empty for what is no error of convogen's; `text` is then its traceback.
+    """
+
+    kind: str
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(cls, error: BaseException) -> ToldError:
+        """Return an error without the secrets of this process."""
+        text, facts = masked(str(error)), dict[str, Any]()
+        if isinstance(error, Transient):
+            facts = {"retry_after_s": error.retry_after_s, "kind": error.kind}
+            return cls("Transient", text, facts)
+        if isinstance(error, ModelFault):
+            facts = {"kind": error.kind, "evidence": masked(error.evidence), "billed": error.billed}
+        elif isinstance(error, BudgetReached):
+            facts = {"option": error.option}
+        elif not isinstance(error, ConvogenError):
+            if line := blame(error) if isinstance(error, Exception) else None:
+                return cls(PluginError.__name__, masked(line))
+            return cls("", masked("".join(traceback.format_exception(error))))
+        kind = next(each.__name__ for each in type(error).mro() if each.__name__ in errors.__all__)
+        return cls(kind, text, facts)
+
+    def error(self) -> Exception:
+        """Return the error again; a `RuntimeError` with its traceback if it was not convogen's."""
+        if self.kind == "Transient":
+            return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
+        if self.kind == "ModelFault":
+            facts = self.facts
+            return ModelFault(facts["kind"], self.text, facts["evidence"], billed=facts["billed"])
+        if self.kind == "BudgetReached":
+            return BudgetReached(self.text, self.facts["option"])
+        if not self.kind:
+            return RuntimeError(f"in a worker: {self.text}")
+        return getattr(errors, self.kind)(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a worker is to play, for its start; no secret is in it.
+
+    `experiment` is the text of a YAML file, `fingerprint_inputs` what the driver read there.
+    """
+
+    worker: int
+    version: str
+    experiment: str
+    fingerprint: str
+    fingerprint_inputs: dict[str, Any]
+    begun: str
+    log_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A worker that has started, or why it does not play."""
+
+    node: str
+    pid: int
+    refusal: ToldError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRows:
+    """Committed experiences of the lineages of a part to be adopted, in the order of the plan."""
+
+    part: int
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptPart:
+    """Lineages to play from now on, numbered by `part`; the first `committed` tasks are through."""
+
+    part: int
+    committed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTask:
+    """A task to play, with the rows of its journal; `again` if only the lineage needs it."""
+
+    number: int
+    part: int
+    rows: list[dict[str, Any]]
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A task of a part is in the run folder, with its experience if it has one."""
+
+    part: int
+    task: int
+    line: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """A task whose outcome nobody waits for any longer."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An attempt at a call may be made now, at an endpoint; `attempts` counts this one."""
+
+    call: int
+    endpoint: int
+    attempts: int
+    probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call gets no further attempt."""
+
+    call: int
+    why: ToldError
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop all tasks, tell what was answered, and end with `Stopped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that waits for its first attempt; `before` is the endpoint that answered last."""
+
+    call: int
+    task: int
+    request: Request
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt came to: a usage or a fault."""
+
+    call: int
+    usage: Usage | None = None
+    fault: ToldError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A call that was cancelled."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An answer, as a row of the task's journal."""
+
+    task: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """That a role was answered, and what is new in who answered: see `Provenance`."""
+
+    role: str
+    model: str
+    text: bool
+    served: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """What a task came to, and the keys of its calls in the order they were made.
+
+    Without outcome and error it was cancelled.
+    """
+
+    number: int
+    asked: list[str]
+    outcome: Outcome | None = None
+    error: ToldError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line for the user."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A record for the run's log."""
+
+    logger: str
+    level: int
+    event: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The last message of a worker."""
+
+
+ToWorker = PartRows | AdoptPart | PlayTask | Committed | CancelTask | Granted | CallEnded | Stop
+ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logged | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A worker's messages, and what it has counted since the last ones."""
+
+    messages: list[ToDriver]
+    counts: Counter[str]
+
+
+class Outbox(Generic[T]):
+    """Messages that wait to be sent, in order; what is added while a batch travels is the next."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[T] = deque()
+        self._any = asyncio.Event()
+        self._taken_at = -INTERVAL_S
+
+    def put(self, message: T) -> None:
+        """Add a message."""
+        self._waiting.append(message)
+        self._any.set()
+
+    async def take(self) -> list[T]:
+        """Return the next batch, once there is a message."""
+        clock = asyncio.get_running_loop().time
+        await self._any.wait()
+        if (wait_s := self._taken_at + INTERVAL_S - clock()) > 0:
+            await asyncio.sleep(wait_s)
+        self._taken_at = clock()
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
+        if not self._waiting:
+            self._any.clear()
+        return batch

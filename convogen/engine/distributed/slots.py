@@ -1,0 +1,64 @@
+"""The places of workers, the tasks that are in their hands, and the processes that hold them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from convogen.engine.distributed.driver_calls import WorkerCalls
+from convogen.engine.distributed.messages import Batch, Hello, Outbox, Setup, ToWorker
+from convogen.storage.run_folder import Journal, Outcome
+
+__all__ = ["RemoteTask", "Slot", "Spawn", "WorkerGone", "WorkerProcess"]
+
+
+class WorkerGone(Exception):
+    """A worker's process is dead, or could not be started in time."""
+
+
+class WorkerProcess(Protocol):
+    """A worker in a process of its own; each method raises `WorkerGone` once that is dead."""
+
+    async def start(self, setup: Setup) -> Hello: ...
+
+    async def deliver(self, messages: list[ToWorker]) -> None: ...
+
+    async def collect(self) -> Batch: ...
+
+    def kill(self) -> None: ...
+
+
+Spawn = Callable[[int], Awaitable[WorkerProcess]]
+"""Start the worker of a number; raises `WorkerGone` if there is no room for it."""
+
+
+@dataclass(eq=False)
+class RemoteTask:
+    """A task in play: its lineage, the calls in flight, and what it comes to."""
+
+    number: int
+    lineage: int | None
+    journal: Journal
+    done: asyncio.Future[Outcome]
+    calls: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+
+class Slot:
+    """The place of a worker: its tasks and lineages outlive the process that plays them."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.node = ""
+        self.process: WorkerProcess | None = None
+        self.lineages: set[int] = set()
+        self.tasks: dict[int, RemoteTask] = {}
+        self.parts: dict[int | None, int] = {}
+        self.outbox: Outbox[ToWorker] = Outbox()
+        self.calls: WorkerCalls | None = None
+        self.stopped = asyncio.Event()
+
+    @property
+    def n_playing(self) -> int:
+        return sum(not task.done.done() for task in self.tasks.values())

@@ -1,0 +1,276 @@
+"""Write the pages of the site that are made from the code: `python docs/generate.py`.
+
+`reference/cli.md` comes from the commands, `reference/experiment.md` from the JSON Schema of an
+experiment, `reference/catalogue.md` from `convogen list`, `reference/changelog.md` from
+CHANGELOG.md, `llms.txt` and `llms-full.txt` from the navigation. They are written next to the pages
+that are kept in version control, so that any builder of mkdocs.yml finds them. `make docs` runs
+this first.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from click.testing import CliRunner
+
+from convogen.cli.main import GROUPS, cli
+from convogen.experiment.experiment import Common
+from convogen.experiment.json_schema import json_schema
+
+__all__ = ["generated_pages", "llms_full_txt", "llms_txt"]
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+KINDS = ("experiments", "methods", "judges", "gates", "exporters", "readers", "languages")
+"""What `convogen list` prints that does not depend on the machine."""
+
+ACRONYMS = {"Azure": "azure", "Http": "http", "ModelSpec": "models", "Price": "price"}
+"""Definitions of the schema -> the key that takes one."""
+
+
+def generated_pages() -> dict[str, str]:
+    """Return the generated pages: path below docs/ -> Markdown."""
+    return {
+        "reference/cli.md": _cli_page(),
+        "reference/experiment.md": _experiment_page(json_schema()),
+        "reference/catalogue.md": _catalogue(),
+        "reference/changelog.md": _changelog(),
+    }
+
+
+def llms_txt(pages: Mapping[str, str]) -> str:
+    """Return the index for language models (llmstxt.org): each page with its first sentence."""
+    config = _config()
+    lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
+    for section in config["nav"]:
+        ((heading, entries),) = section.items()
+        lines += ["", f"## {heading}", ""]
+        for path in _paths(entries):
+            text = pages.get(path) or (DOCS / path).read_text("utf-8")
+            lines.append(f"- [{_title(text)}]({path.removesuffix('.md')}.html): {_summary(text)}")
+    return "\n".join(lines) + "\n"
+
+
+def llms_full_txt(pages: Mapping[str, str]) -> str:
+    """Return all pages as one text, in the order of the navigation; included files included."""
+    texts = [
+        pages.get(path) or (DOCS / path).read_text("utf-8") for path in _paths(_config()["nav"])
+    ]
+    return re.sub(
+        r'^--8<-- "(.+)"$',
+        lambda found: (ROOT / found[1]).read_text("utf-8").rstrip(),
+        "\n\n".join(texts),
+        flags=re.MULTILINE,
+    )
+
+
+def _config() -> Any:
+    return yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)
+
+
+def _paths(entries: Any) -> Iterator[str]:
+    """Yield the pages of a part of the navigation, in order."""
+    if isinstance(entries, str):
+        yield entries
+        return
+    for entry in entries.values() if isinstance(entries, dict) else entries:
+        yield from _paths(entry)
+
+
+def _title(text: str) -> str:
+    return next(line[2:] for line in text.splitlines() if line.startswith("# "))
+
+
+def _summary(text: str) -> str:
+    """Return the first sentence of a page's first paragraph, as plain text."""
+    blocks = re.split(r"\n\s*\n", text)
+    prose = (b for b in blocks if re.match(r"[A-Z`*\[]", b) and not b.startswith("[!"))
+    paragraph = " ".join(next(prose, "").split())
+    sentence = re.split(r"(?<=[.:?])\s", paragraph, maxsplit=1)[0].rstrip(":")
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence)
+
+
+def _catalogue() -> str:
+    printed = CliRunner().invoke(cli, ["list", "--json"], catch_exceptions=False)
+    listing: dict[str, dict[str, str]] = json.loads(printed.stdout)
+    lines = [
+        "# Catalogue",
+        "",
+        "Everything that an experiment or a command can name, as `convogen list` prints it.",
+        "",
+        "Installed [plugins](../extending.md) add to these lists.",
+    ]
+    for kind in KINDS:
+        lines += ["", f"## {kind.capitalize()}", "", "| name | |", "| --- | --- |"]
+        lines += [
+            f"| `{name}` | {_in_table(_escaped(about))} |" for name, about in listing[kind].items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _changelog() -> str:
+    heading, rest = (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n", maxsplit=1)
+    return f"{heading}\n\nWhat changed in each release, newest first.\n{rest}"
+
+
+# --- the command line ------------------------------------------------------------------------
+
+
+def _cli_page() -> str:
+    above = click.Context(cli, info_name="convogen", **cli.context_settings)
+    lines = [
+        "# Command line",
+        "",
+        "All commands and their options, as `convogen COMMAND --help` prints them.",
+        "",
+        "`convogen --verbose` prints retries, faults and repairs; `--debug` prints tracebacks. Both"
+        " stand before or after the command. [Errors and exit statuses](errors.md) lists the"
+        " exit statuses.",
+    ]
+    for heading, commands in GROUPS.items():
+        lines += ["", f"## {heading}"]
+        for name in commands:
+            command = cli.get_command(above, name)
+            assert command is not None
+            lines += _command(command, above, name)
+    return "\n".join(lines) + "\n"
+
+
+def _command(command: click.Command, above: click.Context, name: str) -> Iterator[str]:
+    """Yield the lines on a command and on its subcommands."""
+    context = click.Context(command, info_name=name, parent=above)
+    level = "###" if above.parent is None else "####"
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    yield from ("", f"{level} {context.command_path}", "", "```text", usage, "```", "")
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            yield from ("```text", *paragraph[2:].splitlines(), "```", "")
+        else:
+            yield from (_escaped(" ".join(paragraph.split())), "")
+    records = [
+        option.get_help_record(context)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.hidden
+    ]
+    if records:
+        yield from ("| option | |", "| --- | --- |")
+        for names, text in filter(None, records):
+            yield f"| `{_in_table(names)}` | {_in_table(_escaped(text))} |"
+    if isinstance(command, click.Group):
+        for sub in command.list_commands(context):
+            below = command.get_command(context, sub)
+            assert below is not None
+            yield from _command(below, context, sub)
+
+
+# --- the keys of an experiment ---------------------------------------------------------------
+
+
+def _experiment_page(schema: Mapping[str, Any]) -> str:
+    common = set(Common.model_fields)
+    alternatives = {a["properties"]["method"]["const"]: a for a in schema["oneOf"]}
+    first = next(iter(alternatives.values()))["properties"]
+    lines = [
+        "# Experiment keys",
+        "",
+        "Every key of an experiment file, from the JSON Schema that `convogen schema` prints.",
+        "",
+        "An unknown key is an error that names the allowed ones."
+        " [Write an experiment](../how-to/experiment.md) shows them at work.",
+        "",
+        "## Keys of every experiment",
+        "",
+        *_table({k: v for k, v in first.items() if k in common and k != "method"}),
+    ]
+    for method, alternative in alternatives.items():
+        own = {k: v for k, v in alternative["properties"].items() if k not in common}
+        lines += ["", f"## method: {method}", "", *_table(own, set(alternative["required"]))]
+    lines += ["", "## Models, sampling and prices"]
+    for name, definition in schema["$defs"].items():
+        key = ACRONYMS.get(name, name.lower())
+        lines += ["", f"### {key}", "", definition.get("description", "").split("\n\n")[0], ""]
+        lines += _table(definition["properties"], set(definition.get("required", [])))
+    lines += ["", "## Gates", "", "An entry of `gates` is a name, or a mapping with these keys."]
+    for gate in first["gates"]["items"]["anyOf"]:
+        if "properties" in gate:
+            own = {k: v for k, v in gate["properties"].items() if k != "gate"}
+            name = gate["properties"]["gate"]["const"]
+            lines += ["", f"### gate: {name}", "", *_table(own, set(gate["required"]))]
+    return "\n".join(lines) + "\n"
+
+
+def _table(
+    properties: Mapping[str, Any], required: frozenset[str] | set[str] = frozenset()
+) -> list[str]:
+    lines = ["| key | values | default | |", "| --- | --- | --- | --- |"]
+    for key, value in properties.items():
+        default = "required" if key in required else _default(value)
+        about = _escaped(" ".join(value.get("description", "").split()))
+        lines.append(f"| `{key}` | {_in_table(_type(value))} | {default} | {_in_table(about)} |")
+    return lines
+
+
+def _default(value: Mapping[str, Any]) -> str:
+    default = value.get("default")
+    if default is None or default in ([], {}, ""):
+        return ""
+    text = yaml.safe_dump(default, default_flow_style=True, width=1000)
+    return f"`{_in_table(text.removesuffix('...' + chr(10)).strip())}`"
+
+
+def _type(value: Mapping[str, Any]) -> str:
+    """Return the values that a key takes, in words."""
+    if "anyOf" in value:
+        kinds = [_type(v) for v in value["anyOf"] if v.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "$ref" in value:
+        name = value["$ref"].rsplit("/", 1)[1]
+        key = ACRONYMS.get(name, name.lower())
+        return f"[{key}](#{key})"
+    if "const" in value:
+        return f"`{value['const']}`"
+    if "enum" in value:
+        return ", ".join(
+            f"`{str(v).lower() if v is True or v is False else v}`" for v in value["enum"]
+        )
+    if value.get("type") == "array":
+        items = value.get("items")
+        return f"list of {_type(items)}" if items and "anyOf" not in items else "list"
+    return _bounded(value)
+
+
+def _bounded(value: Mapping[str, Any]) -> str:
+    kind = {"string": "text", "integer": "integer", "number": "number", "boolean": "true, false"}
+    name = kind.get(value.get("type", ""), "mapping")
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {value[key]}" for key, sign in signs.items() if key in value]
+    return " ".join([name, ", ".join(bounds)]).strip()
+
+
+def _escaped(text: str) -> str:
+    """Escape what Markdown would read as markup in a help text, outside code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") else re.sub(r"([*_<\[\]])", r"\\\1", p) for p in parts)
+
+
+def _in_table(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    """Write the generated pages into docs/."""
+    pages = generated_pages()
+    indexes = {"llms.txt": llms_txt(pages), "llms-full.txt": llms_full_txt(pages)}
+    for path, text in (pages | indexes).items():
+        (DOCS / path).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Programs of `tests/programs` in processes of their own, which a test kills.
+
+Each is a process like any other; but it is forked from a server that has imported convogen already,
+since the imports take several times as long as the runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import runpy
+import sys
+from pathlib import Path
+
+__all__ = ["run_program"]
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    [
+        "convogen",
+        "convogen.engine.runner",
+        "convogen.engine.judge_runner",
+        "convogen.groupchat.chat",
+    ]
+)
+
+
+def run_program(program: Path, *args: object, timeout_s: float = 240) -> int:
+    """Return the exit status of a program; of one that was killed, the signal below zero."""
+    process = _PROCESSES.Process(target=_main, args=(str(program), [str(arg) for arg in args]))
+    process.start()
+    process.join(timeout_s)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"{program.name} {args}: still running after {timeout_s} s")
+    return process.exitcode
+
+
+def _main(program: str, args: list[str]) -> None:
+    sys.argv = [program, *args]
+    sys.path.insert(0, str(Path(program).parent))
+    runpy.run_path(program, run_name="__main__")

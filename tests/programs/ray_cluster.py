@@ -1,0 +1,36 @@
+"""A Ray cluster of two nodes on this machine; ends when its input does.
+
+Usage: ray_cluster.py CPUS, those of each node. Prints the address. Nothing of it is left behind.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+
+from ray.cluster_utils import Cluster
+
+STORE_BYTES = 80 << 20
+
+
+def main() -> None:
+    # A path of sockets has at most 107 characters.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    common = {
+        "num_cpus": int(sys.argv[1]),
+        "object_store_memory": STORE_BYTES,
+        "include_dashboard": False,
+    }
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args={**common, "temp_dir": folder})
+        cluster.add_node(**common)
+        print(cluster.address, flush=True)
+        sys.stdin.read()
+        cluster.shutdown()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
