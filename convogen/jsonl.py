@@ -113,7 +113,7 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
             return
     raise RunFolderError(
         f"{path}: is there already, and was not written by this command; move it away, or name "
-        "another place with --out"
+        "another place"
     )
 
 

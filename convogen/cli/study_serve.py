@@ -26,7 +26,8 @@ def command(folder: Path, host: str, port: int, https: bool, open_browser: bool)
     Each enters with a code. /progress is the researcher's page; if others reach this machine, it
     needs the token in the address that is printed. Every answer is on disk before it is
     acknowledged. For participants elsewhere, put a server with HTTPS before it, such as Caddy or
-    nginx, and say --https.
+    nginx, and say --https: then /progress needs the token, too. It must pass on the Host that it
+    was asked for (nginx: proxy_set_header Host $host).
     """
     import asyncio
 
@@ -54,8 +55,8 @@ def command(folder: Path, host: str, port: int, https: bool, open_browser: bool)
     try:
         held = lock(folder)
         try:
-            access = Access.listening_at(host)
-            app = study_app(folder, access, hosts=own_names(host))
+            access = Access.listening_at(host, forwarded=https)
+            app = study_app(folder, access, hosts=own_names(host, forwarded=https))
             say(f"participants: {base_address(listener)}")
             serve(
                 behind_https(app) if https else app,

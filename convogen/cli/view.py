@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import click
 from convogen.cli._shared.numbers import WholeNumber
 from convogen.cli._shared.options import OutPath
 from convogen.cli._shared.terminal import say
+from convogen.errors import UserError
 
 __all__ = ["command"]
 
@@ -58,16 +60,29 @@ def command(
     from convogen.web.serving import web_modules
 
     web_modules()
-    if page is not None:
-        if host or port is not None or no_browser:
-            raise click.UsageError("--host, --port and --no-browser serve pages; --export does not")
-        if str(page) == "-":
-            raise click.UsageError("--export -: a page is not printed; name a file")
-        _export(folders, page, search or "", names, n)
-        return
-    if search or names or n:
+    if page is not None and (host or port is not None or no_browser):
+        raise click.UsageError("--host, --port and --no-browser serve pages; --export does not")
+    if page is not None and str(page) == "-":
+        raise click.UsageError("--export -: a page is not printed; name a file")
+    if page is None and (search or names or n):
         raise click.UsageError("--search, --conversation and --n choose for --export FILE.html")
-    _serve(folders, host or "127.0.0.1", port, not no_browser)
+    try:
+        if page is not None:
+            _export(folders, page, search or "", names, n)
+        else:
+            _serve(folders, host or "127.0.0.1", port, not no_browser)
+    except sqlite3.Error as error:
+        raise UserError(_no_index(error)) from error
+
+
+def _no_index(error: sqlite3.Error) -> str:
+    """Return what is wrong with the index, and what to do about it."""
+    from convogen.web.viewer.index import cache_folder
+
+    return (
+        f"the index in {cache_folder()}: {error}; make room there, delete it, or name another "
+        "cache in XDG_CACHE_HOME"
+    )
 
 
 def _export(

@@ -59,8 +59,8 @@ class PairAnswer(Pair):
 
     choice: Choice
     confidence: Confidence
-    utterance: Annotated[int, Field(ge=1)] | None = None
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    utterance: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]  # squares are summed
     answered_at: str = ""
 
     @model_validator(mode="after")

@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import os
-import re
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,8 +44,12 @@ def new_codes(participants: int, letter: str = "p") -> dict[str, str]:
 
 
 def digest(code: str) -> bytes:
-    """Return the hash under which a code is known; case, spaces and hyphens do not matter."""
-    plain = re.sub(r"[\s-]", "", code).upper()
+    """Return the hash under which a code is known.
+
+    Only its letters and digits matter, in any case and width, whatever dashes a word processor or
+    a messenger made of the hyphens.
+    """
+    plain = "".join(one for one in unicodedata.normalize("NFKC", code) if one.isalnum()).upper()
     return hashlib.blake2b(plain.encode(errors="replace"), digest_size=16).digest()
 
 

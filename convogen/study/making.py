@@ -77,6 +77,7 @@ def new_study(
     # Those who judge are other people than those whose dialogues they may see.
     letter = "p" if isinstance(design, CollectDesign) else "r"
     codes = new_codes(design.participants, letter)
+    had_folder = folder.exists()
     make_folder(folder)
     folder.chmod(0o700)
     path = folder / STORE_FILE
@@ -92,6 +93,8 @@ def new_study(
     except SourceError:
         for left in folder.glob(f"{STORE_FILE}*"):
             left.unlink()
+        if not had_folder:
+            folder.rmdir()
         raise
     write_whole(folder / DESIGN_FILE, commented(design))
     write_codes(folder, codes)

@@ -42,6 +42,10 @@ The answers may be published as research data. Please write nothing that identif
 somebody else."""
 
 
+_OTHER_FIELDS = {"page", "comment"}
+"""Fields of the rating form that are no scales."""
+
+
 class Budget(Keys):
     """What one participant may use of the chatbot, over all goals."""
 
@@ -249,6 +253,8 @@ class RatingsDesign(Design):
     @classmethod
     def _named_once(cls, value: tuple[Scale, ...]) -> tuple[Scale, ...]:
         _refuse_twice("scale", [scale.id for scale in value])
+        if taken := _OTHER_FIELDS & {scale.id for scale in value}:
+            raise ValueError(f"id: {min(taken)!r} is the name of another field; choose another id")
         return value
 
 

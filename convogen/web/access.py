@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import secrets
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COOKIE", "Access", "is_loopback"]
 
 COOKIE = "convogen-token"
+"""What the names of the cookies begin with."""
 
 
 def is_loopback(host: str) -> bool:
@@ -40,24 +42,37 @@ class Access:
     token: str | None = field(default=None, repr=False)
 
     @classmethod
-    def listening_at(cls, host: str) -> Access:
-        """Return an access with a new token, or with none if only this machine reaches `host`."""
-        return cls(None if is_loopback(host) else secrets.token_urlsafe(24))
+    def listening_at(cls, host: str, *, forwarded: bool = False) -> Access:
+        """Return an access with a new token, or with none if only this machine reaches `host`.
+
+        Args:
+            host: Where the server listens.
+            forwarded: Whether another server passes the requests of others on to it.
+        """
+        alone = is_loopback(host) and not forwarded
+        return cls(None if alone else secrets.token_urlsafe(24))
 
     def address(self, base: str) -> str:
         """Return the address that opens the pages at `base`, with the token if one is needed."""
         return f"{base}?{urlencode({'token': self.token})}" if self.token else base
 
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie: a browser keeps those of all ports of a host together."""
+        return f"{COOKIE}-{blake2b((self.token or '').encode(), digest_size=4).hexdigest()}"
+
     def refusal(self, request: Request) -> Response | None:
         """Return what is answered instead of a researcher's page; None if it may be seen."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
-        if self.token is None or self._matches(request.cookies.get(COOKIE, "")):
+        if self.token is None or self._matches(request.cookies.get(self.cookie, "")):
             return None
         if self._matches(request.query_params.get("token", "")):
             answer = RedirectResponse(request.url.path, 303)
             secure = request.url.scheme == "https"
-            answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", secure=secure)
+            answer.set_cookie(
+                self.cookie, self.token, httponly=True, samesite="strict", secure=secure
+            )
             return answer
         said = "This page needs the token: open the address that the command line printed."
         return PlainTextResponse(said, 403)

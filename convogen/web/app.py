@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -17,12 +19,24 @@ from convogen.web.protection import Protection
 
 __all__ = ["application"]
 
+LOG = logging.getLogger(__name__)
+
 
 async def _error(_: Request, error: Exception) -> Response:
     """Answer with a page that says what is wrong; none of the server's own state stands in it."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else "Something failed here."
     return page("convogen.web", "error.html", status, status_code=status, detail=detail)
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    """Answer if the database cannot be used, for example because the disk is full."""
+    LOG.error("the database of these pages: %s", error)
+    detail = (
+        "This cannot be saved or read just now. Please go back in your browser and try again in a "
+        "moment. What was saved before is kept."
+    )
+    return page("convogen.web", "error.html", 503, status_code=503, detail=detail)
 
 
 def application(
@@ -42,7 +56,7 @@ def application(
         lifespan: What is open while the application is served; it may set the application's state.
     """
     files = StaticFiles(packages=[(package, STATIC), ("convogen.web", STATIC)])
-    handlers = {HTTPException: _error, 500: _error}
+    handlers = {HTTPException: _error, sqlite3.OperationalError: _unavailable, 500: _error}
     app = Starlette(
         routes=[*routes, Mount("/static", files)], exception_handlers=handlers, lifespan=lifespan
     )

@@ -9,7 +9,7 @@ a foreign page's name at this machine (DNS rebinding).
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -78,7 +78,7 @@ class Protection:
     def _refusal(self, headers: Headers, method: str) -> tuple[int, str] | None:
         """Return the status and the reason for which a request is refused."""
         host = headers.get("host", "")
-        if self._hosts and (urlsplit(f"//{host}").hostname or "") not in self._hosts:
+        if self._hosts and _name_in(host) not in self._hosts:
             return 421, "This server is not known under that name."
         if method not in _SAFE_METHODS and not _is_from_our_pages(headers, host):
             return 403, "This request comes from another site."
@@ -98,4 +98,17 @@ def _is_from_our_pages(headers: Headers, host: str) -> bool:
     if (site := headers.get("sec-fetch-site")) is not None:
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or _parts(origin).netloc == host
+
+
+def _name_in(host: str) -> str:
+    """Return the name in a `Host` header; empty if it holds none."""
+    return _parts(f"//{host}").hostname or ""
+
+
+def _parts(address: str) -> SplitResult:
+    """Return the parts of an address that a client sent; all empty if it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")

@@ -47,17 +47,20 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"--host {host} --port {port}: {why}; --port 0 takes a free one") from error
+        other = "" if isinstance(error, socket.gaierror) else "; --port 0 takes a free one"
+        raise UserError(f"--host {host} --port {port}: {why}{other}") from error
     return listener
 
 
-def own_names(host: str) -> frozenset[str]:
+def own_names(host: str, *, forwarded: bool = False) -> frozenset[str]:
     """Return the host names under which a server that listens at `host` answers.
 
     One that only this machine reaches answers to the names of this machine alone; one that others
-    reach may have any name.
+    reach, if only through another server (`forwarded`), may have any name.
     """
-    return frozenset({host, "localhost", "127.0.0.1", "::1"}) if is_loopback(host) else frozenset()
+    if forwarded or not is_loopback(host):
+        return frozenset()
+    return frozenset({host, "localhost", "127.0.0.1", "::1"})
 
 
 def base_address(listener: socket.socket) -> str:

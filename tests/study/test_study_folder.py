@@ -44,6 +44,8 @@ def test_any_text_survives(text: str) -> None:
         ("kind: pairs\npair_each: 2", "unknown key 'pair_each'"),
         ("kind: ratings\nscales: [{id: a b, question: x, points: 5}]", "scales.0.id"),
         ("kind: ratings\nscales: [{id: a, question: x, points: 5, labels: [b]}]", "must be 2, for"),
+        ("kind: ratings\nscales: [{id: page, question: x, points: 5}]", "'page' is the name of"),
+        ("kind: ratings\nscales: [{id: comment, question: x, points: 5}]", "'comment' is the name"),
         ("kind: collect\nfeatures: {age: [old]}", "features.age: must have at least 2"),
         ("kind: collect\nfeatures: {native_english: [oui, non]}", "'non' is no option"),
         ("kind: collect\ngoals: [{name: a, goal: abc}, {name: a, goal: abc}]", "the same goal"),
@@ -104,6 +106,16 @@ def test_options_that_do_not_fit_are_refused(
     assert ended.status == 2
     assert said in ended.complaint
     assert not (tmp_path / "study").exists()
+
+
+def test_a_study_that_cannot_be_planned_leaves_nothing(tmp_path: Path) -> None:
+    (data,) = ratings_data(tmp_path)["dialogues"]
+    new = ("--kind", "ratings", "--dialogues", data, "--each", 99)
+    assert "there are only" in convogen("study", "new", tmp_path / "study", *new).complaint
+    assert not (tmp_path / "study").exists()
+    (tmp_path / "own").mkdir()
+    assert convogen("study", "new", tmp_path / "own", *new).status == 2
+    assert list((tmp_path / "own").iterdir()) == []
 
 
 def test_a_model_that_cannot_be_used_is_said_before_anybody_comes(tmp_path: Path) -> None:
@@ -196,6 +208,10 @@ def test_codes_are_told_apart_by_letters_alone() -> None:
     assert all(len(code) == 14 and not set(code) & set("01IO") for code in codes.values())
     code = codes["p001"]
     assert digest(code) == digest(f" {code.lower().replace('-', '')} ") != digest(codes["p002"])
+    for dash in ("\u2013", "\u2011", "\u2212", "\u00a0", "\u200b", "_"):
+        assert digest(code.replace("-", dash)) == digest(code)
+    wide = "".join(chr(ord(one) + 0xFEE0) for one in code)  # as some keyboards of East Asia type
+    assert digest(wide) == digest(code)
 
 
 @pytest.mark.parametrize(

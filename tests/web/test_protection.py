@@ -65,6 +65,7 @@ def test_every_response_has_the_policy(path: str) -> None:
         ({"origin": "http://localhost"}, 200),
         ({"origin": "http://elsewhere.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({}, 200),
     ],
 )
@@ -86,7 +87,8 @@ def test_a_foreign_name_for_this_machine_is_refused() -> None:
     own = client(frozenset({"localhost", "::1"}))
     assert own.get("/echo").status_code == 200
     assert own.get("/echo", headers={"host": "[::1]:8000"}).status_code == 200
-    assert own.get("/echo", headers={"host": "rebound.example:8000"}).status_code == 421
+    for foreign in ("rebound.example:8000", "[", "localhost]", "::1"):
+        assert own.get("/echo", headers={"host": foreign}).status_code == 421
 
 
 def test_the_token_opens_the_pages_and_leaves_the_address() -> None:
@@ -103,6 +105,15 @@ def test_the_token_opens_the_pages_and_leaves_the_address() -> None:
         assert "HttpOnly" in cookie
         assert "samesite=strict" in cookie.lower()
         assert visitor.get("/private").text == "private"
+
+
+def test_one_browser_opens_two_servers_of_a_host() -> None:
+    servers = [Access.listening_at("0.0.0.0") for _ in range(2)]
+    with client(access=servers[0]) as one, client(access=servers[1]) as other:
+        other.cookies = one.cookies  # which do not tell ports apart
+        for visitor, access in zip((one, other), servers, strict=True):
+            assert visitor.get(f"/private?token={access.token}").text == "private"
+        assert one.get("/private").text == "private"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

@@ -112,12 +112,22 @@ async def take(visit: Visit, form: Mapping[str, str]) -> Refused | None:
     that the participant can do something about."""
     chat = await _chat(visit)
     if not visit.is_from_its_page(form, len(chat.said)):
-        return None
+        return _unsent(visit, chat, form)
     if form.get("action") == "next":
         return await _finish(visit, chat)
     if form.get("action") == "retry":
         return await _retry(visit, chat)
     return await _say(visit, chat, form)
+
+
+def _unsent(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | None:
+    """Return a message from an earlier page of this goal that was not sent, so that it is kept."""
+    text = prompt_turn(printable(form.get("message", "")).strip()).text
+    earlier = any(visit.is_from_its_page(form, part) for part in range(len(chat.said)))
+    if not text or not earlier or text in {one.turn.text for one in chat.said}:
+        return None
+    said = "This chat went on in another window. Please send your message again if it still fits."
+    return Refused({"message": said}, form)
 
 
 async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | None:
@@ -128,7 +138,9 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
     if len(text) > design.most_chars:
         said = f"A message may have {design.most_chars:,} characters, this one has {len(text):,}."
         return Refused({"message": said}, form)
-    if len(chat.said) % 2 or chat.used_up:
+    if len(chat.said) % 2:
+        return Refused({"message": "The chatbot has not answered your last message yet."}, form)
+    if chat.used_up:
         return None
     participant, turn = visit.participant, prompt_turn(text)
     turns = [*(one.turn for one in chat.said), turn]

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from convogen.web.study.site import COOKIE, STUDY, Site, redirect, site_of
+from convogen.web.study.site import STUDY, Site, redirect, site_of
 
 __all__ = ["ask_code", "enter", "leave", "participant_of"]
 
@@ -17,8 +17,9 @@ _LONGEST_CODE = 100
 
 async def participant_of(request: Request) -> str | None:
     """Return the participant that a browser belongs to; None if it belongs to nobody."""
-    token = request.cookies.get(COOKIE, "")
-    return await run_in_threadpool(site_of(request).store.participant_of, token)
+    site = site_of(request)
+    token = request.cookies.get(site.cookie, "")
+    return await run_in_threadpool(site.store.participant_of, token)
 
 
 async def ask_code(request: Request) -> Response:
@@ -40,7 +41,7 @@ async def enter(request: Request) -> Response:
         return _wrong(site, request, code)
     answer = redirect(STUDY)
     answer.set_cookie(
-        COOKIE,
+        site.cookie,
         await run_in_threadpool(site.store.open_session, participant),
         max_age=60 * 60 * 24 * 90,
         httponly=True,
@@ -60,7 +61,8 @@ def _wrong(site: Site, request: Request, code: str) -> Response:
 
 async def leave(request: Request) -> Response:
     """Forget whom this browser belongs to, for example on a shared computer."""
-    await run_in_threadpool(site_of(request).store.close_session, request.cookies.get(COOKIE, ""))
+    site = site_of(request)
+    await run_in_threadpool(site.store.close_session, request.cookies.get(site.cookie, ""))
     answer = redirect("/")
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer.delete_cookie(site.cookie, httponly=True, samesite="strict")
     return answer

@@ -21,6 +21,8 @@ __all__ = ["COOKIE", "PACKAGE", "STUDY", "Site", "redirect", "site_of"]
 
 PACKAGE = "convogen.web.study"
 COOKIE = "convogen-study"
+"""What the names of the cookies begin with."""
+
 STUDY = "/study"
 """The address of every page of a participant: which one is shown depends on what was answered."""
 
@@ -35,6 +37,11 @@ class Site:
     limiter: Limiter
     replies: Replies | None
     secret: bytes
+
+    @property
+    def cookie(self) -> str:
+        """The name of the study's cookie: a browser keeps those of all ports of a host together."""
+        return f"{COOKIE}-{blake2b(self.secret, digest_size=4).hexdigest()}"
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page of the study; its templates know the design."""

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 
-__all__ = ["address", "one_of", "page_number", "whole_number"]
+__all__ = ["address", "one_of", "page_number", "page_of", "whole_number"]
 
 
 def address(path: str, **values: Any) -> str:
@@ -20,6 +21,11 @@ def address(path: str, **values: Any) -> str:
 def page_number(request: Request) -> int:
     """Return the page of a list that is asked for, from 1."""
     return max(1, whole_number(request.query_params.get("page", "")))
+
+
+def page_of(request: Request, path: str, page: int) -> RedirectResponse:
+    """Lead to another page of what is asked for, such as the last one from beyond it."""
+    return RedirectResponse(f"{path}?{urlencode({**request.query_params, 'page': page})}", 303)
 
 
 def whole_number(text: str) -> int:

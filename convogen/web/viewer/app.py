@@ -20,7 +20,7 @@ from convogen.web.access import Access
 from convogen.web.app import application
 from convogen.web.pages import page
 from convogen.web.protection import Protection
-from convogen.web.viewer.addresses import address, one_of, page_number, whole_number
+from convogen.web.viewer.addresses import address, one_of, page_number, page_of, whole_number
 from convogen.web.viewer.conversation import ConversationPage, conversation_page
 from convogen.web.viewer.drawings import CAPTIONS, POLICY, Drawings
 from convogen.web.viewer.formats import FILTERS
@@ -35,7 +35,7 @@ from convogen.web.viewer.pairs import (
     pairs_of,
     turns_beside,
 )
-from convogen.web.viewer.query import Query
+from convogen.web.viewer.query import Query, last_page
 
 __all__ = ["viewer"]
 
@@ -69,6 +69,11 @@ def viewer(
                 return guard.refusal(request) or answer(request)
             except sqlite3.OperationalError as error:
                 raise HTTPException(503, "The index is busy. Try again in a moment.") from error
+            except sqlite3.DatabaseError as error:
+                for opened in runs:
+                    opened.scanner.recover(error)
+                said = "The index was damaged and is made anew. Try again in a moment."
+                raise HTTPException(503, said) from error
 
         return Route(path, guarded, methods=[method])
 
@@ -98,6 +103,8 @@ class Pages:
         """Answer with the conversations that the parameters ask for."""
         chosen, one = self._chosen(request)
         found = listing(chosen, Query.of(request.query_params))
+        if found.query.page > found.pages:
+            return page_of(request, "/", found.pages)
         return self._page("list.html", request, found=found, run=one)
 
     def conversation(self, request: Request) -> Response:
@@ -115,6 +122,8 @@ class Pages:
         """Answer with the pairs of two runs."""
         first, second = self._two(request)
         pairs = pairs_of(first, second, number := page_number(request))
+        if number > (last := last_page(pairs.total)):
+            return page_of(request, "/compare", last)
         return self._page(
             "compare.html", request, run=first, first=first, second=second, pairs=pairs, page=number
         )
@@ -145,6 +154,8 @@ class Pages:
         second = one_of(request.query_params.get("second"), [other_judge(first, scales), *scales])
         number = page_number(request)
         total, rows = judges_beside(opened, first, second, number)
+        if number > (last := last_page(total)):
+            return page_of(request, "/judges", last)
         return self._page(
             "judges.html",
             request,

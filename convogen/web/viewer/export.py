@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sqlite3
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -48,7 +49,12 @@ def chosen(
         UserError: There are more than `MOST`.
     """
     wanted = MOST + 1 if n is None else n
-    found = _named(runs, names) if names else _found(runs, search, wanted)
+    try:
+        found = _named(runs, names) if names else _found(runs, search, wanted)
+    except sqlite3.DatabaseError as error:
+        for opened in runs:
+            opened.scanner.recover(error)
+        found = _named(runs, names) if names else _found(runs, search, wanted)
     if len(found) > MOST:
         raise UserError(f"--export: more than the {MOST} conversations of a page; {_ROOM}")
     if not found:

@@ -35,7 +35,9 @@ def number_text(number: float | None) -> str:
 
 
 def score_text(value: float | None) -> str:
-    """Return a score; None is a dash."""
+    """Return a score, in few characters however large it is; None is a dash."""
+    if value is not None and abs(value) >= 1e6:
+        return f"{value:.3g}"
     return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
 
 

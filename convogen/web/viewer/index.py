@@ -18,10 +18,11 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 import platformdirs
 
-__all__ = ["Index", "index_folder", "index_path", "reading"]
+__all__ = ["Index", "cache_folder", "index_folder", "index_path", "reading"]
 
 VERSION = 1
 """Incremented when the index of the same run has other content than before."""
@@ -80,19 +81,26 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._making = Lock()
         self.ensure()
         os.utime(path)
 
     def ensure(self) -> None:
         """Make the file if it is missing, which somebody may have deleted, or cannot be used."""
-        try:
-            if self.path.exists() and self._version() == VERSION:
-                return
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            pass
-        self._make()
+        with self._making:
+            try:
+                if self.path.exists() and self._version() == VERSION:
+                    return
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                pass
+            self._make()
+
+    def renew(self) -> None:
+        """Make the file anew, empty, after SQLite has found it damaged."""
+        with self._making:
+            self._make()
 
     def _version(self) -> int:
         with self.writing() as connection:
@@ -140,12 +148,17 @@ def reading(indexes: Sequence[Index]) -> Generator[sqlite3.Connection]:
         yield connection
 
 
+def cache_folder() -> Path:
+    """Return where in the user's cache the indexes are."""
+    return platformdirs.user_cache_path("convogen") / "viewer"
+
+
 def index_folder() -> Path:
     """Return the folder of indexes in the user's cache, without those that nobody uses any more.
 
     If the cache cannot be written to, it is a temporary folder for this process.
     """
-    folder = platformdirs.user_cache_path("convogen") / "viewer"
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder):

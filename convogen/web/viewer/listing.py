@@ -14,7 +14,7 @@ from convogen.web.viewer.index import reading
 from convogen.web.viewer.live import RunState, state_of
 from convogen.web.viewer.opened import Opened, Outcome
 from convogen.web.viewer.people import Person, people_of
-from convogen.web.viewer.query import PER_PAGE, SORTS, STATUSES, Found, Query, count, find
+from convogen.web.viewer.query import SORTS, STATUSES, Found, Query, count, find, last_page
 from convogen.web.viewer.text import Part, marked, terms_of
 
 __all__ = ["Choices", "Listed", "Listing", "listing", "scales_of"]
@@ -72,7 +72,7 @@ class Listing:
     @property
     def pages(self) -> int:
         """At least 1."""
-        return max(1, -(-self.total // PER_PAGE))
+        return last_page(self.total)
 
     @property
     def sorts(self) -> dict[str, str]:

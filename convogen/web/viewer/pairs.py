@@ -10,9 +10,9 @@ from itertools import zip_longest
 from convogen.web.viewer.conversation import ConversationPage, ShownTurn
 from convogen.web.viewer.index import reading
 from convogen.web.viewer.opened import Opened
+from convogen.web.viewer.query import PER_PAGE
 
 __all__ = [
-    "PER_PAGE",
     "JudgePair",
     "Pair",
     "Pairs",
@@ -24,8 +24,6 @@ __all__ = [
     "pairs_of",
     "turns_beside",
 ]
-
-PER_PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from convogen.web.viewer.text import MOST_CHARS, match_expression, terms_of
 
-__all__ = ["PER_PAGE", "SORTS", "STATUSES", "Found", "Query", "count", "find"]
+__all__ = ["PER_PAGE", "SORTS", "STATUSES", "Found", "Query", "count", "find", "last_page"]
 
 PER_PAGE = 50
 STATUSES = ("accepted", "broken", "rejected", "failed")
@@ -166,6 +166,11 @@ def count(connection: sqlite3.Connection, runs: Sequence[int], query: Query) -> 
     for row in connection.execute(selects, values):
         counts[row["status"]] += row["n"]
     return counts
+
+
+def last_page(total: int) -> int:
+    """Return the number of the last page of so many rows, from 1."""
+    return max(1, -(-total // PER_PAGE))
 
 
 def _selects(

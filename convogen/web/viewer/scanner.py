@@ -80,14 +80,28 @@ class Scanner:
 
     def begin(self) -> None:
         """Read the first rows of each file, so that the first page has something to show."""
-        self._refuse_changed()
-        for name in self.files():
-            self._read(name, FIRST)
+        try:
+            self._refuse_changed()
+            for name in self.files():
+                self._read(name, FIRST)
+        except sqlite3.DatabaseError as error:
+            self.recover(error)
 
     def step(self) -> bool:
         """Read a batch of the first file that has more; return whether there was one."""
-        self._refuse_changed()
-        return any(self._read(name, BATCH) for name in self.files())
+        try:
+            self._refuse_changed()
+            return any(self._read(name, BATCH) for name in self.files())
+        except sqlite3.DatabaseError as error:
+            self.recover(error)
+            return True
+
+    def recover(self, error: sqlite3.DatabaseError) -> None:
+        """Start anew with an empty index if an error says that it is damaged; else raise it."""
+        if isinstance(error, sqlite3.OperationalError):  # busy, full, not writable: not damaged
+            raise error
+        self.index.renew()
+        self._latest = None
 
     def catch_up(self) -> None:
         """Read everything that is there."""

@@ -327,3 +327,39 @@ def test_nothing_is_recorded_without_consent(tmp_path: Path) -> None:
         assert "Before you take part" in visitor.get().text
     store = Store(folder / "study.db")
     assert store.answers("p01") == {}
+
+
+def test_what_is_written_in_a_second_window_is_not_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    codes = made(folder, "collect")
+    with visiting(folder, lambda _: Model()) as client:
+        one = Visitor(client).enter(codes["p01"]).begin()
+        other = Visitor(client).get()
+        first = one.token
+        one.send(message="Why do cats purr?").until("Purring calms them.")
+        other.send(message="And why do they sleep?")
+        assert other.status == 422
+        assert "in another window" in other.text
+        assert ">And why do they sleep?</textarea>" in other.text
+        other.send(message="And why do they sleep?").until("And why do they sleep?</p>")
+        again = client.post("/study", data={"page": first, "message": "Why do cats purr?"})
+        assert again.status_code == 200
+        assert again.text.count("Why do cats purr?") == 1
+
+
+def test_what_is_written_while_the_chatbot_writes_is_not_lost(tmp_path: Path) -> None:
+    folder, written = tmp_path / "study", threading.Event()
+    codes = made(folder, "collect")
+    with visiting(folder, lambda _: Model(written)) as client:
+        one = Visitor(client).enter(codes["p01"]).begin()
+        other = Visitor(client).get()
+        one.send(message="Why do cats purr?")
+        for _ in range(2):
+            other.send(message="And dogs?")
+            assert other.status == 422
+            assert ">And dogs?</textarea>" in other.text
+            assert "data-waiting" not in other.text  # nor does the page come again by itself
+        written.set()
+        one.until("Purring calms them.")
+        other.send(message="And dogs?")
+        other.send(message="And dogs?").until("And dogs?</p>")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 from studies import Visitor, made, ratings_data, visiting
@@ -69,11 +72,33 @@ def test_nobody_enters_without_a_code(tmp_path: Path, codes: dict[str, str]) -> 
         for wrong in ("", "AAAA-AAAA-AAAA", "r01", "' OR 1=1 --", "\ud800", "x" * 10_000):
             answer = client.post("/enter", data={"code": wrong.encode(errors="surrogatepass")})
             assert answer.status_code == 403
-            assert COOKIE not in client.cookies
+            assert not client.cookies
         for method, path in (("GET", "/study"), ("POST", "/study"), ("GET", "/study/waiting")):
             assert "bubble" not in client.request(method, path, data={"page": "x"}).text
-        client.cookies.set(COOKIE, "r01")
+        for name in (COOKIE, cookie_name(tmp_path / "study", codes["r01"])):
+            client.cookies.set(name, "r01")
         assert "Your code" in client.get("/study").text
+
+
+def cookie_name(folder: Path, code: str) -> str:
+    """The name of the cookie that a study sets."""
+    with visiting(folder) as client:
+        client.post("/enter", data={"code": code})
+        (name,) = client.cookies
+        return name
+
+
+def test_one_browser_is_in_two_studies_of_a_host(tmp_path: Path, codes: dict[str, str]) -> None:
+    others = made(tmp_path / "other", "ratings", {"dialogues_each": 1}, **ratings_data(tmp_path))
+    with visiting(tmp_path / "study") as one, visiting(tmp_path / "other") as other:
+        other.cookies = one.cookies  # which do not tell ports apart
+        Visitor(one).enter(codes["r01"])
+        Visitor(other).enter(others["r02"])
+        assert "Before you take part" in one.get("/study").text
+        assert "Before you take part" in other.get("/study").text
+        one.post("/leave")
+        assert "Your code" in one.get("/study").text
+        assert "Before you take part" in other.get("/study").text
 
 
 def test_wrong_codes_are_limited_and_lock_nobody_out(tmp_path: Path, codes: dict[str, str]) -> None:
@@ -128,3 +153,26 @@ def test_the_researchers_pages_need_the_token(
         assert "Before you take part" in client.get("/study").text
         assert "r01" in client.get(f"/?token={access.token}").text
         assert client.request(method, path, data={"participant": "r02"}).status_code == 200
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_who_comes_through_another_server_needs_the_token_for_progress(
+    tmp_path: Path, codes: dict[str, str], https: bool
+) -> None:
+    """Such a server passes on the name that it was asked for, and listens to everybody."""
+    program = "from convogen.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "study", "serve", str(tmp_path / "study")]
+    options = ["--port", "0", *(["--https"] if https else [])]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base, progress = (process.stdout.readline().split()[1] for _ in range(2))
+            elsewhere = {"host": "study.example"}
+            with httpx.Client(base_url=base, headers=elsewhere, timeout=30) as outside:
+                assert outside.get("/").status_code == (200 if https else 421)
+                assert outside.get("/progress").status_code == (403 if https else 421)
+                rewritten = outside.get("/progress", headers={"host": "127.0.0.1"})
+                assert rewritten.status_code == (403 if https else 200)
+                assert outside.get(progress).status_code == (303 if https else 421)
+        finally:
+            process.terminate()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from command_line import convogen
@@ -72,3 +74,19 @@ def test_dialogues_are_rated_about_equally_often(tmp_path: Path) -> None:
     assert all(len(set(own)) == 3 for own in items)
     counts = [sum(name in own for own in items) for name in store.dialogue_ids()]
     assert counts == [4] * 6
+
+
+def test_an_answer_that_cannot_be_saved_is_said_and_may_come_again(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    codes = made(
+        folder, "ratings", {"dialogues_each": 1, "scales": SCALES}, **ratings_data(tmp_path)
+    )
+    with visiting(folder) as client, closing(sqlite3.connect(folder / "study.db")) as other:
+        visitor = Visitor(client).enter(codes["r01"]).begin()
+        other.execute("alter table answer rename to gone")  # fails as writing to a full disk does
+        visitor.send(fluent="7", kind="2")
+        assert visitor.status == 503
+        assert "cannot be saved" in visitor.text
+        other.execute("alter table gone rename to answer")
+        visitor.get().send(fluent="7", kind="2")
+        assert "Thank you" in visitor.text

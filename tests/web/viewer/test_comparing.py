@@ -101,6 +101,12 @@ def lineage_run(folder: Path, shots: list[list[int]]) -> Path:
     return write_run(folder, grown)
 
 
+def test_beyond_the_last_page_is_the_last_page(tmp_path: Path) -> None:
+    client = client_of(varied_run(tmp_path / "one"), varied_run(tmp_path / "two"))
+    for path in ("/compare", "/judges"):
+        assert text(client, path, page=99) == text(client, path)
+
+
 def test_an_experience_stands_to_the_right_of_its_shots(tmp_path: Path) -> None:
     (opened,) = opened_at(lineage_run(tmp_path / "grown", [[-1], [-1, 0], [1], [0], [3, 2]]))
     found = window(opened)

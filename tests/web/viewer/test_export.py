@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -137,6 +138,13 @@ def test_what_cannot_be_done_is_one_line(
     assert said in ended.complaint
 
 
+def test_a_wrong_host_is_not_mistaken_for_a_port_in_use(run: Path) -> None:
+    assert "--port 0 takes" not in convogen("view", run, "--host", "999.1.1.1").complaint
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = convogen("view", run, "--port", taken.getsockname()[1])
+        assert "--port 0 takes a free one" in ended.complaint
+
+
 def test_too_many_runs_are_refused(run: Path, tmp_path: Path) -> None:
     more = [varied_run(tmp_path / f"run-{n}") for n in range(10)]
     ended = convogen("view", run, *more, "--export", tmp_path / "x.html")
@@ -156,3 +164,30 @@ def test_the_command_serves_on_this_machine(run: Path) -> None:
                 assert b"sourdough" in answer.read()
         finally:
             process.terminate()
+
+
+def test_a_damaged_index_is_made_anew(run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert convogen("view", run, "--export", page).status == 0
+    (index,) = (tmp_path / "cache" / "convogen" / "viewer").glob("*.sqlite")
+    whole = index.read_bytes()
+    index.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for _ in range(2):
+        ended = convogen("view", run, "--export", page)
+        assert (ended.status, ended.err) == (0, "")
+        assert shown(page) == ["c-0", "c-1", "c-2", "c-3", "c-4"]
+
+
+@pytest.mark.parametrize("options", [["--export", "page.html"], ["--no-browser"]])
+def test_an_index_that_cannot_be_written_is_one_line(
+    run: Path, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert convogen("view", run, "--export", "page.html").status == 0
+    (index,) = (tmp_path / "cache" / "convogen" / "viewer").glob("*.sqlite")
+    index.unlink()
+    index.mkdir()  # as a full disk, SQLite reports it as an operational error
+    ended = convogen("view", run, *options)
+    assert ended.status == 2
+    assert "cache" in ended.complaint
+    assert "XDG_CACHE_HOME" in ended.complaint

@@ -12,6 +12,7 @@ from browser import PHONE, Browser, browser, serious_faults, serving
 from playwright.sync_api import Page, expect
 from viewed_runs import HOSTILE, append, many_rows, opened_at, varied_run
 
+from convogen.records import Conversation, Turn
 from convogen.web.viewer.app import viewer
 from convogen.web.viewer.opened import Opened
 from convogen.web.viewer.watch import watching
@@ -153,6 +154,19 @@ def test_pages_fit_a_phone(browser: Browser, address: str) -> None:
             page.goto(address + path)
             page.evaluate(UNFOLD)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+@pytest.mark.parametrize("width", [640, 720, 1200])
+def test_long_lines_of_code_fit_any_width(browser: Browser, tmp_path: Path, width: int) -> None:
+    run = varied_run(tmp_path / "code")
+    code = Conversation(id="c-9", task=9, turns=[Turn(speaker="Ann", text="```\n" + "x " * 900)])
+    append(run, "conversations", [code])
+    with serving(viewer(opened_at(run))) as base:
+        page = browser.new_page(viewport={"width": width, "height": 500})
+        page.goto(f"{base}/conversation?id=c-9")
+        assert page.locator("pre").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()
 
 
 def _conversation(name: str) -> str:
