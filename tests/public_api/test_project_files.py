@@ -82,3 +82,13 @@ def test_every_target_for_developers_is_listed() -> None:
 
 def _project() -> dict[str, Any]:
     return tomllib.loads(Path(ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def test_continuous_integration_is_a_script_of_bash() -> None:
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+def test_no_file_holds_both_sides_of_a_merge() -> None:
+    marks = ["-e", "^<<<<<<< ", "-e", "^>>>>>>> "]
+    found = subprocess.run(["git", "grep", "-lE", *marks], cwd=ROOT, check=False)
+    assert found.returncode == 1  # nothing is found; 0 would be something, 128 no repository
