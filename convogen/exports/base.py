@@ -82,7 +82,7 @@ class Packing:
 
 
 class Exporter(BaseModel, ABC):
-    """Base of all exporters; unknown options are refused."""
+    """Base of all exporters; unknown options are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
