@@ -170,8 +170,8 @@ class Experience(Record):
 class Selection(Record):
     """How a group chat's manager chose the speaker of a turn.
 
-    `reply` is the selector's raw answer; None where only one could speak. `repair` says what was
-    done where the answer did not name exactly one candidate; None where it did.
+    `reply` is the selector's raw answer; None if only one could speak. `repair` says what was
+    done where the answer did not name exactly one candidate; None if it did.
     """
 
     candidates: list[str]
@@ -281,7 +281,7 @@ class Rejected(Record):
     """A finished conversation that a gate did not let pass, kept whole; `id` is its own.
 
     `value` is what decided: a number such as a similarity or a score, or a text such as the entry
-    of a word list; None where nothing could be measured.
+    of a word list; None if nothing could be measured.
     """
 
     id: str

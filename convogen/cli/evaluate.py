@@ -186,7 +186,7 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | None:
-    """The real dialogues that a judge needs; None where it needs none."""
+    """The real dialogues that a judge needs; None if it needs none."""
     from convogen.corpora.seeds import seed_dialogues
     from convogen.errors import SourceError
     from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues, real_dialogues
@@ -287,7 +287,7 @@ def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
 
 
 def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
-    """Table IV or VI: ours above, empty where not judged, the published rows below."""
+    """Table IV or VI: ours above, empty if not judged, the published rows below."""
     from rich.table import Table
 
     from convogen.cli.stats import published_text

@@ -87,7 +87,7 @@ def _from_path(source: Path, folder: Path) -> Path:
 def _placed(source: Path, target: Path) -> Path:
     """Copy a GGUF file to where it is looked for.
 
-    Raises `ModelConfigError` where it is none, or another one has its name.
+    Raises `ModelConfigError` if it is none, or another one has its name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing

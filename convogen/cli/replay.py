@@ -108,7 +108,7 @@ def _one(
 
 
 def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
-    """The run's models with those of the command line over them; None where none are named."""
+    """The run's models with those of the command line over them; None if none are named."""
     if not (models or base_urls):
         return None
     experiment = _experiment(folder)

@@ -51,5 +51,5 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
 
 
 def _experience_of(run: Run, conversation: Conversation) -> Experience | None:
-    """The experience that a conversation came of; None where there is none."""
+    """The experience that a conversation came of; None if there is none."""
     return next((one for one in run.experiences() if one.id == conversation.experience), None)

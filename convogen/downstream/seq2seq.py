@@ -43,8 +43,10 @@ class Training(BaseModel):
     dialogue_tokens: int = Field(
         default=1024, ge=16, description="dialogue length in tokens; longer dialogues are truncated"
     )
-    summary_tokens: int = Field(default=128, ge=4, description="most tokens of a summary")
-    least_tokens: int = Field(default=30, ge=0, description="fewest tokens of a summary")
+    summary_tokens: int = Field(
+        default=128, ge=4, description="maximum number of tokens of a summary"
+    )
+    least_tokens: int = Field(default=30, ge=0, description="minimum number of tokens of a summary")
     length_penalty: float = Field(
         default=2.0,
         allow_inf_nan=False,
@@ -59,7 +61,7 @@ class Training(BaseModel):
 
 
 def check_seq2seq(checkpoint: str) -> None:
-    """Raise `ModelConfigError` where a checkpoint could not be trained, without loading it."""
+    """Raise `ModelConfigError` if a checkpoint could not be trained, without loading it."""
     config_class = transformers_class("AutoConfig")
     try:
         import_module("accelerate")
@@ -75,7 +77,7 @@ def check_seq2seq(checkpoint: str) -> None:
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
     """An encoder-decoder model and its tokenizer.
 
-    Raises `ModelConfigError` where there is none that transformers loads.
+    Raises `ModelConfigError` if there is none that transformers loads.
     """
     model_class = transformers_class("AutoModelForSeq2SeqLM")
     tokenizer_class = transformers_class("AutoTokenizer")

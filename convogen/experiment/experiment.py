@@ -291,7 +291,7 @@ class Experiment:
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if one's own file is wrong."""
         return self.method.prompts({**self._suited_prompts, **self.common.prompts})
 
     @property
@@ -330,7 +330,7 @@ class Experiment:
         return fingerprint_of(self.fingerprint_inputs)
 
     def is_read_from(self, path: Path) -> bool:
-        """Whether a file reads as this experiment; raises `ExperimentError` where it is none."""
+        """Whether a file reads as this experiment; raises `ExperimentError` if it is none."""
         return Experiment.load(path).fingerprint == self.fingerprint
 
     def to_yaml(self) -> str:

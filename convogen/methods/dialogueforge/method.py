@@ -86,8 +86,8 @@ class DialogueForge(Method):
     )
     match_lengths: bool = Field(
         default=False,
-        description="ask the inquirer for about the length of a person's later message in "
-        "another seed, for each message",
+        description="ask for each message of the inquirer to have about as many words as a "
+        "person's later message in another seed",
     )
     reasks: int = Field(
         default=2, ge=0, le=10, description="how often an unusable reply is requested again"
