@@ -32,7 +32,7 @@ __all__ = ["command"]
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--conversation", metavar="ID", help="Replay this conversation with new replies.")
 @click.option(
-    "--from-turn", type=WholeNumber(min=1), help="First turn to generate anew, counted from 1."
+    "--from-turn", type=WholeNumber(min=1), help="First turn to regenerate, counted from 1."
 )
 @model_option
 @base_url_option
