@@ -46,13 +46,13 @@ __all__ = [
 
 
 class ConvogenError(Exception):
-    """Everything convogen raises on purpose; `exit_status` is the command line's."""
+    """Base of all exceptions that convogen raises; `exit_status` is the command line's."""
 
     exit_status = 1
 
 
 class UserError(ConvogenError):
-    """A mistake the user can mend; printed in one line."""
+    """A mistake that the user can correct; printed in one line."""
 
     exit_status = 2
 
@@ -82,11 +82,11 @@ class ClusterError(UserError):
 
 
 class LoopRunning(UserError):
-    """A function that runs an event loop was called within one, as in a notebook."""
+    """A function that runs an event loop was called inside one, as in a notebook."""
 
 
 class RunStopped(ConvogenError):
-    """A run ended before its dataset was complete; running it again goes on from there."""
+    """A run ended before its data set was complete; running it again resumes it."""
 
 
 class EndpointDown(RunStopped):
@@ -100,7 +100,7 @@ class TooManyFailures(RunStopped):
 
 
 class Hopeless(RunStopped):
-    """Tasks or scores all failed, the first or many in a row: what is configured cannot work."""
+    """All tasks or scores failed, the first ones or many in a row: the setup cannot work."""
 
 
 class TooManyRejected(RunStopped):
@@ -114,7 +114,7 @@ class WorkersDied(RunStopped):
 class BudgetReached(RunStopped):
     """No further call fits into the budget or before the deadline.
 
-    `option` is the command line's option that would have to be larger or later.
+    `option` is the command-line option to raise or extend.
     """
 
     def __init__(self, message: str, option: str) -> None:
@@ -123,11 +123,11 @@ class BudgetReached(RunStopped):
 
 
 class ModelFault(ConvogenError):
-    """What a model got wrong after bounded re-asking; the task becomes a `Failure` row.
+    """A model's mistake that bounded re-asking did not fix; the task becomes a `Failure` row.
 
-    `kind` is a short name fit for counting, `evidence` the text that shows it; `billed` says
-    whether the call may have been paid for, though no reply came of it. `attempts` is how often an
-    endpoint was asked.
+    `kind` is a short name to count by, and `evidence` the text that shows the fault. `billed` says
+    whether the call may have been charged although no reply arrived. `attempts` is the number of
+    times that an endpoint was asked.
     """
 
     attempts: int = 1

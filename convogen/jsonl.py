@@ -37,7 +37,7 @@ NUMBERS = ("task", "item")
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append whole lines in one write; raises `RunFolderError` where the disk refuses."""
+    """Append whole lines in one write; raises `RunFolderError` if the disk refuses."""
     if not line:
         return
     with writing(path):
@@ -72,7 +72,7 @@ def write_whole(path: Path, text: str) -> None:
 def replacing(path: Path) -> Generator[Path]:
     """A new file beside `path`, under a name nobody has, that takes its place after the block.
 
-    It keeps the permissions of the file it replaces. Raises `RunFolderError` where the disk
+    It keeps the permissions of the file it replaces. Raises `RunFolderError` if the disk
     refuses; then, or where the block raises, `path` is as it was and nothing is left beside it.
     """
     with writing(path):
@@ -97,14 +97,14 @@ def _umask() -> int:
 def write_ours(path: Path, text: str, ours: Callable[[str], bool]) -> None:
     """Write a file that may be there already, if `ours` says so of what it holds.
 
-    Raises `RunFolderError` where it is a file of somebody else's, or cannot be written.
+    Raises `RunFolderError` if it is a file of somebody else's, or cannot be written.
     """
     refuse_foreign(path, ours)
     write_whole(path, text)
 
 
 def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
-    """Raise `RunFolderError` where a path is taken by something that `ours` does not know."""
+    """Raise `RunFolderError` if a path is taken by something that `ours` does not know."""
     if not path.exists():
         return
     with suppress(OSError), open_file(path) as file:
@@ -119,7 +119,7 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """Raise `RunFolderError` where the disk refuses what is done to a file in the block."""
+    """Raise `RunFolderError` if the disk refuses what is done to a file in the block."""
     try:
         yield
     except OSError as error:
@@ -149,7 +149,7 @@ def mend_last_line(path: Path) -> None:
 
 
 def _line_end_before(file: Any, end: int) -> int:
-    """The offset just after the last newline before `end`; 0 where there is none."""
+    """The offset just after the last newline before `end`; 0 if there is none."""
     while end > 0:
         start = max(0, end - BLOCK)
         file.seek(start)
@@ -190,7 +190,7 @@ def rows_of_task(path: Path, task: int) -> Iterator[dict[str, Any]]:
 
 
 def as_row(line: bytes) -> dict[str, Any] | None:
-    """A line as the JSON object that it is; None where it is none, or an empty one."""
+    """A line as the JSON object that it is; None if it is none, or an empty one."""
     try:
         row = from_json(line)
     except (ValueError, RecursionError):
@@ -201,7 +201,7 @@ def as_row(line: bytes) -> dict[str, Any] | None:
 def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
     """A line of a file of JSON lines as an object that has `key`, a number where it counts tasks.
 
-    Raises `RunFolderError` where it is none: a whole line is never torn, so it was changed.
+    Raises `RunFolderError` if it is none: a whole line is never torn, so it was changed.
     """
     row = as_row(line)
     if row is not None and (key is None or _has(row, key)):

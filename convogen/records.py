@@ -98,9 +98,9 @@ class PersonaCard(Record):
 class Persona(Record):
     """A person in a conversation: a structured card, or the free text of a hub.
 
-    `source` says where the persona came from, `licence` under which terms it may be used. One made
-    of sociodemographic `features` has all of them, those too that `text` does not tell. `id` is the
-    same in all runs that have the same person.
+    `source` says where the persona came from, and `licence` the terms of its use. A persona built
+    from sociodemographic `features` has all of them, including those that `text` does not mention.
+    `id` is the same in all runs that include the same person.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
@@ -138,13 +138,14 @@ class Starter(Record):
 class Experience(Record):
     """A group of related personas and a situation that brings them together to talk.
 
-    `acquainted` says whether the people know one another before it begins; None leaves that to who
-    they are: generated people do, those of a hub or a data set do not. `shots` names the
-    experiences shown to the generator; `admitted` says whether this one entered the few-shot hub
-    (None if nothing does) and `similarity` (0 to 1) how close it is to the nearest one it was
-    compared with. `repairs` lists what was corrected in the model's reply, `reasks` why earlier
-    replies were not used. `plan` has what its task found for others as well, in its method's form.
-    `language` is the BCP 47 tag of the language that was asked for; None if none was.
+    `acquainted` says whether the people know one another beforehand. If it is None, that depends on
+    their origin: generated people do, and people from a hub or a data set do not. `shots` names the
+    experiences shown to the generator. `admitted` says whether this experience entered the few-shot
+    hub (None if the hub does not grow), and `similarity` (0 to 1) how close it is to the nearest
+    experience it was compared with. `repairs` lists corrections to the model's reply, and `reasks`
+    the reasons for rejecting earlier replies. `plan` holds results of its task that other tasks
+    use, in the method's format. `language` is the BCP 47 tag of the requested language; None if
+    none was requested.
     """
 
     id: str
@@ -169,8 +170,8 @@ class Experience(Record):
 class Selection(Record):
     """How a group chat's manager chose the speaker of a turn.
 
-    `reply` is the selector's raw answer; None where only one could speak. `repair` says what was
-    done where the answer did not name exactly one candidate; None where it did.
+    `reply` is the selector's raw answer; None if only one could speak. `repair` says what was
+    done where the answer did not name exactly one candidate; None if it did.
     """
 
     candidates: list[str]
@@ -182,20 +183,20 @@ class Selection(Record):
 
 
 class Turn(Record):
-    """One utterance, and where it came from.
+    """One utterance with its provenance.
 
-    `origin` is `starter` for an opening, `agent` for a model's utterance, `human` for that of a
-    participant in a study, `script` for one of a dialogue that was written in one reply, and None
-    for a turn of a foreign corpus. `reasks` lists the faults of the attempts at this turn that were
-    not taken, `tidied` what was removed from the reply to get `text`. `request` is the hash of the
-    request that was answered with `text`.
-    `target_words` is how many words it was asked to have; None if no length was requested. `lapse`
-    is the fault of an utterance that was taken because no better one came. Where several replies
-    were asked for at once, `candidates` has the fault of each, empty where it has none. `faults`
-    are those of the output it was taken from, by methods that count them. `addressee` is whom its
-    speaker said it is for, a name or `all`; None if nobody was asked. To fit the context of the
-    model, its reply had at most `capped_at` tokens, and the oldest `left_out` exchanges (in a group
-    chat: turns) were not shown; None if nothing was given up.
+    `origin` is `starter` for an opening, `agent` for a model's utterance, `human` for a study
+    participant's, `script` for an utterance of a dialogue written in one reply, and None for a turn
+    of a corpus. `reasks` lists the faults of rejected attempts at this turn, and `tidied` what was
+    removed from the reply to get `text`. `request` is the hash of the request that `text` answered.
+    `target_words` is the requested number of words; None if no length was requested. `lapse` is the
+    fault of an utterance that was kept because no better one came. If several candidate replies
+    were requested, `candidates` has the fault of each, empty if it has none. `faults` are those of
+    the output that the utterance was extracted from, for methods that count them. `addressee` is
+    whom the speaker addresses, a name or `all`; None if the speaker was not asked.
+
+    To fit the model's context, the reply was limited to `capped_at` tokens, and the oldest
+    `left_out` exchanges (in a group chat: turns) were not shown; None if neither was necessary.
     """
 
     speaker: str
@@ -233,15 +234,15 @@ class Label(Record):
 
 
 class Conversation(Record):
-    """A conversation, ours or of a foreign corpus.
+    """A conversation, generated by convogen or read from a corpus.
 
-    `ended` says why it stopped: one of `PROPER_ENDS` (`complete` if it was written in one reply, to
-    its end; `concluded` or `goal` if a simulated person had what it wanted), or the fault that
-    broke it off, such as `refusal` or `echo`; `refused` then has the faults of all attempts at the
-    turn that is missing. `context` holds what it is grounded in (topic,
-    situation, relations) or a foreign corpus' own labels. `labelled` has the labels that a model
-    gave, by kind. `usage` is the total over the conversation's own calls. `language` is the BCP 47
-    tag of the language that was asked for, or that a corpus states; None if unknown.
+    `ended` says why it stopped: one of `PROPER_ENDS` (`complete` if it was written to its end in
+    one reply; `concluded` or `goal` if a simulated person had what it wanted), or the fault that
+    cut it short, such as `refusal` or `echo`. In the second case `refused` has the faults of all
+    attempts at the missing turn. `context` holds what the conversation is grounded in (topic,
+    situation, relations), or a corpus' own labels. `labelled` has the labels that a model assigned,
+    by kind. `usage` is the total over the conversation's own calls. `language` is the BCP 47 tag of
+    the language that was requested or that a corpus states; None if unknown.
     """
 
     id: str
@@ -259,10 +260,10 @@ class Conversation(Record):
 
 
 class Failure(Record):
-    """A task that gave no conversation: at which stage, what kind of fault, and the evidence.
+    """A task without a conversation: the stage, the kind of fault, and the evidence.
 
-    `experience` names the one that the task had come to; `counts` is what a method counted of the
-    task's outputs, where it counts.
+    `experience` is the id of the task's experience, if it has one. `counts` has the method's counts
+    over the task's outputs, if the method counts any.
     """
 
     id: str
@@ -280,7 +281,7 @@ class Rejected(Record):
     """A finished conversation that a gate did not let pass, kept whole; `id` is its own.
 
     `value` is what decided: a number such as a similarity or a score, or a text such as the entry
-    of a word list; None where nothing could be measured.
+    of a word list; None if nothing could be measured.
     """
 
     id: str
@@ -294,17 +295,18 @@ class Rejected(Record):
 class Score(Record):
     """A judge's or a metric's value for one conversation and aspect; None with the reason.
 
-    `method` says how the value came about: weighted by the probabilities of the score tokens
-    (`logprobs`), or the mean of sampled replies (`samples`). `distribution` has the share of each
-    score, summing to 1; `mass` is the probability that all score tokens had together, 0 to 1,
-    before they were scaled to 1. With a value, `reason` tells what was left out of it.
+    `method` says how the value was obtained: weighted by the probabilities of the score tokens
+    (`logprobs`), or as the mean of sampled replies (`samples`). `distribution` has the share of
+    each score, summing to 1. `mass` is the total probability of all score tokens (0 to 1) before
+    this normalisation. If there is a value, `reason` says what was left out of it.
 
-    Of a protocol that asks for a choice, `choice` is the one made, `index` counts from 1 to the
-    utterance it rests on. Of two dialogues `place` (1 or 2) says where the judged one was shown;
-    the choice is told as if that had been the second (`gteval`) or `A` (`arena`).
+    For a protocol that asks for a choice, `choice` is that choice, and `index` (from 1) is the
+    utterance it rests on. If two dialogues were shown, `place` (1 or 2) is the position of the
+    judged one; `choice` is recorded as if that position had been the second (`gteval`) or `A`
+    (`arena`).
 
-    Of a protocol that labels turns, `turn_labels` has the labels of each turn; None for a turn that
-    got none, whereas an empty list says that no label applies.
+    For a protocol that labels turns, `turn_labels` has the labels of each turn: None if the turn
+    was not labelled, an empty list if no label applies.
     """
 
     conversation: str

@@ -39,19 +39,26 @@ __all__ = ["command"]
     multiple=True,
     required=True,
     metavar="KEY[,KEY]=VALUE,VALUE[,…]",
-    help="A key and its values: style=short,chatty. Keys that vary together have lists of values: "
+    help="Key to vary, with its values: style=short,chatty. Give keys that vary "
+    "together lists of values: "
     "personas,persona_source=[generated,null],[sampled,everyday].",
 )
-@click.option("--n", type=WholeNumber(min=1), help="How many conversations in each cell.")
+@click.option("--n", type=WholeNumber(min=1), help="Number of conversations per cell.")
 @click.option("--out", type=OutPath(), default=Path("runs/ablation"))
 @model_option
 @base_url_option
 @price_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A key of every cell, dotted."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key in every cell, in dotted form: sampling.agent.temperature=0.7.",
 )
-@click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
-@click.option("--seed", type=WholeNumber(min=0), help="Of every cell.")
+@click.option(
+    "--concurrency", type=WholeNumber(min=1), help="Maximum number of model calls in flight."
+)
+@click.option("--seed", type=WholeNumber(min=0), help="Random seed, the same in every cell.")
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -68,12 +75,19 @@ def command(
     limits: Limits,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT once for each combination of the varied values, and compare the cells.
+    """Run EXPERIMENT once per combination of the varied values, and compare the cells.
 
-    Each cell is a run folder in --out. The same command again continues and plays nothing twice.
-    Cells are compared with the first one, which has the first value of every key. The comparison is
-    also written to ablation.json. To compare a judge's scores, judge the folders with `convogen
-    evaluate` and repeat the command. A budget or a deadline applies to all cells together.
+    Each cell is a run folder in --out. Run the same command again to continue; nothing is played
+    twice. All cells are compared with the first one, which has the first value of every key. The
+    comparison is also written to ablation.json. A budget or a deadline applies to all cells
+    together.
+
+    To compare a judge's scores too, judge the folders with `convogen evaluate` and repeat the
+    command.
+
+    \b
+    Example:
+      convogen ablate GPFS-s --vary style=short,chatty --n 20 --out runs/style
     """
     from convogen.cli.run import load_with, read_settings
     from convogen.jsonl import is_json_of, refuse_foreign, write_ours

@@ -29,16 +29,16 @@ __all__ = ["command"]
     "--own",
     multiple=True,
     metavar="JUDGE=DIALOGUES",
-    help="The dialogues that the judge's own model wrote: does it favour them?",
+    help="Dialogues written by the judge's own model, to measure whether it favours them.",
 )
 @click.option(
     "--human",
     "humans",
     multiple=True,
     metavar="[DIALOGUES=]FILE",
-    help="A few labels by people, to correct the judges' pass rates.",
+    help="A few human labels, used to correct the judges' pass rates.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     sources: tuple[str, ...],
     protocol: str,
@@ -48,21 +48,27 @@ def command(
 ) -> None:
     """Compare judges by their verdicts or scores.
 
-    Verdicts: FILES as `convogen verdicts` reads them, or judged folders.
+    Verdicts: FILES are those that `convogen verdicts` reads, or judged folders. The output has
+    Cohen's kappa for every pair of judges of the same dialogues; Fleiss' kappa and Krippendorff's
+    alpha (nominal) over all judges; self-preference: by how many points a judge favours its own
+    model's dialogues, relative to the other judges; and position bias, if the order of the two
+    dialogues was random. Human labels are JSON lines with `choice` and either `row` (from 1) or
+    `conversation`.
 
-    Cohen's kappa of every two judges of the same dialogues, Fleiss' kappa and Krippendorff's alpha
-    of all; by how many points a judge favours its own model's dialogues, compared with the other
-    judges; position bias, if the order of two dialogues was random. Labels by people are JSON lines
-    with `choice` and `row` (from 1) or `conversation`.
+    Scores (`--protocol scores`): FILES are RUN/scores/geval.jsonl, or JSON lines by people with
+    `conversation`, `value` and `aspect`. The output has Krippendorff's alpha per aspect: ordinal if
+    all values are whole numbers, such as Likert ratings, otherwise interval.
 
-    Scores (`--protocol scores`): FILES as RUN/scores/geval.jsonl, or JSON lines of people with
-    `conversation`, `value` and `aspect`. Krippendorff's alpha of each aspect: ordinal if all values
-    are whole numbers, as Likert ratings are, else interval. Alpha of verdicts is nominal.
+    Files written by `convogen labels import` can be used as FILES; each annotator then counts as a
+    judge. For --human, the label of a dialogue is the annotators' majority choice.
 
-    Labels that `convogen labels import` read may be any of these FILES: each annotator is compared
-    as a judge. For --human, what most annotators chose is the label of a dialogue.
+    A path JUDGE/uni_eval/DIALOGUES.jsonl names its judge and dialogues. For other paths, put the
+    names in front: JUDGE,DIALOGUES=FILE.
 
-    A path JUDGE/uni_eval/DIALOGUES.jsonl says which judge and dialogues; else name them before it.
+    \b
+    Examples:
+      convogen agreement gpt-4o,run=a.jsonl claude,run=b.jsonl --protocol gteval
+      convogen agreement --protocol scores RUN/scores/geval.jsonl LABELS.jsonl
     """
     from convogen.reports.agreement import (
         agreements,

@@ -47,12 +47,14 @@ PAIR = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
     type=OutPath(file_okay=False),
     default=Path("runs/arena"),
     show_default=True,
-    help="Folder for what the judge says, a folder in it for each two sources.",
+    help="Folder for the verdicts, with one subfolder per pair of sources.",
 )
-@click.option("--n", type=WholeNumber(min=1), help="The first N seeds of each two only.")
-@click.option("--concurrency", type=WholeNumber(min=1), help="The judge's calls in flight.")
-@click.option("--fresh", is_flag=True, help="Move earlier verdicts aside first.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--n", type=WholeNumber(min=1), help="Compare only the first N seeds of each pair.")
+@click.option(
+    "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
+)
+@click.option("--fresh", is_flag=True, help="Move existing verdicts aside first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     sources: tuple[str, ...],
     models: tuple[str, ...],
@@ -64,14 +66,14 @@ def command(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Rank runs (or files of dialogues): which has the more human-like user?
+    """Rank runs (or files of dialogues) by how human-like their users are.
 
-    A judge sees two dialogues on the same seed, in random order, and names one or a tie. Every two
-    sources are compared. The ranking is Bradley-Terry on Elo's scale, a tie being half a win for
-    each, with 95% intervals over seeds. Half a tie between every two sources is added, so that a
-    source that never loses is rated too.
+    A judge sees two dialogues on the same seed, in random order, and names the one with the more
+    human-like user, or a tie. Every pair of sources is compared. The ranking is Bradley-Terry on
+    the Elo scale, with 95% intervals over seeds; a tie counts as half a win for each side. Half a
+    tie is added to every pair, so that a source that never loses also gets a rating.
 
-    The same command again continues; with one more source, only its pairs are judged.
+    Run the same command again to continue. If you add a source, only its pairs are judged.
     """
     from convogen.cli.stats import short_name
     from convogen.judges.arena import Arena

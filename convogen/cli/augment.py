@@ -36,40 +36,46 @@ KINDS = ("summary", "topic", "intent", "emotion")
 
 @click.command("augment")
 @click.argument("dataset")
-@click.option("--n", type=WholeNumber(min=1), help="How many conversations [default: 8].")
+@click.option("--n", type=WholeNumber(min=1), help="Number of conversations [default: 8].")
 @click.option("--out", type=OutPath(), help="Run folder [default: runs/augment-…].")
 @click.option(
     "--label",
     "labels",
     multiple=True,
     type=click.Choice(KINDS),
-    help="A label to give; several are possible [default: all that the data set has].",
+    help="Label to generate; repeat for several [default: all labels of the data set].",
 )
 @click.option(
     "--balance",
     type=click.Choice(KINDS[1:]),
-    help="A label whose values are equally frequent; failed tasks are not replaced.",
+    help="Label whose values should be equally frequent; failed tasks are not replaced.",
 )
 @click.option(
     "--field",
     "fields",
     multiple=True,
     metavar="LABEL=COLUMN",
-    help="Which column holds a label [default: guessed].",
+    help="Column that holds a label [default: detected].",
 )
-@click.option("--format", "source_format", help="The format of the data set [default: guessed].")
-@click.option("--licence", "source_licence", help="The terms of the data set, for the manifest.")
+@click.option("--format", "source_format", help="Format of the data set [default: detected].")
+@click.option("--licence", "source_licence", help="Licence of the data set, for the manifest.")
 @model_option
 @base_url_option
 @price_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key of the experiment."
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any key of the experiment."
 )
 @language_option
-@click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
-@click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
+@click.option(
+    "--concurrency", type=WholeNumber(min=1), help="Maximum number of model calls in flight."
+)
+@click.option(
+    "--seed",
+    type=WholeNumber(min=0),
+    help="Random seed for every choice that the model does not make.",
+)
 @limit_options
-@click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
+@click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
 def command(
     dataset: str,
     n: int | None,
@@ -86,9 +92,13 @@ def command(
 ) -> None:
     """Generate more of DATASET: conversations of its shape, with labels, in its own columns.
 
-    DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It is a run like any other:
-    the same command again continues, and a larger --n makes it longer. The new rows
-    are written into the run folder, under augmented/, with a note on how they were made.
+    DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. The result is an ordinary
+    run: the same command resumes it, and a larger --n extends it. The new rows are written to
+    augmented/ in the run folder, with a note on how they were made.
+
+    \b
+    Example:
+      convogen augment reviews.csv --label intent --balance intent --n 50 --model gpt-4o-mini
     """
     from convogen.cli._shared.display import print_summary
     from convogen.corpora.writing import layout_of

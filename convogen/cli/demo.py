@@ -26,17 +26,24 @@ UNASKED = 200_000_000
 @click.command("demo")
 @model_option
 @base_url_option
-@click.option("--n", type=WholeNumber(min=1), help="How many conversations.")
+@click.option("--n", type=WholeNumber(min=1), help="Number of conversations.")
 @click.option("--out", type=OutPath(), help="Run folder [default: runs/demo].")
-@click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
-@click.option("--offline", is_flag=True, help="Take the embedded model, and look for no other.")
-@click.option("--yes", is_flag=True, help="Fetch a model of more than 200 MB without a question.")
+@click.option(
+    "--seed",
+    type=WholeNumber(min=0),
+    help="Random seed for every choice that the model does not make.",
+)
+@click.option(
+    "--offline", is_flag=True, help="Use the embedded model without looking for a better one."
+)
+@click.option("--yes", is_flag=True, help="Download a model larger than 200 MB without asking.")
 @click.option(
     "--offers",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The models to look for on the Hugging Face hub [default: convogen/models/offers.yaml].",
+    help="YAML file of models to look for on the Hugging Face hub [default: "
+    "convogen/models/offers.yaml].",
 )
-@click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
+@click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
 def command(
     models: tuple[str, ...],
     base_urls: tuple[str, ...],
@@ -50,9 +57,9 @@ def command(
 ) -> None:
     """Run the experiment `demo` on this machine, and print its conversations.
 
-    No key is needed. If you name no model, a better one than the embedded model is looked for on
-    the Hugging Face hub; its size and licence are printed before it is downloaded. The same command
-    again continues an interrupted run, and prints a complete one.
+    You need no API key. If you name no model, convogen looks on the Hugging Face hub for a better
+    one than the embedded model, and prints its size and licence before downloading it. Run the same
+    command again to resume an interrupted run or to print a complete one.
     """
     from convogen.cli._shared.console import terminal
     from convogen.cli._shared.display import print_conversation, print_summary

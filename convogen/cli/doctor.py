@@ -116,12 +116,17 @@ class Diagnosis:
 @click.command("doctor")
 @model_option
 @base_url_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(models: tuple[str, ...], base_urls: tuple[str, ...], as_json: bool) -> None:
-    """Check a model with five calls such as a run makes (default: the embedded one).
+    """Check a model with five calls like those of a run (default: the embedded one).
 
-    Is it reachable, does it know a system role, does it think, does it keep to a JSON schema, does
-    it give log-probabilities, does it read a long prompt whole, how fast is it?
+    The checks: is it reachable, does it accept a system message, is it a thinking model, does it
+    follow a JSON schema, does it return log-probabilities, does it read the whole of a long prompt,
+    and how fast is it?
+
+    \b
+    Example:
+      convogen doctor --model llama3.2 --base-url http://localhost:11434/v1
     """
     from convogen.cli._shared.plugins import print_faults
     from convogen.inputs.validation import validated

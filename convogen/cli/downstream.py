@@ -45,8 +45,8 @@ ROLES = ("summarizer", "questioner", "answerer")
 def command() -> None:
     """Train models on a RUN's dialogues and evaluate them on held-out ones.
 
-    Up to three fine-tuned models are compared with the original: fine-tuned on synthetic dialogues,
-    on as many in-domain ones, and on both.
+    The original model is compared with up to three fine-tuned ones: on synthetic dialogues, on the
+    same number of in-domain dialogues, and on both.
     """
 
 
@@ -55,21 +55,27 @@ held_out_option = click.option(
     required=True,
     multiple=True,
     metavar="FILE",
-    help="Dialogues to evaluate on, never trained on; several files are one set.",
+    help="Dialogues to evaluate on, never trained on; several files form one set.",
 )
 in_domain_option = click.option(
-    "--in-domain", metavar="FILE", help="Dialogues of the same kind to train on, for coverage."
+    "--in-domain", metavar="FILE", help="In-domain dialogues to train on, needed for coverage."
 )
-n_option = click.option("--n", type=WholeNumber(min=1), help="The first N generated dialogues.")
+n_option = click.option(
+    "--n", type=WholeNumber(min=1), help="Use only the first N generated dialogues."
+)
 n_held_out_option = click.option(
-    "--n-held-out", type=WholeNumber(min=1), help="The first N dialogues of each held-out file."
+    "--n-held-out",
+    type=WholeNumber(min=1),
+    help="Use only the first N dialogues of each held-out file.",
 )
 out_option = click.option(
     "--out",
     type=OutPath(dir_okay=False),
-    help="Results as JSON [default: RUN/downstream/<task>.json].",
+    help="File for the results, as JSON [default: RUN/downstream/<task>.json].",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the output as one JSON object."
+)
 
 
 @command.command("summarization")
@@ -78,37 +84,52 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.option(
     "--checkpoint",
     required=True,
-    help="A seq2seq checkpoint's name or folder, such as sshleifer/distilbart-cnn-12-6.",
+    help="Name or folder of a seq2seq checkpoint, such as sshleifer/distilbart-cnn-12-6.",
 )
 @in_domain_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="epochs, batch, least_tokens, …"
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a training parameter: epochs, batch, least_tokens, …",
 )
-@click.option("--seed", "seeds", multiple=True, type=WholeNumber(min=0), help="Several: a mean.")
 @click.option(
-    "--bertscore", metavar="MODEL[@LAYER]", help="BERTScore's encoder, such as roberta-large@17."
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=WholeNumber(min=0),
+    help="Random seed; repeat to report the mean over several.",
+)
+@click.option(
+    "--bertscore", metavar="MODEL[@LAYER]", help="Encoder for BERTScore, such as roberta-large@17."
 )
 @click.option(
     "--questions",
     type=WholeNumber(min=0),
     default=0,
-    help="Questions a dialogue, for QAGS; DiaSynth's authors ask 3.",
+    help="Questions per dialogue for QAGS; DiaSynth's authors ask 3.",
 )
 @click.option(
     "--qags-by",
     type=click.Choice(["f1", "bertscore"]),
     default="f1",
     show_default=True,
-    help="How QAGS compares answers; DiaSynth's authors: bertscore, by --bertscore's encoder.",
+    help="How QAGS compares answers. DiaSynth's authors use bertscore, which needs --bertscore.",
 )
-@click.option("--column", default="summary", help="The files' column with the summary.")
+@click.option("--column", default="summary", help="Column of the files that holds the summary.")
 @n_option
 @n_held_out_option
 @model_option
 @base_url_option
 @price_option
 @budget_options
-@click.option("--concurrency", type=WholeNumber(min=1), default=8, help="Calls in flight.")
+@click.option(
+    "--concurrency",
+    type=WholeNumber(min=1),
+    default=8,
+    help="Maximum number of model calls in flight.",
+)
 @out_option
 @json_option
 def summarization_command(
@@ -126,11 +147,11 @@ def summarization_command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune CHECKPOINT to summarise, on RUN's dialogues; ROUGE-L, BERTScore, QAGS.
+    """Fine-tune CHECKPOINT to summarise, on RUN's dialogues: ROUGE-L, BERTScore, QAGS.
 
-    The run's dialogues get their summaries from the model of the role summarizer, unless the run
-    has some; questioner and answerer are QAGS's. The same command again asks and trains only what
-    is missing.
+    The model of the role summarizer writes summaries for the run's dialogues, unless they have
+    some. The roles questioner and answerer are used for QAGS. Run the same command again to make
+    and train only what is missing.
     """
     from convogen.cli.evaluate import open_run
     from convogen.cli.run import NO_MODEL
@@ -162,14 +183,19 @@ def summarization_command(
 @click.argument("run", type=click.Path(path_type=Path))
 @held_out_option
 @in_domain_option
-@click.option("--label", default="topic", help="What is classified: a column of the files.")
-@click.option("--seed", type=WholeNumber(min=0), default=0, help="Draws the in-domain dialogues.")
+@click.option("--label", default="topic", help="Column of the files with the label to classify.")
+@click.option(
+    "--seed",
+    type=WholeNumber(min=0),
+    default=0,
+    help="Random seed for drawing the in-domain dialogues.",
+)
 @n_option
 @n_held_out_option
 @out_option
 @json_option
 def classification_command(run: Path, out: Path | None, as_json: bool, **given: Any) -> None:
-    """Train a classifier of topics or intents on RUN's dialogues; accuracy and macro-F1."""
+    """Train a topic or intent classifier on RUN's dialogues: accuracy and macro-F1."""
     from convogen.cli.evaluate import open_run
     from convogen.downstream.classification import Classification, classification
 
@@ -183,9 +209,9 @@ def classification_command(run: Path, out: Path | None, as_json: bool, **given: 
 @command.command("published")
 @json_option
 def published_command(as_json: bool) -> None:
-    """Compute what DiaSynth's tables 6 and 7 give by its equations, next to the paper's numbers.
+    """Recompute DiaSynth's tables 6 and 7 from its equations, next to the paper's numbers.
 
-    Means over the cells: a summariser, data set and measure each.
+    The numbers are means over the cells: one per summariser, data set and measure.
     """
 
     from convogen.papers.diasynth.downstream_gains import published_sums

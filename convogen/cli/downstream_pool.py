@@ -34,11 +34,11 @@ ARMS = {"base": "as it is", "synthetic": "synthetic", "in_domain": "in-domain"}
 
 @click.command("pool")
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(results: tuple[Path, ...], as_json: bool) -> None:
-    """Pool RESULTS of `summarization`: files, or run folders with all of theirs.
+    """Pool RESULTS of `summarization`: result files, or run folders with all of theirs.
 
-    A cell is one run, checkpoint, held-out set and measure; improvement and coverage are means over
+    A cell is one run, checkpoint, held-out set and measure. Improvement and coverage are means over
     the cells, as in the text of the DiaSynth paper. A file named twice is read once.
     """
     from convogen.downstream.pooled import pool, read_results

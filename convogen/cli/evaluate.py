@@ -37,28 +37,40 @@ __all__ = ["command", "open_run"]
 
 @click.command("evaluate")
 @click.argument("folders", metavar="SOURCE...", nargs=-1, required=True)
-@click.option("--judge", "judge_name", metavar="JUDGE", help="Score each: see `convogen list`.")
+@click.option(
+    "--judge",
+    "judge_name",
+    metavar="JUDGE",
+    help="Judge that scores each conversation; `convogen list` shows all.",
+)
 @click.option(
     "--real",
     metavar="CORPUS",
-    help="The real dialogues for gteval to show next to the generated ones.",
+    help="Real dialogues that gteval shows next to the generated ones.",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="The judge's keys.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key of the judge."
+)
 @model_option
 @base_url_option
 @price_option
 @click.option(
-    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to compare the runs with."
+    "--against",
+    multiple=True,
+    metavar="CORPUS",
+    help="Corpus to compare the runs with, usually a human one.",
 )
-@click.option("--concurrency", type=WholeNumber(min=1), help="The judge's calls in flight.")
-@click.option("--n", type=WholeNumber(min=1), help="Judge the first N conversations only.")
-@click.option("--fresh", is_flag=True, help="Move a judge's earlier scores aside first.")
+@click.option(
+    "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
+)
+@click.option("--n", type=WholeNumber(min=1), help="Judge only the first N conversations.")
+@click.option("--fresh", is_flag=True, help="Move the judge's existing scores aside first.")
 @click.option(
     "--out",
     type=OutPath(file_okay=False),
-    help="Folder for the scores, of a corpus or of a run that another judge has scored.",
+    help="Folder for the scores, for a corpus or for a run that another judge has scored.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     folders: tuple[str, ...],
     judge_name: str | None,
@@ -76,9 +88,14 @@ def command(
 ) -> None:
     """Measure run folders: statistics, diversity, group chat; with --judge, a judge's scores.
 
-    Statistics go to scores/statistics.json in each folder, a judge's scores to
-    scores/<judge>.jsonl. The same command again continues interrupted judging; no answered call is
-    paid for twice. With --out a SOURCE may be any conversation data.
+    Each run folder gets its statistics in scores/statistics.json and a judge's scores in
+    scores/<judge>.jsonl. Run the same command again to resume interrupted judging; no answered call
+    is paid for twice. With --out, a SOURCE may be any conversation data.
+
+    \b
+    Examples:
+      convogen evaluate runs/demo
+      convogen evaluate runs/demo --judge geval --model gpt-4o
     """
     asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
     if judge_name is None and any(asked):
@@ -169,7 +186,7 @@ def _judge(name: str, settings: tuple[str, ...]) -> Judge:
 
 
 def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | None:
-    """The real dialogues that a judge needs; None where it needs none."""
+    """The real dialogues that a judge needs; None if it needs none."""
     from convogen.corpora.seeds import seed_dialogues
     from convogen.errors import SourceError
     from convogen.judges.reference_dialogues import CorpusFolder, ReferenceDialogues, real_dialogues
@@ -270,7 +287,7 @@ def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
 
 
 def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
-    """Table IV or VI: ours above, empty where not judged, the published rows below."""
+    """Table IV or VI: ours above, empty if not judged, the published rows below."""
     from rich.table import Table
 
     from convogen.cli.stats import published_text

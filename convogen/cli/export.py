@@ -23,99 +23,117 @@ __all__ = ["command"]
     "format_",
     metavar="FORMAT",
     required=True,
-    help="jsonl, parquet, csv (a turn a row), sharegpt, messages, dpo, hf; inspect (a log for "
-    "Inspect View); argilla, label-studio (for people to label); or an installed one.",
+    help="Format: jsonl, parquet, csv (one row per turn), sharegpt, messages, "
+    "dpo, hf; inspect (a log for Inspect View); argilla, label-studio (for human "
+    "labelling); or an installed one.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder for the data, the card README.md and export.json; inspect: a file, NAME.eval.",
+    help="Folder for the data, README.md (the data card) and export.json; for "
+    "inspect, a file NAME.eval.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An installed exporter's keys."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of an installed exporter.",
 )
 @click.option(
     "--splits",
     metavar="NAME=SHARE,…",
     default="train=1",
     show_default=True,
-    help="Such as train=0.8,validation=0.1,test=0.1; an experience is in one of them.",
+    help="Splits, such as train=0.8,validation=0.1,test=0.1. No experience is in two of them.",
 )
 @click.option(
-    "--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of the splits."
+    "--seed",
+    type=WholeNumber(min=0),
+    default=0,
+    show_default=True,
+    help="Random seed for the splits.",
 )
 @click.option(
     "--with",
     "joins",
     metavar="WHAT,…",
     default="",
-    help="Columns to join: personas, scores, provenance.",
+    help="Columns to add: personas, scores, provenance.",
 )
 @click.option(
     "--perspective",
     metavar="NAME",
-    help="messages, sharegpt, dpo: who is the assistant; `each` gives a row per speaker [default: "
-    "each].",
+    help="messages, sharegpt, dpo: which speaker is the assistant; `each` writes "
+    "one row per speaker [default: each].",
 )
 @click.option(
     "--merge/--no-merge",
     default=None,
-    help="messages, sharegpt: roles alternate from user to assistant, or a message per turn as it "
-    "was said [default: merge].",
+    help="messages, sharegpt: merge turns so that user and assistant alternate, "
+    "or write one message per turn [default: merge].",
 )
 @click.option(
     "--system/--no-system",
     default=None,
-    help="messages, sharegpt, dpo: a system message with persona and scene [default: system].",
+    help="messages, sharegpt, dpo: add a system message with the persona and the "
+    "scene [default: system].",
 )
 @click.option(
     "--loss-mask",
     metavar="FIELD",
-    help="messages, sharegpt: mark the messages to learn with `weight` (OpenAI, mistral-finetune) "
-    "or `train` (Axolotl); turns taken in spite of a fault are not.",
+    help="messages, sharegpt: mark the messages to train on with `weight` "
+    "(OpenAI, mistral-finetune) or `train` (Axolotl). Turns accepted despite a fault are "
+    "not marked for training.",
 )
 @click.option(
     "--csv-safe/--no-csv-safe",
     default=None,
-    help="csv: an apostrophe before texts that a spreadsheet would evaluate [default: csv-safe].",
+    help="csv: put an apostrophe before text that a spreadsheet would evaluate "
+    "[default: csv-safe].",
 )
-@click.option("--judge", metavar="NAME", help="dpo: whose scores rank the replies; needed.")
+@click.option("--judge", metavar="NAME", help="dpo: judge whose scores rank the replies; required.")
 @click.option(
     "--margin",
     type=Amount(min=0),
-    help="dpo: how much higher the chosen reply is scored at least [default: 1].",
+    help="dpo: minimum score difference between the chosen and the rejected reply [default: 1].",
 )
-@click.option("--aspect", help="dpo: the aspect that counts [default: the mean of all].")
+@click.option("--aspect", help="dpo: aspect whose score counts [default: the mean of all aspects].")
 @click.option(
     "--alternatives",
     multiple=True,
     metavar="RUN",
-    help="dpo: a further run or replay to compare with, in addition to the replays next to RUN.",
+    help="dpo: another run or replay to compare with, in addition to the replays next to RUN.",
 )
 @click.option(
     "--questions",
     metavar="FILE",
-    help="argilla, label-studio: a YAML file with questions of your own; the default ones are in "
-    "the export, questions.yaml.",
+    help="argilla, label-studio: YAML file with your own questions. The export "
+    "contains the default ones as questions.yaml.",
 )
 @click.option(
     "--scene/--no-scene",
     default=None,
-    help="argilla, label-studio: show what a conversation is grounded in [default: scene].",
+    help="argilla, label-studio: show annotators what the conversation is "
+    "grounded in [default: scene].",
 )
 @click.option(
     "--annotators",
     type=WholeNumber(min=1),
-    help="argilla: how many people label each conversation [default: 1].",
+    help="argilla: annotators per conversation [default: 1].",
 )
 @click.option(
     "--partial",
     is_flag=True,
-    help="With the conversations that are finished behind a task that is not.",
+    help="Include finished conversations that come after an unfinished task.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the export that is in the folder.")
-@click.option("--push-to-hub", metavar="OWNER/NAME", help="Then push it to the Hugging Face hub.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing export in the folder.")
+@click.option(
+    "--push-to-hub",
+    metavar="OWNER/NAME",
+    help="Push the exported data set to the Hugging Face hub.",
+)
 @click.option("--private", is_flag=True, help="Make the pushed data set private.")
 @click.option("--json", "as_json", is_flag=True, help="Print export.json.")
 def command(
@@ -129,10 +147,16 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Export a RUN folder as a data set, with a card that says what it is and how it was made.
+    """Export a RUN folder as a data set, with a data card that documents it.
 
-    Or for a tool to look at it (inspect) or to have people label it (argilla, label-studio):
-    `convogen labels import` reads their answers back. `convogen list` says what each FORMAT is.
+    The formats inspect, argilla and label-studio are for viewing a run in Inspect View and for
+    human labelling; `convogen labels import` reads the labels back. `convogen list` describes each
+    FORMAT.
+
+    \b
+    Examples:
+      convogen export runs/demo --to messages --out data/demo
+      convogen export runs/demo --to parquet --splits train=0.9,test=0.1 --out data/demo
     """
     from convogen.exports import check_name, export_run, push
     from convogen.metrics import available_cores

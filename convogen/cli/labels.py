@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 @click.group("labels", cls=NearestGroup)
 def command() -> None:
-    """Labels by people: conversations go out with `convogen export`, answers come back here."""
+    """Import human labels of conversations that `convogen export` wrote for labelling."""
 
 
 @command.command("import")
@@ -28,30 +28,32 @@ def command() -> None:
     "tool",
     required=True,
     type=click.Choice(["argilla", "label-studio"]),
-    help="The tool that FILE was exported from.",
+    help="Tool that FILE was exported from.",
 )
-@click.option("--out", type=OutPath(), required=True, help="File for the labels, JSON lines.")
+@click.option("--out", type=OutPath(), required=True, help="File for the labels, as JSON lines.")
 @click.option(
     "--export",
     "exported",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="The folder that `convogen export` wrote: its questions were asked, about its "
-    "conversations [default: the default questions; ids are not checked].",
+    help="Folder that `convogen export` wrote: use its questions, and check conversation "
+    "ids against it [default: the default questions; ids are not checked].",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bool) -> None:
     """Read the answers in FILE, for `convogen agreement`.
 
-    Argilla: the folder of `Dataset.to_disk` or the file of `Dataset.records.to_json`, which do not
-    say which answers were discarded; the JSON of `Dataset.records.to_list(flatten=True)` does.
+    Argilla: the folder of `Dataset.to_disk`, the file of `Dataset.records.to_json`, or the JSON of
+    `Dataset.records.to_list(flatten=True)`. Only the last one records which answers were discarded.
     Label Studio: an export as JSON or JSON-MIN.
 
-    A line has `conversation`, `annotator` (the tool's code of a person), `aspect` (the question)
-    and `value`, `choice` or `comment`. Ratings are scores and choices verdicts:
+    Each line of the output has `conversation`, `annotator` (the tool's code for a person), `aspect`
+    (the question) and either `value`, `choice` or `comment`. Use ratings as scores and choices as
+    verdicts.
 
+    \b
+    Examples:
       convogen agreement --protocol scores RUN/scores/geval.jsonl LABELS.jsonl
-
       convogen agreement --protocol unieval RUN/scores/unieval.jsonl --human LABELS.jsonl
     """
     from convogen.errors import SourceError

@@ -15,8 +15,13 @@ __all__ = ["command"]
 
 
 @click.command("list")
-@click.option("--plugins", "of_plugins", is_flag=True, help="List what packages add, and faults.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--plugins",
+    "of_plugins",
+    is_flag=True,
+    help="List installed plugins, and any that fail to load.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(of_plugins: bool, as_json: bool) -> None:
     """List experiments, methods, judges, gates, exporters, metrics, hubs, languages and models."""
     from convogen.cli._shared.plugins import plugin_rows, print_faults, print_rows

@@ -22,39 +22,39 @@ from convogen.version import __version__
 
 GROUPS = {
     "Make data": {
-        "demo": "Try it: a few conversations by a small model on this machine.",
+        "demo": "Try it: generate a few conversations with a small model on this machine.",
         "init": "Write a commented experiment file to start from.",
         "run": "Run an experiment: a shipped one by name, or a YAML file.",
-        "augment": "Generate more of a labelled data set: conversations, labels, its columns.",
-        "ablate": "Run a grid of an experiment's settings and compare its cells with the first.",
-        "replay": "Play a run again from its recorded calls, or a conversation with other models.",
+        "augment": "Generate more rows of a labelled data set, with labels, in its own columns.",
+        "ablate": "Run an experiment over a grid of settings, and compare the cells.",
+        "replay": "Replay a run from its recorded calls, or a conversation with other models.",
     },
     "Look at it": {
-        "view": "Read runs in the browser: search, filter, compare; what is behind each turn.",
-        "show": "Show a run: what is in it, what failed and why, tokens, cost.",
-        "report": "Write one page about runs, next to the published numbers.",
+        "view": "Browse runs: search, filter, compare, and see what is behind each turn.",
+        "show": "Show a run: contents, failures and their causes, tokens, cost.",
+        "report": "Write a one-page report about runs, next to the published numbers.",
     },
     "Measure it": {
-        "stats": "Measure conversation data of any origin, next to the published numbers.",
-        "evaluate": "Measure runs, and let a judge score them.",
-        "realism": "Tell generated conversations from human ones, and say what gives them away.",
+        "stats": "Measure any conversation data, next to the published numbers.",
+        "evaluate": "Measure runs, and have a judge score them.",
+        "realism": "Tell generated conversations from human ones, and show what differs.",
         "arena": "Rank runs on the same seeds by a judge's pairwise comparisons.",
         "verdicts": "Count judges' verdicts: are generated dialogues recognised?",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
     "Ask people": {
-        "study": "Study role plays with people and over seeds, next to LLM Roleplay's tables.",
-        "labels": "Read people's answers back from Argilla or Label Studio.",
-        "agreement": "Compare judges and people: agreement, self-preference, correction of rates.",
+        "study": "Run studies of role plays with people, and print LLM Roleplay's tables for runs.",
+        "labels": "Import human labels from Argilla or Label Studio.",
+        "agreement": "Compare judges and people: agreement, self-preference, corrected rates.",
     },
     "Use it": {
-        "export": "Export a run as a data set, or for Inspect View, Argilla and Label Studio.",
-        "train": "Fine-tune a model on the people's turns of real dialogues with chatbots.",
+        "export": "Export a run as a data set, or to Inspect View, Argilla or Label Studio.",
+        "train": "Fine-tune a model on the human turns of real dialogues with chatbots.",
     },
     "Models and settings": {
         "list": "List experiments, methods, judges, exporters, hubs, models and plugins.",
-        "doctor": "Check a model: reachable, JSON schema, log-probabilities, speed.",
-        "models": "Show where the embedded models are, or pull another GGUF file.",
+        "doctor": "Check a model: is it reachable, JSON schema, log-probabilities, speed.",
+        "models": "Show where the embedded models are, or download another GGUF file.",
         "personas": "List persona hubs, or measure one.",
         "schema": "Print the JSON Schema of an experiment file, for editors.",
     },
@@ -94,7 +94,7 @@ class LazyGroup(NearestGroup):
 )
 @click.version_option(__version__, prog_name="convogen")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--verbose", "-v", count=True, help="Print what happens; twice for all of it.")
+@click.option("--verbose", "-v", count=True, help="Log what happens; repeat for full detail.")
 @click.pass_context
 def cli(context: click.Context, debug: bool, verbose: int) -> None:
     """Generate conversation data that does not exist yet, and measure how good it is."""

@@ -38,7 +38,7 @@ def embedded_models() -> dict[str, Path | str]:
 @click.group("models", cls=NearestGroup, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the embedded models and where they are; `pull` fetches another."""
+    """List the embedded models and where they are; `pull` downloads another."""
     if ctx.invoked_subcommand is None:
         for name, path in embedded_models().items():
             say(f"{name}  {path}")
@@ -48,9 +48,11 @@ def command(ctx: click.Context) -> None:
 @click.argument("source")
 @click.argument("file", required=False)
 def pull(source: str, file: str | None) -> None:
-    """Fetch a GGUF file: `embedded`, a local path, or a Hugging Face REPOSITORY and FILE.
+    """Download a GGUF file: `embedded`, a local path, or a Hugging Face REPOSITORY and FILE.
 
-    For example: convogen models pull Qwen/Qwen2.5-3B-Instruct-GGUF qwen2.5-3b-instruct-q4_k_m.gguf
+    \b
+    Example:
+      convogen models pull Qwen/Qwen2.5-3B-Instruct-GGUF qwen2.5-3b-instruct-q4_k_m.gguf
     """
     from convogen.errors import ModelConfigError
     from convogen.models.backends.gguf import WHEEL, WHEEL_FILE, models_folder
@@ -85,7 +87,7 @@ def _from_path(source: Path, folder: Path) -> Path:
 def _placed(source: Path, target: Path) -> Path:
     """Copy a GGUF file to where it is looked for.
 
-    Raises `ModelConfigError` where it is none, or another one has its name.
+    Raises `ModelConfigError` if it is none, or another one has its name.
     """
     from convogen.errors import ModelConfigError
     from convogen.jsonl import replacing

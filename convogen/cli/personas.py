@@ -12,12 +12,12 @@ __all__ = ["command"]
 
 @click.group("personas", cls=NearestGroup)
 def command() -> None:
-    """Persona hubs: those at hand, and the size, copies and diversity of any."""
+    """List persona hubs, or measure the size, copies and diversity of one."""
 
 
 @command.command("list")
 def list_hubs() -> None:
-    """List the hubs that come with convogen, and what else a hub may be."""
+    """List the hubs shipped with convogen, and the other forms a hub can take."""
     from convogen.personas import open_hub, shipped_hubs
 
     for name in shipped_hubs():
@@ -30,9 +30,9 @@ def list_hubs() -> None:
 @command.command("stats")
 @click.argument("source", metavar="HUB")
 @click.option(
-    "--field", metavar="NAME", help="Field with the persona's text; guessed if not given."
+    "--field", metavar="NAME", help="Field that holds the persona's text [default: detected]."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def stats(source: str, field: str | None, as_json: bool) -> None:
     """Measure HUB: a shipped one by name, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]."""
     from dataclasses import asdict

@@ -30,26 +30,38 @@ MOST_CHARS = 200
     type=click.Choice(["all", "opener", "others"]),
     default="all",
     show_default=True,
-    help="Whose turns: everybody's, those of who speaks first, or those of the others.",
+    help="Whose turns to compare: everybody's, the first speaker's, or the other speakers'.",
 )
-@click.option("--skip", type=WholeNumber(0), default=0, help="Leave out the first N turns, a seed.")
-@click.option("--first", type=WholeNumber(1), help="Compare the first N turns only.")
+@click.option(
+    "--skip", type=WholeNumber(0), default=0, help="Skip the first N turns, such as a seed."
+)
+@click.option("--first", type=WholeNumber(1), help="Compare only the first N turns.")
 @click.option(
     "--permutations",
     type=WholeNumber(0, 9_999),
     default=199,
     show_default=True,
-    help="Permuted labels for the p-values; 0 leaves them out.",
+    help="Label permutations for the p-values; 0 computes none.",
 )
-@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of all draws.")
+@click.option(
+    "--seed",
+    type=WholeNumber(0),
+    default=0,
+    show_default=True,
+    help="Random seed for all sampling.",
+)
 @click.option(
     "--embeddings",
     "encoder",
     metavar="MODEL",
-    help="A sentence encoder, a checkpoint's name or folder: tells apart by its vectors, too.",
+    help="Name or folder of a sentence encoder, for a second classifier on its embeddings.",
 )
-@click.option("--mauve", is_flag=True, help="With --embeddings: MAUVE, the overlap, 0 to 1.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--mauve",
+    is_flag=True,
+    help="With --embeddings: also compute MAUVE, the overlap of the two sides, from 0 to 1.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     files: tuple[str, ...],
     against: str,
@@ -62,14 +74,15 @@ def command(
     mauve: bool,
     as_json: bool,
 ) -> None:
-    """Tell generated conversations from human ones by a classifier, and say what gives them away.
+    """Train a classifier to tell generated from human conversations, and show what differs.
 
-    No endpoint is called. Each RUN or CORPUS is compared with the human corpus by itself; at most
-    1,500 conversations of each are drawn.
+    No endpoint is called. Each RUN or CORPUS is compared with the human corpus separately, using a
+    sample of at most 1,500 conversations per side.
 
     \b
-    convogen realism runs/my-run --against valid.csv
-    convogen realism generated.jsonl --against seeds.jsonl --turns opener --skip 1 --first 6
+    Examples:
+      convogen realism runs/my-run --against valid.csv
+      convogen realism generated.jsonl --against seeds.jsonl --turns opener --skip 1 --first 6
     """
     from convogen.corpora import open_corpus
     from convogen.models.backends.sentence_encoder import sentence_vectors

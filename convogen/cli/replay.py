@@ -30,14 +30,16 @@ __all__ = ["command"]
 
 @click.command("replay")
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--conversation", metavar="ID", help="Play this conversation with other replies.")
-@click.option("--from-turn", type=WholeNumber(min=1), help="Its first new turn; 1 is the first.")
+@click.option("--conversation", metavar="ID", help="Replay this conversation with new replies.")
+@click.option(
+    "--from-turn", type=WholeNumber(min=1), help="First turn to regenerate, counted from 1."
+)
 @model_option
 @base_url_option
 @click.option(
     "--out",
     type=OutPath(),
-    help="Folder for what is played [default: none; for a conversation: next to the run].",
+    help="Folder for the replay [default: none; for a conversation, a folder next to the run].",
 )
 def command(
     folder: Path,
@@ -47,13 +49,14 @@ def command(
     base_urls: tuple[str, ...],
     out: Path | None,
 ) -> int:
-    """Play a RUN again from its recorded calls: is the data set the same bytes? No model is asked.
+    """Replay a RUN from its recorded calls and check that the data set is byte-identical.
 
-    With --conversation and --from-turn, only that conversation is played: its experience and the
-    turns before come from the record, the later turns from the named model (default: the run's
-    own). The same command again continues, and nothing is paid for twice.
+    No model is called for this. With --conversation and --from-turn, only that conversation is
+    replayed: its experience and the earlier turns come from the record, and the named model
+    (default: the run's own) writes the later turns. Run the same command again to continue; nothing
+    is paid for twice.
 
-    Exit status 0: identical, or played; 1: different, or a model failed.
+    Exit status: 0 if identical or replayed; 1 if different or if a model failed.
     """
     if (conversation is None) != (from_turn is None):
         raise click.UsageError("--conversation and --from-turn belong together")
@@ -105,7 +108,7 @@ def _one(
 
 
 def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
-    """The run's models with those of the command line over them; None where none are named."""
+    """The run's models with those of the command line over them; None if none are named."""
     if not (models or base_urls):
         return None
     experiment = _experiment(folder)

@@ -22,14 +22,20 @@ __all__ = ["command"]
     help="Folder for report.html, report.md and report.json.",
 )
 @click.option(
-    "--against", multiple=True, metavar="CORPUS", help="A (human) corpus to compare the runs with."
+    "--against",
+    multiple=True,
+    metavar="CORPUS",
+    help="Corpus to compare the runs with, usually a human one.",
 )
-@click.option("--baseline", metavar="RUN", help="A run to compare the others' distances with.")
+@click.option(
+    "--baseline", metavar="RUN", help="Run whose distances the other runs' are compared with."
+)
 @click.option(
     "--judged",
     multiple=True,
     metavar="FOLDER",
-    help="A corpus' labels by `evaluate CORPUS --judge friction --out`; a run has its own.",
+    help="Friction labels of a corpus, from `evaluate CORPUS --judge friction "
+    "--out`. Runs carry their own.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of the page as JSON.")
 def command(
@@ -40,10 +46,14 @@ def command(
     judged: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Write one page about RUN folders, next to the published numbers.
+    """Write a one-page report about RUN folders, next to the published numbers.
 
-    `convogen evaluate RUN --judge geval` beforehand adds groundedness. The corpus that a run was
-    matched to is set beside it.
+    To include groundedness, first run `convogen evaluate RUN --judge geval`. If a run was matched
+    to a corpus, the report shows that corpus too.
+
+    \b
+    Example:
+      convogen report runs/a runs/b --against human.csv --out report
     """
     from convogen.cli.evaluate import open_run
     from convogen.cli.stats import short_name

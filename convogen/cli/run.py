@@ -38,7 +38,7 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
 
 @click.command("run")
 @click.argument("experiment")
-@click.option("--n", type=WholeNumber(min=1), help="How many conversations.")
+@click.option("--n", type=WholeNumber(min=1), help="Number of conversations.")
 @click.option("--out", type=OutPath(), help="Run folder [default: runs/<name>].")
 @model_option
 @base_url_option
@@ -48,37 +48,45 @@ __all__ = ["NO_MODEL", "command", "load_with", "notices", "play", "read_settings
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any key of the experiment, dotted: lanes=2, sampling.agent.temperature=0.7.",
+    help="Set any key of the experiment, in dotted form: lanes=2, sampling.agent.temperature=0.7.",
 )
 @click.option(
-    "--match", metavar="CORPUS", help="Give conversations the shapes of those of a corpus."
+    "--match",
+    metavar="CORPUS",
+    help="Give each conversation the shape of one from a corpus: turns, lengths, speakers.",
 )
 @language_option
-@click.option("--concurrency", type=WholeNumber(min=1), help="Model calls in flight.")
-@click.option("--seed", type=WholeNumber(min=0), help="Decides all that is not the model's.")
+@click.option(
+    "--concurrency", type=WholeNumber(min=1), help="Maximum number of model calls in flight."
+)
+@click.option(
+    "--seed",
+    type=WholeNumber(min=0),
+    help="Random seed for every choice that the model does not make.",
+)
 @limit_options
 @click.option(
     "--ray",
     "cluster",
     metavar="local|auto|ADDRESS",
-    help="Play on a Ray cluster: one of this machine for this run, the one running here, or the "
-    "one at an address. The data set is the same.",
+    help="Run on a Ray cluster: `local` starts one on this machine for this run, "
+    "`auto` uses the one running here. The data set is the same.",
 )
 @click.option(
     "--workers",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Processes that play there [default: its processors].",
+    help="Worker processes on the cluster [default: its number of processors].",
 )
-@click.option("--fresh", is_flag=True, help="Move an earlier run in the folder aside first.")
-@click.option("--dry-run", is_flag=True, help="Forecast the run from a pilot, its beginning.")
+@click.option("--fresh", is_flag=True, help="Move an existing run in the folder aside first.")
+@click.option("--dry-run", is_flag=True, help="Forecast calls, tokens, cost and time from a pilot.")
 @click.option(
     "--pilot",
     type=WholeNumber(min=2),
     metavar="K",
-    help="Conversations of it [default: 5].",
+    help="With --dry-run: conversations in the pilot [default: 5].",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the forecast as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the forecast as JSON.")
 def command(
     experiment: str,
     n: int | None,
@@ -99,13 +107,20 @@ def command(
     pilot: int | None,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT: a shipped one by its name (`convogen list`), or a YAML file.
+    """Run EXPERIMENT: a shipped one by name (see `convogen list`), or a YAML file.
 
-    Run the same command again to go on with a run that was stopped, or with a larger --n to make
-    it longer: what is there is kept, and nothing is paid for twice.
+    Run the same command again to resume a run that was stopped, or with a larger --n to extend it.
+    Finished conversations and recorded answers are kept, and nothing is paid for twice.
 
-    --dry-run plays the first K conversations with real calls, into the run folder, and forecasts
-    calls, tokens, cost and time of the whole run; no call is made where the folder holds K already.
+    --dry-run plays the first K conversations with real calls, keeps them in the run folder, and
+    forecasts calls, tokens, cost and time of the whole run. If the folder already holds K
+    conversations, it makes no calls.
+
+    \b
+    Examples:
+      convogen run demo --n 3
+      convogen run experiment.yaml --model gpt-4o-mini --n 500 --dry-run
+      convogen run experiment.yaml --model gpt-4o-mini --n 500 --budget-usd 5
     """
     from convogen.cli._shared.display import print_summary
 

@@ -21,9 +21,9 @@ __all__ = ["command"]
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--conversation", metavar="ID", help="Print one conversation.")
 @click.option("--sample", is_flag=True, help="Print the first conversation.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(folder: Path, conversation: str | None, sample: bool, as_json: bool) -> None:
-    """Show a RUN folder: what is in it, what was rejected or failed and why, tokens, cost."""
+    """Show a RUN folder: contents, rejections and failures with their causes, tokens, cost."""
     from convogen.cli._shared import display
     from convogen.reports.summary import summarise
     from convogen.storage.run_folder import load_run
@@ -51,5 +51,5 @@ def command(folder: Path, conversation: str | None, sample: bool, as_json: bool)
 
 
 def _experience_of(run: Run, conversation: Conversation) -> Experience | None:
-    """The experience that a conversation came of; None where there is none."""
+    """The experience that a conversation came of; None if there is none."""
     return next((one for one in run.experiences() if one.id == conversation.experience), None)

@@ -40,9 +40,7 @@ _LABELS = {
 
 @click.command("stats")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option(
-    "--format", "format_", metavar="F", help="The files' format; recognised if not given."
-)
+@click.option("--format", "format_", metavar="F", help="Format of the files [default: detected].")
 @click.option(
     "--render",
     type=click.Choice(["text", "paper"]),
@@ -50,21 +48,24 @@ _LABELS = {
     show_default=True,
     help="Count words as they are, or as the ConvoGen paper does (with user1:/user2: labels).",
 )
-@click.option("--against", metavar="CORPUS", help="A (human) corpus to set beside FILE.")
+@click.option(
+    "--against", metavar="CORPUS", help="Corpus to compare FILE with, usually a human one."
+)
 @click.option(
     "--interaction",
     is_flag=True,
-    help="Who addresses whom, coherence and friction, too; takes several times as long.",
+    help="Also measure who addresses whom, coherence and friction; takes several times as long.",
 )
 @click.option(
     "--judged",
     multiple=True,
     metavar="FOLDER",
-    help="A corpus' labels by `evaluate CORPUS --judge friction --out`; a run has its own.",
+    help="Friction labels of a corpus, from `evaluate CORPUS --judge friction "
+    "--out`. Runs carry their own.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad row.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--workers", type=WholeNumber(1), help="Processes; all cores if not given.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
+@click.option("--workers", type=WholeNumber(1), help="Number of processes [default: all cores].")
 def command(
     files: tuple[str, ...],
     format_: str | None,
@@ -78,8 +79,13 @@ def command(
 ) -> None:
     """Measure conversation data: run folders, files of many formats, or hf:OWNER/NAME.
 
-    Several FILEs are measured apart; in JSON they are the list `corpora`, and the object itself
-    is the first.
+    Each FILE is measured separately. With several, the JSON object describes the first one and
+    lists all of them under `corpora`.
+
+    \b
+    Examples:
+      convogen stats runs/demo
+      convogen stats generated.jsonl --against human.csv
     """
     from convogen.cli._shared.notices import notices
     from convogen.metrics import available_cores

@@ -12,12 +12,12 @@ from convogen.cli._shared.options import NearestGroup
 __all__ = ["SUBCOMMANDS", "command"]
 
 SUBCOMMANDS = {
-    "new": "Make the folder of a study with people: its file, and codes for participants.",
+    "new": "Create a study with people: its settings file, and codes for participants.",
     "serve": "Serve a study to its participants.",
-    "export": "Write out what participants answered.",
-    "forget": "Delete what a participant answered.",
-    "results": "Say what people's answers show, beside the paper's tables 3 and 10.",
-    "tables": "Print the tables of runs over seeds, beside the paper's tables 1, 2, 4, 7 and 9.",
+    "export": "Export the participants' answers to files.",
+    "forget": "Delete a participant's answers.",
+    "results": "Analyse people's answers, next to the paper's tables 3 and 10.",
+    "tables": "Print tables for runs over seeds, next to the paper's tables 1, 2, 4, 7 and 9.",
 }
 """Name -> the line that `--help` prints; `convogen.cli.study_<name>.command` is the command."""
 
@@ -54,4 +54,4 @@ class StudyGroup(NearestGroup):
 
 @click.group("study", cls=StudyGroup)
 def command() -> None:
-    """Study role plays: with people, and over seeds, beside the tables of LLM Roleplay."""
+    """Run studies of role plays with people, and print LLM Roleplay's tables for runs."""

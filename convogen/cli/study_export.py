@@ -14,15 +14,17 @@ __all__ = ["command"]
 
 @click.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--to", "target", type=OutPath(file_okay=False), required=True, help="A new folder.")
+@click.option(
+    "--to", "target", type=OutPath(file_okay=False), required=True, help="New folder to write to."
+)
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="collect: draw who took part into this file (.png, .svg or .pdf), as the paper's figures "
-    "3 to 7.",
+    help="collect: draw the participants' demographics, as in figures 3 to 7 of "
+    "the paper, to this file (.png, .svg or .pdf).",
 )
 def command(folder: Path, target: Path, chart: Path | None) -> None:
-    """Write the answers of the study in FOLDER to files, as JSON lines and Parquet.
+    """Export the answers of the study in FOLDER as JSON lines and Parquet.
 
     \b
     collect  natural/ is a run folder, which stats, study tables, evaluate and study new read;
@@ -31,7 +33,7 @@ def command(folder: Path, target: Path, chart: Path | None) -> None:
     pairs    answers.jsonl, a line per answer
     ratings  ratings/<participant>.jsonl, which agreement reads; ratings.jsonl with comments
 
-    It may be called while the study is served.
+    You can export while the study is being served.
     """
     from convogen.study.exporting import export_study
 

@@ -15,10 +15,10 @@ __all__ = ["command"]
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("code")
 def command(folder: Path, code: str) -> None:
-    """Delete all that the participant with CODE answered, for good.
+    """Permanently delete all answers of the participant with CODE.
 
-    CODE is the participant's code, or the name in codes.csv such as p01. The code then opens
-    nothing any more. What was exported before is not changed.
+    CODE is the participant's code, or their name in codes.csv, such as p01. The code stops working.
+    Earlier exports are not changed.
     """
     from convogen.study.withdrawing import forget
 

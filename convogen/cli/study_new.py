@@ -27,19 +27,25 @@ __all__ = ["command"]
     help="collect: people chat with a chatbot; pairs: they tell simulated dialogues from natural "
     "ones; ratings: they rate single dialogues.",
 )
-@click.option("--participants", type=WholeNumber(1, 10_000), help="How many people [default: 20].")
-@click.option("--seed", type=WholeNumber(min=0), help="Of all that is drawn at random.")
-@click.option("--natural", multiple=True, metavar="DATA", help="pairs: dialogues with people.")
+@click.option(
+    "--participants", type=WholeNumber(1, 10_000), help="Number of participants [default: 20]."
+)
+@click.option("--seed", type=WholeNumber(min=0), help="Random seed for all sampling.")
+@click.option(
+    "--natural", multiple=True, metavar="DATA", help="pairs: natural dialogues, held by people."
+)
 @click.option(
     "--simulated",
     multiple=True,
     metavar="[CONDITION=]DATA",
     help="pairs: simulated dialogues, such as a run of the method roleplay; once per condition.",
 )
-@click.option("--dialogues", multiple=True, metavar="DATA", help="ratings: what is rated.")
+@click.option("--dialogues", multiple=True, metavar="DATA", help="ratings: dialogues to rate.")
 @click.option("--each", type=WholeNumber(1, 1000), help="Pairs or dialogues per participant.")
 @click.option(
-    "--attention-checks", type=WholeNumber(0, 20), help="Further ones that say what to do."
+    "--attention-checks",
+    type=WholeNumber(0, 20),
+    help="Extra pairs or dialogues that state which answer to give.",
 )
 @click.option(
     "--judge",
@@ -47,13 +53,13 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="pairs: a judge's verdicts, as `study results` takes them; people are then given the "
-    "pairs that it is unsure of.",
+    help="pairs: verdicts of a judge, in the format that `study results` reads. "
+    "Participants then get the pairs it is unsure of.",
 )
 @click.option(
     "--goals",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="collect: a YAML file of goals, as the method roleplay reads it.",
+    help="collect: YAML file of goals, in the format of the method roleplay.",
 )
 @model_option
 @base_url_option
@@ -61,14 +67,14 @@ __all__ = ["command"]
 @click.option("--budget-usd", type=Amount(min=0, min_open=True), help="collect: per participant.")
 @click.option("--budget-tokens", type=WholeNumber(min=1), help="collect: per participant.")
 def command(folder: Path, kind: str, **options: Any) -> None:
-    """Make the FOLDER of a study with people.
+    """Create the FOLDER of a study with people.
 
-    It has `study.yaml`, every key with a comment: texts, questions, goals, scales, the chatbot.
-    Edit it, then serve it. The participants' codes are printed once; they are in `codes.csv` too,
-    which nobody but you may read.
+    It contains `study.yaml`, with a comment on every key: texts, questions, goals, scales, the
+    chatbot. Edit this file, then run `convogen study serve`. The participants' codes are printed
+    once and stored in `codes.csv`, readable only by you.
 
     \b
-    For example:
+    Examples:
       convogen study new chats --kind collect --model gpt-4o-mini --budget-usd 0.50
       convogen study new pairs --kind pairs --natural chats-export/natural \\
           --simulated runs/roleplay-gpt4 --simulated runs/roleplay-vicuna --each 40

@@ -24,26 +24,27 @@ __all__ = ["command"]
     multiple=True,
     metavar="VERDICTS",
     type=click.Path(path_type=Path),
-    help="A judge's verdicts on these pairs and others: a run judged by gteval, or JSON lines "
-    "with pair, condition and undetected (0 to 1).",
+    help="Verdicts of a judge on these and other pairs: a run judged by gteval, "
+    "or JSON lines with pair, condition and undetected (0 to 1).",
 )
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="Draw figures 2 and 13 of the paper into this file (.png, .svg or .pdf).",
+    help="Draw figures 2 and 13 of the paper to this file (.png, .svg or .pdf).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(
     sources: tuple[Path, ...], verdicts: tuple[Path, ...], chart: Path | None, as_json: bool
 ) -> None:
-    """Say what people's answers show: which dialogue of a pair is artificial?
+    """Analyse people's answers: which dialogue of a pair do they take for the artificial one?
 
-    ANSWERS are JSON lines of answers, or folders of studies that hold them as answers.jsonl.
+    ANSWERS are JSON lines of answers, or study folders that contain answers.jsonl.
 
-    Undetected pairs per condition, with intervals that allow for what answers of one participant,
-    and about one source person, have in common; mixed models of detection, utterance and duration,
-    with every contrast and compact letters, unadjusted as in the paper and adjusted (Holm). With
-    --judge, intervals that use its verdicts on all pairs, and how far it agrees with people.
+    The output has the undetected pairs per condition, with intervals that allow for correlated
+    answers (same participant, same source person), and mixed models of detection, utterance and
+    duration with all contrasts and compact letters, both unadjusted as in the paper and adjusted
+    (Holm). With --judge, it adds intervals that use the judge's verdicts on all pairs, and the
+    judge's agreement with people.
     """
     from convogen.papers.roleplay.human_study import checks, printed, table_3
     from convogen.reports.chartfile import check_kind

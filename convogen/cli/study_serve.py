@@ -14,20 +14,24 @@ __all__ = ["command"]
 
 @click.command("serve")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=WholeNumber(0, 65_535), default=8717, show_default=True)
 @click.option(
-    "--https", is_flag=True, help="Visitors come through a server with HTTPS: cookies need it."
+    "--https",
+    is_flag=True,
+    help="Participants connect through an HTTPS proxy; mark cookies as secure.",
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the progress page in a browser.")
 def command(folder: Path, host: str, port: int, https: bool, open_browser: bool) -> None:
     """Serve the study in FOLDER to its participants until Ctrl-C.
 
-    Each enters with a code. /progress is the researcher's page; if others reach this machine, it
-    needs the token in the address that is printed. Every answer is on disk before it is
-    acknowledged. For participants elsewhere, put a server with HTTPS before it, such as Caddy or
-    nginx, and say --https: then /progress needs the token, too. It must pass on the Host that it
-    was asked for (nginx: proxy_set_header Host $host).
+    Each participant enters with a code. Every answer is saved to disk before it is acknowledged.
+    /progress is the researcher's page; if other machines can reach the server, it needs the token
+    in the printed address.
+
+    For participants elsewhere, put an HTTPS proxy such as Caddy or nginx in front and add --https;
+    /progress then needs the token, too. The proxy must forward the original Host header (nginx:
+    proxy_set_header Host $host).
     """
     import asyncio
 

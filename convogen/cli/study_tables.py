@@ -36,15 +36,15 @@ _LENGTHS = (
 @click.option(
     "--chart",
     type=OutPath(dir_okay=False),
-    help="Draw figure 8 of the paper into this file (.png, .svg or .pdf).",
+    help="Draw figure 8 of the paper to this file (.png, .svg or .pdf).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the output as one JSON object.")
 def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> None:
-    """Print the tables of RUNs of roleplay: lengths, failures and lexical diversity over seeds.
+    """Print LLM Roleplay's tables for RUNS: lengths, failures and lexical diversity over seeds.
 
-    Runs that differ only in their seeds are one condition; means and standard deviations are over
-    its runs. The tables have the published numbers beside ours; below them stands which published
-    numbers can be recomputed from others, and how well they agree.
+    Runs that differ only in their seeds form one condition; means and standard deviations are over
+    its runs. The tables show the published numbers next to yours. Below them is listed which
+    published numbers can be recomputed from others, and how well they agree.
     """
     from convogen.papers.roleplay.published_checks import checks
     from convogen.papers.roleplay.study import conditions, over_inquirers

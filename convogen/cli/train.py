@@ -34,57 +34,76 @@ __all__ = ["command"]
 
 @click.command("train")
 @click.argument("train")
-@click.option("--held-out", required=True, metavar="SOURCE", help="Another corpus, to measure on.")
+@click.option("--held-out", required=True, metavar="SOURCE", help="Another corpus, to evaluate on.")
 @click.option(
     "--base",
     default="embedded",
     show_default=True,
-    help="The model to train: embedded, a .gguf file, a checkpoint's folder or name.",
+    help="Model to train: embedded, a .gguf file, or a checkpoint's folder or name.",
 )
 @click.option(
     "--learn",
     type=click.Choice(["inquirer", "agents"]),
     default="inquirer",
     show_default=True,
-    help="Who the model learns to be: a person who asks a chatbot, or the people of a group chat.",
+    help="Whom the model learns to imitate: a person talking to a chatbot, or the "
+    "people in a group chat.",
 )
 @click.option(
     "--agent-prompt",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="With --learn agents: the prompt they are asked in [default: the shipped one].",
+    help="With --learn agents: prompt file for the agents [default: the shipped one].",
 )
 @click.option(
     "--encounter-prompt",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="With --learn agents: learn to invent the scenes too, in this prompt.",
+    help="With --learn agents: also learn to invent the scenes, using this prompt file.",
 )
-@click.option("--max-words", type=WholeNumber(min=1), help="With --learn agents: as in a run.")
+@click.option(
+    "--max-words",
+    type=WholeNumber(min=1),
+    help="With --learn agents: guideline on the words of a short reply, as in a run.",
+)
 @click.option(
     "--from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder of an earlier training, to continue with its adapter.",
+    help="Folder of an earlier training, to continue training its adapter.",
 )
 @click.option("--out", type=OutPath(), help="Folder [default: runs/train-…].")
 @click.option(
     "--settings",
     "file",
     type=click.Path(path_type=Path),
-    help="A YAML file over the paper's settings (convogen/training/dialogueforge.yaml).",
+    help="YAML file that overrides the paper's settings (convogen/training/dialogueforge.yaml).",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any of the settings.")
-@click.option("--n", type=WholeNumber(min=1), help="Dialogues to train on [default: all].")
-@click.option("--n-held-out", type=WholeNumber(min=1), help="To measure [default: all].")
-@click.option("--steps", type=WholeNumber(min=1), help="Steps [default: from the epochs].")
-@click.option("--seed", type=WholeNumber(min=0), help="Decides order, samples, first weights.")
-@click.option("--merge", is_flag=True, help="Write the whole model too, the adapter merged.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override one of the settings."
+)
+@click.option(
+    "--n", type=WholeNumber(min=1), help="Number of dialogues to train on [default: all]."
+)
+@click.option(
+    "--n-held-out",
+    type=WholeNumber(min=1),
+    help="Number of held-out dialogues to evaluate on [default: all].",
+)
+@click.option(
+    "--steps",
+    type=WholeNumber(min=1),
+    help="Number of training steps [default: set by the epochs].",
+)
+@click.option(
+    "--seed", type=WholeNumber(min=0), help="Random seed for order, sampling and initial weights."
+)
+@click.option("--merge", is_flag=True, help="Also write the whole model, with the adapter merged.")
 @click.option(
     "--gguf",
     is_flag=True,
-    help="Write .gguf files too: the model for --model FILE, and the adapter.",
+    help="Also write .gguf files: the model, for --model FILE, and the adapter.",
 )
-@click.option("--format", "train_format", help="The format of TRAIN [default: guessed].")
-@click.option("--held-out-format", help="The format of the other [default: guessed].")
+@click.option("--format", "train_format", help="Format of TRAIN [default: detected].")
+@click.option("--held-out-format", help="Format of the held-out corpus [default: detected].")
 @model_option
 @base_url_option
 @price_option
@@ -92,10 +111,10 @@ __all__ = ["command"]
 @click.option(
     "--no-summaries",
     is_flag=True,
-    help="Train on dialogues without a task_summary, without their task.",
+    help="Train on dialogues that lack a task_summary without stating their task.",
 )
-@click.option("--licence", help="The terms of TRAIN, for the manifest.")
-@click.option("--fresh", is_flag=True, help="Move what is in the folder aside first.")
+@click.option("--licence", help="Licence of TRAIN, for the manifest.")
+@click.option("--fresh", is_flag=True, help="Move the folder's existing contents aside first.")
 def command(
     train: str,
     held_out: str,
@@ -108,14 +127,21 @@ def command(
     no_summaries: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune a model on the people's turns of TRAIN, and measure it on those of another corpus.
+    """Fine-tune a model on the human turns of TRAIN, and evaluate it on another corpus.
 
-    Both are a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]: dialogues of a person and a
-    chatbot; with --learn agents a run, a file of scenes, or conversations with personas. No
-    dialogue of the other corpus is trained on: those with the same id or the same first utterance
-    are left out. For a dialogue without a task_summary, --model (the role summarizer) writes what
-    the person wants, into task-summaries next to --out; --budget-usd and --budget-tokens bound its
-    cost. The same command again continues from the last checkpoint, or writes what is missing.
+    Each corpus is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. It holds dialogues of a
+    person and a chatbot; with --learn agents, it is a run, a file of scenes, or conversations with
+    personas. Dialogues of TRAIN with the same id or the same first utterance as a held-out one are
+    left out of training.
+
+    If a dialogue has no task_summary, --model (the role summarizer) writes one that says what the
+    person wants, and stores it in task-summaries next to --out. --budget-usd and --budget-tokens
+    limit the cost. Run the same command again to continue from the last checkpoint, or to write
+    what is missing.
+
+    \b
+    Example:
+      convogen train oasst1.jsonl --held-out arena.jsonl --no-summaries
     """
     from convogen.models.traffic.budget import NO_LIMITS
     from convogen.training.tuning import check_plan, fine_tune

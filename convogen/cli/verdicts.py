@@ -36,18 +36,25 @@ _UNKNOWN = "?"
     "--protocol",
     required=True,
     type=click.Choice(["unieval", "gteval"]),
-    help="unieval: does it hold a machine's utterance; gteval: which of two is generated.",
+    help="unieval: does the dialogue contain a machine's utterance? gteval: which "
+    "of two is generated?",
 )
 @click.option(
     "--generated",
     type=WholeNumber(1, 2),
     default=2,
     show_default=True,
-    help="GTEval: which of the two was the generated one, in files not made here.",
+    help="gteval: which of the two dialogues was generated, for files that convogen did not write.",
 )
-@click.option("--table", is_flag=True, help="Print rates of models, data and lengths side by side.")
-@click.option("--chart", type=OutPath(dir_okay=False), help="Draw them: .png, .svg, .pdf.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--table", is_flag=True, help="Print the rates as a table of models, data and lengths."
+)
+@click.option(
+    "--chart",
+    type=OutPath(dir_okay=False),
+    help="Draw the rates to this file (.png, .svg or .pdf).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the output as JSON.")
 def command(
     sources: tuple[str, ...],
     protocol: str,
@@ -58,13 +65,14 @@ def command(
 ) -> None:
     """Count verdicts: FILES of JSON lines with `choice` (and `index`, `reason`), or judged runs.
 
-    The rate is the share of dialogues that pass, in percent: for UniEval those of which the judge
-    says that no utterance is a machine's, for GTEval those it does not name as the generated one.
+    The rate is the percentage of dialogues that pass. For UniEval, a dialogue passes if the judge
+    finds no machine-written utterance in it; for GTEval, if the judge does not name it as the
+    generated one.
 
-    --table adds the change from one length to the next and the gain by fine-tuning, next to the
-    published rates; a mark shows rates that were judged differently from the paper. A run knows its
-    model, data and length; a file needs MODEL,DATA,N in front, such as "Llama-3.2-3B
-    (FT),OASST1,6=verdicts.jsonl". The model `real` stands for the real dialogues.
+    --table adds the change from one length to the next and the gain from fine-tuning, next to the
+    published rates. A mark shows rates that were judged differently from the paper. A run records
+    its model, data and length; for a file, put MODEL,DATA,N in front, such as "Llama-3.2-3B
+    (FT),OASST1,6=verdicts.jsonl". Use the model `real` for the real dialogues.
     """
     from convogen.papers.dialogueforge.pass_rates import compare, read_cell
 

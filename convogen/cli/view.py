@@ -24,23 +24,31 @@ PORT = 8765
 @click.argument(
     "folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--host", help="The address to listen at [default: 127.0.0.1].")
+@click.option("--host", help="Address to listen on [default: 127.0.0.1].")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     help=f"The port, 0 for a free one [default: {PORT}, or a free one if it is taken].",
 )
-@click.option("--no-browser", is_flag=True, help="Print the address alone.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
     "--export",
     "page",
     metavar="FILE.html",
     type=OutPath(dir_okay=False),
-    help="Write up to 500 conversations on one page that needs no network, and end.",
+    help="Write up to 500 conversations to one self-contained page, and exit.",
 )
-@click.option("--search", metavar="TEXT", help="On that page: those with these words.")
-@click.option("--conversation", "names", multiple=True, metavar="ID", help="This one.")
-@click.option("--n", type=WholeNumber(min=1), help="The first N.")
+@click.option(
+    "--search", metavar="TEXT", help="With --export: only conversations that contain these words."
+)
+@click.option(
+    "--conversation",
+    "names",
+    multiple=True,
+    metavar="ID",
+    help="With --export: only this conversation.",
+)
+@click.option("--n", type=WholeNumber(min=1), help="With --export: only the first N conversations.")
 def command(
     folders: tuple[Path, ...],
     host: str | None,
@@ -51,11 +59,15 @@ def command(
     names: tuple[str, ...],
     n: int | None,
 ) -> None:
-    """Read RUN folders in the browser: search, filter, compare; what is behind each turn.
+    """Browse RUN folders: search, filter, compare, and see what is behind each turn.
 
-    Nothing is changed in them. What makes the search quick is in your cache, and can be deleted at
-    any time. Only this machine reaches the pages unless --host says otherwise; then whoever opens
-    them needs the token in the address that is printed.
+    The run folders are not changed. The search index is kept in your cache directory and can be
+    deleted at any time. The server listens only on this machine unless you set --host; then
+    visitors need the token in the printed address.
+
+    \b
+    Example:
+      convogen view runs/a runs/b
     """
     from convogen.web.serving import web_modules
 

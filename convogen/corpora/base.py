@@ -19,10 +19,11 @@ __all__ = ["KeyedReader", "Reader"]
 class Reader(ABC):
     """Converts the rows of one format into conversations.
 
-    Readers are picklable, and do not change while they read: other processes convert rows with
-    them. `notes`, which `prepare` may set, tells users how a source is read, one line each.
-    `licence` is the licence of the data set that only this reader reads. `former` has earlier names
-    of the format. With `parts`, no conversation extends beyond a part of its source (`Row.part`).
+    Readers are picklable and do not change while they read, because other processes convert rows
+    with them. `notes`, which `prepare` may set, tells users how a source is read, one line each.
+    `licence` is the licence of the data set, for a reader of one data set only. `former` has
+    earlier names of the format. If `parts` is set, no conversation spans two parts of its source
+    (`Row.part`).
     """
 
     name: ClassVar[str]

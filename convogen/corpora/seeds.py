@@ -186,7 +186,7 @@ def _longest(
 
 
 def _foreign(one: Conversation, wanted: str | None) -> str | None:
-    """The rule that drops a dialogue for its language; None where none does."""
+    """The rule that drops a dialogue for its language; None if none does."""
     stated = one.language or one.context.get("lang") or one.context.get("language")
     if not isinstance(stated, str):
         stated = ""

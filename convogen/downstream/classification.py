@@ -86,7 +86,7 @@ def classification(
 ) -> ClassificationResult:
     """Train and evaluate a classifier on each arm; `say` is told of held-out dialogues left out.
 
-    Raises `SourceError` where data is missing, `ModelConfigError` without scikit-learn.
+    Raises `SourceError` if data is missing, `ModelConfigError` without scikit-learn.
     """
     run = load_run(task.run)
     held_out = not_shown(run, read_held_out(task.held_out, task.label, task.n_held_out), say)

@@ -35,7 +35,7 @@ class Example:
 def read_examples(source: str, column: str, n: int | None = None) -> list[Example]:
     """The first `n` dialogues of a file or data set that have a text in a column.
 
-    Raises `SourceError` where there is none.
+    Raises `SourceError` if there is none.
     """
     found, columns = list[Example](), dict[str, None]()
     for one in open_corpus(source):
@@ -54,7 +54,7 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
 def read_held_out(sources: str | Sequence[str], column: str, n: int | None = None) -> list[Example]:
     """The first `n` dialogues of each of some files that have a text in a column, in one list.
 
-    Raises `SourceError` where one has none.
+    Raises `SourceError` if one has none.
     """
     each = [sources] if isinstance(sources, str) else sources
     return [one for source in each for one in read_examples(source, column, n)]
@@ -85,7 +85,7 @@ def said(dialogue: str) -> str:
 
 
 def matched(examples: Sequence[Example], n: int, seed: int) -> list[Example]:
-    """`n` of the examples, drawn (all where there are fewer): as many as are synthetic.
+    """`n` of the examples, drawn (all if there are fewer): as many as are synthetic.
 
     DiaSynth, section 5.2: so that the comparison is not one of sizes.
     """

@@ -23,7 +23,7 @@ __all__ = ["not_shown"]
 def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
     """The held-out dialogues that the run was not shown; `say` is told of what is left out.
 
-    Raises `SourceError` where none is left.
+    Raises `SourceError` if none is left.
     """
     left = list(held_out)
     for key, source, dialogues in _shown(run):

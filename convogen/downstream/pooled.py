@@ -42,7 +42,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """Means over the cells, in percent; None where there is no cell.
+    """Means over the cells, in percent; None if there is no cell.
 
     `cells` counts those with a score of the model as it is, `covered` those with in-domain data.
     """

@@ -123,13 +123,13 @@ def qags(
 
 
 def answers_f1(given: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """`answer_f1` of each pair, 0 where it is not said."""
+    """`answer_f1` of each pair, 0 if it is not said."""
     pairs = zip(given, wanted, strict=True)
     return [answer_f1(ours, theirs) if _said(ours) else 0.0 for ours, theirs in pairs]
 
 
 def answer_f1(given: str, wanted: str) -> float:
-    """F1 of the words of two answers, 0 to 1; 1 where both have none.
+    """F1 of the words of two answers, 0 to 1; 1 if both have none.
 
     In scripts without spaces between words it is that of the characters.
     """

@@ -40,7 +40,7 @@ Statistic = Callable[[Numbers], Numbers]
 class Drawn:
     """A number of `n` of the `total` held-out dialogues, and how it comes out for a resample.
 
-    Of a mean also the `scores` of all dialogues, None where one has none.
+    Of a mean also the `scores` of all dialogues, None if one has none.
     """
 
     value: float
@@ -79,7 +79,7 @@ class Compared:
 
 
 def drawn_mean(values: Sequence[float | None]) -> Drawn | None:
-    """The mean over the dialogues that have a score; None where none has."""
+    """The mean over the dialogues that have a score; None if none has."""
     numbers = np.array([np.nan if value is None else value for value in values], float)
     there = ~np.isnan(numbers)
     if not there.any():
@@ -209,7 +209,7 @@ def _in_common(one: Drawn | None, other: Drawn | None) -> tuple[Drawn | None, Dr
 
 
 def _average(cells: Sequence[Drawn | None]) -> Drawn | None:
-    """The mean over cells; None where one is missing."""
+    """The mean over cells; None if one is missing."""
     known = [one for one in cells if one is not None]
     if not known or len(known) < len(cells):
         return None

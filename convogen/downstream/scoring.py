@@ -27,7 +27,7 @@ def rouge_l_scores(summaries: Sequence[str], references: Sequence[str]) -> list[
 
 
 def check_encoder(model: str) -> None:
-    """Raise `ModelConfigError` where what BERTScore is to use is no encoder, without loading it."""
+    """Raise `ModelConfigError` if what BERTScore is to use is no encoder, without loading it."""
     name, layer = _named(model)
     try:
         config = transformers_class("AutoConfig").from_pretrained(name)
@@ -45,7 +45,7 @@ class BertScore:
 
     Computed here rather than by torchmetrics, which sorts summaries and references by length apart
     and then scores summaries against the references of others (its issue 2728).
-    Raises `ModelConfigError` where the encoder cannot be loaded.
+    Raises `ModelConfigError` if the encoder cannot be loaded.
     """
 
     def __init__(self, model: str) -> None:
@@ -63,7 +63,7 @@ class BertScore:
         self._most = min(MOST_TOKENS, room - 2, self._tokenizer.model_max_length)
 
     def scores(self, summaries: Sequence[str], references: Sequence[str]) -> list[float]:
-        """The F1 of each summary and its reference; 0 where one of them is empty."""
+        """The F1 of each summary and its reference; 0 if one of them is empty."""
         found: list[float] = []
         for start in range(0, len(summaries), BATCH):
             ours = self._vectors(summaries[start : start + BATCH])

@@ -32,17 +32,25 @@ class Training(BaseModel):
 
     checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
     epochs: float = Field(default=2, gt=0, allow_inf_nan=False)
-    steps: int | None = Field(default=None, ge=1, description="in place of epochs")
+    steps: int | None = Field(default=None, ge=1, description="training steps, instead of epochs")
     batch: int = Field(default=8, ge=1, description="dialogues at once")
     accumulation: int = Field(default=2, ge=1, description="batches a step")
     learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
-    warmup_steps: int = Field(default=50, ge=0, description="half of all steps at most")
+    warmup_steps: int = Field(
+        default=50, ge=0, description="warm-up steps; at most half of all steps"
+    )
     weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
-    dialogue_tokens: int = Field(default=1024, ge=16, description="longer dialogues are cut")
-    summary_tokens: int = Field(default=128, ge=4, description="the most that are written")
-    least_tokens: int = Field(default=30, ge=0, description="the fewest that are written")
+    dialogue_tokens: int = Field(
+        default=1024, ge=16, description="dialogue length in tokens; longer dialogues are truncated"
+    )
+    summary_tokens: int = Field(
+        default=128, ge=4, description="maximum number of tokens of a summary"
+    )
+    least_tokens: int = Field(default=30, ge=0, description="minimum number of tokens of a summary")
     length_penalty: float = Field(
-        default=2.0, allow_inf_nan=False, description="of beams: above 0 long ones are preferred"
+        default=2.0,
+        allow_inf_nan=False,
+        description="length penalty of beam search; above 0, longer outputs are preferred",
     )
     beams: int = Field(default=4, ge=1)
 
@@ -53,7 +61,7 @@ class Training(BaseModel):
 
 
 def check_seq2seq(checkpoint: str) -> None:
-    """Raise `ModelConfigError` where a checkpoint could not be trained, without loading it."""
+    """Raise `ModelConfigError` if a checkpoint could not be trained, without loading it."""
     config_class = transformers_class("AutoConfig")
     try:
         import_module("accelerate")
@@ -69,7 +77,7 @@ def check_seq2seq(checkpoint: str) -> None:
 def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
     """An encoder-decoder model and its tokenizer.
 
-    Raises `ModelConfigError` where there is none that transformers loads.
+    Raises `ModelConfigError` if there is none that transformers loads.
     """
     model_class = transformers_class("AutoModelForSeq2SeqLM")
     tokenizer_class = transformers_class("AutoTokenizer")

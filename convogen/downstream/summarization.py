@@ -113,7 +113,7 @@ def summarization(
 ) -> SummarizationResult:
     """Fine-tune and evaluate a model on each arm.
 
-    `say` is told of each step. Raises `SourceError` where data is missing, `ModelConfigError` where
+    `say` is told of each step. Raises `SourceError` if data is missing, `ModelConfigError` where
     a model is, `RunStopped` where asking ended early.
     """
     _check(task)

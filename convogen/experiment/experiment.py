@@ -60,50 +60,56 @@ class Common(Keys):
     """The keys every experiment has, whatever its method."""
 
     name: str = Field(min_length=1, max_length=80, pattern=r"^\w[\w.-]*$")
-    about: str = Field(default="", description="one line for `convogen list`")
+    about: str = Field(default="", description="one-line description for `convogen list`")
     method: str = "convogen"
     n: int | None = Field(
         default=None,
         ge=1,
-        description="how many conversations, default 8; of a method whose plan has an end: default "
-        "all of it",
+        description="number of conversations; default: 8, or the whole plan of a method "
+        "whose plan is finite",
     )
-    seed: int = Field(default=0, ge=0, description="decides every choice that is not the model's")
+    seed: int = Field(
+        default=0, ge=0, description="random seed for every choice that the model does not make"
+    )
     models: dict[str, ModelSpec] = Field(
         default_factory=dict[str, ModelSpec],
-        description="a model for each role; `default` for those not named",
+        description="a model per role; `default` is the model of all roles that are not listed",
     )
     fixed_models: list[str] = Field(
         default_factory=list[str],
-        description="roles that keep their model, and where it is, if the command line names one "
-        "for all; --model ROLE=NAME changes it",
+        description="roles that keep their model and endpoint if the command line names a "
+        "model for all roles; --model ROLE=NAME still changes them",
     )
     sampling: dict[str, Sampling] = Field(
-        default_factory=dict[str, Sampling], description="sampling by role, over the method's own"
+        default_factory=dict[str, Sampling],
+        description="sampling parameters per role; they override the method's own",
     )
     prompts: dict[str, str] = Field(
-        default_factory=dict[str, str], description="a file of your own in place of a step's prompt"
+        default_factory=dict[str, str],
+        description="your own prompt file per step, instead of the shipped one",
     )
     concurrency: int | None = Field(
         default=None,
         ge=1,
-        description="most calls in flight at an endpoint; default 64, for the embedded model 8",
+        description="maximum number of calls in flight per endpoint; default: 64, or 8 for "
+        "the embedded model",
     )
     max_failures: int | None = Field(
         default=None,
         ge=0,
-        description="failed tasks after which a run stops; default n, at least 10",
+        description="number of failed tasks after which a run stops; default: n, at least 10",
     )
     gates: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
-        description="what a finished conversation must pass before it counts, in this order; "
-        "near_duplicate comes last; default: none, with a `language` the gate language, with "
-        "`match_features` the gate profile",
+        description="checks that a finished conversation must pass to be accepted, in this "
+        "order; near_duplicate always comes last; default: none, but the gate language if "
+        "`language` is set, and the gate profile if `match_features` is set",
     )
     max_rejected: int | None = Field(
         default=None,
         ge=0,
-        description="rejected conversations after which a run stops; default 4 n, at least 50",
+        description="number of rejected conversations after which a run stops; default: 4 n, "
+        "at least 50",
     )
 
     @field_validator("gates", mode="before")
@@ -250,7 +256,7 @@ class Experiment:
         return self.common.concurrency or (8 if local else 64)
 
     def model(self, role: str) -> ModelSpec:
-        """The model of a role; the embedded one where none is named."""
+        """Return a role's model; the embedded one if none is named."""
         models = self.common.models
         return models.get(role) or models.get("default") or ModelSpec(name="embedded")
 
@@ -285,7 +291,7 @@ class Experiment:
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
-        """The prompts by step; raises `SourceError` where one's own file is wrong."""
+        """The prompts by step; raises `SourceError` if one's own file is wrong."""
         return self.method.prompts({**self._suited_prompts, **self.common.prompts})
 
     @property
@@ -324,7 +330,7 @@ class Experiment:
         return fingerprint_of(self.fingerprint_inputs)
 
     def is_read_from(self, path: Path) -> bool:
-        """Whether a file reads as this experiment; raises `ExperimentError` where it is none."""
+        """Whether a file reads as this experiment; raises `ExperimentError` if it is none."""
         return Experiment.load(path).fingerprint == self.fingerprint
 
     def to_yaml(self) -> str:

@@ -44,9 +44,7 @@ class ArgillaRecords(Labelling):
     )
     data_file: ClassVar[str] = "records.json"
 
-    annotators: int = Field(
-        default=1, ge=1, le=1_000, description="how many people label each conversation"
-    )
+    annotators: int = Field(default=1, ge=1, le=1_000, description="annotators per conversation")
 
     def columns(self) -> dict[str, Column]:
         message: Column = {"role": "string", "content": "string"}

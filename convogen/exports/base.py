@@ -82,7 +82,7 @@ class Packing:
 
 
 class Exporter(BaseModel, ABC):
-    """Base of all exporters; unknown options are refused."""
+    """Base of all exporters; unknown options are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,7 +112,7 @@ class Exporter(BaseModel, ABC):
     """Whether `Item.scores` has the scores of all judges, joined or not."""
 
     def check(self, speakers: Mapping[str, int]) -> None:
-        """Raise `SourceError` where these options fit no conversation of a run.
+        """Raise `SourceError` if these options fit no conversation of a run.
 
         `speakers` has the number of conversations in which each name speaks.
         """

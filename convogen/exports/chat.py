@@ -35,9 +35,13 @@ class Chat(Exporter):
     with_context: ClassVar[bool] = False
 
     perspective: str | None = Field(
-        default=None, min_length=1, description="a speaker's name, or `each`: a row per speaker"
+        default=None,
+        min_length=1,
+        description="name of the speaker who is the assistant, or `each` for one row per speaker",
     )
-    system: bool = Field(default=True, description="a system message: the persona and the scene")
+    system: bool = Field(
+        default=True, description="add a system message with the persona and the scene"
+    )
 
     def check(self, speakers: Mapping[str, int]) -> None:
         if self.perspective in (None, EACH) or self.perspective in speakers:
@@ -69,11 +73,11 @@ class _Tuning(Chat):
 
     merge: bool = Field(
         default=True,
-        description="roles alternate, from a user's message to an assistant's; false: a message "
-        "per turn",
+        description="merge turns so that user and assistant alternate; false: one message per turn",
     )
     loss_mask: Literal["weight", "train"] | None = Field(
-        default=None, description="mark the messages to learn: no turn taken in spite of a fault"
+        default=None,
+        description="mark the messages to train on, without turns accepted despite a fault",
     )
 
     @abstractmethod

@@ -42,7 +42,7 @@ class Contents:
 def look_through(run: Run, reserved: Sequence[str]) -> Contents:
     """Read a run's conversations once; `reserved` are columns that no label may have the name of.
 
-    Raises `RunFolderError` where there is none yet.
+    Raises `RunFolderError` if there is none yet.
     """
     speakers: Counter[str] = Counter()
     labels: dict[str, str] = {}

@@ -34,10 +34,11 @@ class Labelling(Exporter):
     """The file of all rows."""
 
     questions: Annotated[Questions, BeforeValidator(_read)] = Field(
-        default_factory=Questions.default, description="a YAML file with questions of your own"
+        default_factory=Questions.default, description="YAML file with your own questions"
     )
     scene: bool = Field(
-        default=True, description="show what the conversation is grounded in, personas included"
+        default=True,
+        description="show annotators what the conversation is grounded in, personas included",
     )
 
     def pack(self, packing: Packing) -> None:

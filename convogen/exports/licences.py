@@ -37,7 +37,7 @@ CONDITIONS = {
 
 @dataclass
 class Licences:
-    """How many personas came from which source under which licence (None where not recorded).
+    """How many personas came from which source under which licence (None if not recorded).
 
     `dialogues` has the sources and licences of dialogues, with how many conversations used them.
     """
@@ -94,13 +94,13 @@ class Licences:
 
     @property
     def strictest(self) -> str | None:
-        """The licence that sets the most conditions; None where there is none or one is unknown."""
+        """The licence that sets the most conditions; None if there is none or one is unknown."""
         known = sorted({licence for _, licence in self.given if licence}, key=_strictness)
         return known[-1] if known and not self.unknown else None
 
     @property
     def hub_id(self) -> str | None:
-        """What the front matter calls the licence; None where no source sets one.
+        """What the front matter calls the licence; None if no source sets one.
 
         Licences whose conditions cannot all be met under the strictest of them are `other`.
         """
@@ -116,7 +116,7 @@ class Licences:
 
 
 def _conditions(licence: str | None) -> set[str] | None:
-    """The keys of `CONDITIONS` that a licence sets; None where that is not known."""
+    """The keys of `CONDITIONS` that a licence sets; None if that is not known."""
     name = _plain(licence)
     if _PERMISSIVE.fullmatch(name):
         return set() if name.startswith(("cc0", "public", "unlicense")) else {"by"}

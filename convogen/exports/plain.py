@@ -80,7 +80,7 @@ class Csv(Exporter):
     )
 
     csv_safe: bool = Field(
-        default=True, description="an apostrophe before texts that spreadsheets would evaluate"
+        default=True, description="put an apostrophe before text that a spreadsheet would evaluate"
     )
 
     @property

@@ -56,13 +56,19 @@ class DPO(Chat):
     )
 
     judge: str = Field(
-        pattern=r"^[\w-]+$", description="whose scores rank the replies, such as --judge geval"
+        pattern=r"^[\w-]+$",
+        description="judge whose scores rank the replies, such as --judge geval",
     )
     margin: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="how much higher `chosen` is scored"
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="minimum score difference between `chosen` and `rejected`",
     )
     aspect: str | None = Field(
-        default=None, min_length=1, description="the aspect that counts; default: the mean of all"
+        default=None,
+        min_length=1,
+        description="aspect whose score counts; default: the mean of all aspects",
     )
 
     @property

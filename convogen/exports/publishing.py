@@ -23,7 +23,7 @@ __all__ = ["check_name", "push"]
 
 
 def check_name(name: str) -> None:
-    """Raise `SourceError` where a name is not OWNER/NAME as the hub has them."""
+    """Raise `SourceError` if a name is not OWNER/NAME as the hub has them."""
     validators: Any = import_module("huggingface_hub.utils")
     try:
         validators.validate_repo_id(name)
@@ -37,7 +37,7 @@ def check_name(name: str) -> None:
 def push(folder: Path, name: str, private: bool) -> str:
     """Push the export in a folder to OWNER/NAME, card first; returns its address.
 
-    On the hub the data is Parquet, whatever it was exported to. Raises `SourceError` where the hub
+    On the hub the data is Parquet, whatever it was exported to. Raises `SourceError` if the hub
     refuses or cannot be reached; the export stays as it is.
     """
     datasets: Any = import_module("datasets")

@@ -24,7 +24,7 @@ _ALLOWED = "such as train=0.8,validation=0.1,test=0.1"
 
 
 def parse_splits(text: str) -> dict[str, float]:
-    """Shares by name out of `train=0.8,test=0.2`; raises `SourceError` where they add up to less
+    """Shares by name out of `train=0.8,test=0.2`; raises `SourceError` if they add up to less
     or more than 1, or a name or share is wrong."""
     shares: dict[str, float] = {}
     for part in text.split(","):

@@ -42,7 +42,7 @@ class Rejection:
 
 
 class Gate(Keys, ABC):
-    """Base of all gates; unknown parameters are refused."""
+    """Base of all gates; unknown parameters are rejected."""
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]] = {}
@@ -64,7 +64,7 @@ class Gate(Keys, ABC):
     own_prompts: Mapping[str, str] = Field(
         default_factory=dict[str, str],
         exclude=True,
-        description="a file of your own in place of a step's prompt",
+        description="your own prompt file per step, instead of the shipped one",
     )
 
     @classmethod

@@ -55,10 +55,12 @@ class Guard(Gate):
     prompt_names: ClassVar[tuple[str, ...]] = ("verdict",)
 
     categories: dict[str, str] = Field(
-        default=CATEGORIES, min_length=1, description="codes and what each stands for"
+        default=CATEGORIES, min_length=1, description="category codes and their meanings"
     )
     prompt: str | None = Field(default=None, description="short for own_prompts: {verdict: FILE}")
-    reasks: int = Field(default=1, ge=0, le=10, description="how often it is asked again")
+    reasks: int = Field(
+        default=1, ge=0, le=10, description="how often an unusable reply is requested again"
+    )
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:

@@ -30,9 +30,9 @@ class JudgeGate(Gate):
 
     judge: str = Field(default="geval", description="the judge's name")
     aspects: list[str] = Field(
-        default=["overall"], min_length=1, description="the aspects whose mean score counts"
+        default=["overall"], min_length=1, description="aspects whose mean score counts"
     )
-    min_score: float = Field(description="the lowest mean score of an accepted conversation")
+    min_score: float = Field(description="minimum mean score of an accepted conversation")
 
     @field_validator("judge")
     @classmethod

@@ -29,8 +29,8 @@ class LanguageGate(Gate):
         default=0.9,
         gt=0,
         le=1,
-        description="least share of an accepted conversation's turns of five words or more that "
-        "must be in its language",
+        description="minimum share of turns in the conversation's language, among turns of "
+        "five or more words",
     )
 
     def cannot_check(self, languages: Sequence[str]) -> str | None:

@@ -17,7 +17,10 @@ class MinTurns(Gate):
 
     name: ClassVar[str] = "min_turns"
 
-    turns: int = Field(ge=1, description="fewest turns of an accepted conversation, openings too")
+    turns: int = Field(
+        ge=1,
+        description="minimum number of turns of an accepted conversation, including the opening",
+    )
 
     def never_passed(self, most_turns: int | None, *, experiences: bool) -> str | None:
         if most_turns is None or self.turns <= most_turns:

@@ -35,7 +35,10 @@ class NearDuplicate(OrderedGate):
     name: ClassVar[str] = "near_duplicate"
 
     threshold: float = Field(
-        default=0.9, gt=0, le=1, description="similarity of the words from which it is one"
+        default=0.9,
+        gt=0,
+        le=1,
+        description="word similarity at or above which a conversation counts as a near-duplicate",
     )
 
     def start(self, run: Run) -> Filter:

@@ -48,18 +48,19 @@ class Profile(OrderedGate):
 
     corpus: str = Field(
         min_length=1,
-        description="of people, a file or hf:OWNER/NAME[@CONFIG][:SPLIT], with 30 conversations or "
-        "more",
+        description="human corpus with at least 30 conversations: a file or "
+        "hf:OWNER/NAME[@CONFIG][:SPLIT]",
     )
     features: tuple[str, ...] = Field(
-        min_length=1, description="what is to be spread as in the corpus (`convogen realism`)"
+        min_length=1,
+        description="features (see `convogen realism`) whose distribution should match the corpus",
     )
-    bins: int = Field(default=4, ge=2, le=20, description="most bins of a feature")
+    bins: int = Field(default=4, ge=2, le=20, description="maximum number of bins per feature")
     max_redraws_per_accepted: float = Field(
         default=1.0,
         ge=0,
-        description="most rejections by this gate per accepted conversation, so that 1 at most "
-        "doubles the calls",
+        description="maximum number of rejections by this gate per accepted conversation; "
+        "with 1, calls at most double",
     )
 
     @field_validator("features")

@@ -29,7 +29,7 @@ class Rule(Gate):
 
     rule: str = Field(
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="package.module:function of a conversation (and its experience)",
+        description="package.module:function, called with a conversation (and its experience)",
     )
 
     @cached_property

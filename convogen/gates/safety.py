@@ -48,9 +48,9 @@ class Safety(Gate):
     path_fields: ClassVar[tuple[str, ...]] = ("words",)
 
     words: str | None = Field(
-        default=None, description="a list of your own: an entry a line, # begins a comment"
+        default=None, description="your own word list file: one entry per line; # starts a comment"
     )
-    shipped: bool = Field(default=True, description="use the shipped list (English) as well")
+    shipped: bool = Field(default=True, description="also use the shipped list (English)")
 
     @cached_property
     def word_list(self) -> WordList:

@@ -27,7 +27,7 @@ class Arena(Paired):
     choices: ClassVar[tuple[str, ...]] = ("A", "B", "tie")
     aspect: ClassVar[str] = "more_human"
 
-    order_seed: int = Field(default=0, description="what the order is drawn with")
+    order_seed: int = Field(default=0, description="random seed for the order")
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         return drawn_place(self.order_seed, judged.conversation.id)

@@ -46,7 +46,7 @@ class JudgeInput:
 
 
 class Judge(Keys, ABC):
-    """Base of all judges; unknown parameters are refused."""
+    """Base of all judges; unknown parameters are rejected."""
 
     name: ClassVar[str]
     prompt_names: ClassVar[tuple[str, ...]]
@@ -61,9 +61,10 @@ class Judge(Keys, ABC):
     needs: ClassVar[Literal["experience", "reference"] | None] = None
     """The field of `JudgeInput` that it requires besides the conversation."""
 
-    role: str = Field(default=ROLE, exclude=True, description="the role its calls are made under")
+    role: str = Field(default=ROLE, exclude=True, description="role whose model the judge calls")
     own_prompts: Mapping[str, str] = Field(
-        default_factory=dict[str, str], description="a file of your own in place of a step's prompt"
+        default_factory=dict[str, str],
+        description="your own prompt file per step, instead of the shipped one",
     )
 
     @cached_property

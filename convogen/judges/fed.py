@@ -90,18 +90,19 @@ class Fed(Judge):
 
     follow_ups: dict[str, FollowUps] = Field(default=FOLLOW_UPS, min_length=1)
     over: Literal["follow_up", "dialogue"] = Field(
-        default="follow_up", description="the tokens over which the mean is taken"
+        default="follow_up", description="tokens over which the mean is computed"
     )
     separator: str | None = Field(
         default=None,
         min_length=1,
         max_length=40,
-        description="between utterances; default: a new line, for a DialoGPT <|endoftext|>",
+        description="separator between utterances; default: a newline, or <|endoftext|> for "
+        "a DialoGPT",
     )
     speakers: bool = Field(
         default=False,
         exclude_if=lambda kept: not kept,
-        description="whether the speakers' names stay, the follow-up being the other speaker's",
+        description="keep the speakers' names; the follow-up then belongs to the other speaker",
     )
 
     def suited(self, spec: ModelSpec) -> Self:

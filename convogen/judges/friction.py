@@ -69,12 +69,18 @@ class FrictionJudge(Judge):
     sampling: ClassVar[Sampling] = Sampling(temperature=0.0)
 
     behaviours: dict[str, str] = Field(
-        default=BEHAVIOURS, min_length=1, max_length=30, description="what each label means"
+        default=BEHAVIOURS, min_length=1, max_length=30, description="meaning of each label"
     )
-    turns_per_call: int = Field(default=30, ge=1, le=40, description="turns labelled by one call")
-    context_turns: int = Field(default=30, ge=0, description="earlier turns that are shown with it")
-    turn_chars: int = Field(default=2_000, ge=100, description="a turn is shown so far")
-    reasks: int = Field(default=1, ge=0, le=10, description="how often missing turns are asked for")
+    turns_per_call: int = Field(default=30, ge=1, le=40, description="turns labelled per call")
+    context_turns: int = Field(default=30, ge=0, description="earlier turns shown as context")
+    turn_chars: int = Field(
+        default=2_000,
+        ge=100,
+        description="maximum length of a turn as shown to the judge, in characters",
+    )
+    reasks: int = Field(
+        default=1, ge=0, le=10, description="how often missing turns are requested again"
+    )
 
     @field_validator("behaviours")
     @classmethod

@@ -130,10 +130,10 @@ class GEval(ScaleJudge):
     needs: ClassVar[Literal["experience", "reference"] | None] = "experience"
 
     questions_generated: dict[str, str] = Field(
-        default=GENERATED, min_length=1, description="aspects where all personas are cards"
+        default=GENERATED, min_length=1, description="aspects if all personas are cards"
     )
     questions_sampled: dict[str, str] = Field(
-        default=SAMPLED, min_length=1, description="aspects where a persona is free text"
+        default=SAMPLED, min_length=1, description="aspects if a persona is free text"
     )
     explaining: Sampling = Sampling(temperature=0.0)
 

@@ -54,7 +54,9 @@ class GEval3(ScaleJudge):
 
     scale: Scale = Field(default=(1, 3), description="lowest and highest score, single digits")
     questions: dict[str, str] = Field(
-        default=QUALITIES, min_length=1, description="a quality by aspect, with its scores' meaning"
+        default=QUALITIES,
+        min_length=1,
+        description="quality to rate per aspect, with the meaning of its scores",
     )
 
     def aspects(self, experience: Experience | None) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class GPTScore(Judge):
     sampling: ClassVar[Sampling] = Sampling(temperature=1.0, max_tokens=4)
 
     questions: dict[str, str] = Field(
-        default=QUESTIONS, min_length=1, description="a question by aspect, to be answered Yes"
+        default=QUESTIONS, min_length=1, description="question per aspect; Yes is the good answer"
     )
     samples: int = Field(default=5, ge=1, le=100, description="replies without log-probabilities")
 

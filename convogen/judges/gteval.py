@@ -29,9 +29,9 @@ class GTEval(Paired):
     aspect: ClassVar[str] = "indistinguishable"
 
     order: Literal["shuffled", "fixed"] = Field(
-        default="shuffled", description="which dialogue comes first: drawn, or always the real one"
+        default="shuffled", description="which dialogue comes first: random, or always the real one"
     )
-    order_seed: int = Field(default=0, description="what the order is drawn with")
+    order_seed: int = Field(default=0, description="random seed for the order")
 
     def place(self, judged: JudgeInput) -> Literal[1, 2]:
         if self.order == "fixed":

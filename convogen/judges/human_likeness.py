@@ -76,16 +76,18 @@ class TuringJudge(Judge):
     """The single aspect scored: 1 if it holds, otherwise 0."""
 
     asking: Sampling = Sampling(temperature=0.0, max_tokens=400)
-    reasks: int = Field(default=1, ge=0, le=10, description="how often a bad reply is asked again")
+    reasks: int = Field(
+        default=1, ge=0, le=10, description="how often an unusable reply is requested again"
+    )
     reason_first: bool = Field(
         default=False,
-        description="the judge gives its reason before its choice, and chooses in the light of it; "
-        "in the paper after it",
+        description="the judge states its reason before its choice; in the paper, after it",
     )
     utterance_chars: int = Field(
         default=4_000,
         ge=_SHORTEST,
-        description="an utterance is shown so far; a quarter of it where the context is too short",
+        description="maximum length of an utterance as shown to the judge, in characters; a "
+        "quarter of it if the context is too short",
     )
 
     @property

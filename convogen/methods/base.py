@@ -156,7 +156,7 @@ class Play(ABC):
 
 
 class Method(Keys, ABC):
-    """Base of all methods; unknown parameters are refused."""
+    """Base of all methods; unknown parameters are rejected."""
 
     name: ClassVar[str]
     roles: ClassVar[dict[str, Sampling]]
@@ -195,14 +195,15 @@ class Method(Keys, ABC):
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
-        description="a conversation that a fault breaks off after at least half of its planned "
-        "turns: keep commits it with the fault in `ended`, drop makes it a failure",
+        description="what happens to a conversation that a fault cuts short after at least "
+        "half of its planned turns: keep commits it with the fault in `ended`; drop records "
+        "a failure",
     )
 
     language: Languages = Field(
         default=None,
-        description="the language of all that is written, a BCP 47 tag such as de or pt-BR, or a "
-        "list from which each task draws one; default: that of the prompts, English",
+        description="language of the generated text: a BCP 47 tag such as de or pt-BR, or a "
+        "list from which each task draws one; default: English, the language of the prompts",
     )
 
     @classmethod

@@ -90,7 +90,7 @@ def _categories(*raters: Ratings) -> int:
 
 
 def _over(part: Any, whole: Any) -> Numbers:
-    """A quotient, nan where the whole is 0 (or as good as that)."""
+    """A quotient, nan if the whole is 0 (or as good as that)."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     some = np.abs(whole) > 1e-12
     return np.where(some, part / np.where(some, whole, 1.0), np.nan)

@@ -37,7 +37,7 @@ Hashes = NDArray[np.uint64]
 
 
 class Lexical(NamedTuple):
-    """A text's tokens, and its MTLD (in words) and TTR (0 to 1), NaN where it has no word."""
+    """A text's tokens, and its MTLD (in words) and TTR (0 to 1), NaN if it has no word."""
 
     words: list[str]
     mtld: float
@@ -141,7 +141,7 @@ class Distinct:
 
     @property
     def exact(self) -> bool:
-        """False where `count` is an estimate."""
+        """False if `count` is an estimate."""
         self.settle()
         return not self._dropped
 
@@ -155,7 +155,7 @@ class Distinct:
 
     @property
     def ratio(self) -> float | None:
-        """Distinct-n: different n-grams over all n-grams; None where there are none."""
+        """Distinct-n: different n-grams over all n-grams; None if there are none."""
         return self.count / self.total if self.total else None
 
 

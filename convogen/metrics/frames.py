@@ -51,7 +51,7 @@ def statistics_frame(found: Statistics) -> DataFrame:
 
 
 def tally_frame(tally: CorpusTally) -> DataFrame:
-    """Return a row a conversation, in the order of the corpus; NaN where it has no value."""
+    """Return a row a conversation, in the order of the corpus; NaN if it has no value."""
     values = [getattr(tally, name) for name in ("words", "turns", "speakers", "mtld", "ttr")]
     rows = zip(*values, tally.balance, tally.absence, strict=True)
     return frame(

@@ -30,7 +30,7 @@ _CLIP = 2_000
 def balance(speakers: Sequence[str], participants: Sequence[str]) -> float | None:
     """Evenness of participation: entropy of the turns per participant over its maximum, 0 to 1.
 
-    One who never speaks counts in the maximum. None where fewer than two take part.
+    One who never speaks counts in the maximum. None if fewer than two take part.
     """
     counts = Counter(speakers)
     people = len(set(participants) | set(counts))

@@ -48,7 +48,7 @@ class Repetition:
 
 
 def repetition(texts: Iterable[str], threshold: float = NEAR_COPY) -> Repetition | None:
-    """Count the near-copies among texts (their first 1,000 characters); None where there are none.
+    """Count the near-copies among texts (their first 1,000 characters); None if there are none.
 
     Case, punctuation and the order of words make no difference.
     """

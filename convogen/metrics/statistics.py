@@ -82,7 +82,7 @@ class Distance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """Everything measured of a corpus; None where there was nothing to measure.
+    """All measures of a corpus; None if there was nothing to measure.
 
     `words_per_conversation`, `turns_per_conversation` (means) and `words_per_turn` (pooled over all
     turns, without labels) are nW, nT and nW/T of table III; MTLD is table V. `speaker_shares` has,
@@ -91,7 +91,7 @@ class Statistics:
     characters). `rouge_l_nearest` is the mean over the first `nearest_of` conversations (200 at
     most) of the largest ROUGE-L to another of them, speakers' names counted and words stemmed: so
     it is in table 2 of the DiaSynth paper. `repetition` is over a sample of at most 10,000.
-    `distinct_exact` is False where distinct-n is an estimate. `metrics` has what
+    `distinct_exact` is False if distinct-n is an estimate. `metrics` has what
     `measure` found with installed metrics, by name. Statistics written by an early version lack
     `rouge_l_nearest`, `languages`, `without_words` and `unit`.
 

@@ -60,7 +60,7 @@ _ROLE = re.compile(
 
 
 class Openings(NamedTuple):
-    """What a conversation began with, clipped to 1,000 characters; empty where not known."""
+    """What a conversation began with, clipped to 1,000 characters; empty if not known."""
 
     id: str
     experience: str
@@ -269,7 +269,7 @@ class CorpusTally:
         """Return a row a conversation, in the order of the corpus.
 
         Columns: `words` (of the rendering), `turns`, `speakers`, `mtld`, `ttr`, `balance` (0 to 1)
-        and `longest_absence` (turns); NaN where a conversation has no value.
+        and `longest_absence` (turns); NaN if a conversation has no value.
         """
         from convogen.metrics.frames import tally_frame
 

@@ -48,7 +48,7 @@ class Sampling(Keys):
     stop: list[str] | None = None
     seed: int | None = None
     extra: dict[str, Any] | None = Field(
-        default=None, description="further keys of the request body"
+        default=None, description="additional keys of the request body"
     )
 
     def with_defaults(self, base: Sampling) -> Sampling:

@@ -55,14 +55,15 @@ _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d{1,6})\]")
 class Http(Keys):
     """A chatbot's request and answer; no secret stands in it."""
 
-    url: str = Field(description="where it takes messages; {{ session }} may be in its path")
+    url: str = Field(description="URL that takes the messages; its path may contain {{ session }}")
     headers: dict[str, str] = Field(
-        default_factory=dict[str, str], description="its headers, secrets as {{ env.NAME }}"
+        default_factory=dict[str, str],
+        description="request headers; write secrets as {{ env.NAME }}",
     )
-    body: dict[str, Any] = Field(description="the JSON it takes, with {{ message }} in it")
+    body: dict[str, Any] = Field(description="JSON request body; contains {{ message }}")
     answer: str = Field(
         pattern=r"^[^\s]{1,200}$",
-        description="where its answer is in the JSON: data.replies[0].text",
+        description="path of the answer in the JSON response, such as data.replies[0].text",
     )
 
     @field_validator("url")

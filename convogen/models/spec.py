@@ -47,7 +47,9 @@ class Price(Keys):
 
     input: float = Field(ge=0, description="prompt tokens")
     output: float = Field(ge=0, description="completion tokens")
-    cached: float | None = Field(default=None, ge=0, description="as input where not given")
+    cached: float | None = Field(
+        default=None, ge=0, description="price of cached input tokens; default: the price of input"
+    )
 
     @model_validator(mode="after")
     def _cached_is_no_dearer(self) -> Price:
@@ -69,12 +71,12 @@ class Azure(Keys):
     api_version: str | None = Field(
         default=None,
         min_length=1,
-        description="version of the API, such as 2024-10-21; default OPENAI_API_VERSION",
+        description="API version, such as 2024-10-21; default: OPENAI_API_VERSION",
     )
     deployment: str | None = Field(
         default=None,
         pattern=r"^[\w.-]+$",
-        description="what the model is deployed as; default its name",
+        description="name of the deployment; default: the model's name",
     )
 
     @field_validator("api_version", mode="before")
@@ -95,49 +97,52 @@ class ModelSpec(Keys):
     name: str = Field(min_length=1)
     base_url: str | None = Field(
         default=None,
-        description="an OpenAI-compatible endpoint, ending in /v1; on Azure a resource, such as "
-        "https://NAME.openai.azure.com, or a deployment in it, ?api-version=… behind it; default "
-        "OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
+        description="URL of an OpenAI-compatible endpoint, ending in /v1; on Azure, a "
+        "resource such as https://NAME.openai.azure.com, or a deployment in it, optionally "
+        "followed by ?api-version=…; default: OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT",
     )
     azure: Azure | None = Field(
         default=None,
-        description="the model is a deployment on Azure OpenAI: {} or its api_version, deployment",
+        description="set if the model is a deployment on Azure OpenAI: {} or its api_version "
+        "and deployment",
     )
-    http: Http | None = Field(default=None, description="a chatbot that any HTTP request reaches")
+    http: Http | None = Field(
+        default=None, description="chatbot behind an HTTP endpoint of any format"
+    )
     api_key_env: str | None = Field(
         default=None,
-        description="environment variable with the key; default OPENAI_API_KEY, with azure "
-        "AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY before it",
+        description="environment variable with the API key; default: OPENAI_API_KEY; with "
+        "azure, AZURE_OPENAI_AD_TOKEN or AZURE_OPENAI_API_KEY takes precedence",
     )
     headers: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="further headers of each call, secrets as {{ env.NAME }}",
+        description="additional headers of each call; write secrets as {{ env.NAME }}",
     )
-    timeout_s: float = Field(default=120, gt=0, description="seconds a call may take")
+    timeout_s: float = Field(default=120, gt=0, description="time-out of a call, in seconds")
     json_mode: Literal["auto", "schema", "object", "text"] = Field(
-        default="auto", description="how the endpoint is asked for JSON; auto finds out"
+        default="auto",
+        description="how the endpoint is asked for JSON; auto detects what it supports",
     )
     replicas: list[str] = Field(
-        default_factory=list[str], description="further endpoints with the same model"
+        default_factory=list[str], description="additional endpoints that serve the same model"
     )
     fallback: list[ModelSpec] = Field(
         default_factory=list["ModelSpec"],
-        description="models to ask instead, in this order, while the endpoint is down",
+        description="models to use instead, in this order, while the endpoint is down",
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="calls that each endpoint, each replica, takes in a minute"
+        default=None, ge=1, description="calls per minute for each endpoint and replica"
     )
     tokens_per_minute: int | None = Field(
         default=None,
         ge=1,
-        description="tokens, prompt and completion, that each endpoint, each replica, takes in a "
-        "minute",
+        description="prompt and completion tokens per minute for each endpoint and replica",
     )
     patience_s: float = Field(
         default=900, ge=0, description="seconds an endpoint may be down before the run stops"
     )
     price: Price | None = Field(
-        default=None, description="USD per million tokens; default the published list price"
+        default=None, description="USD per million tokens; default: the published list price"
     )
 
     @model_validator(mode="before")

@@ -42,7 +42,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A cell's mean less the first cell's, with its 95% interval; None where it has none.
+    """A cell's mean less the first cell's, with its 95% interval; None if it has none.
 
     `cliffs_delta` is -1 to 1: the probability that a conversation of the cell has the greater
     value, less that of the reverse. `p` is of the Mann-Whitney U test, `p_holm` as corrected.
@@ -149,7 +149,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def _difference(
     name: str, metric: str, cell: Mapping[str, Any], base: Mapping[str, Any]
 ) -> Difference | None:
-    """The uncorrected difference of one metric; None where a cell has no value of it."""
+    """The uncorrected difference of one metric; None if a cell has no value of it."""
     ours, theirs = _known(cell.get(metric, [])), _known(base.get(metric, []))
     interval = difference_interval(ours, theirs)
     if interval is None:

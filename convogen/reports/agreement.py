@@ -176,7 +176,7 @@ def read_judgement(text: str, protocol: Protocol) -> JudgeVerdicts:
 
     What is not told before the `=` is read from the scores' manifest, or from a path such as
     JUDGE/uni_eval/DIALOGUES.jsonl; else the judge is the file and the dialogues have no name.
-    Raises `SourceError` where the file cannot be read.
+    Raises `SourceError` if the file cannot be read.
     """
     told, path = names_and_path(text)
     file = verdict_file(path, protocol)
@@ -214,7 +214,7 @@ def judge_and_dialogues(file: Path) -> tuple[str, str]:
 def agreements(judgements: Sequence[JudgeVerdicts], protocol: Protocol) -> list[Agreement]:
     """For each set of dialogues that several judges read: how far they agree.
 
-    Raises `SourceError` where files said to be of one set have nothing in common, or where files
+    Raises `SourceError` if files said to be of one set have nothing in common, or where files
     without ids are not of the same length.
     """
     sets: dict[str, list[JudgeVerdicts]] = {}
@@ -248,7 +248,7 @@ def _agreement(name: str, judged: Sequence[JudgeVerdicts], protocol: Protocol) -
 
 
 def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
-    """Raise `SourceError` where judges cannot have rated the same dialogues."""
+    """Raise `SourceError` if judges cannot have rated the same dialogues."""
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
@@ -311,7 +311,7 @@ def calibrations(
 
     A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
     `conversation`; without either its place is that of the dialogue. If several annotators labelled
-    a dialogue, what most of them chose is its label, and a tie is none. Raises `SourceError` where
+    a dialogue, what most of them chose is its label, and a tie is none. Raises `SourceError` if
     a label is of no judged dialogue, or where it is not told which of several sets is meant.
     """
     found: list[Calibration] = []

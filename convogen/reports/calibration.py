@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A share and its 95% interval, 0 to 1; `value` is None where it cannot be told."""
+    """A share and its 95% interval, 0 to 1; `value` is None if it cannot be told."""
 
     value: float | None
     low: float | None
@@ -37,7 +37,7 @@ class Corrected:
 def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
     """The true share of passes: `judged` has all verdicts, `labelled` those beside `truth`.
 
-    None where no label is a pass, or none is not, or the judge is no better than chance.
+    None if no label is a pass, or none is not, or the judge is no better than chance.
     """
     passing, failing = int(truth.sum()), int((~truth).sum())
     if not (passing and failing):
@@ -69,7 +69,7 @@ def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
 def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
     """The true share of passes out of few labels and many verdicts.
 
-    `judged` has the verdicts without a label, `labelled` those beside `truth`. None where fewer
+    `judged` has the verdicts without a label, `labelled` those beside `truth`. None if fewer
     than two are labelled, or none is left; no interval where the labels do not vary.
     """
     n, many = len(truth), len(judged)

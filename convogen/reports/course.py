@@ -45,7 +45,7 @@ class Course:
 
 
 def course(experiences: Iterable[Experience], mtld: Sequence[float]) -> Course:
-    """The course of a run; `mtld` has a number a conversation, NaN where it has no word."""
+    """The course of a run; `mtld` has a number a conversation, NaN if it has no word."""
     similar = np.array(_nearest(experiences), float)
     lexical = np.array(mtld, float)
     window = max(1, min(50, len(lexical) // 5))

@@ -56,7 +56,7 @@ class Interval:
 
 
 def mean_interval(values: Iterable[float]) -> Interval | None:
-    """The mean of the values that are numbers; None where none is."""
+    """The mean of the values that are numbers; None if none is."""
     numbers = _numbers(values)
     return _bootstrap((numbers,), _mean) if len(numbers) else None
 
@@ -79,7 +79,7 @@ def ratio_interval(parts: Iterable[float], wholes: Iterable[float]) -> Interval 
 
 
 def difference_interval(ours: Numbers, theirs: Numbers) -> Interval | None:
-    """The mean of ours less that of theirs, each resampled apart; None where one is empty."""
+    """The mean of ours less that of theirs, each resampled apart; None if one is empty."""
     if not (len(ours) and len(theirs)):
         return None
     return _bootstrap((ours, theirs), _difference, paired=False)

@@ -90,7 +90,7 @@ def measure_source(source: str, workers: int = 1, interaction: bool = False) -> 
 
 
 def write_statistics(run: Path, statistics: SourceStatistics) -> None:
-    """Write a run's statistics beside its scores; raises `RunFolderError` where that fails."""
+    """Write a run's statistics beside its scores; raises `RunFolderError` if that fails."""
     folder = run / "scores"
     make_folder(folder, parents=False)
     text = json.dumps(asdict(statistics), indent=1, ensure_ascii=False)

@@ -126,7 +126,7 @@ def begin_real(folder: Path) -> bool:
 def verdict_file(path: Path, protocol: Protocol) -> Path:
     """The file of verdicts that a path means: itself, or that of a run folder.
 
-    Raises `SourceError` where the folder has none, `RunFolderError` where it has another run's.
+    Raises `SourceError` if the folder has none, `RunFolderError` where it has another run's.
     """
     file = _scores(path, protocol) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
@@ -141,7 +141,7 @@ def verdict_file(path: Path, protocol: Protocol) -> Path:
 
 
 def _of_its_own(run: Run, protocol: Protocol) -> None:
-    """Raise `RunFolderError` where verdicts in a run's folder are of another's dialogues."""
+    """Raise `RunFolderError` if verdicts in a run's folder are of another's dialogues."""
     for _ in run.scores(protocol):
         continue
 

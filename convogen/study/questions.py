@@ -24,11 +24,13 @@ class Question(Keys):
 class Scale(Keys):
     """A rating scale from 1 to `points`."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="its name in the data")
+    id: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="name of the question in the data"
+    )
     question: Line
     points: int = Field(ge=2, le=11)
     labels: tuple[Option, ...] = Field(
-        default=(), description="of both ends, or of every point; none: the numbers alone"
+        default=(), description="labels of both ends or of every point; none: numbers only"
     )
 
     @model_validator(mode="after")

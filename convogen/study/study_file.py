@@ -49,7 +49,9 @@ _OTHER_FIELDS = {"page", "comment"}
 class Budget(Keys):
     """What one participant may use of the chatbot, over all goals."""
 
-    messages: int | None = Field(default=200, ge=1, description="messages of the participant")
+    messages: int | None = Field(
+        default=200, ge=1, description="maximum number of the participant's messages"
+    )
     tokens: int | None = Field(default=None, ge=1, description="prompt and completion tokens")
     usd: float | None = Field(default=None, gt=0, description="US dollars")
 
@@ -71,7 +73,7 @@ class Design(Keys):
     )
     agreement: Line = Field(
         default="I have read this, I am of age, and I take part of my own free will.",
-        description="the words beside the box that has to be ticked",
+        description="text next to the consent checkbox",
     )
     instruction: Text
     experience: Question | None = Field(
@@ -92,9 +94,9 @@ class Design(Keys):
         description="the last page",
     )
     participants: int = Field(
-        default=20, ge=1, le=10_000, description="how many people take part; each has a code"
+        default=20, ge=1, le=10_000, description="number of participants; each has a code"
     )
-    seed: int = Field(default=0, ge=0, description="of all that is drawn at random")
+    seed: int = Field(default=0, ge=0, description="random seed for all sampling")
 
     def planned(self) -> dict[str, Any]:
         """Return the keys that must not change once somebody has answered."""
@@ -112,7 +114,7 @@ class CollectDesign(Design):
         default="Below is your goal. What would you ask the chatbot to reach it? Follow-up "
         "questions are welcome, and so are questions about anything that you do not understand in "
         "its answers.",
-        description="stands above every goal",
+        description="text above every goal",
     )
     features: dict[Feature, Annotated[tuple[Option, ...], Field(min_length=2, max_length=40)]] = (
         Field(
@@ -123,8 +125,8 @@ class CollectDesign(Design):
     )
     goals: Annotated[tuple[Goal, ...], Field(min_length=1, max_length=100)] = Field(
         default_factory=lambda: tuple(goals_of(None)),
-        description="what every participant pursues, one dialogue per goal, in this order; code "
-        "stands between lines of ```",
+        description="goals of every participant, one dialogue per goal, in this order; "
+        "enclose code in lines of ```",
     )
     model: ModelSpec = Field(
         default_factory=lambda: ModelSpec(name="embedded"),
@@ -132,30 +134,35 @@ class CollectDesign(Design):
         "experiment",
     )
     sampling: Sampling | None = Field(
-        default=None, description="of the chatbot; default: the responder's of the method roleplay"
+        default=None,
+        description="sampling parameters of the chatbot; default: those of the responder in "
+        "the method roleplay",
     )
     system: str | None = Field(
         default=None,
         max_length=20_000,
-        description="the chatbot's system message; default: the responder's of the method "
-        "roleplay, empty: none",
+        description="the chatbot's system message; default: that of the responder in the "
+        "method roleplay; empty: none",
     )
     responder_family: Family = Field(
-        default="gpt", description="whether the chatbot takes a system message"
+        default="gpt", description="whether the chatbot accepts a system message"
     )
     budget: Budget = Field(
-        default=Budget(), description="what each participant may use of the chatbot in all"
+        default=Budget(), description="total chatbot usage allowed per participant"
     )
     reply_timeout_s: float = Field(
-        default=120, gt=0, le=3600, description="seconds after which a reply is given up"
+        default=120, gt=0, le=3600, description="time-out of a reply, in seconds"
     )
     most_chars: int = Field(
-        default=8_000, ge=100, le=50_000, description="characters of a participant's message"
+        default=8_000,
+        ge=100,
+        le=50_000,
+        description="maximum length of a participant's message, in characters",
     )
     guard: Literal["words", "none"] = Field(
         default="words",
-        description="words: a reply with an entry of the word list of the gate safety is not "
-        "shown, and can be asked for again; none: everything is shown",
+        description="words: hide a reply that contains an entry of the gate safety's word "
+        "list; the participant can request another; none: show every reply",
     )
 
     @field_validator("features")
@@ -186,22 +193,22 @@ class PairsDesign(Design):
         default="You will see two dialogues side by side. In one of them, a person talks to a "
         "chatbot; in the other, a program plays the person. Say which of the two you take to be "
         "the artificial one, and which utterance gave it away.",
-        description="stands on the page before the first pair",
+        description="text on the page before the first pair",
     )
     pairs_each: int = Field(
         default=40, ge=1, le=1000, description="pairs that each participant judges"
     )
     assignment: Literal["paper", "adaptive"] = Field(
         default="paper",
-        description="paper: pairs are drawn before the study, balanced over conditions and "
-        "sides; adaptive: what is asked next depends on the answers so far",
+        description="paper: draw the pairs before the study, balanced over conditions and "
+        "sides; adaptive: choose the next pair based on the answers so far",
     )
     attention_checks: int = Field(
         default=0,
         ge=0,
         le=20,
-        description="further pairs per participant that say themselves what to answer; they do "
-        "not enter results",
+        description="attention checks: extra pairs per participant that state which answer "
+        "to give; excluded from results",
     )
 
 
@@ -215,7 +222,7 @@ class RatingsDesign(Design):
     instruction: Text = Field(
         default="You will read dialogues, one at a time. Please read each of them to its end "
         "before you rate it.",
-        description="stands on the page before the first dialogue",
+        description="text on the page before the first dialogue",
     )
     dialogues_each: int = Field(
         default=20, ge=1, le=1000, description="dialogues that each participant rates"
@@ -235,18 +242,18 @@ class RatingsDesign(Design):
                 labels=("not at all", "very well"),
             ),
         ),
-        description="the questions: an id, the question, how many points, labels of the ends or of "
-        "every point",
+        description="questions: an id, the question, the number of points, and labels of the "
+        "ends or of every point",
     )
     comment: Line | None = Field(
         default="Is there anything you would like to add? (optional)",
-        description="the question above a field for free text; null: no such field",
+        description="question above a free-text field; null: no such field",
     )
     attention_checks: int = Field(
         default=0,
         ge=0,
         le=20,
-        description="further dialogues per participant that say themselves how to rate them",
+        description="attention checks: extra dialogues per participant that state how to rate them",
     )
 
     @field_validator("scales")

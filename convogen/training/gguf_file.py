@@ -22,7 +22,7 @@ ARCHITECTURE = "llama"
 
 
 def check_exportable(base: Path | None) -> None:
-    """Raise `ModelConfigError` where `write_gguf` could not write a model of this base."""
+    """Raise `ModelConfigError` if `write_gguf` could not write a model of this base."""
     how = "use --merge, and llama.cpp's convert_hf_to_gguf.py on the folder it writes"
     if base is None:
         raise ModelConfigError(f"--gguf: the base is no GGUF file; {how}")

@@ -93,7 +93,7 @@ class _TurnChats:
 def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
     """The dialogues to train on that have neither id nor first utterance of a held-out one.
 
-    White space and case aside. Raises `SourceError` where none is left.
+    White space and case aside. Raises `SourceError` if none is left.
     """
     ids = {one.id for one in held_out.lessons}
     openings = {one.opening for one in held_out.lessons}

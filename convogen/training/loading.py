@@ -21,13 +21,13 @@ NEEDED = "fine-tuning needs: pip install 'convogen[train]'"
 
 
 def check_installed(name: str) -> None:
-    """Raise `ModelConfigError` where a library of the extra is not there; it is not loaded."""
+    """Raise `ModelConfigError` if a library of the extra is not there; it is not loaded."""
     if find_spec(name) is None:
         raise ModelConfigError(NEEDED)
 
 
 def library(name: str) -> Any:
-    """A library of the extra; raises `ModelConfigError` where it is not installed."""
+    """A library of the extra; raises `ModelConfigError` if it is not installed."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -35,7 +35,7 @@ def library(name: str) -> Any:
 
 
 def gguf_of(name: str) -> Path | None:
-    """The GGUF file of a model's name; None where the name is a checkpoint's."""
+    """The GGUF file of a model's name; None if the name is a checkpoint's."""
     if name in (EMBEDDED, "embedded"):
         return find_gguf(EMBEDDED)
     return find_gguf(name) if name.endswith(".gguf") else None

@@ -118,7 +118,7 @@ def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
 
 def check_adapter(folder: Path, settings: Settings) -> None:
-    """Raise `ModelConfigError` where a folder has no adapter, or one of another shape."""
+    """Raise `ModelConfigError` if a folder has no adapter, or one of another shape."""
     try:
         found = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}

@@ -72,7 +72,7 @@ def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A0
     A row of a file of scenes has the keys of an experience, `personas` as mappings or as names of
     the hub `everyday`, and `turns`, pairs of a speaker and what is said; the first is the starter.
     Conversations of a corpus with personas get names of that hub and a meeting by chance, the same
-    for the same id; their greetings and farewells are left out. Raises `SourceError` where the
+    for the same id; their greetings and farewells are left out. Raises `SourceError` if the
     source cannot be read.
     """
     if (Path(source) / "manifest.json").is_file():
@@ -86,7 +86,7 @@ def read_scenes(source: str, format: str | None) -> Iterator[Scene]:  # noqa: A0
 def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Lessons:
     """Scenes as the chats in which each of their people is asked.
 
-    Raises `SourceError` where there is none.
+    Raises `SourceError` if there is none.
     """
     prompts = {
         "agent": load_prompt("convogen/agent", form.agent),

@@ -135,7 +135,7 @@ def check_plan(plan: TrainingPlan, folder: Path) -> None:
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder; raises `RunFolderError` where that is of something else."""
+    """The manifest of a folder; raises `RunFolderError` if that is of something else."""
     manifest = Run(folder).manifest
     if not isinstance(manifest.get("training"), dict):
         raise RunFolderError(f"{folder}: its manifest.json is of no training; name another folder")
@@ -203,7 +203,7 @@ class _Tuning:
         return cast("TrainingManifest", self._manifest)
 
     def _begin(self, model: Any, rows: TokenData, measured: TokenData) -> None:
-        """Take the folder for this plan; raises `RunFolderError` where it is another's."""
+        """Take the folder for this plan; raises `RunFolderError` if it is another's."""
         essence = self._essence(model)
         fingerprint = fingerprint_of(essence)
         found: dict[str, Any] = {}

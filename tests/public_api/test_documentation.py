@@ -223,6 +223,22 @@ def test_commands_and_options_in_the_text_exist(page: Page) -> None:
                 assert option in options, f"{page.path}: {code}"
 
 
+def test_the_examples_in_help_texts_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that an example names need not exist; its options and values must."""
+    monkeypatch.chdir(tmp_path)
+    texts = [c.help or "" for c in _all_commands(cli, click.Context(cli, **cli.context_settings))]
+    joined = "\n".join(texts).replace("\\\n", " ")
+    examples = re.findall(r"^ +(convogen .+)$", joined, re.MULTILINE)
+    assert len(examples) >= 20
+    for line in examples:
+        try:
+            _parse(shlex.split(line)[1:])
+        except click.UsageError as error:
+            if "does not exist" not in error.message:
+                error.add_note(line)
+                raise
+
+
 def _options_and_commands() -> tuple[set[str], set[str]]:
     above = click.Context(cli, **cli.context_settings)
     known = {"--help", "--version"}

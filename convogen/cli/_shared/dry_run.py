@@ -24,7 +24,7 @@ __all__ = ["missing_pilot", "print_forecast"]
 def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
     """How many conversations of a pilot are still to be played; says that their calls are real.
 
-    Raises `RunFolderError` where the folder holds another experiment.
+    Raises `RunFolderError` if the folder holds another experiment.
     """
     wanted, held = min(wanted, experiment.n), 0
     if not fresh and (folder / "manifest.json").exists():
@@ -62,7 +62,7 @@ def _conversations(experiment: Experiment, run: Run) -> int:
 
 
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
-    """What a run has cost so far, its judges left out; None where a price is not known."""
+    """What a run has cost so far, its judges left out; None if a price is not known."""
     rows = spending(run, _prices(experiment, run))
     return total_usd(row for row in rows if row.role != JUDGE)
 

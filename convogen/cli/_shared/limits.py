@@ -28,13 +28,13 @@ BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="US dollars that the folder may cost in all; no call starts that might not fit.",
+    help="Spending limit of the folder in US dollars; a call starts only if the rest covers it.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
     type=WholeNumber(min=1),
     metavar="N",
-    help="Tokens, prompt and completion, that the folder may take in all.",
+    help="Limit on prompt and completion tokens for the whole folder.",
 )
 
 
@@ -63,7 +63,8 @@ def limit_options(function: Callable[..., None]) -> Callable[..., None]:
         "deadline_s",
         metavar="WHEN",
         callback=_deadline,
-        help="When to stop: 90m, 2h30m, 18:30, or an ISO time. Calls under way get until then.",
+        help="When to stop: 90m, 2h30m, 18:30, or an ISO time. Calls in flight may "
+        "finish until then.",
     )
     @functools.wraps(function)
     def with_limits(*args: Any, limits: Limits, deadline_s: float | None, **kwargs: Any) -> None:

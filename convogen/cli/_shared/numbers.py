@@ -40,6 +40,6 @@ class Amount(click.FloatRange):
 
 
 def finite(text: str) -> float | None:
-    """The finite number that a text is; None where it is none."""
+    """The finite number that a text is; None if it is none."""
     number = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
     return number if math.isfinite(number) else None

@@ -51,15 +51,15 @@ model_option = click.option(
     "models",
     multiple=True,
     metavar="[ROLE=]NAME",
-    help="The model for every role, or for one: gpt-4o, selector=gpt-4o-mini, embedded, "
-    "a .gguf file, scripted.",
+    help="Model for every role, or for one role: gpt-4o, selector=gpt-4o-mini, "
+    "embedded, a .gguf file, scripted.",
 )
 base_url_option = click.option(
     "--base-url",
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="An OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
+    help="URL of an OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
 )
 
 
@@ -74,8 +74,8 @@ language_option = click.option(
     "--language",
     metavar="TAG[,TAG]",
     callback=_tags,
-    help="The language of all that is written (BCP 47: de, pt-BR, zh-Hant), or several of which "
-    "each task draws one.",
+    help="Language of the generated text, as a BCP 47 tag (de, pt-BR, zh-Hant). "
+    "With several, each task draws one.",
 )
 
 HOST = re.compile(
@@ -88,7 +88,7 @@ price_option = click.option(
     "prices",
     multiple=True,
     metavar="[ROLE=]IN,OUT[,CACHED]",
-    help="What a model costs, in USD per million tokens [default: its list price, if known].",
+    help="Price of a model in USD per million tokens [default: its list price, if known].",
 )
 
 

@@ -49,36 +49,46 @@ class Augment(Method):
     }
 
     source: str = Field(
-        description="the labelled data set: a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
+        description="labelled data set: a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]"
     )
-    source_format: str | None = Field(default=None, description="its format; default: guessed")
+    source_format: str | None = Field(
+        default=None, description="format of the source; default: detected"
+    )
     source_licence: str | None = Field(
-        default=None, description="its terms; default: the published ones of DialogSum and MELD"
+        default=None,
+        description="licence of the source; default: the published one for DialogSum and MELD",
     )
     label: tuple[Kind, ...] = Field(
-        default=(), description="the labels to give; default: all that the source has"
+        default=(), description="labels to generate; default: all labels of the source"
     )
     fields: dict[Kind, str] = Field(
         default_factory=dict[Kind, str],
-        description="which of the source's columns holds a label; default: guessed",
+        description="source column of each label; default: detected",
     )
     balance: Kind | None = Field(
-        default=None, description="of this label all values are equally frequent, not as there"
+        default=None,
+        description="label whose values should be equally frequent, instead of as frequent "
+        "as in the source",
     )
-    shots: int = Field(default=2, ge=1, le=4, description="dialogues of the source that are shown")
+    shots: int = Field(
+        default=2, ge=1, le=4, description="number of source dialogues shown as examples"
+    )
     relabel: bool = Field(
         default=True,
-        description="a topic or intent that the labeller does not find is replaced by the one it "
-        "does; off, and for the balanced label: the conversation is refused",
+        description="replace a topic or intent that the labeller does not find by the one it "
+        "does; if off, and for the balanced label, the conversation is refused",
     )
     attempts: int = Field(
-        default=3, ge=1, le=20, description="conversations that a task tries before it fails"
+        default=3,
+        ge=1,
+        le=20,
+        description="number of conversations that a task attempts before it fails",
     )
     max_turns: int = Field(
-        default=30, ge=2, le=200, description="longer dialogues of the source are not drawn"
+        default=30, ge=2, le=200, description="maximum length of source dialogues to draw, in turns"
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often one reply is asked for again"
+        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
     )
 
     @model_validator(mode="after")

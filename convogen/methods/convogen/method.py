@@ -79,97 +79,115 @@ class ConvoGen(Method):
 
     personas: Literal["generated", "sampled", "reused"] = Field(
         default="generated",
-        description="invented by the model; sampled from a hub; or those who talk in a data set",
+        description="where personas come from: invented by the model, sampled from a hub, or "
+        "reused from the speakers of a data set",
     )
     persona_source: str | None = Field(
         default=None,
         description="hub or data set: everyday, a file, or hf:OWNER/NAME[@CONFIG][:SPLIT]; "
-        "default where personas are sampled: everyday",
+        "default for sampled personas: everyday",
     )
     persona_match: Match = Field(
-        default="random", description="of sampled personas: who meets, similar: those alike"
+        default="random",
+        description="how sampled personas are grouped; similar: groups of similar ones",
     )
     persona_field: str | None = Field(
-        default=None, description="field of the source with the persona's text; default: guessed"
+        default=None,
+        description="field of the source that holds the persona's text; default: detected",
     )
     persona_licence: str | None = Field(
-        default=None, description="terms of the source, where it does not name them"
+        default=None, description="licence of the source, if it does not state one"
     )
     participants: Annotated[
         tuple[People, People],
         BeforeValidator(_as_range, json_schema_input_type=People | tuple[People, People]),
     ] = Field(
         default=(2, 4),
-        description="how many people: a number, or [fewest, most]; reused: as many as there talk",
+        description="number of people: a number, or [fewest, most]; for reused personas, the "
+        "number of speakers in the source",
     )
     iterative: Literal[True, False, "rotate"] = Field(
         default=True,
-        description="true: shots from a hub that feeds on its own output; false: one fixed shot; "
-        "rotate: the seeds in turn, other shots in each round, and nothing enters the hub",
+        description="true: draw shots from a hub that grows with generated experiences; "
+        "false: one fixed shot; rotate: use the seeds in turn, with different shots in each "
+        "round, and add nothing to the hub",
     )
     lanes: int = Field(
-        default=1, ge=1, le=10_000, description="independent lineages of the hub; 1 is the paper"
+        default=1,
+        ge=1,
+        le=10_000,
+        description="number of independent lineages of the hub; 1 in the paper",
     )
     per_round: int = Field(
-        default=8, ge=1, description="experiences from the same shots (section III)"
+        default=8,
+        ge=1,
+        description="number of experiences generated from the same shots (section III)",
     )
     shots: int = Field(
-        default=1, ge=1, le=8, description="example experiences in the generator's prompt"
+        default=1, ge=1, le=8, description="number of example experiences in the generator's prompt"
     )
     shot_policy: Literal["uniform", "newest", "coverage"] = Field(
         default="uniform",
-        description="how shots are drawn; coverage: for each experience from the topics that the "
-        "lane lacks, which its prompt names too (pip install 'convogen[realism]')",
+        description="how shots are drawn; coverage: draw them, for each experience, from "
+        "topics that the lane lacks, and name these topics in the prompt (pip install "
+        "'convogen[realism]')",
     )
     coverage_clusters: int = Field(
-        default=8, ge=2, le=100, description="clusters of topics, of shot_policy: coverage"
+        default=8, ge=2, le=100, description="number of topic clusters for shot_policy: coverage"
     )
     near_copy: float = Field(
         default=0.8,
         gt=0,
         le=1,
-        description="similarity, 0 to 1, to anything in the hub from which nothing enters it",
+        description="similarity (0 to 1) to an experience in the hub at or above which a new "
+        "one is not added",
     )
     experiences: str | None = Field(
-        default=None, description="folder or file of seeds; default: shipped"
+        default=None, description="folder or file of seed experiences; default: the shipped ones"
     )
     match: str | None = Field(
         default=None,
-        description="corpus, a file or hf:OWNER/NAME[@CONFIG][:SPLIT]: each conversation takes the "
-        "number of turns, their lengths in words and how many speak from one drawn there",
+        description="corpus to match: a file or hf:OWNER/NAME[@CONFIG][:SPLIT]; each "
+        "conversation takes its number of turns, turn lengths in words and number of "
+        "speakers from one drawn there",
     )
     match_features: tuple[str, ...] = Field(
         default=(),
-        description="of the corpus to match: what turns are marked by as they are there, and what "
-        f"the gate profile then keeps spread as it is there, of {', '.join(STEERABLE)}",
+        description="features of the corpus that turns are asked to reproduce and whose "
+        f"distribution the gate profile keeps: {', '.join(STEERABLE)}",
     )
     max_turns: int = Field(
         default=10,
         ge=1,
         le=MOST_TURNS,
-        description=f"turn cap, the starter included; default with match: {MOST_TURNS}",
+        description="maximum number of turns, including the starter; "
+        f"default with match: {MOST_TURNS}",
     )
     speaker_selection: Literal["auto", "round_robin"] = Field(
         default="auto", description="auto: a model selects the next speaker"
     )
-    allow_repeats: bool = Field(default=False, description="may a speaker go on speaking")
+    allow_repeats: bool = Field(
+        default=False, description="may the same speaker take consecutive turns"
+    )
     style: Literal["short", "chatty"] = Field(
         default="short", description="chatty: no limit on length"
     )
-    max_words: int = Field(default=25, ge=3, description="guideline on the words of a short reply")
+    max_words: int = Field(
+        default=25, ge=3, description="guideline for the number of words of a short reply"
+    )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often one reply is asked for again"
+        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
     )
     candidates: int = Field(
         default=1,
         ge=1,
         le=16,
-        description="replies asked for at each turn, of which the checks and the model's own "
-        "likelihood choose one; each costs as much as the one that is taken",
+        description="number of candidate replies per turn, of which the checks and the "
+        "model's own likelihood select one; every candidate costs as much as the selected one",
     )
     addressees: bool = Field(
         default=False,
-        description="each agent says whom its utterance is for, kept as the turn's `addressee`",
+        description="each agent states whom it addresses, recorded as the turn's `addressee`",
     )
 
     @model_validator(mode="before")

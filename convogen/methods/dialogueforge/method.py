@@ -54,39 +54,43 @@ class DialogueForge(Method):
     }
 
     seeds: str = Field(
-        description="real dialogues of persons and chatbots: a file, a run folder, or "
+        description="real dialogues between people and chatbots: a file, a run folder, or "
         "hf:OWNER/NAME[@CONFIG][:SPLIT]"
     )
-    seeds_format: str | None = Field(default=None, description="their format; default: guessed")
+    seeds_format: str | None = Field(
+        default=None, description="format of the seeds; default: detected"
+    )
     seeds_licence: str | None = Field(
         default=None,
-        description="their terms; default: the published ones of OASST1 and Chatbot Arena",
+        description="licence of the seeds; default: the published one for OASST1 and Chatbot Arena",
     )
     min_utterances: int = Field(
-        default=6, ge=1, le=1000, description="dialogues with fewer are no seeds"
+        default=6, ge=1, le=1000, description="minimum number of utterances of a seed dialogue"
     )
     utterances: int = Field(
         default=6,
         ge=3,
         le=200,
-        description="most utterances of a dialogue, the seed's included; 6 and 12 in the paper",
+        description="maximum number of utterances of a dialogue, including the seed's; 6 and "
+        "12 in the paper",
     )
     opening: Literal[1, 2] = Field(
         default=1,
-        description="utterances taken from the seed: the first; 2: the chatbot's answer too, as in "
-        "the paper's data",
+        description="number of utterances taken from the seed; 1: the first; 2: also the "
+        "chatbot's answer, as in the paper's data",
     )
     conclude: bool = Field(
         default=True,
-        description="the inquirer may end the dialogue; off: it goes on to the most utterances",
+        description="the inquirer may end the dialogue; if off, it continues to the maximum "
+        "number of utterances",
     )
     match_lengths: bool = Field(
         default=False,
-        description="each message of the inquirer is to have about as many words as a person's "
-        "later message in another seed",
+        description="ask for each message of the inquirer to have about as many words as a "
+        "person's later message in another seed",
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often one reply is asked for again"
+        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
     )
 
     @field_validator("language")

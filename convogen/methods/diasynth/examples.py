@@ -62,7 +62,9 @@ class Example(Keys):
         default_factory=dict[str, "str | dict[str, str]"]
     )
     turns: list[tuple[str, str]] = Field(min_length=2)
-    language: str | None = Field(default=None, description="BCP 47 tag; default: told by its words")
+    language: str | None = Field(
+        default=None, description="BCP 47 tag; default: detected from its words"
+    )
 
 
 class Examples:

@@ -73,19 +73,28 @@ class DiaSynth(Method):
     }
 
     topics: str | None = Field(
-        default=None, description="a file with a topic a line; default: the paper's sixteen"
+        default=None,
+        description="file with one topic per line; default: the paper's sixteen topics",
     )
-    n_subtopics: int = Field(default=6, ge=1, le=1000, description="m, subtopics of each topic")
-    n_personas: int = Field(default=6, ge=2, le=100, description="p, personas for each subtopic")
+    n_subtopics: int = Field(
+        default=6, ge=1, le=1000, description="m, the number of subtopics per topic"
+    )
+    n_personas: int = Field(
+        default=6, ge=2, le=100, description="p, the number of personas per subtopic"
+    )
     group_size: int = Field(
-        default=2, ge=2, le=6, description="how many meet; 2 is the paper: every pair of personas"
+        default=2,
+        ge=2,
+        le=6,
+        description="number of personas per dialogue; 2 in the paper: every pair of personas",
     )
     similarity: str = Field(
         default="token_sort",
         pattern="^(token_sort|token_set|rouge_l|embedding:.+)$",
-        description="how alike two subtopics or personas are, by their words: in any order; "
-        "token_set: all words of one in the other is the same; rouge_l: in their order; or "
-        "embedding:NAME, by the vectors of a sentence encoder (pip install 'convogen[train]')",
+        description="similarity of two subtopics or personas: by words in any order; "
+        "token_set: likewise, but texts whose words all occur in the other count as equal; "
+        "rouge_l: by words in order; embedding:NAME: by the vectors of a sentence encoder "
+        "(pip install 'convogen[train]')",
     )
     near_copy: float = Field(
         default=0.8,
@@ -95,43 +104,49 @@ class DiaSynth(Method):
         "the authors' code",
     )
     tries: int = Field(
-        default=4, ge=1, le=20, description="requests a task may make for a list that is not full"
+        default=4, ge=1, le=20, description="maximum number of requests a task makes to fill a list"
     )
     examples: str = Field(
         default="dialogsum",
-        description="few-shot examples: dialogsum, samsum, a YAML file like theirs, or a file of "
-        "conversations",
+        description="few-shot examples: dialogsum, samsum, a YAML file in their format, or a "
+        "file of conversations",
     )
-    shots: int = Field(default=4, ge=0, le=8, description="examples that are shown")
+    shots: int = Field(default=4, ge=0, le=8, description="number of examples shown")
     speakers: Literal["names", "roles"] = Field(
         default="names",
-        description="roles: they speak as #Person1# and #Person2#, as in DialogSum",
+        description="speaker names; roles: #Person1# and #Person2#, as in DialogSum",
     )
     turns: Annotated[
         tuple[Turns, Turns],
         BeforeValidator(_as_range, json_schema_input_type=Turns | tuple[Turns, Turns]),
-    ] = Field(default=(6, 16), description="turns of a dialogue: a number, or [fewest, most]")
+    ] = Field(
+        default=(6, 16), description="number of turns of a dialogue: a number, or [fewest, most]"
+    )
     reasoning: bool = Field(
-        default=True, description="the characteristics of a dialogue are settled before it"
+        default=True, description="decide the characteristics of a dialogue before it is written"
     )
     personas: bool = Field(
-        default=True, description="off: nobody is told who they are, the plan keeps its size"
+        default=True,
+        description="if off, speakers are not told who they are; the plan keeps its size",
     )
     subtopics: bool = Field(
-        default=True, description="off: all is about the topic itself, the plan keeps its size"
+        default=True,
+        description="if off, dialogues are about the topic itself; the plan keeps its size",
     )
     mode: Literal["script", "groupchat"] = Field(
         default="script",
-        description="script: a dialogue in one reply; groupchat: turn by turn, by agents",
+        description="script: the whole dialogue in one reply; groupchat: turn by turn, by agents",
     )
-    max_words: int = Field(default=25, ge=3, description="groupchat: guideline on a reply's words")
+    max_words: int = Field(
+        default=25, ge=3, description="groupchat: guideline for the number of words of a reply"
+    )
     addressees: bool = Field(
         default=False,
-        description="groupchat: each agent says whom its utterance is for, kept as the turn's "
+        description="groupchat: each agent states whom it addresses, recorded as the turn's "
         "`addressee`",
     )
     reasks: int = Field(
-        default=2, ge=0, le=10, description="how often one reply is asked for again"
+        default=2, ge=0, le=10, description="how often an unusable reply is requested again"
     )
 
     @model_validator(mode="before")

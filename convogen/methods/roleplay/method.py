@@ -61,48 +61,52 @@ class Roleplay(Method):
 
     broken: Literal["keep", "drop"] = Field(
         default="keep",
-        description="a dialogue that a failure breaks off after at least one exchange: keep "
-        "commits it with the failure in `ended`, drop makes it a failure",
+        description="what happens to a dialogue that a failure cuts short after at least one "
+        "exchange: keep commits it with the failure in `ended`; drop records a failure",
     )
     personas: int | None = Field(
         default=None,
         ge=1,
         le=100_000,
-        description="how many personas; default: 20, or all of a personas_file",
+        description="number of personas; default: 20, or all of personas_file",
     )
     persona_seed: int = Field(
-        default=0, ge=0, description="which personas: the same for all runs that are compared"
+        default=0,
+        ge=0,
+        description="random seed for the personas; use the same for all runs to compare",
     )
     features: tuple[Feature, ...] = Field(
-        default=FEATURES, description="the features that a persona's text mentions; []: none"
+        default=FEATURES, description="features that a persona's text mentions; []: none"
     )
     feature_options: dict[Feature, tuple[str, ...]] = Field(
         default_factory=dict[Feature, tuple[str, ...]],
-        description="the options that personas are drawn from, by feature; a single one fixes the "
-        "feature; default: all of Kumar et al. (2021)",
+        description="options that personas are drawn from, per feature; a single option fixes the "
+        "feature; default: all options of Kumar et al. (2021)",
     )
     vary: Feature | None = Field(
         default=None,
-        description="a feature to vary alone: each persona appears with each of its options",
+        description="one feature to vary: each persona appears with each of its options",
     )
     personas_file: str | None = Field(
         default=None,
-        description="personas of your own: rows with age, race, gender, education, native_english "
-        "and, optionally, persona_id, as YAML, JSON, JSONL or CSV",
+        description="your own personas: rows with age, race, gender, education, "
+        "native_english and, optionally, persona_id, as YAML, JSON, JSONL or CSV",
     )
     persona_source: str | None = Field(
         default=None,
-        description="a hub in place of features: everyday, a file, or hf:OWNER/NAME[@CONFIG]"
-        "[:SPLIT]",
+        description="persona hub, instead of features: everyday, a file, or "
+        "hf:OWNER/NAME[@CONFIG][:SPLIT]",
     )
     persona_field: str | None = Field(
-        default=None, description="field of the source with the persona's text; default: guessed"
+        default=None,
+        description="field of the source that holds the persona's text; default: detected",
     )
     persona_licence: str | None = Field(
         default=None, description="licence of the personas, if their source does not name it"
     )
     goals: int | tuple[str, ...] | None = Field(
-        default=None, description="how many goals, from the first on, or their names; default: all"
+        default=None,
+        description="number of goals, counted from the first, or their names; default: all",
     )
     goals_file: str | None = Field(
         default=None,
@@ -110,11 +114,12 @@ class Roleplay(Method):
     )
     inquirer_family: Kind = Field(
         default="gpt",
-        description="the inquirer's model family: its prompts and the detectors' parameters",
+        description="model family of the inquirer; sets its prompts and the detectors' parameters",
     )
     responder_family: Kind = Field(
         default="gpt",
-        description="the responder's: whether it takes a system message, special tokens",
+        description="model family of the responder; sets whether it takes a system message, "
+        "and its special tokens",
     )
     stop_token: str = Field(
         default="FINISH", pattern=r"^\w[\w-]{0,40}$", description="ends a dialogue"

@@ -39,8 +39,8 @@ class Limits:
     """Limits of a run; None for no limit.
 
     Attributes:
-        usd: US dollars that all calls of the run folder may cost.
-        tokens: Tokens, prompt and completion, that they may take.
+        usd: Budget of the run folder for all calls, in US dollars.
+        tokens: Budget of the run folder in tokens, prompt and completion.
         deadline_s: Seconds from this start until the run stops.
     """
 

@@ -56,13 +56,13 @@ class SessionReply:
 class Session:
     """The model calls of one task, answered from its journal if they were answered before.
 
-    The seed of a call follows from the task's seed, the request and how often this very request
-    was made before, so it is the same whatever else runs at the same time. `traffic` and
-    `seed` may be replaced between two calls.
+    The seed of a call is derived from the task's seed, the request, and the number of earlier calls
+    with the same request. It therefore does not depend on what else runs at the same time.
+    `traffic` and `seed` may be replaced between two calls.
 
     A chatbot's memory belongs to a task of one run, so the start time `begun` enters the dialogue's
-    id, and nothing else. Requests of the roles that write say what `language` the task is to be
-    in, if one is asked for.
+    id, and nothing else. Requests of roles that write text state the `language` of the task, if one
+    is requested.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ _DATA = {"oasst": "OASST1", "arena": "Chatbot Arena"}
 
 @dataclass(frozen=True, slots=True)
 class RateCell:
-    """The verdicts on one model's dialogues; `utterances` is their cap, None where not known.
+    """The verdicts on one model's dialogues; `utterances` is their cap, None if not known.
 
     `passes` has 100 for each dialogue that passes, else 0; `seeds` what each was begun with, in the
     same order, or nothing where that is not known. `differs`: see `judged_otherwise`.
@@ -147,7 +147,7 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
     """A cell from `[MODEL[,DATA[,N]]=]PATH`, a file of verdicts or a folder of scores.
 
     What is not told before the `=` is read from the run that the scores are of. Raises
-    `SourceError` where it cannot be read.
+    `SourceError` if it cannot be read.
     """
     label, sign, rest = text.partition("=")
     told, path = (

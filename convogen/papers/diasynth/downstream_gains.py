@@ -44,12 +44,12 @@ class Cell:
 
 
 def percentage_improvement(after: float, before: float) -> float:
-    """Equation 1, in percent; raises `ZeroDivisionError` where the score before was 0."""
+    """Equation 1, in percent; raises `ZeroDivisionError` if the score before was 0."""
     return (after - before) / before * 100
 
 
 def coverage(synthetic: float, in_domain: float) -> float:
-    """Equation 2, in percent; raises `ZeroDivisionError` where the in-domain score is 0."""
+    """Equation 2, in percent; raises `ZeroDivisionError` if the in-domain score is 0."""
     return synthetic / in_domain * 100
 
 

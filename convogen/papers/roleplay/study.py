@@ -62,7 +62,7 @@ RATES = {
 
 class Measure(NamedTuple):
     """A mean over runs, its standard deviation over them, and the mean of the runs' own standard
-    deviations over dialogues or utterances; None where there is nothing to measure."""
+    deviations over dialogues or utterances; None if there is nothing to measure."""
 
     mean: float | None
     std: float | None
