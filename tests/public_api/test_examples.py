@@ -119,7 +119,7 @@ def test_the_notebook_about_training_trains(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     base = str(write_tiny_gguf(tmp_path / "tiny.gguf"))
-    parameters = {"BASE": base, "STEPS": 1, "N": 1}
+    parameters = {"BASE": base, "STEPS": 1, "N": 1, "TURNS": 4}
     names = asyncio.run(_execute(EXAMPLES / "notebooks/fine-tune.ipynb", parameters))
     models = {turn.model for one in names["runs"]["student"].conversations() for turn in one.turns}
     assert "agents.gguf" in str(models)
