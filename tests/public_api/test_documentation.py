@@ -39,6 +39,7 @@ NEEDS = {
     "an endpoint",
     "answers of people",
     "the embedded model",
+    "the lingua extra",
     "the network",
     "training",
     "a Ray cluster",

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 from studies import Visitor, made, ratings_data, visiting
@@ -168,7 +168,7 @@ def test_who_comes_through_another_server_needs_the_token_for_progress(
             assert process.stdout is not None
             base, progress = (process.stdout.readline().split()[1] for _ in range(2))
             elsewhere = {"host": "study.example"}
-            with httpx.Client(base_url=base, headers=elsewhere, timeout=30) as outside:
+            with httpx2.Client(base_url=base, headers=elsewhere, timeout=30) as outside:
                 assert outside.get("/").status_code == (200 if https else 421)
                 assert outside.get("/progress").status_code == (403 if https else 421)
                 rewritten = outside.get("/progress", headers={"host": "127.0.0.1"})
