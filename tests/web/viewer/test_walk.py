@@ -98,7 +98,7 @@ def test_filters_pages_and_help(browser: Browser, address: str) -> None:
         page.get_by_role("button", name="Apply").click()
         expect(page.locator(".title")).to_have_text("sourdough")
         page.locator("main").focus()
-        page.keyboard.press("?")
+        press(page, "?")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.get_by_label("Single keys do something").uncheck()
         page.keyboard.press("Escape")
