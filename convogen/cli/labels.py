@@ -9,6 +9,7 @@ import click
 
 from convogen.cli._shared.options import NearestGroup, OutPath
 from convogen.cli._shared.terminal import say, say_json
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from convogen.labels import Imported
@@ -70,10 +71,9 @@ def import_(file: Path, tool: str, out: Path, exported: Path | None, as_json: bo
     if as_json:
         say_json(_counts(found), indent=2)
         return
-    counts = _counts(found)
     say(
-        f"{counts['labels']:,} labels by {counts['annotators']:,} annotators of "
-        f"{counts['conversations']:,} conversations"
+        f"{counted(len(found.labels), 'label')} by {counted(found.annotators, 'annotator')} of "
+        f"{counted(found.conversations, 'conversation')}"
     )
     for kind, n in found.left_out.items():
         say(f"left out: {n:,} {kind}")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from convogen.records import Experience
+from convogen.text.counting import counted
 
 __all__ = ["Licences"]
 
@@ -61,15 +62,12 @@ class Licences:
             if name := sources.get(f"{key}_name"):
                 licence = sources.get(f"{key}_licence")
                 known = None if licence == "not known" else licence
-                plural = "s" if n != 1 else ""
-                self.dialogues[name, known] = f"{use} {n} conversation{plural}"
+                self.dialogues[name, known] = f"{use} {counted(n, 'conversation')}"
 
     @property
     def rows(self) -> list[tuple[str, str | None, str]]:
         """Each source, its licence and what it is used in, the most frequent persona's first."""
-        people = {
-            key: f"{n} persona{'s' if n != 1 else ''}" for key, n in self.counts.most_common()
-        }
+        people = {key: counted(n, "persona") for key, n in self.counts.most_common()}
         keys = dict.fromkeys([*people, *self.dialogues])
         used = {
             key: [uses[key] for uses in (people, self.dialogues) if key in uses] for key in keys

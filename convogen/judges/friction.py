@@ -30,21 +30,21 @@ from convogen.text.objects import NoObject, find_object
 __all__ = ["BEHAVIOURS", "FrictionJudge"]
 
 BEHAVIOURS = {
-    "interruption": "breaks in before the one who speaks has finished, or says that it interrupts",
+    "interruption": "breaks in before another speaker has finished, or announces an interruption",
     "disagreement": "contradicts, rejects or doubts what somebody else said",
-    "misunderstanding": "puts right how something the speaker said before was taken",
-    "misinterpretation": "takes what somebody said otherwise than it was meant",
-    "repair_request": "asks what was said or meant, or whether it was understood rightly",
-    "evasion": "ought to answer a question and dodges it: by vagueness, by an answer to another "
-    "question, by asking back",
+    "misunderstanding": "corrects how others understood something the speaker said earlier",
+    "misinterpretation": "understands something differently from how it was meant",
+    "repair_request": "asks what was said or meant, or whether the speaker understood it correctly",
+    "evasion": "ought to answer a question and dodges it: by being vague, by answering another "
+    "question, or by asking back",
     "refusal": "declines a request, an offer or a proposal",
     "complaint": "voices annoyance, or reproaches somebody",
-    "topic_change": "leaves the subject for another one",
-    "silence": "says nothing, or next to nothing, when an answer or a reaction is due",
+    "topic_change": "moves to another subject",
+    "silence": "says nothing, or almost nothing, when an answer or a reaction is due",
     "self_repair": "breaks off to correct or rephrase what the speaker is saying",
     "hesitation": "has fillers, pauses or repeated beginnings, as in 'um' or 'the, the'",
-    "hedging": "makes what is said weaker or less certain, as in 'maybe' or 'I guess'",
-    "backchannel": "only shows attention while somebody else goes on, as in 'mm-hm'",
+    "hedging": "makes a statement weaker or less certain, as in 'maybe' or 'I guess'",
+    "backchannel": "only shows attention while somebody else is speaking, as in 'mm-hm'",
     "sarcasm": "means the opposite of what it says, or mocks",
 }
 """The labels and what they mean."""

@@ -10,6 +10,7 @@ from convogen.metrics import Statistics
 from convogen.metrics.languages import StatedLanguage
 from convogen.plugins import registry
 from convogen.prompts import prompts_of
+from convogen.text.counting import counted
 from convogen.text.language_tags import ENGLISH, language_name, primary_subtag
 
 __all__ = ["card_languages", "foreign_languages", "judging_limit", "said_languages"]
@@ -21,7 +22,7 @@ def said_languages(text: Statistics) -> str:
     """Return what languages conversations are in, and how much of them is in those they state."""
     said = [_stated(tag, found) for tag, found in text.stated_languages.items()]
     if not said:
-        said = [f"{_name(tag)} ({_counted(n)})" for tag, n in text.languages.items()]
+        said = [f"{_name(tag)} ({counted(n, 'conversation')})" for tag, n in text.languages.items()]
     return "; ".join(said)
 
 
@@ -79,12 +80,8 @@ def _stated(tag: str, found: StatedLanguage) -> str:
     others = [f"{n:,} {_name(other)}" for other, n in found.found.items()]
     if not _mostly_as_stated(found) and set(found.found) - {primary_subtag(tag), _UNKNOWN}:
         told += f"; identified as {', '.join(others)}"
-    return f"{_name(tag)} ({_counted(found.conversations)}; {told})"
+    return f"{_name(tag)} ({counted(found.conversations, 'conversation')}; {told})"
 
 
 def _name(tag: str) -> str:
     return "undecided" if tag == _UNKNOWN else language_name(tag)
-
-
-def _counted(n: int) -> str:
-    return f"{n:,} conversation{'s' if n != 1 else ''}"

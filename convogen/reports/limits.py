@@ -11,6 +11,7 @@ from convogen.reports.acceptance import Acceptance
 from convogen.reports.groundedness import JudgeSummary
 from convogen.reports.languages import judging_limit
 from convogen.reports.report import Made, ReportedCorpus, ReportedRun
+from convogen.text.counting import counted
 
 __all__ = ["limits", "limits_of_run"]
 
@@ -84,7 +85,7 @@ def limits_of_run(
     said = lines_without_words(text) + lines_not_checked(text.not_checked)
     if conversations < FEW:
         said.append(
-            f"only {conversations} conversation{'s' if conversations != 1 else ''}. The intervals "
+            f"only {counted(conversations, 'conversation')}. The intervals "
             "are wide and, with so few, narrower than they ought to be; the paper has about 500 a "
             "row."
         )

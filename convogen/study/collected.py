@@ -25,6 +25,7 @@ from convogen.study.store import Store
 from convogen.study.study_file import CollectDesign
 from convogen.study.tables import Participant
 from convogen.study.withdrawing import JOURNALS
+from convogen.text.counting import counted
 from convogen.version import __version__
 
 __all__ = ["NATURAL", "write_natural"]
@@ -82,8 +83,8 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     kept = [one.conversation for one in outcomes if one.conversation is not None]
     _write_parquet(target, kept)
     return [
-        f"{target / NATURAL}: {len(kept)} dialogues, a run folder; data/conversations.parquet has "
-        "them as well",
+        f"{target / NATURAL}: {counted(len(kept), 'dialogue')}, a run folder; "
+        "data/conversations.parquet has them as well",
         f"{target / 'simulate.yaml'}: the same personas and goals, simulated: "
         f"convogen run {target / 'simulate.yaml'} --model inquirer=NAME",
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convogen.errors import SourceError
+from convogen.text.counting import counted
 
 __all__ = ["MOST_CONDITIONS", "Design"]
 
@@ -36,8 +37,7 @@ class Design:
         names = list(dict.fromkeys(conditions))
         if not 2 <= len(names) <= MOST_CONDITIONS:
             raise SourceError(
-                f"{len(names)} condition{'s' * (len(names) != 1)}; a comparison needs 2 to "
-                f"{MOST_CONDITIONS}"
+                f"{counted(len(names), 'condition')}; a comparison needs 2 to {MOST_CONDITIONS}"
             )
         members: list[Indices] = []
         sizes: list[int] = []

@@ -17,6 +17,7 @@ from convogen.study.store import STORE_FILE, Store
 from convogen.study.study_file import CollectDesign, PairsDesign
 from convogen.study.study_yaml import load_design
 from convogen.study.tables import Answer, Participant
+from convogen.text.counting import counted
 
 __all__ = ["export_study"]
 
@@ -84,7 +85,7 @@ def _participants(target: Path, store: Store) -> str:
             row = {"participant": one.id, "chatbot_experience": experience.get("experience")}
             rows.append({**row, **({"features": features} if features else {})})
     _write_jsonl(target / "participants.jsonl", rows)
-    return f"{target / 'participants.jsonl'}: {len(rows)} participants"
+    return f"{target / 'participants.jsonl'}: {counted(len(rows), 'participant')}"
 
 
 def _answered(store: Store, participant: Participant) -> Iterable[tuple[dict[str, Any], Answer]]:
@@ -102,7 +103,10 @@ def _pairs(target: Path, store: Store) -> list[str]:
     ]
     _write_jsonl(target / "answers.jsonl", rows)
     _write_parquet(target, "answers", _PAIRS, rows)
-    return [f"{target / 'answers.jsonl'}: {len(rows)} answers; data/answers.parquet has the same"]
+    return [
+        f"{target / 'answers.jsonl'}: {counted(len(rows), 'answer')}; "
+        "data/answers.parquet has the same"
+    ]
 
 
 def _ratings(target: Path, store: Store) -> list[str]:
@@ -132,9 +136,10 @@ def _ratings(target: Path, store: Store) -> list[str]:
     _write_jsonl(target / "ratings.jsonl", rows)
     _write_parquet(target, "ratings", _RATINGS, rows)
     return [
-        f"{target / 'ratings'}: the ratings of {people} participants, a file each; "
+        f"{target / 'ratings'}: the ratings of {counted(people, 'participant')}, a file each; "
         "to see how far they agree: convogen agreement --protocol scores FILE FILE …",
-        f"{target / 'ratings.jsonl'}: {len(rows)} ratings; data/ratings.parquet has the same",
+        f"{target / 'ratings.jsonl'}: {counted(len(rows), 'rating')}; "
+        "data/ratings.parquet has the same",
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convogen.engine.run_budget import role_prices
-from convogen.errors import RunFolderError, SourceError
+from convogen.errors import RunFolderError
 from convogen.jsonl import make_folder, write_whole
 from convogen.records import Conversation
 from convogen.study.candidates import Candidate
@@ -20,6 +20,7 @@ from convogen.study.store import STORE_FILE, Store
 from convogen.study.study_file import CollectDesign, Design, PairsDesign, RatingsDesign
 from convogen.study.study_yaml import DESIGN_FILE, commented
 from convogen.study.verdicts import predicted, read_pair_verdicts
+from convogen.text.counting import counted
 
 __all__ = ["Made", "new_study"]
 
@@ -90,7 +91,7 @@ def new_study(
             plan_study(design, store, folder / DESIGN_FILE)
         finally:
             store.close()
-    except SourceError:
+    except Exception:
         for left in folder.glob(f"{STORE_FILE}*"):
             left.unlink()
         if not had_folder:
@@ -102,16 +103,12 @@ def new_study(
 
 
 def _summary(design: Design, dialogues: int, candidates: int) -> str:
-    people = _counted(design.participants, "participant")
+    people = counted(design.participants, "participant")
     if isinstance(design, CollectDesign):
         n = len(design.goals)
-        total = _counted(design.participants * n, "dialogue")
-        return f"{people}, {_counted(n, 'goal')} each: {total}"
+        total = counted(design.participants * n, "dialogue")
+        return f"{people}, {counted(n, 'goal')} each: {total}"
     if isinstance(design, PairsDesign):
-        return f"{people}, {_counted(design.pairs_each, 'pair')} each, of {candidates}"
+        return f"{people}, {counted(design.pairs_each, 'pair')} each, of {candidates}"
     assert isinstance(design, RatingsDesign), "there are three kinds"
-    return f"{people}, {_counted(design.dialogues_each, 'dialogue')} each, of {dialogues}"
-
-
-def _counted(n: int, name: str) -> str:
-    return f"{n} {name}" if n == 1 else f"{n} {name}s"
+    return f"{people}, {counted(design.dialogues_each, 'dialogue')} each, of {dialogues}"

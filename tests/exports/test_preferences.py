@@ -303,7 +303,11 @@ def test_without_a_pair_nothing_is_written_and_one_line_says_what_to_do(
 @pytest.mark.parametrize(
     ("to", "args", "complaint"),
     [
-        ("dpo", [], "judge: is missing: judge whose scores rank the replies, such as --judge geval"),
+        (
+            "dpo",
+            [],
+            "judge: is missing: judge whose scores rank the replies",
+        ),
         ("dpo", ["--judge", "../geval"], "judge"),
         ("dpo", ["--judge", "geval", "--margin", "0"], "margin"),
         ("dpo", ["--judge", "geval", "--margin", "nan"], "margin"),

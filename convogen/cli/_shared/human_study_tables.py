@@ -14,6 +14,7 @@ from convogen.papers.roleplay.published_checks import Check
 from convogen.published import Cell, published
 from convogen.reports.cells import Bounded, number_text
 from convogen.study.results import Model, StudyResults
+from convogen.text.counting import counted
 
 if TYPE_CHECKING:
     from convogen.study.contrasts import Mean
@@ -31,8 +32,10 @@ _OUTCOMES = {
 def opening(results: StudyResults) -> Iterator[str]:
     """Yield whose answers these are, and what to know of them."""
     yield (
-        f"{results.answers} answers by {results.participants} participants about "
-        f"{results.source_persons} source persons; conditions: {', '.join(results.conditions)}"
+        f"{counted(results.answers, 'answer')} by "
+        f"{counted(results.participants, 'participant')} about "
+        f"{counted(results.source_persons, 'source person')}; "
+        f"conditions: {', '.join(results.conditions)}"
     )
     if results.attention_checks:
         failed = [f"{one.participant} {one.failed} of {one.checks}" for one in results.inattentive]

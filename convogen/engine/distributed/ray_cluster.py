@@ -22,6 +22,7 @@ from convogen.errors import ClusterError, ModelConfigError
 from convogen.experiment.experiment import Experiment
 from convogen.models.base import ChatModel
 from convogen.models.spec import ModelSpec
+from convogen.text.counting import counted
 from convogen.text.extras import optional_module
 
 __all__ = ["LOCAL", "RayWorkers", "WorkerActor"]
@@ -144,8 +145,8 @@ class RayWorkers:
         if lineages is None or wanted <= lineages:
             return max(1, wanted)
         context.tally.say(
-            f"starts {lineages} of {wanted} workers: this experiment's tasks are {lineages} "
-            f"lineage{'s' * (lineages > 1)} (a lane, a topic), and each stays with one worker"
+            f"starts {lineages} of {wanted} workers: this experiment's tasks are "
+            f"{counted(lineages, 'lineage')} (a lane, a topic), and each stays with one worker"
         )
         return lineages
 

@@ -44,7 +44,7 @@ STEERABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "assessment_starts": (
             "begin by judging what was said, as in great or that is odd",
-            "do not begin by judging what was said, as in great or that sounds good",
+            "do not begin by judging what was said, as in great or that is odd",
         ),
         "first_person_starts": ("begin with I, my or we", "do not begin with I, my or we"),
         "question_word_starts": (

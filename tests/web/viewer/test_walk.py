@@ -114,6 +114,7 @@ def test_a_persona_card_opens_by_mouse_by_keyboard_and_by_touch(
     with visitor(browser) as page:
         page.goto(conversation)
         card = page.locator(".card").first
+        expect(page.get_by_role("button", name="Keyboard help")).to_be_visible()
         page.locator(".person").first.hover()
         expect(card).to_be_visible()
         expect(card).to_contain_text("her father's mill")
