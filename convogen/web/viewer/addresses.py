@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-__all__ = ["address", "one_of", "page_number", "page_of", "whole_number"]
+__all__ = ["address", "one_of", "page_number", "page_of", "tidied", "whole_number"]
 
 
 def address(path: str, **values: Any) -> str:
@@ -26,6 +26,13 @@ def page_number(request: Request) -> int:
 def page_of(request: Request, path: str, page: int) -> RedirectResponse:
     """Lead to another page of what is asked for, such as the last one from beyond it."""
     return RedirectResponse(f"{path}?{urlencode({**request.query_params, 'page': page})}", 303)
+
+
+def tidied(request: Request, path: str) -> RedirectResponse | None:
+    """Lead to the address without its empty parameters, which every form leaves; None without."""
+    given = request.query_params.multi_items()
+    kept = [(name, value) for name, value in given if value]
+    return RedirectResponse(f"{path}?{urlencode(kept)}", 303) if kept != given else None
 
 
 def whole_number(text: str) -> int:

@@ -20,7 +20,14 @@ from convogen.web.access import Access
 from convogen.web.app import application
 from convogen.web.pages import page
 from convogen.web.protection import Protection
-from convogen.web.viewer.addresses import address, one_of, page_number, page_of, whole_number
+from convogen.web.viewer.addresses import (
+    address,
+    one_of,
+    page_number,
+    page_of,
+    tidied,
+    whole_number,
+)
 from convogen.web.viewer.conversation import ConversationPage, conversation_page
 from convogen.web.viewer.drawings import CAPTIONS, POLICY, Drawings
 from convogen.web.viewer.formats import FILTERS
@@ -101,6 +108,8 @@ class Pages:
 
     def list(self, request: Request) -> Response:
         """Answer with the conversations that the parameters ask for."""
+        if tidy := tidied(request, "/"):
+            return tidy
         chosen, one = self._chosen(request)
         found = listing(chosen, Query.of(request.query_params))
         if found.query.page > found.pages:

@@ -50,6 +50,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
 ALL = ["c-0", "c-1", "c-2", "c-3", "c-4", "c-5", "f-6"]
 
 
+def test_an_address_holds_only_what_is_asked_for(client: TestClient) -> None:
+    answer = client.get("/?q=bread&topic=&scale=&sort=long&sort=", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?q=bread&sort=long")
+    assert client.get("/?q=bread&sort=long", follow_redirects=False).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [

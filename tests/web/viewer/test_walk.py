@@ -93,6 +93,7 @@ def test_filters_pages_and_help(browser: Browser, address: str) -> None:
         page.get_by_role("button", name="Apply").click()
         expect(page.get_by_text("Nothing here is found by that.")).to_be_visible()
         page.get_by_role("link", name="Clear").click()
+        expect(page.locator(".list li")).not_to_have_count(0)
         page.get_by_text("Filters and order").click()
         page.get_by_label("Turn check").select_option(label="assistant offer (1)")
         page.get_by_role("button", name="Apply").click()

@@ -18,15 +18,6 @@ if (document.querySelector("[data-list]")) {
   store(sessionStorage, LIST, JSON.stringify(list));
 }
 
-for (const form of all(".search")) {
-  form.addEventListener("submit", () => { // what is empty need not stand in the address
-    for (const field of all("input[name], select[name]", form)) {
-      if (!field.value || field.value === field.dataset.default) field.disabled = true;
-    }
-  });
-}
-window.addEventListener("pageshow", () => all(".search [disabled]").forEach((field) => { field.disabled = false; }));
-
 function steps() {
   const place = document.querySelector("[data-steps]");
   if (!place) return {};
