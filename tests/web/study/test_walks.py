@@ -138,7 +138,7 @@ def test_pairs(browser: Browser, tmp_path: Path) -> None:
     answers = Store(folder / "study.db").answers("r01")
     assert answers["item:0"].body == {"choice": "left", "confidence": "confident", "utterance": 1}
     assert answers["item:1"].body["utterance"] is None
-    assert 0 < answers["item:0"].seconds < 60
+    assert answers["item:0"].seconds > 0
 
 
 def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
@@ -163,7 +163,8 @@ def test_ratings_without_javascript(browser: Browser, tmp_path: Path) -> None:
             walk.choose("How much experience", "None")
             walk.press("Go on")
             walk.press("Start the Survey")
-            for _ in range(2):
+            for done in range(2):
+                walk.page.get_by_text(f"Dialogue complete {done}/2").wait_for()
                 for question, answer in (("Kind?", "2 so-so"), ("Clear?", "1 no"), ("Long?", "11")):
                     walk.choose(question, answer)
                 walk.page.get_by_label("anything you would like to add").fill(HOSTILE)
