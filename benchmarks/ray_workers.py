@@ -1,12 +1,14 @@
 """A run on a Ray cluster of this machine with 0, 1, 2, 4 workers: calls a second, processor time.
 
     python -m benchmarks.ray_workers [--n 128] [--latency 0.5] [--workers 0 1 2 4] [--json FILE]
+    python -m benchmarks.ray_workers --each 16 --workers 1 2 4
 
-0 workers is the same run in one process. The endpoint (`endpoint.py`) answers each call after the
-latency, so that what limits the rate is the number of calls in flight, which is the same for all,
-until a processor is busy. Figures are from a tenth to nine tenths of the calls; those of the
-driver and of the workers are processor time a call, which says how many workers one driver can
-feed whatever else the machine does. Linux only.
+0 workers is the same run in one process. With `--each`, every worker adds so many calls in flight,
+as a server of its own would: the rate grows with the workers while the latency limits it, and falls
+behind once processors do. Without it the calls in flight are the same for all. The endpoint
+(`endpoint.py`) answers each call after the latency. Figures are from a tenth to nine tenths of the
+calls; those of the driver and of the workers are processor time per call, which says how many
+workers one driver can feed whatever else the machine does. Linux only.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ TURNS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def experiment(n: int, base_url: str) -> Experiment:
+def experiment(n: int, base_url: str, in_flight: int) -> Experiment:
     """Chats of three people and ten turns after the starter, in lanes that hardly wait."""
     return Experiment(
         {
@@ -43,7 +45,7 @@ def experiment(n: int, base_url: str) -> Experiment:
             "per_round": max(1, n // 16),
             "participants": 3,
             "max_turns": TURNS + 1,
-            "concurrency": n,
+            "concurrency": in_flight,
             "models": {"name": "test", "base_url": base_url},
         }
     )
@@ -92,23 +94,24 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def measure(n: int, base_url: str, n_workers: int) -> None:
+def measure(n: int, base_url: str, n_workers: int, in_flight: int) -> None:
     """Do one run in this process; print what it took as a line of JSON."""
     pids = Pids()
     logging.getLogger("convogen.cluster").addHandler(pids)
     clocks = Clocks(n * (2 * TURNS + 1), pids.found)
     workers = RayWorkers("local", n_workers) if n_workers else None
     with tempfile.TemporaryDirectory() as folder:
-        run(experiment(n, base_url), f"{folder}/run", tally=clocks, workers=workers)
+        run(experiment(n, base_url, in_flight), f"{folder}/run", tally=clocks, workers=workers)
     first, last = clocks.read
     took = {key: last[key] - first[key] for key in first}
     print(json.dumps({"workers": n_workers, **took}))
 
 
-def measure_apart(n: int, base_url: str, n_workers: int) -> dict[str, Any]:
+def measure_apart(n: int, base_url: str, n_workers: int, each: int | None) -> dict[str, Any]:
     """`measure` in a process of its own."""
     argv = [sys.executable, "-m", "benchmarks.ray_workers", "--n", str(n)]
     argv += ["--measure", base_url, "--workers", str(n_workers)]
+    argv += ["--each", str(each)] if each else []
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -119,11 +122,14 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=128, help="conversations, all at once")
     parser.add_argument("--latency", type=float, default=0.5, help="seconds a call takes")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2, 4])
+    parser.add_argument("--each", type=int, help="calls in flight per worker; default: n in all")
     parser.add_argument("--json", type=Path, help="write all figures to a file as well")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(options.n, options.measure, options.workers[0])
+        n_workers = options.workers[0]
+        in_flight = options.each * max(1, n_workers) if options.each else options.n
+        measure(options.n, options.measure, n_workers, in_flight)
         return
     found: list[dict[str, Any]] = []
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
@@ -131,7 +137,7 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: |")
     with serving(Settings(latency_s=options.latency)) as endpoint:
         for n_workers in options.workers:
-            took = measure_apart(options.n, endpoint.base_url, n_workers)
+            took = measure_apart(options.n, endpoint.base_url, n_workers, options.each)
             found.append(took)
             ms = [1000 * took[key] / took["calls"] for key in ("driver_s", "workers_s")]
             rate = took["calls"] / took["wall_s"]

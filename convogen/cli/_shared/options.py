@@ -59,7 +59,8 @@ base_url_option = click.option(
     "base_urls",
     multiple=True,
     metavar="[ROLE=]URL",
-    help="URL of an OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, …",
+    help="URL of an OpenAI-compatible endpoint, ending in /v1: vLLM, llama.cpp, Ollama, … "
+    "Repeat it for replicas of the same model.",
 )
 
 
@@ -124,8 +125,8 @@ def models_from(
 ) -> dict[str, Any]:
     """The models of an experiment with those of the command line over them.
 
-    `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it, a bare
-    URL is where all of them are, a bare price that of all of them: all but the roles `kept`.
+    `named` is the experiment's own mapping of role to spec. A bare NAME replaces all of it, bare
+    URLs are where all of them are, a bare price that of all of them: all but the roles `kept`.
     """
     result = dict(named)
     for role, name in _split(models, roles, "--model"):
@@ -133,20 +134,15 @@ def models_from(
             result = {"default": {"name": name}, **_of(kept, result)}
         else:
             result[role] = {"name": name}
-    for role, url in _split(base_urls, roles, "--base-url"):
-        if not url.startswith(("http://", "https://")):
-            found = url if HOST.fullmatch(url) else "a text that is no URL"
-            raise click.UsageError(
-                f"--base-url: must start with http:// or https:// (found {found}); a key goes into "
-                "OPENAI_API_KEY"
-            )
+    for role, urls in _places(base_urls, roles).items():
+        there = {"base_url": urls[0], "replicas": urls[1:]}
         if role is not None:
-            result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
+            result[role] = {**_spec(result.get(role, result.get("default"))), **there}
         else:
             moved = {key: spec for key, spec in result.items() if key not in kept}
             moved = moved or {"default": {"name": "default"}}
-            there = {key: {**_spec(spec), "base_url": url} for key, spec in moved.items()}
-            result = there | _of(kept, result)
+            placed = {key: {**_spec(spec), **there} for key, spec in moved.items()}
+            result = placed | _of(kept, result)
     for role, text in _split(prices, roles, "--price"):
         price = _price(text)
         priced = [role] if role is not None else [key for key in result if key not in kept]
@@ -205,6 +201,20 @@ def kept_roles(
     named = {role for role, _ in _split(models, roles, "--model")}
     named |= {key.split(".")[1] for key in overrides if key.startswith("models.")}
     return [role for role in fixed if role not in named]
+
+
+def _places(base_urls: Sequence[str], roles: Sequence[str]) -> dict[str | None, list[str]]:
+    """Return the URLs of each role (None for all): the first is its base URL, others replicas."""
+    places: dict[str | None, list[str]] = {}
+    for role, url in _split(base_urls, roles, "--base-url"):
+        if not url.startswith(("http://", "https://")):
+            found = url if HOST.fullmatch(url) else "a text that is no URL"
+            raise click.UsageError(
+                f"--base-url: must start with http:// or https:// (found {found}); a key goes into "
+                "OPENAI_API_KEY"
+            )
+        places.setdefault(role, []).append(url)
+    return places
 
 
 def _of(roles: Sequence[str], named: Mapping[str, Any]) -> dict[str, Any]:
