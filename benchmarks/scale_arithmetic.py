@@ -48,6 +48,10 @@ cache. Neither was measured."""
 CACHED = 0.8
 """Share of prompt tokens from the cache (README.md: traffic.py)."""
 
+COUNTS = {"billion": 1e9, "million": 1e6, "thousand": 1e3}
+BYTES = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
+SECONDS = {"days": 86_400.0, "hours": 3_600.0, "minutes": 60.0, "s": 1.0}
+
 DRIVER_MS = 1.0
 """Processor time per call of a driver whose workers make the calls (README.md: ray_workers.py)."""
 
@@ -187,20 +191,27 @@ def outlook(constants: dict[str, float], sizes: Iterable[int] = SIZES) -> Iterab
     columns = [f"{n:,}" for n in sizes]
     yield f"| conversations | {' | '.join(columns)} |"
     yield "| --- |" + " ---: |" * len(columns)
+    driver_s = each["calls"] * DRIVER_MS / 1000
     rows = {
-        "calls": (each["calls"], 1e6, "million"),
-        "prompt tokens": (each["prompt_tokens"], 1e9, "billion"),
-        "generated tokens": (each["generated_tokens"], 1e9, "billion"),
-        "the run folder": (stored, 1e9, "GB"),
-        "of it conversations.jsonl": (each["conversations_bytes"], 1e9, "GB"),
-        "one GPU, as assumed": (gpu_s, 86_400, "days"),
-        "a driver with workers": (each["calls"] * DRIVER_MS / 1000, 3600, "hours"),
-        "its commits, part of that": (each["commit_s"], 3600, "hours"),
-        "workers": (each["processor_s"], 86_400, "core days"),
+        "calls": (each["calls"], COUNTS),
+        "prompt tokens": (each["prompt_tokens"], COUNTS),
+        "generated tokens": (each["generated_tokens"], COUNTS),
+        "the run folder": (stored, BYTES),
+        "of it `conversations.jsonl`": (each["conversations_bytes"], BYTES),
+        "GPU time, as assumed": (gpu_s, SECONDS),
+        "processor time of the workers": (each["processor_s"], SECONDS),
+        "processor time of the driver": (driver_s, SECONDS),
+        "of it commits": (each["commit_s"], SECONDS),
     }
-    for name, (per, unit, word) in rows.items():
-        values = [f"{shown(n * per / unit)} {word}" for n in sizes]
-        yield f"| {name} | {' | '.join(values)} |"
+    for name, (per, units) in rows.items():
+        yield f"| {name} | {' | '.join(_in_units(n * per, units) for n in sizes)} |"
+
+
+def _in_units(value: float, units: dict[str, float]) -> str:
+    """Return a value in the largest of some units that it is not less than one of."""
+    unit = next((name for name, size in units.items() if value >= size), list(units)[-1])
+    amount = value / units[unit]
+    return f"{amount:,.0f} {unit}" if amount >= 10 else f"{amount:.1f} {unit}"
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from documentation import ROOT
 from endpoint_server import Asked, Bytes, EndpointServer
 
 from benchmarks.endpoint import reply_to
+from benchmarks.scale_arithmetic import outlook
 from convogen import Experiment, load_run, run
 from convogen.cli.main import cli
 
@@ -49,9 +50,14 @@ def values_of(key: str, tree: Any) -> Iterator[Any]:
             yield from values_of(key, value)
 
 
-def test_the_page_links_every_recipe() -> None:
+def test_the_page_names_every_recipe() -> None:
     for path in CLUSTER.iterdir():
-        assert f"examples/cluster/{path.name}" in PAGE, path.name
+        assert f"`examples/cluster/{path.name}`" in PAGE, path.name
+
+
+def test_the_table_of_the_page_is_made_from_the_measured_constants() -> None:
+    constants = json.loads((ROOT / "benchmarks" / "scale_arithmetic.json").read_text())
+    assert "\n".join(outlook(constants["large"])) in PAGE
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
