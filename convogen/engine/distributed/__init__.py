@@ -9,6 +9,7 @@ process to the call, and the data set is that of one process to the byte.
 
     messages        what the driver and a worker tell each other
     worker          plays tasks; knows nothing of Ray
+    worker_folder   what it keeps on disk, and what killed workers left there
     worker_traffic  its model calls, admitted by the driver
     driver          who plays which tasks and lineages; what becomes of a dead worker's
     slots           the places of workers, and the tasks in their hands

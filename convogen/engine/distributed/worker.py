@@ -6,9 +6,7 @@ import asyncio
 import gc
 import logging
 import os
-import shutil
 import socket
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from convogen.engine.distributed.messages import (
     ToldError,
     ToWorker,
 )
+from convogen.engine.distributed.worker_folder import WorkerFolder, remove_abandoned
 from convogen.engine.distributed.worker_traffic import WorkerJournal, WorkerLog, WorkerTraffic
 from convogen.engine.ordered_tasks import COLLECTOR
 from convogen.engine.playing import play_one, start_play
@@ -75,6 +74,7 @@ class Worker:
         self._tally = RunProgress(on_line=lambda line: self._outbox.put(Said(line)))
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._parts: dict[int, _Part] = {}
+        self._folder: WorkerFolder | None = None
 
     async def start(self, setup: Setup) -> Hello:
         """Open the experiment and its models, or say why that cannot be."""
@@ -95,6 +95,7 @@ class Worker:
         log.addHandler(WorkerLog(log_level, send))
         log.setLevel(log_level)
         log.propagate = False
+        remove_abandoned()
         configure()
         gc.set_threshold(*COLLECTOR)
 
@@ -146,9 +147,10 @@ class Worker:
                 self._stopping = asyncio.create_task(self._stop())
 
     def _part(self, number: int) -> _Part:
+        if self._folder is None:
+            self._folder = WorkerFolder()
         if number not in self._parts:
-            folder = tempfile.mkdtemp(prefix="convogen-worker-")
-            self._parts[number] = _Part(Path(folder))
+            self._parts[number] = _Part(self._folder.part(number))
         return self._parts[number]
 
     def _adopt(self, message: AdoptPart) -> None:
@@ -196,6 +198,6 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_S)
         await self._traffic.close()
-        for part in self._parts.values():
-            shutil.rmtree(part.folder, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.remove()
         self._outbox.put(Stopped())
