@@ -54,7 +54,7 @@ def make_folder(folder: Path, *, parents: bool = True) -> None:
     try:
         folder.mkdir(parents=parents, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise RunFolderError(f"{folder}: cannot be created: {error.strerror}") from error
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -112,8 +112,8 @@ def refuse_foreign(path: Path, ours: Callable[[str], bool]) -> None:
         if not found.strip() or ours(found):
             return
     raise RunFolderError(
-        f"{path}: is there already, and was not written by this command; move it away, or name "
-        "another place"
+        f"{path}: already exists and was not written by this command; move it away, or name "
+        f"another place"
     )
 
 
@@ -125,7 +125,7 @@ def writing(path: Path) -> Generator[None]:
     except OSError as error:
         raise RunFolderError(
             f"{path}: cannot be written: {error.strerror or error}; "
-            "all complete rows are kept, mend it and run again"
+            "all complete rows are kept; fix the cause and run again"
         ) from error
 
 
@@ -208,8 +208,8 @@ def parse_row(where: object, line: bytes, key: str | None) -> dict[str, Any]:
         return row
     wanted = f" with {'a number as ' * (key in NUMBERS)}{key!r}" if key else ""
     raise RunFolderError(
-        f"{where}: damaged: {line[:40].decode(errors='replace')!r} is no JSON object{wanted}; "
-        "put the line back as it was"
+        f"{where}: damaged: {line[:40].decode(errors='replace')!r} is not a JSON object{wanted}; "
+        f"restore the line"
     )
 
 

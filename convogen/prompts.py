@@ -64,7 +64,9 @@ class Prompt:
         self.hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         match = _HEADER.match(text)
         if match is None:
-            raise SourceError(f"{path}: no header; a prompt starts with a YAML header between ---")
+            raise SourceError(
+                f"{path}: no header; a prompt starts with a YAML header between --- lines"
+            )
         header = _header(path, match[1])
         self.variables = _names(path, header.get("variables") or [])
         pieces = _ROLE.split(match[2])
@@ -112,7 +114,7 @@ class Prompt:
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
-    header = parse_yaml(text, f"{path}: its header is no YAML")
+    header = parse_yaml(text, f"{path}: its header is not valid YAML")
     if not isinstance(header, dict):
         raise SourceError(f"{path}: its header must be a mapping with the key variables")
     return cast("dict[str, Any]", header)

@@ -83,7 +83,7 @@ def command(
 
     distinct = dict.fromkeys(sources)
     if len(distinct) < 2:
-        raise click.UsageError("give two sources or more to compare")
+        raise click.UsageError("give two or more sources to compare")
     refuse_strewing(out, lambda path: PAIR.fullmatch(path.name) is not None)
     opened = ((_open(source, out), short_name(source, distinct)) for source in distinct)
     # In whichever order they are named, two sources meet in the same folder.
@@ -120,7 +120,7 @@ def _print(found: Standings) -> None:
         table.add_row(row.name, *numbers)
     shown = found.first_shown
     if shown.value is not None:
-        table.caption = f"the one shown first is named {shown.value:.0%} ({_ends(shown, 2)})"
+        table.caption = f"the dialogue shown first is chosen {shown.value:.0%} ({_ends(shown, 2)})"
     console.print(table)
     table = _table("Matches", ["first", "second"], ["won", "lost", "tied", "none", "points", "95%"])
     for row in found.matches:

@@ -125,7 +125,7 @@ def command(
 def _pair(field: str) -> tuple[str, str]:
     label, sign, column = field.partition("=")
     if not sign or not column or label not in KINDS:
-        raise click.UsageError(f"--field {field}: must be LABEL=COLUMN, LABEL one of {KINDS}")
+        raise click.UsageError(f"--field {field}: must be LABEL=COLUMN, with LABEL one of {KINDS}")
     return label, column
 
 
@@ -155,7 +155,7 @@ def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
     write_whole(folder / "README.md", _note(method, run, path, empty))
     say(f"{path}: {experiment.n} conversations in the columns of {method.data.name}")
     if empty:
-        say(f"left empty, nothing is known of them: {', '.join(empty)}")
+        say(f"left empty, since nothing is known about them: {', '.join(empty)}")
     if method.balance:
         say(_balance(method, run))
 
@@ -168,7 +168,7 @@ def _balance(method: Augment, run: Run) -> str:
     failed = sum(1 for _ in run.failures())
     return (
         f"{method.balance}: {len(values)} values, {min(spread)} to {max(spread)} conversations each"
-        f"; {failed} tasks failed and are missing from their value"
+        f"; {failed} tasks failed, so their values have fewer"
     )
 
 
@@ -179,10 +179,11 @@ def _planned(one: Any, method: Augment) -> Any:
 def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
     data: LabelledSource = method.data
     checks = {
-        "summary": "length, names and words held against the conversation; refused where not",
-        "topic": "planned, then chosen blindly among the data set's",
-        "intent": "planned, then chosen blindly among the data set's",
-        "emotion": "one of the data set's for each utterance, in view of the whole",
+        "summary": "length, names and words checked against the conversation; refused if they do "
+        "not match",
+        "topic": "planned, then chosen blindly from the data set's",
+        "intent": "planned, then chosen blindly from the data set's",
+        "emotion": "one of the data set's per utterance, with the whole conversation in view",
     }
     lines = [
         f"# {path.name}",
@@ -192,10 +193,10 @@ def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
         "under `labelled`, `failures.jsonl` what was refused, `manifest.json` models and sources.",
         "",
         f"- Licence of the source: {data.licence or 'not known'}. Examples of it were shown to the",
-        "  models; whether its terms bind what they wrote is for you to judge.",
+        "  models; it is for you to judge whether its terms bind what they wrote.",
         *(f"- {kind} (column `{data.columns[kind]}`): {checks[kind]}." for kind in data.columns),
         *_system(data),
-        f"- Left empty, since nothing is known of them: {', '.join(empty) or 'no column'}.",
+        f"- Left empty, since nothing is known about them: {', '.join(empty) or 'no column'}.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -104,7 +104,7 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
     from convogen.models.backends.gguf import models_folder
     from convogen.models.backends.offers import SHIPPED, at_hand, connect, memory, read_offers
 
-    why = "no other is verified for this machine"
+    why = "no other model is verified for this machine"
     for offer in read_offers(file or SHIPPED, memory()):
         if path := at_hand(offer):
             return offer, path
@@ -114,7 +114,7 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
             break
         say(f"{what}: {offer.size or 0:,} bytes, licence {offer.licence}", err=True)
         if not _allowed(offer, yes):
-            why = f"{what} was not fetched; --yes fetches it"
+            why = f"{what} was not downloaded; --yes downloads it"
             continue
         try:
             folder = models_folder()
@@ -124,7 +124,7 @@ def better_model(file: Path | None, yes: bool) -> tuple[Offer, Path] | None:
             why = str(error)
         else:
             return offer, path
-    say(f"the embedded model writes: {why}", err=True)
+    say(f"using the embedded model: {why}", err=True)
     return None
 
 

@@ -36,12 +36,12 @@ MOST_CHARS_A_TOKEN = 8
 """Characters of that prompt that no tokenizer puts into one token."""
 
 CUT = (
-    "{:,} characters count as {:,} tokens: the server cuts prompts without a word; serve it with a "
-    "longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
+    "{:,} characters count as {:,} tokens: the server truncates prompts silently; serve it with "
+    "a longer context (Ollama: num_ctx, or OLLAMA_CONTEXT_LENGTH)"
 )
 THINKS = (
-    "{} tokens for a short sentence: sampling.ROLE.max_tokens has to leave room for that, or turn "
-    "it off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
+    "{} tokens for a short sentence: sampling.ROLE.max_tokens has to leave room for that, or "
+    "turn thinking off (Qwen: sampling.ROLE.extra.chat_template_kwargs.enable_thinking=false)"
 )
 
 
@@ -242,7 +242,9 @@ class _Calls:
         if 0 < tokens < len(text) / MOST_CHARS_A_TOKEN:
             return LongPrompt(False, tokens, CUT.format(len(text), tokens))
         if WORD not in reply.text.casefold():
-            return LongPrompt(False, tokens, "the model does not remember its beginning")
+            return LongPrompt(
+                False, tokens, "the model does not remember the beginning of the prompt"
+            )
         return LongPrompt(True, tokens)
 
     async def speed(self) -> Speed:

@@ -100,8 +100,8 @@ def command(
     asked = (models, base_urls, prices, concurrency, n, fresh, real, settings)
     if judge_name is None and any(asked):
         raise click.UsageError(
-            "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set are a "
-            "judge's; add --judge geval"
+            "--model, --base-url, --price, --concurrency, --n, --fresh, --real and --set require "
+            "--judge, such as --judge geval"
         )
     runs = {folder: _open(folder, out) for folder in dict.fromkeys(folders)}
     if judge_name is not None:
@@ -159,10 +159,11 @@ def open_run(folder: str) -> Run:
     if not folder.startswith("hf:") and (Path(folder) / "manifest.json").is_file():
         run = load_run(folder)
         if next(run.conversations(), None) is None:
-            raise RunFolderError(f"{folder}: no conversation is committed in this run yet")
+            raise RunFolderError(f"{folder}: this run has no committed conversations yet")
         return run
     raise RunFolderError(
-        f"{folder}: no run folder (it has no manifest.json); `convogen stats {shlex.quote(folder)}`"
+        f"{folder}: not a run folder (it has no manifest.json); `convogen stats "
+        f"{shlex.quote(folder)}`"
         " measures any conversation data, --judge with --out FOLDER judges it"
     )
 
@@ -200,7 +201,7 @@ def _beside(run: Run, judge: Judge, real: str | None) -> ReferenceDialogues | No
         if not (Path(run.source) / "experiment.yaml").is_file():
             raise SourceError(
                 f"{run.source}: judge {judge.name} compares each conversation with a real one; "
-                "name the corpus of the real ones (--real)"
+                f"give the corpus of real ones with --real"
             )
         run = load_run(run.source)
     return ReferenceDialogues(f"seeds of {run.folder}", {**seed_dialogues(run)})
@@ -310,10 +311,10 @@ def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> 
         table.add_row(f"{name} *", *map(published_text, row.values()), style="dim")
     about = (f"{column} {aspect}" for column, aspect in known.columns.items())
     judges = dict.fromkeys(found.model for found in judged.values() if found)
-    ours = f"ours, judged by {', '.join(judges)}," if judges else "ours"
+    ours = f"convogen's, judged by {', '.join(judges)}," if judges else "ours"
     table.caption = styled(
-        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} have other prompts, "
-        f"which say what each score stands for. {', '.join(about)}"
+        f"* published, judged by GPT-4o mini with the authors' prompts; {ours} use other "
+        f"prompts, which say what each score means. {', '.join(about)}"
     )
     return table
 

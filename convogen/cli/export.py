@@ -25,7 +25,7 @@ __all__ = ["command"]
     required=True,
     help="Format: jsonl, parquet, csv (one row per turn), sharegpt, messages, "
     "dpo, hf; inspect (a log for Inspect View); argilla, label-studio (for human "
-    "labelling); or an installed one.",
+    "labelling); or an installed exporter.",
 )
 @click.option(
     "--out",
@@ -46,7 +46,7 @@ __all__ = ["command"]
     metavar="NAME=SHARE,…",
     default="train=1",
     show_default=True,
-    help="Splits, such as train=0.8,validation=0.1,test=0.1. No experience is in two of them.",
+    help="Splits, such as train=0.8,validation=0.1,test=0.1. No experience is in two splits.",
 )
 @click.option(
     "--seed",
@@ -164,7 +164,7 @@ def command(
     from convogen.storage.waiting import PartialRun
 
     if private and not push_to_hub:
-        raise click.UsageError("--private is about --push-to-hub")
+        raise click.UsageError("--private requires --push-to-hub")
     if push_to_hub:
         check_name(push_to_hub)
     plan = _plan(format_, settings, **given)
@@ -223,12 +223,12 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
     if plan.exporter.for_tool:
         say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
     if exported.left_out:
-        say(f"left out: {exported.left_out:,} conversations without a row")
+        say(f"left out: {exported.left_out:,} conversations that give no rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")
     for folder in exported.alternatives.unjudged if exported.alternatives else ():
-        say(f"no scores, not compared: {folder}", err=True)
+        say(f"not compared, since it has no scores: {folder}", err=True)
     licences = exported.licences
     if licences.unknown:
         say(f"licence not known: {', '.join(licences.unknown)}; see README.md", err=True)

@@ -37,9 +37,9 @@ GROUPS = {
     "Measure it": {
         "stats": "Measure any conversation data, next to the published numbers.",
         "evaluate": "Measure runs, and have a judge score them.",
-        "realism": "Tell generated conversations from human ones, and show what differs.",
+        "realism": "Distinguish generated conversations from human ones, and show what differs.",
         "arena": "Rank runs on the same seeds by a judge's pairwise comparisons.",
-        "verdicts": "Count judges' verdicts: are generated dialogues recognised?",
+        "verdicts": "Summarise judges' verdicts: are generated dialogues recognised?",
         "downstream": "Train models on a run's dialogues and evaluate them on held-out ones.",
     },
     "Ask people": {
@@ -138,7 +138,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
         command = (
             error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         )
-        hint = f" (`{command} --help` says more)" if command else ""
+        hint = f" (see `{command} --help`)" if command else ""
         return _failed(f"{error.format_message()}{hint}", 2, debug)
     except (click.Abort, KeyboardInterrupt):
         return 130
@@ -167,7 +167,7 @@ def _observed(times: int) -> AbstractContextManager[None]:
         from convogen.models.tracing import configure
 
         if not configure():
-            say("convogen: no spans are sent: pip install 'convogen[otel]'", err=True)
+            say("convogen: no spans are sent; to send them: pip install 'convogen[otel]'", err=True)
     if not times:
         return nullcontext()
     from convogen.telemetry.log import verbose

@@ -93,14 +93,14 @@ def _placed(source: Path, target: Path) -> Path:
     from convogen.jsonl import replacing
 
     if not _is_gguf(source):
-        raise ModelConfigError(f"models pull {source}: this is no GGUF file")
+        raise ModelConfigError(f"models pull {source}: not a GGUF file")
     if not target.exists():
         with replacing(target) as beside:
             shutil.copyfile(source, beside)
     elif not filecmp.cmp(source, target, shallow=False):
         raise ModelConfigError(
-            f"models pull {source}: {target} is another file of that name; move one of them away, "
-            "or give a copy of yours under another name"
+            f"models pull {source}: {target} is a different file of the same name; move one of "
+            f"them away, or give yours another name"
         )
     return target
 
@@ -147,11 +147,12 @@ def pull_from_hub(
         raise ModelConfigError(f"models pull {repository} {file}: {first}"[:400]) from error
     if not _is_gguf(pulled):
         pulled.unlink()
-        raise ModelConfigError(f"models pull {repository} {file}: this is no GGUF file")
+        raise ModelConfigError(f"models pull {repository} {file}: not a GGUF file")
     if sha256 and (found := hashed(pulled)) != sha256:
         pulled.unlink()
         raise ModelConfigError(
-            f"models pull {repository} {file}: its SHA-256 is {found}, not {sha256}; it was changed"
+            f"models pull {repository} {file}: its SHA-256 is {found}, not {sha256}; it has been "
+            f"changed"
         )
     target = folder / pulled.name
     if target.exists():

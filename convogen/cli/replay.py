@@ -59,12 +59,10 @@ def command(
     Exit status: 0 if identical or replayed; 1 if different or if a model failed.
     """
     if (conversation is None) != (from_turn is None):
-        raise click.UsageError("--conversation and --from-turn belong together")
+        raise click.UsageError("--conversation and --from-turn must be given together")
     if conversation is None or from_turn is None:
         if models or base_urls:
-            raise click.UsageError(
-                "--model and --base-url are for one conversation; add --conversation, --from-turn"
-            )
+            raise click.UsageError("--model and --base-url require --conversation and --from-turn")
         return _whole(folder, out)
     return _one(folder, conversation, from_turn, _models(folder, models, base_urls), out)
 
@@ -86,7 +84,7 @@ def _whole(folder: Path, out: Path | None) -> int:
         say(f"{folder}: identical: {played}")
     else:
         where = f"task {found.difference.task} ({found.difference.record})"
-        say(f"{folder}: differs at {where}: {found.difference.what}; before it: {played}")
+        say(f"{folder}: differs at {where}: {found.difference.what}; before that: {played}")
     if found.changed is not None:
         say(f"changed since: {found.changed}")
     return 0 if found.difference is None else 1
@@ -101,7 +99,7 @@ def _one(
     try:
         played = replay_conversation(folder, conversation, from_turn, out, models=models)
     except KeyboardInterrupt:
-        say(f"stopped, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped, all answers are kept; to resume: {again()}", err=True)
         sys.exit(130)
     _print(load_run(folder), conversation, from_turn, played)
     return 0

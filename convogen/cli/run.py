@@ -125,7 +125,7 @@ def command(
     from convogen.cli._shared.display import print_summary
 
     if not dry_run and (pilot or as_json):
-        raise click.UsageError("--pilot and --json are a dry run's; add --dry-run")
+        raise click.UsageError("--pilot and --json require --dry-run")
     on = _workers(cluster, workers)
     overrides = read_settings(settings)
     given: dict[str, Any] = {"n": n, "seed": seed, "concurrency": concurrency}
@@ -145,10 +145,10 @@ def _workers(cluster: str | None, workers: int | None) -> Workers | None:
     """Return where a run is played, None for this process."""
     if cluster is None:
         if workers is not None:
-            raise click.UsageError("--workers is for a Ray cluster; add --ray local")
+            raise click.UsageError("--workers requires --ray, such as --ray local")
         return None
     if not cluster.strip():
-        raise click.UsageError("--ray: it is empty; give local, auto, or the address of a cluster")
+        raise click.UsageError("--ray: is empty; give local, auto, or the address of a cluster")
     from convogen.engine.distributed.ray_cluster import RayWorkers
 
     return RayWorkers(cluster, workers)
@@ -184,13 +184,13 @@ def play(
             )
     except KeyboardInterrupt:
         done = f"{tally.counts['conversations']} of {loaded.n} conversations"
-        say(f"stopped: {done} in {folder}, all answers kept; to go on: {again()}", err=True)
+        say(f"stopped: {done} in {folder}, all answers are kept; to resume: {again()}", err=True)
         sys.exit(130)
     if (failed := tally.counts["failures"]) and not tally.counts["conversations"]:
         from convogen.errors import Hopeless
 
         raise Hopeless(
-            f"{failed} tasks failed, and no conversation came of any; `convogen show {folder}` "
+            f"{failed} tasks failed, and none produced a conversation; `convogen show {folder}` "
             "says why"
         )
     return played
@@ -285,13 +285,13 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
         key, sign, value = setting.partition("=")
         if not sign or not key:
             raise click.UsageError(f"--set {setting}: must be KEY=VALUE, such as lanes=2")
-        read[key] = parse_yaml(value, f"--set {setting[:200]}: the value is no YAML")
+        read[key] = parse_yaml(value, f"--set {setting[:200]}: the value is not valid YAML")
     return read
 
 
 NO_MODEL = (
-    "no model named: running on the embedded SmolLM2-135M, which writes poor prose; "
-    "name another with --model or --base-url"
+    "no model given: running on the embedded SmolLM2-135M, which writes poor prose; choose "
+    "another with --model or --base-url"
 )
 
 
@@ -307,7 +307,7 @@ def notices(experiment: Any) -> list[str]:
         {line for role in experiment.roles for line in _assumed(experiment.model(role))}
     )
     if (tasks := experiment.method.task_count()) and tasks > experiment.n:
-        lines.append(f"asked for: {experiment.n} of {tasks}")
+        lines.append(f"requested: {experiment.n} of {tasks}")
     return lines
 
 
@@ -316,7 +316,7 @@ def _defaults(experiment: Experiment) -> list[str]:
     named = experiment.common.models
     unnamed = [] if "default" in named else [r for r in experiment.roles if r not in named]
     fixed = [
-        f"{role}: {experiment.model(role).identity}, which --model alone leaves as it is; "
+        f"{role}: {experiment.model(role).identity}, which --model alone does not change; "
         f"--model {role}=NAME changes it"
         for role in experiment.common.fixed_models
         if experiment.model(role).kind == "endpoint"
@@ -338,5 +338,5 @@ def _assumed(spec: ModelSpec) -> list[str]:
         return []
     return [
         f"the price of {spec.identity} at {public_url(spec.base_url or 'its endpoint')} is not "
-        f"published; it is taken for {found.provider}'s, --price says otherwise"
+        f"published; {found.provider}'s price is assumed, unless you set one with --price"
     ]

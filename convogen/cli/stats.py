@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 _LABELS = {
-    "paper": "Speaker labels count as words, by the rule that gives the published numbers.",
-    "text": "Published numbers count speaker labels as words, ours do not: --render paper does.",
+    "paper": "Speaker labels count as words, as in the published numbers.",
+    "text": "Published numbers count speaker labels as words, these do not: use --render paper.",
 }
 
 
@@ -91,7 +91,7 @@ def command(
     from convogen.metrics import available_cores
 
     if judged and not interaction:
-        raise click.UsageError("--judged has labels for --interaction; add it")
+        raise click.UsageError("--judged requires --interaction")
     click.get_current_context().with_resource(notices("convogen.corpora"))
     cores = workers or available_cores()
     how = {"rendering": render, "workers": cores, "interaction": interaction}
@@ -270,8 +270,8 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
         cells = (f"{sizes[name]['n_conversations']}", *map(published_text, printed))
         table.add_row(f"{name}, published", *cells, style="dim")
     table.caption = (
-        "nW words and nT turns per conversation, nW/T words per turn; MTLD: mean and standard "
-        f"deviation over conversations. {_LABELS[render]}"
+        f"nW: words per conversation; nT: turns per conversation; nW/T: words per turn; MTLD: "
+        f"mean and standard deviation over conversations. {_LABELS[render]}"
     )
     return table
 

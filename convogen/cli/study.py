@@ -41,7 +41,8 @@ class StudyGroup(NearestGroup):
         """As click does it; raises `click.UsageError`, for folders in one line of its own."""
         if args[0] not in SUBCOMMANDS and Path(args[0]).exists():
             ctx.fail(
-                f"{args[0]!r:.200} is no command; `convogen study tables RUN...` prints the tables "
+                f"{args[0]!r:.200} is not a command; `convogen study tables RUN...` prints the "
+                f"tables "
                 "of runs, `convogen study results ANSWERS...` those of people's answers"
             )
         return super().resolve_command(ctx, args)

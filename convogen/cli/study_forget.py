@@ -22,4 +22,4 @@ def command(folder: Path, code: str) -> None:
     """
     from convogen.study.withdrawing import forget
 
-    say(f"{forget(folder, code)}: everything is deleted, and the code opens nothing")
+    say(f"{forget(folder, code)}: everything is deleted, and the code no longer works")

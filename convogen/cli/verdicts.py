@@ -142,11 +142,11 @@ def _alarms(row: Verdicts | Rate) -> str:
 def _bias_text(name: str, bias: PositionBias) -> str:
     first, gap = bias.first, bias.gap
     if first.value is None or gap is None:
-        return f"{name}: no place was named"
+        return f"{name}: no position was given"
     ends = f"{first.low:.0%} to {first.high:.0%}"
     return (
-        f"{name}: names the one shown first {first.value:.0%} of the time ({ends}), "
-        f"shown first {gap.value:+.2f} points"
+        f"{name}: chooses the dialogue shown first {first.value:.0%} of the time ({ends}), "
+        f"advantage of being shown first {gap.value:+.2f} points"
     )
 
 
@@ -179,7 +179,7 @@ def _print_compared(compared: Compared) -> None:
             ],
         ),
         (
-            "Gain by fine-tuning, points",
+            "Gain from fine-tuning, points",
             ("model", "data", "utterances", "n", "gain"),
             [
                 _Line((row.model, row.data, row.utterances), f"{row.gain:+.2f}", row)
@@ -226,6 +226,6 @@ def _differences(rows: Sequence[Rate | LengthChange | TuningGain]) -> list[str]:
 
     beside = [row.differs for row in rows if row.published is not None]
     found = [name for name in DIFFERENCES if any(name in differs for differs in beside if differs)]
-    unknown = ["how the judge of this file was asked is not known"] if None in beside else []
+    unknown = ["it is not known how the judge of this file was prompted"] if None in beside else []
     notes = [f"{_MARKS[name]}: {DIFFERENCES[name]}" for name in found]
     return [*notes, *(f"{_UNKNOWN}: {note}" for note in unknown)]

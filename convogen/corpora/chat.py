@@ -123,7 +123,7 @@ class MessageLists(Reader):
         key = next((plain[name] for name in self.columns if name in plain), None)
         if key is None:
             keys = ", ".join(map(repr, row)) or "none"
-            raise RowError(f"{self.columns[0]!r} is NoneType, a list is expected; keys: {keys}")
+            raise RowError(f"{self.columns[0]!r} is empty, a list is expected; keys: {keys}")
         return key
 
 

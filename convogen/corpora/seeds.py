@@ -41,13 +41,13 @@ INQUIRER, RESPONDER = "user", "assistant"
 RULES = {
     "unreadable": "a row that is not of the source's format",
     "not_english": "the source says it is in another language",
-    "other_language": "it is in another language than the one asked for",
-    "not_two_parties": "anything but a person and a chatbot who take turns, the person first",
-    "too_short": "fewer utterances than are asked for",
+    "other_language": "it is in a language other than the requested one",
+    "not_two_parties": "not a person and a chatbot taking turns, the person first",
+    "too_short": "fewer utterances than requested",
     "empty_opening": "nothing in the first utterance",
-    "long_opening": "a first utterance too long to be in every prompt",
-    "not_longest": "another thread of the tree, or the other answers to the prompt, are as long",
-    "duplicate": "a dialogue, or its id, that was there before",
+    "long_opening": "a first utterance too long to include in every prompt",
+    "not_longest": "another thread of the tree, or other answers to the prompt, are as long",
+    "duplicate": "a dialogue or id that occurred before",
 }
 """The rules of cleaning, in the order they are applied."""
 
@@ -128,7 +128,7 @@ def open_seeds(
     kept_seeds = Seeds(name, corpus.format.licence, seeds, counts, digest.hexdigest())
     if not seeds:
         raise SourceError(
-            f"{source}: no seed in it ({kept_seeds.about}); a seed is a dialogue of at least "
+            f"{source}: contains no seeds ({kept_seeds.about}); a seed is a dialogue of at least "
             f"{min_utterances} utterances between a person and a chatbot"
             f"{f', in {language_name(language)}' if language else ''}"
         )
@@ -144,14 +144,14 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
         raise SourceError(
-            f"{run.folder}: its conversations have no seeds, so no real dialogues stand beside "
-            "them; name a corpus of real ones (--real)"
+            f"{run.folder}: its conversations have no seeds to take real dialogues from; give a "
+            f"corpus of real dialogues with --real"
         )
     fewest, form = keys.get("min_utterances"), keys.get("seeds_format")
     if not isinstance(fewest, int) or not isinstance(form, str | None):
         raise SourceError(
-            f"{run.folder / 'experiment.yaml'}: says not how the seeds were read: min_utterances "
-            "must be a number, and seeds_format a name; restore it"
+            f"{run.folder / 'experiment.yaml'}: does not say how the seeds were read: "
+            f"min_utterances must be a number and seeds_format a name; restore the file"
         )
     language = keys.get("language")
     wanted = language if isinstance(language, str) else None
@@ -159,8 +159,8 @@ def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]
     known = run.manifest.get("experiment", {}).get("sources", {}).get("seeds")
     if seeds.hash != known:
         raise SourceError(
-            f"{source or keys['seeds']}: not the seeds that {run.folder} was played from (hash "
-            f"{seeds.hash}, there {known}); give the source as it was then"
+            f"{source or keys['seeds']}: differs from the seeds that {run.folder} was generated "
+            f"from (hash {seeds.hash}, expected {known}); give the original source"
         )
     return {seed.id: list(seed.turns) for seed in seeds.seeds}
 

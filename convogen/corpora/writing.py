@@ -104,7 +104,7 @@ def layout_of(source: str, format: str | None = None) -> Layout:  # noqa: A002
     if writer is None or container not in SUFFIXES:
         raise SourceError(
             f"{source}: format '{corpus.format.name}' of this kind can be read but not written; "
-            "writable are DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, turns, and "
+            f"writable formats are DialogSum, SAMSum, MELD, messages, ShareGPT, LMSYS, turns, and "
             "lists of utterances, in JSON, JSONL, CSV or Parquet: convert it to one of them"
         )
     carriage = any("\r\n" in str(row.get("dialogue", "")) for row in objects)

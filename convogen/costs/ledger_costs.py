@@ -92,7 +92,9 @@ class Prices:
         try:
             return Price.model_validate(price).usd
         except ValidationError as error:
-            raise RunFolderError(f"{self._folder}: a manifest's price is none: {price}") from error
+            raise RunFolderError(
+                f"{self._folder}: a manifest has an invalid price: {price}"
+            ) from error
 
     def _take(self, role: str, described: Mapping[str, Any]) -> None:
         name, own = str(described.get("name")), described.get("price")

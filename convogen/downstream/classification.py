@@ -108,7 +108,8 @@ def classification(
     for arm, share in unknown.items():
         if share == 1:
             raise SourceError(
-                f"{names_of(task.held_out)}: no {task.label} in it is among those learned from "
+                f"{names_of(task.held_out)}: none of its values of {task.label} is among those "
+                f"trained on "
                 f"({arm}: {_few(arms[arm])}; held out: {_few(held_out)}); name another column with "
                 "--label, or data with the same values"
             )

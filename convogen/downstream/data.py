@@ -47,7 +47,7 @@ def read_examples(source: str, column: str, n: int | None = None) -> list[Exampl
             break
     if not found:
         there = ", ".join(columns) or "none"
-        raise SourceError(f"{source}: no dialogue with a {column}; its columns are: {there}")
+        raise SourceError(f"{source}: no dialogue has a {column}; its columns are: {there}")
     return found
 
 

@@ -30,16 +30,22 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
         try:
             shown = {said(dialogue) for dialogue in dialogues}
         except SourceError:
-            say(f"{key} {source}: cannot be read any more, so not held against the held-out ones")
+            say(
+                f"{key} {source}: can no longer be read, so it was not checked against the "
+                f"held-out dialogues"
+            )
             continue
         known, left = len(left), [one for one in left if said(one.dialogue) not in shown]
         if not left:
             raise SourceError(
-                f"{run.folder}: its {key} {source} has all held-out dialogues; name others with "
-                "--held-out"
+                f"{run.folder}: its {key} {source} contains all held-out dialogues; give others "
+                f"with --held-out"
             )
         if len(left) < known:
-            say(f"{known - len(left)} held-out dialogues are left out: {key} {source} has them too")
+            say(
+                f"{known - len(left)} held-out dialogues are left out, since {key} {source} "
+                f"contains them too"
+            )
     return left
 
 

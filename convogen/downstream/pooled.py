@@ -82,7 +82,7 @@ def _files(source: Path) -> list[Path]:
     found = sorted((source / "downstream").glob("summarization-*.json"))
     if not found:
         raise SourceError(
-            f"{source}: no results in it; `convogen downstream summarization` writes them to "
+            f"{source}: contains no results; `convogen downstream summarization` writes them to "
             "RUN/downstream/summarization-….json"
         )
     return found
@@ -108,7 +108,7 @@ def _result(path: Path) -> Result:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SourceError(
-            f"{path}: no results of `convogen downstream summarization` ({error!r:.100})"
+            f"{path}: not results of `convogen downstream summarization` ({error!r:.100})"
         ) from error
 
 

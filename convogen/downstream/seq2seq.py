@@ -33,8 +33,8 @@ class Training(BaseModel):
     checkpoint: str = Field(min_length=1, description="a seq2seq checkpoint's name or folder")
     epochs: float = Field(default=2, gt=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, ge=1, description="training steps, instead of epochs")
-    batch: int = Field(default=8, ge=1, description="dialogues at once")
-    accumulation: int = Field(default=2, ge=1, description="batches a step")
+    batch: int = Field(default=8, ge=1, description="batch size, in dialogues")
+    accumulation: int = Field(default=2, ge=1, description="batches per optimizer step")
     learning_rate: float = Field(default=5e-5, gt=0, allow_inf_nan=False)
     warmup_steps: int = Field(
         default=50, ge=0, description="warm-up steps; at most half of all steps"
@@ -69,7 +69,7 @@ def check_seq2seq(checkpoint: str) -> None:
         raise ModelConfigError("fine-tuning needs: pip install 'convogen[train]'") from error
     try:
         if not config_class.from_pretrained(checkpoint).is_encoder_decoder:
-            raise ValueError("it is no encoder-decoder")
+            raise ValueError("it is not an encoder-decoder")
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise _unusable(checkpoint, error) from error
 
@@ -91,8 +91,8 @@ def load_seq2seq(checkpoint: str) -> tuple[Any, Any]:
 def _unusable(checkpoint: str, error: Exception) -> ModelConfigError:
     said = " ".join(str(error).split())[:200]
     return ModelConfigError(
-        f"--checkpoint {checkpoint}: no seq2seq checkpoint with safetensors that transformers "
-        f"loads ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
+        f"--checkpoint {checkpoint}: not a seq2seq checkpoint with safetensors that transformers "
+        f"can load ({said}); name one such as sshleifer/distilbart-cnn-12-6, or its folder"
     )
 
 

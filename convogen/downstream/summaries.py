@@ -104,8 +104,8 @@ def _written(
     for conversation, row in zip(conversations, rows, strict=True):
         if row["conversation"] != conversation.id:
             raise RunFolderError(
-                f"{asking.folder}: the summaries kept in it are of other dialogues "
-                f"({row['conversation']} in place of {conversation.id}); move its summaries-… aside"
+                f"{asking.folder}: its summaries are of other dialogues ({row['conversation']} "
+                f"instead of {conversation.id}); move its summaries-… files aside"
             )
     return [row["summary"] for row in rows]
 

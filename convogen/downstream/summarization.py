@@ -123,14 +123,14 @@ def summarization(
     if task.in_domain is not None:
         in_domain = unseen(read_examples(task.in_domain, task.column), held_out)
         if not in_domain:
-            raise SourceError(f"{task.in_domain}: all its dialogues are held out; give others")
+            raise SourceError(f"{task.in_domain}: all its dialogues are also held out; give others")
     conversations = list(islice(run.conversations(), task.n))
     say(f"{len(conversations)} generated dialogues, {len(held_out)} held out")
     texts, counts = summaries_of(conversations, task.model(ROLE), asking, in_domain)
     synthetic = unseen(examples_of(conversations, texts), held_out)
     if not synthetic:
         raise SourceError(
-            f"{task.run}: no dialogue with a summary that can be used ({counts.refused} of "
+            f"{task.run}: no dialogue has a usable summary ({counts.refused} of "
             f"{len(conversations)} refused)"
         )
     say(f"{counts.summaries} summaries of them, {counts.refused} refused")
@@ -158,7 +158,7 @@ def _check(task: Summarization) -> None:
     """Refuse what could not be trained or scored with, before anything is paid for."""
     if task.qags_by == "bertscore" and not (task.bertscore and task.questions):
         missing = "--questions 3" if task.bertscore else "--bertscore bert-base-uncased@9"
-        raise ModelConfigError(f"--qags-by bertscore: has nothing to compare; add {missing}")
+        raise ModelConfigError(f"--qags-by bertscore: requires {missing}")
     check_seq2seq(task.training.checkpoint)
     if task.bertscore:
         check_encoder(task.bertscore)
@@ -193,7 +193,7 @@ def _written(
         seeds = task.seeds[:1] if arm == "base" else task.seeds
         written[arm] = []
         for seed, examples in zip(seeds, parts, strict=False):
-            say(f"{arm}, seed {seed}: {len(examples)} dialogues to learn from")
+            say(f"{arm}, seed {seed}: {len(examples)} dialogues to train on")
             written[arm].append(
                 _kept(
                     task.training,

@@ -76,13 +76,13 @@ class _Branch:
         openings = sum(turn.origin != "agent" for turn in old.turns)
         if openings == len(old.turns):
             raise ExperimentError(
-                f"{run.folder}: conversation {old.id} was written in one reply; only one that was "
-                "played turn by turn can be played again from a turn on"
+                f"{run.folder}: conversation {old.id} was written in one reply; only a "
+                f"conversation that was played turn by turn can be replayed from a turn"
             )
         if not openings < from_turn <= len(old.turns):
             raise ExperimentError(
                 f"{run.folder}: conversation {old.id} has replies from turn {openings + 1} to "
-                f"{len(old.turns)}; it cannot be played again from turn {from_turn}"
+                f"{len(old.turns)}; it cannot be replayed from turn {from_turn}"
             )
         self._run, self._old, self._then, self._new = run, old, then, new
         self._kept = from_turn - 1 - openings
@@ -151,8 +151,8 @@ class _Branch:
             outcome = await play_task(play, Task(number, name, seed, session, count))
         except NotRecorded as fault:
             raise RunStopped(
-                f"{self._run.folder}: conversation {self._old.id}: {fault}; what made it has "
-                f"changed: `convogen replay {self._run.folder}` says more"
+                f"{self._run.folder}: conversation {self._old.id}: {fault}; its experiment or "
+                f"inputs have changed: see `convogen replay {self._run.folder}`"
             ) from fault
         outcome = self._renamed(outcome)
         store.commit(0, outcome, journal)

@@ -190,8 +190,8 @@ def _plan(
     order."""
     if judge.needs == "reference" and references is None:
         raise SourceError(
-            f"judge {judge.name} compares each conversation with a real one; name the corpus of "
-            "the real ones (--real)"
+            f"judge {judge.name} compares each conversation with a real one; give the corpus of "
+            f"real ones with --real"
         )
     experiences = run.experiences()
     current = None
@@ -205,8 +205,8 @@ def _plan(
         experience = None if conversation.experience is None else current
         if judge.needs == "experience" and experience is None:
             raise SourceError(
-                f"{run.folder}: conversation {conversation.id} has no experience in this run to be "
-                f"judged by; judge {judge.name} scores runs whose conversations have one"
+                f"{run.folder}: conversation {conversation.id} has no experience in this run; "
+                f"judge {judge.name} needs one for each conversation"
             )
         other = (
             references.of(conversation, place) if references and judge.needs == "reference" else ()
@@ -240,7 +240,7 @@ class _Judging:
         self._traffic = traffic
         self._fingerprint = fingerprint
         self._places = places
-        set_key, afterwards = partial(_setting, judge), "--fresh judges anew"
+        set_key, afterwards = partial(_setting, judge), "--fresh scores again"
         self.first = FirstTasks(
             UNTRIED,
             "scores",
@@ -278,8 +278,9 @@ class _Judging:
                 self.first.hopeful = True
             if place is None or place.key != (score.conversation, score.aspect):
                 raise RunFolderError(
-                    f"{self._store.path}: the score of {score.conversation}, {score.aspect} is not "
-                    "of this run's conversations; --fresh moves the scores aside and judges anew"
+                    f"{self._store.path}: the score of {score.conversation}, {score.aspect} does "
+                    f"not belong to a conversation of this run; --fresh moves the scores aside "
+                    f"and scores again"
                 )
 
     def _start(self, number: int) -> Coroutine[Any, Any, _Given]:
@@ -314,7 +315,7 @@ def _setting(judge: Judge, role: str, parameter: str, value: object) -> str:
         name for name in type(judge).model_fields if isinstance(getattr(judge, name), Sampling)
     ]
     return " ".join(f"--set {step}.{parameter}={value}" for step in steps) or (
-        "this judge's replies have no room for that: name a model that does not think"
+        "this judge's replies leave no room for thinking: name a model that does not think"
     )
 
 

@@ -116,7 +116,7 @@ def run_until_complete(work: Coroutine[Any, Any, T], awaitable: str = "") -> T:
         work.close()
         advice = f"{awaitable}(…)" if awaitable else "asyncio.to_thread(…)"
         raise LoopRunning(
-            f"an event loop is running already, as in a notebook: `await {advice}` instead"
+            f"an event loop is already running, as in a notebook: `await {advice}` instead"
         )
 
     async def guarded() -> T:

@@ -82,7 +82,7 @@ def replay_run(
         if out is None:
             target = Path(stack.enter_context(TemporaryDirectory(prefix="convogen-replay-")))
         elif (target := Path(out)).exists():
-            raise RunFolderError(f"{target}: is there already; name a new folder with --out")
+            raise RunFolderError(f"{target}: already exists; name a new folder with --out")
         return run_until_complete(_replay(run, target, tally or RunProgress()))
 
 
@@ -92,12 +92,14 @@ def recorded_run(folder: str | Path) -> Run:
     origin = run.manifest.get("replay_of")
     if isinstance(origin, dict) and "conversation" in origin:
         raise RunFolderError(
-            f"{run.folder}: is a conversation played again from a turn on; replay the run that "
-            "its manifest.json names"
+            f"{run.folder}: is the replay of a conversation; replay the run named in its "
+            f"manifest.json"
         )
     found = run.check()
     if found.committed and not found.counts[run.folder / "calls.jsonl"]:
-        raise RunFolderError(f"{run.folder}: has no calls.jsonl; only recorded calls can be played")
+        raise RunFolderError(
+            f"{run.folder}: has no calls.jsonl, so there are no recorded calls to replay"
+        )
     return run
 
 
@@ -213,7 +215,7 @@ def _other_calls(recorded: Sequence[Mapping[str, Any]], asked: Sequence[str]) ->
         if old != new:
             role = recorded[nth - 1]["role"] if nth <= len(keys) else "further"
             return f"call {nth}, recorded as a call of {role}, " + (
-                "is not made" if new is None else "is another one"
+                "is not made" if new is None else "differs"
             )
     return None
 
@@ -226,5 +228,5 @@ def _other_rows(recorded: Mapping[str, bytes | None], outcome: Outcome) -> str |
         if then != line:
             old, new = json.loads(then or b"{}"), json.loads(line or b"{}")
             keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-            return f"the calls are the same, the row in {name} differs in {', '.join(keys)}"
+            return f"the calls agree, but the row in {name} differs in {', '.join(keys)}"
     return None

@@ -109,10 +109,10 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
     usd = total_usd(rows, lost=True)
     cost = "cost unknown" if usd is None else f"${usd:.4f}"
     lost = any(row.lost_attempts for row in rows)
-    cut = ", calls cut off counted at their most" if lost else ""
+    cut = ", interrupted calls counted at their maximum" if lost else ""
     return BudgetReached(
         f"{reached}; done: {store.n_conversations} of {n} conversations in {store.folder}, "
-        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_go_on(reached)}",
+        f"{_tokens(rows):,} tokens, {cost}{cut}; {_how_to_resume(reached)}",
         reached.option,
     )
 
@@ -120,11 +120,11 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
 def describe_asking_stop(reached: BudgetReached, done: int, n: int, folder: Path) -> BudgetReached:
     """Return the end of an asking in one line: why, what is done, how to go on."""
     return BudgetReached(
-        f"{reached}; done: {done} of {n} items in {folder}; {_how_to_go_on(reached)}",
+        f"{reached}; done: {done} of {n} items in {folder}; {_how_to_resume(reached)}",
         reached.option,
     )
 
 
-def _how_to_go_on(reached: BudgetReached) -> str:
+def _how_to_resume(reached: BudgetReached) -> str:
     more = "later" if reached.option == "--deadline" else "larger"
-    return f"all answers are kept; to go on: the same command with a {more} {reached.option}"
+    return f"all answers are kept; to resume, run the same command with a {more} {reached.option}"

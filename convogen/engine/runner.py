@@ -115,7 +115,7 @@ async def run_async(
     Cancelling it stops the run cleanly.
     """
     if out is not None and not str(out).strip():
-        raise RunFolderError("the run's folder has an empty name; name one, or leave it out")
+        raise RunFolderError("the run folder's name is empty; name a folder, or leave it out")
     if not isinstance(experiment, Experiment):
         experiment = Experiment.load(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
@@ -294,8 +294,8 @@ class _Engine:
         if failed > limit:
             raise TooManyFailures(
                 f"{failed} tasks failed, more than max_failures: {limit}; "
-                f"`convogen show {quote(str(self._store.folder))}` says why; "
-                f"to go on: --set max_failures={failed + max(10, limit)}"
+                f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
+                f"max_failures={failed + max(10, limit)}"
             )
         rejected, limit = self._store.n_rejected, self._experiment.max_rejected
         if rejected > limit:
@@ -304,8 +304,8 @@ class _Engine:
                 f"the gates rejected {rejected} conversations, more than max_rejected: {limit}; "
                 f"accepted: {accepted} of {self._experiment.n}, "
                 f"{accepted / (accepted + rejected):.1%} of those finished; "
-                f"`convogen show {quote(str(self._store.folder))}` says why; "
-                f"to go on: --set max_rejected={rejected + max(50, limit)}"
+                f"`convogen show {quote(str(self._store.folder))}` says why; to resume: --set "
+                f"max_rejected={rejected + max(50, limit)}"
             )
 
 
@@ -322,8 +322,8 @@ def _may_all_fail(experiment: Experiment) -> bool:
 
 def _afterwards(experiment: Experiment, store: RunStore) -> str:
     return (
-        f"`convogen show {store.folder}` says more, --fresh begins anew; to go on all the same: "
-        f"--set max_failures={max(experiment.n, experiment.max_failures)}"
+        f"`convogen show {store.folder}` says more, --fresh starts over; to resume anyway: --set "
+        f"max_failures={max(experiment.n, experiment.max_failures)}"
     )
 
 

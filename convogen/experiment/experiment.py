@@ -377,24 +377,26 @@ def _find(source: str | Path) -> Path:
             return path
         raise ExperimentError(f"{path}: no such file")
     if there:
-        raise ExperimentError(f"{path}: is no experiment, which is a file named *.yaml or *.yml")
+        raise ExperimentError(
+            f"{path}: is not an experiment; an experiment file is named *.yaml or *.yml"
+        )
     near = get_close_matches(str(source).casefold(), {name.casefold(): name for name in shipped}, 1)
     meant = [name for name in shipped if name.casefold() in near]
     guess = f"did you mean {meant[0]}? " if meant else ""
     raise ExperimentError(
-        f"experiment {str(source)!r:.200} is not known; {guess}allowed: {', '.join(shipped)}, or a "
-        ".yaml file"
+        f"unknown experiment {str(source)!r:.200}; {guess}allowed: {', '.join(shipped)}, "
+        "or a .yaml file"
     )
 
 
 def _no_folder(path: Path) -> str:
     if (own := path / "experiment.yaml").is_file():
         return (
-            f"{path}: is a run folder, not an experiment; to go on with it: "
-            f"convogen run {own} --out {path}"
+            f"{path}: is a run folder, not an experiment; to resume it: convogen run {own} --out "
+            f"{path}"
         )
     inside = ", ".join(sorted(one.name for one in path.glob("*.y*ml"))[:5])
-    return f"{path}: is a folder, not an experiment" + (f"; in it are {inside}" if inside else "")
+    return f"{path}: is a folder, not an experiment" + (f"; it contains {inside}" if inside else "")
 
 
 def _name_of(path: Path) -> str:
@@ -426,6 +428,6 @@ def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
     for parent in parents:
         below = data.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise ExperimentError(f"--set {dotted}: {parent} holds a value, not keys")
+            raise ExperimentError(f"--set {dotted}: {parent} has a value, not keys")
         data = cast("dict[str, Any]", below)
     data[last] = value

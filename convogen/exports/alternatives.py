@@ -73,8 +73,8 @@ class Alternatives:
         own = _judge_of(run, judge)
         if own is None:
             raise SourceError(
-                f"{run.folder}: {judge!r} has not scored it; `convogen evaluate {run.folder} "
-                f"--judge {judge}` does, and likewise each replay of it"
+                f"{run.folder}: {judge!r} has not scored it; run `convogen evaluate {run.folder} "
+                f"--judge {judge}`, and likewise for each replay of it"
             )
         found = cls(judge, _runs(run, named), own)
         for other in found.runs:
@@ -82,7 +82,7 @@ class Alternatives:
         if len(found.unjudged) == len(found.runs):
             raise SourceError(
                 f"{found.unjudged[0]}: {judge!r} has not scored it, nor any other alternative; "
-                f"`convogen evaluate {found.unjudged[0]} --judge {judge}` does"
+                f"run `convogen evaluate {found.unjudged[0]} --judge {judge}`"
             )
         return found
 
@@ -116,7 +116,7 @@ class Alternatives:
             return
         if judged.get("fingerprint") != self.judged_by.get("fingerprint"):
             raise RunFolderError(
-                f"{other.folder}: its {self.judge} is another judge than that of {run.folder} "
+                f"{other.folder}: its {self.judge} differs from that of {run.folder} "
                 "(model, prompts or parameters differ); evaluate both with the same"
             )
         for item in items(other, [self.judge]):
@@ -132,8 +132,9 @@ def _runs(run: Run, named: Sequence[str | Path]) -> list[Run]:
     found.pop(run.folder.resolve(), None)
     if not found:
         raise SourceError(
-            f"{run.folder}: no replay of its conversations is beside it; `convogen replay "
-            f"{run.folder} --conversation ID --from-turn N` makes one, --alternatives names others"
+            f"{run.folder}: no replay of its conversations is next to it; make one with "
+            f"`convogen replay {run.folder} --conversation ID --from-turn N`, or name others "
+            f"with --alternatives"
         )
     return list(found.values())
 
@@ -158,8 +159,8 @@ def _judge_of(run: Run, judge: str) -> dict[str, Any] | None:
     found = scores_manifest(scores)
     if found is None:
         raise RunFolderError(
-            f"{scores}: nothing says what judge these scores are of; `convogen evaluate "
-            f"{run.folder} --judge {judge} --fresh` judges anew"
+            f"{scores}: nothing says which judge gave these scores; score again with `convogen "
+            f"evaluate {run.folder} --judge {judge} --fresh`"
         )
     return _object(found)
 

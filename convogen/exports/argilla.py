@@ -35,7 +35,7 @@ class ArgillaRecords(Labelling):
     """A folder for Argilla 2 (`rg.Dataset.from_disk`): a record per conversation, and questions."""
 
     name: ClassVar[str] = "argilla"
-    about_rows: ClassVar[str] = "a record is a conversation"
+    about_rows: ClassVar[str] = "one record per conversation"
     for_tool: ClassVar[str | None] = "Argilla"
     loading: ClassVar[str] = (
         "```python\nimport argilla as rg\n\n"

@@ -48,7 +48,7 @@ class Chat(Exporter):
             return
         most = sorted(speakers, key=lambda name: (-speakers[name], name))[:10]
         raise SourceError(
-            f"perspective {self.perspective!r}: nobody of that name speaks in this run; allowed: "
+            f"perspective {self.perspective!r}: no speaker of that name in this run; allowed: "
             f"{EACH}, or a speaker such as {', '.join(map(repr, most))}"
         )
 
@@ -67,7 +67,7 @@ class _Tuning(Chat):
     """
 
     container: ClassVar[Container] = "jsonl"
-    about_rows: ClassVar[str] = "a row is a conversation as its `perspective` sees it"
+    about_rows: ClassVar[str] = "one row per conversation and `perspective`"
     column: ClassVar[str]
     keys: ClassVar[tuple[str, ...]]
 

@@ -116,7 +116,7 @@ def export_run(
     contents = look_through(run, [*own, *joined])
     if "scores" in plan.joins and not contents.judges:
         raise SourceError(
-            f"{run.folder}: has no scores to join; `convogen evaluate RUN --judge geval` makes them"
+            f"{run.folder}: has no scores to join; run `convogen evaluate RUN --judge geval` first"
         )
     exporter.check(contents.speakers)
     alternatives = None
@@ -170,19 +170,23 @@ def _check(plan: ExportPlan, out: Path) -> None:
     """Raise `SourceError` for what the exporter cannot do, and for joins that are not known."""
     exporter = plan.exporter
     if exporter.for_tool and len(plan.splits) > 1:
-        raise SourceError(f"export to {exporter.name}: has no splits: a run is exported whole")
+        raise SourceError(
+            f"export to {exporter.name}: does not support splits; the run is exported whole"
+        )
     if exporter.for_tool and plan.joins:
-        raise SourceError(f"export to {exporter.name}: joins no columns; leave out --with")
+        raise SourceError(f"export to {exporter.name}: does not add columns; leave out --with")
     if exporter.single_file and out.suffix != exporter.single_file:
         raise SourceError(
-            f"export to {exporter.name}: {str(out)!r}: is a file, and must end in "
+            f"export to {exporter.name}: {str(out)!r}: must be a file name ending in "
             f"{exporter.single_file}"
         )
     unknown = [name for name in plan.joins if name not in JOINS]
     if unknown:
         raise SourceError(f"with: {unknown[0]!r} is not known; allowed: {', '.join(JOINS)}")
     if plan.alternatives and plan.exporter.judged_by is None:
-        raise SourceError(f"export to {plan.exporter.name}: compares no alternatives; dpo does")
+        raise SourceError(
+            f"export to {plan.exporter.name}: does not use alternatives; only dpo does"
+        )
 
 
 def _write(

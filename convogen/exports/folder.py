@@ -75,7 +75,7 @@ def staged(out: Path, overwrite: bool, single: SingleFile | None = None) -> Gene
     except OSError as error:
         where = error.filename or out
         raise RunFolderError(
-            f"{where}: cannot be written: {error.strerror or error}; {out} is as it was"
+            f"{where}: cannot be written: {error.strerror or error}; {out} is unchanged"
         ) from error
 
 
@@ -95,7 +95,7 @@ def _target(out: Path) -> Path:
         found = out.resolve()
         around = Path.cwd().is_relative_to(found)
     except (OSError, ValueError, RuntimeError) as error:
-        raise RunFolderError(f"{str(out)!r}: is no path of a folder: {error}") from None
+        raise RunFolderError(f"{str(out)!r}: is not a folder path: {error}") from None
     if around:
         what = "the current folder" if found == Path.cwd() else "around the current folder"
         raise RunFolderError(
@@ -158,15 +158,16 @@ def _admit(out: Path, overwrite: bool, single: SingleFile | None) -> None:
         return
     described = _read(out / DESCRIPTION)
     if "convogen" not in described:
-        raise RunFolderError(f"{out}: holds something that is no export; name another folder")
+        raise RunFolderError(f"{out}: holds something that is not an export; name another folder")
     if not overwrite:
         raise RunFolderError(
-            f"{out}: holds an export already; name another folder, or --overwrite replaces it"
+            f"{out}: already holds an export; name another folder, or replace it with --overwrite"
         )
     if foreign := list(_foreign(out, described)):
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise RunFolderError(
-            f"{out}: holds what the export did not write: {', '.join(foreign[:3])}{more}; move "
+            f"{out}: holds files that the export did not write: {', '.join(foreign[:3])}{more}; "
+            f"move "
             "that away, or name another folder"
         )
 
@@ -176,11 +177,11 @@ def _admit_file(out: Path, overwrite: bool, single: SingleFile) -> None:
         raise RunFolderError(f"{out}: is a folder; name a file")
     if not single.ours(out):
         raise RunFolderError(
-            f"{out}: is no export of ours, or was changed since; name another file"
+            f"{out}: is not an export by convogen, or has been changed since; name another file"
         )
     if not overwrite:
         raise RunFolderError(
-            f"{out}: is an export already; name another file, or --overwrite replaces it"
+            f"{out}: is already an export; name another file, or replace it with --overwrite"
         )
 
 

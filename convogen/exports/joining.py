@@ -59,7 +59,7 @@ def look_through(run: Run, reserved: Sequence[str]) -> Contents:
         for kind, label in (conversation.labelled or {}).items():
             kinds[LABEL + kind] = ["string"] if isinstance(label.value, list) else "string"
     if not count:
-        raise RunFolderError(f"{run.folder}: no conversation is committed in this run yet")
+        raise RunFolderError(f"{run.folder}: this run has no committed conversations yet")
     return Contents(count, speakers, labels, kinds, run.judges())
 
 
@@ -78,7 +78,7 @@ def items(run: Run, judges: Sequence[str], n: int | None = None) -> Iterator[Ite
             if experience is None:
                 raise RunFolderError(
                     f"{run.folder}/experiences.jsonl: the experience {wanted!r} of conversation "
-                    f"{conversation.id!r} is not there, or not in the order of the plan"
+                    f"{conversation.id!r} is missing, or not in the order of the plan"
                 )
         found = tuple(score for one in scores for score in one.of(conversation.id))
         yield Item(conversation, experience, found)

@@ -26,10 +26,10 @@ class LabelStudioTasks(Labelling):
     """A folder for Label Studio: tasks.json to import, config.xml for the labelling interface."""
 
     name: ClassVar[str] = "label-studio"
-    about_rows: ClassVar[str] = "a task is a conversation"
+    about_rows: ClassVar[str] = "one task per conversation"
     for_tool: ClassVar[str | None] = "Label Studio"
     loading: ClassVar[str] = (
-        "Make a project, paste `config.xml` under Settings, Labeling Interface, Code, and import "
+        "Create a project, paste `config.xml` under Settings, Labeling Interface, Code, and import "
         "`tasks.json`. Export the annotations as JSON or JSON-MIN."
     )
     data_file: ClassVar[str] = "tasks.json"

@@ -28,9 +28,9 @@ SEEDS = "seeds"
 ours: `<key>_name` and `<key>_licence`."""
 
 CONDITIONS = {
-    "nd": "no derivatives: what was made from it may not be passed on",
+    "nd": "no derivatives: adaptations may not be shared",
     "nc": "non-commercial use only",
-    "sa": "share-alike: what is made from it stays under the same licence",
+    "sa": "share-alike: adaptations must keep the same licence",
     "by": "attribution",
 }
 """The conditions of licences, the strictest first."""

@@ -18,7 +18,7 @@ __all__ = ["Csv", "HuggingFace", "Jsonl", "Parquet"]
 class _Conversations(Exporter):
     """A conversation a row."""
 
-    about_rows: ClassVar[str] = "a row is a conversation"
+    about_rows: ClassVar[str] = "one row per conversation"
 
     def columns(self) -> dict[str, Column]:
         return {
@@ -76,7 +76,8 @@ class Csv(Exporter):
     container: ClassVar[Container] = "csv"
     row_per_turn: ClassVar[bool] = True
     about_rows: ClassVar[str] = (
-        "a row is a turn; the rows of a conversation are together, in order, and repeat its columns"
+        "one row per turn; the rows of a conversation are together, in order, and repeat its "
+        "columns"
     )
 
     csv_safe: bool = Field(

@@ -51,8 +51,8 @@ class DPO(Chat):
     name: ClassVar[str] = "dpo"
     container: ClassVar[Container] = "jsonl"
     about_rows: ClassVar[str] = (
-        "a row is a prompt, as its `perspective` sees it, and two replies to it: the conversation "
-        "that goes on from `chosen` was scored higher"
+        "one row per prompt, as its `perspective` sees it, with two replies: the conversation "
+        "that continues from `chosen` was scored higher"
     )
 
     judge: str = Field(
@@ -106,8 +106,8 @@ class DPO(Chat):
     def why_empty(self, counts: Mapping[str, int]) -> str:
         if close := counts.get("pairs_below_margin"):
             return (
-                f"{self.judge} scores none of {close} pairs of replies {self.margin:g} apart or "
-                "more; --margin sets less"
+                f"{self.judge} separates none of {close} pairs of replies by {self.margin:g} or "
+                f"more; lower --margin"
             )
         if counts.get("conversations_without_scores") and not counts.get(
             "conversations_not_comparable"
@@ -115,12 +115,12 @@ class DPO(Chat):
             asked = f" on {self.aspect!r}" if self.aspect else ""
             return (
                 f"{self.judge} gave no scores{asked} to conversations that have alternatives; "
-                f"`convogen evaluate FOLDER --judge {self.judge}` makes them, in this run and in "
-                "each alternative"
+                f"`convogen evaluate FOLDER --judge {self.judge}` makes them; run it on this run "
+                f"and on each alternative"
             )
         return (
             "no alternative answers the same prompt as a conversation of this run; `convogen "
-            "replay RUN --conversation ID --from-turn N` makes one that does"
+            "replay RUN --conversation ID --from-turn N` makes one"
         )
 
     def _scored(self, conversations: Sequence[Item]) -> list[tuple[Item, float]]:

@@ -31,7 +31,7 @@ def check_name(name: str) -> None:
             raise ValueError("it must be OWNER/NAME")
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise SourceError(f"push to hub: {name!r} is no name of a data set: {reason}") from None
+        raise SourceError(f"push to hub: {name!r} is not a data set name: {reason}") from None
 
 
 def push(folder: Path, name: str, private: bool) -> str:
@@ -58,8 +58,8 @@ def push(folder: Path, name: str, private: bool) -> str:
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = masked((lines or [type(error).__name__])[0])
         raise SourceError(
-            f"push to hub: {name}: {reason}; the export in {folder} is whole. HF_TOKEN, or "
-            "`hf auth login`, says who you are"
+            f"push to hub: {name}: {reason}; the export in {folder} is complete. Authenticate "
+            f"with HF_TOKEN or `hf auth login`"
         ) from None
 
 
@@ -72,7 +72,7 @@ def _http_errors() -> list[type[Exception]]:
 def _load(datasets: Any, folder: Path, scratch: str) -> Any:
     if (folder / "dataset_dict.json").exists():
         return datasets.load_from_disk(str(folder))
-    assert (folder / DESCRIPTION).exists(), "only an export is pushed"
+    assert (folder / DESCRIPTION).exists(), "only an export can be pushed"
     return datasets.load_dataset(str(folder), cache_dir=scratch)
 
 

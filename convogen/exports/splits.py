@@ -35,13 +35,15 @@ def parse_splits(text: str) -> dict[str, float]:
             share = math.nan
         if not sign or not _NAME.fullmatch(name) or name in shares or not 0 < share <= 1:
             raise SourceError(
-                f"splits: {part.strip()!r} is not NAME=SHARE with a name of its own and a share "
+                f"splits: {part.strip()!r} must be NAME=SHARE, with a unique name and a share "
                 f"above 0 and up to 1, {_ALLOWED}"
             )
         shares[name] = share
     if not math.isclose(math.fsum(shares.values()), 1, abs_tol=1e-6):
         total = math.fsum(shares.values())
-        raise SourceError(f"splits: the shares add up to {total:g}, they must to 1, {_ALLOWED}")
+        raise SourceError(
+            f"splits: the shares add up to {total:g}, but must add up to 1, {_ALLOWED}"
+        )
     return shares
 
 

@@ -81,14 +81,16 @@ class WordList:
         for path in paths:
             lines = _lines(path)
             if not lines:
-                raise SourceError(f"gates: safety: {path}: has no entry, and would reject nothing")
+                raise SourceError(
+                    f"gates: safety: {path}: has no entries, so it would reject nothing"
+                )
             for line in lines:
                 if unspaced_script(line) is not None:
                     self._anywhere.setdefault(line.removesuffix("*").casefold(), line)
                     continue
                 words = " ".join(_readings(line.removesuffix("*"))[0])
                 if not words:
-                    raise SourceError(f"{path}: the entry {line!r} has no letter or digit")
+                    raise SourceError(f"{path}: the entry {line!r} has no letters or digits")
                 self.entries.setdefault(words + "*" * line.endswith("*"), line)
         self.entries |= self._anywhere
         self._longest = max((entry.count(" ") + 1 for entry in self.entries), default=0)

@@ -49,7 +49,7 @@ def load_experiences(folder: Path | None = None) -> list[Experience]:
     where = folder or shipped("experiences")
     paths = [where] if where.is_file() else sorted(where.glob("*.yaml"))
     if not paths:
-        raise SourceError(f"{where}: no experience here; the hub needs at least one *.yaml file")
+        raise SourceError(f"{where}: no experiences here; the hub needs at least one *.yaml file")
     return [_load(path) for path in paths]
 
 
@@ -113,10 +113,10 @@ def check_experience(experience: Experience) -> str | None:
     if len(experience.personas) < 2:
         return f"personas: {len(experience.personas)} found, at least 2 are needed to talk"
     if twice:
-        return f"personas: two of them are named {twice[0]!r}; give each a name of its own"
+        return f"personas: two are named {twice[0]!r}; give each a different name"
     if tidy_name(experience.starter.speaker).casefold() not in names:
         return (
-            f"starter.speaker: {experience.starter.speaker!r} is none of "
+            f"starter.speaker: {experience.starter.speaker!r} is not one of "
             f"{', '.join(persona.name for persona in experience.personas)}"
         )
     return None

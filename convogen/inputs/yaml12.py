@@ -77,7 +77,7 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
     except UnicodeEncodeError as error:  # an argument's bytes that are no UTF-8
-        raise raising(f"{where}: cannot be read: it is no UTF-8") from error
+        raise raising(f"{where}: cannot be read: not UTF-8") from error
 
 
 def dump_yaml(data: Any, *, blocks: bool = False) -> str:
@@ -100,7 +100,7 @@ def _check_bounds(text: str) -> None:
     for event in cast("Any", yaml).parse(text, Loader=_Base):
         if isinstance(event, yaml.AliasEvent):
             if (anchor := str(event.anchor)) not in sizes:
-                problem = f"the alias *{anchor} stands before its anchor, or in it"
+                problem = f"the alias *{anchor} comes before its anchor, or inside it"
                 raise _fault(problem, event.start_mark)
             total += sizes[anchor]
         elif isinstance(event, yaml.ScalarEvent):
@@ -111,7 +111,7 @@ def _check_bounds(text: str) -> None:
             opened.append((event.anchor, total))
             total += 1
             if len(opened) > DEEPEST:
-                raise _fault(f"more than {DEEPEST} lists in one another", event.start_mark)
+                raise _fault(f"more than {DEEPEST} levels of nested lists", event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchored, before = opened.pop()
             if anchored:
@@ -158,7 +158,7 @@ class _Loader(_Base):
     def text(self, node: Any) -> str:
         value: str = self.construct_scalar(node)
         if "\0" in value:
-            raise _fault("a NUL, which no text may hold", node.start_mark)
+            raise _fault("a NUL, which text may not contain", node.start_mark)
         return value
 
     def _of(self, tag: str, node: Any) -> str:
@@ -178,13 +178,13 @@ class _Loader(_Base):
         base = {"0o": 8, "0x": 16}.get(value[:2], 10)
         number = int(value, base) if len(value) <= LONGEST_NUMBER else None
         if number is None or not -(2**63) <= number < 2**63:
-            raise _fault(f"the number {value[:20]}… has more than 64 bits", node.start_mark)
+            raise _fault(f"the number {value[:20]}… does not fit in 64 bits", node.start_mark)
         return number
 
     def number(self, node: Any) -> float:
         value = self._of("float", node).casefold()
         if "n" in value or not math.isfinite(number := float(value)):
-            raise _fault(f"{value[:40]} is no finite number", node.start_mark)
+            raise _fault(f"{value[:40]} is not a finite number", node.start_mark)
         return number
 
     def entries(self, node: Any) -> list[Any]:
@@ -199,7 +199,7 @@ class _Loader(_Base):
             if not isinstance(key, Hashable):
                 raise _fault("a key that is a list or a mapping", place.start_mark)
             if key in lines:
-                problem = f"the key {key!r:.60} stands already in line {lines[key]}"
+                problem = f"the key {key!r:.60} is already in line {lines[key]}"
                 raise _fault(problem, place.start_mark)
             lines[key] = place.start_mark.line + 1
         self.flatten_mapping(node)
@@ -207,7 +207,7 @@ class _Loader(_Base):
         return {build(key, deep=True): build(value, deep=True) for key, value in node.value}
 
     def unknown(self, node: Any) -> None:
-        raise _fault(f"the tag {node.tag} is not known here", node.start_mark)
+        raise _fault(f"unknown tag {node.tag}", node.start_mark)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -40,5 +40,5 @@ def accuracy_text() -> str:
         f"{found.addressee:.0%} (always the previous speaker: {found.previous_speaker:.0%}), and "
         f"in {found.reply_to:.0%} as to the turn replied to. Behaviours agree with a pooled kappa "
         f"of {found.behaviours:.2f}, disagreement and evasion much less; one person wrote both "
-        "labels and rules, which flatters them."
+        f"labels and rules, so these figures are optimistic."
     )

@@ -27,14 +27,14 @@ Evidence = Literal[
 
 EVIDENCE_LABELS: dict[Evidence, str] = {
     "stated": "Its author states it",
-    "named": "It calls somebody by name",
+    "named": "It addresses somebody by name",
     "only": "There is only one other person",
     "group": "Words for a group",
     "answers": "It answers an open question",
-    "previous": "It replies to the turn before",
+    "previous": "It replies to the previous turn",
     "earlier": "It replies to an earlier turn",
-    "answered": "Who speaks next answers it",
-    "opening": "Nothing: it opens something",
+    "answered": "The next speaker answers it",
+    "opening": "Nothing: it opens a topic",
 }
 """How evidence is worded for readers, the surest first."""
 

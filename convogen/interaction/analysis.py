@@ -21,7 +21,7 @@ __all__ = ["MEASURES", "Interaction", "analyse"]
 MEASURES: dict[str, str] = {
     "named": "Turns that name whom they address",
     "to_everyone": "Turns to everyone",
-    "to_previous": "Turns that reply to the turn before",
+    "to_previous": "Turns that reply to the previous turn",
     "counter_questions": "Turns that answer a question with a question",
     "degree": "People addressed per person",
     "density": "Density",

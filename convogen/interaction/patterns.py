@@ -45,7 +45,7 @@ Behaviour = Literal[
 BEHAVIOUR_LABELS: dict[Behaviour, str] = {
     "interruption": "turns that interrupt",
     "disagreement": "turns that disagree",
-    "misunderstanding": "turns that put a misunderstanding right",
+    "misunderstanding": "turns that correct a misunderstanding",
     "repair_request": "turns that ask what was meant or said",
     "evasion": "turns that evade a question",
     "refusal": "turns that refuse something",
@@ -84,14 +84,14 @@ _BEFORE_WORDS = " \t\n\"'“”‘*_(-–—.…¡¿"
 
 def behaviour_term(name: str) -> str:
     """Return what a behaviour is called in a table or a figure."""
-    terms = {"misunderstanding": "misunderstanding put right", "self_repair": "self-repair"}
+    terms = {"misunderstanding": "misunderstanding corrected", "self_repair": "self-repair"}
     return terms.get(name, name.replace("_", " "))
 
 
 def _compiled(lines: object) -> re.Pattern[str]:
     """Compile patterns, one per line, into one that matches if any does."""
     if not isinstance(lines, str):
-        raise ValueError("must be a text, a pattern per line")
+        raise ValueError("must be text, one pattern per line")
     return re.compile("|".join(f"(?:{line.strip()})" for line in lines.splitlines()))
 
 

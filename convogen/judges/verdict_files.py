@@ -136,7 +136,7 @@ def load_verdicts(path: Path, protocol: Protocol, generated: Literal[1, 2] = 2) 
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
     if not verdicts:
-        raise SourceError(f"{path}: holds no verdict; each line is an object with a `choice`")
+        raise SourceError(f"{path}: holds no verdicts; each line is an object with a `choice`")
     choices: dict[str, str | None] = {}
     for verdict in verdicts:
         name = verdict.conversation

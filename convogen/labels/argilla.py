@@ -33,12 +33,13 @@ def argilla_answers(data: list[Any], where: str, left_out: Counter[str]) -> Iter
         nested = isinstance(record.get("fields"), dict) and "responses" in record
         if not (flat or nested or "_server_id" in record):
             raise SourceError(
-                f"{place}: no record of Argilla; give the folder of `Dataset.to_disk`, or the file "
+                f"{place}: not an Argilla record; give the folder of `Dataset.to_disk`, or the "
+                f"file "
                 "of `Dataset.records.to_json`"
             )
         conversation = record.get("id")
         if not isinstance(conversation, str):
-            raise SourceError(f"{place}: has no `id`, which says of which conversation it is")
+            raise SourceError(f"{place}: has no `id`, which identifies its conversation")
         found = 0
         for question, value, user, status in _flat(record) if flat else _nested(record):
             if status not in (None, "submitted"):

@@ -72,7 +72,7 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     for answer in _answers(_json_list(path), str(path), tool, questions, found.left_out):
         if known is not None and answer.conversation not in known:
             raise SourceError(
-                f"{answer.place}: conversation {answer.conversation!r:.80} is none of those "
+                f"{answer.place}: conversation {answer.conversation!r:.80} is not among those "
                 f"exported to {exported}"
             )
         label = _label(answer, questions, exported)
@@ -103,7 +103,7 @@ def _label(answer: Answer, questions: Questions, exported: Path | None) -> Human
     """Return an answer as a label; None if it is an empty comment."""
     question = questions.get(answer.question)
     if question is None:
-        hint = "" if exported else "; --export FOLDER has questions of your own"
+        hint = "" if exported else "; --export FOLDER reads your own questions"
         asked = ", ".join(one.name for one in questions.questions)
         raise SourceError(
             f"{answer.place}: {answer.question!r:.80} was not asked; questions: {asked}{hint}"
@@ -157,7 +157,7 @@ def _choice(answer: Answer, question: Choice) -> str:
             return shown[value]
     raise SourceError(
         f"{answer.place}: {question.name}: {_quoted(value)} by annotator {answer.annotator!r:.80} "
-        f"is no option; allowed: {', '.join(shown)}"
+        f"is not an option; allowed: {', '.join(shown)}"
     )
 
 
@@ -170,8 +170,8 @@ def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
     path, questions = folder / EXPORTED[tool], folder / "questions.yaml"
     if not path.is_file() or not questions.is_file():
         raise SourceError(
-            f"{folder}: is no folder that `convogen export --to {tool}` wrote: no {path.name}, or "
-            "no questions.yaml"
+            f"{folder}: is not a folder written by `convogen export --to {tool}`: it has no "
+            f"{path.name} or no questions.yaml"
         )
     rows = [as_mapping(row) for row in _json_list(path)]
     ids = {
@@ -193,7 +193,7 @@ def _json_list(path: Path) -> list[Any]:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         said = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise SourceError(f"{path}: is no JSON, or not all of it is there: {said}") from error
+        raise SourceError(f"{path}: is not JSON, or incomplete: {said}") from error
     if not isinstance(found, list):
         raise SourceError(f"{path}: must be a list of records or tasks, as the tool exports it")
     return cast("list[Any]", found)

@@ -37,7 +37,7 @@ def label_studio_answers(
             yield from _row(task, place, left_out, asked)
         else:
             raise SourceError(
-                f"{place}: no annotated task of Label Studio; export the project as JSON or "
+                f"{place}: not an annotated Label Studio task; export the project as JSON or "
                 "JSON-MIN"
             )
 

@@ -39,8 +39,8 @@ _RESERVED = frozenset(
 
 _DEFAULT_ASPECTS = ("topic", "situation", "relations", "speech_style", "overall")
 _GUIDELINES = (
-    "Read the scene and the whole conversation first. Answer each question for itself; a 1 is the "
-    "lowest rating. Everything you read was written for this task: links in it lead nowhere."
+    "Read the scene and the whole conversation first. Answer each question on its own; 1 is the "
+    "lowest rating. Everything you read was written for this task: its links lead nowhere."
 )
 
 Shown = Annotated[str, Field(min_length=1, max_length=200)]
@@ -48,7 +48,7 @@ Shown = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _no_variable(text: str) -> str:
     if "$" in text:
-        raise ValueError("must hold no $: Label Studio takes it for the name of a variable")
+        raise ValueError("must not contain $: Label Studio takes it for a variable name")
     return text
 
 
@@ -62,7 +62,7 @@ class _Question(Keys):
     @classmethod
     def _free(cls, name: str) -> str:
         if name in _RESERVED:
-            raise ValueError(f"is taken by the tools, as are {', '.join(sorted(_RESERVED))}")
+            raise ValueError(f"is reserved by the tools, as are {', '.join(sorted(_RESERVED))}")
         return name
 
     @field_validator("title")
@@ -106,12 +106,14 @@ class Choice(_Question):
     def _distinct(self) -> Self:
         shown = list(self.options.values())
         if len(set(shown)) < len(shown):
-            raise ValueError("options: two of them read the same")
+            raise ValueError("options: two have the same text")
         for value, text in self.options.items():
             _no_variable(value)
             _no_variable(text)
             if text in self.options and text != value:
-                raise ValueError(f"options: {text!r} is recorded for one and read for another")
+                raise ValueError(
+                    f"options: {text!r} is the recorded value of one and the text of another"
+                )
         if self.protocol and not set(self.options) <= set(PROTOCOLS[self.protocol]):
             allowed = ", ".join(PROTOCOLS[self.protocol])
             raise ValueError(f"options: those of the protocol {self.protocol} are: {allowed}")
@@ -159,7 +161,7 @@ class Questions(Keys):
             raise ValueError(f"two questions have the name {twice!r}")
         protocols = [one.protocol for one in questions if isinstance(one, Choice) and one.protocol]
         if len(set(protocols)) < len(protocols):
-            raise ValueError("two questions follow one protocol: which one counts?")
+            raise ValueError("two questions follow the same protocol; keep one")
         return questions
 
     def get(self, name: str) -> Question | None:

@@ -66,7 +66,9 @@ def measure(
         UserError: `corpus` is nothing that can be measured, or `rendering` is unknown.
     """
     if rendering not in RENDERINGS:
-        raise UserError(f"measure: no rendering {rendering!r}; there are: {', '.join(RENDERINGS)}")
+        raise UserError(
+            f"measure: unknown rendering {rendering!r}; allowed: {', '.join(RENDERINGS)}"
+        )
     batches = as_batches(corpus)
     tally = tally_corpus(batches, rendering, workers, interaction)
     found = statistics_of(tally, rendering, compare)

@@ -78,7 +78,7 @@ class _Given:
 
     def finish(self) -> None:
         if not self.conversations:
-            raise SourceError("measure: no conversations are given")
+            raise SourceError("measure: no conversations given")
 
 
 def as_batches(corpus: Measurable) -> Batches:
@@ -162,8 +162,8 @@ def _spread(
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise ConvogenError(
-                "a measuring process was ended from outside, most likely for want of memory; use"
-                " fewer with --workers"
+                "a measuring process was killed, most likely for lack of memory; use fewer with "
+                "--workers"
             ) from None
         finally:
             for future in waiting:

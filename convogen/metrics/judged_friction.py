@@ -116,7 +116,8 @@ def _labelled(run: Run) -> Iterator[tuple[Conversation, TurnLabels]]:
         if len(labels) != turns:
             raise RunFolderError(
                 f"{run.folder}/scores/{JUDGE}.jsonl: {conversation.id} has labels of {len(labels)} "
-                f"turns, but {turns} turns; evaluate --fresh moves the scores aside and judges anew"
+                f"turns, but {turns} turns; evaluate --fresh moves the scores aside and scores "
+                f"again"
             )
         yield conversation, labels
 

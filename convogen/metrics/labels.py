@@ -59,9 +59,13 @@ def lines_without_words(found: Statistics) -> list[str]:
     lines: list[str] = []
     for language, count in found.without_words.items():
         extra = missing_extra(language)
-        why = f"pip install '{extra}' adds a segmenter" if extra else "no rule for its words"
+        why = (
+            f"pip install '{extra}' adds a segmenter"
+            if extra
+            else "no word segmentation rule for it"
+        )
         lines.append(
-            f"{count} of {found.conversations} conversations are left out of the measures of words "
+            f"{count} of {found.conversations} conversations are left out of the word measures "
             f"(language {language}: {why})."
         )
     return lines

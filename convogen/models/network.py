@@ -105,9 +105,9 @@ def proxy_for(url: str) -> str | None:
         known = (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ)
         raise ModelConfigError(
             f"{public_url(url)}: {next(known, 'the system')} names the proxy "
-            f"{public_url(proxy)[:80]}, to which no request can be made: it must be a URL such as "
-            "http://127.0.0.1:3128 (only HTTP proxies are supported); change it, or put the host "
-            "into NO_PROXY"
+            f"{public_url(proxy)[:80]}, which cannot be used: it must be a URL such as "
+            "http://127.0.0.1:3128 (only HTTP proxies are supported); change it, or add the host "
+            "to NO_PROXY"
         )
     return proxy
 

@@ -49,8 +49,8 @@ class ReusedGroups(Casting):
         alone = next((at for at in range(len(hub)) if len(hub[at]) < 2), None)
         if alone is not None:
             raise SourceError(
-                f"{hub.source}: row {alone + 1} has the persona of one person; personas: reused "
-                "needs both of a conversation, personas: sampled takes single ones"
+                f"{hub.source}: row {alone + 1} has only one persona; personas: reused needs "
+                f"both of a conversation, personas: sampled takes single ones"
             )
 
     def group(self, task: int) -> list[Profile]:

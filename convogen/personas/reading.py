@@ -115,7 +115,7 @@ def _field(row: Mapping[str, Any], field: str | None) -> str:
         return next(iter(row))
     shown = ", ".join(str(key) for key in list(row)[:12])
     wanted = f"no field {field!r}" if field else f"none of the fields {', '.join(TEXT_FIELDS)}"
-    raise RowError(f"{wanted}; there are: {shown or 'none'}; choose one with persona_field")
+    raise RowError(f"{wanted}; fields found: {shown or 'none'}; choose one with persona_field")
 
 
 def _text(value: Any, key: str) -> str:

@@ -48,7 +48,7 @@ def published(paper: str) -> dict[str, PublishedTable]:
             for item in folder.iterdir()
             if item.name.endswith(".yaml")
         )
-        raise SourceError(f"no published numbers of '{paper}'; there are: {', '.join(known)}")
+        raise SourceError(f"no published numbers for '{paper}'; known papers: {', '.join(known)}")
     data = cast("dict[str, Any]", parse_yaml(file.read_text(encoding="utf-8"), str(file)))
     return {name: _table(data["paper"], name, table) for name, table in data["tables"].items()}
 

@@ -95,7 +95,7 @@ def compare(
         UserError: There are fewer than five groups, or MAUVE has no encoder.
     """
     if mauve and encode is None:
-        raise UserError("realism: MAUVE is of embeddings; name a sentence encoder, too")
+        raise UserError("realism: MAUVE requires embeddings; name a sentence encoder as well")
     ours, theirs, changes = normalised(generated, human)
     features = _features(turns)
     both = [*ours, *theirs]

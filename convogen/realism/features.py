@@ -243,7 +243,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "returns",
         "turn_taking",
-        "turns that come back to the speaker before last",
+        "turns that return to the speaker before last",
         "share",
         values.returns,
     ),
@@ -271,7 +271,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         "taken_up_words",
         "turn_taking",
-        "longer words of a turn that the turn before has too",
+        "longer words of a turn that also occur in the previous turn",
         "share",
         values.taken_up,
     ),
@@ -281,16 +281,16 @@ FEATURES: tuple[Feature, ...] = (
     *(
         Feature(name, "interaction", about, unit, partial(values.interaction, name))
         for name, about, unit in (
-            ("named", "turns that call by name whom they are for", "share"),
+            ("named", "turns that name their addressee", "share"),
             ("to_everyone", "turns to everyone", "share"),
-            ("to_previous", "turns that reply to the turn just before", "share"),
+            ("to_previous", "turns that reply to the previous turn", "share"),
             ("reciprocity", "turns that are returned, between any two people", "share"),
-            ("out_centralisation", "how far one person does all the addressing", "share"),
-            ("in_centralisation", "how far all turns are for one person", "share"),
-            ("speaker_entropy", "how open it is who speaks next", "share"),
+            ("out_centralisation", "how much one person does all the addressing", "share"),
+            ("in_centralisation", "how much all turns address one person", "share"),
+            ("speaker_entropy", "how unpredictable the next speaker is", "share"),
             ("local_coherence", "similarity of a turn and the one it replies to", "cosine"),
             ("global_coherence", "similarity of a turn and all others", "cosine"),
-            ("speaker_consistency", "how much more alike one's own turns are", "cosine"),
+            ("speaker_consistency", "how much more similar a speaker's own turns are", "cosine"),
         )
     ),
     _marked(

@@ -70,7 +70,8 @@ def human_histograms(
     languages = (Reading(one).interaction.language for one in dialogues)
     if unknown := without_rules(features, languages):
         raise SourceError(
-            f"{name}: {unknown} is told by rules for English only, and nothing there is in English"
+            f"{name}: {unknown} is detected by rules for English only, and nothing there is in "
+            f"English"
         )
     values = measure(dialogues, features)
     return [Histogram.of(one, values[:, at], bins) for at, one in enumerate(features)]

@@ -129,7 +129,7 @@ def _american(text: str) -> str:
 _RULES = (
     _Rule(
         "tokenisation",
-        "marks with a space before them",
+        "punctuation preceded by a space",
         re.compile(r"\w +[.,!?](?:\s|\Z)"),
         re.compile(r"\w *[.,!?](?:\s|\Z)"),
         0.1,
@@ -149,7 +149,7 @@ _RULES = (
     ),
     _Rule(
         "quotes",
-        "curly ones among quotation marks",
+        "curly quotes among quotation marks",
         re.compile("[‘’“”]"),
         re.compile("[‘’“”'\"]"),
         0.1,
@@ -159,7 +159,7 @@ _RULES = (
     ),
     _Rule(
         "spelling",
-        "British ones among words that are spelt in two ways",
+        "British spellings among words with two spellings",
         _BRITISH_WORDS,
         _EITHER_SPELLING,
         0.2,

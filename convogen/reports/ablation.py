@@ -30,7 +30,7 @@ METRICS = {
     "ttr": "Type-token ratio",
     "words": "Words",
     "turns": "Turns",
-    "words_per_turn": "Words a turn",
+    "words_per_turn": "Words per turn",
     "balance": "Participation balance",
     "longest_absence": "Longest absence, turns",
     "shot_similarity": "Similarity to the shots",

@@ -252,7 +252,7 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
     by_place = [len(one.units) for one in judged if one.verdicts[0].conversation is None]
     where = ", ".join(str(one.path) for one in judged)
     if len(set(by_place)) > 1:
-        raise SourceError(f"{where}: not of the same dialogues: {by_place} verdicts")
+        raise SourceError(f"{where}: not on the same dialogues: {by_place} verdicts")
     if not set[str].intersection(*(set(one.units) for one in judged)):
         raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
 
@@ -277,7 +277,7 @@ def _preference(judgements: Sequence[JudgeVerdicts], judge: str, mine: str) -> S
     sets = by_judge.pop(judge, {})
     if mine not in sets or len(sets) < 2:
         raise SourceError(
-            f"{judge}: verdicts on {mine} and on another set of dialogues are needed; there are: "
+            f"{judge}: needs verdicts on {mine} and on another set of dialogues; sets found: "
             f"{', '.join(sets) or 'none'}"
         )
     peers = {name: of for name, of in by_judge.items() if sets.keys() <= of.keys()}
@@ -322,10 +322,10 @@ def calibrations(
         named = bool(sign) and not Path(human).exists()
         path = Path(rest if named else human)
         if named and name not in sets:
-            raise SourceError(f"--human {human}: no verdicts on {name!r}; there are: {there}")
+            raise SourceError(f"--human {human}: no verdicts on {name!r}; sets found: {there}")
         if not named and len(sets) > 1:
             raise SourceError(
-                f"--human {human}: of which dialogues? DIALOGUES=FILE; there are: {there}"
+                f"--human {human}: name the set as DIALOGUES=FILE; sets found: {there}"
             )
         read = _majority if is_label_file(path) else _labels
         labels, tied = read(path, protocol)
@@ -379,7 +379,7 @@ def _majority(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str
         passed = choice_passes(label.choice or "", protocol)
         votes.setdefault(label.conversation, Counter())[passed] += 1
     if not votes:
-        raise SourceError(f"{path}: holds no choice by the protocol {protocol}")
+        raise SourceError(f"{path}: holds no choices by the protocol {protocol}")
     clear = {key: of for key, of in votes.items() if of[True] != of[False]}
     labels: list[tuple[int, int | str, bool]]
     labels = [(0, key, of[True] > of[False]) for key, of in clear.items()]
@@ -402,13 +402,13 @@ def _labels(path: Path, protocol: Protocol) -> tuple[list[tuple[int, int | str, 
         said = allowed.get(choice.strip().casefold()) if isinstance(choice, str) else None
         if said is None or isinstance(key, bool) or not isinstance(key, int | str):
             raise SourceError(
-                f"{path} line {number}: no label: an object with `choice` ("
+                f"{path} line {number}: not a label: an object with `choice` ("
                 f"{', '.join(allowed.values())}) and `row` or `conversation`"
             )
         found.append((number, key, choice_passes(said, protocol)))
     if not found:
         raise SourceError(
-            f"{path}: holds no label; each line is an object with a `choice`: "
+            f"{path}: holds no labels; each line is an object with a `choice`: "
             f"{', '.join(allowed.values())}"
         )
     return found, 0

@@ -28,7 +28,7 @@ def read_all_verdicts(text: str, protocol: Protocol) -> list[JudgeVerdicts]:
         return [read_judgement(text, protocol)]
     people = _by_annotator(labels_of(read_labels(path), protocol))
     if not people:
-        raise SourceError(f"{path}: holds no choice by the protocol {protocol}")
+        raise SourceError(f"{path}: holds no choices by the protocol {protocol}")
     return [
         JudgeVerdicts(_name(told, code), _dialogues(told), _verdicts(labels, protocol), path)
         for code, labels in people.items()
@@ -46,7 +46,7 @@ def read_all_scores(text: str) -> list[JudgeScores]:
         return [read_scores(text)]
     people = _by_annotator(one for one in read_labels(path) if one.value is not None)
     if not people:
-        raise SourceError(f"{path}: holds no rating")
+        raise SourceError(f"{path}: holds no ratings")
     return [
         JudgeScores(_name(told, code), _dialogues(told), _scores(labels), path)
         for code, labels in people.items()

@@ -44,14 +44,14 @@ def _source_of(folder: str, names: Sequence[str]) -> str:
     manifest = scores_manifest(Path(folder) / "scores" / f"{JUDGE}.jsonl")
     if manifest is None:
         raise RunFolderError(
-            f"{folder}: no labels of the judge {JUDGE}; `convogen evaluate CORPUS --judge {JUDGE} "
-            "--out FOLDER` writes them into a folder in FOLDER"
+            f"{folder}: no labels of the judge {JUDGE}; `convogen evaluate CORPUS --judge "
+            f"{JUDGE} --out FOLDER` writes them into a subfolder of FOLDER"
         )
     source = f"{manifest.get('source', folder)}"
     for name in names:
         if name == source or _path(name) == _path(source):
             return name
-    raise RunFolderError(f"{folder}: its labels are of {source}, which is not measured here")
+    raise RunFolderError(f"{folder}: its labels belong to {source}, which is not measured here")
 
 
 def _path(name: str) -> Path | str:

@@ -139,8 +139,8 @@ def _evidence(columns: Mapping[str, InteractionStatistics]) -> Table:
         for key, label in EVIDENCE_LABELS.items()
         if any(key in one.evidence for one in columns.values())
     ]
-    note = "Share of turns; what stands first is the surest, what stands last hardly tells."
-    return Table("What tells whom a turn addresses", note, ["Told by", *columns], rows)
+    note = "Share of turns, from the surest evidence to the weakest."
+    return Table("Evidence for whom a turn addresses", note, ["Told by", *columns], rows)
 
 
 def _friction(columns: Sequence[FrictionColumn]) -> Table:
@@ -158,13 +158,16 @@ def _friction(columns: Sequence[FrictionColumn]) -> Table:
         shares = zip(columns, apart, strict=True)
         cells = [_share(one.friction.shares.get(name), of.get(name)) for one, of in shares]
         rows.append(Row("ours", _label(name), cells))
-    note = "Share of turns with Wilson's 95% intervals, as wide as conversations differ."
+    note = (
+        "Share of turns with Wilson's 95% intervals, widened by the variation between "
+        "conversations."
+    )
     if any(one.friction.protocol == RULES for one in columns):
         note += " Rules are for English."
     if any(apart):
         note += " *: differs from the human corpus."
         if len({one.friction.protocol for one in columns}) > 1:
-            note += " What a judge told is compared only with what it told of that corpus."
+            note += " A judge's labels are compared only with its labels of that corpus."
     return Table("Friction", note, ["Behaviour", *(one.label for one in columns)], rows)
 
 
@@ -198,13 +201,13 @@ def _agreement(name: str, judged: JudgedFriction) -> Table:
     ]
     turns = next(iter(judged.agreement.values())).turns
     note = (
-        f"Of {turns:,} turns, those that have a behaviour by rules, by the judge "
-        f"({judged.friction.told_by}), by both."
+        f"Of {turns:,} turns, those with a behaviour by the rules, by the judge "
+        f"({judged.friction.told_by}), and by both."
     )
     if judged.without_labels:
         note += f" {judged.without_labels:,} more turns got no labels."
     head = ["Behaviour", "rules", "judge", "both", "Cohen's kappa"]
-    return Table(f"Rules beside the judge: {name}", note, head, rows)
+    return Table(f"Rules and judge compared: {name}", note, head, rows)
 
 
 def _label(behaviour: str) -> str:

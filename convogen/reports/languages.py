@@ -56,7 +56,10 @@ def judging_limit(text: Statistics, judge: str, prompts: Mapping[str, str]) -> I
     if prompts == _shipped_prompts(judge):
         yield f"the judge was asked in English about conversations in {', '.join(foreign)}."
     else:
-        yield f"the judge was asked about conversations in {', '.join(foreign)} with own prompts."
+        yield (
+            f"the judge was asked about conversations in {', '.join(foreign)} with your own "
+            f"prompts."
+        )
 
 
 def _shipped_prompts(judge: str) -> dict[str, str] | None:

@@ -156,14 +156,14 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
     figures = [
         (number_text(run.conversations), "conversations"),
         _turn_length(text),
-        (number_text(text.turns_per_conversation, 1), "turns a conversation"),
+        (number_text(text.turns_per_conversation, 1), "turns per conversation"),
         (number_text(mtld.value if mtld else None, 1), "MTLD, mean"),
     ]
     for tag, found in text.stated_languages.items():
         share = "–" if found.share is None else f"{found.share:.0%}"
         figures.append((share, f"of turns in {language_name(tag)}"))
     if copies := text.repetition.get("experiences"):
-        figures.append((f"{copies.share:.0%}", "of experiences nearly copy another"))
+        figures.append((f"{copies.share:.0%}", "of experiences are near-copies of another"))
     if judged and judged.scale:
         low, high = judged.scale
         figures.append(
@@ -178,8 +178,8 @@ def _key_figures(run: ReportedRun) -> list[tuple[str, str]]:
 def _turn_length(text: Statistics) -> tuple[str, str]:
     in_characters = character_lengths(text).get("Characters per turn")
     if in_characters is not None:
-        return number_text(in_characters, 1), "characters a turn"
-    return number_text(text.words_per_turn, 1), "words a turn"
+        return number_text(in_characters, 1), "characters per turn"
+    return number_text(text.words_per_turn, 1), "words per turn"
 
 
 def _made(run: ReportedRun) -> list[tuple[str, str]]:

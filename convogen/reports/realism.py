@@ -78,13 +78,13 @@ def _separations(corpus: str, runs: Mapping[str, Realism]) -> Table:
     note = (
         "Area under the curve of a cross-fitted classifier that is asked whether a conversation "
         "is generated: 0.5 if it cannot tell, 1 if it always can. Intervals are over groups of "
-        "related conversations, given the classifiers; those of the human halves are over random "
-        "halves."
+        "related conversations, with the classifiers fixed; those of the human halves are over "
+        "random halves."
     )
     removed = {change.name for found in runs.values() for change in found.normalisations}
     if removed:
-        note += f" Differences of typography were removed first: {', '.join(sorted(removed))}."
-    columns = ["Told apart by", *runs, f"{corpus}, halves"]
+        note += f" Typographic differences were removed first: {', '.join(sorted(removed))}."
+    columns = ["Classifier", *runs, f"{corpus}, halves"]
     return Table(f"Told from {corpus}", note, columns, rows)
 
 
@@ -114,4 +114,4 @@ def _telltales(name: str, corpus: str, found: Realism) -> Table:
         "Means over conversations; the effect is Cliff's delta, -1 to 1, above 0 if there is more."
     )
     columns = ["Feature", name, corpus, "effect"]
-    return Table(f"What tells {name} from {corpus}", note, columns, rows)
+    return Table(f"What distinguishes {name} from {corpus}", note, columns, rows)

@@ -71,7 +71,7 @@ def _scores(path: Path) -> dict[str, dict[str, float]]:
                 "right one"
             )
     if not found:
-        raise SourceError(f"{path}: holds no score; each line is an object with a `value`")
+        raise SourceError(f"{path}: holds no scores; each line is an object with a `value`")
     return found
 
 
@@ -86,7 +86,8 @@ def _score(line: str, where: str) -> tuple[str, str, float | None]:
     number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     if not (number and isinstance(aspect, str) and isinstance(conversation, str)):
         raise SourceError(
-            f"{where}: no score: an object with `conversation`, `value` (a number) and, if there "
+            f"{where}: not a score: an object with `conversation`, `value` (a number) and, if "
+            f"there "
             "are several, `aspect`"
         )
     try:

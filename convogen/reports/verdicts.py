@@ -131,8 +131,8 @@ def verdict_file(path: Path, protocol: Protocol) -> Path:
     file = _scores(path, protocol) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise SourceError(
-            f"{path}: not judged yet; `convogen evaluate {shlex.quote(str(path))} --judge "
-            f"{protocol}` does so"
+            f"{path}: not judged yet; run `convogen evaluate {shlex.quote(str(path))} --judge "
+            f"{protocol}`"
         )
     folder = file.parent.parent
     if file == _scores(folder, protocol) and (folder / "manifest.json").is_file():

@@ -135,7 +135,8 @@ class Run:
             return cast("dict[str, Any]", manifest)
         except ValidationError as error:
             raise RunFolderError(
-                f"{self.folder}: manifest.json is none of ours: {first_fault(error)}; restore it"
+                f"{self.folder}: manifest.json was not written by convogen: "
+                f"{first_fault(error)}; restore it"
             ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.folder}: manifest.json cannot be read: {error}") from error
@@ -201,18 +202,19 @@ class Run:
                 aspects.clear()
             by = by or score.judge
             if score.aspect in aspects or score.judge != by:
-                what = "is there twice" if score.judge == by else f"is of the judge {score.judge}"
+                what = "occurs twice" if score.judge == by else f"is of the judge {score.judge}"
                 raise RunFolderError(
-                    f"{path}: the score of {score.conversation}, {score.aspect} {what}; put the "
-                    "file back as it was, or --fresh moves the scores aside and judges anew"
+                    f"{path}: the score of {score.conversation}, {score.aspect} {what}; restore "
+                    f"the file, or use --fresh to move the scores aside and score again"
                 )
             aspects.add(score.aspect)
             while current != score.conversation:
                 current = next(ids, None)
                 if current is None:
                     raise RunFolderError(
-                        f"{path}: the score of {score.conversation}, {score.aspect} is not of this "
-                        "run's conversations; --fresh moves the scores aside and judges anew"
+                        f"{path}: the score of {score.conversation}, {score.aspect} does not "
+                        f"belong to a conversation of this run; --fresh moves the scores aside "
+                        f"and scores again"
                     )
             yield score
 
@@ -352,7 +354,8 @@ def load_unchecked(folder: str | Path) -> Run:
     path = Path(folder)
     if not (path / "manifest.json").is_file():
         raise RunFolderError(
-            f"{path}: no run here: it has no manifest.json; `convogen run … --out {path}` makes one"
+            f"{path}: not a run folder: it has no manifest.json; `convogen run … --out {path}` "
+            f"makes one"
         )
     written = _data_format(run_manifest(path))
     if written is not None and written > DATA_FORMAT:
@@ -368,7 +371,9 @@ def run_manifest(folder: Path) -> dict[str, Any]:
     run's."""
     manifest = Run(folder).manifest
     if manifest.get("experiment") is None:
-        raise RunFolderError(f"{folder}: no run here: its manifest.json is of something else")
+        raise RunFolderError(
+            f"{folder}: not a run folder: its manifest.json describes something else"
+        )
     return manifest
 
 
@@ -488,7 +493,7 @@ def _examine(
         return existing, True
     if same is not None and not same(path):
         raise RunFolderError(
-            f"{path}: is another experiment than the one to run; move it away, or name another "
+            f"{path}: is a different experiment from the one to run; move it away, or name another "
             "folder with --out"
         )
     return existing, False
@@ -506,7 +511,8 @@ def _foreign(
         )
     changed = differences(existing.get("experiment", {}), manifest.get("experiment", {}))
     return (
-        f"{folder}: holds another experiment (fingerprint {existing['fingerprint']}, this one is "
+        f"{folder}: holds a different experiment (fingerprint {existing['fingerprint']}, this "
+        f"one is "
         f"{fingerprint}; {changed}); choose another --out, or --fresh to move the old run aside"
     )
 
@@ -542,7 +548,7 @@ def _parse(where: object, line: bytes, record: type[R]) -> R:
         return record.model_validate_json(line)
     except ValidationError as error:
         raise RunFolderError(
-            f"{where}: no {error.title} as in data formats 1 to {DATA_FORMAT}: "
+            f"{where}: not a valid {error.title} of data formats 1 to {DATA_FORMAT}: "
             f"{first_fault(error)}; restore the row, or read the folder with the version of "
             "convogen in its manifest.json"
         ) from error

@@ -174,7 +174,7 @@ def claim(folder: Path, kept: Sequence[str] = ()) -> None:
             _refuse_foreign(folder, kept)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise RunFolderError(f"{folder}: cannot be created: {error.strerror}") from error
 
 
 def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
@@ -185,7 +185,7 @@ def refuse_strewing(folder: Path, ours: Callable[[Path], bool]) -> None:
         raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from error
     if found and not any(ours(path) for path in found):
         raise RunFolderError(
-            f"{folder}: holds {found[0].name!r:.80}, and nothing that this command made; "
+            f"{folder}: holds {found[0].name!r:.80}, but nothing that this command wrote; "
             "name a new or an empty folder with --out"
         )
 
@@ -194,7 +194,7 @@ def _refuse_foreign(folder: Path, kept: Sequence[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.name not in kept and not _left_behind(path):
             raise RunFolderError(
-                f"{folder}: holds {path.name!r:.80}, and no manifest.json of a run; "
+                f"{folder}: holds {path.name!r:.80}, but no run's manifest.json; "
                 "name a new or an empty folder with --out"
             )
 
@@ -212,7 +212,10 @@ def moved_aside(folder: Path) -> Path:
     """Rename one of our folders that nobody is writing to, appending the time to its name."""
     folder = folder.absolute()
     if Path.cwd().is_relative_to(folder.resolve()):
-        raise RunFolderError(f"{folder}: you are in it, so it is not moved aside; go elsewhere")
+        raise RunFolderError(
+            f"{folder}: is the current folder, so it cannot be moved aside; "
+            f"change to another folder"
+        )
     lock(folder).release()
     stamp = time.strftime("%Y%m%dT%H%M%S")
     aside, count = folder.with_name(f"{folder.name}.{stamp}"), 1

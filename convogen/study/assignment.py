@@ -163,9 +163,9 @@ def _by_flow(
     flow = csgraph.maximum_flow(sparse.csr_matrix(whole, (sink + 1, sink + 1)), 0, sink)
     if int(flow.flow_value) < n * len(conditions):
         raise SourceError(
-            f"{n * len(conditions)} pairs cannot be given to {most} participants such that nobody "
-            f"sees two of the same person and goal: {len(cells)} persons and goals allow "
-            f"{int(flow.flow_value)}; more participants or fewer pairs are needed"
+            f"{n * len(conditions)} pairs cannot be assigned to {most} participants without "
+            f"somebody seeing two of the same person and goal: {len(cells)} combinations of "
+            f"person and goal allow {int(flow.flow_value)}; use more participants or fewer pairs"
         )
     found: list[list[Candidate]] = []
     for condition, of in sorted(by_condition.items()):

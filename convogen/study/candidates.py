@@ -73,7 +73,7 @@ def candidate_pairs(
             simulated_by[one.condition, one.source_person, one.goal].append(one)
     if not simulated_by:
         raise SourceError(
-            "no pairs: no simulated dialogue is of the same person, goal and responder as a "
+            "no pairs: no simulated dialogue has the same person, goal and responder as a "
             "natural one"
         )
     found: list[Candidate] = []

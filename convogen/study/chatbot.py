@@ -177,7 +177,9 @@ class Chatbot:
         if said.fault:
             raise ModelFault(said.fault, "the reply is empty", answer.text)
         if self._words and (entry := self._words.find(said.text)) is not None:
-            raise ModelFault("withheld", f"the reply has {entry!r} of the word list", said.text)
+            raise ModelFault(
+                "withheld", f"the reply contains {entry!r}, which is in the word list", said.text
+            )
         return Turn(
             speaker=RESPONDER,
             text=said.text,

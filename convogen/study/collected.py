@@ -84,9 +84,9 @@ def write_natural(design: CollectDesign, store: Store, folder: Path, target: Pat
     _write_parquet(target, kept)
     return [
         f"{target / NATURAL}: {counted(len(kept), 'dialogue')}, a run folder; "
-        "data/conversations.parquet has them as well",
-        f"{target / 'simulate.yaml'}: the same personas and goals, simulated: "
-        f"convogen run {target / 'simulate.yaml'} --model inquirer=NAME",
+        "also in data/conversations.parquet",
+        f"{target / 'simulate.yaml'}: to simulate the same personas and goals: convogen run "
+        f"{target / 'simulate.yaml'} --model inquirer=NAME",
     ]
 
 
@@ -215,7 +215,7 @@ def _write_simulation(design: CollectDesign, store: Store, target: Path) -> str:
     write_whole(target / "personas.yaml", dump_yaml({"personas": rows}))
     write_whole(target / "goals.yaml", dump_yaml({"goals": goals}, blocks=True))
     text = (
-        "# The personas and goals of a study with people, simulated. Name the inquirer, for "
+        "# Simulate the personas and goals of a study with people. Name the inquirer, for "
         "example:\n# convogen run simulate.yaml --model inquirer=gpt-4o\n" + dump_yaml(experiment)
     )
     write_whole(target / "simulate.yaml", text)

@@ -73,7 +73,7 @@ def read_dialogues(sources: Iterable[str]) -> list[Conversation]:
     for source in sources:
         for one in open_corpus(source):
             if one.id in found:
-                raise SourceError(f"{source}: a second dialogue has the id {one.id!r:.80}")
+                raise SourceError(f"{source}: two dialogues have the id {one.id!r:.80}")
             if one.turns:
                 found[one.id] = one
     return list(found.values())
@@ -96,7 +96,7 @@ def read_pairs(
     for each in simulated:
         for one in read_dialogues([each.source]):
             if one.id in people or one.id in models:
-                raise SourceError(f"{each.source}: a second dialogue has the id {one.id!r:.80}")
+                raise SourceError(f"{each.source}: two dialogues have the id {one.id!r:.80}")
             models[one.id] = each.condition, one
     known = all(responder_of(one) for one in people.values())
     names = _goal_names([*people.values(), *(one for _, one in models.values())])

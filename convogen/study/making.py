@@ -61,7 +61,7 @@ def new_study(
         ModelConfigError: A budget needs the price of the chatbot, which is not known.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"{folder}: is there already; name a new or an empty folder")
+        raise RunFolderError(f"{folder}: already exists; name a new or an empty folder")
     shown: list[Conversation] = []
     candidates: list[dict[str, Any]] = []
     if isinstance(design, PairsDesign):

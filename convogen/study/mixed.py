@@ -95,7 +95,7 @@ def fit_binomial(
     for name, deviation in zip(groups, best[:k], strict=True):
         if deviation > 0.99 * _LARGEST_DEVIATION:
             raise SourceError(
-                f"answers of one {name} are nearly all alike, so that the variance of its random "
+                f"answers of each {name} are nearly all alike, so that the variance of its random "
                 "intercepts has no finite estimate; more answers are needed"
             )
     hessian = _hessian(lambda at: laplace(at[:k], at[k:]), best)
@@ -126,8 +126,8 @@ def fit_linear(
         )
     if left < _NO_REMAINDER * len(y) * float(y.var()):
         raise SourceError(
-            f"the values follow from the condition, the {' and the '.join(groups)} without a "
-            "remainder; a model needs some"
+            f"the condition, the {' and the '.join(groups)} determine the values exactly; a "
+            f"model needs residual variance"
         )
     scale = float(y.std())
     criterion = partial(reml, design, (y - y.mean()) / scale)

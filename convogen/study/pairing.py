@@ -87,20 +87,20 @@ def _check_sizes(
     if not participants or per_participant < 1:
         raise SourceError("a study needs at least 1 participant and 1 pair for each")
     if len(set(participants)) < len(participants):
-        raise SourceError("two participants have the same code; each needs a code of its own")
+        raise SourceError("two participants have the same code; each needs a different one")
     conditions = len(by_condition)
     if per_participant % conditions:
         allowed = per_participant - per_participant % conditions or conditions
         raise SourceError(
-            f"{per_participant} pairs per participant cannot be shared evenly by {conditions} "
-            f"conditions; a multiple is needed, such as {allowed}"
+            f"{per_participant} pairs per participant cannot be split evenly over {conditions} "
+            f"conditions; use a multiple, such as {allowed}"
         )
     n = len(participants) * per_participant // conditions
     for condition, of in sorted(by_condition.items()):
         if len(of) < n:
             raise SourceError(
                 f"{len(participants)} participants with {per_participant} pairs each need {n} "
-                f"pairs of every condition, but {condition!r} has {len(of)}; each is judged once"
+                f"pairs of every condition, but {condition!r} has {len(of)}, each judged once"
             )
 
 
@@ -146,8 +146,8 @@ def _checks(
             free[one.cell].append(one)
     if len(free) < n:
         raise SourceError(
-            f"{n} attention checks per participant need as many persons and goals that the "
-            f"participant does not see otherwise, but there are {len(free)}"
+            f"{n} attention checks per participant need as many combinations of person and goal "
+            f"that the participant does not otherwise see, but there are {len(free)}"
         )
     found: list[Pair] = []
     for cell in draw.sample(sorted(free), n):

@@ -53,7 +53,9 @@ def draw_people(folder: Path, path: Path) -> None:
     check_kind(path)
     design = load_design(folder)
     if not isinstance(design, CollectDesign) or not design.features:
-        raise SourceError(f"{folder}: its participants fill in no form about themselves to draw")
+        raise SourceError(
+            f"{folder}: its participants fill in no form, so there is nothing to draw"
+        )
     store = Store(folder / STORE_FILE)
     try:
         counts = feature_counts(design, store)

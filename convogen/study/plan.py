@@ -33,14 +33,14 @@ def plan_study(design: Design, store: Store, where: object) -> None:
     if before is not None and store.any_answer():
         changed = next(key for key in planned if before.get(key) != planned[key])
         raise SourceError(
-            f"{where}: {changed}: cannot change any more, since somebody has answered; put it back "
-            f"to {_short(before.get(changed))}, or make a new folder"
+            f"{where}: {changed}: cannot be changed, since somebody has already answered; "
+            f"restore {_short(before.get(changed))}, or create a new study"
         )
     names = [one.id for one in store.participants()]
     if len(names) != design.participants:
         raise SourceError(
-            f"{where}: participants: there are codes for {len(names)} (found "
-            f"{design.participants}); `convogen study new` with --participants makes others"
+            f"{where}: participants: must be {len(names)}, the number of codes (found "
+            f"{design.participants}); for another number, use `convogen study new --participants`"
         )
     store.plan(planned, _items(design, store, names))
 
@@ -108,7 +108,7 @@ def draw_ratings(
     if each + attention_checks > len(dialogues):
         raise SourceError(
             f"dialogues_each and attention_checks: {each} + {attention_checks} for each "
-            f"participant, and there are only {len(dialogues)} dialogues"
+            f"participant, but there are only {len(dialogues)} dialogues"
         )
     draw = random.Random(f"ratings {seed}")
     times = dict.fromkeys(dialogues, 0)

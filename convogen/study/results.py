@@ -124,7 +124,7 @@ def study_results(
     )
     conditions = list(dict.fromkeys(one.condition for one in counted))
     if not counted:
-        raise SourceError("only attention checks were answered, which do not enter results")
+        raise SourceError("only attention checks were answered, which do not count in results")
     if len(conditions) > MOST_CONDITIONS:
         raise SourceError(f"{len(conditions)} conditions; at most {MOST_CONDITIONS} are compared")
     rates, differences = undetected(counted, verdicts)

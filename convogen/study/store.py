@@ -51,7 +51,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open a store; raises `SourceError` if there is none."""
         if not path.is_file():
-            raise SourceError(f"{path}: is missing; `convogen study new` makes a study's folder")
+            raise SourceError(f"{path}: is missing; `convogen study new` creates a study")
         self._lock = threading.RLock()
         try:
             self._db = sqlite3.connect(path, timeout=10, check_same_thread=False)
@@ -63,7 +63,9 @@ class Store:
         except sqlite3.Error as error:
             raise SourceError(f"{path}: cannot be read: {error}") from error
         if written != _FORMAT:
-            raise SourceError(f"{path}: is of format {written!r:.20}, this version reads {_FORMAT}")
+            raise SourceError(
+                f"{path}: has format {written!r:.20}, but this version reads {_FORMAT}"
+            )
 
     @classmethod
     def create(cls, path: Path, codes: Mapping[str, str]) -> Store:

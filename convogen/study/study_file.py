@@ -35,7 +35,7 @@ _CONSENT = """\
 You are invited to take part in a study of conversations with chatbots.
 
 What you do here is recorded under the number of your code. No name, e-mail address or network \
-address is kept. Taking part is voluntary: you can stop at any time by closing the page, go on \
+address is kept. Taking part is voluntary: you can stop at any time by closing the page, continue \
 later with the same code, or ask the researchers to delete everything that was recorded under it.
 
 The answers may be published as research data. Please write nothing that identifies you or \
@@ -171,7 +171,7 @@ class CollectDesign(Design):
         known = options_of("native_english")
         if unknown := set(value.get("native_english", ())) - set(known):
             raise ValueError(
-                f"native_english: {min(unknown)!r} is no option; allowed: {', '.join(known)}"
+                f"native_english: {min(unknown)!r} is not an option; allowed: {', '.join(known)}"
             )
         return {name: value[name] for name in FEATURES if name in value}
 

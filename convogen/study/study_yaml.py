@@ -26,8 +26,8 @@ def load_design(folder: Path) -> CollectDesign | PairsDesign | RatingsDesign:
     path = folder / DESIGN_FILE
     if not path.is_file():
         raise SourceError(
-            f"{folder}: no study here: it has no {DESIGN_FILE}; `convogen study new {folder} "
-            "--kind …` makes one"
+            f"{folder}: not a study: it has no {DESIGN_FILE}; `convogen study new {folder} "
+            f"--kind …` creates one"
         )
     data = read_mapping(path)
     kind = data.get("kind")

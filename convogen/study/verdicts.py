@@ -81,7 +81,7 @@ def read_pair_verdicts(
         for verdict in _of_gteval(file, of_dialogue) if own is None else own:
             for key in verdict.ids():
                 if key in found:
-                    raise SourceError(f"{file}: a second verdict on {' '.join(key)!r:.100}")
+                    raise SourceError(f"{file}: two verdicts on {' '.join(key)!r:.100}")
                 found[key] = verdict
     return [*found.values()]
 
@@ -137,8 +137,8 @@ def _of_gteval(file: Path, of_dialogue: Mapping[str, PairAnswer | Candidate]) ->
     if len(conditions) != 1:
         of = f"of {len(conditions)} conditions" if conditions else "of none of the study's pairs"
         raise SourceError(
-            f"{file}: verdicts {of}; a file of gteval is of the simulated dialogues of one "
-            "condition, otherwise each line needs `pair` and `condition`"
+            f"{file}: verdicts {of}; a gteval file must cover the simulated dialogues of one "
+            f"condition, otherwise each line needs `pair` and `condition`"
         )
     return [
         PairVerdict(

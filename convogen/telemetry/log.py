@@ -25,7 +25,7 @@ from convogen.models.base import encodable
 from convogen.redaction import masked
 from convogen.visible import visible
 
-__all__ = ["facts_of", "run_log", "verbose"]
+__all__ = ["facts_of", "run_log", "verbose", "warnings_on_screen"]
 
 ROOT = logging.getLogger("convogen")
 ROOT.addHandler(logging.NullHandler())  # otherwise Python prints warnings that no handler takes
@@ -77,6 +77,21 @@ def verbose(times: int) -> Generator[None]:
     finally:
         ROOT.removeHandler(handler)
         ROOT.setLevel(before)
+
+
+@contextlib.contextmanager
+def warnings_on_screen() -> Generator[None]:
+    """Print warnings that are logged inside the block to stderr, as servers do."""
+    if any(isinstance(handler, _Screen) for handler in ROOT.handlers):
+        yield
+        return
+    handler = _Screen()
+    handler.setLevel(logging.WARNING)
+    ROOT.addHandler(handler)
+    try:
+        yield
+    finally:
+        ROOT.removeHandler(handler)
 
 
 class JsonLine(logging.Formatter):

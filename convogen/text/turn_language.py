@@ -82,13 +82,13 @@ _UNSPACED = regex.compile(
 def can_tell(tag: str) -> str | None:
     """Return why texts in a language cannot be recognized here; None if they can."""
     if not _has_letters(script_of(tag)):
-        return f"{tag[:60]!r} names no script whose letters Unicode lists"
+        return f"{tag[:60]!r} has no script whose letters Unicode lists"
     if script_of(tag) not in _SHARED:
         return None
     if optional_module("lingua") is None:
         return (
-            f"recognizing {language_name(tag)} needs lingua, which is not installed or does not "
-            "load: pip install 'convogen[lingua]'"
+            f"recognizing {language_name(tag)} requires lingua, which is not installed or cannot "
+            f"be loaded: pip install 'convogen[lingua]'"
         )
     known = _known()
     code = _code(tag)
@@ -96,8 +96,8 @@ def can_tell(tag: str) -> str | None:
     if code in known and written_as_usual:
         return None
     return (
-        f"{language_name(tag)} cannot be recognized here; {', '.join(sorted(known))} can, and so "
-        "can every language with a script of its own"
+        f"{language_name(tag)} cannot be recognized; recognized are {', '.join(sorted(known))}, "
+        f"and every language with its own script"
     )
 
 

@@ -94,8 +94,8 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, last_only: bool = Fal
             after = rendered(tokenizer, chat[: at + 1])
             if not (text.startswith(after) and after.startswith(before)):
                 raise ModelConfigError(
-                    "the chat template of this tokenizer changes what was said before; give a "
-                    "model whose template only appends"
+                    "the chat template of this tokenizer changes earlier turns; use a model "
+                    "whose template only appends"
                 )
             spans.append((len(before), len(after.rstrip())))
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -196,5 +196,5 @@ def rendered(tokenizer: Any, chat: list[dict[str, str]], **options: Any) -> str:
     except (TemplateError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"the tokenizer renders no chat ({said}); give an instruction-tuned model"
+            f"the tokenizer has no usable chat template ({said}); use an instruction-tuned model"
         ) from error

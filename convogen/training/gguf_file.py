@@ -25,7 +25,7 @@ def check_exportable(base: Path | None) -> None:
     """Raise `ModelConfigError` if `write_gguf` could not write a model of this base."""
     how = "use --merge, and llama.cpp's convert_hf_to_gguf.py on the folder it writes"
     if base is None:
-        raise ModelConfigError(f"--gguf: the base is no GGUF file; {how}")
+        raise ModelConfigError(f"--gguf: the base is not a GGUF file; {how}")
     try:
         found = _text(library("gguf").GGUFReader(base), "general.architecture")
     except (ValueError, LookupError, OSError, ArithmeticError, MemoryError) as error:

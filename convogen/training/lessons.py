@@ -100,8 +100,8 @@ def unshared(train: Lessons, held_out: Lessons) -> list[Lesson]:
     left = [one for one in train.lessons if one.id not in ids and one.opening not in openings]
     if not left:
         raise SourceError(
-            f"{train.name}: all its dialogues are in {held_out.name} as well; train on one corpus "
-            "and hold out another"
+            f"{train.name}: all its dialogues are also in {held_out.name}; train on one corpus "
+            f"and hold out another"
         )
     return left
 

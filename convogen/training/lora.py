@@ -50,8 +50,8 @@ def check_settings(model: Any, settings: Settings, folder: Path) -> None:
     except (ValueError, re.error) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelConfigError(
-            f"target_modules {settings.target_modules!r}: not for this model ({said}); such as "
-            "all-linear, or [q_proj, v_proj]"
+            f"target_modules {settings.target_modules!r}: do not fit this model ({said}); use "
+            f"all-linear, or [q_proj, v_proj]"
         ) from error
     try:
         with _known_warnings():
@@ -60,8 +60,8 @@ def check_settings(model: Any, settings: Settings, folder: Path) -> None:
     except (ValueError, ImportError, RuntimeError) as error:
         said = " ".join(str(error).split())[:200]
         raise ExperimentError(
-            f"optimizer {settings.optimizer}, precision {settings.precision}: cannot be used here "
-            f"({said})"
+            f"optimizer {settings.optimizer}, precision {settings.precision}: cannot be used "
+            f"here ({said})"
         ) from error
 
 
@@ -124,13 +124,13 @@ def check_adapter(folder: Path, settings: Settings) -> None:
         shape = {"rank": found["r"], "alpha": found["lora_alpha"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ModelConfigError(
-            f"{folder}: no LoRA adapter; give the folder that a training left"
+            f"{folder}: not a LoRA adapter; give the folder of a training run"
         ) from error
     for key, value in shape.items():
         if value != (asked := getattr(settings, key)):
             raise ModelConfigError(
-                f"{folder}: its {key} is {value}, {key} of the settings is {asked}; go on from it "
-                f"with --set {key}={value}"
+                f"{folder}: its {key} is {value}, the settings have {asked}; to continue it: "
+                f"--set {key}={value}"
             )
 
 

@@ -52,6 +52,6 @@ def perplexity(
             done(nth)
     model.train(was_training)
     if not targets:
-        raise SourceError("perplexity: no target in the dialogues to measure")
+        raise SourceError("perplexity: the dialogues contain no targets")
     mean = total / targets
     return Perplexity(math.exp(min(mean, 700)), mean, targets)

@@ -111,7 +111,8 @@ def scene_lessons(scenes: Iterator[Scene], source: str, form: SceneForm) -> Less
         lessons.append(Lesson(scene.id, said, chats))
     if not lessons:
         raise SourceError(
-            f"{source}: no scene in it; a scene is a conversation of at least {MIN_TURNS} turns "
+            f"{source}: contains no scenes; a scene is a conversation of at least {MIN_TURNS} "
+            f"turns "
             "with the personas of its speakers: a run folder, a file of scenes, or a corpus with "
             "personas"
         )
@@ -163,7 +164,7 @@ def _of_file(path: Path) -> Iterator[Scene]:
             yield _scene(decode(row.value), f"{path.name}-{row.line}")
         except (RowError, ValidationError, KeyError, TypeError, ValueError) as error:
             said = " ".join(str(error).split())[:200]
-            raise SourceError(f"{path}: line {row.line}: no scene ({said})") from None
+            raise SourceError(f"{path}: line {row.line}: not a scene ({said})") from None
 
 
 def _scene(row: dict[str, Any], name: str) -> Scene:

@@ -138,7 +138,9 @@ def _trained(folder: Path) -> dict[str, Any]:
     """The manifest of a folder; raises `RunFolderError` if that is of something else."""
     manifest = Run(folder).manifest
     if not isinstance(manifest.get("training"), dict):
-        raise RunFolderError(f"{folder}: its manifest.json is of no training; name another folder")
+        raise RunFolderError(
+            f"{folder}: its manifest.json is not of a training run; name another folder"
+        )
     return manifest
 
 
@@ -189,8 +191,8 @@ class _Tuning:
         for source, data in ((self._data.train, rows), (self._data.held_out, measured)):
             if not data.rows:
                 raise SourceError(
-                    f"{source.name}: block {block} ends before the learner's first word in all its "
-                    f"dialogues; give more (--set block={Settings.load(None, {}).block})"
+                    f"{source.name}: block {block} ends before the learner's first word in all "
+                    f"dialogues; raise it (--set block={Settings.load(None, {}).block})"
                 )
         lora.check_settings(model, self._plan.settings, self._folder / "checkpoints")
         self._begin(model, rows, measured)
@@ -212,7 +214,7 @@ class _Tuning:
             if found["fingerprint"] != fingerprint:
                 changed = differences(found["training"], essence)
                 raise RunFolderError(
-                    f"{self._folder}: holds something else (fingerprint "
+                    f"{self._folder}: holds a different training run (fingerprint "
                     f"{found['fingerprint']}, this one is {fingerprint}; {changed}); choose "
                     "another --out, or --fresh to move it aside"
                 )

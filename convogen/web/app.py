@@ -25,16 +25,16 @@ LOG = logging.getLogger(__name__)
 async def _error(_: Request, error: Exception) -> Response:
     """Answer with a page that says what is wrong; none of the server's own state stands in it."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else "Something failed here."
+    detail = error.detail if isinstance(error, HTTPException) else "Something went wrong."
     return page("convogen.web", "error.html", status, status_code=status, detail=detail)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
     """Answer if the database cannot be used, for example because the disk is full."""
-    LOG.error("the database of these pages: %s", error)
+    LOG.error("database error: %s", error)
     detail = (
-        "This cannot be saved or read just now. Please go back in your browser and try again in a "
-        "moment. What was saved before is kept."
+        "This cannot be saved or read right now. Please go back in your browser and try again in "
+        "a moment. Everything saved so far is kept."
     )
     return page("convogen.web", "error.html", 503, status_code=503, detail=detail)
 

@@ -79,7 +79,7 @@ class Protection:
         """Return the status and the reason for which a request is refused."""
         host = headers.get("host", "")
         if self._hosts and _name_in(host) not in self._hosts:
-            return 421, "This server is not known under that name."
+            return 421, "This server does not answer to that name."
         if method not in _SAFE_METHODS and not _is_from_our_pages(headers, host):
             return 403, "This request comes from another site."
         try:

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from convogen.errors import UserError
+from convogen.telemetry.log import warnings_on_screen
 from convogen.web.access import Access, is_loopback
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _web(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UserError("the web pages: pip install 'convogen[web]' first") from error
+        raise UserError("the web pages require: pip install 'convogen[web]'") from error
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -47,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         why = error.strerror if isinstance(error, OSError) else str(error)
-        other = "" if isinstance(error, socket.gaierror) else "; --port 0 takes a free one"
+        other = "" if isinstance(error, socket.gaierror) else "; use --port 0 for a free one"
         raise UserError(f"--host {host} --port {port}: {why}{other}") from error
     return listener
 
@@ -104,7 +105,7 @@ def serve(
     """
     uvicorn = _web("uvicorn")
     address = access.address(base_address(listener) + path)
-    say(f"{address}  (Ctrl-C ends it)")
+    say(f"{address}  (Ctrl-C to stop)")
     if open_browser:
         Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     config = uvicorn.Config(
@@ -116,6 +117,7 @@ def serve(
         timeout_graceful_shutdown=3,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        with warnings_on_screen():
+            uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         return

@@ -64,7 +64,7 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--judge", "gteval"), "name a corpus of real ones (--real)"),
+        (("--judge", "gteval"), "give a corpus of real dialogues with --real"),
         (("--judge", "gteval", "--real", "nowhere.jsonl"), "no such file"),
         (("--judge", "gteval", "--set", "order=random"), "judge gteval: order: "),
         (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not known"),
@@ -191,7 +191,7 @@ def test_labels_are_of_one_set_of_dialogues_that_is_there(tmp_path: Path) -> Non
     ended = convogen(*agreement, f"nosuch={labels}")
     assert ended.status == 2
     assert "no verdicts on 'nosuch'; there are: x, y" in ended.complaint
-    assert "of which dialogues? DIALOGUES=FILE" in convogen(*agreement, labels).complaint
+    assert "name the set as DIALOGUES=FILE" in convogen(*agreement, labels).complaint
     found = json.loads(convogen(*agreement, f"y={labels}").out)
     assert [one["dialogues"] for one in found["calibration"]] == ["y"]
 
@@ -210,7 +210,7 @@ def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:
     judge = ("--judge", "gteval", "--model", "scripted", "--out", tmp_path / "jj")
     ended = convogen("evaluate", source, *judge)
     assert ended.status == 2
-    assert "name the corpus of the real ones (--real)" in ended.complaint
+    assert "give the corpus of real ones with --real" in ended.complaint
 
 
 def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Path) -> None:
@@ -232,6 +232,6 @@ def test_the_arena_goes_on_and_pays_for_nothing_twice(folder: Path, tmp_path: Pa
     found = json.loads(convogen("arena", *runs, source, *arena, "--json").out)
     assert [len(found[key]) for key in ("ratings", "matches")] == [3, 3]
     assert (pair / "scores/arena/calls.jsonl").read_bytes() == more
-    assert "two sources or more" in convogen("arena", runs[0], *arena).err
+    assert "two or more sources" in convogen("arena", runs[0], *arena).err
     copy = Path(shutil.copytree(runs[0], tmp_path / "copy"))
     assert "the same dialogues" in convogen("arena", runs[0], copy, *arena).complaint

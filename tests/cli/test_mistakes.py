@@ -208,7 +208,7 @@ def test_a_gguf_file_that_is_none(case: str, command: str) -> None:
         arguments = judging if command == "evaluate" else ("doctor",)
     ended = convogen(*arguments, "--model", "my.gguf")
     assert ended.status == 2
-    assert "my.gguf: is no GGUF file" in ended.complaint
+    assert "my.gguf: is not a GGUF file" in ended.complaint
     assert said in ended.complaint
     assert not Path("new/manifest.json").exists()
 
@@ -278,14 +278,14 @@ def test_a_word_list_without_an_entry_is_no_gate() -> None:
     Path("words.txt").write_text("# nothing yet\n")
     ended = a_run("--set", "gates=[{gate: safety, words: words.txt}]")
     assert ended.status == 2
-    assert "words.txt: has no entry" in ended.complaint
+    assert "words.txt: has no entries" in ended.complaint
 
 
 @pytest.mark.parametrize("name", ["../gone", "a/b/c", "a\x1b/b", "-a/b", "a--b/c", "a/b c"])
 def test_what_can_be_no_data_set_is_not_asked_for(name: str) -> None:
     ended = convogen("stats", f"hf:{name}")
     assert ended.status == 2
-    assert "is no name of a data set" in ended.complaint
+    assert "is not a data set name" in ended.complaint
 
 
 def test_scores_that_are_there_twice_are_counted_nowhere() -> None:

@@ -360,7 +360,7 @@ def test_a_worker_that_would_make_another_data_set_is_refused(tmp_path: Path) ->
     setup = setup_of(of)
     next(seeds.iterdir()).unlink()
     assert "sources" in refusal(setup)
-    assert "the same on every node" in refusal(setup)
+    assert "identical on every node" in refusal(setup)
 
 
 def test_a_refused_worker_ends_the_start_with_one_line(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ class TestWhereItIsWritten:
         out = tmp_path / "a.eval"
         out.write_bytes(content)
         args = ("export", run, "--to", "inspect", "--out", out, "--overwrite")
-        assert "is no export of ours" in convogen(*args).complaint
+        assert "is not an export by convogen" in convogen(*args).complaint
         assert out.read_bytes() == content
 
     def test_nothing_else_is_left_beside_it(self, run: Path, tmp_path: Path) -> None:
@@ -198,9 +198,9 @@ class TestWhereItIsWritten:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (("--out", "{}/out"), "must end in .eval"),
-            (("--out", "{}/a.eval", "--splits", "a=0.5,b=0.5"), "has no splits"),
-            (("--out", "{}/a.eval", "--with", "personas"), "joins no columns"),
+            (("--out", "{}/out"), "must be a file name ending in .eval"),
+            (("--out", "{}/a.eval", "--splits", "a=0.5,b=0.5"), "does not support splits"),
+            (("--out", "{}/a.eval", "--with", "personas"), "does not add columns"),
             (("--out", "{}/a.eval", "--push-to-hub", "me/mine"), "pushes data sets"),
             (("--out", "{}/a.eval", "--perspective", "each"), "unknown key 'perspective'"),
         ],

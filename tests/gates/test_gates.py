@@ -293,7 +293,7 @@ def test_a_gate_of_more_turns_than_there_can_be_is_refused(
 
 
 def test_a_judge_of_experiences_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ExperimentError, match="by their experience, and there is none"):
+    with pytest.raises(ExperimentError, match="by their experience, and this method has none"):
         Experiment(
             {"name": "x", "method": "roleplay", "gates": [{"gate": "judge", "min_score": 2}]}
         )

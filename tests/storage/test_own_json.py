@@ -90,7 +90,7 @@ def test_a_manifest_of_scores_is_checked_for_what_is_in_it(
     for command in (("show", copied), ("report", copied), ("evaluate", copied, *JUDGE)):
         ended = convogen(*command)
         assert ended.status == 2
-        assert f"scores/unieval/manifest.json: is none of ours: {key}" in ended.err
+        assert f"scores/unieval/manifest.json: was not written by convogen: {key}" in ended.err
         assert "Traceback" not in ended.err
 
 
@@ -174,7 +174,7 @@ def test_labels_by_people_that_contradict_each_other_are_refused(copied: Path) -
     assert convogen(*compare).status == 0
     for empty in ("", "\n\n", '{"row": 1}\n'):
         human.write_text(empty)
-        refused(convogen(*compare), "human.jsonl: holds no label")
+        refused(convogen(*compare), "human.jsonl: holds no labels")
 
 
 def test_verdicts_that_contradict_each_other_are_refused() -> None:

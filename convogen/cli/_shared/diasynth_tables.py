@@ -76,14 +76,15 @@ def _comparable(judged: JudgeSummary, known: PublishedTable) -> bool:
 
 def _cautions_2(measured: Mapping[str, Measured], group_chats: Collection[str]) -> list[str]:
     """How ours of table 2 are measured otherwise than the published ones."""
-    said = [f"diversity: the largest ROUGE-L to another of the first {FIRST} dialogues, mean"]
+    said = [f"diversity: mean of each dialogue's largest ROUGE-L to another of the first {FIRST}"]
     few = {name: one.text.nearest_of for name, one in measured.items()}
     fewer = [f"{name} has {n}" for name, n in few.items() if n < FIRST]
     if fewer:
-        said.append(f"{', '.join(fewer)}, and of fewer it is lower")
+        said.append(f"{', '.join(fewer)}; fewer dialogues give lower values")
     if chats := [name for name in measured if name in group_chats]:
         said.append(
-            f"{', '.join(chats)}: group chats, a call per turn; theirs are written in one reply"
+            f"{', '.join(chats)}: group chats, one call per turn; the paper's are written in one "
+            f"reply"
         )
     return [*said, "words in place of tokens"]
 
@@ -97,18 +98,23 @@ def _cautions(judge: str, judged: Mapping[str, JudgeSummary]) -> list[str]:
     if others:
         said.append(f"scored by {', '.join(others)}, the published ones by {SCORER}")
     if judge == "fed" and not all(one.speakers for one in judged.values()):
-        said.append("without the speakers' names, which theirs have (speakers: true)")
+        said.append("without speaker names, which the paper's have (speakers: true)")
     if judge == "gptscore":
-        said.append("Yes is the first word of a reply here, of one that begins with Answer: there")
+        said.append(
+            "here, Yes is the first word of the reply; in the paper, the reply begins with Answer:"
+        )
     if judge == "geval3" and any("explain" in one.prompts for one in judged.values()):
         said.append(
-            "scores of an earlier convogen, which asked for an explanation first, and whether it "
-            "keeps to its matter for groundedness (--fresh judges anew)"
+            "scores from an earlier version of convogen, which asked for an explanation first "
+            "and took groundedness to mean staying on topic (--fresh scores again)"
         )
     if all(one.own_wording for one in judged.values()):
-        return [*said, "the wording is that of your own keys"]
+        return [*said, "the wording comes from your own keys"]
     of = "follow-ups" if judge == "fed" else "questions"
-    return [*said, f"the wording of the {of} is ours, theirs goes into the key {_KEYS[judge]}"]
+    return [
+        *said,
+        f"the wording of the {of} is convogen's; the paper's goes into the key {_KEYS[judge]}",
+    ]
 
 
 def _sentence(parts: list[str]) -> str:

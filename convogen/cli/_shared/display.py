@@ -36,9 +36,12 @@ __all__ = [
 
 REFRESH_S = 0.25
 PRICED = (
-    ("own", "at your own price"),
+    ("own", "at the price you gave"),
     ("list", "at list price"),
-    ("assumed", "priced as by its maker, which is assumed; --price says what your endpoint asks"),
+    (
+        "assumed",
+        "priced at its maker's list price (assumed); set your endpoint's price with --price",
+    ),
 )
 """What is said of prices, by whose they are."""
 
@@ -141,7 +144,7 @@ def _lines(summary: RunSummary) -> list[tuple[str, str]]:
         ("words", _words(summary.words, turns)),
         *([("language", _languages(summary))] if summary.stated_languages else []),
         ("ended by", _counted(summary.ended)),
-        ("asked again for", _counted(summary.reasks)),
+        ("requested again for", _counted(summary.reasks)),
         *([("tidied", _counted(summary.tidied))] if summary.tidied else []),
         *([("taken with", _counted(summary.lapses))] if summary.lapses else []),
         *([("broken off by", _counted(summary.broken_off))] if summary.broken_off else []),
@@ -157,15 +160,15 @@ def _languages(summary: RunSummary) -> str:
     """Return how much of the conversations is in each language that was asked for."""
     return "; ".join(
         f"{language_name(tag)}, "
-        + ("share not measurable" if found.share is None else f"{found.share:.1%} of turns")
+        + ("share unknown" if found.share is None else f"{found.share:.1%} of turns")
         for tag, found in summary.stated_languages.items()
     )
 
 
 def _waiting(summary: RunSummary) -> str:
     return (
-        f"{summary.waiting} finished behind a task that is not; to export them as well: "
-        "convogen export --partial"
+        f"{summary.waiting} finished behind an unfinished task; to export them as well: convogen "
+        f"export --partial"
     )
 
 
@@ -183,8 +186,8 @@ def _warnings(summary: RunSummary) -> Generator[str]:
         yield f"{silent} of {summary.participants} participants never spoke."
     if 2 * summary.selector_repairs > summary.selections:
         yield (
-            f"{_repaired(summary)} selections named nobody and were repaired: the selector's model "
-            "does not follow its prompt, name another with --model selector=NAME."
+            f"{_repaired(summary)} selections named nobody and were repaired: the selector's "
+            f"model does not follow its prompt; use another with --model selector=NAME."
         )
 
 
@@ -202,7 +205,7 @@ def _rejected(summary: RunSummary) -> str:
 def _experiences(summary: RunSummary) -> str:
     text = f"{summary.experiences}, {summary.repaired} of them repaired"
     if again := summary.experiences_asked_again:
-        text += f", asked again for {_counted(again)}"
+        text += f", requested again for {_counted(again)}"
     admitted, copies = summary.admitted, summary.near_copies
     if plan := summary.plan:
         text += (
@@ -252,7 +255,7 @@ def _remarks(rows: Sequence[Spending]) -> Generator[str]:
     if any(row.lost_prompt_tokens for row in rows):
         known = [row.lost_usd for row in rows if row.lost_usd is not None]
         usd = usd_text(sum(known) if len(known) == len(rows) else None)
-        yield f"Lost: not answered, answered without a usage, or probes; at most {usd}."
+        yield f"Lost: unanswered calls, answers without usage, and probes; at most {usd}."
 
 
 def usd_text(usd: float | None) -> str:
@@ -264,7 +267,7 @@ def usd_text(usd: float | None) -> str:
 
 def _words(words: int | None, turns: int) -> str:
     if words is None:
-        return "–, the language has none here: convogen stats says why"
+        return "–, not available for this language: `convogen stats` says why"
     return f"{words}, {words / max(turns, 1):.1f} per turn"
 
 

@@ -32,19 +32,19 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
         found = run.manifest.get("fingerprint")
         if found != experiment.fingerprint:
             raise RunFolderError(
-                f"{folder}: holds another experiment (fingerprint {found}, this one is "
+                f"{folder}: holds a different experiment (fingerprint {found}, this one is "
                 f"{experiment.fingerprint}); choose another --out, or --fresh to move it aside"
             )
         held = experiment.progress(*_rows(run))
     missing = max(wanted - held, 0)
     if missing:
         say(
-            f"dry run: a pilot of {missing} conversations is played with real calls into {folder}; "
-            "the run goes on from there and pays for nothing twice",
+            f"dry run: playing a pilot of {missing} conversations with real calls into {folder}; "
+            f"the run resumes from there, and nothing is paid for twice",
             err=True,
         )
     else:
-        say(f"dry run: {held} conversations are in {folder}; no call is made", err=True)
+        say(f"dry run: {held} conversations are already in {folder}; no calls are made", err=True)
     return missing
 
 
@@ -89,17 +89,17 @@ def print_forecast(
         styled(
             (experiment.name, "bold"),
             f": {found.n} conversations, forecast from the first {found.seen}; the pilot cost "
-            f"{usd_text(pilot_usd)}, all so far {usd_text(after_usd)}",
+            f"{usd_text(pilot_usd)}, everything so far {usd_text(after_usd)}",
         )
     )
     console.print(_table(found))
     if nameless := [model for role, model in found.roles if prices.of(role, model)[0] is None]:
         names = ", ".join(sorted(set(nameless)))
-        console.print(f"the price of {names} is not known; --price says it")
+        console.print(f"the price of {names} is not known; set it with --price")
     low = "" if wall_s.low is None else f" ({_time(wall_s.low)} to {_time(wall_s.high)})"
     console.print(
         f"still to come: at least {_time(wall_s.expected)}{low} with "
-        f"{experiment.concurrency} calls in flight all the time, each as quick as so far"
+        f"{experiment.concurrency} calls in flight throughout, each as fast as so far"
     )
 
 
@@ -182,7 +182,7 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "prompt_tokens": ("tokens in", "{:,.0f}".format),
     "cached_tokens": ("of them cached", "{:,.0f}".format),
     "completion_tokens": ("tokens out", "{:,.0f}".format),
-    "seconds": ("time of all calls", _time),
+    "seconds": ("total call time", _time),
     "cost_usd": ("cost", usd_text),
 }
 """What a table shows of each role: its name and how it is written."""

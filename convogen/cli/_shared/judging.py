@@ -39,7 +39,7 @@ def judge_runs(
     from convogen.models.progress import RunProgress
 
     if spec.is_shipped:
-        say("judged by the embedded SmolLM2-135M: its scores mean little", err=True)
+        say("judged by the embedded SmolLM2-135M, whose scores mean little", err=True)
     counted = [(run, beside, count_scores(run, judge, n, beside)) for run, beside in runs]
     for run, beside, total in counted:
         tally = RunProgress()
@@ -57,13 +57,16 @@ def judge_runs(
                 )
         except KeyboardInterrupt:
             done = f"{tally.counts['scores']} of {total} scores"
-            say(f"stopped: {done} of {run.folder}, all answers kept; to go on: {again()}", err=True)
+            say(
+                f"stopped: {done} of {run.folder}, all answers are kept; to resume: {again()}",
+                err=True,
+            )
             sys.exit(130)
         scores = list(islice(run.scores(judge.name), total))
         if scores and not any(is_given(score) for score in scores):
             raise Hopeless(
-                f"{run.folder}: {len(scores)} scores asked for, none given; the last: "
-                f"{scores[-1].reason}; name another judge or model, and --fresh to judge anew"
+                f"{run.folder}: {len(scores)} scores requested, none obtained; the last one: "
+                f"{scores[-1].reason}; use another judge or model, with --fresh to score again"
             )
 
 

@@ -28,7 +28,7 @@ BUDGET_USD = click.option(
     "--budget-usd",
     type=Amount(min=0, min_open=True),
     metavar="X",
-    help="Spending limit of the folder in US dollars; a call starts only if the rest covers it.",
+    help="Spending limit for the folder in US dollars; a call starts only if the rest covers it.",
 )
 BUDGET_TOKENS = click.option(
     "--budget-tokens",
@@ -86,7 +86,7 @@ def seconds_until(when: str, now: datetime) -> float:
     else:
         left_s = _moment(text, now).timestamp() - now.timestamp()
     if left_s <= 0:
-        raise ValueError("it has passed already")
+        raise ValueError("it has already passed")
     if left_s > LATEST_DAYS * 86_400:
         raise ValueError(f"it is more than {LATEST_DAYS} days away")
     return left_s

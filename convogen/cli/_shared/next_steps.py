@@ -11,7 +11,7 @@ __all__ = ["next_steps"]
 _START = (
     ("convogen demo", "a few conversations by a small model on this machine"),
     ("convogen run GPIS-s --n 20 --model gpt-4o", "a shipped experiment, with OPENAI_API_KEY set"),
-    ("convogen init", "an experiment file of your own, with comments"),
+    ("convogen init", "write your own experiment file, with comments"),
     ("convogen list", "experiments, methods, judges, persona hubs and models"),
 )
 
@@ -30,10 +30,10 @@ def next_steps(folder: Path) -> Iterator[str]:
 
 
 def _with_a_run(run: str) -> Iterator[tuple[str, str]]:
-    yield f"convogen show {run}", "what is in it, what failed and why, tokens, cost"
-    yield f"convogen report {run}", "one page with its measures, beside the published numbers"
+    yield f"convogen show {run}", "its contents, failures and their causes, tokens, cost"
+    yield f"convogen report {run}", "a one-page report, next to the published numbers"
     yield f"convogen evaluate {run} --judge geval", "have a judge score it"
-    yield f"convogen export {run} --to sharegpt --out data", "write it as a data set"
+    yield f"convogen export {run} --to sharegpt --out data", "export it as a data set"
 
 
 def _newest_run(folder: Path) -> str | None:

@@ -21,10 +21,10 @@ class WholeNumber(click.IntRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
-            self.fail(f"{value[:40]!r} is no whole number", param, ctx)
+            self.fail(f"{value[:40]!r} is not a whole number", param, ctx)
         number: int = super().convert(cast("Any", value), param, ctx)
         if not -(2**63) <= number < 2**63:
-            self.fail(f"{value} has more than 64 bits", param, ctx)
+            self.fail(f"{value} does not fit in 64 bits", param, ctx)
         return number
 
 
@@ -35,7 +35,7 @@ class Amount(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and finite(value) is None:
-            self.fail(f"{value[:40]!r} is no finite number", param, ctx)
+            self.fail(f"{value[:40]!r} is not a finite number", param, ctx)
         return super().convert(cast("Any", value), param, ctx)
 
 

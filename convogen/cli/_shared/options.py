@@ -42,7 +42,7 @@ class OutPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value).strip():
-            self.fail("it is empty; name a folder, or a file", param, ctx)
+            self.fail("is empty; give a folder or a file", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -103,7 +103,7 @@ class NearestGroup(click.Group):
         if args[0] not in known and not args[0].startswith("-"):
             near = get_close_matches(args[0].casefold(), known, 1, 0.5)
             guess = f"did you mean {near[0]}? " if near else ""
-            ctx.fail(f"no command {args[0]!r:.200}; {guess}there are: {', '.join(known)}")
+            ctx.fail(f"unknown command {args[0]!r:.200}; {guess}commands: {', '.join(known)}")
         return super().resolve_command(ctx, args)
 
 
@@ -111,7 +111,9 @@ def again() -> str:
     """The command that goes on: the same one without --fresh, secrets of its URLs masked."""
     args = [masked(arg) for arg in sys.argv[1:] if arg != "--fresh"]
     hidden = args != [arg for arg in sys.argv[1:] if arg != "--fresh"]
-    return shlex.join(["convogen", *args]) + (" (with your secret for ***)" if hidden else "")
+    return shlex.join(["convogen", *args]) + (
+        " (with your secret in place of ***)" if hidden else ""
+    )
 
 
 def models_from(
@@ -135,10 +137,10 @@ def models_from(
             result[role] = {"name": name}
     for role, url in _split(base_urls, roles, "--base-url"):
         if not url.startswith(("http://", "https://")):
-            found = url if HOST.fullmatch(url) else "a text that is no URL"
+            found = url if HOST.fullmatch(url) else "a text that is not a URL"
             raise click.UsageError(
-                f"--base-url: must start with http:// or https:// (found {found}); a key goes into "
-                "OPENAI_API_KEY"
+                f"--base-url: must start with http:// or https:// (found {found}); put a key "
+                "into OPENAI_API_KEY"
             )
         if role is not None:
             result[role] = {**_spec(result.get(role, result.get("default"))), "base_url": url}
@@ -151,7 +153,7 @@ def models_from(
         price = _price(text)
         priced = [role] if role is not None else [key for key in result if key not in kept]
         if not priced:
-            raise click.UsageError(f"--price {text}: say of which model, with --model")
+            raise click.UsageError(f"--price {text}: say which model's price it is, with --model")
         for key in priced:
             spec = _spec(result.get(key, result.get("default")))
             result = {**result, key: {**spec, "price": price}}

@@ -84,7 +84,7 @@ class RemotePlayer:
         if late:
             n = len(self._slots) - len(late)
             self._context.tally.say(
-                f"the cluster has room for {n} of {len(self._slots)} workers; goes on with {n}"
+                f"the cluster has room for {n} of {len(self._slots)} workers; continuing with {n}"
             )
         for slot in late:
             self._close(slot)
@@ -282,10 +282,10 @@ class RemotePlayer:
         if self._deaths > DEATHS + len(self._slots):
             raise WorkersDied(
                 f"{self._deaths} workers died and no task ended meanwhile; the last on "
-                f"{slot.node}: {gone}; all answers are kept: the same command goes on"
+                f"{slot.node}: {gone}; all answers are kept; run the same command to resume"
             )
         self._context.tally.say(
-            f"worker {slot.number} on {slot.node} died; its {slot.n_playing} tasks go on in another"
+            f"worker {slot.number} on {slot.node} died; its {slot.n_playing} tasks move to another"
         )
         if any(one.process is not None for one in self._slots):
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])

@@ -133,7 +133,7 @@ class RayWorkers:
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ClusterError(
-                f"--ray {self._address}: no cluster of Ray could be reached: "
+                f"--ray {self._address}: no Ray cluster could be reached: "
                 f"{' '.join(str(error).split())[:300]}"
             ) from error
         return True
@@ -145,8 +145,8 @@ class RayWorkers:
         if lineages is None or wanted <= lineages:
             return max(1, wanted)
         context.tally.say(
-            f"starts {lineages} of {wanted} workers: this experiment's tasks are "
-            f"{counted(lineages, 'lineage')} (a lane, a topic), and each stays with one worker"
+            f"starts {lineages} of {wanted} workers: this experiment has "
+            f"{counted(lineages, 'lineage')} (lanes or topics), and each stays on one worker"
         )
         return lineages
 
@@ -211,7 +211,7 @@ class _RayWorker:
         except TimeoutError:
             self.kill()
             raise WorkerGone(
-                f"not started within {START_S:.0f} s; is a processor of the cluster free?"
+                f"not started within {START_S:.0f} s; does the cluster have a free processor?"
             ) from None
 
     async def deliver(self, messages: list[ToWorker]) -> None:

@@ -101,7 +101,7 @@ class Worker:
     def _open(self, setup: Setup) -> None:
         if setup.version != __version__:
             raise ClusterError(
-                f"has convogen {__version__}, and the run is of {setup.version}; install the same "
+                f"has convogen {__version__}, but the run uses {setup.version}; install the same "
                 "version on every node"
             )
         where = "the experiment"
@@ -109,8 +109,8 @@ class Worker:
         if self._experiment.fingerprint != setup.fingerprint:
             changed = differences(setup.fingerprint_inputs, self._experiment.fingerprint_inputs)
             raise ClusterError(
-                f"reads another experiment ({changed}); the files that it names must be the same "
-                "on every node"
+                f"reads a different experiment ({changed}); the files it names must be identical "
+                f"on every node"
             )
         self._begun = setup.begun
         roles = open_roles(self._experiment)

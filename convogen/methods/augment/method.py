@@ -96,7 +96,7 @@ class Augment(Method):
         if self.balance == "summary":
             raise ValueError("balance: a summary has no values; allowed: topic, intent, emotion")
         if self.balance and self.label and self.balance not in self.label:
-            raise ValueError(f"balance: {self.balance} is none of label: {', '.join(self.label)}")
+            raise ValueError(f"balance: {self.balance} is not in label: {', '.join(self.label)}")
         return self
 
     @classmethod
@@ -124,7 +124,7 @@ class Augment(Method):
         if own and (other := [tag for tag in asked if not same_language(tag, own)]):
             return [
                 f"the source is in {language_name(own)}: its dialogues show what kind of "
-                f"conversation is wanted, and none how it is said in {languages_text(other)}"
+                f"conversation is wanted, but not how it is said in {languages_text(other)}"
             ]
         return []
 
@@ -154,7 +154,7 @@ class Augment(Method):
         )
         if self.balance and self.balance not in data.columns:
             raise SourceError(
-                f"{self.source}: no {self.balance} in it to balance; "
+                f"{self.source}: has no {self.balance} to balance; "
                 f"its labels are: {', '.join(data.columns) or 'none'}"
             )
         return data

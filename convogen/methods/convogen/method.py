@@ -201,7 +201,7 @@ class ConvoGen(Method):
         if unknown := next((name for name in names if name not in STEERABLE), None):
             raise ValueError(not_known("feature", unknown, STEERABLE))
         if len(set(names)) < len(names):
-            raise ValueError("a feature is there twice")
+            raise ValueError("a feature is listed twice")
         return names
 
     @model_validator(mode="after")
@@ -210,26 +210,26 @@ class ConvoGen(Method):
         if low > high:
             raise ValueError(f"participants: the fewest ({low}) are more than the most ({high})")
         if self.match_features and not self.match:
-            raise ValueError("match_features: needs match, the corpus whose features they are")
+            raise ValueError("match_features: requires match, the corpus with these features")
         for tag in self.languages():
             if unknown := self._feature_without_rules([primary_subtag(tag)]):
                 raise ValueError(
-                    f"match_features: {unknown} is told by rules for English only (language: "
+                    f"match_features: {unknown} is detected by rules for English only (language: "
                     f"{tag}); leave it out"
                 )
         if self.shot_policy == "coverage" and self.iterative is not True:
             raise ValueError(
-                f"shot_policy: coverage needs iterative: true (found {self.iterative}), a hub that "
-                "grows"
+                f"shot_policy: coverage needs iterative: true (found {self.iterative}), so that "
+                f"the hub grows"
             )
         if self.personas == "generated":
             own = ("persona_source", "persona_field", "persona_licence")
             if given := next((key for key in own if getattr(self, key)), None):
-                raise ValueError(f"{given}: is of personas: sampled or reused (found generated)")
+                raise ValueError(f"{given}: requires personas: sampled or reused (found generated)")
         if self.personas != "sampled" and self.persona_match != "random":
-            raise ValueError(f"persona_match: is of personas: sampled (found {self.personas})")
+            raise ValueError(f"persona_match: requires personas: sampled (found {self.personas})")
         if self.personas == "reused" and not self.persona_source:
-            raise ValueError("persona_source: personas: reused needs a data set")
+            raise ValueError("persona_source: personas: reused requires a data set")
         return self
 
     @classmethod
@@ -280,8 +280,8 @@ class ConvoGen(Method):
         if not seeds and not self.languages():
             there = sorted({f"{seed.language}" for seed in found})
             raise SourceError(
-                f"{self.experiences}: no experience there is in English, which a run is in if it "
-                f"names no language; there is {', '.join(there)}: --language {there[0]}"
+                f"{self.experiences}: no experience there is in English, the default language; "
+                f"there is {', '.join(there)}: --language {there[0]}"
             )
         return seeds
 
@@ -291,8 +291,8 @@ class ConvoGen(Method):
             return []
         later = "; later ones are shown the run's own" if self.iterative is True else ""
         return [
-            f"no example experience is in {languages_text(without)}: the first are invented "
-            f"without one{later}"
+            f"no example experience is in {languages_text(without)}: the first ones are invented "
+            f"without examples{later}"
         ]
 
     def sources(self) -> dict[str, str]:
@@ -331,11 +331,11 @@ class ConvoGen(Method):
             return None
         shapes = Shapes.from_corpus(open_corpus(self.match), self.match_features)
         if not len(shapes):
-            raise SourceError(f"match {self.match}: there is no conversation in it; give a corpus")
+            raise SourceError(f"match {self.match}: contains no conversations; give another corpus")
         if unknown := self._feature_without_rules(shapes.languages):
             raise SourceError(
-                f"match_features: {unknown} is told by rules for English only, and nothing in "
-                f"{self.match} is in English; leave it out"
+                f"match_features: {unknown} is detected by rules for English only, and nothing "
+                f"in {self.match} is in English; leave it out"
             )
         return shapes
 

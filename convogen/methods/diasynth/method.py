@@ -162,11 +162,11 @@ class DiaSynth(Method):
         if high < self.group_size:
             raise ValueError(f"turns: {high} are too few for {self.group_size} who all speak")
         if self.addressees and self.mode != "groupchat":
-            raise ValueError(f"addressees: is of mode: groupchat (found {self.mode})")
+            raise ValueError(f"addressees: requires mode: groupchat (found {self.mode})")
         if self.group_size > self.n_personas:
             raise ValueError(
-                f"group_size: {self.group_size} cannot meet where there are {self.n_personas} "
-                "personas for a subtopic; n_personas says how many"
+                f"group_size: must be at most n_personas (found {self.group_size} and "
+                f"{self.n_personas})"
             )
         return self
 
@@ -187,7 +187,7 @@ class DiaSynth(Method):
         told = [" ".join(line.split()) for line in lines]
         topics = [line for line in told if line and line[0] != "#"]
         if not topics:
-            raise SourceError(f"topics {path}: there is none in it; write a topic a line")
+            raise SourceError(f"topics {path}: is empty; write one topic per line")
         for nth, topic in enumerate(topics):
             if len(topic) > MAX_TOPIC_CHARS:
                 raise SourceError(
@@ -195,7 +195,7 @@ class DiaSynth(Method):
                     f"{MAX_TOPIC_CHARS}"
                 )
             if topic.casefold() in (other.casefold() for other in topics[:nth]):
-                raise SourceError(f"topics {path}: {topic!r} is there twice; take one out")
+                raise SourceError(f"topics {path}: {topic!r} is listed twice; remove one")
         return topics
 
     @cached_property

@@ -61,7 +61,7 @@ def parsed(answer: bytes, secrets: Secrets) -> object:
             return whole
         start = printable(" ".join(answer[:400].decode("utf-8", "replace").split()))
         found = f"it begins with {start[:120]!r}" if start else "it is empty"
-        said = secrets.mask_error(f"the answer is no JSON: {found}")
+        said = secrets.mask_error(f"the answer is not JSON: {found}")
         raise Transient(said, kind="unreadable") from error
 
 
@@ -131,7 +131,7 @@ def _reply(body: object, max_tokens: int | None) -> ModelReply:
         raise ModelFault("content_filter", message, printable(content.text), billed=True)
     if finish.casefold() in _BROKEN_OFF:
         kind = "unreadable" if usage.completion_tokens else "server"
-        raise Transient(f"the endpoint broke the reply off (finish reason {finish})", kind=kind)
+        raise Transient(f"the endpoint cut the reply short (finish reason {finish})", kind=kind)
     if not content.text and content.refusal:
         evidence = printable(content.refusal[:2000])
         raise ModelFault("refusal", "the model refused", evidence, billed=True)
@@ -159,7 +159,7 @@ def _first_choice(body: object) -> dict[str, Any]:
 
 
 def _no_completion(lack: str, instead: object) -> Transient:
-    message = printable(f"the answer is no chat completion: {lack}, but {shape(instead)}")
+    message = printable(f"the answer is not a chat completion: {lack}, but {shape(instead)}")
     return Transient(message[:300], kind="unreadable")
 
 

@@ -41,9 +41,9 @@ _TABLES = {
 }
 
 DIFFERENCES = {
-    "order": "the order of the two is drawn (there the real one comes first)",
-    "prompt": "the judge's prompt is our own (theirs is not in the paper)",
-    "judge": f"the judge is another model (there {PAPERS_JUDGE})",
+    "order": "the order is random (in the paper, the real dialogue comes first)",
+    "prompt": "the judge's prompt is convogen's own (the paper does not give its prompt)",
+    "judge": f"the judge is a different model (in the paper, {PAPERS_JUDGE})",
 }
 """What may be otherwise than in the paper, and how it is said."""
 

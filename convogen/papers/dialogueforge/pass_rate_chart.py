@@ -37,7 +37,7 @@ def draw(compared: Compared, path: Path) -> None:
     check_kind(path)
     models = [row for row in compared.cells if row.model != REAL]
     if not models:
-        raise SourceError(f"{path}: only real dialogues to draw; name a model's verdicts too")
+        raise SourceError(f"{path}: only real dialogues to draw; give a model's verdicts as well")
     panels = list(dict.fromkeys(row.data for row in models))
     with drawing({"font.size": 10}):
         widest = max(len({row.model for row in models if row.data == data}) for data in panels)
@@ -79,7 +79,7 @@ def _panel(axes: Any, rows: Sequence[Rate], lengths: Sequence[int | None]) -> No
             ecolor=_INK,
             capsize=2.5,
             error_kw={"linewidth": 1},
-            label="length not told" if length is None else f"{length} utterances",
+            label="length not given" if length is None else f"{length} utterances",
         )
         known = [
             (place, row.published)
@@ -102,8 +102,8 @@ def _published_label(rows: Sequence[Rate]) -> str:
     """What the diamonds are called: whether they are of the same measure is said."""
     told = [row.differs for row in rows if row.published is not None]
     if any(told):
-        return "published, judged otherwise"
-    return "published, judging not known to be alike" if None in told else "published"
+        return "published, different judging"
+    return "published, judging may differ" if None in told else "published"
 
 
 def _whisker(row: Rate) -> tuple[float, float]:

@@ -160,7 +160,7 @@ def read_cell(text: str, protocol: Protocol, generated: Literal[1, 2] = 2) -> Ra
     played = _played(file) if folder else None
     model, data, utterances = _made(played) if played else (path.stem, None, None)
     if len(told) > 3 or (len(told) == 3 and not told[2].isdecimal()):
-        raise SourceError(f"{text}: must be MODEL,DATA,N=FILE, N being a number of utterances")
+        raise SourceError(f"{text}: must be MODEL,DATA,N=FILE, with N a number of utterances")
     model = told[0] if told and told[0] else model
     data = _data_name(told[1]) if len(told) > 1 and told[1] else data
     utterances = int(told[2]) if len(told) == 3 else utterances

@@ -85,7 +85,7 @@ def draw(conditions: Sequence[Condition], answers: Sequence[PairAnswer], path: P
                     axes.set_ylabel("% of pairs")
         pooled = figure.add_subplot(grid[0, 2])
         _stacked(pooled, figure_13(answers), "Figure 13, these answers")
-        pooled.set_xlabel("named as artificial, all conditions")
+        pooled.set_xlabel("marked as artificial, all conditions")
         handles, labels = pooled.get_legend_handles_labels()
         side = figure.add_subplot(grid[1, 2])
         side.set_axis_off()

@@ -53,7 +53,7 @@ RATES = {
     "self_reply": ("Self-replies", "inquirer_outputs"),
     "stop_missed": ("Stop missed", "inquirer_outputs"),
     "incoherent_responder": ("Incoherent responder", "responder_outputs"),
-    "thanking": ("Thanks without end", "dialogues"),
+    "thanking": ("Endless thanks", "dialogues"),
     "broken": ("Broken off, kept", "dialogues"),
     "unsaved": ("Not saved", "dialogues"),
 }

@@ -23,7 +23,7 @@ _FAULTS = {
     "slow": "The chatbot took too long to answer.",
     "withheld": "The chatbot's answer was withheld, because it may be offensive.",
 }
-_ANY_FAULT = "The chatbot gave no answer that can be shown."
+_ANY_FAULT = "The chatbot gave no usable answer."
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _unsent(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | Non
     earlier = any(visit.is_from_its_page(form, part) for part in range(len(chat.said)))
     if not text or not earlier or text in {one.turn.text for one in chat.said}:
         return None
-    said = "This chat went on in another window. Please send your message again if it still fits."
+    said = "This chat continued in another window. Please send your message again if it still fits."
     return Refused({"message": said}, form)
 
 
@@ -145,7 +145,10 @@ async def _say(visit: Visit, chat: _Chat, form: Mapping[str, str]) -> Refused | 
     participant, turn = visit.participant, prompt_turn(text)
     turns = [*(one.turn for one in chat.said), turn]
     if await run_in_threadpool(replies.chatbot.shortage, participant.place, turns) is not None:
-        said = "This message is longer than what this study has left for you; a short one may fit."
+        said = (
+            "This message is longer than what is left of your allowance in this study; a "
+            "shorter one may fit."
+        )
         return Refused({"message": said}, form)
     await run_in_threadpool(visit.site.store.say, participant.id, goal, len(chat.said), turn)
     await replies.chat(participant.id, participant.place, goal)
@@ -168,5 +171,5 @@ async def _finish(visit: Visit, chat: _Chat) -> Refused | None:
     if chat.may_finish:
         await run_in_threadpool(visit.answer, {"exchanges": len(chat.said) // 2})
         return None
-    said = "Please talk to the chatbot about this goal before you go on to the next."
+    said = "Please talk to the chatbot about this goal before you continue with the next."
     return Refused({"message": said}, {})

@@ -53,9 +53,9 @@ async def enter(request: Request) -> Response:
 
 def _wrong(site: Site, request: Request, code: str) -> Response:
     if site.limiter.refuses(request.client.host if request.client else ""):
-        error = "Too many wrong codes came from here. Please wait a minute before the next try."
+        error = "Too many wrong codes. Please wait a minute before you try again."
         return site.page("enter.html", 429, error=error, code=code)
-    error = "This code is not known. Please compare it with the one you were given."
+    error = "Unknown code. Please compare it with the one you were given."
     return site.page("enter.html", 403, error=error, code=code)
 
 

@@ -56,7 +56,7 @@ def take(visit: Visit, form: Mapping[str, str]) -> dict[str, object] | Refused:
     }
     comment = form.get("comment", "").strip()
     if len(comment) > _LONGEST_COMMENT:
-        errors["comment"] = f"At most {_LONGEST_COMMENT:,} characters fit here."
+        errors["comment"] = f"Please use at most {_LONGEST_COMMENT:,} characters."
     if errors:
         return Refused(errors, form)
     ratings = {scale.id: int(form[scale.id]) for scale in scales}

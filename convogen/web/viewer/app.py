@@ -79,7 +79,7 @@ def viewer(
             except sqlite3.DatabaseError as error:
                 for opened in runs:
                     opened.scanner.recover(error)
-                said = "The index was damaged and is made anew. Try again in a moment."
+                said = "The index was damaged and is being rebuilt. Try again in a moment."
                 raise HTTPException(503, said) from error
 
         return Route(path, guarded, methods=[method])
@@ -221,7 +221,7 @@ class Pages:
         drawing = self._drawings.of(self._chosen(request)[0])
         svg = drawing.plots.get(request.query_params.get("name", "")) if drawing else None
         if svg is None:
-            raise HTTPException(404, "This plot is not drawn.")
+            raise HTTPException(404, "This plot has not been drawn.")
         headers = {"Content-Security-Policy": POLICY}
         return Response(svg, media_type="image/svg+xml", headers=headers)
 
@@ -261,7 +261,7 @@ class Pages:
         """Return the run that a parameter names, the first if it names none."""
         key = request.query_params.get(name) or next(iter(self._runs))
         if key not in self._runs:
-            raise HTTPException(404, "No such run is open here.")
+            raise HTTPException(404, "No such run is open.")
         return self._runs[key]
 
     def _shown(self, opened: Opened, name: str, prefix: str = "") -> ConversationPage:
@@ -272,8 +272,8 @@ class Pages:
         except RunFolderError as error:
             raise HTTPException(409, f"{error}. Try again in a moment.") from error
         read = opened.scanner.progress()
-        later = f" (so far {read.percent}% of it is read)" if read.percent < 100 else ""
-        raise HTTPException(404, f"The run has no conversation of that id{later}.")
+        later = f" (so far {read.percent}% of it has been read)" if read.percent < 100 else ""
+        raise HTTPException(404, f"The run has no conversation with that id{later}.")
 
     def _page(self, template: str, request: Request, **values: Any) -> Response:
         return page(

@@ -13,10 +13,10 @@ __all__ = ["CAPTIONS", "POLICY", "Drawing", "Drawings"]
 
 CAPTIONS = {
     "mtld": "Lexical diversity: MTLD of the conversations.",
-    "words": "Length of turns: the share of turns of so many words or fewer.",
+    "words": "Length of turns: the share of turns with so many words or fewer.",
     "judge": "Scores by aspect: mean and 95% interval.",
-    "course_nearest": "How similar an experience is to the most similar one before it.",
-    "course_near_copies": "Share of experiences that nearly copy one before them.",
+    "course_nearest": "How similar an experience is to the most similar earlier one.",
+    "course_near_copies": "Share of experiences that are near-copies of an earlier one.",
     "course_mtld": "MTLD over the course of the run, rolling mean.",
     "coverage_largest": "Topics: the share of the largest cluster.",
     "coverage_entropy": "Topics: how evenly they are spread over the clusters.",

@@ -56,7 +56,7 @@ def chosen(
             opened.scanner.recover(error)
         found = _named(runs, names) if names else _found(runs, search, wanted)
     if len(found) > MOST:
-        raise UserError(f"--export: more than the {MOST} conversations of a page; {_ROOM}")
+        raise UserError(f"--export: more than the {MOST} conversations a page can hold; {_ROOM}")
     if not found:
         raise SourceError(
             f"--export: no conversation to show{f' with {search!r}' if search else ''}"

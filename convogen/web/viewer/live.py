@@ -31,7 +31,7 @@ class RunState:
     """Counts of a run now.
 
     Attributes:
-        state: `complete`, `running`, or `stopped` if nothing was written for a while.
+        state: `complete`, `running`, `stopped` if nothing was written for a while, or `deleted`.
         wanted: How many conversations were asked for; None if that is not known.
         done: How many count towards it.
         counts: Rows by status.
@@ -39,7 +39,7 @@ class RunState:
         rate: Tasks per minute lately; None if that is not known.
         left_s: Seconds left at that rate.
         usd: Cost of the run's own calls that are committed; None if a price is not known.
-        quiet_s: Seconds since anything was written.
+        quiet_s: Seconds since anything was written; None if the run folder is gone.
         read: How far the viewer has read it.
     """
 
@@ -53,7 +53,7 @@ class RunState:
     left_s: float | None
     usd: float | None
     tokens: int
-    quiet_s: float
+    quiet_s: float | None
     read: Progress
 
     @property
@@ -78,8 +78,8 @@ class RunState:
             "tokens": f"{self.tokens:,}",
             "rate": "–" if self.rate is None else f"{self.rate:.3g} per minute",
             "left": "–" if self.left_s is None else duration_text(self.left_s),
-            "flight": f"{self.in_flight} under way, {self.waiting} waiting",
-            "quiet": duration_text(self.quiet_s),
+            "flight": f"{self.in_flight} in progress, {self.waiting} waiting",
+            "quiet": "–" if self.quiet_s is None else f"{duration_text(self.quiet_s)} ago",
             "read": f"{self.read.percent}%",
         }
 
@@ -113,9 +113,15 @@ def state_of(opened: Opened, now: float | None = None) -> RunState:
     accepted = counts["accepted"] + counts["broken"]
     tasks = sum(counts.values())
     done = tasks if wanted is not None and _counts_failed(manifest) else accepted
-    quiet = max(0.0, now - _last_written(folder))
+    written = _last_written(folder)
+    quiet = None if written is None else max(0.0, now - written)
     complete = bool(manifest.get("complete"))
-    state = "complete" if complete else "running" if quiet < QUIET_S else "stopped"
+    if quiet is None:
+        state = "deleted"
+    elif complete:
+        state = "complete"
+    else:
+        state = "running" if quiet < QUIET_S else "stopped"
     waiting = sum(1 for _ in (folder / "journal").glob("*.done"))
     left = None
     if state == "running" and rate and wanted and done:
@@ -159,13 +165,13 @@ def _counts_failed(manifest: Mapping[str, Any]) -> bool:
         return False
 
 
-def _last_written(folder: Path) -> float:
-    """Return when anything in a run folder was last written, in seconds."""
+def _last_written(folder: Path) -> float | None:
+    """Return when anything in a run folder was last written, in seconds; None if it is gone."""
     names = ("manifest.json", "ledger.jsonl", "conversations.jsonl", "log.jsonl", "journal")
-    times = [0.0]
+    times: list[float] = []
     for path in (*(folder / name for name in names), *journals(folder / "journal")):
         try:
             times.append(path.stat().st_mtime)
         except OSError:
             continue
-    return max(times)
+    return max(times, default=None)

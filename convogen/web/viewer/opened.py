@@ -133,7 +133,7 @@ def open_runs(folders: Sequence[Path], indexes: Path) -> list[Opened]:
     """
     distinct = list({folder.resolve(): folder for folder in folders}.values())
     if len(distinct) > MOST_RUNS:
-        raise UserError(f"view: {len(distinct)} runs; at most {MOST_RUNS} are shown at once")
+        raise UserError(f"view: {len(distinct)} runs; at most {MOST_RUNS} can be shown at once")
     runs = [load_unchecked(folder) for folder in distinct]
     keys = _keys(run.folder.resolve().name for run in runs)
     return [
