@@ -26,8 +26,8 @@ from convogen.cli._shared.terminal import say
 if TYPE_CHECKING:
     from rich.console import Console  # noqa: TID251 - its type alone
 
-    from convogen.engine.playing import Workers
     from convogen.engine.runner import OnConversation
+    from convogen.engine.workers import Workers
     from convogen.experiment.experiment import Experiment
     from convogen.models.spec import ModelSpec
     from convogen.models.traffic.budget import Limits

@@ -8,18 +8,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from convogen.engine.distributed.driver import RemotePlayer
+from convogen.engine.distributed.driver import RemoteDoer
 from convogen.engine.distributed.driver_calls import RemoteModel
 from convogen.engine.distributed.messages import Batch, Hello, Setup, ToWorker
 from convogen.engine.distributed.slots import WorkerGone
 from convogen.engine.distributed.worker import Worker
-from convogen.engine.playing import Player, PlayerContext
+from convogen.engine.workers import Job, TaskDoer
 from convogen.errors import ClusterError, ModelConfigError
-from convogen.experiment.experiment import Experiment
 from convogen.models.base import ChatModel
 from convogen.models.spec import ModelSpec
 from convogen.text.counting import counted
@@ -46,7 +45,7 @@ T = TypeVar("T")
 
 
 class WorkerActor(Worker):
-    """A worker as a Ray actor; its name says what it plays on Ray's dashboard."""
+    """A worker as a Ray actor; its name says what it does on Ray's dashboard."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -56,18 +55,18 @@ class WorkerActor(Worker):
         return self._title
 
     async def start(self, setup: Setup) -> Hello:
-        """Open what the worker plays, its process being Ray's for this alone."""
+        """Open what the worker does, its process being Ray's for this alone."""
         self.own_process(setup.log_level)
         return await super().start(setup)
 
 
 class RayWorkers:
-    """The workers of a run on a Ray cluster.
+    """The workers of a run, or of a judge, on a Ray cluster.
 
     Args:
         address: `local` for a cluster on this machine that ends with the run, `auto` for the one
             that is running here, or the address of a head node (`10.0.0.1:6379`).
-        n_workers: How many processes play; by default as many as the cluster has processors.
+        n_workers: How many processes work; by default as many as the cluster has processors.
     """
 
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
@@ -75,15 +74,15 @@ class RayWorkers:
         self._n_workers = n_workers
         self._n_models = 0
 
-    def check(self, experiment: Experiment) -> None:
-        """Raise `UserError` if Ray is missing, or an experiment cannot be sent to another machine.
+    def check(self, specs: Iterable[ModelSpec]) -> None:
+        """Raise `UserError` if Ray is missing, or a model cannot be named to another machine.
 
         Tasks of Ray are no place for secrets, so that a URL may not hold one.
         """
         if optional_module("ray") is None:
             raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
-        for role in experiment.roles:
-            if (spec := experiment.model(role)) != spec.public():
+        for spec in specs:
+            if spec != spec.public():
                 raise ModelConfigError(
                     f"the URL of {spec.identity} holds a secret or a query, which would be seen in "
                     "Ray's task arguments; name the variable of a key with api_key_env, or set "
@@ -96,13 +95,13 @@ class RayWorkers:
         return RemoteModel(self._n_models - 1)
 
     @asynccontextmanager
-    async def player(self, context: PlayerContext) -> AsyncGenerator[Player]:
+    async def start(self, job: Job) -> AsyncGenerator[TaskDoer[Any]]:
         """Connect to the cluster, start the workers, and end them with the block."""
         ours = await asyncio.to_thread(self._connect)
         _take_signals_back()
         try:
-            async with RemotePlayer(context, self._count(context), _Spawner(context)) as player:
-                yield player
+            async with RemoteDoer(job, self._count(job), _Spawner(job.name)) as doer:
+                yield doer
         finally:
             if ours:
                 await asyncio.to_thread(_ray().shutdown)
@@ -138,13 +137,13 @@ class RayWorkers:
             ) from error
         return True
 
-    def _count(self, context: PlayerContext) -> int:
+    def _count(self, job: Job) -> int:
         """Return how many workers to start; more than lineages would have nothing to do."""
         wanted = self._n_workers or int(_ray().cluster_resources().get("CPU", 1))
-        lineages = context.experiment.method.lineages()
+        lineages = job.lineages
         if lineages is None or wanted <= lineages:
             return max(1, wanted)
-        context.tally.say(
+        job.tally.say(
             f"starts {lineages} of {wanted} workers: this experiment has "
             f"{counted(lineages, 'lineage')} (lanes or topics), and each stays on one worker"
         )
@@ -179,10 +178,10 @@ def _check_address(address: str) -> None:
 
 
 class _Spawner:
-    """Starts the actors of a run, spread over the nodes."""
+    """Starts the actors of a job, spread over the nodes."""
 
-    def __init__(self, context: PlayerContext) -> None:
-        self._name = context.experiment.name
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._actor = _ray().remote(WorkerActor)
 
     async def __call__(self, number: int) -> _RayWorker:
