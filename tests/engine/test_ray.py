@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import convogen, python_process
 from endpoint_server import Answer, Asked, EndpointServer, converse, say, serving
+from ray_clusters import KEY, Cluster, logged, worker_pids
 
 from convogen import Experiment, load_run, run
 from convogen.inputs.yaml12 import dump_yaml
@@ -27,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed"),
 ]
 
-CLUSTER = Path(__file__).parents[1] / "programs" / "ray_cluster.py"
 PROGRAM = "from convogen.cli.main import main; main()"
 DATASET = (
     "experiences.jsonl",
@@ -36,39 +33,9 @@ DATASET = (
     "rejected.jsonl",
     "calls.jsonl",
 )
-KEY = "sk-a-key-that-nobody-may-see"
 IN_FLIGHT = 16
-N = 60
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A running cluster: its address, and the environment of those who may use it."""
-
-    address: str
-    environment: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    environment = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_prestart_worker_first_driver": "0",  # four processes for each driver, unused
-        "WORKERS_KEY": KEY,
-    }
-    process = subprocess.Popen(
-        [sys.executable, CLUSTER, "2"],
-        env={**os.environ, **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:  # which ends as its input does
-        assert process.stdout is not None
-        yield Cluster(process.stdout.readline().strip(), environment)
+LANES = 4
+N = 200
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +63,7 @@ class Endpoint:
 
 def settings(server: EndpointServer) -> dict[str, object]:
     models = {"name": "m", "base_url": server.base_url, "api_key_env": "WORKERS_KEY"}
-    own = {"reasks": 0, "lanes": 4, "per_round": 3, "max_turns": 3}
+    own = {"reasks": 0, "lanes": LANES, "per_round": 10, "participants": 2, "max_turns": 2}
     return {"models": models, "concurrency": IN_FLIGHT, **own}
 
 
@@ -110,15 +77,6 @@ def command(folder: Path, server: EndpointServer, n: int, *more: object) -> list
 
 def dataset(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in DATASET}
-
-
-def logged(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in (folder / "log.jsonl").read_text().splitlines()]
-
-
-def worker_pids(folder: Path) -> list[int]:
-    """The processes of the workers that have started, as the run's log has them."""
-    return [row["pid"] for row in logged(folder) if row["event"] == "worker"]
 
 
 @pytest.fixture(scope="module")
@@ -142,21 +100,26 @@ def test_a_killed_worker_changes_nothing(
     expected: tuple[dict[str, bytes], set[str]],
     tmp_path: Path,
 ) -> None:
+    """What that worker had in flight is asked again: calls of its lane, each counted as lost."""
     folder = tmp_path / "run"
     endpoint = Endpoint(
         server, len(expected[1]) // 2, lambda: os.kill(worker_pids(folder)[1], signal.SIGKILL)
     )
-    on = ("--ray", cluster.address, "--workers", 6)
+    on = ("--ray", cluster.address, "--workers", LANES + 2)
     ended = python_process(*command(folder, server, N, *on), **cluster.environment)
     assert ended.status == 0, ended.err
     too_many, died = ended.err.splitlines()
-    assert "starts 4 of 6 workers" in too_many
+    assert f"starts {LANES} of {LANES + 2} workers" in too_many
     assert "died; its" in died
-    assert len(worker_pids(folder)) == 5
+    assert len(worker_pids(folder)) == LANES + 1
     assert dataset(folder) == expected[0]
     assert load_run(folder).manifest["complete"] is True
     assert set(endpoint.answered) == expected[1]
-    assert endpoint.answered.total() - len(expected[1]) <= IN_FLIGHT
+    again = endpoint.answered.total() - len(expected[1])
+    lost = [row for row in load_run(folder).ledger() if row.get("lost_attempts")]
+    method = Experiment({"name": "own", "n": N, **settings(server)}).method
+    assert again <= sum(row["lost_attempts"] for row in lost) <= IN_FLIGHT
+    assert len({method.lineage(row["task"]) for row in lost}) <= 1
     log = logged(folder)
     assert any(row["logger"] == "convogen.traffic" or "worker" in row for row in log)
     for path in tmp_path.rglob("*"):
@@ -170,9 +133,9 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     tmp_path: Path,
 ) -> None:
     """The run is shorter: its data set is the beginning of the longer one's."""
-    folder, started = tmp_path / "run", list[subprocess.Popen[bytes]]()
-    endpoint = Endpoint(server, 60, lambda: started[0].kill())
-    args = command(folder, server, N // 3, "--ray", cluster.address, "--workers", 2)
+    folder, started, n = tmp_path / "run", list[subprocess.Popen[bytes]](), N // 10
+    endpoint = Endpoint(server, n, lambda: started[0].kill())
+    args = command(folder, server, n, "--ray", cluster.address, "--workers", 1)
     environment = {**os.environ, **cluster.environment}
     quiet = subprocess.DEVNULL
     started.append(
@@ -183,7 +146,7 @@ def test_a_killed_driver_is_gone_on_with_by_the_same_command(
     assert ended.status == 0, ended.err
     for name, content in dataset(folder).items():
         assert expected[0][name].startswith(content)
-    assert (folder / "conversations.jsonl").read_bytes().count(b"\n") == N // 3
+    assert (folder / "conversations.jsonl").read_bytes().count(b"\n") == n
     assert set(endpoint.answered) <= expected[1]
     assert endpoint.answered.total() - len(endpoint.answered) <= IN_FLIGHT
 
