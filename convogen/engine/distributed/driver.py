@@ -265,7 +265,8 @@ class RemoteDoer:
                 f"{slot.node}: {gone}; all answers are kept; run the same command to resume"
             )
         self._job.tally.say(
-            f"worker {slot.number} on {slot.node} died; its {slot.n_under_way} tasks move to another"
+            f"worker {slot.number} on {slot.node} died; "
+            f"its {slot.n_under_way} tasks move to another"
         )
         if any(one.process is not None for one in self._slots):
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])

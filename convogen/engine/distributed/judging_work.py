@@ -109,8 +109,8 @@ class JudgeConversations:
         if judge.fingerprint_inputs != self.fingerprint_inputs:
             changed = differences(self.fingerprint_inputs, judge.fingerprint_inputs)
             raise ClusterError(
-                f"has a different judge {self.judge} ({changed}); its package and prompt files must be "
-                "identical on every node"
+                f"has a different judge {self.judge} ({changed}); its package and prompt files "
+                "must be identical on every node"
             )
         return _Judging(judge, self.role, self.fingerprint)
 
