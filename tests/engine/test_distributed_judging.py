@@ -234,7 +234,7 @@ def test_a_worker_with_another_judge_is_refused() -> None:
     inputs = {**JUDGE.fingerprint_inputs, "prompts": {"explain": "another file's hash"}}
     parameters = JUDGE.model_dump(mode="json", exclude_unset=True)
     work = JudgeConversations("geval", parameters, inputs, Role(SCRIPTED, Sampling()), "f")
-    assert "has another judge geval (prompts" in refusal(work)
+    assert "has a different judge geval (prompts" in refusal(work)
 
 
 def test_what_cannot_judge_on_a_cluster_is_told_before_anything_is_written(folder: Path) -> None:
