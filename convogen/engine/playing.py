@@ -1,4 +1,4 @@
-"""Playing one task, and who plays the tasks of a run: this process, or the workers of a cluster."""
+"""Playing one task, and where the tasks of a run are played: in this process or by workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class PlayerContext:
-    """One start of a run, for whoever plays its tasks; `begun` is when the run first started."""
+    """One start of a run, for whatever plays its tasks; `begun` is when the run first started."""
 
     experiment: Experiment
     store: RunStore
@@ -44,14 +44,14 @@ class PlayerContext:
 
 
 class Player(Protocol):
-    """Plays the tasks of a run, many at once."""
+    """Plays the tasks of a run concurrently."""
 
     async def play(self, number: int) -> Played:
-        """Return what a task came to; raises what stops the run."""
+        """Return a task's outcome; raises what stops the run."""
         ...
 
     def committed(self, number: int, outcome: Outcome) -> None:
-        """Note that a task's rows are in the run folder."""
+        """Record that a task's rows are in the run folder."""
         ...
 
 
@@ -59,15 +59,15 @@ class Workers(Protocol):
     """Processes that play a run's tasks in place of this one."""
 
     def check(self, experiment: Experiment) -> None:
-        """Raise `UserError` if they could not play an experiment, whatever they are."""
+        """Raise `UserError` if the workers cannot play an experiment."""
         ...
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return what stands here for a model that they call."""
+        """Return the local stand-in for a model that they call."""
         ...
 
     def player(self, context: PlayerContext) -> AbstractAsyncContextManager[Player]:
-        """Start them; they end with the block."""
+        """Start them; they stop at the end of the block."""
         ...
 
 
@@ -101,7 +101,7 @@ class _LocalPlayer:
 
 
 def start_play(experiment: Experiment, run: Run, committed: int) -> Play:
-    """Return the play of a run of which the first tasks are committed; `run` is its folder."""
+    """Return the play of a run whose first tasks are committed; `run` is its folder."""
     seed = int(experiment.fingerprint, 16)
     inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, run)
     play = experiment.method.start(inputs)
@@ -119,7 +119,7 @@ async def play_one(
     begun: str,
     count: Callable[[str], None],
 ) -> Outcome:
-    """Return what a task comes to, as its own gates see it; `count` counts what it makes."""
+    """Return a task's outcome after its own gates; `count` counts its calls and retries."""
     name, seed = name_task(experiment.fingerprint, number)
     writing = writing_language(experiment.method, seed)
     session = traffic.session(number, seed, journal, begun, writing)

@@ -7,10 +7,10 @@ circuit breaker: `models/traffic`, unchanged), journals each answer as it arrive
 the order of the plan, with the gates that look at the corpus. So a cluster has the limits of one
 process to the call, and the data set is that of one process to the byte.
 
-    messages        what the driver and a worker tell each other
+    messages        what the driver and a worker send each other
     worker          plays tasks; knows nothing of Ray
     worker_traffic  its model calls, admitted by the driver
-    driver          who plays which tasks and lineages; what becomes of a dead worker's
+    driver          assigns tasks and lineages; recovers those of a dead worker
     slots           the places of workers, and the tasks in their hands
     driver_calls    the workers' calls, in the driver's traffic
     ray_cluster     the only importer of Ray: connecting, starting, the actor

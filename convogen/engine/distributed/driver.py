@@ -1,4 +1,4 @@
-"""The driver's side of the workers: who plays which task, and what becomes of a dead worker's."""
+"""The driver's side of the workers: assigning tasks, and recovering those of a dead worker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ __all__ = ["RemotePlayer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""Workers that may die, besides as many as there are, until a task ends; then the run stops."""
+"""Deaths tolerated beyond the number of workers until a task ends; then the run stops."""
 
 LINES = 64
 """Experiences in a message."""
@@ -53,10 +53,10 @@ LINES = 64
 class RemotePlayer:
     """Plays a run's tasks in workers, at most `n_workers` of them.
 
-    Lineages are dealt out to the workers; a task without one goes to the worker with the fewest. A
+    Lineages are distributed over the workers; a task without one goes to the least loaded worker. A
     dead worker is replaced by another, which takes over its lineages and tasks; if there is no room
-    for one, the others do. Either is done as a resumed run does it: from the committed experiences,
-    and from the journals of tasks that are not committed.
+    for one, the remaining workers do. State is restored as in a resumed run: from the committed
+    experiences, and from the journals of uncommitted tasks.
     """
 
     def __init__(self, context: PlayerContext, n_workers: int, spawn: Spawn) -> None:
@@ -97,7 +97,7 @@ class RemotePlayer:
         await self._end()
 
     async def play(self, number: int) -> Played:
-        """Return what a task came to in a worker; raises what it raised there."""
+        """Return a task's outcome from a worker; raises what the task raised there."""
         if self._failure is not None:
             raise self._failure
         journal = self._context.store.journal(number)
@@ -119,7 +119,7 @@ class RemotePlayer:
             raise
 
     def committed(self, number: int, outcome: Outcome) -> None:
-        """Let the lineage's worker have the experience, and release the task."""
+        """Send the experience to the lineage's worker, and release the task."""
         task = self._tasks.pop(number)
         if task.lineage is None or (slot := self._owner(task)) is None:
             return
@@ -162,7 +162,7 @@ class RemotePlayer:
             self._send_task(slot, task)
 
     def _adopt(self, slot: Slot, lineages: Iterable[int]) -> None:
-        """Give a worker lineages to play, with what is committed of them."""
+        """Give a worker lineages to play, with their committed experiences."""
         part, keys = len(set(slot.parts.values())), list(lineages)
         for lines in _chunks(self._experiences(frozenset(keys))):
             slot.outbox.put(PartRows(part, lines))
@@ -291,7 +291,8 @@ class RemotePlayer:
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
 
     def _close(self, slot: Slot, gone: WorkerGone | None = None) -> None:
-        """Hand the lineages and tasks of a slot over to the others, as there is no room for it."""
+        """Hand the lineages and tasks of a slot over to the others, since there is no room for
+        it."""
         self._slots.remove(slot)
         if not self._slots:
             raise WorkersDied(f"no worker is left: {gone}; all answers are kept")
@@ -311,14 +312,14 @@ class RemotePlayer:
             self._send_task(heir, task)
 
     def _fail(self, error: BaseException) -> None:
-        """End all tasks with an error that is of none of them."""
+        """End all tasks with an error that none of them caused."""
         self._failure = error
         for task in self._tasks.values():
             if not task.done.done():
                 task.done.set_exception(error)
 
     async def _end(self) -> None:
-        """Stop the workers, keeping what they were answered."""
+        """Stop the workers, keeping their answers."""
         running = [slot for slot in self._slots if slot.process is not None]
         for slot in running:
             slot.outbox.put(Stop())
@@ -335,7 +336,7 @@ class RemotePlayer:
 
 
 def _hear(context: PlayerContext, heard: Heard) -> None:
-    """Note that a role was answered, and by which model."""
+    """Record that a role was answered, and by which model."""
     text = "…" if heard.text else ""
     reply = ModelReply(text, Usage(), "stop", served=heard.served, left_out=heard.left_out)
     context.traffic.heard(heard.role, reply)

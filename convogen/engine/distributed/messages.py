@@ -1,7 +1,7 @@
-"""What the driver and a worker tell each other.
+"""The messages between the driver and a worker.
 
-They are sent in batches, each direction in order: a worker's row of an answer is there before the
-outcome that rests on it.
+They are sent in batches, in order in each direction: a worker's row of an answer arrives before the
+outcome that depends on it.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ __all__ = [
 T = TypeVar("T")
 
 LARGEST_BATCH = 256
-"""Messages in a batch."""
+"""Maximum number of messages in a batch."""
 
 INTERVAL_S = 0.01
-"""Least time between two batches: sending one takes as much of the driver's processor as admitting
-and journalling several calls. The first message after a pause is sent at once."""
+"""Minimum time between two batches: sending one takes as much of the driver's processor time as
+admitting and journalling several calls. The first message after a pause is sent immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldError:
-    """An error, in a form that can be sent: the name of its class, its text, its other fields.
+    """An error in serialisable form: the name of its class, its text, its other fields.
 
-    `kind` is empty for what is no error of convogen's; `text` is then its traceback.
+    `kind` is empty for errors of other origin; `text` is then the traceback.
     """
 
     kind: str
@@ -87,7 +87,8 @@ class ToldError:
         return cls(kind, text, facts)
 
     def error(self) -> Exception:
-        """Return the error again; a `RuntimeError` with its traceback if it was not convogen's."""
+        """Return the original error; a `RuntimeError` with its traceback if it is not
+        convogen's."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
         if self.kind == "ModelFault":
@@ -102,7 +103,7 @@ class ToldError:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is to play, for its start; no secret is in it.
+    """The work of a worker, for its start; it contains no secrets.
 
     `experiment` is the text of a YAML file, `fingerprint_inputs` what the driver read there.
     """
@@ -118,7 +119,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker that has started, or why it does not play."""
+    """The start of a worker, or the reason why it cannot play."""
 
     node: str
     pid: int
@@ -127,7 +128,8 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class PartRows:
-    """Committed experiences of the lineages of a part to be adopted, in the order of the plan."""
+    """Committed experiences of the lineages of a part that is about to be adopted, in plan
+    order."""
 
     part: int
     lines: list[bytes]
@@ -135,7 +137,7 @@ class PartRows:
 
 @dataclass(frozen=True, slots=True)
 class AdoptPart:
-    """Lineages to play from now on, numbered by `part`; the first `committed` tasks are through."""
+    """Lineages to play from now on, numbered by `part`; the first `committed` tasks are done."""
 
     part: int
     committed: int
@@ -162,14 +164,14 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """A task whose outcome nobody waits for any longer."""
+    """A task whose outcome is no longer needed."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """An attempt at a call may be made now, at an endpoint; `attempts` counts this one."""
+    """Permission for an attempt at a call, at an endpoint; `attempts` includes this one."""
 
     call: int
     endpoint: int
@@ -187,7 +189,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop all tasks, tell what was answered, and end with `Stopped`."""
+    """Stop all tasks, report the answers, and end with `Stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What an attempt came to: a usage or a fault."""
+    """The result of an attempt: a usage or a fault."""
 
     call: int
     usage: Usage | None = None
@@ -226,7 +228,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """That a role was answered, and what is new in who answered: see `Provenance`."""
+    """A role was answered; with what is new about the answering model: see `Provenance`."""
 
     role: str
     model: str
@@ -237,9 +239,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """What a task came to, and the keys of its calls in the order they were made.
+    """A task's outcome, and the keys of its calls in the order they were made.
 
-    Without outcome and error it was cancelled.
+    Without outcome and error, the task was cancelled.
     """
 
     number: int
@@ -276,14 +278,14 @@ ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logg
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A worker's messages, and what it has counted since the last ones."""
+    """A worker's messages, and its counts since the last ones."""
 
     messages: list[ToDriver]
     counts: Counter[str]
 
 
 class Outbox(Generic[T]):
-    """Messages that wait to be sent, in order; what is added while a batch travels is the next."""
+    """Messages waiting to be sent, in order; those added while a batch is sent form the next."""
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
@@ -296,7 +298,7 @@ class Outbox(Generic[T]):
         self._any.set()
 
     async def take(self) -> list[T]:
-        """Return the next batch, once there is a message."""
+        """Return the next batch as soon as there is a message."""
         clock = asyncio.get_running_loop().time
         await self._any.wait()
         if (wait_s := self._taken_at + INTERVAL_S - clock()) > 0:

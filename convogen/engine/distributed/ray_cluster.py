@@ -28,10 +28,10 @@ from convogen.text.extras import optional_module
 __all__ = ["LOCAL", "RayWorkers", "WorkerActor"]
 
 LOCAL = "local"
-"""In place of an address: a cluster on this machine, for this run alone."""
+"""Used instead of an address: a cluster on this machine for this run only."""
 
 START_S = 120.0
-"""Seconds that a worker may take to start; what has not started by then is done without."""
+"""Seconds that a worker may take to start; the run continues without slower ones."""
 
 OBJECT_STORE_BYTES = 100 << 20
 """The object store of a local cluster: messages are small and short-lived."""
@@ -40,13 +40,13 @@ CONNECT_S = 10.0
 LARGEST_PORT = 65_535
 
 CALLS = 64
-"""Method calls of an actor at once: two are in flight, and more where a driver is slow."""
+"""Concurrent method calls of an actor: two are in flight, and more if a driver is slow."""
 
 T = TypeVar("T")
 
 
 class WorkerActor(Worker):
-    """A worker as a Ray actor; its name says what it plays on Ray's dashboard."""
+    """A worker as a Ray actor; its name describes the run on Ray's dashboard."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class WorkerActor(Worker):
         return self._title
 
     async def start(self, setup: Setup) -> Hello:
-        """Open what the worker plays, its process being Ray's for this alone."""
+        """Open the worker's experiment; Ray started its process for this purpose only."""
         self.own_process(setup.log_level)
         return await super().start(setup)
 
@@ -67,7 +67,7 @@ class RayWorkers:
     Args:
         address: `local` for a cluster on this machine that ends with the run, `auto` for the one
             that is running here, or the address of a head node (`10.0.0.1:6379`).
-        n_workers: How many processes play; by default as many as the cluster has processors.
+        n_workers: Number of worker processes; default: the cluster's number of processors.
     """
 
     def __init__(self, address: str = LOCAL, n_workers: int | None = None) -> None:
@@ -78,7 +78,7 @@ class RayWorkers:
     def check(self, experiment: Experiment) -> None:
         """Raise `UserError` if Ray is missing, or an experiment cannot be sent to another machine.
 
-        Tasks of Ray are no place for secrets, so that a URL may not hold one.
+        Ray's task arguments are visible, so a URL must not contain secrets.
         """
         if optional_module("ray") is None:
             raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
@@ -91,13 +91,13 @@ class RayWorkers:
                 )
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return what stands for the next endpoint of the run."""
+        """Return the stand-in for the next endpoint of the run."""
         self._n_models += 1
         return RemoteModel(self._n_models - 1)
 
     @asynccontextmanager
     async def player(self, context: PlayerContext) -> AsyncGenerator[Player]:
-        """Connect to the cluster, start the workers, and end them with the block."""
+        """Connect to the cluster and start the workers; stop them at the end of the block."""
         ours = await asyncio.to_thread(self._connect)
         _take_signals_back()
         try:
@@ -110,7 +110,7 @@ class RayWorkers:
     def _connect(self) -> bool:
         """Connect to the cluster; return False if this process was connected already.
 
-        Called in a thread, as Ray would otherwise handle this process' signals.
+        Called in a thread, since Ray would otherwise handle this process' signals.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray = _ray()
@@ -139,7 +139,7 @@ class RayWorkers:
         return True
 
     def _count(self, context: PlayerContext) -> int:
-        """Return how many workers to start; more than lineages would have nothing to do."""
+        """Return the number of workers to start; more than there are lineages would be idle."""
         wanted = self._n_workers or int(_ray().cluster_resources().get("CPU", 1))
         lineages = context.experiment.method.lineages()
         if lineages is None or wanted <= lineages:
@@ -152,7 +152,7 @@ class RayWorkers:
 
 
 def _take_signals_back() -> None:
-    """Have Python handle the signals again that Ray's library would print a stack of."""
+    """Let Python handle the signals for which Ray's library would print a stack trace."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if (handler := signal.getsignal(number)) is not None:
@@ -225,7 +225,7 @@ class _RayWorker:
 
 
 async def _answer(call: Awaitable[T]) -> T:
-    """Return what a method of an actor returns; raises `WorkerGone` if the actor is dead."""
+    """Return the result of an actor's method; raises `WorkerGone` if the actor is dead."""
     from ray.exceptions import RayActorError, RayTaskError
 
     try:

@@ -1,4 +1,4 @@
-"""The places of workers, the tasks that are in their hands, and the processes that hold them."""
+"""Worker slots, the tasks assigned to them, and the processes that fill them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class WorkerProcess(Protocol):
 
 
 Spawn = Callable[[int], Awaitable[WorkerProcess]]
-"""Start the worker of a number; raises `WorkerGone` if there is no room for it."""
+"""Start the worker with a number; raises `WorkerGone` if there is no room for it."""
 
 
 @dataclass(eq=False)
 class RemoteTask:
-    """A task in play: its lineage, the calls in flight, and what it comes to."""
+    """A task in progress: its lineage, its calls in flight, and its outcome."""
 
     number: int
     lineage: int | None
@@ -46,7 +46,7 @@ class RemoteTask:
 
 
 class Slot:
-    """The place of a worker: its tasks and lineages outlive the process that plays them."""
+    """A worker's slot: its tasks and lineages outlive the process that plays them."""
 
     def __init__(self, number: int) -> None:
         self.number = number

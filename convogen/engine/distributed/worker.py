@@ -1,4 +1,4 @@
-"""A worker: plays tasks for the driver. It knows nothing of what carries the messages."""
+"""A worker: plays tasks for the driver, independently of the transport."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Worker:
         self._parts: dict[int, _Part] = {}
 
     async def start(self, setup: Setup) -> Hello:
-        """Open the experiment and its models, or say why that cannot be."""
+        """Open the experiment and its models, or report why that fails."""
         node, pid = socket.gethostname(), os.getpid()
         try:
             self._open(setup)
@@ -86,7 +86,7 @@ class Worker:
         return Hello(node, pid)
 
     def own_process(self, log_level: int) -> None:
-        """Set up a process that has nothing else to do: its log goes to the driver."""
+        """Set up a dedicated process: its log goes to the driver."""
         loop, log = asyncio.get_running_loop(), logging.getLogger("convogen")
 
         def send(message: ToDriver) -> None:
@@ -117,12 +117,12 @@ class Worker:
         self._traffic = WorkerTraffic(roles, self._tally, self._open_model, self._outbox.put)
 
     async def deliver(self, messages: list[ToWorker]) -> None:
-        """Take messages of the driver, in their order."""
+        """Process messages from the driver, in order."""
         for message in messages:
             self._take(message)
 
     async def collect(self) -> Batch:
-        """Return the next messages to the driver, once there are any."""
+        """Return the next messages to the driver as soon as there are any."""
         messages = await self._outbox.take()
         counts, self._tally.counts = self._tally.counts, Counter[str]()
         return Batch(messages, counts)
