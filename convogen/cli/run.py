@@ -326,7 +326,7 @@ def _defaults(experiment: Experiment) -> list[str]:
         return [NO_MODEL, *fixed]
     if not unnamed:
         return fixed
-    return [NO_MODEL.replace("named", f"named for {', '.join(unnamed)}", 1), *fixed]
+    return [NO_MODEL.replace("given", f"given for {', '.join(unnamed)}", 1), *fixed]
 
 
 def _assumed(spec: ModelSpec) -> list[str]:
