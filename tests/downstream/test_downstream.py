@@ -130,7 +130,7 @@ class TestSummarization:
         wrong = summarise(folder, held_out, t5, endpoint, *by, "--questions", "3")
         assert (wrong.status, "requires --bertscore" in wrong.complaint) == (2, True)
         wrong = summarise(folder, held_out, t5, endpoint, *by, "--bertscore", bert)
-        assert (wrong.status, "add --questions 3" in wrong.complaint) == (2, True)
+        assert (wrong.status, "requires --questions 3" in wrong.complaint) == (2, True)
         assert not endpoint.asked
         options = ("--bertscore", bert, "--questions", "1")
         plain = summarise(folder, held_out, t5, endpoint, *options)
