@@ -1,4 +1,5 @@
-"""`convogen ablate`: a grid of an experiment's settings, a run each, compared with the first."""
+"""`convogen ablate`: a grid of an experiment's settings, one run per cell, compared with the
+first."""
 
 from __future__ import annotations
 
@@ -128,7 +129,7 @@ def _refuse_alike(cells: Mapping[str, Experiment]) -> None:
 
 
 def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[str, Run]:
-    """Run the cells one after the other, within limits that they share."""
+    """Run the cells in turn, within shared limits."""
     from convogen.cli.run import play
     from convogen.engine.run_budget import remaining_limits
     from convogen.storage.run_folder import load_run
@@ -145,7 +146,7 @@ def _play(cells: Mapping[str, Experiment], out: Path, limits: Limits) -> dict[st
 
 
 def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The settings of each cell by its name, the last key varying fastest."""
+    """Return the settings of each cell by name; the last key varies fastest."""
     axes = [_axis(text) for text in varied]
     keys = [key for axis in axes for key in axis[0]]
     if repeated := next((key for key in keys if keys.count(key) > 1), None):
@@ -161,7 +162,7 @@ def _grid(varied: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _axis(text: str) -> list[dict[str, Any]]:
-    """The settings of each level of one --vary."""
+    """Return the settings of each level of one --vary."""
     from convogen.errors import UserError
     from convogen.inputs.yaml12 import parse_yaml
 
@@ -188,7 +189,7 @@ def _shown(value: Any) -> str:
 
 
 def _folder(name: str) -> str:
-    """A cell's name as that of a folder, and of an experiment."""
+    """Return a cell's name in a form usable for a folder and an experiment."""
     import hashlib
 
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
@@ -218,7 +219,7 @@ def _label(metric: str) -> str:
 
 
 def _means(found: Comparison) -> Table:
-    """A metric a row, a cell a column."""
+    """Return a table with one row per metric and one column per cell."""
     from rich.table import Table
 
     from convogen.reports.cells import number_text

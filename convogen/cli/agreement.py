@@ -141,7 +141,7 @@ def _compare_scores(
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Judges compared: what `--json` prints."""
+    """The results of a comparison of judges, as `--json` prints them."""
 
     protocol: str
     agreement: list[Agreement]

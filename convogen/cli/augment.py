@@ -1,4 +1,4 @@
-"""`convogen augment`: more of a labelled data set, in its own columns."""
+"""`convogen augment`: more rows of a labelled data set, in its own columns."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def command(
     fresh: bool,
     **given: Any,
 ) -> None:
-    """Generate more of DATASET: conversations of its shape, with labels, in its own columns.
+    """Generate more rows of DATASET: conversations of its shape, with labels, in its own columns.
 
     DATASET is a file, a run folder, or hf:OWNER/NAME[@CONFIG][:SPLIT]. The result is an ordinary
     run: the same command resumes it, and a larger --n extends it. The new rows are written to
@@ -144,7 +144,7 @@ def _experiment(
 
 
 def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
-    """Write the run's conversations in the source's columns, and a note beside them."""
+    """Write the run's conversations in the source's columns, with a note next to them."""
     from convogen.jsonl import write_whole
 
     method: Augment = experiment.method
@@ -161,7 +161,8 @@ def _write(experiment: Experiment, run: Run, layout: Layout) -> None:
 
 
 def _balance(method: Augment, run: Run) -> str:
-    """How many conversations each value of the balanced label has; failures are not made up."""
+    """Return the number of conversations per value of the balanced label; failures are not
+    replaced."""
     counts = Counter(str(_planned(one, method)) for one in run.conversations())
     values = list(method.data.texts[method.balance]) if method.balance else []
     spread = [counts[value] for value in values]
@@ -202,7 +203,7 @@ def _note(method: Augment, run: Run, path: Path, empty: list[str]) -> str:
 
 
 def _system(data: LabelledSource) -> list[str]:
-    """What became of the source's system messages, if it has any."""
+    """Return what happened to the source's system messages, if it has any."""
     if not any(data.system_of(at) for at in range(len(data.dialogues))):
         return []
     return [

@@ -1,4 +1,4 @@
-"""`convogen downstream`: what generated dialogues are worth to a model trained on them."""
+"""`convogen downstream`: the value of generated dialogues for training a model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 ROLES = ("summarizer", "questioner", "answerer")
-"""Those of `convogen.downstream.summarization`, which is loaded only when it is called."""
+"""The names of `convogen.downstream.summarization`, which is imported only when needed."""
 
 
 @click.group("downstream", cls=NearestGroup)
@@ -279,7 +279,7 @@ def _show(found: SummarizationResult | ClassificationResult, out: Path, as_json:
 
 
 def _free(out: Path) -> Path:
-    """Where results go, unless something else is there."""
+    """Return the path for results, unless another file is there."""
     from convogen.jsonl import is_json_of, refuse_foreign
 
     refuse_foreign(out, is_json_of({"task", "arms", "held_out"}))
@@ -319,7 +319,7 @@ def _table(found: SummarizationResult | ClassificationResult) -> Table:
 
 
 def _qags(found: SummarizationResult) -> str:
-    """Return how QAGS is measured, and whether the paper measures it so."""
+    """Return how QAGS is measured, and whether the paper measures it the same way."""
     by, n = found.qags_by, found.questions
     if not n:
         return ""

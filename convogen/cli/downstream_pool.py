@@ -1,4 +1,4 @@
-"""`convogen downstream pool`: results of several runs in one table, as the DiaSynth paper pools."""
+"""`convogen downstream pool`: results of several runs in one table, as in the DiaSynth paper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["PAPER", "command"]
 
 PAPER = {"improvement": 16.47, "coverage": 90.48, "coverage_without_qags": 77.07}
-"""What the text of the DiaSynth paper says, in percent."""
+"""The values in the text of the DiaSynth paper, in percent."""
 
 PAPER_CELLS = 24
 AS_PUBLISHED = {

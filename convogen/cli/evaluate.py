@@ -1,4 +1,4 @@
-"""`convogen evaluate`: runs measured, and judged where that is asked for."""
+"""`convogen evaluate`: measures runs, and judges them if requested."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def command(
 def _measure(
     runs: Mapping[str, Run], against: Sequence[str]
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
-    """Measure runs and the corpora beside them, those that they were matched to among them."""
+    """Measure runs and the corpora to compare with, including those they were matched to."""
     from convogen.cli.stats import print_metric_faults
     from convogen.metrics import available_cores
     from convogen.reports import measure_source
@@ -169,7 +169,7 @@ def open_run(folder: str) -> Run:
 
 
 def _open(source: str, out: Path | None) -> Run:
-    """A run folder; where `out` is given, any conversation data, its scores in a folder there."""
+    """Return a run; with `out`, any conversation data, with its scores in a folder there."""
     from convogen.judges.reference_dialogues import CorpusFolder
 
     if out is None:
@@ -227,7 +227,7 @@ def _print(
 def _statistics_tables(
     named: Mapping[str, Measured], others: Mapping[str, Measured]
 ) -> Iterator[Table]:
-    """Yield what is measured of runs, and of the corpora beside them."""
+    """Yield the measures of runs and of the corpora to compare with."""
     from convogen.cli.stats import (
         checks_tables,
         metric_tables,
@@ -250,7 +250,7 @@ def _statistics_tables(
 def _judges_tables(
     named: Mapping[str, Measured], runs: Mapping[str, EvaluatedRun]
 ) -> Iterator[Table]:
-    """Yield what judges said, beside the published numbers."""
+    """Yield the judges' scores, next to the published numbers."""
     from convogen.cli._shared.diasynth_tables import diasynth_tables
     from convogen.cli.verdicts import verdict_table
     from convogen.judges.verdict_files import PROTOCOLS
@@ -288,7 +288,7 @@ def _unjudged(runs: Mapping[str, EvaluatedRun]) -> bool:
 
 
 def _published_table(number: str, judged: Mapping[str, JudgeSummary | None]) -> Table:
-    """Table IV or VI: ours above, empty if not judged, the published rows below."""
+    """Return table IV or VI: the runs above, empty if not judged, the published rows below."""
     from rich.table import Table
 
     from convogen.cli.stats import published_text

@@ -1,4 +1,4 @@
-"""`convogen export`: a run as a data set, or in the files of a tool."""
+"""`convogen export`: a run as a data set, or in the file formats of a tool."""
 
 from __future__ import annotations
 
@@ -195,9 +195,9 @@ def _plan(
     alternatives: tuple[str, ...],
     **options: Any,
 ) -> ExportPlan:
-    """The plan of the command line; `options` are the exporter's keys with an option of their own.
+    """Return the plan given on the command line; `options` are exporter keys with their own option.
 
-    An option that is not given is left out, so that an exporter without it takes no offence.
+    Options that are not given are left out, since not every exporter knows them.
     """
     from convogen.cli.run import read_settings
     from convogen.exports import ExportPlan, open_exporter, parse_splits

@@ -40,7 +40,7 @@ def command(file: Path) -> None:
 
 
 def _as_yaml(stem: str) -> str:
-    """Return an experiment's name for a file, in quotation marks if YAML might read it otherwise.
+    """Return an experiment name for a file, quoted if YAML might read it differently.
 
     A name has letters, digits, `_`, `.` and `-`; others become `-`.
     """

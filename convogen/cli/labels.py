@@ -1,4 +1,4 @@
-"""`convogen labels`: what people answered in a labelling tool, read back."""
+"""`convogen labels`: imports people's answers from a labelling tool."""
 
 from __future__ import annotations
 

@@ -59,15 +59,15 @@ GROUPS = {
         "schema": "Print the JSON Schema of an experiment file, for editors.",
     },
 }
-"""Heading -> name -> the line that `--help` prints, in the order of what one does.
-`convogen.cli.<name>.command` is the command."""
+"""Heading -> command -> line in `--help`, in the order of use. `convogen.cli.<name>.command` is the
+command."""
 
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 SHORT_VERBOSE = re.compile("-v+")
 
 LONGEST_LINE = 2000
-"""Characters of an error that are printed: one may quote what it was given."""
+"""Maximum length of a printed error, in characters; it may quote user input."""
 
 
 class LazyGroup(NearestGroup):
@@ -109,7 +109,8 @@ def cli(context: click.Context, debug: bool, verbose: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Run the command line; exit status 0 done, 1 stopped early, 2 mendable, 130 interrupted."""
+    """Run the command line; exit status 0: done, 1: stopped early, 2: user error, 130:
+    interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show ends no command
@@ -124,11 +125,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def _status(args: list[str], times: int, debug: bool) -> int:
-    """Run a command; what it ends with."""
+    """Run a command and return its exit status."""
     try:
         with _observed(times):
             status = cli.main(args, prog_name="convogen", standalone_mode=False)
-            with contextlib.suppress(SystemExit):  # a reader that has gone
+            with contextlib.suppress(SystemExit):  # the reader has gone
                 say_nothing_more()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -149,7 +150,7 @@ def _status(args: list[str], times: int, debug: bool) -> int:
 
 
 def _mendable(error: Exception) -> str | None:
-    """What is wrong, unless it is nobody's fault but convogen's own."""
+    """Return the message for the user; None for faults of convogen itself."""
     from convogen.plugins.discovery import blame
 
     if isinstance(error, ConvogenError):
@@ -162,7 +163,7 @@ def _mendable(error: Exception) -> str | None:
 
 
 def _observed(times: int) -> AbstractContextManager[None]:
-    """Spans where the environment asks for them, log lines where --verbose does."""
+    """Send spans if the environment asks for them, and print log lines with --verbose."""
     if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         from convogen.models.tracing import configure
 
@@ -176,18 +177,18 @@ def _observed(times: int) -> AbstractContextManager[None]:
 
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """A traceback without secrets: what led to an error may quote one."""
+    """Return a traceback without secrets, since errors may quote them."""
     import traceback
 
     say("".join(traceback.format_exception(kind, error, trace)), err=True)
 
 
 def _failed(message: str, status: int, debug: bool) -> int:
-    """Say what is wrong in one line, after how it came to it where that is asked for."""
+    """Print an error in one line, preceded by the traceback if requested."""
     if debug and (error := sys.exc_info()[1]) is not None:
         _traceback(type(error), error, error.__traceback__)
     line = masked(" ".join(message.split()))
-    if len(line) > LONGEST_LINE:  # what is wrong stands before, what is allowed behind
+    if len(line) > LONGEST_LINE:  # the problem comes first, the allowed values last
         line = f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
     say(f"convogen: {line}", err=True)
     return status

@@ -1,4 +1,4 @@
-"""`convogen personas`: the hubs that come with convogen, and how good any hub is."""
+"""`convogen personas`: lists the shipped hubs, and measures the quality of any hub."""
 
 from __future__ import annotations
 

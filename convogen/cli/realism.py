@@ -1,4 +1,4 @@
-"""`convogen realism`: how far generated conversations are from human ones, and what tells."""
+"""`convogen realism`: compares generated with human conversations, and shows what differs."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _separations(name: str, against: str, realism: Realism) -> Table:
 
 
 def _sentence(one: Telltale) -> str:
-    """Return a feature and both means, such as "turns that end …: 71%, people's 24%"."""
+    """Return a feature with both means, such as "turns that end …: 71%, people's 24%"."""
     if one.unit == "share":
         values = f"{one.generated:.1%}, people's {one.human:.1%}"
     else:

@@ -1,4 +1,4 @@
-"""`convogen replay`: a run from its recorded calls, or a conversation with other replies."""
+"""`convogen replay`: a run from its recorded calls, or a conversation with new replies."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _one(
 
 
 def _models(folder: Path, models: Sequence[str], base_urls: Sequence[str]) -> dict[str, Any] | None:
-    """The run's models with those of the command line over them; None if none are named."""
+    """Return the run's models overridden by the command line's; None if none are given."""
     if not (models or base_urls):
         return None
     experiment = _experiment(folder)
@@ -124,7 +124,7 @@ def _experiment(folder: Path) -> Experiment:
 
 
 def _print(run: Run, conversation: str, from_turn: int, played: Run) -> None:
-    """What was said and what is said instead, side by side."""
+    """Print the recorded and the new turns side by side."""
     from itertools import zip_longest
 
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`convogen report`: one page on runs, to read, to print, to send."""
+"""`convogen report`: a one-page report on runs."""
 
 from __future__ import annotations
 

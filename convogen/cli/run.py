@@ -1,4 +1,4 @@
-"""`convogen run`: an experiment into a run folder."""
+"""`convogen run`: runs an experiment into a run folder."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def command(
 
 
 def _workers(cluster: str | None, workers: int | None) -> Workers | None:
-    """Return where a run is played, None for this process."""
+    """Return the cluster that plays the run; None for this process."""
     if cluster is None:
         if workers is not None:
             raise click.UsageError("--workers requires --ray, such as --ray local")
@@ -164,7 +164,7 @@ def play(
     on_conversation: OnConversation | None = None,
     workers: Workers | None = None,
 ) -> Run:
-    """Run with the progress shown on a console; Ctrl-C ends it with a line on how to go on."""
+    """Run with progress on a console; Ctrl-C ends it with a line on how to resume."""
     from convogen.cli._shared.display import live
     from convogen.engine.runner import run
     from convogen.models.progress import RunProgress
@@ -205,7 +205,7 @@ def _forecast(
     as_json: bool,
     workers: Workers | None,
 ) -> None:
-    """Play what is missing of the pilot, then forecast the run."""
+    """Play the missing part of the pilot, then forecast the run."""
     from convogen.cli._shared.dry_run import missing_pilot, print_forecast, spent_usd
     from convogen.storage.run_folder import load_run
 
@@ -223,10 +223,11 @@ def load_with(
     base_urls: Sequence[str],
     prices: Sequence[str],
 ) -> Experiment:
-    """The experiment under its overrides; those of a model's keys go over the other options.
+    """Return the experiment with its overrides; model keys in overrides take precedence over other
+    options.
 
-    A role's model that an override names (`models.agent=NAME`) is where `--base-url` says, and
-    costs what `--price` says, as if `--model` had named it.
+    A model set by an override (`models.agent=NAME`) uses the endpoint of `--base-url` and the price
+    of `--price`, as if `--model` had set it.
     """
     from convogen.experiment.experiment import Experiment
 
@@ -245,9 +246,9 @@ def load_with(
 
 
 def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the models that overrides name for a role to `named`; returns the overrides then left.
+    """Add models set by overrides to `named`; return the remaining overrides.
 
-    A model that runs in this process stays an override: no base URL is for it.
+    A model that runs in this process stays an override, since it has no base URL.
     """
     from pydantic import ValidationError
 
@@ -266,7 +267,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
         try:
             spec = ModelSpec.model_validate(value)
         except ValidationError:
-            left[key] = value  # what is wrong with it is said where it is read
+            left[key] = value  # errors in it are reported when it is read
             continue
         if spec.kind == "endpoint":
             named[role] = given = spec.model_dump(exclude_unset=True)
@@ -277,7 +278,7 @@ def _name_models(named: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """`key=value` pairs, each value read as YAML."""
+    """Parse `key=value` pairs, each value as YAML."""
     from convogen.inputs.yaml12 import parse_yaml
 
     read: dict[str, Any] = {}
@@ -296,7 +297,7 @@ NO_MODEL = (
 
 
 def notices(experiment: Any) -> list[str]:
-    """What a user should know before the first call, one line each."""
+    """Yield what a user should know before the first call, one line each."""
     kinds = {experiment.model(role).kind for role in experiment.roles}
     lines: list[str] = []
     lines += _defaults(experiment)
@@ -312,7 +313,7 @@ def notices(experiment: Any) -> list[str]:
 
 
 def _defaults(experiment: Experiment) -> list[str]:
-    """Which roles have the embedded model for want of another, and which the experiment fixes."""
+    """Return which roles use the embedded model by default, and which the experiment fixes."""
     named = experiment.common.models
     unnamed = [] if "default" in named else [r for r in experiment.roles if r not in named]
     fixed = [
@@ -325,11 +326,11 @@ def _defaults(experiment: Experiment) -> list[str]:
         return [NO_MODEL, *fixed]
     if not unnamed:
         return fixed
-    return [NO_MODEL.replace("named", f"named for {', '.join(unnamed)}", 1), *fixed]
+    return [NO_MODEL.replace("given", f"given for {', '.join(unnamed)}", 1), *fixed]
 
 
 def _assumed(spec: ModelSpec) -> list[str]:
-    """What is assumed of a model's price, if anything is."""
+    """Return what is assumed about a model's price, if anything."""
     from convogen.models.prices import listed_for
     from convogen.redaction import public_url
 

@@ -136,7 +136,7 @@ def _measure(
 
 @dataclass(frozen=True, slots=True)
 class _BadRows:
-    """How many rows could not be read, and the first of them in words."""
+    """Return the number of unreadable rows, with the first fault."""
 
     count: int
     first: list[str]
@@ -144,16 +144,17 @@ class _BadRows:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A source measured: what `--json` prints, its statistics among the other keys.
+    """A measured source, as `--json` prints it; its statistics are among the other keys.
 
     Attributes:
         source: Its path or name.
         format: The format it was read in.
-        left_out: What was read and is not measured, by kind.
-        distance: How far it is from the corpus beside it, if there is one.
-        interacting: How people interact, if that was measured.
-        differences_told_by: Who told the behaviours of both, a judge's model or rules.
-        friction_differences: By how much more of its turns have each behaviour than of that corpus.
+        left_out: Counts of what was read but not measured, by kind.
+        distance: Distance from the reference corpus, if there is one.
+        interacting: Interaction measures, if requested.
+        differences_told_by: What labelled the behaviours of both: a judge's model or rules.
+        friction_differences: Difference from the reference corpus in the share of turns with each
+        behaviour.
     """
 
     source: str
@@ -242,7 +243,7 @@ def _not_measured(name: str, found: Statistics) -> list[str]:
 
 
 def paper_table(measured: dict[str, Statistics], render: str) -> Table:
-    """Ours above, the published numbers of tables II, III and V below."""
+    """Return tables II, III and V: your data above, the published numbers below."""
     from rich.table import Table
 
     from convogen.published import published
@@ -279,7 +280,7 @@ def paper_table(measured: dict[str, Statistics], render: str) -> Table:
 def more_tables(
     ours: dict[str, Statistics], human: dict[str, Statistics], columns: int = 4
 ) -> Iterator[Table]:
-    """Diversity and group chat, some data sets at a time, so that a terminal can hold them."""
+    """Yield diversity and group-chat tables, a few data sets at a time to fit the terminal."""
     named = list((ours | human).items())
     for start in range(0, len(named), columns):
         yield _more_table(dict(named[start : start + columns]), human)
@@ -324,7 +325,8 @@ def _more_table(columns: dict[str, Statistics], human: dict[str, Statistics]) ->
 
 
 def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of what was asked again, tidied and taken with a fault, unless nothing was."""
+    """Yield a table of replies that were requested again, tidied or accepted with a fault, if
+    any."""
     from rich.table import Table
 
     from convogen.metrics.labels import TURN_CHECKS
@@ -344,7 +346,7 @@ def checks_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 
 
 def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
-    """Yield a table of what installed metrics say, unless there are none."""
+    """Yield a table of the values of installed metrics, if any."""
     from rich.table import Table
 
     from convogen.reports.cells import number_text
@@ -363,7 +365,7 @@ def metric_tables(columns: dict[str, Statistics]) -> Iterator[Table]:
 
 
 def print_metric_faults(measured: Iterable[Statistics]) -> None:
-    """Print a line to stderr for each metric that broke."""
+    """Print a line to stderr for each metric that failed."""
     faults = (one.fault for found in measured for one in found.metrics.values())
     for line in dict.fromkeys(fault for fault in faults if fault):
         say(line, err=True)
@@ -389,7 +391,7 @@ def published_text(cell: Cell) -> str:
 
 
 def short_name(name: str | None, others: Iterable[str]) -> str:
-    """The last part of a path, where it tells the sources apart."""
+    """Return the last part of a path if it distinguishes the sources."""
     from pathlib import Path
 
     last = Path(name or "").name or f"{name}"

@@ -1,4 +1,4 @@
-"""`convogen study forget`: what a participant answered, deleted on request."""
+"""`convogen study forget`: deletes a participant's answers on request."""
 
 from __future__ import annotations
 

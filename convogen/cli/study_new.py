@@ -1,4 +1,4 @@
-"""`convogen study new`: the folder of a study with people."""
+"""`convogen study new`: creates the folder of a study with people."""
 
 from __future__ import annotations
 

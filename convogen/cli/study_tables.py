@@ -1,4 +1,4 @@
-"""`convogen study tables`: the tables of LLM Roleplay for runs, beside the published ones."""
+"""`convogen study tables`: LLM Roleplay's tables for runs, next to the published ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LENGTHS = (
     "convogen's lengths are those of the dialogues kept; tokens are counted by the endpoint, "
     "those of a prompt over the whole output around it. The paper names no tokenizer."
 )
-"""How our lengths are measured, for every table that has published ones beside them."""
+"""How lengths are measured, for every table with published lengths."""
 
 
 @click.command("tables")
@@ -74,7 +74,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
 
 
 class _MeasureReport(TypedDict):
-    """A `Measure` as JSON."""
+    """Return a `Measure` as JSON."""
 
     mean: float | None
     std: float | None
@@ -82,7 +82,7 @@ class _MeasureReport(TypedDict):
 
 
 class _ConditionReport(TypedDict):
-    """A condition as JSON; lists have an entry per run.
+    """Return a condition as JSON; lists have one entry per run.
 
     Lengths are in turns and tokens, rates and shares 0 to 1; the mappings are by measure.
     """
@@ -103,7 +103,7 @@ class _ConditionReport(TypedDict):
 
 
 class _OverallReport(TypedDict):
-    """Conditions, by index, that differ in their inquirers, as JSON."""
+    """Return conditions that differ in their inquirers, by index, as JSON."""
 
     conditions: tuple[int, ...]
     inquirers: int
@@ -163,7 +163,7 @@ def _print(found: Sequence[Condition], arithmetic: Sequence[Check]) -> None:
 
 
 def _seed(one: Played) -> str:
-    """Return a run's seed and how many dialogues were begun with it."""
+    """Return a run's seed and the number of dialogues begun with it."""
     whole = "" if one.run.manifest.get("complete") is True else " (incomplete)"
     return f"{one.seed}: {one.counts['dialogues']}{whole}"
 

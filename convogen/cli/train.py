@@ -1,4 +1,4 @@
-"""`convogen train`: fine-tune a model to speak as people do, to chatbots or among themselves."""
+"""`convogen train`: fine-tunes a model to talk as people do, with chatbots or with each other."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _plan(
     max_words: int | None,
     **overrides: int | None,
 ) -> TrainingPlan:
-    """The plan of the command line; `overrides` are the settings with an option of their own."""
+    """Return the plan given on the command line; `overrides` are settings with their own option."""
     from convogen.cli.run import read_settings
     from convogen.training.scenes import SceneForm
     from convogen.training.settings import Settings
@@ -213,7 +213,7 @@ def _plan(
 
 
 def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limits) -> TrainingPlan:
-    """The plan with the tasks of the dialogues that bring none, asked for where they are not."""
+    """Return the plan with task summaries; missing ones are generated."""
     from convogen.downstream.task_summaries import write_tasks
     from convogen.models.progress import RunProgress
     from convogen.training.tuning import without_task
@@ -237,7 +237,7 @@ def _with_tasks(plan: TrainingPlan, folder: Path, spec: ModelSpec, limits: Limit
 
 @contextmanager
 def _shown() -> Generator[Progress]:
-    """A bar for each stage; where there is no terminal, its name."""
+    """Show a bar for each stage; without a terminal, print its name."""
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 

@@ -1,4 +1,4 @@
-"""`convogen view`: run folders in the browser, or on one page to send."""
+"""`convogen view`: shows run folders in the browser, or exports them to one page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convogen.errors import UserError
 __all__ = ["command"]
 
 PORT = 8765
-"""The same each time, so that the address of a conversation can be kept."""
+"""The default port, fixed so that addresses of conversations can be bookmarked."""
 
 
 @click.command("view")

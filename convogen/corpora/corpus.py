@@ -1,4 +1,4 @@
-"""A corpus: a source opened in a format, read as batches of rows that any process can convert."""
+"""A corpus: a source opened in a format, read in batches of rows that any process can convert."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ITEM_BYTES = 200
 class Batch:
     """Groups of unconverted rows, each with one or more conversations; picklable and small.
 
-    `reader` converts them, `start` is the number of groups before these.
+    `reader` converts them; `start` is the number of groups before this batch.
     """
 
     source: str

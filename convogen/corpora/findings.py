@@ -13,7 +13,7 @@ __all__ = ["BadRow", "BadRows", "Findings", "Reading"]
 
 _SHOWN = 100
 _MAX_IDS = 1_000_000
-"""The most ids among which duplicates are sought; each takes 8 bytes."""
+"""Maximum number of ids checked for duplicates; each takes 8 bytes."""
 
 _MANY_TURNS = 6
 _SOME_SPEAKERS = 4

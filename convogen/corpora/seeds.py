@@ -52,7 +52,7 @@ RULES = {
 """The rules of cleaning, in the order they are applied."""
 
 MAX_SEEDS = 20_000
-"""The most seeds of a source that are held: its first ones."""
+"""Maximum number of seeds read from a source."""
 
 MAX_OPENING_CHARS = 8_000
 MAX_TASK_CHARS = 4_000
@@ -60,7 +60,7 @@ MAX_TASK_CHARS = 4_000
 _PERSON = {"user", "human", "prompter"}
 _CHATBOT = {"assistant", "bot", "gpt", "chatgpt", "model", "chatbot", "system", "ai"}
 _UNNAMED = {"user1", "user2"}
-"""The speakers if a source has utterances only."""
+"""The speakers of a source that has utterances only."""
 
 _ENGLISH = {"en", "eng", "english"}
 
@@ -93,7 +93,7 @@ class Seeds:
 
     @property
     def about(self) -> str:
-        """The numbers kept and dropped, in one line."""
+        """Return the numbers kept and dropped, in one line."""
         kept = len(self.seeds)
         counts = ", ".join(f"{rule} {n:,}" for rule, n in self.dropped.items()) or "none"
         return (
@@ -138,8 +138,8 @@ def open_seeds(
 def seed_dialogues(run: Run, source: str | None = None) -> dict[str, list[Turn]]:
     """Return the real dialogues of a run's seeds by the id in `Conversation.context["seed"]`.
 
-    `source` says where the seeds are now, if they have moved since the run read them. Raises
-    `SourceError` if the run has no seeds, or others than these.
+    `source` is the current location of the seeds, if they have moved since the run read them.
+    Raises `SourceError` if the run has no seeds or the seeds differ.
     """
     keys = read_mapping(run.folder / "experiment.yaml")
     if not isinstance(keys.get("seeds"), str):
@@ -186,7 +186,7 @@ def _longest(
 
 
 def _foreign(one: Conversation, wanted: str | None) -> str | None:
-    """The rule that drops a dialogue for its language; None if none does."""
+    """Return the rule that drops a dialogue for its language; None if none does."""
     stated = one.language or one.context.get("lang") or one.context.get("language")
     if not isinstance(stated, str):
         stated = ""
@@ -198,7 +198,7 @@ def _foreign(one: Conversation, wanted: str | None) -> str | None:
 
 
 def _tag(stated: str) -> str | None:
-    """What a source calls a language as a tag; None if it is none, such as `mixed`."""
+    """Return a source's language name as a tag; None if it is not one, such as `mixed`."""
     try:
         return language_tag(stated)
     except ValueError:

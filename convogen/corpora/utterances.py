@@ -1,7 +1,7 @@
 """Readers of rows with one utterance each: any columns, EmpatheticDialogues, MELD.
 
 Rows of one conversation need not be adjacent; if they are numbered, the numbers give the order, and
-where they restart, another conversation begins.
+a new conversation begins when they restart.
 """
 
 from __future__ import annotations

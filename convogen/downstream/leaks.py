@@ -1,7 +1,7 @@
-"""Held-out dialogues that a run was shown: what it says of them is no measure.
+"""Held-out dialogues that a run was shown, which would bias the evaluation.
 
 A method may be shown real dialogues: few-shot examples (`examples`), first utterances (`seeds`), a
-data set to augment (`source`). Those of them that are held out are left out of the evaluation.
+data set to augment (`source`). If they are also held out, they are left out of the evaluation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["not_shown"]
 
 
 def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
-    """The held-out dialogues that the run was not shown; `say` is told of what is left out.
+    """Return the held-out dialogues that the run was not shown; `say` receives notes on the rest.
 
     Raises `SourceError` if none is left.
     """
@@ -50,7 +50,7 @@ def not_shown(run: Run, held_out: Sequence[Example], say: Callable[[str], None])
 
 
 def _shown(run: Run) -> Iterator[tuple[str, str, Iterator[str]]]:
-    """The sources of dialogues that an experiment names: the key, the source and its scripts."""
+    """Return the sources of dialogues that an experiment names: key, source and scripts."""
     keys = read_mapping(run.folder / "experiment.yaml")
     if isinstance(source := keys.get("examples"), str):
         yield "examples", source, _examples(source)

@@ -1,7 +1,7 @@
-"""Play one conversation of a run again, with new replies from a given turn on.
+"""Replay one conversation of a run, with new replies from a given turn on.
 
-Its experience and the turns before come from the record, so the only difference is what the models
-do with the same beginning. They get new seeds, even if they are the run's own models.
+The experience and the earlier turns come from the record, so only the models' continuations differ.
+The models get new seeds, even if they are the run's own.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ def replay_conversation(
     tally: RunProgress | None = None,
     open_model: Callable[[ModelSpec], ChatModel] = open_model,
 ) -> Run:
-    """Play a conversation of a run again, with new replies from turn `from_turn` on (1 is the
-    first).
+    """Replay a conversation of a run, with new replies from turn `from_turn` on (1 is the first).
 
     `models` maps roles to models as in an experiment; if None, the run's own models are called. The
     result is a run folder with one conversation, or one failure, in `out` (default: next to the

@@ -32,8 +32,7 @@ THINKING_TOKENS = 4000
 """The least `max_tokens` to suggest for a reasoning model."""
 
 SetKey = Callable[[str, str, object], str]
-"""Turns (role, parameter, value) into what to add to the command line to change a role's
-sampling."""
+"""Turns (role, parameter, value) into the option that changes a role's sampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +61,13 @@ class FirstTasks:
 
     Args:
         under_way: Upper bound of tasks in flight until one succeeds, minus one per failure.
-        of: What the tasks are called in messages: tasks, scores.
-        set_key: Says how to change a role's sampling.
+        of: Noun for the tasks in messages: tasks, scores.
+        set_key: Returns the option that changes a role's sampling.
         afterwards: How to resume, for the message.
-        unanswered: Failures that suffice if the endpoint answered other calls but none of theirs.
-        anyhow: Failures that suffice if they are of several kinds.
-        unheard: The roles that were called and have not answered yet; as not every task calls every
-            role, tasks may succeed without them.
+        unanswered: Failures needed if the endpoint answered other calls but none of theirs.
+        anyhow: Failures needed if they are of several kinds.
+        unheard: The roles that were called and have not answered yet; tasks may succeed without
+        them, since not every task calls every role.
     """
 
     def __init__(

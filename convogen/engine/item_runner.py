@@ -76,7 +76,7 @@ class Asking:
 
         `essence` is what the fingerprint covers besides the models. Raises `RunFolderError` if the
         folder cannot be written, `ModelConfigError` if a budget needs an unknown price,
-        `RunStopped` if asking ended early; calling again resumes it.
+        `RunStopped` if the calls ended early; calling again resumes them.
         """
         models = {role: one.spec for role, one in roles.items()}
         self._prices.update(role_prices(models, self.limits))
@@ -91,7 +91,7 @@ class Asking:
         return run_until_complete(self._rows(self.folder / f"{name}-{mark}", whole, roles, n, ask))
 
     def _charge(self, folder: Path) -> None:
-        """Count what a folder has cost before this object asked anything in it."""
+        """Count what a folder had cost before this object used it."""
         if folder not in self._charged:
             self._charged.add(folder)
             charge_calls(self._budget, Run(folder).ledger(), self._prices)

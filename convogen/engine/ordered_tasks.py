@@ -17,8 +17,8 @@ WINDOW = 4
 """Tasks in flight per call that may be in flight; bounds memory, hides slow tasks."""
 
 STARTED_AT_ONCE = 64
-"""Tasks started before the event loop looks at answers again: each prepares its first call, and
-thousands of them would hold up those that are in flight for seconds."""
+"""Tasks started before the event loop handles answers again: each prepares its first call, and
+thousands of them would delay those in flight by seconds."""
 
 GRACE_S = 1.0
 """Seconds that tasks have to finish when a run is interrupted."""

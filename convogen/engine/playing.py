@@ -21,7 +21,7 @@ __all__ = ["LocalPlayer", "PlayerContext", "play_one", "start_play"]
 
 @dataclass(frozen=True, slots=True)
 class PlayerContext:
-    """One start of a run, for whoever plays its tasks; `begun` is when the run first started."""
+    """One start of a run, for whatever plays its tasks; `begun` is when the run first started."""
 
     experiment: Experiment
     store: RunStore
@@ -60,7 +60,7 @@ class LocalPlayer:
 
 
 def start_play(experiment: Experiment, run: Run, committed: int) -> Play:
-    """Return the play of a run of which the first tasks are committed; `run` is its folder."""
+    """Return the play of a run whose first tasks are committed; `run` is its folder."""
     seed = int(experiment.fingerprint, 16)
     inputs = RunInputs(seed, experiment.common.seed, experiment.prompts, run)
     play = experiment.method.start(inputs)
@@ -78,7 +78,7 @@ async def play_one(
     begun: str,
     count: Callable[[str], None],
 ) -> Outcome:
-    """Return what a task comes to, as its own gates see it; `count` counts what it makes."""
+    """Return a task's outcome after its own gates; `count` counts its calls and retries."""
     name, seed = name_task(experiment.fingerprint, number)
     writing = writing_language(experiment.method, seed)
     session = traffic.session(number, seed, journal, begun, writing)

@@ -1,7 +1,7 @@
-"""Replay of a run from its recorded calls alone: is the data set the same to the byte?
+"""Replay of a run from its recorded calls alone: is the data set byte-identical?
 
-Tasks are played sequentially, each with the id and the seeds of the recorded run, whatever the
-experiment's files say now. A changed prompt shows as the first call that differs, and nothing
+Tasks are played sequentially, each with the id and the seeds of the recorded run, regardless of the
+experiment's current files. A changed prompt shows as the first call that differs, and nothing
 depends on the order in which tasks originally ran.
 """
 
@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The result of a replay; `difference` is None if the data set is the same to the byte.
+    """The result of a replay; `difference` is None if the data set is byte-identical.
 
     `n_calls` calls were answered from the record. `changed` describes what has changed in the
     inputs that determine the data; None if nothing has.
@@ -71,7 +71,7 @@ class Replayed:
 def replay_run(
     folder: str | Path, out: str | Path | None = None, *, tally: RunProgress | None = None
 ) -> Replayed:
-    """Play a run's committed tasks again from their recorded calls; no model is called.
+    """Replay a run's committed tasks from their recorded calls; no model is called.
 
     The result is compared row by row, up to the first difference. It is kept as a run folder in
     `out`, which must be new, or discarded if `out` is None. Raises `RunFolderError` if the run has

@@ -61,7 +61,7 @@ def charge_earlier_spending(budget: Budget, store: RunStore) -> None:
 def charge_calls(
     budget: Budget, ledger: Iterable[Mapping[str, Any]], prices: Mapping[str, Pricer]
 ) -> None:
-    """Count the calls of a ledger as spent: lost ones too, at their most."""
+    """Count the calls of a ledger as spent, including lost ones at their maximum."""
     for row in ledger:
         usage = usage_of(row) + usage_of(row, "lost_")
         budget.spent_tokens += usage.prompt_tokens + usage.completion_tokens
@@ -70,7 +70,7 @@ def charge_calls(
 
 
 def remaining_limits(limits: Limits, others: Iterable[Run], elapsed_s: float) -> Limits:
-    """Return what is left for a run of limits that it shares with other runs, after `elapsed_s`."""
+    """Return the remaining limits of a run that shares them with other runs, after `elapsed_s`."""
     spent = [_spent(limits, run) for run in others]
     usd, tokens, ends = limits.usd, limits.tokens, limits.deadline_s
     return Limits(
@@ -118,7 +118,7 @@ def describe_budget_stop(reached: BudgetReached, store: RunStore, n: int) -> Bud
 
 
 def describe_asking_stop(reached: BudgetReached, done: int, n: int, folder: Path) -> BudgetReached:
-    """Return the end of an asking in one line: why, what is done, how to go on."""
+    """Return the end of an item run in one line: why, what is done, how to resume."""
     return BudgetReached(
         f"{reached}; done: {done} of {n} items in {folder}; {_how_to_resume(reached)}",
         reached.option,

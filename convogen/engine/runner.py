@@ -71,7 +71,7 @@ def run(
         experiment: The experiment, the name of a shipped one, or the path of a YAML file.
         out: The run folder; default `runs/<name>`.
         fresh: Whether to move an earlier run in the folder aside first.
-        limits: What the whole folder may cost, and when this start ends.
+        limits: Limits on the cost of the whole folder, and the deadline of this start.
         pilot: Play at most this many of the n conversations.
         tally: Counts progress.
         on_conversation: Called with each committed conversation and its experience.
@@ -278,8 +278,8 @@ class _Engine:
     def _way(self, outcome: Outcome) -> Way | None:
         """Return how a task failed; None if it did not.
 
-        A gate's model that gives no verdict counts as failed, and so does what a gate rejects whose
-        rejections are failures.
+        A gate's model that gives no verdict counts as a failure, and so does a rejection by a gate
+        whose rejections are failures.
         """
         if (failure := outcome.failure) is not None:
             return Way(failure.stage, failure.kind, failure.message)

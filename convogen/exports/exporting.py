@@ -1,4 +1,4 @@
-"""A run exported into a folder: `README.md`, `export.json`, and the data split by split."""
+"""Exporting a run into a folder: `README.md`, `export.json`, and the data split by split."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ __all__ = ["ExportPlan", "Exported", "export_run", "open_exporter"]
 class ExportPlan:
     """What to export and how: `splits` are shares by name, `joins` some of `JOINS`.
 
-    `alternatives` are folders of runs and replays to compare with, besides the replays that are
-    found beside the run; only exporters that compare take them.
+    `alternatives` are folders of runs and replays to compare with, in addition to the replays next
+    to the run; only comparing exporters use them.
     """
 
     exporter: Exporter
@@ -62,10 +62,9 @@ class ExportPlan:
 
 @dataclass
 class Exported:
-    """What an export holds: conversations and rows by split, the columns, the licences.
+    """The contents of an export: conversations and rows by split, columns, licences.
 
-    `counts` has what the rows do not hold as it was, by kind, `description` what `export.json`
-    says.
+    `counts` has the differences from the run by kind, `description` the content of `export.json`.
     """
 
     folder: Path
@@ -81,7 +80,7 @@ class Exported:
 
 
 def open_exporter(name: str, options: Mapping[str, Any]) -> Exporter:
-    """The exporter of a name with its options; raises `SourceError` for an option it lacks."""
+    """Return an exporter with its options; raises `SourceError` for an unknown option."""
     exporter: type[Exporter] = registry.load("exporters", name)
     return validated(exporter, options, f"export to {name}", raising=SourceError)
 
@@ -160,14 +159,14 @@ def export_run(
 
 
 def _pack(run: Run, plan: ExportPlan, folder: Path, exported: Exported) -> None:
-    """Have the rows made into the files of the tool."""
+    """Convert the rows into the tool's files."""
     (rows,) = (folder / "data").iterdir()
     plan.exporter.pack(Packing(folder, rows, run.manifest, exported.description))
     shutil.rmtree(folder / "data")
 
 
 def _check(plan: ExportPlan, out: Path) -> None:
-    """Raise `SourceError` for what the exporter cannot do, and for joins that are not known."""
+    """Raise `SourceError` for unsupported options and unknown joins."""
     exporter = plan.exporter
     if exporter.for_tool and len(plan.splits) > 1:
         raise SourceError(
@@ -243,7 +242,7 @@ def _count(exported: Exported, item: Item, split: str, rows: int) -> None:
 
 
 def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, Any]:
-    """`export.json`: what another program wants to know of an export."""
+    """Return `export.json`: information about an export for other programs."""
     manifest = run.manifest
     splits = {
         name: {"conversations": exported.conversations[name], "rows": exported.rows[name]}
@@ -266,7 +265,7 @@ def _description(run: Run, plan: ExportPlan, exported: Exported) -> dict[str, An
 
 
 def _compared(alternatives: Alternatives | None) -> dict[str, Any]:
-    """What `export.json` says of the judge and of the runs that alternatives come from."""
+    """Return the judge and the runs of alternatives for `export.json`."""
     if alternatives is None:
         return {}
     judged_by = alternatives.judged_by.get("judged_by", {})

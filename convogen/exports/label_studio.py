@@ -1,7 +1,7 @@
 """Conversations for Label Studio: tasks, and the labelling configuration of the project.
 
-Both the turns and the scene are shown by `Paragraphs`, whose texts are no HTML; in the
-configuration, which is XML, the texts of the questions are escaped.
+`Paragraphs` shows both the turns and the scene as plain text; in the configuration, which is XML,
+the texts of the questions are escaped.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LabelStudioTasks(Labelling):
 
 
 def _control(view: ET.Element, question: Question) -> None:
-    """Add the tag that takes the answer; a scale that does not begin with 1 is a choice."""
+    """Add the tag for the answer; a scale that does not start at 1 becomes a choice."""
     common = {"name": question.name, "toName": _DIALOGUE}
     common["required"] = str(question.required).lower()
     match question:

@@ -1,8 +1,8 @@
-"""Which split a conversation is in: told by a hash of its experience alone.
+"""Assignment of conversations to splits, by a hash of their experience alone.
 
-So conversations of one experience, and all rows of a conversation, are in one split, and nothing
-that is added later moves one. Experiences count as one where they differ in nothing but case,
-punctuation and the order of words; nearer copies than that are not looked for.
+All conversations of one experience, and all rows of a conversation, are thus in one split, and
+later additions move none. Experiences count as equal if they differ only in case, punctuation and
+word order; other near-copies are not detected.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _ALLOWED = "such as train=0.8,validation=0.1,test=0.1"
 
 
 def parse_splits(text: str) -> dict[str, float]:
-    """Shares by name out of `train=0.8,test=0.2`; raises `SourceError` if they add up to less
-    or more than 1, or a name or share is wrong."""
+    """Return shares by name from `train=0.8,test=0.2`; raises `SourceError` if they do not add up
+    to 1, or if a name or share is invalid."""
     shares: dict[str, float] = {}
     for part in text.split(","):
         name, sign, number = (piece.strip() for piece in part.partition("="))
@@ -48,7 +48,7 @@ def parse_splits(text: str) -> dict[str, float]:
 
 
 def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
-    """The split of a conversation; the same for the same experience, shares and seed."""
+    """Return the split of a conversation; the same for the same experience, shares and seed."""
     digest = hashlib.blake2b(f"{seed}\n{_key(item)}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest) / 2**64
     upto = 0.0
@@ -60,7 +60,7 @@ def split_of(item: Item, shares: Mapping[str, float], seed: int) -> str:
 
 
 def _key(item: Item) -> str:
-    """What tells experiences apart: their words; of dialogues from seeds those of the opening."""
+    """Return what identifies an experience: its words; for dialogues from seeds, the opening."""
     if item.experience is not None:
         known = item.experience
         people = [text for persona in known.personas for text in (persona.name, persona.text or "")]

@@ -41,7 +41,7 @@ _WORDS = {
     "invalid_key": "a key must be text; put a number or true in quotes",
     "json_invalid": "is not JSON: {error}",
 }
-"""Error texts by pydantic's error type, whose own texts speak of Python."""
+"""Error texts by pydantic's error type, since pydantic's own texts refer to Python."""
 
 
 class Keys(BaseModel):

@@ -1,8 +1,8 @@
 """Reading and writing of YAML: the core schema of YAML 1.2, bounded in size and depth.
 
-PyYAML by itself has YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is no text; it takes the
-last of two equal keys, and follows aliases and brackets to any size. What is read here has texts,
-finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of a bounded size.
+PyYAML by itself implements YAML 1.1, in which `010` is 8, `1:30` is 90 and a date is not text; it
+takes the last of two equal keys, and follows aliases and brackets to any size. The result here has
+texts, finite numbers of 64 bits, booleans, null, lists and mappings, and is a tree of bounded size.
 Merge keys (`<<`) are kept.
 
 >>> parse_yaml("{a: 010, b: 1:30, c: 2024-10-21, d: 1e-4}")
@@ -48,7 +48,7 @@ _WIDTH = 80
 
 _TAG = "tag:yaml.org,2002:"
 _LOOKS = {tag: re.compile(rf"(?:{looks})\Z") for tag, (looks, _) in _CORE.items()}
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
 
 
 def read_yaml(path: Path, raising: type[UserError] = SourceError) -> Any:
@@ -76,7 +76,7 @@ def parse_yaml(text: str, where: str = "YAML", raising: type[UserError] = Source
             loader.dispose()
     except yaml.YAMLError as error:
         raise raising(f"{where}: {_complaint(error, text)}") from error
-    except UnicodeEncodeError as error:  # an argument's bytes that are no UTF-8
+    except UnicodeEncodeError as error:  # bytes of an argument that are not UTF-8
         raise raising(f"{where}: cannot be read: not UTF-8") from error
 
 
@@ -92,7 +92,7 @@ def dump_yaml(data: Any, *, blocks: bool = False) -> str:
 
 
 def _check_bounds(text: str) -> None:
-    """Check the nesting by parsing events only: composing a text that is too deep crashes the C
+    """Check the nesting on parsing events: composing a too deeply nested text crashes the C
     parser."""
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
@@ -211,14 +211,14 @@ class _Loader(_Base):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what the core schema would read as something else than a text, too."""
+    """Quotes texts that the core schema would read as something else."""
 
 
 class _BlockDumper(_Dumper):
     """Writes long texts as blocks."""
 
     def text(self, value: str) -> Any:
-        """Represent a text: of several lines as it is, a long one folded."""
+        """Represent a text: multi-line texts literally, long lines folded."""
         style = "|" if "\n" in value else ">" if len(value) > _WIDTH else None
         return cast("Any", self).represent_scalar(f"{_TAG}str", value, style=style)
 

@@ -31,7 +31,7 @@ __all__ = [
 
 
 _SHOWN = 60
-"""Characters of an utterance in a message."""
+"""Maximum length of a quoted utterance in a message, in characters."""
 
 
 class _Elsewhere(Run):

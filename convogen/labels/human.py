@@ -26,9 +26,9 @@ __all__ = ["HumanLabel", "is_label_file", "is_label_text", "labels_of", "read_la
 
 
 class HumanLabel(Record):
-    """What one annotator answered to one question about a conversation.
+    """One annotator's answer to one question about a conversation.
 
-    Exactly one of `value`, `choice` and `comment` is there. `aspect` is the question's name, and
+    Exactly one of `value`, `choice` and `comment` is set. `aspect` is the question's name, and
     `protocol` that of a judge whose verdicts the choice can be compared with.
     """
 

@@ -1,4 +1,4 @@
-"""Answers of a labelling tool, held against the questions, become labels by people."""
+"""Importing answers of a labelling tool as human labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOOLS = tuple(EXPORTED)
 
 @dataclass
 class Imported:
-    """The labels of an export, in its order, and what was left out of it, by kind.
+    """The labels of an export, in order, and the counts of left-out answers by kind.
 
     `unknown_status` counts the answers that may have been discarded: the export does not say.
     """
@@ -40,12 +40,12 @@ class Imported:
 
     @property
     def annotators(self) -> int:
-        """How many people answered."""
+        """The number of people who answered."""
         return len({label.annotator for label in self.labels})
 
     @property
     def conversations(self) -> int:
-        """How many conversations have a label."""
+        """The number of labelled conversations."""
         return len({label.conversation for label in self.labels})
 
 
@@ -53,14 +53,14 @@ def import_labels(path: Path, tool: str, exported: Path | None = None) -> Import
     """Return the labels in the export of a labelling tool.
 
     Args:
-        path: What the tool exported.
+        path: The tool's export.
         tool: One of `TOOLS`.
-        exported: The folder that `convogen export` wrote for the tool: its questions were asked,
-            about its conversations. None: the default questions, of any conversations.
+        exported: The folder that `convogen export` wrote for the tool: it defines the questions and
+        the conversations. None: the default questions, about any conversations.
 
     Raises:
-        SourceError: it is no export of this tool, or has answers that are none to the questions,
-            contradict one another, or are about conversations that were not exported.
+        SourceError: it is not an export of this tool, or has answers that do not fit the questions,
+        contradict one another, or are about conversations that were not exported.
     """
     questions, known = Questions.default(), None
     if exported is not None:
@@ -182,7 +182,7 @@ def _asked(folder: Path, tool: str) -> tuple[Questions, Collection[object]]:
 
 
 def _json_list(path: Path) -> list[Any]:
-    """Return the list of a JSON file; raises `SourceError` if it is none, or not whole."""
+    """Return the list in a JSON file; raises `SourceError` if there is none or it is incomplete."""
     try:
         with open_file(path) as file:
             data = file.read(LARGEST_BYTES + 1)

@@ -35,7 +35,7 @@ _RESERVED = frozenset(
     "agreement annotation_id annotator conversation created_at dialogue history id lead_time scene "
     "updated_at".split()
 )
-"""Keys that the tools use beside the answers."""
+"""Keys that the tools use alongside the answers."""
 
 _DEFAULT_ASPECTS = ("topic", "situation", "relations", "speech_style", "overall")
 _GUIDELINES = (
@@ -53,7 +53,7 @@ def _no_variable(text: str) -> str:
 
 
 class _Question(Keys):
-    """What every question has: its name in the answers, and what people read."""
+    """Base of all questions: its name in the answers, and its text for people."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)
     title: str = Field(min_length=1, max_length=500)
@@ -87,14 +87,14 @@ class Rating(_Question):
 
     @property
     def values(self) -> range:
-        """All ratings, the lowest first."""
+        """All ratings, lowest first."""
         return range(self.scale[0], self.scale[1] + 1)
 
 
 class Choice(_Question):
-    """A choice of one option; `options` maps what is recorded to what people read.
+    """A choice of one option; `options` maps recorded values to displayed texts.
 
-    If it follows the `protocol` of a judge, the options recorded are those of the protocol.
+    If it follows the `protocol` of a judge, the recorded values are those of the protocol.
     """
 
     kind: Literal["choice"] = "choice"
@@ -128,7 +128,7 @@ class Comment(_Question):
 
 
 def _kind(value: Any) -> str | None:
-    """Return the kind of a question; pydantic takes no field for it that has a validator."""
+    """Return the kind of a question; pydantic does not allow a discriminator with a validator."""
     if isinstance(value, _Question):
         return getattr(value, "kind", None)
     kind: Any = cast("Any", value).get("kind") if isinstance(value, dict) else None
@@ -148,7 +148,7 @@ Question = Annotated[
 
 
 class Questions(Keys):
-    """What people are asked about each conversation, and the guidelines they read before."""
+    """The questions about each conversation, and the guidelines shown before them."""
 
     guidelines: str = Field(default=_GUIDELINES, max_length=10_000)
     questions: list[Question] = Field(min_length=1, max_length=50)
@@ -165,7 +165,7 @@ class Questions(Keys):
         return questions
 
     def get(self, name: str) -> Question | None:
-        """Return the question of a name."""
+        """Return the question with a name."""
         return next((one for one in self.questions if one.name == name), None)
 
     def to_yaml(self) -> str:
@@ -181,7 +181,8 @@ class Questions(Keys):
     @staticmethod
     @lru_cache(maxsize=1)
     def default() -> Questions:
-        """Return ratings of what `geval` scores, natural or artificial, and a comment."""
+        """Return the default questions: ratings of `geval`'s aspects, natural or artificial, and a
+        comment."""
         scale = GEval().scale
         asked: list[Question] = [
             Rating(

@@ -1,4 +1,4 @@
-"""How good a data set is, in numbers: statistics, diversity, repetition, group-chat quality.
+"""The quality of a data set in numbers: statistics, diversity, repetition, group-chat quality.
 
 >>> statistics = measure("valid.json", rendering="paper")
 >>> round(statistics.mtld_mean, 3), round(statistics.mtld_std, 3)
@@ -50,7 +50,7 @@ def measure(
     compare: bool = True,
     interaction: bool = False,
 ) -> Statistics:
-    """Return all measures of a corpus, those of installed metrics in `metrics`.
+    """Return all measures of a corpus, including installed metrics in `metrics`.
 
     Args:
         corpus: a corpus, a run, the path of either, or conversations, which are held meanwhile.
@@ -63,7 +63,7 @@ def measure(
 
     Raises:
         SourceError: the corpus cannot be read, or holds no conversation.
-        UserError: `corpus` is nothing that can be measured, or `rendering` is unknown.
+        UserError: `corpus` is of a type that cannot be measured, or `rendering` is unknown.
     """
     if rendering not in RENDERINGS:
         raise UserError(

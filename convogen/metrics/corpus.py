@@ -1,7 +1,7 @@
-"""A whole corpus measured, on one process or on many, with bounded memory.
+"""Measuring a whole corpus, in one process or several, with bounded memory.
 
-Batches are read here and converted and counted where there is a free core; at most two a process
-are under way. The result does not depend on the number of processes.
+Batches are read here, and converted and counted in worker processes; at most two per process are in
+progress. The result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Batch(Protocol):
 
 
 class Batches(Protocol):
-    """What a corpus offers to be measured; `convogen.corpora.Corpus` is one."""
+    """The interface of a measurable corpus, such as `convogen.corpora.Corpus`."""
 
     def batches(self, size: int = ...) -> Iterator[_Batch]: ...
 
@@ -65,7 +65,7 @@ class _GivenBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """Conversations that are at hand, as a corpus."""
+    """Conversations in memory, as a corpus."""
 
     conversations: list[Conversation]
 
@@ -82,11 +82,11 @@ class _Given:
 
 
 def as_batches(corpus: Measurable) -> Batches:
-    """Return what is to be measured as a corpus.
+    """Return the argument of `measure` as a corpus.
 
     Raises:
         SourceError: a file or folder cannot be read.
-        UserError: nothing that can be measured is given.
+        UserError: the argument cannot be measured.
     """
     if isinstance(corpus, str | Path | Run):
         return open_corpus(corpus.folder if isinstance(corpus, Run) else corpus)
@@ -105,7 +105,7 @@ def as_batches(corpus: Measurable) -> Batches:
 
 
 def available_cores() -> int:
-    """The cores this process may run on."""
+    """Return the number of cores that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -116,7 +116,7 @@ def tally_corpus(
 ) -> CorpusTally:
     """Count every conversation of a corpus. Raises what the corpus raises for bad rows if strict.
 
-    A corpus of no more than a thousand conversations is counted here whatever `workers` says:
+    A corpus of at most a thousand conversations is counted in this process regardless of `workers`:
     starting processes would take longer.
     """
     count = partial(_measure, rendering=rendering, interaction=interaction)
@@ -134,7 +134,7 @@ def tally_corpus(
 
 
 def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the process that reads: it ends the others."""
+    """Ignore Ctrl-C: the reading process handles it and ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -146,7 +146,7 @@ def _measure(batch: _Batch, *, rendering: Rendering, interaction: bool) -> tuple
 def _spread(
     work: Iterator[_Batch], count: Callable[[_Batch], tuple[CorpusTally, Any]], workers: int
 ) -> Iterator[tuple[CorpusTally, Any]]:
-    """Results in order, from processes that share the memory of the modules they need."""
+    """Yield results in order, from processes that share the memory of the modules they need."""
     forked = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forked else "spawn")
     if forked:

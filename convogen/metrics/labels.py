@@ -1,4 +1,4 @@
-"""What the measures are called where people read them."""
+"""The names of measures for readers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ TURN_CHECKS = {
 
 
 def lines_without_words(found: Statistics) -> list[str]:
-    """Return a line for each language of which the measures of words leave conversations out."""
+    """Return a line for each language whose conversations the word measures leave out."""
     lines: list[str] = []
     for language, count in found.without_words.items():
         extra = missing_extra(language)
@@ -72,7 +72,7 @@ def lines_without_words(found: Statistics) -> list[str]:
 
 
 def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a line for each language in which some checks are not done.
+    """Return a line for each language that some checks do not support.
 
     `not_checked` is `Statistics.not_checked`.
     """
@@ -84,7 +84,7 @@ def lines_not_checked(not_checked: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def character_lengths(found: Statistics) -> dict[str, float | None]:
-    """Return the mean lengths in characters, by name, of a corpus that has no words at all."""
+    """Return the mean lengths in characters, by name, of a corpus without any words."""
     if found.length_unit != "characters":
         return {}
     lengths = {

@@ -86,9 +86,9 @@ def test_the_published_tables_are_shown_before_any_judging(folder: Path) -> None
 @pytest.mark.parametrize(
     ("judge", "table", "published", "otherwise"),
     [
-        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "the wording of the questions is ours"),
+        ("geval3", "5: G-Eval, 1 to 3", "2.524 to 3", "the wording of the questions is convogen's"),
         ("gptscore", "4: GPTScore", "0.0039 to 0.0286", "the reply begins with Answer:"),
-        ("fed", "3: FED scores", "0.8439 to 0.9684", "without the speakers' names"),
+        ("fed", "3: FED scores", "0.8439 to 0.9684", "without speaker names"),
     ],
 )
 def test_other_judges_stand_beside_the_tables_of_diasynth(
@@ -172,7 +172,9 @@ def test_a_judge_with_questions_of_ones_own_is_not_said_to_have_ours(folder: Pat
 def test_tables_of_groundedness_say_who_judged_ours(folder: Path) -> None:
     judging = ("--judge", "geval", "--model", "scripted", "--n", "1", "--fresh")
     said = " ".join(convogen("evaluate", folder, *judging).out.split())
-    assert "judged by GPT-4o mini with the authors' prompts; ours, judged by scripted," in said
+    assert (
+        "judged by GPT-4o mini with the authors' prompts; convogen's, judged by scripted," in said
+    )
     assert "MTLD: mean and standard deviation over conversations" in said
 
 

@@ -68,7 +68,7 @@ def test_a_run_and_a_corpus_are_judged(folder: Path, tmp_path: Path) -> None:
         (("--judge", "gteval", "--real", "nowhere.jsonl"), "no such file"),
         (("--judge", "gteval", "--set", "order=random"), "judge gteval: order: "),
         (("--judge", "unieval", "--set", "surprise=1"), "surprise: is not known"),
-        (("--set", "reasks=1"), "are a judge's"),
+        (("--set", "reasks=1"), "require --judge"),
     ],
 )
 def test_mistakes(folder: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -174,10 +174,10 @@ def test_files_that_cannot_be_compared(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text('{"choice": "No"}\n' * n)
     files = sorted(tmp_path.iterdir())
     ended = convogen("agreement", *files, "--protocol", "unieval")
-    assert "not of the same dialogues: [3, 4] verdicts" in ended.complaint
+    assert "not on the same dialogues: [3, 4] verdicts" in ended.complaint
     assert "nothing to compare" in convogen("agreement", files[0], "--protocol", "unieval").err
     labels = tmp_path / "labels.jsonl"
-    for text, said in (("No", "line 1: no label"), ('{"row": 9, "choice": "No"}', "label of 9")):
+    for text, said in (("No", "line 1: not a label"), ('{"row": 9, "choice": "No"}', "label of 9")):
         labels.write_text(text)
         ended = convogen("agreement", files[0], "--protocol", "unieval", "--human", labels)
         assert said in ended.complaint
@@ -190,7 +190,7 @@ def test_labels_are_of_one_set_of_dialogues_that_is_there(tmp_path: Path) -> Non
     agreement = ("agreement", *files, "--protocol", "unieval", "--json", "--human")
     ended = convogen(*agreement, f"nosuch={labels}")
     assert ended.status == 2
-    assert "no verdicts on 'nosuch'; there are: x, y" in ended.complaint
+    assert "no verdicts on 'nosuch'; sets found: x, y" in ended.complaint
     assert "name the set as DIALOGUES=FILE" in convogen(*agreement, labels).complaint
     found = json.loads(convogen(*agreement, f"y={labels}").out)
     assert [one["dialogues"] for one in found["calibration"]] == ["y"]
@@ -201,7 +201,7 @@ def test_a_judge_has_dialogues_of_its_own_once(tmp_path: Path) -> None:
     own = ("--own", "a=x", "--own", "a=y")
     ended = convogen("agreement", *files, "--protocol", "unieval", *own)
     assert ended.status == 2
-    assert "a has x already" in ended.err
+    assert "a already has x" in ended.err
 
 
 def test_a_corpus_has_no_real_dialogues_of_its_own(tmp_path: Path) -> None:

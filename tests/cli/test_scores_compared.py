@@ -68,10 +68,10 @@ def test_aspects_are_compared_apart_and_what_one_alone_scored_has_no_alpha(tmp_p
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"conversation": "c0", "value": "4"}', "line 1: no score"),
-        ('{"conversation": "c0", "value": true}', "line 1: no score"),
-        ('{"value": 4}', "line 1: no score"),
-        ("[" * 9999, "line 1: no score"),
+        ('{"conversation": "c0", "value": "4"}', "line 1: not a score"),
+        ('{"conversation": "c0", "value": true}', "line 1: not a score"),
+        ('{"value": 4}', "line 1: not a score"),
+        ("[" * 9999, "line 1: not a score"),
         ('{"conversation": "c0", "value": NaN}', "line 1: `value` must be a finite number"),
         ('{"conversation": "c0", "value": 1' + "0" * 400 + "}", "must be a finite number"),
         (

@@ -52,7 +52,7 @@ def test_rows_that_are_one_conversation_for_want_of_a_column_are_told(tmp_path: 
     corpus = opened(tmp_path, "t.csv", text)
     assert len(list(corpus)) == 1
     (line,) = corpus.warnings()
-    assert "no column says which conversation a row is of" in line
+    assert "no column says which conversation a row belongs to" in line
     assert "(it may be 'matter')" in line
 
 

@@ -128,9 +128,9 @@ class TestSummarization:
         endpoint.script = helpful
         by = ("--qags-by", "bertscore")
         wrong = summarise(folder, held_out, t5, endpoint, *by, "--questions", "3")
-        assert (wrong.status, "add --bertscore" in wrong.complaint) == (2, True)
+        assert (wrong.status, "requires --bertscore" in wrong.complaint) == (2, True)
         wrong = summarise(folder, held_out, t5, endpoint, *by, "--bertscore", bert)
-        assert (wrong.status, "add --questions 3" in wrong.complaint) == (2, True)
+        assert (wrong.status, "requires --questions 3" in wrong.complaint) == (2, True)
         assert not endpoint.asked
         options = ("--bertscore", bert, "--questions", "1")
         plain = summarise(folder, held_out, t5, endpoint, *options)
@@ -245,7 +245,7 @@ class TestSummarization:
         assert wrong.status == 2
         assert "its columns are: summary, topic" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--in-domain", held_out)
-        assert "all its dialogues are held out" in wrong.complaint
+        assert "all its dialogues are also held out" in wrong.complaint
         wrong = summarise(folder, held_out, t5, endpoint, "--set", "warmup=3")
         assert "keys: epochs" in wrong.complaint
         for setting in ("epochs=.inf", "learning_rate=.inf"):
@@ -372,7 +372,7 @@ class TestClassification:
         experiment.write_text(f"{plain}\n{key}: {shown}\n", "utf-8")
         ended = convogen(*command)
         assert json.loads(ended.out)["held_out"]["dialogues"] == 3
-        assert f"2 held-out dialogues are left out: {key}" in ended.err
+        assert f"2 held-out dialogues are left out, since {key}" in ended.err
         experiment.write_text(f"{plain}\n{key}: {held_out}\n", "utf-8")
         assert "contains all held-out dialogues" in convogen(*command).complaint
         experiment.write_text(f"{plain}\n{key}: {tmp_path / 'gone.jsonl'}\n", "utf-8")

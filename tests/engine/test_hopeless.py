@@ -324,7 +324,7 @@ def test_few_scores_none_of_them_given_end_non_zero_too(
     endpoint.script = lambda _: say("Who knows.")
     ended = convogen("evaluate", tmp_path / "run", "--judge", "gptscore", *at(endpoint))
     assert ended.status == 1
-    assert "none given" in ended.complaint
+    assert "none obtained" in ended.complaint
 
 
 @pytest.mark.parametrize(("poisoned", "given"), [(1, 107), (108, 0)])

@@ -311,7 +311,7 @@ def test_an_export_is_replaced_only_where_that_is_asked_for(hostile: Path, tmp_p
     shutil.rmtree(out)
     out.mkdir()
     (out / "thesis.tex").write_text("mine")
-    assert "no export" in convogen(*again, "--overwrite").complaint
+    assert "not an export" in convogen(*again, "--overwrite").complaint
     assert (out / "thesis.tex").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -178,7 +178,7 @@ class TestWhereItIsWritten:
         with zipfile.ZipFile(tmp_path / "a.eval", "a") as log:
             log.writestr("samples/mine_epoch_1.json", "{}")
         before = (tmp_path / "a.eval").read_bytes()
-        assert "was changed since" in convogen(*args, "--overwrite").complaint
+        assert "has been changed since" in convogen(*args, "--overwrite").complaint
         assert (tmp_path / "a.eval").read_bytes() == before
 
     @pytest.mark.parametrize("content", [b"", b"mine", b"PK\x03\x04 mine"])

@@ -263,7 +263,7 @@ def another_judge(run: Path) -> list[str]:
     replay = write_replay(run, "better", NEW, {"topic": 5, "overall": 5})
     manifest = replay / "scores" / "geval" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("judge-1", "judge-2"))
-    return ["another judge", str(replay)]
+    return ["differs from that of", str(replay)]
 
 
 def another_speaker(run: Path) -> list[str]:

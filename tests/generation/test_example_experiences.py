@@ -85,7 +85,7 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
         ("    age: 41\n", "", r"quay\.yaml: personas\.1\.age"),
         ("    licence: CC-BY-4.0", "    licens: x", r"quay\.yaml: personas\.2\."),
         ("  - name: Bo\n", "  - Bo\n  - name: Bo\n", r"personas\.2 must be a mapping with a name"),
-        ("  - name: Bo", "  - name: ADA HOLT", r"two are named 'ada holt'; give"),
+        ("  - name: Bo", "  - name: ADA HOLT", r"two of them are named 'ada holt'; give"),
         ('speaker: "ada\\nholt"', "speaker: Cy", r"starter\.speaker: 'Cy' is none of Ada Holt, Bo"),
     ],
 )  # fmt: skip

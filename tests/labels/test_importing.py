@@ -190,7 +190,7 @@ def test_a_broken_file_is_told_in_one_line(content: bytes, tmp_path: Path) -> No
 def test_a_folder_of_another_tool_is_no_export_of_this_one(tmp_path: Path) -> None:
     folder = exported(tmp_path, "argilla")
     ended = imported(tmp_path, "label-studio", label_studio(ANSWERS), "--export", folder)
-    assert "`convogen export --to label-studio` wrote" in ended.complaint
+    assert "written by `convogen export --to label-studio`" in ended.complaint
 
 
 def test_labels_replace_labels_and_nothing_else(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_the_command_says_what_was_cleaned_and_plays_a_part_of_the_seeds(tmp_pat
     assert played.status == 0
     assert "seeds of seeds.jsonl: 6 of 7 dialogues kept; dropped: too_short 1" in played.err
     assert "complete, 2 of 2" in " ".join(played.out.split())
-    assert "asked for: 2 of 6" in played.err
+    assert "requested: 2 of 6" in played.err
 
 
 EXPERIMENTS = [f"dialogueforge-{data}{cap}" for data in ("arena", "oasst1") for cap in ("", "-12")]
@@ -339,7 +339,7 @@ def test_what_is_fixed_is_said_and_a_role_that_is_none_is_refused() -> None:
     lines = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, ["m"], [], ()))
     assert any(line.startswith("responder: gpt-4o-mini, which --model alone") for line in lines)
     alone = notices(load_with("dialogueforge-arena", {"seeds": str(SEEDS)}, [], [], ()))
-    assert any(line.startswith("no model named for inquirer, summarizer") for line in alone)
+    assert any(line.startswith("no model given for inquirer, summarizer") for line in alone)
     with pytest.raises(ExperimentError, match="fixed_models: unknown key 'chatbot'"):
         experiment(fixed_models=["chatbot"])
 

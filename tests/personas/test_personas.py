@@ -197,7 +197,7 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "no such field": (
         "hub.csv",
         b"id,age\n1,2\n",
-        ["line 2", "none of the fields persona, text", "there are: id, age", "persona_field"],
+        ["line 2", "none of the fields persona, text", "fields found: id, age", "persona_field"],
     ),
     "too long": ("hub.txt", b"x" * 5001, ["line 1", "5,001", "5,000"]),
     "a bad card": (

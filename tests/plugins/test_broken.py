@@ -25,7 +25,7 @@ BROKEN = {
     "no_target": ("readers", "fine", "names no class"),
     "lacks": ("readers", "lacks:Mine", "missing: about, convert"),
     "a_function": ("gates", "fine:function", "is not a class (found function)"),
-    "unrelated": ("metrics", "fine:Unrelated", "is no Metric; derive it from"),
+    "unrelated": ("metrics", "fine:Unrelated", "is not a Metric; derive it from"),
     "renamed": ("metrics", "fine:Mine", "the name 'mine'; it must be that of the entry point"),
     "abstract": ("judges", "lacks:Judging", "missing: prompt_names, sampling, judge"),
     "geval": ("judges", "fine:Mine", "'geval' is built in"),

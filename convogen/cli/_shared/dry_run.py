@@ -1,4 +1,4 @@
-"""What `run --dry-run` prints: a forecast of the whole run."""
+"""The output of `run --dry-run`: a forecast of the whole run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["missing_pilot", "print_forecast"]
 
 
 def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool) -> int:
-    """How many conversations of a pilot are still to be played; says that their calls are real.
+    """Return how many conversations of the pilot are missing, and announce the real calls.
 
-    Raises `RunFolderError` if the folder holds another experiment.
+    Raises `RunFolderError` if the folder holds a different experiment.
     """
     wanted, held = min(wanted, experiment.n), 0
     if not fresh and (folder / "manifest.json").exists():
@@ -49,33 +49,33 @@ def missing_pilot(experiment: Experiment, folder: Path, wanted: int, fresh: bool
 
 
 def _rows(run: Run) -> tuple[int, int]:
-    """How many conversations are in a run, and how many tasks that gave none."""
+    """Return the numbers of conversations and of tasks without one in a run."""
     others = sum(1 for _ in run.failures()) + sum(1 for _ in run.rejected())
     return sum(1 for _ in run.conversations()), others
 
 
 def _conversations(experiment: Experiment, run: Run) -> int:
-    """How many conversations the whole run is to have, if tasks fail as often as so far."""
+    """Return how many conversations the whole run will have if tasks fail as often as so far."""
     accepted, others = _rows(run)
     done = experiment.progress(accepted, others)
     return round(experiment.n * accepted / done) if done else experiment.n
 
 
 def spent_usd(experiment: Experiment, run: Run) -> float | None:
-    """What a run has cost so far, its judges left out; None if a price is not known."""
+    """Return the cost of a run so far, without its judges; None if a price is not known."""
     rows = spending(run, _prices(experiment, run))
     return total_usd(row for row in rows if row.role != JUDGE)
 
 
 def _prices(experiment: Experiment, run: Run) -> Prices:
-    """Prices as they are given now, which may not be in the folder yet."""
+    """Return the prices given on the command line, which may not be in the folder yet."""
     return Prices(run, {role: experiment.model(role) for role in experiment.roles})
 
 
 def print_forecast(
     experiment: Experiment, run: Run, before_usd: float | None, as_json: bool
 ) -> None:
-    """A table by role, or JSON; `before_usd` is what the folder had cost before the pilot."""
+    """Print a table by role, or JSON; `before_usd` is the folder's cost before the pilot."""
     prices = _prices(experiment, run)
     found = forecast(run, _conversations(experiment, run), prices)
     wall_s = _wall_s(found, experiment.concurrency)
@@ -104,7 +104,7 @@ def print_forecast(
 
 
 def _wall_s(found: Forecast, concurrency: int) -> Range:
-    """The seconds of the calls still to come, shared out over those in flight."""
+    """Return the remaining call time in seconds, divided by the calls in flight."""
     seconds = found.total.get("seconds", Range(0, 0, 0, 0))
     so_far = seconds.so_far
     low, high = (
@@ -115,9 +115,9 @@ def _wall_s(found: Forecast, concurrency: int) -> Range:
 
 
 class _ForecastReport(TypedDict):
-    """A forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
+    """Return a forecast as JSON: numbers of calls and tokens, seconds, US dollars; see `Forecast`.
 
-    A role has its name, its model, and a `Range` by quantity.
+    Each role has its name, its model, and a `Range` per quantity.
     """
 
     n: int
@@ -167,7 +167,7 @@ def _cells(found: Range | None, text: Callable[[Any], str]) -> list[str]:
 
 
 def _time(seconds: float | None) -> str:
-    """A time to two units: 3 s, 4 min 10 s, 2 h 5 min."""
+    """Return a duration in two units: 3 s, 4 min 10 s, 2 h 5 min."""
     if seconds is None:
         return "unknown"
     whole = round(seconds)
@@ -185,4 +185,4 @@ SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "seconds": ("total call time", _time),
     "cost_usd": ("cost", usd_text),
 }
-"""What a table shows of each role: its name and how it is written."""
+"""The columns of each role: the name and its format."""

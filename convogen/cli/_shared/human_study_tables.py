@@ -30,7 +30,7 @@ _OUTCOMES = {
 
 
 def opening(results: StudyResults) -> Iterator[str]:
-    """Yield whose answers these are, and what to know of them."""
+    """Yield notes on whose answers these are and how to read them."""
     yield (
         f"{counted(results.answers, 'answer')} by "
         f"{counted(results.participants, 'participant')} about "
@@ -60,7 +60,7 @@ def tables(
 
 
 def closing(results: StudyResults, arithmetic: Sequence[Check], paper: Printed) -> Iterator[str]:
-    """Yield what a judge says beside people, and what the paper's own numbers give."""
+    """Yield the comparison of a judge with people, and checks of the paper's own numbers."""
     if results.judge is not None:
         one = results.judge
         yield (
@@ -191,7 +191,7 @@ def _table_10(models: Sequence[Model], paper: Printed) -> Table:
 
 
 def _told(model: Model, paper: Printed) -> str:
-    """Return a model's test beside the printed one, or why there is no model."""
+    """Return a model's test next to the published one, or why there is no model."""
     label = f"{_OUTCOMES[model.outcome]}: "
     if model.refused is not None:
         return f"{label}no model: {model.refused}"

@@ -1,4 +1,4 @@
-"""Judging as several commands do it: the model, the bar, what is said on the way."""
+"""Judging for several commands: opening the model, progress bar, messages."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def judge_runs(
     concurrency: int | None = None,
     fresh: bool = False,
 ) -> None:
-    """Judge runs, each with the dialogues beside it, one after the other.
+    """Judge runs in turn, each with its reference dialogues.
 
-    All are gone through before the first call, so that what is missing is said at once.
+    All runs are checked before the first call, so that errors are reported immediately.
     """
     from convogen.engine.judge_runner import count_scores, is_given, judge_run
     from convogen.errors import Hopeless
@@ -72,7 +72,7 @@ def judge_runs(
 
 @contextmanager
 def _live(run: Run, total: int, tally: RunProgress) -> Generator[None]:
-    """A bar of scores while they are made: on a terminal, and nowhere else."""
+    """Show a progress bar of scores on a terminal; otherwise nothing."""
     from rich.live import Live
     from rich.progress import (
         BarColumn,

@@ -1,4 +1,4 @@
-"""What `convogen` without a command says: what one would do next in this folder."""
+"""The output of `convogen` without a command: suggested next steps in this folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _START = (
 
 
 def next_steps(folder: Path) -> Iterator[str]:
-    """Yield lines on what to do next: with the newest run under `folder`/runs, or to begin."""
+    """Yield suggestions for the newest run under `folder`/runs, or for getting started."""
     run = _newest_run(folder)
     steps = _START if run is None else tuple(_with_a_run(run))
     yield "To begin:" if run is None else f"The newest run here is {run}. What next?"
@@ -37,7 +37,7 @@ def _with_a_run(run: str) -> Iterator[tuple[str, str]]:
 
 
 def _newest_run(folder: Path) -> str | None:
-    """Return the path of the run that was written to last, as a shell takes it."""
+    """Return the path of the run that was modified last, quoted for a shell."""
     try:
         written = [
             (path.stat().st_mtime_ns, path.parent) for path in folder.glob("runs/*/manifest.json")

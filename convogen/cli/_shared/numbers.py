@@ -1,4 +1,4 @@
-"""Numbers on the command line: as people write them, where Python would take `1_0` for 10."""
+"""Number types for the command line; unlike Python, they do not read `1_0` as 10."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 class WholeNumber(click.IntRange):
-    """A whole number of 64 bits at most, as every file of a run may hold it."""
+    """An integer of at most 64 bits, which every file of a run can hold."""
 
     name = "integer"
 
@@ -40,6 +40,6 @@ class Amount(click.FloatRange):
 
 
 def finite(text: str) -> float | None:
-    """The finite number that a text is; None if it is none."""
+    """Return the finite number in a text; None if it is not one."""
     number = float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
     return number if math.isfinite(number) else None

@@ -43,7 +43,7 @@ __all__ = ["RemoteDoer"]
 LOG = logging.getLogger("convogen.cluster")
 
 DEATHS = 3
-"""Workers that may die, besides as many as there are, until a task ends; then the run stops."""
+"""Deaths tolerated beyond the number of workers until a task ends; then the run stops."""
 
 LINES = 64
 """Rows of committed tasks in a message."""
@@ -52,7 +52,7 @@ LINES = 64
 class RemoteDoer:
     """Does the tasks of a job in workers, at most `n_workers` of them.
 
-    Lineages are dealt out to the workers; a task without one goes to the worker with the fewest. A
+    Lineages are distributed over the workers; a task without one goes to the least loaded worker. A
     dead worker is replaced by another, which takes over its lineages and tasks; if there is no room
     for one, the others do. Either is done as on resuming: from the rows of committed tasks, and
     from the journals of tasks that are not committed.
@@ -272,7 +272,8 @@ class RemoteDoer:
             self._move(slot, [task for task in slot.tasks.values() if task.lineage is None])
 
     def _close(self, slot: Slot, gone: WorkerGone | None = None) -> None:
-        """Hand the lineages and tasks of a slot over to the others, as there is no room for it."""
+        """Hand the lineages and tasks of a slot over to the others, since there is no room for
+        it."""
         self._slots.remove(slot)
         if not self._slots:
             raise WorkersDied(f"no worker is left: {gone}; all answers are kept")
@@ -292,14 +293,14 @@ class RemoteDoer:
             self._send_task(heir, task)
 
     def _fail(self, error: BaseException) -> None:
-        """End all tasks with an error that is of none of them."""
+        """End all tasks with an error that none of them caused."""
         self._failure = error
         for task in self._tasks.values():
             if not task.done.done():
                 task.done.set_exception(error)
 
     async def _end(self) -> None:
-        """Stop the workers, keeping what they were answered."""
+        """Stop the workers, keeping their answers."""
         running = [slot for slot in self._slots if slot.process is not None]
         for slot in running:
             slot.outbox.put(Stop())

@@ -1,4 +1,4 @@
-"""What the driver and a worker tell each other.
+"""The messages between the driver and a worker.
 
 They are sent in batches, each direction in order: a worker's row of an answer is there before the
 result that rests on it.
@@ -50,18 +50,18 @@ __all__ = [
 T = TypeVar("T")
 
 LARGEST_BATCH = 256
-"""Messages in a batch."""
+"""Maximum number of messages in a batch."""
 
 INTERVAL_S = 0.01
-"""Least time between two batches: sending one takes as much of the driver's processor as admitting
-and journalling several calls. The first message after a pause is sent at once."""
+"""Minimum time between two batches: sending one takes as much of the driver's processor time as
+admitting and journalling several calls. The first message after a pause is sent immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldError:
-    """An error, in a form that can be sent: the name of its class, its text, its other fields.
+    """An error in serialisable form: the name of its class, its text, its other fields.
 
-    `kind` is empty for what is no error of convogen's; `text` is then its traceback.
+    `kind` is empty for errors of other origin; `text` is then the traceback.
     """
 
     kind: str
@@ -87,7 +87,8 @@ class ToldError:
         return cls(kind, text, facts)
 
     def error(self) -> Exception:
-        """Return the error again; a `RuntimeError` with its traceback if it was not convogen's."""
+        """Return the original error; a `RuntimeError` with its traceback if it is not
+        convogen's."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
         if self.kind == "ModelFault":
@@ -170,7 +171,7 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """An attempt at a call may be made now, at an endpoint; `attempts` counts this one."""
+    """Permission for an attempt at a call, at an endpoint; `attempts` includes this one."""
 
     call: int
     endpoint: int
@@ -188,7 +189,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop all tasks, tell what was answered, and end with `Stopped`."""
+    """Stop all tasks, report the answers, and end with `Stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What an attempt came to: a usage or a fault."""
+    """The result of an attempt: a usage or a fault."""
 
     call: int
     usage: Usage | None = None
@@ -227,7 +228,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """That a role was answered, and what is new in who answered: see `Provenance`."""
+    """A role was answered; with what is new about the answering model: see `Provenance`."""
 
     role: str
     model: str
@@ -238,7 +239,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """What a task came to, and the keys of its calls in the order they were made.
+    """A task's outcome, and the keys of its calls in the order they were made.
 
     Without result and error it was cancelled.
     """
@@ -277,14 +278,14 @@ ToDriver = Asked | Attempted | Abandoned | Row | Heard | TaskEnded | Said | Logg
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A worker's messages, and what it has counted since the last ones."""
+    """A worker's messages, and its counts since the last ones."""
 
     messages: list[ToDriver]
     counts: Counter[str]
 
 
 class Outbox(Generic[T]):
-    """Messages that wait to be sent, in order; what is added while a batch travels is the next."""
+    """Messages waiting to be sent, in order; those added while a batch is sent form the next."""
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
@@ -297,7 +298,7 @@ class Outbox(Generic[T]):
         self._any.set()
 
     async def take(self) -> list[T]:
-        """Return the next batch, once there is a message."""
+        """Return the next batch as soon as there is a message."""
         clock = asyncio.get_running_loop().time
         await self._any.wait()
         if (wait_s := self._taken_at + INTERVAL_S - clock()) > 0:

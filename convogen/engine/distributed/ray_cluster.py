@@ -27,10 +27,10 @@ from convogen.text.extras import optional_module
 __all__ = ["LOCAL", "RayWorkers", "WorkerActor"]
 
 LOCAL = "local"
-"""In place of an address: a cluster on this machine, for this run alone."""
+"""Used instead of an address: a cluster on this machine for this run only."""
 
 START_S = 120.0
-"""Seconds that a worker may take to start; what has not started by then is done without."""
+"""Seconds that a worker may take to start; the run continues without slower ones."""
 
 OBJECT_STORE_BYTES = 100 << 20
 """The object store of a local cluster: messages are small and short-lived."""
@@ -39,7 +39,7 @@ CONNECT_S = 10.0
 LARGEST_PORT = 65_535
 
 CALLS = 64
-"""Method calls of an actor at once: two are in flight, and more where a driver is slow."""
+"""Concurrent method calls of an actor: two are in flight, and more if a driver is slow."""
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class RayWorkers:
     def check(self, specs: Iterable[ModelSpec]) -> None:
         """Raise `UserError` if Ray is missing, or a model cannot be named to another machine.
 
-        Tasks of Ray are no place for secrets, so that a URL may not hold one.
+        Ray's task arguments are visible, so a URL must not contain secrets.
         """
         if optional_module("ray") is None:
             raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
@@ -90,7 +90,7 @@ class RayWorkers:
                 )
 
     def open_model(self, spec: ModelSpec) -> ChatModel:
-        """Return what stands for the next endpoint of the run."""
+        """Return the stand-in for the next endpoint of the run."""
         self._n_models += 1
         return RemoteModel(self._n_models - 1)
 
@@ -109,7 +109,7 @@ class RayWorkers:
     def _connect(self) -> bool:
         """Connect to the cluster; return False if this process was connected already.
 
-        Called in a thread, as Ray would otherwise handle this process' signals.
+        Called in a thread, since Ray would otherwise handle this process' signals.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray = _ray()
@@ -151,7 +151,7 @@ class RayWorkers:
 
 
 def _take_signals_back() -> None:
-    """Have Python handle the signals again that Ray's library would print a stack of."""
+    """Let Python handle the signals for which Ray's library would print a stack trace."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             if (handler := signal.getsignal(number)) is not None:
@@ -224,7 +224,7 @@ class _RayWorker:
 
 
 async def _answer(call: Awaitable[T]) -> T:
-    """Return what a method of an actor returns; raises `WorkerGone` if the actor is dead."""
+    """Return the result of an actor's method; raises `WorkerGone` if the actor is dead."""
     from ray.exceptions import RayActorError, RayTaskError
 
     try:

@@ -1,4 +1,4 @@
-"""The places of workers, the tasks that are in their hands, and the processes that hold them."""
+"""Worker slots, the tasks assigned to them, and the processes that fill them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WorkerProcess(Protocol):
 
 
 Spawn = Callable[[int], Awaitable[WorkerProcess]]
-"""Start the worker of a number; raises `WorkerGone` if there is no room for it."""
+"""Start the worker with a number; raises `WorkerGone` if there is no room for it."""
 
 
 @dataclass(eq=False)

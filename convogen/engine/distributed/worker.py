@@ -69,7 +69,7 @@ class Worker:
         return Hello(node, pid)
 
     def own_process(self, log_level: int) -> None:
-        """Set up a process that has nothing else to do: its log goes to the driver."""
+        """Set up a dedicated process: its log goes to the driver."""
         loop, log = asyncio.get_running_loop(), logging.getLogger("convogen")
 
         def send(message: ToDriver) -> None:
@@ -92,12 +92,12 @@ class Worker:
         self._traffic = WorkerTraffic(self._work.roles, self._tally, opens, self._outbox.put)
 
     async def deliver(self, messages: list[ToWorker]) -> None:
-        """Take messages of the driver, in their order."""
+        """Process messages from the driver, in order."""
         for message in messages:
             self._take(message)
 
     async def collect(self) -> Batch:
-        """Return the next messages to the driver, once there are any."""
+        """Return the next messages to the driver as soon as there are any."""
         messages = await self._outbox.take()
         counts, self._tally.counts = self._tally.counts, Counter[str]()
         return Batch(messages, counts)

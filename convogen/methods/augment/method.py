@@ -20,7 +20,7 @@ from convogen.text.language_tags import ENGLISH, language_name, languages_text, 
 __all__ = ["Augment"]
 
 IDENTIFIED = 200
-"""Dialogues of a source that tell its language."""
+"""Number of dialogues of a source that determine its language."""
 
 
 class Augment(Method):
@@ -104,7 +104,7 @@ class Augment(Method):
         return not value.startswith("hf:")
 
     def languages(self) -> tuple[str, ...]:
-        """Return the languages asked for, else the source's; nothing is said of English."""
+        """Return the requested languages, otherwise the source's; none for English."""
         own = self.source_language
         kept = () if own is None or same_language(own, ENGLISH) else (own,)
         return super().languages() or kept
@@ -163,7 +163,7 @@ class Augment(Method):
         return self.max_turns
 
     def lineages(self) -> None:
-        """Return None: no task needs another."""
+        """Return None: tasks are independent another."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.augment.play import AugmentPlay

@@ -239,7 +239,7 @@ class ConvoGen(Method):
         return field != "persona_source" or not is_named(value)
 
     def implied_gates(self) -> list[dict[str, Any]]:
-        """Return the gate language if one is asked for, and profile with features to match."""
+        """Return the gate language if a language is set, and profile with features to match."""
         implied = super().implied_gates()
         if self.match_features:
             features = list(self.match_features)
@@ -250,7 +250,8 @@ class ConvoGen(Method):
         return self.max_turns
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts but that of the other kind of personas, and an unused `addressed`."""
+        """Return the prompts except that of the other kind of personas and an unused
+        `addressed`."""
         unused = {"encounter" if self.personas == "generated" else "experience"}
         if not self.addressees:
             unused.add("addressed")
@@ -270,10 +271,10 @@ class ConvoGen(Method):
 
     @cached_property
     def seeds(self) -> list[Experience]:
-        """The example experiences that the hub starts from, read once.
+        """The initial example experiences of the hub, read once.
 
-        They are those in the languages asked for. Raises `SourceError` if none is asked for, and
-        none of them is in English.
+        Only those in the requested languages are used. Raises `SourceError` if no language is set
+        and none of them is in English.
         """
         found = load_experiences(Path(self.experiences) if self.experiences else None)
         seeds = in_languages(found, self.languages())
@@ -340,7 +341,8 @@ class ConvoGen(Method):
         return shapes
 
     def _feature_without_rules(self, languages: Iterable[str | None]) -> str | None:
-        """Return a feature to match that no rules tell in any of the languages; None if all are."""
+        """Return a requested feature that rules detect in none of the languages; None if there is
+        none."""
         if not self.match_features:
             return None
         from convogen.realism.features import features_named, without_rules
@@ -356,7 +358,7 @@ class ConvoGen(Method):
         return SampledGroups(self.hub, seed, self.participants, self.persona_match)
 
     def lineages(self) -> int | None:
-        """Return the number of lanes if the hub feeds on its own output."""
+        """Return the number of lanes if the hub grows."""
         return self.lanes if self.iterative is True else None
 
     def lineage(self, task: int) -> int:

@@ -147,7 +147,7 @@ class DialogueForge(Method):
         return settings.model_copy(update={"max_tokens": None})
 
     def lineages(self) -> None:
-        """Return None: no task needs another."""
+        """Return None: tasks are independent."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.dialogueforge.play import DialogueForgePlay

@@ -43,7 +43,7 @@ ROLE = "#Person{}#"
 """DialogSum's label of a speaker, by number."""
 
 MOST = 2_000
-"""The most conversations of a corpus that are held and drawn from."""
+"""Maximum number of conversations read from a corpus."""
 
 ROLE_LABEL = re.compile(r"\W*person\W*\d+\W*", re.IGNORECASE)
 """Matches role labels of data sets, which are not names."""
@@ -82,12 +82,12 @@ class Examples:
         return iter(self._examples)
 
     def draw(self, rng: random.Random, n: int, language: str | None = None) -> list[Example]:
-        """Return `n` distinct examples of the language, if one is asked for, or all if fewer."""
+        """Return `n` distinct examples, in a language if one is given; all if there are fewer."""
         fit = self.in_languages((language,)) if language else self._examples
         return rng.sample(fit, min(n, len(fit)))
 
     def in_languages(self, tags: Sequence[str]) -> list[Example]:
-        """Return those in some languages, as they state it or by their words."""
+        """Return the examples in some languages, as stated or detected from their words."""
         return [
             example
             for example, tag in zip(self._examples, self._languages, strict=True)

@@ -175,13 +175,13 @@ class DiaSynth(Method):
         return field != "examples" or value not in shipped_examples()
 
     def prompts(self, chosen: Mapping[str, str]) -> dict[str, Prompt]:
-        """Return the prompts, the one for addressees only if they are asked for."""
+        """Return the prompts; the one for addressees only if they are requested."""
         prompts = super().prompts(chosen)
         return {k: p for k, p in prompts.items() if self.addressees or k != "addressed"}
 
     @cached_property
     def topic_list(self) -> list[str]:
-        """The topics, read once; raises `SourceError` if there is none or one is there twice."""
+        """The topics, read once; raises `SourceError` if there are none or one is listed twice."""
         path = Path(self.topics) if self.topics else TOPICS
         lines = read_text(path, f"topics {path}").splitlines()
         told = [" ".join(line.split()) for line in lines]

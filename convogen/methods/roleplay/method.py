@@ -54,7 +54,7 @@ class Roleplay(Method):
         "responder": Sampling(temperature=1.0, max_tokens=4000),
     }
     embedded_sampling: ClassVar[Mapping[str, Sampling]] = {
-        # A question takes a line, an answer a few.
+        # Questions are one line long, answers a few.
         "inquirer": Sampling(temperature=0.7, max_tokens=60, extra=EMBEDDED_NO_LOOPS),
         "responder": Sampling(temperature=0.6, max_tokens=120, extra=EMBEDDED_NO_LOOPS),
     }
@@ -278,7 +278,7 @@ class Roleplay(Method):
         return self.people[person], self.wanted[goal]
 
     def lineages(self) -> None:
-        """Return None: no task needs another."""
+        """Return None: tasks are independent."""
 
     def start(self, inputs: RunInputs) -> Play:
         from convogen.methods.roleplay.play import RoleplayPlay

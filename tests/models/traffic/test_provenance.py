@@ -109,7 +109,7 @@ def test_who_answered_is_kept_and_another_is_told(endpoint: EndpointServer, tmp_
     assert b"2024-08-06" not in before, "the calls are the same bytes whoever answered"
     endpoint.script = served_as("m-2025-01-01")  # type: ignore[assignment]
     told = run_at(endpoint, tmp_path, 4)
-    assert told == ["model m: answered as m-2024-08-06 before, as m-2025-01-01 now"]
+    assert told == ["model m: previously answered as m-2024-08-06, now as m-2025-01-01"]
     assert run_at(endpoint, tmp_path, 5) == [], "it is told once"
 
 

@@ -240,9 +240,9 @@ def test_a_published_rate_is_marked_where_the_judge_was_asked_in_another_way(
     text = " ".join(shown.out.split())
     assert ("the order is random" in text) == ("order" in differs)
     assert "the judge's prompt is convogen's own" in text
-    assert ("another model" in text) == ("judge" in differs)
+    assert ("different model" in text) == ("judge" in differs)
     draw(compare([read_cell(str(folder), protocol)], protocol), tmp_path / "chart.svg")
-    assert "judged otherwise" in (tmp_path / "chart.svg").read_text("utf-8")
+    assert "different judging" in (tmp_path / "chart.svg").read_text("utf-8")
 
 
 def test_a_false_alarm_is_an_accusation_of_the_real_first_utterance(tmp_path: Path) -> None:
