@@ -21,6 +21,13 @@ LOCAL = "local"
 OBJECT_STORE_BYTES = 100 << 20
 """The object store of a local cluster: messages are small and short-lived."""
 
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
+}
+"""What Ray reads as it is imported, unless the user has set it: nothing is reported to its makers,
+and none of its lines (those that match, all of them) is printed among a command's output."""
+
 CONNECT_S = 10.0
 LARGEST_PORT = 65_535
 
@@ -47,8 +54,7 @@ class RayCluster:
 
     def check(self) -> None:
         """Raise `ClusterError` if Ray is missing."""
-        if optional_module("ray") is None:
-            raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
+        ray_module()
 
     def connect(self) -> None:
         """Connect to the cluster, unless this process is connected already.
@@ -57,7 +63,6 @@ class RayCluster:
         """
         if self._ours:
             return
-        self.check()
         # In a thread, as Ray would otherwise handle this process' signals.
         with ThreadPoolExecutor(1) as thread:
             self._ours = thread.submit(self._connect).result()
@@ -76,7 +81,6 @@ class RayCluster:
 
     def _connect(self) -> bool:
         """Connect; return False if this process was connected already."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray = ray_module()
         if ray.is_initialized():
             return False
@@ -131,7 +135,9 @@ def _check_address(address: str) -> None:
 
 
 def ray_module() -> Any:
-    """Return Ray, imported now."""
-    import ray
-
+    """Return Ray, imported now; raises `ClusterError` if it is missing."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if (ray := optional_module("ray")) is None:
+        raise ClusterError("Ray is not installed: pip install 'convogen[ray]'")
     return ray
