@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convogen.cli._shared.cluster import Place, cluster_options
 from convogen.cli._shared.console import styled, terminal
 from convogen.cli._shared.interaction_tables import interaction_tables
 from convogen.cli._shared.judging import judge_runs
@@ -64,6 +65,7 @@ __all__ = ["command", "open_run"]
     "--concurrency", type=WholeNumber(min=1), help="Maximum number of judge calls in flight."
 )
 @click.option("--n", type=WholeNumber(min=1), help="Judge only the first N conversations.")
+@cluster_options("Judge and measure")
 @click.option("--fresh", is_flag=True, help="Move the judge's existing scores aside first.")
 @click.option(
     "--out",
@@ -82,6 +84,7 @@ def command(
     against: tuple[str, ...],
     concurrency: int | None,
     n: int | None,
+    place: Place,
     fresh: bool,
     out: Path | None,
     as_json: bool,
@@ -108,8 +111,8 @@ def command(
         judge = _judge(judge_name, settings)
         judged = [(run, _beside(run, judge, real)) for run in runs.values()]
         model = spec_from("judge", models, base_urls, prices)
-        judge_runs(judged, judge, model, n, concurrency, fresh)
-    ours, human = _measure(runs, against)
+        judge_runs(judged, judge, model, n, concurrency, fresh, place.workers())
+    ours, human = _measure(runs, against, place)
     found = _evaluated(runs, ours, human, judge_name)
     if as_json:
         say_json(found.as_dict())
@@ -118,18 +121,17 @@ def command(
 
 
 def _measure(
-    runs: Mapping[str, Run], against: Sequence[str]
+    runs: Mapping[str, Run], against: Sequence[str], place: Place
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
     """Measure runs and the corpora to compare with, including those they were matched to."""
     from convogen.cli.stats import print_metric_faults
-    from convogen.metrics import available_cores
     from convogen.reports import measure_source
     from convogen.reports.matching import matched_corpora
 
-    cores = available_cores()
+    on = place.measuring()
     beside = dict.fromkeys([*against, *matched_corpora(runs.values())])
-    human = {name: measure_source(name, cores) for name in beside}
-    ours = {name: measure_source(name, cores) for name in runs}
+    human = {name: measure_source(name, on) for name in beside}
+    ours = {name: measure_source(name, on) for name in runs}
     print_metric_faults(found.text for found in (*ours.values(), *human.values()))
     return ours, human
 

@@ -13,6 +13,7 @@ from convogen.cli._shared.options import again
 from convogen.cli._shared.terminal import say
 
 if TYPE_CHECKING:
+    from convogen.engine.workers import Workers
     from convogen.judges import Judge
     from convogen.judges.reference_dialogues import ReferenceDialogues
     from convogen.models.progress import RunProgress
@@ -29,6 +30,7 @@ def judge_runs(
     n: int | None = None,
     concurrency: int | None = None,
     fresh: bool = False,
+    workers: Workers | None = None,
 ) -> None:
     """Judge runs in turn, each with its reference dialogues.
 
@@ -54,6 +56,7 @@ def judge_runs(
                     concurrency=concurrency,
                     fresh=fresh,
                     tally=tally,
+                    workers=workers,
                 )
         except KeyboardInterrupt:
             done = f"{tally.counts['scores']} of {total} scores"
