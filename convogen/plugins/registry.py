@@ -112,7 +112,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metrics": {},
 }
-"""The measures of `convogen.metrics.Statistics` share one pass and are no classes of their own."""
+"""The measures of `convogen.metrics.Statistics` share one pass and are not separate classes."""
 
 
 def names(kind: Kind) -> list[str]:

@@ -1,4 +1,4 @@
-"""Chart files: the kinds that can be drawn, and how a chart replaces an older one of ours."""
+"""Chart files: the supported formats, and how a chart replaces an older one by convogen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges and people compared by their scores on a scale: Krippendorff's alpha, aspect by aspect.
+"""Comparing judges and people by their scores on a scale: Krippendorff's alpha, aspect by aspect.
 
 Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: those of our
 judges, or what people rated. The level of measurement is ordinal if all values of an aspect are
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class JudgeScores:
-    """What one judge or person scored on one set of dialogues: by aspect, by conversation."""
+    """One judge's or person's scores on one set of dialogues: by aspect, by conversation."""
 
     judge: str
     dialogues: str
@@ -118,7 +118,7 @@ class AspectAgreement:
 
 @dataclass(frozen=True, slots=True)
 class ScoreAgreement:
-    """How far those agree who scored one set of dialogues."""
+    """Agreement of all who scored one set of dialogues."""
 
     dialogues: str
     judges: list[str]

@@ -100,7 +100,7 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Runs that differ in their seeds alone."""
+    """Runs that differ only in their seeds."""
 
     name: str
     told: str
@@ -218,7 +218,7 @@ def over_inquirers(found: Sequence[Condition]) -> list[Overall]:
 
 
 def _told(run: Run, features: Sequence[str]) -> str:
-    """Return what is told of personas: `none`, `all`, features, or the name of a hub."""
+    """Return what is described of personas: `none`, `all`, features, or the name of a hub."""
     if source := read_mapping(run.folder / "experiment.yaml").get("persona_source"):
         return Path(f"{source}").name
     if not features:
