@@ -1,4 +1,4 @@
-"""Reading the answers of a study, and of whom they are."""
+"""Reading the answers of a study, with their participants and pairs."""
 
 from __future__ import annotations
 
