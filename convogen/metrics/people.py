@@ -3,8 +3,8 @@
 Models invent some people more often than others, as the ConvoGen paper warns in its conclusion.
 What is counted is what a persona says. Its card has age and gender; of free text they are read
 where it names an age, and a gender by its pronouns and nouns. Where a name is at home is looked up
-in `names.yaml`, by the last name, else by the first. That tells of names, not of people, and not
-every name is in it.
+in `names.yaml`, by the last name, otherwise by the first. This describes names, not people, and not
+every name is listed.
 """
 
 from __future__ import annotations

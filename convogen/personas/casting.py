@@ -34,7 +34,7 @@ KEPT = 16
 
 
 class Casting(ABC):
-    """Who takes part in each task."""
+    """The participants of each task."""
 
     @abstractmethod
     def group(self, task: int) -> list[Profile]:

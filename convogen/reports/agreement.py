@@ -313,8 +313,8 @@ def calibrations(
 
     A label is an object with `choice` and `row` (the place of the dialogue, from 1) or
     `conversation`; without either its place is that of the dialogue. If several annotators labelled
-    a dialogue, what most of them chose is its label, and a tie is none. Raises `SourceError` if
-    a label is of no judged dialogue, or where it is not told which of several sets is meant.
+    a dialogue, the majority choice is its label, and a tie is no label. Raises `SourceError` if
+    a label is of no judged dialogue, or if it is unclear which of several sets is meant.
     """
     found: list[Calibration] = []
     sets = dict.fromkeys(one.dialogues for one in judgements)

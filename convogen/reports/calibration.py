@@ -27,7 +27,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A share and its 95% interval, 0 to 1; `value` is None if it cannot be told."""
+    """A share and its 95% interval, 0 to 1; `value` is None if it is unknown."""
 
     value: float | None
     low: float | None
@@ -69,7 +69,7 @@ def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
 def prediction_powered(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
     """Return the true share of passes from few labels and many verdicts.
 
-    `judged` has the verdicts without a label, `labelled` those beside `truth`. None if fewer
+    `judged` has the verdicts without a label, `labelled` those paired with `truth`. None if fewer
     than two are labelled, or none is left; no interval where the labels do not vary.
     """
     n, many = len(truth), len(judged)

@@ -76,7 +76,7 @@ class Bounded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`kind` is ours, human or published."""
+    """`kind` is `ours` (generated), `human` or `published`."""
 
     kind: str
     label: str

@@ -80,7 +80,7 @@ def write_report(report: Report, runs: Mapping[str, Run], out: Path) -> list[Pat
 
 
 def _is_page(text: str) -> bool:
-    """Whether a page is one of ours."""
+    """Return whether a page was written by convogen."""
     return "Made by convogen" in text
 
 

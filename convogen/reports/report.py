@@ -83,10 +83,10 @@ class ReportedRun(ReportedCorpus):
     """A measured run.
 
     Attributes:
-        distances: How far it is from each of the corpora; None if it or the corpus has no turns.
-        matching: How far turns are from the words asked of them; None if none were asked.
-        features: How its features are spread beside those of the matched corpus; None if no run of
-            the report is matched in features, or the report is an early version's.
+        distances: Distance from each of the corpora; None if it or the corpus has no turns.
+        matching: Deviation of turns from their requested lengths; None if none were requested.
+        features: Distributions of its features next to those of the matched corpus; None if no run
+            of the report is matched in features, or the report is an early version's.
         groundedness: Scores of geval; None if it did not judge the run.
         judged: Scores by judge.
         course: Diversity in the order of the plan.
@@ -193,7 +193,7 @@ class Report:
         """Return the report whose `as_dict` or `report.json` is given.
 
         Raises:
-            SourceError: the data is no report.
+            SourceError: the data is not a report.
         """
         published: Any = data.get("published")
         if isinstance(published, dict):

@@ -1,7 +1,7 @@
 """Comparing judges and people by their scores on a scale: Krippendorff's alpha, aspect by aspect.
 
-Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: those of our
-judges, or what people rated. The level of measurement is ordinal if all values of an aspect are
+Files are JSON lines with `conversation`, `value` and, if there are several, `aspect`: scores of
+judges, or ratings by people. The level of measurement is ordinal if all values of an aspect are
 whole numbers, as Likert ratings are, and interval if some are not, as scores weighted by
 probabilities are.
 """
@@ -44,10 +44,10 @@ class JudgeScores:
 
 
 def read_scores(text: str) -> JudgeScores:
-    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is none given.
+    """Return the scores of `[JUDGE[,DIALOGUES]=]FILE`; a `value` of null is a missing score.
 
     Raises:
-        SourceError: the file cannot be read, a line is no score or contradicts another, or there
+        SourceError: the file cannot be read, a line is not a score or contradicts another, or there
             is none.
     """
     named, path = names_and_path(text)

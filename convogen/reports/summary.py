@@ -60,7 +60,7 @@ class RunSummary:
         lapses: Turns accepted despite a fault, by fault.
         broken_off: Conversations ended early, by fault.
         participants: Participants of all conversations; `silent` of them never spoke.
-        selections: Turns that a selector was asked for; `selector_repairs` of its replies named
+        selections: Turns with a selector call; `selector_repairs` of its replies named
             nobody and were repaired.
         failures: Tasks that failed, by stage and kind.
         ledger: Cost by role and model.

@@ -59,10 +59,10 @@ def report_frame(report: Report | Mapping[str, Any]) -> DataFrame:
     """Return all tables of a report in one frame: `part`, and the columns of `Table.to_pandas`.
 
     Args:
-        report: What `gather` returns, or a `report.json` as it is parsed.
+        report: What `gather` returns, or a parsed `report.json`.
 
     Raises:
-        SourceError: the parsed JSON is no report.
+        SourceError: the parsed JSON is not a report.
     """
     report = report if isinstance(report, Report) else Report.from_dict(report)
     rows = (

@@ -145,7 +145,7 @@ def _by_uncertainty(
 def _by_flow(
     by_condition: Mapping[str, Sequence[Candidate]], n: int, most: int, draw: random.Random
 ) -> list[list[Candidate]]:
-    """Choose n pairs of each condition, at most so many of a cell, as a maximum flow."""
+    """Choose n pairs of each condition, with a limit per cell, as a maximum flow."""
     csgraph: Any = import_module("scipy.sparse.csgraph")
     sparse: Any = import_module("scipy.sparse")
     conditions = sorted(by_condition)

@@ -40,7 +40,7 @@ class Protection:
 
     Args:
         app: The protected application.
-        hosts: The names under which the pages may be asked for; empty allows every name.
+        hosts: The allowed host names of the pages; empty allows every name.
     """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset()) -> None:

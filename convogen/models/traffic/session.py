@@ -87,7 +87,7 @@ class Session:
 
     @property
     def language(self) -> str | None:
-        """The BCP 47 tag of the language that the task is to be in; None if none is asked for."""
+        """The BCP 47 tag of the task's language; None if none is set."""
         return self._writing.tag if self._writing else None
 
     async def ask(

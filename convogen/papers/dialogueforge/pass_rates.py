@@ -182,7 +182,8 @@ def _played(file: Path) -> Path:
 
 
 def _made(folder: Path) -> tuple[str, str | None, int | None]:
-    """Inquirer, data set and cap of the run in a folder; its name where it is none."""
+    """Return inquirer, data set and cap of the run in a folder; the folder's name if it is not a
+    run."""
     try:
         found = read_mapping(folder / "experiment.yaml")
     except SourceError:

@@ -41,7 +41,7 @@ class Visit:
 
     @property
     def item(self) -> dict[str, Any] | None:
-        """The item of this step; None if it is none."""
+        """The item of this step; None if it has none."""
         return None if self.position is None else self.items[self.position]
 
     def page(

@@ -1,7 +1,7 @@
 """The viewer's addresses and their responses.
 
 A run is named by its key, a conversation by its id: both are looked up, and neither is part of a
-path. Only drawing plots is a POST; pages are asked for with GET and change nothing.
+path. Only drawing plots is a POST; pages use GET and change nothing.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def calls_by_turn(turns: Sequence[Turn], calls: Sequence[Call]) -> list[list[Cal
 def spent_on(run: Run, task: int, prices: Prices) -> list[Spent]:
     """Return the cost of a committed task, by role and model.
 
-    Raises `RunFolderError` if a row of the ledger is none.
+    Raises `RunFolderError` if a row of the ledger is invalid.
     """
     path = run.folder / "ledger.jsonl"
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
