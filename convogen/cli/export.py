@@ -223,7 +223,7 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
     if plan.exporter.for_tool:
         say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
     if exported.left_out:
-        say(f"left out: {exported.left_out:,} conversations that give no rows")
+        say(f"left out: {exported.left_out:,} conversations without rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")

@@ -35,7 +35,8 @@ class Corrected:
 
 
 def rogan_gladen(judged: Flags, labelled: Flags, truth: Flags) -> Corrected:
-    """Return the true share of passes: `judged` has all verdicts, `labelled` those next to `truth`.
+    """Return the true share of passes: `judged` has all verdicts, `labelled` those paired with
+    `truth`.
 
     None if all labels are equal, or the judge is no better than chance.
     """

@@ -126,7 +126,7 @@ class ScoreAgreement:
 
 
 def score_agreements(judged: Sequence[JudgeScores]) -> list[ScoreAgreement]:
-    """Return the agreement of those who scored the same set of dialogues, a set at a time.
+    """Return the agreement of those who scored the same set of dialogues, set by set.
 
     Raises:
         SourceError: files said to be of one set have no scored conversation in common.

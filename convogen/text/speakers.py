@@ -222,8 +222,8 @@ _FOLDS: tuple[_Fold, ...] = (str.strip, str.casefold, _plain)
 """Comparisons of a reply and a name: exact, ignoring case, ignoring accents."""
 
 _FIRST, _AMONG_WORDS, _EXACTLY = (2,), (0, 1, 2, 3), (0, 1, 2, 3, 5)
-"""Of the kinds of forms in `_called`: first names; those that count among other words, with titles
-as they are written."""
+"""Forms in `_called` that are first names, and forms recognised among other words, with titles as
+written."""
 
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 """Characters of scripts that put no space between words, or none before particles."""
