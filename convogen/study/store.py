@@ -47,7 +47,7 @@ WHERE EXISTS (SELECT 1 FROM participant WHERE id = :who AND code IS NOT NULL)
 
 
 class Store:
-    """The answers of a study. Its methods may be called by any thread; writes are one by one."""
+    """The answers of a study. Its methods may be called from any thread; writes are serialised."""
 
     def __init__(self, path: Path) -> None:
         """Open a store; raises `SourceError` if there is none."""

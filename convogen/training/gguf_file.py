@@ -33,7 +33,7 @@ def check_exportable(base: Path | None) -> None:
         raise ModelConfigError(f"--gguf: {base}: is damaged or cut off: {error}") from error
     if found != ARCHITECTURE:
         raise ModelConfigError(
-            f"--gguf: {base.name} is of the architecture {found!r}, only {ARCHITECTURE!r} can be "
+            f"--gguf: {base.name} has the architecture {found!r}, but only {ARCHITECTURE!r} can be "
             f"written; {how}"
         )
 

@@ -17,7 +17,7 @@ __all__ = ["forget", "progress"]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the table."""
+    """A row of the table."""
 
     name: str
     state: str
