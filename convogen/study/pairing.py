@@ -116,7 +116,8 @@ def _blocks(
 def _with_sides(
     own: Sequence[Candidate], participant: str, nth: int, draw: random.Random
 ) -> list[Pair]:
-    """Return a participant's pairs, half of each condition's with the artificial one left.
+    """Return a participant's pairs; in half of each condition's pairs, the artificial dialogue is
+    on the left.
 
     Remainders of odd numbers alternate over conditions and participants.
     """
