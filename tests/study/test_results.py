@@ -53,8 +53,8 @@ def test_everything_is_printed_beside_the_papers_numbers(
         "Contrasts of the mixed models",
         "49 agree, 3 do not",
         "Llama-2, total_somewhat_percent: published 42.5, recomputed 29.5",
-        "detection: Wald χ²(3) = 20.34, p < 0.001 (printed 21.49); letters as printed",
-        "utterance: F(3, 526) = 31.54, p < 0.001 (printed 31.73); letters as printed",
+        "detection: Wald χ²(3) = 20.34, p < 0.001 (published 21.49); letters as published",
+        "utterance: F(3, 526) = 31.54, p < 0.001 (published 31.73); letters as published",
     ):
         assert words in said
     assert "with judge" not in said
