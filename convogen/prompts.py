@@ -137,7 +137,8 @@ def load_prompt(name: str, chosen: Path | None = None, owner: type[object] | Non
         owner: the class whose prompt it is; convogen's own if not given.
 
     Raises `SourceError` if the file is missing, uses variables it does not declare, declares
-    variables that the shipped prompt is not given, or has other messages where the step is one.
+    variables that the shipped prompt does not get, or has several messages for a step that takes
+    one.
     """
     shipped = _read(_find(owner, f"{name}.md"))
     if chosen is None:

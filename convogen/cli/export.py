@@ -170,7 +170,8 @@ def command(
     plan = _plan(format_, settings, **given)
     if push_to_hub and plan.exporter.for_tool:
         raise click.UsageError(
-            f"--push-to-hub pushes data sets; --to {format_} is for {plan.exporter.for_tool}"
+            f"--push-to-hub applies to data sets only; --to {format_} is for "
+            f"{plan.exporter.for_tool}"
         )
     run = load_run(folder)
     if partial:

@@ -105,9 +105,9 @@ class _Courtesies(_Group):
 
 
 class _Addressing(_Group):
-    """Words of which all consists that stands before a name that is called, if nothing but a pause
-    follows it, and `vocatives` before one whatever follows; words that join names that are called
-    together; honorifics that come after a name."""
+    """Words allowed before a name in address if nothing but a pause follows it, and `vocatives`
+    before one whatever follows; words that join names in address; honorifics that come after a
+    name."""
 
     calls: _Words = frozenset()
     joins: _Words = frozenset()

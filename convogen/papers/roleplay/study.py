@@ -79,8 +79,8 @@ class Played:
     and `BESIDE` by task.
 
     `dialogues_with` counts the dialogues in which a failure occurs, `turns_with` the turns (a
-    prompt and its response, answered or not), `turns_with["turns"]` all of them; of a failed task
-    only the turn that failed is known.
+    prompt and its response, answered or not), `turns_with["turns"]` all turns; for a failed task,
+    only the failed turn is known.
     """
 
     run: Run
