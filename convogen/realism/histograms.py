@@ -24,7 +24,7 @@ class Histogram:
 
     Attributes:
         feature: Name of the feature.
-        cuts: Values up to which, inclusively, each bin but the last goes, ascending.
+        cuts: Inclusive upper limits of all bins but the last, ascending.
         shares: Shares of the corpus' conversations in each bin, one more than the cuts; none is
         empty.
         mean: Mean over the corpus' conversations.

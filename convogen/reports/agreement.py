@@ -255,7 +255,9 @@ def _check_common(judged: Sequence[JudgeVerdicts]) -> None:
     if len(set(by_place)) > 1:
         raise SourceError(f"{where}: not on the same dialogues: {by_place} verdicts")
     if not set[str].intersection(*(set(one.units) for one in judged)):
-        raise SourceError(f"{where}: no dialogue in common; name sets apart: JUDGE,DIALOGUES=FILE")
+        raise SourceError(
+            f"{where}: no dialogue in common; give the sets different names: JUDGE,DIALOGUES=FILE"
+        )
 
 
 def self_preference(

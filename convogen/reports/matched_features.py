@@ -48,7 +48,7 @@ class MatchedFeature:
     Attributes:
         about: What it is, for a reader.
         unit: `share` (0 to 1) or what it counts.
-        cuts: Values up to which, inclusively, each bin but the last goes.
+        cuts: Inclusive upper limits of all bins but the last.
         human_mean: Per conversation of the corpus.
         human_shares: Of the corpus' conversations in each bin, 0 to 1.
         finished: Of all finished conversations, those that a gate rejected among them.

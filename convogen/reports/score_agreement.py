@@ -143,7 +143,8 @@ def _agreement(name: str, judged: Sequence[JudgeScores]) -> ScoreAgreement:
     if not any(row.n for row in found):
         where = ", ".join(str(one.path) for one in judged)
         raise SourceError(
-            f"{where}: no scored conversation in common; name sets apart: JUDGE,DIALOGUES=FILE"
+            f"{where}: no scored conversation in common; give the sets different names: "
+            f"JUDGE,DIALOGUES=FILE"
         )
     return ScoreAgreement(name, [one.judge for one in judged], found)
 
