@@ -324,7 +324,7 @@ def _qags(found: SummarizationResult) -> str:
     if not n:
         return ""
     how = "BERTScore" if by == "bertscore" else "word F1"
-    said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} a dialogue"
+    said = f"; QAGS: {how} of the answers to {n} question{'s' if n > 1 else ''} per dialogue"
     return said if (by, n) == ("bertscore", 3) else f"{said} (DiaSynth's: BERTScore, 3 questions)"
 
 

@@ -172,7 +172,8 @@ def command(
     plan = _plan(format_, settings, **given)
     if push_to_hub and plan.exporter.for_tool:
         raise click.UsageError(
-            f"--push-to-hub pushes data sets; --to {format_} is for {plan.exporter.for_tool}"
+            f"--push-to-hub applies to data sets only; --to {format_} is for "
+            f"{plan.exporter.for_tool}"
         )
     run = load_run(folder)
     if partial:
@@ -225,7 +226,7 @@ def _print(exported: Exported, plan: ExportPlan) -> None:
     if plan.exporter.for_tool:
         say(f"{exported.conversations.total():,} conversations for {plan.exporter.for_tool}")
     if exported.left_out:
-        say(f"left out: {exported.left_out:,} conversations that give no rows")
+        say(f"left out: {exported.left_out:,} conversations without rows")
     for kind, n in sorted(exported.counts.items()):
         if n:
             say(f"{kind.replace('_', ' ')}: {n:,}")

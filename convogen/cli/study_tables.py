@@ -43,7 +43,7 @@ def command(folders: tuple[Path, ...], chart: Path | None, as_json: bool) -> Non
     """Print LLM Roleplay's tables for RUNS: lengths, failures and lexical diversity over seeds.
 
     Runs that differ only in their seeds form one condition; means and standard deviations are over
-    its runs. The tables show the published numbers next to yours. Below them is listed which
+    its runs. The tables show the published numbers next to yours. A list below them shows which
     published numbers can be recomputed from others, and how well they agree.
     """
     from convogen.papers.roleplay.published_checks import checks

@@ -2,8 +2,8 @@
 twice.
 
     <name>-<fingerprint>/rows.jsonl      one row per item, in order
-    <name>-<fingerprint>/manifest.json   the inputs and the models <name>-<fingerprint>/ledger.jsonl
-    calls.jsonl journal/   as in a run folder
+    <name>-<fingerprint>/manifest.json   the inputs and the models
+    <name>-<fingerprint>/ledger.jsonl    as in a run folder; so are calls.jsonl and journal/
 
 A different model, prompt or set of items has a different fingerprint, and so its own folder.
 """

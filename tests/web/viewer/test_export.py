@@ -113,7 +113,7 @@ def test_a_page_of_somebody_else_is_never_replaced(run: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "no run here"),
+        (["nowhere"], "not a run folder"),
         (["{run}", "--search", "x"], "--export"),
         (["{run}", "--export", "x.html", "--port", "1"], "do not apply to --export"),
         (["{run}", "--export", "x.html", "--conversation", "c-99"], "no such conversation"),
