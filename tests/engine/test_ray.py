@@ -209,16 +209,14 @@ def test_statistics_and_exports_are_those_of_one_process(cluster: Cluster, tmp_p
     records = [played(n, turns) for n, turns in enumerate(texts)]
     folder = write_run(tmp_path / "run", records, n=1100)
     on = ("--ray", cluster.address, "--workers", "2")
-    here = convogen("stats", folder, "--interaction", "--workers", "1", "--json")
-    there = python_process(
-        "-c", PROGRAM, "stats", folder, "--interaction", "--json", *on, **cluster.environment
-    )
+    here = convogen("stats", folder, "--workers", "1", "--json")
+    there = python_process("-c", PROGRAM, "stats", folder, "--json", *on, **cluster.environment)
     assert there.status == 0, there.err
     assert there.out == here.out
     exported = [tmp_path / "one", tmp_path / "cluster"]
     convogen("export", folder, "--to", "messages", "--out", exported[0])
-    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1], *on)
-    ended = python_process(*args, **cluster.environment)
+    args = ("-c", PROGRAM, "export", folder, "--to", "messages", "--out", exported[1])
+    ended = python_process(*args, "--ray", "local", "--workers", "1", **cluster.environment)
     assert ended.status == 0, ended.err
     contents = [
         {p.relative_to(one): p.read_bytes() for p in one.rglob("*") if p.is_file()}
