@@ -2,12 +2,14 @@
 
     python -m benchmarks.ray_workers [play|judge|measure] [--n 128] [--latency 0.5]
         [--workers 0 1 2 4] [--json FILE]
+    python -m benchmarks.ray_workers --each 16 --workers 1 2 4
 
 `play` is a run of n conversations, `judge` the judge `friction` on n conversations, a call each,
 `measure` the measures of n conversations (`convogen stats`), without a call.
 0 workers is the same in one process. The endpoint (`endpoint.py`) answers each call after the
-latency, so that what limits the rate is the number of calls in flight, which is the same for all,
-until a processor is busy. Figures are from a tenth to nine tenths of the calls; those of the
+latency. With `--each`, every worker adds so many calls in flight, as a server of its own would: the
+rate grows with the workers while the latency limits it, and falls behind once processors do.
+Without it the calls in flight are the same for all. Figures are from a tenth to nine tenths of the calls; those of the
 driver and of the workers are processor time a call, which says how many workers one driver can
 feed whatever else the machine does. `measure` counts conversations in place of calls, from the
 first to the last, once the cluster and its processes have started. Linux only.
@@ -44,7 +46,7 @@ TURNS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def experiment(n: int, base_url: str) -> Experiment:
+def experiment(n: int, base_url: str, in_flight: int) -> Experiment:
     """Chats of three people and ten turns after the starter, in lanes that hardly wait."""
     return Experiment(
         {
@@ -54,7 +56,7 @@ def experiment(n: int, base_url: str) -> Experiment:
             "per_round": max(1, n // 16),
             "participants": 3,
             "max_turns": TURNS + 1,
-            "concurrency": n,
+            "concurrency": in_flight,
             "models": {"name": "test", "base_url": base_url},
         }
     )
@@ -108,15 +110,15 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def play(n: int, base_url: str, n_workers: int, folder: Path) -> dict[str, float]:
+def play(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -> dict[str, float]:
     """Do one run in this process; return what it took."""
     clocks = Clocks(n * (2 * TURNS + 1), worker_pids())
     workers = RayWorkers("local", n_workers) if n_workers else None
-    run(experiment(n, base_url), folder / "run", tally=clocks, workers=workers)
+    run(experiment(n, base_url, in_flight), folder / "run", tally=clocks, workers=workers)
     return clocks.between()
 
 
-def judge(n: int, base_url: str, n_workers: int, folder: Path) -> dict[str, float]:
+def judge(n: int, base_url: str, n_workers: int, folder: Path, in_flight: int) -> dict[str, float]:
     """Have a made-up run judged in this process; return what it took."""
     write_corpus(folder / "made.jsonl", n)
     (folder / "manifest.json").write_text('{"fingerprint": "0"}')
@@ -125,13 +127,17 @@ def judge(n: int, base_url: str, n_workers: int, folder: Path) -> dict[str, floa
     clocks = Clocks(n, worker_pids())
     workers = RayWorkers("local", n_workers) if n_workers else None
     spec = ModelSpec(name="test", base_url=base_url)
-    judge_run(Run(folder), "friction", spec, concurrency=64, tally=clocks, workers=workers)
+    judge_run(
+        Run(folder), "friction", spec, concurrency=min(in_flight, 64), tally=clocks, workers=workers
+    )
     return clocks.between()
 
 
-def measure(n: int, base_url: str, n_workers: int, folder: Path) -> dict[str, float]:
+def measure(
+    n: int, base_url: str, n_workers: int, folder: Path, in_flight: int
+) -> dict[str, float]:
     """Measure a made-up corpus in this process; return what it took."""
-    del base_url
+    del base_url, in_flight
     write_corpus(folder / "warm.jsonl", 2_000)
     write_corpus(folder / "made.jsonl", n)
     with RayCluster("local", n_workers or 1) as cluster:
@@ -155,10 +161,13 @@ def worker_pids() -> Sequence[int]:
     return pids.found
 
 
-def measure_apart(what: str, n: int, base_url: str, n_workers: int) -> dict[str, Any]:
+def measure_apart(
+    what: str, n: int, base_url: str, n_workers: int, each: int | None
+) -> dict[str, Any]:
     """Do the work in a process of its own, which prints what it took as a line of JSON."""
     argv = [sys.executable, "-m", "benchmarks.ray_workers", what, "--n", str(n)]
     argv += ["--measure", base_url, "--workers", str(n_workers)]
+    argv += ["--each", str(each)] if each else []
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -170,13 +179,17 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=128, help="conversations")
     parser.add_argument("--latency", type=float, default=0.5, help="seconds a call takes")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2, 4])
+    parser.add_argument("--each", type=int, help="calls in flight per worker; default: n in all")
     parser.add_argument("--json", type=Path, help="write all figures to a file as well")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         n_workers = options.workers[0]
+        in_flight = options.each * max(1, n_workers) if options.each else options.n
         with tempfile.TemporaryDirectory() as folder:
-            took = WORK[options.what](options.n, options.measure, n_workers, Path(folder))
+            took = WORK[options.what](
+                options.n, options.measure, n_workers, Path(folder), in_flight
+            )
         print(json.dumps({"workers": n_workers, **took}))
         return
     found: list[dict[str, Any]] = []
@@ -186,7 +199,9 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: |")
     with serving(Settings(latency_s=options.latency)) as endpoint:
         for n_workers in options.workers:
-            took = measure_apart(options.what, options.n, endpoint.base_url, n_workers)
+            took = measure_apart(
+                options.what, options.n, endpoint.base_url, n_workers, options.each
+            )
             found.append(took)
             spent_s = (took["driver_s"], took.get("workers_s") if n_workers else None)
             ms = ["" if s is None else f"{1000 * s / took['calls']:.2f}" for s in spent_s]

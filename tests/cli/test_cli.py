@@ -190,6 +190,23 @@ def test_a_model_named_on_the_command_line_takes_its_settings_from_there_too(
     assert {asked.json_mode for asked in endpoint.asked} == {"text"}
 
 
+def test_repeated_base_urls_are_replicas(endpoint: EndpointServer) -> None:
+    """They replace those of the file, as they say where the model is now; a role has its own."""
+    other = endpoint.base_url.removesuffix("/v1")
+    Path("own.yaml").write_text(
+        "name: own\nmodels: {name: m, base_url: 'http://old:1/v1', replicas: ['http://old:2/v1']}\n"
+    )
+    at = [word for url in (endpoint.base_url, other) for word in ("--base-url", url)]
+    selector = ("--base-url", f"selector={other}")
+    arguments = ["own.yaml", *at, *selector, "--n", "2", "--set", "max_turns=2", "--out", "run"]
+    ended = convogen("run", *arguments)
+    assert ended.status == 0, ended.err
+    written = yaml.safe_load(Path("run/experiment.yaml").read_text())["models"]
+    assert written["default"] == {"name": "m", "base_url": endpoint.base_url, "replicas": [other]}
+    assert written["selector"] == {"name": "m", "base_url": other}
+    assert {asked.path for asked in endpoint.asked} == {"/v1/chat/completions", "/chat/completions"}
+
+
 CAST = {"people": [{"name": "Ann", "trait": "calm"}, {"name": "Bo", "trait": "loud"}]}
 
 

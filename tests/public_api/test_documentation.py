@@ -38,6 +38,9 @@ NEEDS = {
     "30 conversations",
     "an endpoint",
     "answers of people",
+    "GPUs",
+    "Kubernetes",
+    "Slurm",
     "the embedded model",
     "the lingua extra",
     "the network",
@@ -51,7 +54,9 @@ PLAYS = {"run", "augment", "ablate", "replay"}
 ASKS = {*PLAYS, "evaluate", "arena", "doctor", "demo"}
 """Commands that ask a model, and so are given the scripted one."""
 
-OTHER_PROGRAMS = {"cd", "export", "git", "make", "pip", "python"}
+OTHER_PROGRAMS = {
+    *("bash", "cat", "cd", "export", "git", "kubectl", "make", "pip", "python", "sbatch", "serve")
+}
 
 
 @pytest.fixture(scope="module")

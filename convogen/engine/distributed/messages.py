@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from convogen import errors
 from convogen.engine.workers import Work
 from convogen.errors import BudgetReached, ConvogenError, ModelFault, PluginError
-from convogen.models.base import Request, Transient
+from convogen.models.base import Request, Transient, Unreached
 from convogen.plugins.discovery import blame
 from convogen.records import Usage
 from convogen.redaction import masked
@@ -75,6 +75,8 @@ class ToldError:
         if isinstance(error, Transient):
             facts = {"retry_after_s": error.retry_after_s, "kind": error.kind}
             return cls("Transient", text, facts)
+        if isinstance(error, Unreached):
+            return cls("Unreached", text)
         if isinstance(error, ModelFault):
             facts = {"kind": error.kind, "evidence": masked(error.evidence), "billed": error.billed}
         elif isinstance(error, BudgetReached):
@@ -91,6 +93,8 @@ class ToldError:
         convogen's."""
         if self.kind == "Transient":
             return Transient(self.text, self.facts["retry_after_s"], self.facts["kind"])
+        if self.kind == "Unreached":
+            return Unreached(self.text)
         if self.kind == "ModelFault":
             facts = self.facts
             return ModelFault(facts["kind"], self.text, facts["evidence"], billed=facts["billed"])
